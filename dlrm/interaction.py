@@ -1,0 +1,206 @@
+"""The operator `plumbline::interaction`: pairwise dots of a row's vectors, as in DLRM.
+
+Legend: B rows, F embeddings of a row, D their length, N = F + 1 vectors with a dense one and F
+without, K = `interaction_width(F, D, has_dense)`.
+
+Contract, for this form and for every native kernel of the operator:
+
+    interaction(Tensor? dense, Tensor embeddings) -> Tensor
+
+- `embeddings` is (B, F, D) with B >= 0, F >= 1, D >= 1; `dense` is (B, D), or None.
+- The result is (B, K), contiguous, shares no memory with the inputs. A row of it is
+
+      dense[0] … dense[D-1]                              (only with `dense`)
+      v1·v0, v2·v0, v2·v1, v3·v0, …, v(N-1)·v(N-2)       (strict lower triangle, row by row)
+      0 … 0                                              (up to the next multiple of 8)
+
+  where v0 is `dense` and v1 … vF are the embeddings; without `dense` v0 … v(F-1) are the
+  embeddings. F = 1 without `dense` has no pair, and K is 0.
+- float32, bfloat16 and float16, one dtype and one device for both; the result has that dtype.
+  Products are summed in float32 and rounded once: a dot differs from the exact one by at most
+  D · 2⁻²³ · Σ|a·b| + one rounding to the result's dtype. The dense part is an exact copy.
+- Inputs need not be contiguous: they are made so.
+- Deterministic: equal inputs give equal bits on one machine, with one number of threads.
+- Differentiable once, in both inputs. The gradient of a vector is the sum over its partners,
+  accumulated in float32 and rounded once; the zeros at the end pass no gradient on.
+- Anything else raises ValueError naming what was wanted and what came.
+
+`interaction_reference` is the specification in plain torch, differentiable by autograd, and also
+takes float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ALIGNMENT = 8
+"""The result's width is a multiple of this, so that the matrix product after it stays aligned."""
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def interaction_width(features: int, dim: int, has_dense: bool) -> int:
+    """K, the width of the result, for `features` embeddings of length `dim`.
+
+    >>> interaction_width(26, 16, has_dense=True)
+    368
+    >>> interaction_width(1, 16, has_dense=False)
+    0
+    """
+    vectors = features + has_dense
+    width = has_dense * dim + vectors * (vectors - 1) // 2
+    return -(-width // ALIGNMENT) * ALIGNMENT
+
+
+def interaction_reference(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Tensor:
+    """The specification of the operator; see the head of this file for shapes and dtypes."""
+    has_dense = dense_BD is not None
+    _, features, dim = embeddings_BFD.shape
+    dot_BNN = _dots(_vectors(dense_BD, embeddings_BFD))
+    rows = len(embeddings_BFD)
+    places_P = _lower_triangle(features + has_dense, dot_BNN.device)
+    parts = [dot_BNN.flatten(1).index_select(1, places_P)]
+    if dense_BD is not None:
+        parts.insert(0, dense_BD.to(dot_BNN.dtype))
+    width = sum(part.shape[1] for part in parts)
+    parts.append(dot_BNN.new_zeros(rows, interaction_width(features, dim, has_dense) - width))
+    return torch.cat(parts, dim=1).to(embeddings_BFD.dtype)
+
+
+@torch.library.custom_op("plumbline::interaction", mutates_args=())
+def interaction(dense: Tensor | None, embeddings: Tensor) -> Tensor:
+    """Pairwise dots of a dense (B, D) and embedding vectors (B, F, D): (B, K), see above."""
+    _check(dense, embeddings)
+    return interaction_reference(dense, embeddings)
+
+
+@interaction.register_fake
+def _(dense: Tensor | None, embeddings: Tensor) -> Tensor:
+    _check(dense, embeddings)
+    rows, features, dim = embeddings.shape
+    return embeddings.new_empty(rows, interaction_width(features, dim, dense is not None))
+
+
+@torch.library.custom_op("plumbline::interaction_backward", mutates_args=())
+def interaction_backward(
+    gradient: Tensor, dense: Tensor | None, embeddings: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of `dense` (B, D) and `embeddings` (B, F, D) from that of the result (B, K).
+
+    Without `dense` the first one has the shape (0, D).
+    """
+    _check(dense, embeddings)
+    _check_gradient(gradient, dense, embeddings)
+    dim, dtype = embeddings.shape[2], embeddings.dtype
+    vector_BND = _vectors(dense, embeddings)
+    rows, vectors, _ = vector_BND.shape
+    first = 0 if dense is None else dim
+    pairs = vectors * (vectors - 1) // 2
+    symmetric_BNN = vector_BND.new_zeros(rows, vectors * vectors)
+    symmetric_BNN[:, _lower_triangle(vectors, gradient.device)] = gradient[
+        :, first : first + pairs
+    ].to(vector_BND.dtype)
+    symmetric_BNN = symmetric_BNN.view(rows, vectors, vectors)
+    symmetric_BNN = symmetric_BNN + symmetric_BNN.transpose(1, 2)
+    gradient_BND = torch.bmm(symmetric_BNN, vector_BND)
+    if dense is None:
+        return embeddings.new_empty(0, dim), gradient_BND.to(dtype)
+    dense_gradient_BD = gradient_BND[:, 0] + gradient[:, :dim]
+    gradient_BFD = embeddings.new_empty(embeddings.shape).copy_(gradient_BND[:, 1:])
+    return dense_gradient_BD.to(dtype), gradient_BFD
+
+
+@interaction_backward.register_fake
+def _(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    _check(dense, embeddings)
+    _check_gradient(gradient, dense, embeddings)
+    rows, features, dim = embeddings.shape
+    dense_rows = 0 if dense is None else rows
+    return embeddings.new_empty(dense_rows, dim), embeddings.new_empty(rows, features, dim)
+
+
+def _save_inputs(ctx: Any, inputs: tuple[Tensor | None, Tensor], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
+    dense, embeddings = ctx.saved_tensors
+    dense_gradient, embedding_gradient = interaction_backward(gradient, dense, embeddings)
+    return (None if dense is None else dense_gradient), embedding_gradient
+
+
+interaction.register_autograd(_backward, setup_context=_save_inputs)
+
+
+def _vectors(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Tensor:
+    """All vectors of a row, (B, N, D), in the dtype that products are summed in."""
+    wide = torch.float64 if embeddings_BFD.dtype == torch.float64 else torch.float32
+    embeddings_BFD = embeddings_BFD.to(wide)
+    if dense_BD is None:
+        return embeddings_BFD.contiguous()
+    return torch.cat([dense_BD.to(wide).unsqueeze(1), embeddings_BFD], dim=1)
+
+
+def _dots(vector_BND: Tensor) -> Tensor:
+    return torch.bmm(vector_BND, vector_BND.transpose(1, 2))
+
+
+def _lower_triangle(vectors: int, device: torch.device) -> Tensor:
+    """Places of the strict lower triangle, row by row, in a flattened (N, N) matrix."""
+    row_P, column_P = torch.tril_indices(vectors, vectors, offset=-1, device=device)
+    places_P: Tensor = row_P * vectors + column_P
+    return places_P
+
+
+def _check(dense: Tensor | None, embeddings: Tensor) -> None:
+    if embeddings.dim() != 3 or embeddings.shape[1] < 1 or embeddings.shape[2] < 1:
+        raise ValueError(
+            "interaction: wanted embeddings of shape (B, F, D) with F >= 1 and D >= 1, "
+            f"got {_shape(embeddings)}"
+        )
+    if embeddings.dtype not in DTYPES:
+        raise ValueError(
+            "interaction: wanted embeddings of float32, bfloat16 or float16, "
+            f"got {_name(embeddings.dtype)}"
+        )
+    if dense is None:
+        return
+    rows, _, dim = embeddings.shape
+    if dense.dim() != 2 or dense.shape[0] != rows or dense.shape[1] != dim:
+        raise ValueError(
+            f"interaction: wanted dense of shape {(rows, dim)} beside embeddings of shape "
+            f"{_shape(embeddings)}, got {_shape(dense)}"
+        )
+    if dense.dtype != embeddings.dtype:
+        raise ValueError(
+            f"interaction: wanted dense of dtype {_name(embeddings.dtype)} like the embeddings, "
+            f"got {_name(dense.dtype)}"
+        )
+    if dense.device != embeddings.device:
+        raise ValueError(
+            f"interaction: wanted dense on {embeddings.device} like the embeddings, "
+            f"got {dense.device}"
+        )
+
+
+def _check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> None:
+    rows, features, dim = embeddings.shape
+    width = interaction_width(features, dim, dense is not None)
+    fits = gradient.dim() == 2 and gradient.shape[0] == rows and gradient.shape[1] == width
+    if not fits or gradient.dtype != embeddings.dtype or gradient.device != embeddings.device:
+        raise ValueError(
+            f"interaction_backward: wanted a gradient of shape {(rows, width)}, "
+            f"{_name(embeddings.dtype)} on {embeddings.device}, got {_shape(gradient)}, "
+            f"{_name(gradient.dtype)} on {gradient.device}"
+        )
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

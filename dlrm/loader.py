@@ -1,0 +1,137 @@
+"""Batches from the Merlin dataloader, in plan order, and in an order that one seed decides.
+
+Merlin's own shuffling is left off. It never permutes the partitions (its queue copies their order
+before that is shuffled), it draws the rows from NumPy's global random state inside a thread, and on
+a GPU it seeds itself afresh. Here each epoch has a generator of its own, made from seed and epoch:
+it permutes the partitions, and then the rows of every chunk of them. No global random state is
+read or written. The order depends on the seed, the epoch, and the data set's partitions.
+
+Legend: B rows, F categorical columns, C continuous columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from merlin.dataloader.torch import Loader
+from torch import Tensor
+
+from dlrm.architecture import Architecture
+from features.columns import CLICK
+from features.device import Device
+from features.errors import DataError
+
+PARTITIONS_PER_CHUNK = 4
+"""Partitions that are in memory, and are mixed, at a time."""
+
+QUEUE_WAIT = 0.05
+"""Seconds between two looks of the reading thread whether it shall stop. Merlin's own 1 µs keeps a
+core busy while the queue is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device."""
+
+    ids_BF: Tensor
+    dense_BC: Tensor
+    click_B: Tensor
+
+    def __len__(self) -> int:
+        return len(self.click_B)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One epoch's order of the rows: equal ones are equal to the bit."""
+
+    seed: int
+    epoch: int
+
+
+class _SeededLoader(Loader):
+    """The Merlin loader with partitions and rows permuted by one generator.
+
+    The generator is used here first, and from then on in the reading thread alone.
+    """
+
+    def __init__(self, dataset: Any, batch_size: int, order: Order | None) -> None:
+        super().__init__(dataset, batch_size, shuffle=False, parts_per_chunk=PARTITIONS_PER_CHUNK)
+        self._generator: np.random.Generator | None = None
+        if order is not None:
+            self._generator = np.random.default_rng([order.seed, order.epoch])
+            self.indices = self._generator.permutation(dataset.npartitions)
+        self._buff.put_wait = QUEUE_WAIT
+
+    def make_tensors(self, gdf: Any, use_row_lengths: bool = False) -> Any:
+        """Called in the reading thread with each chunk, in order."""
+        if self._generator is not None:
+            gdf = gdf.take(self._generator.permutation(len(gdf)))
+        return super().make_tensors(gdf, use_row_lengths)
+
+
+def batches(
+    dataset: Any,
+    architecture: Architecture,
+    batch_size: int,
+    device: Device,
+    order: Order | None = None,
+    skip: int = 0,
+) -> Generator[Batch, None, None]:
+    """Every row of the data set once, `batch_size` at a time; the last batch may be smaller.
+
+    Parameters
+    ----------
+    dataset
+        A `merlin.io.Dataset` with a schema: the architecture's columns and the label `click`.
+    order
+        None keeps the rows in the order of the files.
+    skip
+        Batches to pass over at the start, when an epoch is taken up again.
+
+    Raises
+    ------
+    DataError
+        The data set has other columns than the architecture and the label.
+    """
+    wanted = {*architecture.categorical, *architecture.continuous, CLICK}
+    came = set(dataset.schema.column_names)
+    if came != wanted:
+        raise DataError(
+            "Encoded rows: wanted the model's columns and the label, but the schema lacks "
+            f"{sorted(wanted - came)} and has besides {sorted(came - wanted)}. Run etl again."
+        )
+    loader = _SeededLoader(dataset, batch_size, order)
+    try:
+        # Counted, not run until the end: asked for one batch too many, the loader can wait for
+        # ever, when its thread is still about to end or when there are no rows at all.
+        for position in range(len(loader)):
+            columns, click = next(loader)
+            if position >= skip:
+                yield _batch(columns, click, architecture, device)
+    finally:
+        loader.stop()
+
+
+def _batch(
+    columns: dict[str, Tensor], click: Tensor, architecture: Architecture, device: Device
+) -> Batch:
+    rows = len(click)
+    return Batch(
+        _together(columns, architecture.categorical, rows, torch.int64).to(device),
+        _together(columns, architecture.continuous, rows, torch.float32).to(device),
+        click.reshape(rows).to(device, torch.float32),
+    )
+
+
+def _together(
+    columns: dict[str, Tensor], names: tuple[str, ...], rows: int, dtype: torch.dtype
+) -> Tensor:
+    """The named columns side by side, (B, number of names)."""
+    if not names:
+        return torch.empty(rows, 0, dtype=dtype)
+    return torch.stack([columns[name].reshape(rows).to(dtype) for name in names], dim=1)

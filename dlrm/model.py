@@ -1,0 +1,86 @@
+"""DLRM in plain torch: the canonical form, whose weights are stored and served.
+
+Legend: B rows, F categorical columns, C continuous columns, D embedding length, K width of the
+interaction.
+
+Naumov et al. 2019, "Deep Learning Recommendation Model for Personalization and Recommendation
+Systems", https://arxiv.org/abs/1906.00091.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dlrm.architecture import Architecture
+from dlrm.interaction import interaction
+
+
+class DLRM(nn.Module):
+    """Bottom MLP over the floats, an embedding a categorical column, their dots, the top MLP.
+
+    Every layer of both MLPs is followed by ReLU; one more linear layer gives the logit. Without
+    continuous columns the dots of the embeddings alone go into the top MLP; without categorical
+    ones the bottom MLP's output does.
+
+    Parameters
+    ----------
+    seed
+        The weights are drawn from it, on the CPU, so they are the same for every device. None
+        leaves them on the meta device, to be filled by `load_state_dict(..., assign=True)`.
+    """
+
+    def __init__(self, architecture: Architecture, seed: int | None) -> None:
+        super().__init__()
+        self.architecture = architecture
+        with torch.device("meta"):
+            self.tables = nn.ModuleList(
+                nn.Embedding(rows, architecture.embedding_dim, sparse=True)
+                for rows in architecture.cardinalities
+            )
+            self.bottom = _mlp(len(architecture.continuous), architecture.bottom_mlp)
+            self.top = _mlp(architecture.top_input, architecture.top_mlp)
+            self.last = nn.Linear((architecture.top_input, *architecture.top_mlp)[-1], 1)
+        if seed is not None:
+            self.to_empty(device="cpu")
+            _initialize(self, torch.Generator().manual_seed(seed))
+
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor) -> Tensor:
+        """logit_B, float32, from int64 ids below the cardinalities and float32 values."""
+        dense_BD = self.bottom(dense_BC) if self.architecture.continuous else None
+        if self.architecture.categorical:
+            embedding_BFD = torch.stack(
+                [table(ids_BF[:, position]) for position, table in enumerate(self.tables)], dim=1
+            )
+            hidden_BK = interaction(dense_BD, embedding_BFD)
+        else:
+            hidden_BK = dense_BD
+        logit_B1: Tensor = self.last(self.top(hidden_BK))
+        return logit_B1.squeeze(1)
+
+
+def _mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
+    stack = nn.Sequential()
+    for before, after in zip((width, *layers), layers, strict=False):
+        stack.append(nn.Linear(before, after))
+        stack.append(nn.ReLU())
+    return stack
+
+
+@torch.no_grad()
+def _initialize(model: DLRM, generator: torch.Generator) -> None:
+    """As in the authors' code: W ~ N(0, 2/(in+out)), b ~ N(0, 1/out), rows ~ U(±1/√rows).
+
+    https://github.com/facebookresearch/dlrm/blob/main/dlrm_s_pytorch.py, create_mlp, create_emb.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            deviation = math.sqrt(2 / (module.in_features + module.out_features))
+            module.weight.normal_(0.0, deviation, generator=generator)
+            module.bias.normal_(0.0, math.sqrt(1 / module.out_features), generator=generator)
+        elif isinstance(module, nn.Embedding):
+            bound = 1 / math.sqrt(module.num_embeddings)
+            module.weight.uniform_(-bound, bound, generator=generator)

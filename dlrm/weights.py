@@ -1,0 +1,103 @@
+"""A trained model on disk: `model.safetensors`, and `model.json`, which says what it is.
+
+`model.json` is written last, so a folder that has it is complete. No pickle is involved.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from dlrm.architecture import Architecture
+from dlrm.model import DLRM
+from dlrm.tensor_file import read_tensors, write_tensors
+from features.errors import ModelError
+from features.files import write_json
+from features.hashing import json_sha256
+
+FORMAT_VERSION = 1
+CARD_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What `model.json` says."""
+
+    architecture: Architecture
+    plan_hash: str
+    """Content hash of the feature plan that the rows were encoded with."""
+    weights_sha256: str
+    model_hash: str
+    """Hash of all of the above: of what the model computes."""
+
+
+def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:
+    """Write the model into `folder`; an older one there is replaced."""
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    content = {
+        "format_version": FORMAT_VERSION,
+        "architecture": model.architecture.to_json(),
+        "plan_hash": plan_hash,
+        "weights_sha256": write_tensors(folder / WEIGHTS_FILE, model.state_dict()),
+    }
+    write_json(folder / CARD_FILE, {**content, "model_hash": json_sha256(content)})
+    return read_model_card(folder)
+
+
+def read_model_card(folder: Path) -> ModelCard:
+    """Read `model.json` alone; the weights are not looked at.
+
+    Raises
+    ------
+    ModelError
+        Missing, changed, or written by a newer Plumbline.
+    """
+    file = folder / CARD_FILE
+    if not file.is_file():
+        raise ModelError.missing(str(file))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
+        if version > FORMAT_VERSION:
+            raise ModelError.newer_format(str(file), version, FORMAT_VERSION)
+        came = json_sha256(content)
+        if came != wanted:
+            raise ModelError.damaged(str(file), wanted, came)
+        return ModelCard(
+            architecture=Architecture.from_json(content["architecture"], str(file)),
+            plan_hash=str(content["plan_hash"]),
+            weights_sha256=str(content["weights_sha256"]),
+            model_hash=wanted,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError.unreadable(str(file), f"{type(error).__name__} {error}") from None
+
+
+def load_model(folder: Path) -> DLRM:
+    """The model on the CPU, in evaluation mode, its files checked against their hashes.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or changed, or the weights do not fit the architecture.
+    """
+    card = read_model_card(folder)
+    file = folder / WEIGHTS_FILE
+    state = read_tensors(file, card.weights_sha256)
+    model = DLRM(card.architecture, seed=None)
+    wanted, came = _forms(model.state_dict()), _forms(state)
+    if wanted != came:
+        name = min(key for key in wanted | came if wanted.get(key) != came.get(key))
+        raise ModelError.unreadable(
+            str(file), f"{name}: wanted {wanted.get(name)}, found {came.get(name)}"
+        )
+    model.load_state_dict(state, assign=True)
+    return model.eval()
+
+
+def _forms(state: dict[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

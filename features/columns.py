@@ -1,0 +1,42 @@
+"""Column kinds, and the one declaration of a table's columns: an ordered name to kind mapping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+Kind = Literal["continuous", "integer", "hex", "string", "label", "time", "key", "unused"]
+FeatureKind = Literal["continuous", "integer", "hex", "string"]
+
+FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
+
+CLICK = "click"
+"""Name of the label, 0 or 1, in every table after the ingest."""
+
+_RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)$")
+
+
+def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Spell out `C1..C26: hex` as one entry a column, in order.
+
+    >>> expand_ranges({"label": "label", "I1..I3": "continuous"})
+    {'label': 'label', 'I1': 'continuous', 'I2': 'continuous', 'I3': 'continuous'}
+    """
+    expanded: dict[str, Kind] = {}
+    for name, kind in columns.items():
+        for single in _names(name):
+            if single in expanded:
+                raise ValueError(f"column {single!r} is declared twice")
+            expanded[single] = kind
+    return expanded
+
+
+def _names(name: str) -> list[str]:
+    match = _RANGE.match(name)
+    if match is None:
+        return [name]
+    stem, first, again, last = match.group("stem", "first", "again", "last")
+    if stem != again or int(first) > int(last):
+        raise ValueError(f"range {name!r}: wanted the form C1..C26")
+    return [f"{stem}{number}" for number in range(int(first), int(last) + 1)]

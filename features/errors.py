@@ -1,0 +1,146 @@
+"""Errors that a user can act on.
+
+Every message is one line: what was wanted, what came, where, and what to do. The commands print it
+and end with exit status 2; anything else that is raised is a fault of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class PlumblineError(Exception):
+    """Base of all errors whose cause lies in the input, the settings or the machine."""
+
+
+class ConfigError(PlumblineError):
+    """The configuration is not usable."""
+
+    @classmethod
+    def invalid(cls, file: str, problems: Sequence[str]) -> ConfigError:
+        return cls(f"{file}: " + "; ".join(problems))
+
+    @classmethod
+    def unreadable(cls, file: str, reason: str) -> ConfigError:
+        return cls(f"{file}: wanted a YAML configuration, but {reason}.")
+
+
+class DataError(PlumblineError):
+    """A log, a side table or a split is not usable."""
+
+
+class PlanError(PlumblineError):
+    """A feature plan is damaged, too new, or does not fit the data."""
+
+    @classmethod
+    def damaged(cls, file: str, wanted: str, came: str) -> PlanError:
+        return cls(
+            f"{file}: wanted SHA-256 {wanted[:12]}…, found {came[:12]}…: "
+            "the file was changed after the plan was written. Run the etl stage again."
+        )
+
+    @classmethod
+    def missing(cls, file: str) -> PlanError:
+        return cls(f"{file}: missing from the feature plan. Run the etl stage again.")
+
+    @classmethod
+    def unreadable(cls, file: str, reason: str) -> PlanError:
+        return cls(f"{file}: not a feature plan: {reason}. Run the etl stage again.")
+
+    @classmethod
+    def newer_format(cls, file: str, came: int, supported: int) -> PlanError:
+        return cls(
+            f"{file}: format version {came}, but this Plumbline reads {supported}. "
+            "Upgrade Plumbline, or write the plan with this version."
+        )
+
+    @classmethod
+    def columns_differ(cls, missing: Iterable[str], unexpected: Iterable[str]) -> PlanError:
+        lacking, extra = sorted(missing), sorted(unexpected)
+        parts = [f"missing {', '.join(lacking)}"] if lacking else []
+        parts += [f"unexpected {', '.join(extra)}"] if extra else []
+        return cls("The columns do not fit the feature plan: " + "; ".join(parts) + ".")
+
+    @classmethod
+    def wrong_type(cls, column: str, wanted: str, came: str) -> PlanError:
+        return cls(f"Column {column!r}: the feature plan wants {wanted}, got {came}.")
+
+
+class UnsupportedOperator(PlumblineError):
+    """A workflow uses an operator that has no compiled form."""
+
+    @classmethod
+    def in_workflow(
+        cls, operator: str, columns: Iterable[str], supported: Iterable[str]
+    ) -> UnsupportedOperator:
+        names = ", ".join(repr(column) for column in columns)
+        return cls(
+            f"Column {names} uses {operator}, which has no compiled form. "
+            f"Supported: {', '.join(sorted(supported))}. Replace it in the workflow."
+        )
+
+
+class StageError(PlumblineError):
+    """A stage cannot start, or what it made before does not fit any more."""
+
+
+class ModelError(PlumblineError):
+    """A trained model is damaged, too new, or does not fit the plan or its inputs."""
+
+    @classmethod
+    def missing(cls, file: str) -> ModelError:
+        return cls(f"{file}: missing from the model. Run the train stage again.")
+
+    @classmethod
+    def damaged(cls, file: str, wanted: str, came: str) -> ModelError:
+        return cls(
+            f"{file}: wanted SHA-256 {wanted[:12]}…, found {came[:12]}…: "
+            "the file was changed after the model was written. Run the train stage again."
+        )
+
+    @classmethod
+    def unreadable(cls, file: str, reason: str) -> ModelError:
+        return cls(f"{file}: not a trained model: {reason}. Run the train stage again.")
+
+    @classmethod
+    def newer_format(cls, file: str, came: int, supported: int) -> ModelError:
+        return cls(
+            f"{file}: format version {came}, but this Plumbline reads {supported}. "
+            "Upgrade Plumbline, or train the model with this version."
+        )
+
+    @classmethod
+    def other_plan(cls, file: str, wanted: str, came: str) -> ModelError:
+        return cls(
+            f"{file}: wanted a model of feature plan {wanted[:12]}…, found one of {came[:12]}…. "
+            "Train it again on this plan."
+        )
+
+    @classmethod
+    def wrong_input(cls, tensor: str, wanted: str, came: str) -> ModelError:
+        return cls(f"{tensor}: the model wants {wanted}, got {came}.")
+
+    @classmethod
+    def id_out_of_range(cls, column: str, came: int, cardinality: int) -> ModelError:
+        return cls(
+            f"Column {column!r}: the model has ids 0 to {cardinality - 1}, got {came}. "
+            "Encode the rows with the feature plan that the model was trained on."
+        )
+
+
+class ServerError(PlumblineError):
+    """The Triton server cannot be found, started or reached."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: the nearest known one, or all of them.
+
+    >>> nearest("epoch", ["epochs", "batch_size"])
+    "did you mean 'epochs'?"
+    >>> nearest("x", ["epochs", "batch_size"])
+    'known: batch_size, epochs'
+    """
+    candidates = sorted(known)
+    close = difflib.get_close_matches(word, candidates, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(candidates)}"

@@ -1,0 +1,25 @@
+"""Write a file so that it is either whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Atomic: a reader sees the old content or the new one."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_text(file, text)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Atomic: a reader sees the old content or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)

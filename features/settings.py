@@ -1,0 +1,253 @@
+"""Settings: frozen, typed, checked once where they enter; read from YAML by `features.config`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from features.columns import CLICK, FEATURE_KINDS, FeatureKind, Kind, expand_ranges
+from features.errors import nearest
+
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+
+class Settings(BaseModel):
+    """Frozen; an unknown key is refused with the nearest known one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(f"unknown key {key!r}, {nearest(str(key), cls.model_fields)}")
+        return data
+
+
+class Table(Settings):
+    """How a text or Parquet table is laid out."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    header: bool = True
+    quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str = "utf-8"
+    columns: dict[str, Kind]
+    """Name to kind. Without a header this is the order of the file's columns, all of them."""
+
+    @field_validator("columns", mode="after")
+    @classmethod
+    def _expand(cls, columns: dict[str, Kind]) -> dict[str, Kind]:
+        return expand_ranges(columns)
+
+    @field_validator("separator", "quote", mode="after")
+    @classmethod
+    def _is_ascii(cls, character: str | None) -> str | None:
+        if character is not None and (not character.isascii() or character in "\r\n"):
+            raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
+        return character
+
+    @field_validator("encoding", mode="after")
+    @classmethod
+    def _extends_ascii(cls, encoding: str) -> str:
+        ascii_bytes = bytes(range(128))
+        try:
+            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        except (LookupError, UnicodeError):
+            extends_ascii = False
+        if not extends_ascii:
+            raise ValueError(f"wanted utf-8, latin-1 or such, got {encoding!r}")
+        return encoding
+
+    def names(self, *kinds: str) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.columns.items() if kind in kinds)
+
+
+class Log(Table):
+    """The table of clicks: one row an impression."""
+
+    files: tuple[str, ...] = ()
+    """File names inside the folder given by `--data`; none means every file, in name order."""
+    malformed_limit: Annotated[int, Field(ge=0)] = 100
+    """Malformed lines above this number stop the ingest."""
+
+
+class SideTable(Table):
+    """A table joined to the log by one key column, which is of kind `key` here."""
+
+    file: str
+    """File name beside the first log file."""
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> SideTable:
+        if len(self.names("key")) != 1:
+            raise ValueError("wanted exactly one column of kind 'key'")
+        return self
+
+    @property
+    def key(self) -> str:
+        return self.names("key")[0]
+
+
+class ClickModel(Settings):
+    """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
+
+    rows: PositiveInt
+    days: Annotated[int, Field(ge=3)]
+    vocabulary: tuple[PositiveInt, ...]
+    """Number of values of each categorical column."""
+    continuous: Annotated[int, Field(ge=0)] = 13
+    click_rate: Share = 0.25
+
+
+class Label(Settings):
+    """A label column holds 0 and 1, or a number that counts as a click from `at_least` on."""
+
+    at_least: float | None = None
+
+
+class FileSplit(Settings):
+    """Whole files: `valid` and `test` are positions in the list of files, the others train."""
+
+    by: Literal["file"]
+    valid: tuple[int, ...]
+    test: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _do_not_overlap(self) -> FileSplit:
+        both = sorted({*self.valid} & {*self.test})
+        if both:
+            raise ValueError(f"file {both[0]} stands in valid and in test")
+        return self
+
+
+class ShareSplit(Settings):
+    """Shares of the rows, in row order, in time order, or at random by hash."""
+
+    by: Literal["rows", "time", "hash"]
+    valid: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _leave_rows_to_train_on(self) -> ShareSplit:
+        if self.valid + self.test >= 1.0:
+            raise ValueError(f"valid {self.valid} and test {self.test} leave no rows to train on")
+        return self
+
+
+class CriteoWorkflow(Settings):
+    """The graph of `workflows/criteo.py`."""
+
+    graph: Literal["criteo"]
+    frequency_threshold: Annotated[int, Field(ge=0)] = 15
+
+
+class StandardWorkflow(Settings):
+    """The graph of `workflows/standard.py`."""
+
+    graph: Literal["standard"]
+    frequency_threshold: Annotated[int, Field(ge=0)] = 0
+    fill: float = 0.0
+    clip_min: float | None = None
+    clip_max: float | None = None
+    log: bool = False
+    normalize: bool = True
+
+
+class Model(Settings):
+    """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
+
+    embedding_dim: PositiveInt = 16
+    bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
+    top_mlp: tuple[PositiveInt, ...] = (512, 256)
+
+    @model_validator(mode="after")
+    def _bottom_ends_in_embedding_dim(self) -> Model:
+        if not self.bottom_mlp or self.bottom_mlp[-1] != self.embedding_dim:
+            raise ValueError(
+                f"bottom_mlp has to end in embedding_dim {self.embedding_dim}, "
+                f"got {list(self.bottom_mlp)}"
+            )
+        return self
+
+
+class Training(Settings):
+    """Adam on the dense layers, Adagrad on the embeddings, binary cross-entropy on logits."""
+
+    epochs: PositiveInt = 1
+    batch_size: PositiveInt = 2048
+    learning_rate: PositiveFloat = 1e-3
+    embedding_learning_rate: PositiveFloat = 2e-2
+    checkpoint_every: PositiveInt = 2000
+    """Steps between two checkpoints; one is also written after each epoch."""
+
+
+class Serving(Settings):
+    """The Triton model repository, and what the serve stage sends through it."""
+
+    max_batch_size: PositiveInt = 4096
+    instances: PositiveInt = 1
+    probe_rows: Annotated[int, Field(ge=1000)] = 1000
+    """Raw test rows that are served and compared with offline scoring."""
+    latency_requests: PositiveInt = 200
+    """Requests timed for each model, protocol and batch size."""
+
+
+class Config(Settings):
+    """One data set, from raw log to served score."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0)] = 1
+    click_model: ClickModel | None = None
+    """Where given, the logs are drawn from it, and `--data` is not needed."""
+    log: Log
+    tables: dict[str, SideTable] = {}
+    label: Label = Label()
+    split: Annotated[FileSplit | ShareSplit, Field(discriminator="by")]
+    workflow: Annotated[CriteoWorkflow | StandardWorkflow, Field(discriminator="graph")]
+    model: Model = Model()
+    training: Training = Training()
+    serving: Serving = Serving()
+
+    @model_validator(mode="after")
+    def _columns_fit_together(self) -> Config:
+        if len(self.log.names("label")) != 1:
+            raise ValueError("log.columns: wanted exactly one column of kind 'label'")
+        if self.split.by == "time" and len(self.log.names("time")) != 1:
+            raise ValueError("split by time: wanted exactly one log column of kind 'time'")
+        if self.log.names("key"):
+            raise ValueError("log.columns: kind 'key' is for tables; in the log give the real kind")
+        for name, table in self.tables.items():
+            if table.key not in self.log.columns:
+                raise ValueError(f"tables.{name}: the log has no column {table.key!r} to join on")
+            kind = self.log.columns[table.key]
+            if kind not in ("integer", "hex", "string"):
+                raise ValueError(
+                    f"tables.{name}: the log's column {table.key!r} is {kind}, "
+                    "wanted integer, hex or string to join on"
+                )
+        if CLICK in self.features:
+            raise ValueError(f"a feature cannot be named {CLICK!r}: that is the label's name")
+        if not self.features:
+            raise ValueError("no feature column: wanted a continuous, integer, hex or string one")
+        return self
+
+    @property
+    def features(self) -> dict[str, FeatureKind]:
+        """Name to kind of every feature column, the log's first, then each table's."""
+        found: dict[str, FeatureKind] = {}
+        for table in (self.log, *self.tables.values()):
+            for name in table.names(*FEATURE_KINDS):
+                if name in found:
+                    raise ValueError(f"column {name!r} stands in two tables")
+                found[name] = cast(FeatureKind, table.columns[name])
+        return found
+
+    @property
+    def label_column(self) -> str:
+        return self.log.names("label")[0]

@@ -1,0 +1,81 @@
+"""The command line of `run_all.py` and of every stage."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from features.config import load_config
+from features.device import resolve_device
+from features.errors import PlumblineError
+from pipelines.console import console
+from pipelines.stage import RunConfig, Stage
+
+DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "criteo_synthetic.yaml"
+
+
+def run_parser(description: str) -> argparse.ArgumentParser:
+    """The options that `run_all.py` and the stages share."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, help="YAML file (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--data", type=Path, nargs="+", default=[], metavar="PATH",
+        help="the raw log files, or a folder of them",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="folder of this run (default: runs/NAME)")
+    parser.add_argument(
+        "--engine", choices=["auto", "nvtabular"], default="auto",
+        help="what fits and transforms the features (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scheduler", metavar="local|ADDRESS",
+        help="run the NVTabular engine on a Dask cluster: one started here, or tcp://HOST:PORT",
+    )  # fmt: skip
+    parser.add_argument("--model", choices=["merlin"], default="merlin", help="form of the DLRM")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--force", action="store_true", help="run again what is complete")
+    return parser
+
+
+def run_config(options: argparse.Namespace) -> RunConfig:
+    return RunConfig(
+        config=load_config(options.config),
+        data=tuple(options.data),
+        engine="nvtabular",
+        model=options.model,
+        device=resolve_device(options.device),
+        scheduler=options.scheduler,
+    )
+
+
+def run_folder(options: argparse.Namespace, config: RunConfig) -> Path:
+    return options.out if options.out is not None else Path("runs") / config.config.name
+
+
+def stage_main(stage: Stage, description: str) -> None:
+    """Entry of `python pipelines/<stage>.py`."""
+    options = run_parser(description).parse_args()
+
+    def body() -> None:
+        config = run_config(options)
+        stage.ensure(config, run_folder(options, config), force=options.force)
+
+    guarded(body)
+
+
+def guarded(body: Callable[[], None]) -> None:
+    """Run a command's body: an error the user can act on is one line and exit status 2."""
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        body()
+    except PlumblineError as error:
+        console.print(f"[red]error:[/red] {' '.join(str(error).split())}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("interrupted: the next run goes on from here", soft_wrap=True)
+        sys.exit(130)

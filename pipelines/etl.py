@@ -1,0 +1,52 @@
+"""Stage etl: fit the workflow on the training split, encode every split, write the feature plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from features.columns import CLICK
+from features.plan import Plan
+from pipelines.command import stage_main
+from pipelines.console import progress_bar
+from pipelines.memory import peak_memory
+from pipelines.stage import Finished, Made, RunConfig, Stage, reads
+from workflows.engine import NVTabularEngine
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    return {"workflow": run.config.workflow.model_dump(mode="json"), "engine": run.engine}
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    rows = inputs["ingest"].manifest.rows
+    splits = {split: inputs["ingest"].folder / split for split in rows}
+    engine = NVTabularEngine(run.device, run.scheduler)
+    with progress_bar("encoding", sum(rows.values())) as progress, peak_memory() as peak:
+        made = engine.fit_transform(run.config.workflow, run.config.features, splits, out, progress)
+    seconds = made.fit_seconds + made.transform_seconds
+    facts = {
+        "engine": run.engine,
+        "plan_hash": made.plan.content_hash,
+        "fit_seconds": round(made.fit_seconds, 3),
+        "transform_seconds": round(made.transform_seconds, 3),
+        "rows_per_second": round(sum(made.rows.values()) / seconds),
+        "peak_rss_mb": peak.megabytes,
+    }
+    return Made(made.rows, _schema(made.plan), facts)
+
+
+def _schema(plan: Plan) -> list[dict[str, Any]]:
+    categorical = [
+        {"name": column.name, "dtype": column.dtype, "cardinality": column.categorify.cardinality}
+        for column in plan.categorical
+    ]
+    continuous = [{"name": column.name, "dtype": column.dtype} for column in plan.continuous]
+    return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
+
+
+STAGE = Stage("etl", reads("ingest"), settings, work)
+
+if __name__ == "__main__":
+    stage_main(STAGE, __doc__)

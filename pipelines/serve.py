@@ -1,0 +1,100 @@
+"""Stage serve: start Triton on the exported repository, send raw test rows, compare, time.
+
+The rows are the probe split: raw test rows, and copies of one with nulls and with values never
+seen in training. Ids have to be the ETL's own, scores those of offline scoring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.plan import OutputColumn, read_plan
+from pipelines.command import stage_main
+from pipelines.console import console, progress_bar
+from pipelines.stage import Finished, Made, RunConfig, Stage, reads
+from serving.client import Client
+from serving.comparison import Comparison, compare
+from serving.latency import BATCH_SIZES, measure_latency
+from serving.server import TritonServer
+from serving.transport import Protocol
+
+MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    return run.config.serving.model_dump(mode="json", include={"probe_rows", "latency_requests"})
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    raw = pq.read_table(inputs["ingest"].folder / "probe")
+    repository = inputs["export"].folder / "model_repository"
+    with TemporaryDirectory() as scratch, TritonServer(repository, Path(scratch)) as server:
+        compared = _compare(server, raw, inputs)
+        latency = _latency(server, raw, run.config.serving.latency_requests)
+    console.print(
+        f"  {compared.rows_compared} rows compared: ids identical {compared.ids_identical}, "
+        f"largest score difference {compared.max_abs_score_diff:.1e}"
+    )
+    facts = {
+        **asdict(compared),
+        "latency_ms": latency["grpc"],
+        "latency_ms_by_protocol": latency,
+    }
+    return Made({"probe": raw.num_rows}, facts=facts)
+
+
+def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]) -> Comparison:
+    plan = read_plan(inputs["etl"].folder / "plan")
+    encoded = pq.read_table(inputs["etl"].folder / "probe")
+    offline = pq.read_table(inputs["evaluate"].folder / "probe.parquet")["probability"]
+    with (
+        Client(server.grpc_url, "grpc", MODELS["ensemble"]) as ensemble,
+        Client(server.grpc_url, "grpc", MODELS["fused"]) as fused,
+    ):
+        return compare(
+            ensemble,
+            fused,
+            raw,
+            _together(encoded, plan.categorical, np.dtype(np.int64)),
+            _together(encoded, plan.continuous, np.dtype(np.float32)),
+            offline.to_numpy(),
+        )
+
+
+def _together(
+    encoded: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """The columns side by side, shape (rows, number of columns)."""
+    if not columns:
+        return np.empty((encoded.num_rows, 0), dtype)
+    return np.column_stack([encoded[column.name].to_numpy() for column in columns]).astype(dtype)
+
+
+def _latency(server: TritonServer, raw: pa.Table, requests: int) -> dict[str, Any]:
+    """Protocol, then model, then batch size, to p50 and p99 in milliseconds."""
+    found: dict[str, Any] = {}
+    total = 2 * len(MODELS) * len(BATCH_SIZES) * requests
+    with progress_bar("timing", total, "requests") as progress:
+        endpoints: dict[Protocol, str] = {"grpc": server.grpc_url, "http": server.http_url}
+        for protocol, url in endpoints.items():
+            found[protocol] = {}
+            for name, model in MODELS.items():
+                with Client(url, protocol, model) as client:
+                    found[protocol][name] = measure_latency(client, client.tensors(raw), requests)
+                progress(len(BATCH_SIZES) * requests)
+    return found
+
+
+STAGE = Stage("serve", reads("ingest", "etl", "evaluate", "export"), settings, work)
+
+if __name__ == "__main__":
+    stage_main(STAGE, __doc__)

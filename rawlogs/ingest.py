@@ -1,0 +1,159 @@
+"""Raw logs become typed Parquet, one folder a split, and a probe of the test split."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from features.columns import FEATURE_KINDS, Kind
+from features.errors import DataError
+from features.settings import Config
+from rawlogs.malformed import MalformedLines
+from rawlogs.parts import PartWriter, TypedRows, arrow_schema
+from rawlogs.probe import write_probe
+from rawlogs.raw_rows import read_raw_rows
+from rawlogs.side_tables import LoadedTable, load_table, table_files
+from rawlogs.split import SPLITS, assignment, check_files, sorted_by_time
+from rawlogs.values import convert
+
+PROBE = "probe"
+_TYPED = "typed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What was read and written."""
+
+    rows: dict[str, int]
+    """Split to its rows: train, valid, test, probe."""
+    malformed: int
+    """Log lines that held no usable row."""
+    examples: tuple[str, ...]
+    """The first of them, as `file:line: reason`."""
+    unmatched: dict[str, int]
+    """Side table to the log rows whose key it does not have."""
+    click_rate: dict[str, float]
+    """Split (train, valid, test) to its share of clicks."""
+
+
+def ingest(
+    config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
+) -> Ingested:
+    """Write `out/<split>/part-*.parquet` for train, valid, test and probe.
+
+    Columns are those of `config.features` in order, then `click`. `progress` is called with the
+    number of further log lines read. Rows wait in `out/typed` until all are read; what an earlier
+    attempt left in `out` is deleted first.
+
+    Raises
+    ------
+    DataError
+        A file is not usable, too many lines are malformed, or a split is empty or one-sided.
+    """
+    check_files(config, files)
+    for name in (*SPLITS, PROBE, _TYPED):
+        shutil.rmtree(out / name, ignore_errors=True)
+    reader = _LogReader(config, tuple(files), out / _TYPED)
+    typed = reader.read(progress)
+    click_rate, rows = _write_splits(config, typed, out)
+    shutil.rmtree(out / _TYPED)
+    rows[PROBE] = write_probe(out, config.features, config.serving.probe_rows)
+    malformed = reader.malformed
+    examples = tuple(malformed.examples)
+    return Ingested(rows, malformed.count, examples, reader.unmatched, click_rate)
+
+
+class _LogReader:
+    """Reads, types and joins the log, batch by batch."""
+
+    def __init__(self, config: Config, files: tuple[Path, ...], folder: Path) -> None:
+        self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
+        self.unmatched = dict.fromkeys(config.tables, 0)
+        self._config = config
+        self._files = files
+        self._folder = folder
+        self._kinds = _log_kinds(config)
+        self._tables = self._load_tables()
+
+    def read(self, progress: Callable[[int], None]) -> list[TypedRows]:
+        self._folder.mkdir(parents=True)
+        parts: list[TypedRows] = []
+        for position, file in enumerate(self._files):
+            for frame in self._batches(file, progress):
+                path = self._folder / f"{len(parts):07d}.arrow"
+                parts.append(TypedRows.write(path, position, frame))
+        if not parts:
+            raise DataError(f"No usable row in the log. The first: {self.malformed.examples[0]}.")
+        return parts
+
+    def _batches(self, file: Path, progress: Callable[[int], None]) -> Iterable[pl.DataFrame]:
+        lines = 0
+        for raw in read_raw_rows(file, self._config.log, tuple(self._kinds)):
+            frame, faults = convert(file, raw, self._kinds, self._config.label)
+            self.malformed.record(file, [*raw.faults, *faults])
+            read = len(raw.numbers) + len(raw.faults)
+            lines += read
+            progress(read)
+            if len(frame) > 0:
+                yield self._joined(frame)
+        if lines == 0:
+            raise DataError(f"{file}: the file holds no rows.")
+
+    def _joined(self, frame: pl.DataFrame) -> pl.DataFrame:
+        for table in self._tables:
+            frame, unmatched = table.join(frame)
+            self.unmatched[table.name] += unmatched
+        return frame
+
+    def _load_tables(self) -> list[LoadedTable]:
+        files = table_files(self._config, self._files)
+        return [
+            load_table(files[name], name, table, self._config.log.columns[table.key])
+            for name, table in self._config.tables.items()
+        ]
+
+
+def _log_kinds(config: Config) -> dict[str, Kind]:
+    """The log columns that are read; the time only where it orders the rows."""
+    kinds = (*FEATURE_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
+    return {name: config.log.columns[name] for name in config.log.names(*kinds)}
+
+
+def _write_splits(
+    config: Config, typed: Sequence[TypedRows], out: Path
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Click rate and rows of each split."""
+    assign = assignment(config, sum(part.rows for part in typed))
+    schema = arrow_schema(config.features)
+    with ExitStack() as stack:
+        writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
+        first = 0
+        for frame, file in _in_order(config, typed):
+            splits = assign(first, len(frame), file)
+            for position in np.unique(splits):
+                writers[position].write(frame.filter(pl.Series(splits == position)))
+            first += len(frame)
+    for name, writer in zip(SPLITS, writers, strict=True):
+        _require_both_classes(name, writer.rows, writer.clicks)
+    rates = {n: writer.clicks / writer.rows for n, writer in zip(SPLITS, writers, strict=True)}
+    return rates, {name: writer.rows for name, writer in zip(SPLITS, writers, strict=True)}
+
+
+def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.DataFrame, int]]:
+    if config.split.by == "time":
+        return ((frame, 0) for frame in sorted_by_time(typed))
+    return ((part.frame(), part.file) for part in typed)
+
+
+def _require_both_classes(split: str, rows: int, clicks: int) -> None:
+    if not 0 < clicks < rows:
+        raise DataError(
+            f"Split {split!r} holds {rows} rows, {clicks} of them clicks: wanted rows with clicks "
+            "and rows without. Give more rows, or change split or label in the configuration."
+        )

@@ -1,0 +1,81 @@
+"""Side tables: read whole, checked for unique keys, joined to the log's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from features.columns import FEATURE_KINDS, Kind
+from features.errors import DataError
+from features.settings import Config, Label, SideTable
+from rawlogs.malformed import Fault, MalformedLines
+from rawlogs.raw_rows import read_raw_rows
+from rawlogs.sources import require_readable
+from rawlogs.values import convert
+
+_MATCHED = "\x1fmatched"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTable:
+    """`rows`: the key, which has no null and no value twice, and the table's feature columns."""
+
+    name: str
+    key: str
+    rows: pl.DataFrame
+
+    def join(self, log: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+        """The log with the table's columns, nulls where it has no such key; and how many those are.
+
+        The log's rows keep their number and order.
+        """
+        right = self.rows.with_columns(pl.lit(True).alias(_MATCHED))
+        joined = log.join(right, on=self.key, how="left", maintain_order="left")
+        unmatched = joined[_MATCHED].null_count()
+        return joined.drop(_MATCHED), unmatched
+
+
+def table_files(config: Config, log_files: tuple[Path, ...]) -> dict[str, Path]:
+    """Table name to its file, which lies beside the first log file."""
+    return {name: log_files[0].parent / table.file for name, table in config.tables.items()}
+
+
+def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> LoadedTable:
+    """Read a side table; its key is read as the log's column is.
+
+    Raises
+    ------
+    DataError
+        A malformed line, a line without a key, or a key that stands on two lines.
+    """
+    require_readable(file)
+    kinds: dict[str, Kind] = {table.key: key_kind}
+    kinds.update((column, table.columns[column]) for column in table.names(*FEATURE_KINDS))
+    malformed = MalformedLines(limit=0, setting=None)
+    first_lines: dict[object, int] = {}
+    frames = []
+    for raw in read_raw_rows(file, table, tuple(kinds)):
+        malformed.record(file, raw.faults)
+        frame, faults = convert(file, raw, kinds, Label())
+        malformed.record(file, faults)
+        for key, line in zip(frame[table.key].to_list(), raw.numbers.tolist(), strict=True):
+            if key is None:
+                reason = f"column {table.key!r}: wanted a key, found nothing"
+                malformed.record(file, [Fault(line, reason)])
+            first = first_lines.setdefault(key, line)
+            if first != line:
+                raise DataError(
+                    f"{file}:{line}: table {name!r} has the key {table.key} "
+                    f"{_in_file(key, key_kind)!r} a second time, first in line {first}. "
+                    f"Keep one row a key."
+                )
+        frames.append(frame)
+    if not first_lines:
+        raise DataError(f"{file}: table {name!r} holds no rows.")
+    return LoadedTable(name, table.key, pl.concat(frames))
+
+
+def _in_file(key: object, kind: Kind) -> object:
+    return f"{key:x}" if kind == "hex" else key

@@ -1,0 +1,145 @@
+"""Render Triton's `config.pbtxt`: protobuf text, byte for byte the same for the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from serving.interface import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleStep:
+    """A model of an ensemble; its tensors keep their names between the steps."""
+
+    model: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+def python_config(
+    name: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, str],
+    *,
+    max_batch_size: int,
+    instances: int,
+    warmup_rows: Iterable[int],
+) -> str:
+    """A model of the Python backend, with dynamic batching and a warm-up of zeros.
+
+    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more.
+    """
+    return (
+        _head(name, ('backend: "python"',), max_batch_size, inputs, outputs)
+        + "dynamic_batching {\n}\n"
+        + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
+        + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
+        + _parameters(parameters)
+    )
+
+
+def ensemble_config(
+    name: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, str],
+    *,
+    max_batch_size: int,
+    steps: Sequence[EnsembleStep],
+) -> str:
+    """An ensemble; batching and warm-up are its steps' own."""
+    return (
+        _head(name, ('platform: "ensemble"',), max_batch_size, inputs, outputs)
+        + "ensemble_scheduling {\n"
+        + _indented(_repeated("step", [_step(step) for step in steps]))
+        + "}\n"
+        + _parameters(parameters)
+    )
+
+
+def _head(
+    name: str,
+    kind: Sequence[str],
+    max_batch_size: int,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+) -> str:
+    lines = (f"name: {_quoted(name)}", *kind, f"max_batch_size: {max_batch_size}")
+    return (
+        "".join(line + "\n" for line in lines)
+        + _repeated("input", [_tensor(tensor) for tensor in inputs])
+        + _repeated("output", [_tensor(tensor) for tensor in outputs])
+    )
+
+
+def _tensor(tensor: Tensor) -> str:
+    return (
+        f"name: {_quoted(tensor.name)}\n"
+        f"data_type: {tensor.data_type}\n"
+        f"dims: [ {len(tensor.columns)} ]\n"
+    )
+
+
+def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
+    return f"name: {_quoted(f'batch of {rows}')}\nbatch_size: {rows}\n" + "".join(
+        _block(
+            "inputs",
+            f"key: {_quoted(tensor.name)}\n"
+            + _block(
+                "value",
+                f"data_type: {tensor.data_type}\n"
+                f"dims: [ {len(tensor.columns)} ]\n"
+                "zero_data: true\n",
+            ),
+        )
+        for tensor in inputs
+    )
+
+
+def _step(step: EnsembleStep) -> str:
+    return f"model_name: {_quoted(step.model)}\nmodel_version: -1\n" + "".join(
+        _block(field, f"key: {_quoted(tensor.name)}\nvalue: {_quoted(tensor.name)}\n")
+        for field, tensors in (("input_map", step.inputs), ("output_map", step.outputs))
+        for tensor in tensors
+    )
+
+
+def _parameters(parameters: Mapping[str, str]) -> str:
+    return "".join(
+        _block(
+            "parameters",
+            f"key: {_quoted(key)}\n" + _block("value", f"string_value: {_quoted(value)}\n"),
+        )
+        for key, value in sorted(parameters.items())
+    )
+
+
+def _repeated(field: str, messages: Sequence[str]) -> str:
+    entries = ",\n".join(f"  {{\n{_indented(_indented(message))}  }}" for message in messages)
+    return f"{field} [\n{entries}\n]\n"
+
+
+def _block(field: str, message: str) -> str:
+    return f"{field} {{\n{_indented(message)}}}\n"
+
+
+def _indented(text: str) -> str:
+    return "".join(f"  {line}" for line in text.splitlines(keepends=True))
+
+
+def _quoted(text: str) -> str:
+    r"""A protobuf string literal: the UTF-8 bytes, what is not printable ASCII in octal.
+
+    >>> _quoted('say "é"')
+    '"say \\"\\303\\251\\""'
+    """
+    return '"' + "".join(_escaped(byte) for byte in text.encode()) + '"'
+
+
+def _escaped(byte: int) -> str:
+    character = chr(byte)
+    if character in '"\\':
+        return "\\" + character
+    return character if 0x20 <= byte < 0x7F else f"\\{byte:03o}"

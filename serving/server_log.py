@@ -1,0 +1,45 @@
+"""Read out of Triton's log why it did not start."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?:Internal: )?(?P<cause>.*)")
+_LINE = re.compile(r'^E\d{4} [\d:.]+ +\d+ \S+\] +(?P<text>".*")$')
+_HARMLESS = "CudaDriverHelper"
+"""In every log of a machine without a CUDA driver."""
+
+
+def cause_of_failure(log: Path) -> str:
+    """One line: the first model that failed and why, else the last error, else the last line.
+
+    >>> cause_of_failure(Path("/nowhere"))
+    'it wrote no log'
+    """
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = list(_errors(lines))
+    for error in errors:
+        match = _MODEL.match(error)
+        if match is not None:
+            return f"model {match['model']!r}: {match['cause']}"
+    return [*lines[-1:], *errors][-1] if lines else "it wrote no log"
+
+
+def _errors(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        match = _LINE.match(line)
+        if match is not None and _HARMLESS not in line:
+            yield _one_line(match["text"])
+
+
+def _one_line(quoted: str) -> str:
+    """The message without its Python traceback, which is in the log."""
+    try:
+        message = str(json.loads(quoted))
+    except ValueError:
+        message = quoted.strip('"')
+    return " ".join(message.split("\n\nAt:")[0].split())

@@ -1,0 +1,57 @@
+"""What the served steps share: Triton's Python model interface around a function on tensors.
+
+Only the server's own Python process can import this module: `triton_python_backend_utils` is there
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+from features.errors import PlumblineError
+from features.wire import Tensors
+from serving.batching import Run, answer
+
+
+class TritonStep(ABC):
+    """Triton makes one object an instance, and calls it from one thread."""
+
+    @abstractmethod
+    def load(self, folder: Path, parameters: Mapping[str, str]) -> Run:
+        """Load the step from its version folder and its config's parameters.
+
+        Raises
+        ------
+        PlumblineError
+            A file is missing, was changed, or does not fit the config: the model is not loaded.
+        """
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        config = json.loads(args["model_config"])
+        self._inputs = tuple(tensor["name"] for tensor in config["input"])
+        parameters = {
+            key: value.get("string_value", "") for key, value in config["parameters"].items()
+        }
+        self._run = self.load(Path(args["model_repository"]) / args["model_version"], parameters)
+
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        answers = answer([self._tensors(request) for request in requests], self._run)
+        return [_response(given) for given in answers]
+
+    def _tensors(self, request: Any) -> Tensors:
+        return {
+            name: pb_utils.get_input_tensor_by_name(request, name).as_numpy()
+            for name in self._inputs
+        }
+
+
+def _response(given: Tensors | PlumblineError) -> Any:
+    if isinstance(given, PlumblineError):
+        return pb_utils.InferenceResponse([], error=pb_utils.TritonError(str(given)))
+    return pb_utils.InferenceResponse([pb_utils.Tensor(n, array) for n, array in given.items()])

@@ -1,0 +1,107 @@
+"""The Merlin form and the canonical form are one model."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from merlin.models.torch import DLRMModel
+
+from dlrm.architecture import Architecture
+from dlrm.merlin import build_merlin, load_canonical, to_canonical
+from dlrm.model import DLRM
+from features.errors import ConfigError, ModelError
+from features.settings import Model
+from workflows.merlin_data import merlin_schema
+
+SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
+PLANS = {
+    "both": ({"zebra": 23, "C2": 9, "C10": 11, "C1": 5, "apple": 7}, ("I2", "I1", "I10")),
+    "one of each": ({"zebra": 23}, ("I1",)),
+    "no continuous": ({"zebra": 23, "C2": 9, "C10": 11}, ()),
+    "no categorical": ({}, ("I2", "I1", "I10")),
+}
+
+
+@pytest.fixture(params=PLANS.values(), ids=PLANS.keys())
+def plan(request, plan_of):
+    return plan_of(*request.param)
+
+
+def rows(architecture: Architecture, count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    ids = [torch.randint(n, (count, 1), generator=generator) for n in architecture.cardinalities]
+    ids_BF = torch.cat([torch.empty(count, 0, dtype=torch.int64), *ids], dim=1)
+    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator)
+
+
+@pytest.mark.parametrize("top", [(16, 8), ()], ids=str)
+def test_same_weights_give_the_same_logits_and_gradients(plan, top):
+    settings = SETTINGS.model_copy(update={"top_mlp": top})
+    architecture = Architecture.of(plan, settings)
+    merlin = build_merlin(architecture, merlin_schema(plan), seed=3)
+    canonical = DLRM(architecture, seed=3)
+    inputs = rows(architecture)
+    ours, theirs = canonical(*inputs), merlin(*inputs)
+    assert ours.std() > 0
+    assert (ours - theirs).abs().max() <= 1e-6
+    weight_B = torch.linspace(-1, 1, len(ours))
+    (ours * weight_B).sum().backward()
+    (theirs * weight_B).sum().backward()
+    wanted = {name: p.grad.to_dense() for name, p in canonical.named_parameters()}
+    came = {name: p.grad.to_dense() for name, p in merlin.canonical_parameters().items()}
+    if architecture.continuous:
+        places = [sorted(architecture.continuous).index(name) for name in architecture.continuous]
+        came["bottom.0.weight"] = came["bottom.0.weight"][:, places]
+    assert came.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert torch.allclose(came[name], gradient, rtol=1e-5, atol=1e-6), name
+
+
+def test_canonical_weights_there_and_back(plan):
+    architecture = Architecture.of(plan, SETTINGS)
+    merlin = build_merlin(architecture, merlin_schema(plan), seed=3)
+    other = DLRM(architecture, seed=4).state_dict()
+    load_canonical(merlin, other)
+    back = to_canonical(merlin)
+    assert back.keys() == other.keys()
+    assert all(torch.equal(back[name], weight) for name, weight in other.items())
+
+
+def test_it_is_merlins_model_with_sparse_embeddings(world):
+    merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
+    assert isinstance(merlin.model, DLRMModel)
+    merlin(*rows(world.architecture)).sum().backward()
+    assert all(table.weight.grad.is_sparse for table in merlin.tables())
+    assert merlin.canonical_parameters().keys() == DLRM(world.architecture, 1).state_dict().keys()
+    trained = {id(p) for p in merlin.canonical_parameters().values()}
+    assert trained == {id(p) for p in merlin.parameters()}
+
+
+def test_building_leaves_the_random_state_alone(world):
+    before = torch.random.get_rng_state()
+    build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_schema_of_another_plan_is_refused(world, plan_of):
+    other = merlin_schema(plan_of({"zebra": 23, "C2": 9}, ("I1", "I2", "I10")))
+    with pytest.raises(ModelError, match=r"Merlin schema: wanted a table .*'C10': 11"):
+        build_merlin(world.architecture, other, seed=3)
+    lacking = merlin_schema(plan_of(PLANS["both"][0], ("I1",)))
+    with pytest.raises(ModelError, match=r"lacks the continuous columns \['I10', 'I2'\]"):
+        build_merlin(world.architecture, lacking, seed=3)
+
+
+@pytest.mark.parametrize("name", ["continuous", "user.id", "values", "training", "x__offsets"])
+def test_names_that_merlin_cannot_take_are_refused(plan_of, name):
+    plan = plan_of({name: 5, "b": 6}, ("x",))
+    with pytest.raises(ConfigError, match=f"Column '{name}': Merlin.* Rename it"):
+        build_merlin(Architecture.of(plan, SETTINGS), merlin_schema(plan), seed=3)
+
+
+def test_weights_of_another_architecture_are_refused(world):
+    merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
+    state = DLRM(world.architecture, 3).state_dict()
+    del state["tables.4.weight"]
+    with pytest.raises(ModelError, match=r"these are in one alone: tables\.4\.weight"):
+        load_canonical(merlin, state)

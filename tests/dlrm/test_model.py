@@ -1,0 +1,77 @@
+"""DLRM against the formula written out, and its initial weights."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from dlrm.architecture import Architecture
+from dlrm.model import DLRM
+
+BOTH = Architecture(("a", "b"), (5, 6), ("x", "y", "z"), 2, (3, 2), (4,))
+IDS_ONLY = Architecture(("a", "b", "c"), (5, 6, 7), (), 2, (), (4,))
+DENSE_ONLY = Architecture((), (), ("x", "y"), 2, (3, 2), (4,))
+NO_TOP = Architecture(("a", "b"), (5, 6), ("x",), 2, (2,), ())
+
+
+def rows(architecture: Architecture, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    ids = [torch.randint(n, (count, 1), generator=generator) for n in architecture.cardinalities]
+    ids_BF = torch.cat([torch.empty(count, 0, dtype=torch.int64), *ids], dim=1)
+    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator)
+
+
+def test_equals_the_formula():
+    model = DLRM(BOTH, seed=1)
+    ids_BF, dense_BC = rows(BOTH, 4)
+    for i in range(4):
+        d = torch.relu(model.bottom[2](torch.relu(model.bottom[0](dense_BC[i]))))
+        e0, e1 = model.tables[0].weight[ids_BF[i, 0]], model.tables[1].weight[ids_BF[i, 1]]
+        row = torch.cat([d, torch.stack([e0 @ d, e1 @ d, e1 @ e0]), torch.zeros(3)])
+        wanted = model.last(torch.relu(model.top[0](row)))
+        assert torch.allclose(model(ids_BF, dense_BC)[i], wanted[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", [BOTH, IDS_ONLY, DENSE_ONLY, NO_TOP])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_one_logit_a_row_and_gradients_everywhere(architecture, count):
+    model = DLRM(architecture, seed=1)
+    logit_B = model(*rows(architecture, count))
+    assert logit_B.shape == (count,)
+    logit_B.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_seed_decides_the_weights_and_nothing_else_does():
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    one, two, other = DLRM(BOTH, 7), DLRM(BOTH, 7), DLRM(BOTH, 8)
+    assert torch.equal(before, torch.random.get_rng_state())
+    for name, weight in one.state_dict().items():
+        assert torch.equal(weight, two.state_dict()[name])
+        assert not torch.equal(weight, other.state_dict()[name])
+
+
+def test_initial_weights_are_those_of_the_article():
+    model = DLRM(Architecture(("a", "b"), (400, 900), ("x",), 64, (256, 64), (512,)), seed=1)
+    table = model.tables[1].weight
+    assert table.abs().max() <= 1 / 30
+    assert table.std().item() == pytest.approx(1 / 30 / math.sqrt(3), rel=0.02)
+    layer = model.bottom[2]
+    assert layer.weight.std().item() == pytest.approx(math.sqrt(2 / (256 + 64)), rel=0.03)
+    assert model.top[0].bias.std().item() == pytest.approx(math.sqrt(1 / 512), rel=0.1)
+
+
+def test_without_a_seed_it_takes_no_memory():
+    model = DLRM(BOTH, seed=None)
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
+def test_compiles_as_one_graph():
+    model = DLRM(BOTH, seed=1).eval()
+    ids_BF, dense_BC = rows(BOTH, 3)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        assert torch.equal(compiled(ids_BF, dense_BC), model(ids_BF, dense_BC))

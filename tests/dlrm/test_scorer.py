@@ -1,0 +1,134 @@
+"""Probabilities from encoded rows, in memory and from files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from dlrm.evaluation import evaluate, read_clicks, score_files
+from dlrm.metrics import click_metrics
+from dlrm.model import DLRM
+from dlrm.scorer import Scorer
+from dlrm.weights import save_model
+from features.errors import DataError, ModelError
+
+
+@pytest.fixture
+def scorer(world) -> Scorer:
+    return Scorer(DLRM(world.architecture, seed=1))
+
+
+def encoded(world, files) -> tuple[np.ndarray, np.ndarray]:
+    table = pa.concat_tables([pq.read_table(file) for file in files])
+    ids = np.column_stack([table[name].to_numpy() for name in world.architecture.categorical])
+    dense = np.column_stack([table[name].to_numpy() for name in world.architecture.continuous])
+    return ids, dense
+
+
+def test_score_is_the_sigmoid_of_the_logit(world, scorer):
+    ids_BF, dense_BC = encoded(world, world.valid_files)
+    probability_B = scorer.score(ids_BF, dense_BC)
+    assert probability_B.dtype == np.float32
+    with torch.no_grad():
+        logit_B = DLRM(world.architecture, seed=1)(torch.tensor(ids_BF), torch.tensor(dense_BC))
+    assert np.allclose(probability_B, 1 / (1 + np.exp(-logit_B.numpy())), atol=1e-6)
+
+
+def test_any_memory_layout(world, scorer):
+    ids_BF, dense_BC = encoded(world, world.valid_files)
+    wanted = scorer.score(ids_BF, dense_BC)
+    dense_BC = np.asfortranarray(dense_BC)
+    ids_BF.flags.writeable = False
+    assert np.array_equal(scorer.score(ids_BF, dense_BC), wanted)
+
+
+def test_no_rows(scorer):
+    assert scorer.score(np.empty((0, 5), np.int64), np.empty((0, 3), np.float32)).shape == (0,)
+
+
+@pytest.mark.parametrize("bad", [-1, 9, 2**40, -(2**63)])
+def test_an_id_out_of_range_is_refused(world, scorer, bad):
+    ids_BF, dense_BC = encoded(world, world.valid_files)
+    ids_BF[17, 1] = bad
+    with pytest.raises(ModelError, match=f"Column 'C2': the model has ids 0 to 8, got {bad}"):
+        scorer.score(ids_BF, dense_BC)
+
+
+@pytest.mark.parametrize(
+    ("ids", "dense", "message"),
+    [
+        (np.zeros((2, 4), np.int64), np.zeros((2, 3), np.float32), r"ids: .*\(rows, 5\), got"),
+        (np.zeros(5, np.int64), np.zeros((2, 3), np.float32), r"ids: .*\(rows, 5\), got shape"),
+        (np.zeros((2, 5), np.int32), np.zeros((2, 3), np.float32), "ids: .*int64, got int32"),
+        (np.zeros((2, 5), np.int64), np.zeros((2, 3)), "dense: .*float32, got float64"),
+        (np.zeros((2, 5), np.int64), np.zeros((3, 3), np.float32), "2 rows, as many as ids, got 3"),
+    ],
+)
+def test_wrong_inputs_are_refused(scorer, ids, dense, message):
+    with pytest.raises(ModelError, match=message):
+        scorer.score(ids, dense)
+
+
+def test_load_checks_the_plan(world, scorer, tmp_path):
+    save_model(tmp_path, DLRM(world.architecture, seed=1), "ab" * 32)
+    rows = encoded(world, world.valid_files)
+    for expected in ("ab" * 32, None):
+        assert np.array_equal(Scorer.load(tmp_path, expected).score(*rows), scorer.score(*rows))
+    with pytest.raises(ModelError, match="wanted a model of feature plan cdcdcdcdcdcd…, found"):
+        Scorer.load(tmp_path, "cd" * 32)
+
+
+def test_the_serving_path_imports_no_merlin():
+    code = (
+        "import sys, dlrm.scorer; "
+        "heavy = {'merlin', 'pandas', 'pyarrow', 'pydantic', 'dask'} & set(sys.modules); "
+        "sys.exit(', '.join(sorted(heavy)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("batch_size", [7, 300, 8192])
+def test_files_are_scored_in_row_order(world, scorer, batch_size):
+    done: list[int] = []
+    came = score_files(scorer, world.train_files, batch_size, done.append)
+    assert np.allclose(came, scorer.score(*encoded(world, world.train_files)), atol=1e-6)
+    assert sum(done) == len(came) == 1155
+
+
+def test_evaluate_judges_what_it_scored(world, scorer):
+    metrics, probability_B = evaluate(scorer, world.valid_files)
+    assert metrics == click_metrics(read_clicks(world.valid_files), probability_B)
+    assert metrics.rows == 600
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("C2", None, "x.parquet: wanted the encoded columns of the model, but C2 is missing"),
+        ("C2", pa.array([1, None]), "column 'C2': wanted int64 without nulls, got int64 with 1"),
+        ("C2", pa.array([1, 2], pa.int16()), "column 'C2': wanted int64 .*got int16"),
+        ("I1", pa.array([1.0, 2.0]), "column 'I1': wanted float without nulls, got double"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(world, scorer, tmp_path, column, values, message):
+    table = pq.read_table(world.valid_files[0]).slice(0, 2)
+    table = table.drop_columns([column])
+    if values is not None:
+        table = table.append_column(column, values)
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=message):
+        score_files(scorer, [tmp_path / "x.parquet"])
+
+
+def test_files_without_clicks_are_refused(world, tmp_path):
+    table = pq.read_table(world.valid_files[0]).drop_columns(["click"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match="click is missing"):
+        read_clicks([tmp_path / "x.parquet"])

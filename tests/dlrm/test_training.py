@@ -1,0 +1,233 @@
+"""Training learns, repeats itself to the bit, goes on where it was cut off, and refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from dlrm.training import TrainResult, loss_curve, train
+from dlrm.weights import load_model, read_model_card
+from features.errors import DataError, ModelError, StageError
+from features.files import write_json
+from features.settings import Training
+from workflows.merlin_data import merlin_dataset, merlin_schema
+
+SETTINGS = Training(
+    epochs=3,
+    batch_size=32,
+    learning_rate=5e-3,
+    embedding_learning_rate=5e-2,
+    checkpoint_every=10,
+)
+STEPS = 3 * 37  # 1,155 rows are 37 batches of 32
+
+
+class CutOff(Exception):
+    """The power fails."""
+
+
+def run_in(world, out: Path, training: Training = SETTINGS, **changes) -> TrainResult:
+    arguments = {
+        "seed": 1,
+        "device": "cpu",
+        "schema": merlin_schema(world.plan),
+        "make_dataset": lambda files: merlin_dataset(files, world.plan, "cpu"),
+        "train_files": world.train_files,
+        "valid_files": world.valid_files,
+        "out": out,
+        "plan_hash": world.plan.content_hash,
+    }
+    return train(world.architecture, training, **{**arguments, **changes})
+
+
+@pytest.fixture
+def run(world, tmp_path) -> Callable[..., TrainResult]:
+    return lambda out="run", **changes: run_in(world, tmp_path / out, **changes)
+
+
+@pytest.fixture(scope="module")
+def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
+    """A run that nothing cut off, and its folder."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("whole")
+    return run_in(world, out), out
+
+
+def cut_after(rows: int) -> Callable[[int], None]:
+    """Progress that fails when so many rows of this run are done."""
+    done = 0
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        if done >= rows:
+            raise CutOff
+
+    return progress
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def test_it_learns(whole, world):
+    result, out = whole
+    assert result.steps == STEPS
+    assert result.samples_per_second > 0
+    assert [step for step, _ in result.loss_curve] == list(range(1, STEPS + 1))
+    losses = [loss for _, loss in result.loss_curve]
+    assert result.final_loss == pytest.approx(np.mean(losses[-100:]))
+    assert np.mean(losses[-20:]) < np.mean(losses[:20]) - 0.1
+    assert len(result.valid) == 3
+    assert result.valid[-1].auc > 0.72
+    assert result.valid[-1].auc > result.valid[0].auc
+    assert result.valid[-1].normalized_entropy < 0.95
+    assert read_model_card(out / "model").plan_hash == world.plan.content_hash
+    assert load_model(out / "model").architecture == world.architecture
+
+
+def test_loss_curve_of_a_fixed_seed(whole):
+    """Known answer. It may move by rounding between processors, and no more."""
+    curve = [loss for _, loss in whole[0].loss_curve]
+    came = [np.mean(curve[i : i + 37]) for i in (0, 37, 74)]
+    assert came == pytest.approx([0.9551, 0.4470, 0.3462], abs=5e-3)
+
+
+def test_two_runs_of_one_seed_are_equal_to_the_bit(run, world, tmp_path):
+    torch.set_num_threads(2)
+    short = {
+        "training": SETTINGS.model_copy(update={"epochs": 2, "batch_size": 64}),
+        "train_files": world.train_files[:2],
+    }
+    one, two, other = run("one", **short), run("two", **short), run("other", **short, seed=2)
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+    assert replace(one, samples_per_second=0) == replace(two, samples_per_second=0)
+    assert weights(tmp_path / "one") != weights(tmp_path / "other")
+    assert one.valid != other.valid
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        5 * 32,  # before the first checkpoint
+        25 * 32,  # in the middle of an epoch
+        1155,  # the last batch of the first epoch
+        1155 + 1,  # the first batch of the second
+        2 * 1155 + 30 * 32,
+        3 * 1155,  # the very last batch
+    ],
+)
+def test_a_run_cut_off_and_taken_up_equals_one_that_was_not(run, whole, tmp_path, rows):
+    with pytest.raises(CutOff):
+        run("cut", progress=cut_after(rows))
+    done: list[int] = []
+    taken_up = run("cut", progress=done.append)
+    assert weights(tmp_path / "cut") == weights(whole[1])
+    assert replace(taken_up, samples_per_second=0) == replace(whole[0], samples_per_second=0)
+    assert sum(done) == 3 * 1155
+    assert done[0] >= rows - 12 * 32  # it did not begin again
+
+
+def test_a_finished_run_is_not_trained_again(run, whole):
+    first, out = whole
+    before = weights(out)
+    done: list[int] = []
+    assert run(out=out, progress=done.append) == first
+    assert done == [3 * 1155]
+    assert weights(out) == before
+    files = sorted(file.name for file in (out / "checkpoint").iterdir())
+    assert files == ["checkpoint.json", f"step-{STEPS}.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 2}, "seed: was 1, is 2"),
+        ({"plan_hash": "f" * 64}, "plan_hash: was "),
+        (
+            {"training": SETTINGS.model_copy(update={"batch_size": 64})},
+            "training.batch_size: was 32, is 64",
+        ),
+    ],
+)
+def test_a_checkpoint_of_other_settings_is_refused(run, changes, message):
+    with pytest.raises(CutOff):
+        run(progress=cut_after(20 * 32))
+    with pytest.raises(StageError, match=f"run with other settings .*{message}.*--force"):
+        run(**changes)
+
+
+def test_how_often_checkpoints_are_written_may_change(run, whole, tmp_path):
+    with pytest.raises(CutOff):
+        run("cut", progress=cut_after(20 * 32))
+    run("cut", training=SETTINGS.model_copy(update={"checkpoint_every": 7}))
+    assert weights(tmp_path / "cut") == weights(whole[1])
+
+
+def test_a_checkpoint_that_was_cut_off_while_written_leaves_the_one_before(
+    run, whole, tmp_path, monkeypatch
+):
+    def write_the_first_alone(file: Path, content: object) -> None:
+        if file.exists():
+            raise CutOff
+        write_json(file, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dlrm.checkpoint.write_json", write_the_first_alone)
+        with pytest.raises(CutOff):
+            run("cut")
+    assert len(list((tmp_path / "cut" / "checkpoint").glob("*.safetensors"))) == 2
+    run("cut")
+    assert weights(tmp_path / "cut") == weights(whole[1])
+
+
+def test_a_damaged_checkpoint_is_refused(run, tmp_path):
+    with pytest.raises(CutOff):
+        run(progress=cut_after(20 * 32))
+    folder = tmp_path / "run" / "checkpoint"
+    (tensors,) = folder.glob("*.safetensors")
+    tensors.write_bytes(tensors.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelError, match=r"step-20.safetensors: wanted SHA-256"):
+        run()
+    (folder / "checkpoint.json").write_text("{}")
+    with pytest.raises(StageError, match=r"checkpoint\.json: not a training checkpoint"):
+        run()
+
+
+def test_a_loss_that_is_not_finite_names_the_step(run, world, tmp_path):
+    table = pq.read_table(world.train_files[0])
+    values = table["I1"].to_numpy().copy()
+    values[0] = np.nan
+    place = table.column_names.index("I1")
+    pq.write_table(table.set_column(place, "I1", pa.array(values)), tmp_path / "nan.parquet")
+    with pytest.raises(StageError, match=r"Training: the loss of step \d+ is nan"):
+        run(train_files=[tmp_path / "nan.parquet"])
+
+
+def test_no_rows_to_train_on(run, world):
+    with pytest.raises(StageError, match="the training split has no rows"):
+        run(train_files=[world.train_files[3]])
+
+
+def test_validation_without_clicks_is_refused_before_training(run, world, tmp_path):
+    table = pq.read_table(world.valid_files[0])
+    place = table.column_names.index("click")
+    zeros = pa.array(np.zeros(len(table), np.int8))
+    pq.write_table(table.set_column(place, "click", zeros), tmp_path / "none.parquet")
+    with pytest.raises(DataError, match="with and without a click, got 0 clicks in 300 rows"):
+        run(valid_files=[tmp_path / "none.parquet"], progress=cut_after(0))
+
+
+def test_a_long_loss_curve_is_summed_up():
+    curve = loss_curve([float(i) for i in range(1001)])
+    assert len(curve) <= 200
+    assert curve[0] == (6, 2.5)
+    assert curve[-1][0] == 1001
+    assert loss_curve([]) == ()

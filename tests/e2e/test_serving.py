@@ -1,0 +1,333 @@
+"""A real Triton server on an exported repository, held against offline encoding and scoring."""
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import tritonclient.http as triton_http
+
+from dlrm.architecture import Architecture
+from dlrm.model import DLRM
+from dlrm.scorer import Scorer
+from dlrm.weights import save_model
+from features.errors import PlanError, ServerError
+from features.online import Encoded, OnlineExecutor
+from features.plan import InputColumn, OutputColumn, Plan, write_plan
+from features.settings import Model, Serving
+from features.steps import Categorify, Clip, FillMissing, Log, Normalize
+from features.vocabulary import Vocabulary
+from features.wire import to_tensors
+from serving.client import Client
+from serving.comparison import compare
+from serving.interface import wire_columns
+from serving.latency import measure_latency
+from serving.ports import Ports
+from serving.repository import export_repository
+from serving.server import TritonServer
+from serving.transport import connect
+
+ROWS = 2500
+MAX_BATCH_SIZE = 1024
+KINDS = {
+    "shop": "string",
+    "price": "continuous",
+    "device": "hex",
+    "hour": "integer",
+    "views": "continuous",
+    "city": "string",
+}
+VOCABULARY = {
+    "shop": ["north", "south", "über", "a b"],
+    "device": [0xFFFFFFFF, 0x1A, 0],
+    "hour": [12, -3, 2**62, 5, 6],
+    "city": [f"city {number}" for number in range(40)],
+}
+UNSEEN = {"shop": "nowhere", "device": 0xBEEF, "hour": 99, "city": "Atlantis"}
+
+
+def small_plan(folder: Path, *kinds: str) -> Plan:
+    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items() if kind in kinds)
+    floats = (FillMissing(0.5), Clip(0.0, 50.0), Log(), Normalize(1.25, 0.75))
+    outputs, vocabularies = [], {}
+    for column in inputs:
+        if column.kind == "continuous":
+            outputs.append(OutputColumn(column.name, column.name, floats))
+            continue
+        outputs.append(OutputColumn(column.name, column.name, (Categorify(0, 0, "", ""),)))
+        values = VOCABULARY[column.name]
+        ids = pa.array(range(3, 3 + len(values)), pa.int64())
+        vocabularies[column.name] = Vocabulary(pa.array(values), ids, ids)
+    return write_plan(folder, inputs, tuple(outputs), vocabularies)
+
+
+def raw_rows(rows: int) -> pa.Table:
+    """Known, unseen and missing values of every kind."""
+    rng = np.random.default_rng(7)
+    columns = {}
+    for name, kind in KINDS.items():
+        if kind == "continuous":
+            drawn = rng.normal(10.0, 20.0, rows).astype(np.float32).tolist()
+            columns[name] = [None if rng.random() < 0.2 else value for value in drawn]
+        else:
+            choices = [*VOCABULARY[name], UNSEEN[name], None]
+            columns[name] = [choices[place] for place in rng.integers(0, len(choices), rows)]
+    return pa.table(columns)
+
+
+def ids_by_hand(table: pa.Table, plan: Plan) -> np.ndarray:
+    columns = []
+    for column in plan.categorical:
+        known = {value: 3 + place for place, value in enumerate(VOCABULARY[column.source])}
+        values = table[column.source].to_pylist()
+        columns.append([1 if value is None else known.get(value, 2) for value in values])
+    return np.array(columns, np.int64).T
+
+
+@dataclass(frozen=True)
+class Line:
+    """A plan, a model and raw rows, with what they give offline."""
+
+    plan: Plan
+    model_folder: Path
+    raw: pa.Table
+    encoded: Encoded
+    probability_B: np.ndarray
+
+
+def make_line(folder: Path, *kinds: str) -> Line:
+    plan = small_plan(folder / "plan", *kinds)
+    settings = Model(embedding_dim=8, bottom_mlp=(16, 8), top_mlp=(16,))
+    model = DLRM(Architecture.of(plan, settings), seed=3)
+    save_model(folder / "model", model, plan.content_hash)
+    raw = raw_rows(ROWS)
+    encoded = OnlineExecutor(plan).transform(to_tensors(raw, wire_columns(plan)))
+    scorer = Scorer.load(folder / "model", plan.content_hash)
+    probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC)
+    return Line(plan, folder / "model", raw, encoded, probability_B)
+
+
+def export(line: Line, out: Path) -> Path:
+    settings = Serving(max_batch_size=MAX_BATCH_SIZE)
+    return export_repository(line.plan, line.model_folder, out, settings).folder
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    folder = tmp_path_factory.mktemp("line")
+    return make_line(folder, "continuous", "integer", "hex", "string")
+
+
+@pytest.fixture(scope="module")
+def repository(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(line, tmp_path_factory.mktemp("export"))
+
+
+@pytest.fixture(scope="module")
+def server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    with TritonServer(repository, tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+@pytest.fixture
+def fused(server: TritonServer) -> Iterator[Client]:
+    with Client(server.http_url, "http") as client:
+        yield client
+
+
+def test_served_equals_offline(line: Line, server: TritonServer, fused: Client) -> None:
+    assert len(np.unique(line.probability_B.round(3))) > 100, "the model tells rows apart"
+    with Client(server.http_url, "http", "ctr") as ensemble:
+        found = compare(
+            ensemble,
+            fused,
+            line.raw,
+            ids_by_hand(line.raw, line.plan),
+            line.encoded.dense_BC,
+            line.probability_B,
+        )
+    assert found.rows_compared == ROWS
+    assert found.ids_identical
+    assert found.max_abs_dense_diff == 0.0
+    assert found.max_abs_score_diff <= 1e-6
+
+
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("model", ["ctr", "ctr_fused"])
+@pytest.mark.parametrize("rows", [0, 1, 64, MAX_BATCH_SIZE, MAX_BATCH_SIZE + 1])
+def test_both_protocols_at_any_number_of_rows(
+    line: Line, server: TritonServer, protocol: str, model: str, rows: int
+) -> None:
+    url = server.http_url if protocol == "http" else server.grpc_url
+    with Client(url, protocol, model) as client:
+        score_B = client.score(line.raw.slice(0, rows))
+        ids_BF, dense_BC = client.encode(line.raw.slice(0, rows))
+    assert score_B.dtype == np.float32
+    np.testing.assert_allclose(score_B, line.probability_B[:rows], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(ids_BF, line.encoded.ids_BF[:rows])
+    np.testing.assert_array_equal(dense_BC, line.encoded.dense_BC[:rows])
+
+
+def test_rows_come_in_many_forms_with_columns_in_any_order(line: Line, fused: Client) -> None:
+    rows = line.raw.slice(0, 50)
+    backwards = rows.select(rows.column_names[::-1]).append_column("other", pa.array([{}] * 50))
+    lists = {name: rows[name].to_pylist() for name in backwards.column_names[:-1]}
+    hexadecimal = [None if v is None else f"{v:08x}" for v in lists["device"]]
+    small = {**lists, "hour": [v if v is None or v < 2**53 else None for v in lists["hour"]]}
+    forms = {
+        "arrow": backwards,
+        "dict": lists,
+        "hexadecimal text": {**lists, "device": hexadecimal},
+        "polars": pl.DataFrame(lists),
+    }
+    for form, data in forms.items():
+        np.testing.assert_allclose(
+            fused.score(data), line.probability_B[:50], rtol=0, atol=1e-6, err_msg=form
+        )
+    # pandas keeps integers with missing values as floats, which hold whole numbers up to 2⁵³
+    np.testing.assert_array_equal(fused.score(pd.DataFrame(small)), fused.score(small))
+
+
+def test_the_client_names_what_is_wrong_with_the_rows(line: Line, fused: Client) -> None:
+    with pytest.raises(PlanError, match="missing city, hour"):
+        fused.score(line.raw.drop_columns(["hour", "city"]))
+    rows = line.raw.slice(0, 2)
+    with pytest.raises(PlanError, match=r"Column 'price': the feature plan wants numbers, got str"):
+        fused.score({**rows.to_pydict(), "price": ["a", "b"]})
+
+
+@pytest.mark.parametrize("model", ["ctr", "ctr_dlrm"])
+def test_models_that_are_not_there_or_take_no_raw_columns(server: TritonServer, model: str) -> None:
+    if model == "ctr_dlrm":
+        with pytest.raises(ServerError, match=r"'ctr_dlrm'.*takes no raw columns.*'ctr_fused'"):
+            Client(server.http_url, "http", model)
+    else:
+        with pytest.raises(ServerError, match=r"unknown model.*'other'"):
+            Client(server.http_url, "http", "other")
+
+
+@pytest.mark.parametrize("model", ["ctr", "ctr_fused"])
+def test_bad_requests_get_an_error_and_the_server_goes_on(
+    line: Line, server: TritonServer, fused: Client, model: str
+) -> None:
+    good = to_tensors(line.raw.slice(0, 3), fused.columns)
+    too_many = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE + 1), fused.columns)
+    bad = {
+        "width": (
+            {**good, "continuous": good["continuous"][:, :1]},
+            r"Expected \[-1,2\], got \[3,1\]",
+        ),
+        "dtype": ({**good, "continuous": good["continuous"].astype(np.float64)}, "FP32"),
+        "rows": ({**good, "continuous": good["continuous"][:2]}, "batch"),
+        "unknown": ({**good, "other": good["continuous"]}, "other"),
+        "missing": ({"continuous": good["continuous"]}, "expected 3 inputs but got 1"),
+        "no rows": ({n: t[:0] for n, t in good.items()}, "expected 2 string elements .* got 0"),
+        "too many": (too_many, f"<= {MAX_BATCH_SIZE}"),
+    }
+    transport = connect(server.http_url, "http", 60.0)
+    for case, (tensors, message) in bad.items():
+        with pytest.raises(ServerError, match=message):
+            transport.infer(model, tensors)
+            pytest.fail(f"{case} was answered")
+    transport.close()
+    np.testing.assert_allclose(fused.score(line.raw), line.probability_B, rtol=0, atol=1e-6)
+
+
+def test_an_id_out_of_range_spoils_no_other_request(line: Line, server: TritonServer) -> None:
+    good = {"ids": line.encoded.ids_BF[:4], "dense": line.encoded.dense_BC[:4]}
+    bad = {**good, "ids": good["ids"] + 1000}
+    transport = connect(server.grpc_url, "grpc", 60.0)
+
+    def request(number: int) -> np.ndarray | str:
+        try:
+            answer = transport.infer("ctr_dlrm", bad if number % 3 == 0 else good)
+        except ServerError as error:
+            return str(error)
+        return answer.as_numpy("click_probability")[:, 0]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(request, range(60)))
+    transport.close()
+    for number, answer in enumerate(answers):
+        if number % 3 == 0:
+            assert "Column 'shop': the model has ids 0 to 6, got 1" in answer
+        else:
+            np.testing.assert_allclose(answer, line.probability_B[:4], rtol=0, atol=1e-6)
+
+
+def test_concurrent_requests_each_get_their_own_answer(line: Line, server: TritonServer) -> None:
+    def work(worker: int) -> float:
+        rng = np.random.default_rng(worker)
+        model = "ctr" if worker % 2 else "ctr_fused"
+        largest = 0.0
+        with Client(server.http_url, "http", model) as client:
+            for _ in range(15):
+                start, rows = int(rng.integers(0, 2000)), int(rng.integers(1, 90))
+                score_B = client.score(line.raw.slice(start, rows))
+                difference_B = score_B - line.probability_B[start : start + rows]
+                largest = max(largest, float(np.abs(difference_B).max()))
+        return largest
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(work, range(8))) <= 1e-6
+    with triton_http.InferenceServerClient(server.http_url) as client:
+        (statistics,) = client.get_inference_statistics("ctr_fused")["model_stats"]
+    assert int(statistics["execution_count"]) < int(statistics["inference_count"])
+
+
+def test_latency_is_measured_for_every_batch_size(line: Line, fused: Client) -> None:
+    found = measure_latency(fused, fused.tensors(line.raw), requests=5, batch_sizes=(1, 64))
+    assert list(found) == ["1", "64"]
+    assert all(0.0 < times["p50"] <= times["p99"] < 1000.0 for times in found.values())
+
+
+def test_a_taken_port_is_named(repository: Path, server: TritonServer, tmp_path: Path) -> None:
+    ports = Ports(http=0, grpc=server.ports.grpc, metrics=0)
+    with (
+        pytest.raises(ServerError, match=f"Port {server.ports.grpc} for grpc on 127.0.0.1"),
+        TritonServer(repository, tmp_path, ports=ports),
+    ):
+        pytest.fail("two servers on one port")
+
+
+@pytest.mark.parametrize(
+    ("model", "file"),
+    [
+        ("ctr_features", "plan/vocabulary/shop.parquet"),
+        ("ctr_dlrm", "model/model.safetensors"),
+    ],
+)
+def test_a_changed_file_is_refused_at_load(
+    repository: Path, tmp_path: Path, model: str, file: str
+) -> None:
+    shutil.copytree(repository / model, tmp_path / "repository" / model)
+    target = tmp_path / "repository" / model / "1" / file
+    content = bytearray(target.read_bytes())
+    content[-20] ^= 1
+    target.write_bytes(content)
+    with (
+        pytest.raises(ServerError, match=f"model '{model}'.*{file}: wanted SHA-256"),
+        TritonServer(tmp_path / "repository", tmp_path / "work"),
+    ):
+        pytest.fail("a changed file was served")
+
+
+@pytest.mark.parametrize("kinds", [("continuous",), ("integer", "hex", "string")])
+def test_a_kind_of_columns_may_be_absent(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+    line = make_line(tmp_path, *kinds)
+    with (
+        TritonServer(export(line, tmp_path / "out"), tmp_path / "work") as server,
+        Client(server.grpc_url, "grpc") as fused,
+        Client(server.grpc_url, "grpc", "ctr") as ensemble,
+    ):
+        encoded = (line.encoded.ids_BF, line.encoded.dense_BC)
+        found = compare(ensemble, fused, line.raw, *encoded, line.probability_B)
+    assert found.ids_identical
+    assert found.max_abs_dense_diff == 0.0
+    assert found.max_abs_score_diff <= 1e-6

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from features.config import load_config
+from features.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+BASE = """
+name: base
+log:
+  columns: {clicked: label, I1..I3: continuous, C1..C2: hex, user: integer, at: time}
+split: {by: rows, valid: 0.1, test: 0.2}
+workflow: {graph: standard}
+"""
+
+
+def write(folder: Path, text: str, name: str = "config.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def message(file: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith(str(file.parent))
+    return text
+
+
+def extended(folder: Path, text: str) -> Path:
+    """BASE with the keys of `text` in their place."""
+    write(folder, BASE, "base.yaml")
+    return write(folder, "extends: base.yaml\n" + text)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_shipped_configurations_load(file: Path) -> None:
+    assert load_config(file).name == file.stem
+
+
+def test_ranges_are_spelt_out_in_order(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, BASE))
+    assert list(config.log.columns) == ["clicked", "I1", "I2", "I3", "C1", "C2", "user", "at"]
+    assert config.features == {
+        "I1": "continuous",
+        "I2": "continuous",
+        "I3": "continuous",
+        "C1": "hex",
+        "C2": "hex",
+        "user": "integer",
+    }
+    assert config.label_column == "clicked"
+
+
+def test_extends_replaces_key_by_key(tmp_path: Path) -> None:
+    config = load_config(extended(tmp_path, "name: other\nsplit: {test: 0.3}\n"))
+    assert config.name == "other"
+    assert config.split.model_dump() == {"by": "rows", "valid": 0.1, "test": 0.3}
+    assert "I1" in config.features
+
+
+def test_extends_through_two_files(tmp_path: Path) -> None:
+    extended(tmp_path, "seed: 7\n")
+    last = write(tmp_path, "extends: config.yaml\nname: last\n", "last.yaml")
+    config = load_config(last)
+    assert (config.seed, config.name) == (7, "last")
+
+
+def test_a_file_that_extends_itself(tmp_path: Path) -> None:
+    write(tmp_path, "extends: b.yaml\n", "a.yaml")
+    assert "but it extends itself" in message(write(tmp_path, "extends: a.yaml\n", "b.yaml"))
+
+
+def test_a_missing_base(tmp_path: Path) -> None:
+    text = message(write(tmp_path, "extends: none.yaml\n"))
+    assert text.endswith("none.yaml: wanted a YAML configuration, but there is no such file.")
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a: [1\n", "it is not valid YAML"),
+        ("- a\n", "it holds no mapping of keys to values"),
+        ("", "it holds no mapping of keys to values"),
+    ],
+)
+def test_what_is_no_mapping(tmp_path: Path, content: str, expected: str) -> None:
+    assert expected in message(write(tmp_path, content))
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "there is no such file" in message(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(b"name: \xff\n")
+    assert "it cannot be read" in message(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("trainin: {epochs: 1}", "unknown key 'trainin', did you mean 'training'?"),
+        ("training: {epoch: 1}", "training: unknown key 'epoch', did you mean 'epochs'?"),
+        ("log: {seperator: x}", "log: unknown key 'seperator', did you mean 'separator'?"),
+        ("label: {x: 1}", "label: unknown key 'x', known: at_least"),
+        ("training: {epochs: 0}", "training.epochs: Input should be greater than 0, got 0"),
+        ("training: {epochs: many}", "training.epochs: Input should be a valid integer"),
+        ("seed: -1", "seed: Input should be greater than or equal to 0, got -1"),
+        ("log: {columns: {user: number}}", "log.columns.user: Input should be 'continuous',"),
+        ("log: {columns: {I2: integer}}", "log.columns: column 'I2' is declared twice"),
+        ("log: {columns: {A3..A1: integer}}", "log.columns: range 'A3..A1': wanted the form"),
+        ("log: {columns: {A1..B3: integer}}", "log.columns: range 'A1..B3': wanted the form"),
+        ("log: {columns: {click: integer}}", "a feature cannot be named 'click'"),
+        ("log: {columns: {clicked: unused}}", "wanted exactly one column of kind 'label'"),
+        ("log: {columns: {user: key}}", "kind 'key' is for tables; in the log give the real kind"),
+        ("log: {separator: ab}", "log.separator: String should have at most 1 character, got 'ab'"),
+        ("log: {separator: ¦}", "log.separator: wanted one ASCII character, no line end, got '¦'"),
+        ('log: {separator: "\\n"}', "log.separator: wanted one ASCII character, no line end"),
+        ('log: {quote: "é"}', "log.quote: wanted one ASCII character"),
+        ("log: {encoding: utf-16}", "log.encoding: wanted utf-8, latin-1 or such, got 'utf-16'"),
+        ("log: {encoding: utf8x}", "log.encoding: wanted utf-8, latin-1 or such, got 'utf8x'"),
+        ("split: {test: 1.5}", "split.rows.test: Input should be less than 1, got 1.5"),
+        ("split: {valid: 0.9}", "split.rows: valid 0.9 and test 0.2 leave no rows to train on"),
+        ("split: {by: size}", "split: Input tag 'size' found using 'by' does not match"),
+        ("split: {by: file, valid: [1], test: [2, 1]}", "file 1 stands in valid and in test"),
+        (
+            "split: {by: time}\nlog: {columns: {at: unused}}",
+            "exactly one log column of kind 'time'",
+        ),
+        ("workflow: {graph: graph}", "workflow: Input tag 'graph' found using 'graph' does not"),
+        ("model: {bottom_mlp: [8]}", "bottom_mlp has to end in embedding_dim 16, got [8]"),
+        ("serving: {probe_rows: 10}", "probe_rows: Input should be greater than or equal to 1000"),
+        (
+            "tables: {users: {file: u, columns: {user: integer}}}",
+            "tables.users: wanted exactly one column of kind 'key'",
+        ),
+        (
+            "tables: {users: {file: u, columns: {item: key}}}",
+            "tables.users: the log has no column 'item' to join on",
+        ),
+        (
+            "tables: {users: {file: u, columns: {I1: key}}}",
+            "tables.users: the log's column 'I1' is continuous, wanted integer, hex or string",
+        ),
+        (
+            "tables: {users: {file: u, columns: {user: key, C1: hex}}}",
+            "column 'C1' stands in two tables",
+        ),
+        ("tables: {users: {columns: {user: key}}}", "tables.users.file: Field required"),
+    ],
+)
+def test_wrong_settings(tmp_path: Path, change: str, expected: str) -> None:
+    assert expected in message(extended(tmp_path, change))
+
+
+@pytest.mark.parametrize("key", ["name", "log", "split", "workflow"])
+def test_missing_keys(tmp_path: Path, key: str) -> None:
+    settings = yaml.safe_load(BASE)
+    del settings[key]
+    assert f"{key}: Field required" in message(write(tmp_path, yaml.safe_dump(settings)))
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = message(extended(tmp_path, "training: {epochs: 0, batch_size: 0}\nseed: -1"))
+    assert "training.epochs" in text
+    assert "training.batch_size" in text
+    assert "seed" in text
+
+
+def test_settings_cannot_be_changed(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, BASE))
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 2  # type: ignore[misc]

@@ -1,0 +1,130 @@
+"""The online executor on hand-made plans; against NVTabular see tests/contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from features.errors import PlanError
+from features.online import OnlineExecutor
+from features.plan import InputColumn, OutputColumn, write_plan
+from features.steps import Categorify, Clip, FillMissing, Log, Normalize
+from features.vocabulary import Vocabulary
+from features.wire import NULL_INT64, Tensors
+
+CATEGORIFY = (Categorify(0, 0, "", ""),)
+
+
+def vocabulary(values: pa.Array) -> Vocabulary:
+    ids = pa.array(range(3, 3 + len(values)), pa.int64())
+    return Vocabulary(values, ids, ids)
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> OnlineExecutor:
+    inputs = (
+        InputColumn("s", "string"),
+        InputColumn("x", "continuous"),
+        InputColumn("h", "hex"),
+        InputColumn("i", "integer"),
+    )
+    outputs = (
+        OutputColumn("i", "i", CATEGORIFY),
+        OutputColumn("x_log", "x", (FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.0, 2.0))),
+        OutputColumn("h", "h", CATEGORIFY),
+        OutputColumn("s", "s", CATEGORIFY),
+        OutputColumn("x", "x", ()),
+    )
+    vocabularies = {
+        "i": vocabulary(pa.array([2**63 - 1, -(2**63) + 1, 0], pa.int64())),
+        "h": vocabulary(pa.array([], pa.int64())),
+        "s": vocabulary(pa.array(["é", "b"])),
+    }
+    return OnlineExecutor(write_plan(tmp_path, inputs, outputs, vocabularies))
+
+
+def tensors(**changes: np.ndarray) -> Tensors:
+    whole: Tensors = {
+        "continuous": np.array([[np.nan], [np.e - 1]], np.float32),
+        "categorical_int64": np.array([[7, 2**63 - 1], [NULL_INT64, NULL_INT64]], np.int64),
+        "categorical_bytes": np.array([["é".encode()], [b"c"]], np.object_),
+    }
+    return {**whole, **changes}
+
+
+def test_ids_and_floats_in_plan_order(executor: OnlineExecutor) -> None:
+    encoded = executor.transform(tensors())
+    assert encoded.ids_BF.dtype == np.int64
+    assert encoded.ids_BF.tolist() == [[3, 2, 3], [1, 1, 2]]
+    assert encoded.dense_BC.dtype == np.float32
+    np.testing.assert_allclose(encoded.dense_BC[:, 0], [-0.5, 0.0], atol=1e-7)
+    np.testing.assert_array_equal(encoded.dense_BC[:, 1], tensors()["continuous"][:, 0])
+
+
+def test_integer_edges_unseen_values_and_empty_strings(executor: OnlineExecutor) -> None:
+    values = [-(2**63) + 1, 0, 2**63 - 2, 1]
+    encoded = executor.transform(
+        tensors(
+            continuous=np.zeros((4, 1), np.float32),
+            categorical_int64=np.array([[0, value] for value in values], np.int64),
+            categorical_bytes=np.array([[b""], [b"b"], [b"\xff"], [b"B"]], np.object_),
+        )
+    )
+    assert encoded.ids_BF[:, 0].tolist() == [4, 5, 2, 2]
+    assert encoded.ids_BF[:, 2].tolist() == [1, 4, 2, 2]
+
+
+def test_no_rows(executor: OnlineExecutor) -> None:
+    none = {name: tensor[:0] for name, tensor in tensors().items()}
+    encoded = executor.transform(none)
+    assert encoded.ids_BF.shape == (0, 3)
+    assert encoded.dense_BC.shape == (0, 2)
+
+
+def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
+    outputs = (OutputColumn("x", "x", (Normalize(0.0, 1e-9),)),)
+    executor = OnlineExecutor(write_plan(tmp_path, (InputColumn("x", "continuous"),), outputs, {}))
+    with np.errstate(all="raise"):
+        encoded = executor.transform({"continuous": np.array([[1e38]], np.float32)})
+    assert encoded.dense_BC.tolist() == [[np.inf]]
+    assert encoded.ids_BF.shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        (
+            "continuous",
+            np.zeros((2, 2), np.float32),
+            r"'continuous': .* \(rows, 1\), got shape \(2",
+        ),
+        ("continuous", np.zeros((2, 1)), "'continuous': the feature plan wants float32, got float"),
+        ("continuous", np.float32(0), r"'continuous': .* wants shape \(rows, 1\), got shape \(\)"),
+        ("categorical_int64", np.zeros((2, 2), np.int32), "wants int64, got int32"),
+        ("categorical_bytes", np.zeros((2, 1), "S3"), "wants object, got"),
+        ("continuous", np.zeros((3, 1), np.float32), r"need one number of rows, got \[2, 3\]"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(
+    executor: OnlineExecutor, name: str, tensor: np.ndarray, message: str
+) -> None:
+    with pytest.raises(PlanError, match=message):
+        executor.transform(tensors(**{name: tensor}))
+
+
+def test_missing_and_unexpected_tensors_are_named(executor: OnlineExecutor) -> None:
+    lacking = tensors()
+    del lacking["continuous"]
+    with pytest.raises(PlanError, match="missing continuous; unexpected images"):
+        executor.transform({**lacking, "images": np.zeros((2, 1))})
+
+
+def test_a_tampered_vocabulary_is_refused(executor: OnlineExecutor, tmp_path: Path) -> None:
+    from features.plan import read_plan
+
+    vocabulary(pa.array(["b", "é"])).write(tmp_path / "vocabulary/s.parquet")
+    with pytest.raises(PlanError, match=r"s\.parquet: wanted SHA-256"):
+        OnlineExecutor(read_plan(tmp_path))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import DataError
+from rawlogs import blocks
+from rawlogs.blocks import Block, decode, read_blocks
+from rawlogs.malformed import Fault
+
+LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
+
+
+@given(
+    lines=LINES,
+    size=st.integers(1, 40),
+    ending=st.sampled_from([b"\n", b"\r\n"]),
+    end=st.booleans(),
+)
+def test_blocks_hold_every_line_once_with_its_number(
+    tmp_path_factory: pytest.TempPathFactory,
+    lines: list[bytes],
+    size: int,
+    ending: bytes,
+    end: bool,
+) -> None:
+    if lines and not end and not lines[-1]:
+        lines = [*lines, b"x"]  # a blank line needs its ending
+    file = tmp_path_factory.mktemp("blocks") / "log"
+    file.write_bytes(ending.join(lines) + (ending if end and lines else b""))
+    found = list(read_blocks(file, size))
+    assert b"".join(block.text for block in found) == b"".join(line + b"\n" for line in lines)
+    numbers = np.concatenate([np.empty(0, int), *(block.numbers for block in found)])
+    assert numbers.tolist() == list(range(1, len(lines) + 1))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_compressed_files(tmp_path: Path, suffix: str) -> None:
+    text = b"".join(b"%d,abc\n" % i for i in range(10_000))
+    packed = gzip.compress(text) if suffix == ".gz" else pa.compress(text, "zstd", asbytes=True)
+    file = tmp_path / f"log{suffix}"
+    file.write_bytes(packed)
+    assert b"".join(block.text for block in read_blocks(file, 1000)) == text
+    file.write_bytes(packed[:-20])
+    with pytest.raises(DataError, match=rf"log\{suffix}: cannot be read as \w+: .*[Tt]runcated"):
+        list(read_blocks(file))
+
+
+def test_text_named_gz(tmp_path: Path) -> None:
+    file = tmp_path / "log.gz"
+    file.write_bytes(b"0,1,2\n")
+    with pytest.raises(DataError, match=r"cannot be read as gzip: .*incorrect header"):
+        list(read_blocks(file))
+
+
+def test_a_file_without_line_ends_is_not_loaded_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LONGEST_LINE_BYTES", 1 << 20)
+    file = tmp_path / "log"
+    file.write_bytes(b"one\n" + b"x" * (1 << 21))
+    with pytest.raises(DataError, match=r"log:2: .*none ending within 1 MiB"):
+        list(read_blocks(file, 1 << 16))
+
+
+def test_undecodable_lines_become_faults() -> None:
+    block = Block(b"ok\n\xff\xfe\nja\xc3\xa4\n", np.array([4, 5, 7]))
+    faults: list[Fault] = []
+    decoded = decode(block, "utf-8", faults)
+    assert (decoded.text, decoded.numbers.tolist()) == ("ok\njaä\n".encode(), [4, 7])
+    assert faults == [Fault(5, "wanted utf-8 text, found b'\\xff' at byte 1")]
+
+
+def test_latin_1_becomes_utf_8() -> None:
+    block = decode(Block("é\n".encode("latin-1"), np.array([1])), "latin-1", [])
+    assert block.text == "é\n".encode()

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest import TempPathFactory
+
+from rawlogs.parts import PartWriter, arrow_schema, read_parts
+
+SCHEMA = arrow_schema({"x": "integer", "word": "string"})
+
+
+def rows(first: int, count: int) -> pl.DataFrame:
+    numbers = list(range(first, first + count))
+    words = [f"w{number}" for number in numbers]
+    return pl.DataFrame({"click": [n % 2 for n in numbers], "word": words, "x": numbers})
+
+
+@given(
+    portions=st.lists(st.integers(0, 25), min_size=1, max_size=6),
+    groups=st.integers(1, 5),
+    per_group=st.integers(1, 10),
+)
+def test_parts_hold_all_rows_in_order(
+    tmp_path_factory: TempPathFactory, portions: list[int], groups: int, per_group: int
+) -> None:
+    folder = tmp_path_factory.mktemp("parts")
+    with PartWriter(folder, SCHEMA, groups * per_group, per_group) as writer:
+        for position, count in enumerate(portions):
+            writer.write(rows(sum(portions[:position]), count))
+    total = sum(portions)
+    sizes = [pq.read_metadata(file).num_rows for file in sorted(folder.iterdir())]
+    assert all(size == groups * per_group for size in sizes[:-1])
+    assert (sum(sizes), writer.rows, writer.clicks) == (total, total, total // 2)
+    numbers = [number for group in read_parts(folder) for number in group["x"].to_list()]
+    assert numbers == list(range(total))
+
+
+def test_an_error_inside_leaves_no_open_file(tmp_path: Path) -> None:
+    try:
+        with PartWriter(tmp_path, SCHEMA, 4, 2) as writer:
+            writer.write(rows(0, 3))
+            raise KeyError
+    except KeyError:
+        pass
+    assert [group.height for group in read_parts(tmp_path)] == [2]

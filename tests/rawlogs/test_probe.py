@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from features.columns import Kind
+from features.settings import Config
+from rawlogs.ingest import Ingested
+from rawlogs.parts import PartWriter, arrow_schema
+from rawlogs.probe import unseen_values, write_probe
+
+FEATURES: dict[str, Kind] = {
+    "price": "continuous",
+    "shop": "integer",
+    "hash": "hex",
+    "word": "string",
+}
+
+
+def write(folder: Path, rows: int, **columns: object) -> pl.DataFrame:
+    numbers = list(range(rows))
+    frame = pl.DataFrame(
+        {
+            "price": [float(n) for n in numbers],
+            "shop": numbers,
+            "hash": numbers,
+            "word": [f"w{n}" for n in numbers],
+            "click": [n % 2 for n in numbers],
+        }
+    ).with_columns(**columns)  # type: ignore[arg-type]
+    with PartWriter(folder, arrow_schema(FEATURES), 40, 10) as writer:
+        writer.write(frame)
+    return frame
+
+
+def test_rows_are_spread_evenly_and_stressed(tmp_path: Path) -> None:
+    train = write(tmp_path / "train", 5)
+    missing = pl.when(pl.col("shop") == 40).then("price")  # all but one row lack the price
+    test = write(tmp_path / "test", 100, price=missing)
+    assert write_probe(tmp_path, FEATURES, 20) == 20 + 4 + 3 + 1
+    probe = pl.read_parquet(tmp_path / "probe" / "part-00000.parquet")
+
+    assert probe["shop"][:20].to_list() == list(range(0, 100, 5))
+    stressed = test.row(40, named=True)
+    copies = probe[20:].rows(named=True)
+    for copy, name in zip(copies, FEATURES, strict=False):
+        assert copy == {**stressed, name: None}
+    for copy, name in zip(copies[4:7], ("shop", "hash", "word"), strict=True):
+        assert copy == {**stressed, name: copy[name]}
+        assert copy[name] is not None
+        assert copy[name] not in train[name].to_list()
+    assert copies[7] == {**dict.fromkeys(FEATURES), "click": stressed["click"]}
+
+
+def test_all_rows_of_a_short_test_split(tmp_path: Path) -> None:
+    write(tmp_path / "train", 5)
+    write(tmp_path / "test", 1)
+    assert write_probe(tmp_path, FEATURES, 1000) == 1 + 8
+
+
+def test_unseen_values_are_unseen_even_when_the_first_choices_are_taken(tmp_path: Path) -> None:
+    rows = 200
+    taken = pl.int_range(rows, dtype=pl.Int64)
+    train = write(
+        tmp_path,
+        rows,
+        shop=2**40 + taken,
+        hash=0xFFFFFFFF - taken,
+        word=pl.format("unseen {}", taken),
+    )
+    unseen = unseen_values(tmp_path, FEATURES)
+    assert list(unseen) == ["shop", "hash", "word"]
+    for name, value in unseen.items():
+        assert value not in train[name].to_list()
+
+
+def test_unseen_in_train_though_seen_elsewhere(
+    make_config: Callable[..., Config],
+    ingest_text: Callable[..., Ingested],
+    good_lines: list[str],
+    split_rows: Callable[[str], pl.DataFrame],
+) -> None:
+    made = ingest_text(make_config({"header": False}), "\n".join(good_lines))
+    train, probe = split_rows("train"), split_rows("probe")
+    assert made.rows["probe"] == len(probe) == 4 + 8
+    for offset, name in enumerate(("shop", "hash", "word")):
+        assert probe[name][8 + offset] not in train[name].to_list()

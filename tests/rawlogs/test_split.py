@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.errors import DataError
+from features.settings import Config
+from rawlogs.ingest import Ingested
+from rawlogs.parts import TypedRows
+from rawlogs.split import TEST, TRAIN, VALID, assignment, check_files, sorted_by_time
+from rawlogs.values import TIME
+
+
+def config(seed: int = 1, **split: object) -> Config:
+    return Config.model_validate(
+        {
+            "name": "t",
+            "seed": seed,
+            "log": {"columns": {"y": "label", "x": "integer", "at": "time"}, "header": False},
+            "split": split,
+            "workflow": {"graph": "standard"},
+        }
+    )
+
+
+SHARES = st.floats(0.01, 0.45)
+
+
+@given(rows=st.integers(1, 500), valid=SHARES, test=SHARES)
+def test_by_rows_the_splits_follow_each_other_in_their_shares(
+    rows: int, valid: float, test: float
+) -> None:
+    assign = assignment(config(by="rows", valid=valid, test=test), rows)
+    splits = assign(0, rows, 0)
+    assert (np.diff(splits) >= 0).all()
+    assert (splits == TEST).sum() == round(test * rows)
+    assert (splits == VALID).sum() == round(valid * rows)
+
+
+@given(
+    seed=st.integers(0, 2**63),
+    cut=st.integers(0, 2000),
+    valid=SHARES,
+    test=SHARES,
+)
+def test_by_hash_depends_on_seed_and_row_alone(
+    seed: int, cut: int, valid: float, test: float
+) -> None:
+    chosen = config(seed, by="hash", valid=valid, test=test)
+    whole = assignment(chosen, 2000)(0, 2000, 0)
+    again = assignment(chosen, 2000)
+    pieces = np.concatenate([again(0, cut, 0), again(cut, 2000 - cut, 3)])
+    assert (whole == pieces).all()
+    assert abs((whole == TEST).mean() - test) < 0.06
+    assert abs((whole == VALID).mean() - valid) < 0.06
+    other = assignment(config(seed + 1, by="hash", valid=valid, test=test), 2000)
+    assert (whole != other(0, 2000, 0)).any()
+
+
+def test_by_file() -> None:
+    assign = assignment(config(by="file", valid=[2], test=[0]), 9)
+    assert [assign(0, 2, file).tolist() for file in range(4)] == [
+        [TEST] * 2,
+        [TRAIN] * 2,
+        [VALID] * 2,
+        [TRAIN] * 2,
+    ]
+
+
+def test_by_file_beyond_the_last() -> None:
+    files = [Path("a"), Path("b"), Path("c")]
+    with pytest.raises(
+        DataError, match=r"split\.test names file 3, .* 3 \(a, b, c\): wanted 0 to 2"
+    ):
+        check_files(config(by="file", valid=[1], test=[3]), files)
+    with pytest.raises(DataError, match=r"split\.valid names file -1"):
+        check_files(config(by="file", valid=[-1], test=[0]), files)
+
+
+def test_by_file_without_one_to_train_on() -> None:
+    with pytest.raises(DataError, match="take all of the log's 2 files"):
+        check_files(config(by="file", valid=[1], test=[0]), [Path("a"), Path("b")])
+
+
+@given(
+    parts=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=5),
+    at_once=st.integers(1, 8),
+)
+def test_sorting_by_time_is_stable(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[list[int]], at_once: int
+) -> None:
+    folder = tmp_path_factory.mktemp("typed")
+    written, number = [], 0
+    for position, times in enumerate(parts):
+        rows = {"number": range(number, number + len(times)), TIME: [float(t) for t in times]}
+        number += len(times)
+        written.append(TypedRows.write(folder / f"{position}", 0, pl.DataFrame(rows)))
+    found = pl.concat(sorted_by_time(written, at_once))
+    times = [time for part in parts for time in part]
+    assert found["number"].to_list() == sorted(range(number), key=lambda row: times[row])
+
+
+Rows = Callable[[str], pl.DataFrame]
+
+
+def test_the_splits_of_an_ingest_are_a_partition(
+    ingest_text: Callable[..., Ingested], split_rows: Rows
+) -> None:
+    lines = [f"{i % 2},{i},{i * 37 % 100}" for i in range(100)]
+    for by in ("rows", "time", "hash"):
+        ingest_text(config(by=by, valid=0.2, test=0.2), "\n".join(lines))
+        found = {split: split_rows(split)["x"].to_list() for split in ("train", "valid", "test")}
+        together = [*found["train"], *found["valid"], *found["test"]]
+        assert sorted(together) == list(range(100))
+        if by == "rows":
+            assert together == list(range(100))
+        if by == "time":
+            assert together == sorted(range(100), key=lambda i: i * 37 % 100)
+        if by == "hash":
+            assert all(rows == sorted(rows) for rows in found.values())
+
+
+def test_files_go_whole_to_their_split(
+    ingest_text: Callable[..., Ingested], split_rows: Rows
+) -> None:
+    texts = ["\n".join(f"{i % 2},{day},0" for i in range(3)) for day in range(4)]
+    ingest_text(config(by="file", valid=[0], test=[2]), *texts)
+    assert split_rows("train")["x"].to_list() == [1, 1, 1, 3, 3, 3]
+    assert split_rows("valid")["x"].to_list() == [0, 0, 0]
+    assert split_rows("test")["x"].to_list() == [2, 2, 2]
+
+
+def test_a_row_without_time_is_malformed_only_where_time_matters(
+    ingest_text: Callable[..., Ingested],
+) -> None:
+    text = "\n".join([*(f"{i % 2},{i},{i}" for i in range(20)), "1,5,"])
+    made = ingest_text(config(by="time", valid=0.2, test=0.2), text)
+    assert made.malformed == 1
+    assert (
+        "csv:21: column 'at': wanted a number or an ISO 8601 time, found nothing"
+        in made.examples[0]
+    )
+    assert ingest_text(config(by="rows", valid=0.2, test=0.2), text).malformed == 0

@@ -1,0 +1,143 @@
+"""The configs against golden files, and against Triton's own definition of them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+from hypothesis import given
+from hypothesis import strategies as st
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
+
+from features.plan import InputColumn, OutputColumn, Plan
+from features.settings import Serving
+from features.steps import Categorify, FillMissing
+from serving.config_pbtxt import python_config
+from serving.interface import PROBABILITY, Tensor
+from serving.model_configs import model_configs
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+KINDS = {
+    "shop": "string",
+    "price": "continuous",
+    "device": "hex",
+    "hour": "integer",
+    "views": "continuous",
+}
+CASES = {
+    "all_kinds": ("continuous", "integer", "hex", "string"),
+    "no_continuous": ("integer", "hex", "string"),
+    "no_categorical": ("continuous",),
+}
+MODELS = ("ctr_features", "ctr_dlrm", "ctr", "ctr_fused")
+
+
+def plan_of(*kinds: str) -> Plan:
+    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items() if kind in kinds)
+    outputs = tuple(
+        OutputColumn(
+            column.name,
+            column.name,
+            (FillMissing(0.0),)
+            if column.kind == "continuous"
+            else (Categorify(0, 9, f"vocabulary/{column.name}.parquet", "00"),),
+        )
+        for column in inputs
+    )
+    return Plan(Path("nowhere"), inputs, outputs, "p" * 64)
+
+
+def configs(case: str, settings: Serving | None = None) -> dict[str, str]:
+    settings = settings or Serving(max_batch_size=512, instances=2)
+    return model_configs(plan_of(*CASES[case]), "m" * 64, settings)
+
+
+def parsed(text: str) -> ModelConfig:
+    return text_format.Parse(text, ModelConfig())
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", CASES)
+def test_configs_equal_the_golden_files(case: str, model: str) -> None:
+    wanted = (GOLDEN / f"{case}.{model}.pbtxt").read_text(encoding="utf-8")
+    assert configs(case)[model] == wanted
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_configs_are_triton_model_configs(case: str) -> None:
+    found = configs(case)
+    assert tuple(found) == MODELS
+    for name, text in found.items():
+        config = parsed(text)
+        assert config.name == name
+        assert config.max_batch_size == 512
+        backend = ("", "ensemble") if name == "ctr" else ("python", "")
+        assert (config.backend, config.platform) == backend
+        if name != "ctr":
+            assert config.HasField("dynamic_batching")
+            assert [group.count for group in config.instance_group] == [2]
+            assert [warmup.batch_size for warmup in config.model_warmup] == [1, 64]
+            for warmup in config.model_warmup:
+                assert set(warmup.inputs) == {tensor.name for tensor in config.input}
+
+
+def test_the_ensemble_hands_over_what_its_steps_take_and_give() -> None:
+    found = {name: parsed(text) for name, text in configs("all_kinds").items()}
+    first, second = found["ctr"].ensemble_scheduling.step
+    assert (first.model_name, second.model_name) == ("ctr_features", "ctr_dlrm")
+    assert found["ctr"].input == found["ctr_features"].input == found["ctr_fused"].input
+    given, taken = found["ctr_features"].output, found["ctr_dlrm"].input
+    assert [str(tensor) for tensor in given] == [str(tensor) for tensor in taken]
+    assert set(first.output_map) == set(second.input_map) == {"ids", "dense"}
+    (output,) = found["ctr"].output
+    assert (output.name, output.data_type, list(output.dims)) == (
+        "click_probability",
+        DataType.TYPE_FP32,
+        [1],
+    )
+
+
+def test_tensors_without_columns_are_left_out() -> None:
+    no_dense = {name: parsed(text) for name, text in configs("no_continuous").items()}
+    assert [tensor.name for tensor in no_dense["ctr"].input] == [
+        "categorical_int64",
+        "categorical_bytes",
+    ]
+    assert [tensor.name for tensor in no_dense["ctr_dlrm"].input] == ["ids"]
+    no_ids = {name: parsed(text) for name, text in configs("no_categorical").items()}
+    assert [tensor.name for tensor in no_ids["ctr_features"].output] == ["dense"]
+
+
+def test_parameters_tell_columns_nulls_and_hashes() -> None:
+    parameters = {
+        key: value.string_value
+        for key, value in parsed(configs("all_kinds")["ctr_fused"]).parameters.items()
+    }
+    assert json.loads(parameters["continuous_columns"]) == ["price", "views"]
+    assert json.loads(parameters["categorical_int64_columns"]) == ["device", "hour"]
+    assert json.loads(parameters["categorical_bytes_columns"]) == ["shop"]
+    assert list(json.loads(parameters["kinds"]).items()) == list(KINDS.items())
+    assert parameters["continuous_null"] == "NaN"
+    assert parameters["categorical_int64_null"] == "-9223372036854775808"
+    assert parameters["categorical_bytes_null"] == ""
+    assert (parameters["plan_hash"], parameters["model_hash"]) == ("p" * 64, "m" * 64)
+
+
+def test_warm_up_keeps_to_the_maximum_batch() -> None:
+    config = parsed(configs("all_kinds", Serving(max_batch_size=32))["ctr_fused"])
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1]
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
+def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
+    text = python_config(
+        "any",
+        [Tensor("x", "TYPE_FP32", ("a",))],
+        [PROBABILITY],
+        parameters,
+        max_batch_size=1,
+        instances=1,
+        warmup_rows=[1],
+    )
+    found = parsed(text).parameters
+    assert {key: value.string_value for key, value in found.items()} == parameters

@@ -1,0 +1,147 @@
+"""The exported repository: what it holds, what it refuses, and that it is never half there."""
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import serving.repository
+from dlrm.architecture import Architecture
+from dlrm.model import DLRM
+from dlrm.weights import save_model
+from features.errors import ModelError, PlanError
+from features.plan import InputColumn, OutputColumn, Plan, read_plan, write_plan
+from features.settings import Model, Serving
+from features.steps import Categorify, FillMissing
+from features.vocabulary import Vocabulary
+from serving.repository import export_repository
+
+SETTINGS = Serving(max_batch_size=64)
+
+
+def write_small_plan(folder: Path, cities: list[str]) -> Plan:
+    ids = pa.array(range(3, 3 + len(cities)), pa.int64())
+    return write_plan(
+        folder,
+        (InputColumn("price", "continuous"), InputColumn("city", "string")),
+        (
+            OutputColumn("price", "price", (FillMissing(0.0),)),
+            OutputColumn("city", "city", (Categorify(0, 0, "", ""),)),
+        ),
+        {"city": Vocabulary(pa.array(cities), ids, ids)},
+    )
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    return write_small_plan(tmp_path / "plan", ["Oslo", "Rome"])
+
+
+@pytest.fixture
+def model_folder(plan: Plan, tmp_path: Path) -> Path:
+    settings = Model(embedding_dim=4, bottom_mlp=(4,), top_mlp=(4,))
+    folder = tmp_path / "model"
+    save_model(folder, DLRM(Architecture.of(plan, settings), seed=1), plan.content_hash)
+    return folder
+
+
+def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_path: Path) -> None:
+    repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS)
+    assert repository.folder == tmp_path / "out" / "model_repository"
+    names = [file.relative_to(repository.folder).as_posix() for file in repository.files]
+    plan_files = ["plan/plan.json", "plan/vocabulary/city.parquet"]
+    model_files = ["model/model.json", "model/model.safetensors"]
+    assert sorted(names) == sorted(
+        [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
+        + [f"ctr_dlrm/1/{file}" for file in ["model.py", *model_files]]
+        + [f"ctr_features/1/{file}" for file in ["model.py", *plan_files]]
+        + [f"ctr_fused/1/{file}" for file in ["model.py", *plan_files, *model_files]]
+    )
+    assert (repository.folder / "ctr" / "1").is_dir(), "Triton wants a version of an ensemble, too"
+    assert read_plan(repository.folder / "ctr_fused" / "1" / "plan").content_hash == (
+        repository.plan_hash
+    )
+
+
+def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
+    plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def weights(out: str) -> list[Path]:
+        repository = export_repository(plan, model_folder, tmp_path / out, SETTINGS)
+        return sorted(file for file in repository.files if file.suffix == ".safetensors")
+
+    one, two = weights("linked")
+    assert one.samefile(two)
+    assert not one.samefile(model_folder / one.name)
+
+    def no_links(source: Path, target: Path) -> None:
+        raise OSError(f"no hard links here: {source} {target}")
+
+    monkeypatch.setattr(serving.repository.os, "link", no_links)
+    one, two = weights("copied")
+    assert not one.samefile(two)
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_a_model_of_another_plan_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    other = write_small_plan(tmp_path / "other", ["Oslo", "Rome", "Lima"])
+    with pytest.raises(ModelError, match=r"model\.json: wanted.*\(city: was 5, is 6\).*Train"):
+        export_repository(other, model_folder, tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "error"),
+    [
+        ("plan/vocabulary/city.parquet", PlanError),
+        ("plan/plan.json", PlanError),
+        ("model/model.safetensors", ModelError),
+        ("model/model.json", ModelError),
+    ],
+)
+@pytest.mark.parametrize("change", ["damaged", "missing"])
+def test_damaged_and_missing_files_are_refused(
+    plan: Plan,
+    model_folder: Path,
+    tmp_path: Path,
+    file: str,
+    error: type[Exception],
+    change: str,
+) -> None:
+    target = tmp_path / file
+    if change == "missing":
+        target.unlink()
+    else:
+        content = bytearray(target.read_bytes())
+        content[len(content) // 2] ^= 1
+        target.write_bytes(content)
+    with pytest.raises(error, match=target.name):
+        export_repository(plan, model_folder, tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_repository_is_replaced_whole_or_not_at_all(
+    plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    folder = export_repository(plan, model_folder, out, SETTINGS).folder
+    before = (folder / "ctr" / "config.pbtxt").read_text()
+
+    copy = shutil.copyfile
+
+    def fails_at_the_weights(source: Path, target: Path) -> Path:
+        if Path(source).suffix == ".safetensors":
+            raise OSError("disk full")
+        return Path(copy(source, target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serving.repository.shutil, "copyfile", fails_at_the_weights)
+        with pytest.raises(OSError, match="disk full"):
+            export_repository(plan, model_folder, out, Serving(max_batch_size=7))
+    assert (folder / "ctr" / "config.pbtxt").read_text() == before
+    assert [entry.name for entry in out.iterdir()] == ["model_repository"]
+
+    export_repository(plan, model_folder, out, Serving(max_batch_size=7))
+    assert "max_batch_size: 7" in (folder / "ctr" / "config.pbtxt").read_text()
+    assert [entry.name for entry in out.iterdir()] == ["model_repository"]

@@ -1,0 +1,65 @@
+"""Rows in many forms become the same Arrow columns."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from features.errors import PlanError
+from serving.tables import to_table
+
+LISTS = {"n": [1, None], "x": [0.5, None], "s": ["a", None]}
+COLUMNS = ("s", "n", "x")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        LISTS,
+        pa.table(LISTS),
+        pl.DataFrame(LISTS),
+        pd.DataFrame(LISTS),
+        pd.DataFrame({**LISTS, "s": pd.Categorical(LISTS["s"])}),
+        pl.DataFrame({**LISTS, "s": pl.Series(LISTS["s"], dtype=pl.Categorical)}),
+    ],
+    ids=["lists", "arrow", "polars", "pandas", "pandas categories", "polars categories"],
+)
+def test_every_form_gives_the_same_values_in_plain_types(data: object) -> None:
+    table = to_table(data, COLUMNS)
+    assert table.column_names == list(COLUMNS)
+    assert table.to_pydict() == {name: LISTS[name] for name in COLUMNS}
+    assert table.schema.field("n").type == pa.int64()
+    assert table.schema.field("x").type == pa.float64()
+    assert table.schema.field("s").type in (pa.string(), pa.large_string())
+
+
+def test_columns_not_asked_for_are_not_looked_at() -> None:
+    data = pd.DataFrame({"n": [1], "mixed": [object()]})
+    assert to_table(data, ["n", "absent"]).column_names == ["n"]
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
+def test_no_rows_are_rows_too(type_: pa.DataType) -> None:
+    empty = pa.table({"s": pa.chunked_array([], type_)})
+    assert to_table(empty, ["s"]).num_rows == 0
+
+
+def test_what_is_wrong_is_named() -> None:
+    with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*tried to convert"):
+        to_table({"n": [1, "a"]}, ["n"])
+    with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*too large"):
+        to_table({"n": [2**64]}, ["n"])
+    with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got int"):
+        to_table({"n": 1}, ["n"])
+    with pytest.raises(PlanError, match="number of rows: n 1, x 2"):
+        to_table({"n": [1], "x": [1.0, 2.0]}, ["n", "x"])
+    with pytest.raises(PlanError, match=r"wanted a mapping .* got list"):
+        to_table([1, 2], ["n"])
+
+
+def test_the_client_does_not_import_pandas() -> None:
+    check = "import sys, serving.client; sys.exit('pandas' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)

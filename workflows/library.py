@@ -1,0 +1,52 @@
+"""NVTabular and Merlin Core, imported in one place and in silence.
+
+Merlin warns at import about every framework that is not installed.
+"""
+
+from __future__ import annotations
+
+from workflows.quiet import quiet
+
+with quiet():
+    from merlin import dtypes
+    from merlin.core.utils import Serial, set_dask_client
+    from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
+    from merlin.dag.ops import rename as dag_rename
+    from merlin.dag.ops.add_metadata import AddMetadata as DagAddMetadata
+    from merlin.io import Dataset
+    from merlin.io.dataframe_engine import DataFrameDatasetEngine
+    from merlin.io.worker import clean_worker_cache
+    from merlin.schema import ColumnSchema, Schema, Tags
+    from nvtabular import ColumnSelector, Workflow, ops
+
+STRUCTURAL = (
+    selection.SelectionOp,
+    grouping.GroupingOp,
+    concat_columns.ConcatColumns,
+    subset_columns.SubsetColumns,
+    subtraction.SubtractionOp,
+)
+"""Operators that choose and put together columns without changing them."""
+
+METADATA = (ops.AddMetadata, DagAddMetadata)
+"""Operators that only add tags and properties to a schema."""
+
+RENAME = (ops.Rename, dag_rename.Rename)
+
+__all__ = [
+    "METADATA",
+    "RENAME",
+    "STRUCTURAL",
+    "ColumnSchema",
+    "ColumnSelector",
+    "DataFrameDatasetEngine",
+    "Dataset",
+    "Schema",
+    "Serial",
+    "Tags",
+    "Workflow",
+    "clean_worker_cache",
+    "dtypes",
+    "ops",
+    "set_dask_client",
+]
