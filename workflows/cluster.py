@@ -81,7 +81,7 @@ def _on(client: distributed.Client) -> Iterator[Scheduler]:
 
 def _local_cluster(device: Device, scratch: Path) -> Any:
     if device == "cuda":
-        # Real code, but not proven on a device yet: no machine of the project has one.
+        # Real code, but not proven on a device yet.
         from dask_cuda import LocalCUDACluster
 
         return LocalCUDACluster(local_directory=str(scratch), dashboard_address=None)
