@@ -12,7 +12,9 @@ K width of the interaction without its dense part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import merlin.models.torch as mm
@@ -28,6 +30,19 @@ BOTTOM = "continuous"
 """The name under which Merlin keeps the bottom MLP's output among the embeddings."""
 
 LIST_SUFFIXES = ("__values", "__offsets")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, two warnings that a step of Merlin's form gives each time are not shown.
+
+    Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made
+    without torch's checks of them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The inner type of a container is lost")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        yield
 
 
 class DotInteraction(nn.Module):

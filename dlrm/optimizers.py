@@ -27,15 +27,22 @@ class Optimizers:
         embeddings = [p for name, p in parameters.items() if name.startswith(EMBEDDING_PREFIX)]
         dense = [p for name, p in parameters.items() if not name.startswith(EMBEDDING_PREFIX)]
         self._optimizers: list[Optimizer] = [Adam(dense, lr=training.learning_rate)]
+        self._learning_rates = [training.learning_rate]
+        self._decay_share = training.decay_share
         if embeddings:
             self._optimizers.append(Adagrad(embeddings, lr=training.embedding_learning_rate))
+            self._learning_rates.append(training.embedding_learning_rate)
 
     def zero_grad(self) -> None:
         for optimizer in self._optimizers:
             optimizer.zero_grad()
 
-    def step(self) -> None:
-        for optimizer in self._optimizers:
+    def step(self, share_done: float) -> None:
+        """Apply the gradients, at the learning rates for this share of the training, 0 to 1."""
+        left = 1.0 if self._decay_share == 0 else (1.0 - share_done) / self._decay_share
+        for optimizer, learning_rate in zip(self._optimizers, self._learning_rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * min(1.0, left)
             optimizer.step()
 
     def state(self) -> dict[str, Tensor]:

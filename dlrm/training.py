@@ -24,7 +24,7 @@ from dlrm.architecture import Architecture
 from dlrm.checkpoint import Checkpoint, Position
 from dlrm.evaluation import evaluate, read_clicks
 from dlrm.loader import Batch, Order, batches
-from dlrm.merlin import MerlinDLRM, build_merlin, to_canonical
+from dlrm.merlin import MerlinDLRM, build_merlin, quiet, to_canonical
 from dlrm.metrics import Metrics, check_clicks
 from dlrm.model import DLRM
 from dlrm.optimizers import Optimizers
@@ -58,6 +58,7 @@ class TrainResult:
     """Metrics of the validation split after each epoch."""
 
 
+@quiet()
 def train(
     architecture: Architecture,
     training: Training,
@@ -100,6 +101,7 @@ def train(
     parameters = model.canonical_parameters()
     optimizers = Optimizers(parameters, training)
     dataset = make_dataset(train_files)
+    rows = dataset.num_rows
     identity = {
         "form": "merlin",
         "architecture": architecture.to_json(),
@@ -107,9 +109,9 @@ def train(
         "seed": seed,
         "plan_hash": plan_hash,
         "train_files": [file.name for file in train_files],
-        "train_rows": dataset.num_rows,
+        "train_rows": rows,
     }
-    if dataset.num_rows == 0:
+    if rows == 0:
         raise StageError("Training: the training split has no rows. Run ingest on more data.")
     checkpoint = Checkpoint(out / "checkpoint", identity, parameters, optimizers)
     position = checkpoint.restore()
@@ -125,7 +127,7 @@ def train(
             skip=position.batch,
         )
         with closing(feed):
-            _run_epoch(model, optimizers, feed, training, checkpoint, position, tell)
+            _run_epoch(model, optimizers, feed, rows, training, checkpoint, position, tell)
         metrics, _ = evaluate(Scorer(_canonical(model)), valid_files)
         position.valid.append(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
@@ -156,17 +158,19 @@ def _run_epoch(
     model: MerlinDLRM,
     optimizers: Optimizers,
     feed: Iterator[Batch],
+    rows: int,
     training: Training,
     checkpoint: Checkpoint,
     position: Position,
     tell: Callable[[int], None],
 ) -> None:
-    """Train on the rest of an epoch, and move `position` along."""
+    """Train on the rest of an epoch of `rows` rows, and move `position` along."""
     model.train()
+    steps = training.epochs * math.ceil(rows / training.batch_size)
     pending: list[Tensor] = []
     since = time.perf_counter()
     for batch in feed:
-        pending.append(_step(model, optimizers, batch))
+        pending.append(_step(model, optimizers, batch, position.step / steps))
         position.batch += 1
         position.step += 1
         position.samples += len(batch)
@@ -182,13 +186,13 @@ def _run_epoch(
     position.seconds += time.perf_counter() - since
 
 
-def _step(model: MerlinDLRM, optimizers: Optimizers, batch: Batch) -> Tensor:
+def _step(model: MerlinDLRM, optimizers: Optimizers, batch: Batch, share_done: float) -> Tensor:
     """One step; the batch's mean loss, a scalar that stays on the device."""
     logit_B = model(batch.ids_BF, batch.dense_BC)
     loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
     optimizers.zero_grad()
     loss.backward()
-    optimizers.step()
+    optimizers.step(share_done)
     return loss.detach()
 
 

@@ -26,6 +26,8 @@ def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
     expanded: dict[str, Kind] = {}
     for name, kind in columns.items():
         for single in _names(name):
+            if not single or single.startswith(".") or set(single) & set("/\\\0"):
+                raise ValueError(f"column {single!r}: a name has no slash and no dot in front")
             if single in expanded:
                 raise ValueError(f"column {single!r} is declared twice")
             expanded[single] = kind

@@ -156,7 +156,14 @@ class StandardWorkflow(Settings):
     clip_min: float | None = None
     clip_max: float | None = None
     log: bool = False
+    """log(1 + x); needs a `clip_min` above -1, since below that there is no logarithm."""
     normalize: bool = True
+
+    @model_validator(mode="after")
+    def _logarithm_exists(self) -> StandardWorkflow:
+        if self.log and (self.clip_min is None or self.clip_min <= -1.0):
+            raise ValueError(f"log wants a clip_min above -1, got {self.clip_min}")
+        return self
 
 
 class Model(Settings):
@@ -183,6 +190,8 @@ class Training(Settings):
     batch_size: PositiveInt = 2048
     learning_rate: PositiveFloat = 1e-3
     embedding_learning_rate: PositiveFloat = 2e-2
+    decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    """Both learning rates fall linearly to zero over this last share of the steps."""
     checkpoint_every: PositiveInt = 2000
     """Steps between two checkpoints; one is also written after each epoch."""
 

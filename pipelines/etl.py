@@ -12,7 +12,6 @@ from pipelines.command import stage_main
 from pipelines.console import progress_bar
 from pipelines.memory import peak_memory
 from pipelines.stage import Finished, Made, RunConfig, Stage, reads
-from workflows.engine import NVTabularEngine
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -20,6 +19,9 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    # Imported here because NVTabular takes seconds to import, and only this work needs it.
+    from workflows.engine import NVTabularEngine
+
     rows = inputs["ingest"].manifest.rows
     splits = {split: inputs["ingest"].folder / split for split in rows}
     engine = NVTabularEngine(run.device, run.scheduler)

@@ -20,8 +20,7 @@ from features.plan import read_plan
 from features.settings import FileSplit
 from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
-from pipelines.stage import Finished, Made, RunConfig, Stage
-from pipelines.train import parts
+from pipelines.stage import Finished, Made, RunConfig, Stage, parts
 
 SPLITS = ("valid", "test", "probe")
 

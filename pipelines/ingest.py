@@ -11,8 +11,10 @@ from features.columns import CLICK
 from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage
+from rawlogs.estimate import estimated_rows
 from rawlogs.ingest import ingest
-from rawlogs.sources import resolve_files
+from rawlogs.side_tables import table_files
+from rawlogs.sources import require_readable, resolve_files
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -20,13 +22,15 @@ def settings(run: RunConfig) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include=used)
     chosen["serving"] = {"probe_rows": run.config.serving.probe_rows}
     if run.config.click_model is None:
-        chosen["data"] = [_fingerprint(file) for file in resolve_files(run.config.log, run.data)]
+        files = resolve_files(run.config.log, run.data)
+        read = [*files, *table_files(run.config, files).values()]
+        chosen["data"] = [_fingerprint(file) for file in read]
     return chosen
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     files = _files(run, inputs)
-    with progress_bar("reading", None) as progress:
+    with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
         made = ingest(run.config, files, out, progress)
     for example in made.examples:
         console.print(f"  malformed: {example}", style="yellow", markup=False, soft_wrap=True)
@@ -44,6 +48,7 @@ def _files(run: RunConfig, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
 
 def _fingerprint(file: Path) -> dict[str, Any]:
     """What tells one raw file from another without reading it all."""
+    require_readable(file)
     found = file.stat()
     return {"file": file.name, "bytes": found.st_size, "modified_ns": found.st_mtime_ns}
 

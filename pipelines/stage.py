@@ -130,6 +130,11 @@ def reads(*stages: str) -> Callable[[RunConfig], tuple[str, ...]]:
     return lambda _: stages
 
 
+def parts(folder: Path) -> list[Path]:
+    """The Parquet files of a split, in order."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
 def finished(run_folder: Path, name: str) -> Finished:
     """Raises StageError where the stage is not complete."""
     folder = run_folder / name

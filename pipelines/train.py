@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from dlrm.architecture import Architecture
-from dlrm.training import train
 from features.plan import read_plan
 from pipelines.command import stage_main
 from pipelines.console import progress_bar
-from pipelines.stage import Finished, Made, RunConfig, Stage, reads
-from workflows.merlin_data import merlin_dataset, merlin_schema
+from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -23,6 +21,10 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    # Imported here because Merlin takes seconds to import, and only this work needs it.
+    from dlrm.training import train
+    from workflows.merlin_data import merlin_dataset, merlin_schema
+
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.folder / "plan")
     architecture = Architecture.of(plan, config.model)
@@ -51,10 +53,6 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "valid": [asdict(metrics) for metrics in made.valid],
     }
     return Made({"train": etl.manifest.rows["train"]}, facts=facts)
-
-
-def parts(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("part-*.parquet"))
 
 
 STAGE = Stage("train", reads("etl"), settings, work)

@@ -19,7 +19,7 @@ LONGEST_LINE_BYTES = 64 << 20
 
 NEWLINE = ord("\n")
 
-_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def read_blocks(file: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
 
 
 def _pieces(file: Path, size: int) -> Iterator[bytes]:
-    compression = _COMPRESSIONS.get(file.suffix)
+    compression = COMPRESSIONS.get(file.suffix)
     try:
         with pa.input_stream(str(file), compression=compression) as stream:
             while piece := stream.read(size):

@@ -202,7 +202,7 @@ def serve(
             status = server.wait()
             raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
     except PlumblineError as error:
-        console.print(str(error), style="red", markup=False, soft_wrap=True)
+        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         shutil.rmtree(work, ignore_errors=True)

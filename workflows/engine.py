@@ -186,22 +186,22 @@ def _parts(split: str, folder: Path, out: Path) -> list[_Part]:
 
 
 def _check(parts: Mapping[str, Sequence[_Part]], kinds: Mapping[str, FeatureKind]) -> None:
-    """Every file has its columns, and the training split a value for every categorical one."""
+    """Every file has its columns, and the training split a value in each of them."""
     schema = arrow_schema(kinds)
     for of_split in parts.values():
         for part in of_split:
             check_types(part.source, schema)
     if not any(part.rows for part in parts[TRAIN]):
         raise DataError(f"{parts[TRAIN][0].source.parent}: the training split has no rows.")
-    unseen = [name for name, kind in kinds.items() if kind != "continuous"]
+    unseen = list(kinds)
     for part in parts[TRAIN]:
         table = read_typed(part.source, pa.schema([schema.field(name) for name in unseen]))
         unseen = [name for name in unseen if not pc.count(table[name]).as_py()]
         if not unseen:
             return
     raise DataError(
-        f"Column {unseen[0]!r} is null in every row of the training split, so there is no "
-        "vocabulary to fit. Declare its kind as unused."
+        f"Column {unseen[0]!r} is null in every row of the training split, so there is "
+        "nothing to fit. Declare its kind as unused."
     )
 
 

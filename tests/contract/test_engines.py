@@ -46,8 +46,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "hex": st.none() | st.sampled_from([2**63 - 1, 2**32, 0]) | st.integers(0, 5),
     "string": st.none() | st.sampled_from(WORDS) | st.text(max_size=2),
 }
-PRESENT: dict[str, Any] = {"continuous": None, "integer": 5, "hex": 5, "string": "a"}
-"""A first training row with a value in each categorical column: without one, fitting is refused."""
+PRESENT: dict[str, Any] = {"continuous": 1.5, "integer": 5, "hex": 5, "string": "a"}
+"""A first training row with a value in each column: without one, fitting is refused."""
 
 ORDINARY = st.floats(-100, 100, width=32)
 STANDARD = st.builds(

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from features.columns import expand_ranges
 from features.config import load_config
 from features.errors import ConfigError
+from features.settings import StandardWorkflow
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -179,3 +181,14 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, BASE))
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".x", "a\\b", ""])
+def test_a_column_name_stays_inside_the_plan_folder(name: str) -> None:
+    with pytest.raises(ValueError, match="no slash and no dot in front"):
+        expand_ranges({name: "integer"})
+
+
+def test_log_needs_values_that_have_a_logarithm() -> None:
+    with pytest.raises(ValueError, match=r"log wants a clip_min above -1, got -1\.0"):
+        StandardWorkflow(graph="standard", log=True, clip_min=-1.0)

@@ -27,7 +27,7 @@ def built(settings: CriteoWorkflow | StandardWorkflow) -> Workflow:
         (CriteoWorkflow(graph="criteo"), [ops.FillMissing, ops.Clip, ops.LogOp, ops.Normalize]),
         (StandardWorkflow(graph="standard"), [ops.FillMissing, ops.Normalize]),
         (
-            StandardWorkflow(graph="standard", clip_max=3.0, log=True, normalize=False),
+            StandardWorkflow(graph="standard", clip_min=0, clip_max=3, log=True, normalize=False),
             [ops.FillMissing, ops.Clip, ops.LogOp],
         ),
     ],

@@ -1,0 +1,37 @@
+"""How many rows a log has, about, without reading it all: for the time left on a progress bar."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.settings import Log
+from rawlogs.blocks import COMPRESSIONS, read_blocks
+
+SAMPLE_BYTES = 1 << 20
+
+
+def estimated_rows(log: Log, files: Sequence[Path]) -> int | None:
+    """Exact for Parquet; for text from the first MiB of each file; None where it cannot be read."""
+    try:
+        count = _parquet_rows if log.format == "parquet" else _text_rows
+        return sum(count(file) for file in files)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _parquet_rows(file: Path) -> int:
+    return int(pq.read_metadata(file).num_rows)
+
+
+def _text_rows(file: Path) -> int:
+    sample = next(read_blocks(file, SAMPLE_BYTES), None)
+    if sample is None:
+        return 0
+    is_compressed = file.suffix in COMPRESSIONS
+    sample_bytes = len(zlib.compress(sample.text)) if is_compressed else len(sample.text)
+    return round(len(sample.numbers) * file.stat().st_size / sample_bytes)

@@ -1,0 +1,59 @@
+import contextlib
+import io
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    returncode: int
+    stderr: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a script of the repository in an empty folder, inside this process to save its start."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(script: str, *arguments: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        stderr, status = io.StringIO(), 0
+        with contextlib.redirect_stderr(stderr):
+            try:
+                runpy.run_path(str(ROOT / script), run_name="__main__")
+            except SystemExit as end:
+                status = int(end.code or 0)
+        return Ended(status, stderr.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Command:
+    """Run a script of the repository in an empty folder, in a process of its own."""
+
+    def run(script: str, *arguments: object) -> Ended:
+        done = subprocess.run(
+            [sys.executable, ROOT / script, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
+        return Ended(done.returncode, done.stderr)
+
+    return run
