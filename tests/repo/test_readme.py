@@ -66,7 +66,7 @@ def test_python_examples_use_what_exists() -> None:
     (example,) = [block for language, block in BLOCKS if language == "python"]
     tree = ast.parse(example)
     called = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert called == {"score"} and hasattr(Client, "score")
+    assert called == {"read_parquet", "score"} and hasattr(Client, "score")
 
 
 def test_every_place_named_exists() -> None:

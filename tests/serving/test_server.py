@@ -173,7 +173,7 @@ def test_the_command_ends_with_2_and_one_line(tmp_path: Path) -> None:
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 2
     assert errors.splitlines() == [
-        f"{tmp_path / 'absent'}: wanted a model repository, there is no folder."
+        f"error: {tmp_path / 'absent'}: wanted a model repository, there is no folder."
     ]
 
 
