@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from features.config import load_config
-from features.device import resolve_device
+from features.device import Device, resolve_device
 from features.errors import PlumblineError
 from pipelines.console import console
-from pipelines.stage import RunConfig, Stage
+from pipelines.stage import Engine, RunConfig, Stage
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "criteo_synthetic.yaml"
 
@@ -29,8 +29,8 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of this run (default: runs/NAME)")
     parser.add_argument(
-        "--engine", choices=["auto", "nvtabular"], default="auto",
-        help="what fits and transforms the features (default: %(default)s)",
+        "--engine", choices=["auto", "polars", "nvtabular"], default="auto",
+        help="what fits and transforms the features; auto: polars on a CPU, else nvtabular",
     )  # fmt: skip
     parser.add_argument(
         "--scheduler", metavar="local|ADDRESS",
@@ -43,14 +43,33 @@ def run_parser(description: str) -> argparse.ArgumentParser:
 
 
 def run_config(options: argparse.Namespace) -> RunConfig:
+    device = resolve_device(options.device)
     return RunConfig(
         config=load_config(options.config),
         data=tuple(options.data),
-        engine="nvtabular",
+        engine=resolve_engine(options.engine, device, options.scheduler),
         model=options.model,
-        device=resolve_device(options.device),
+        device=device,
         scheduler=options.scheduler,
     )
+
+
+def resolve_engine(requested: str, device: Device, scheduler: str | None) -> Engine:
+    """Polars where one machine's CPU does the work, NVTabular on a GPU or a Dask cluster.
+
+    Raises
+    ------
+    PlumblineError
+        `polars` was asked for together with a scheduler, which it has no use for.
+    """
+    if requested == "polars" and scheduler is not None:
+        raise PlumblineError(
+            f"--scheduler {scheduler}: a Dask cluster is for --engine nvtabular, and --engine "
+            "polars was given. Leave one of the two out."
+        )
+    if requested == "auto":
+        return "polars" if device == "cpu" and scheduler is None else "nvtabular"
+    return "polars" if requested == "polars" else "nvtabular"
 
 
 def run_folder(options: argparse.Namespace, config: RunConfig) -> Path:

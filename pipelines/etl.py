@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from features.columns import CLICK
+from features.encoded import EtlResult
 from features.plan import Plan
+from features.polars_engine import PolarsEngine
 from pipelines.command import stage_main
 from pipelines.console import progress_bar
 from pipelines.memory import peak_memory
@@ -19,14 +21,10 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
-    # Imported here because NVTabular takes seconds to import, and only this work needs it.
-    from workflows.engine import NVTabularEngine
-
     rows = inputs["ingest"].manifest.rows
     splits = {split: inputs["ingest"].folder / split for split in rows}
-    engine = NVTabularEngine(run.device, run.scheduler)
     with progress_bar("encoding", sum(rows.values())) as progress, peak_memory() as peak:
-        made = engine.fit_transform(run.config.workflow, run.config.features, splits, out, progress)
+        made = _run_engine(run, splits, out, progress)
     seconds = made.fit_seconds + made.transform_seconds
     facts = {
         "engine": run.engine,
@@ -37,6 +35,22 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "peak_rss_mb": peak.megabytes,
     }
     return Made(made.rows, _schema(made.plan), facts)
+
+
+def _run_engine(
+    run: RunConfig, splits: Mapping[str, Path], out: Path, progress: Callable[[int], None]
+) -> EtlResult:
+    # Imported here because NVTabular takes seconds to import, and only this work needs it.
+    from workflows.compile import compile_unfitted
+    from workflows.engine import NVTabularEngine
+    from workflows.graphs import build
+
+    kinds, settings = run.config.features, run.config.workflow
+    if run.engine == "nvtabular":
+        engine = NVTabularEngine(run.device, run.scheduler)
+        return engine.fit_transform(settings, kinds, splits, out, progress)
+    plan = compile_unfitted(build(kinds, settings, out / "unused"), kinds)
+    return PolarsEngine(plan).fit_transform(kinds, splits, out, progress)
 
 
 def _schema(plan: Plan) -> list[dict[str, Any]]:

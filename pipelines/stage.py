@@ -30,13 +30,16 @@ PACKAGES = (
 )  # fmt: skip
 
 
+Engine = Literal["polars", "nvtabular"]
+
+
 @dataclass(frozen=True, slots=True)
 class RunConfig:
     """One run: the configuration, and the options of the command line."""
 
     config: Config
     data: tuple[Path, ...]
-    engine: Literal["nvtabular"]
+    engine: Engine
     model: Literal["merlin"]
     device: Device
     scheduler: str | None

@@ -14,8 +14,9 @@ import polars as pl
 from features.columns import FEATURE_KINDS, Kind
 from features.errors import DataError
 from features.settings import Config
+from features.typed import typed_schema
 from rawlogs.malformed import MalformedLines
-from rawlogs.parts import PartWriter, TypedRows, arrow_schema
+from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
 from rawlogs.raw_rows import read_raw_rows
 from rawlogs.side_tables import LoadedTable, load_table, table_files
@@ -130,7 +131,7 @@ def _write_splits(
 ) -> tuple[dict[str, float], dict[str, int]]:
     """Click rate and rows of each split."""
     assign = assignment(config, sum(part.rows for part in typed))
-    schema = arrow_schema(config.features)
+    schema = typed_schema(config.features)
     with ExitStack() as stack:
         writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
         first = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +11,10 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from features.columns import CLICK, Kind
+from features.columns import CLICK
 
 ROWS_PER_PART = 500_000
 ROWS_PER_GROUP = 125_000
-
-_ARROW_TYPES: Mapping[str, pa.DataType] = {
-    "continuous": pa.float32(),
-    "integer": pa.int64(),
-    "hex": pa.int64(),
-    "string": pa.string(),
-}
-
-
-def arrow_schema(features: Mapping[str, Kind]) -> pa.Schema:
-    """Every feature column in order, then the label."""
-    fields = [pa.field(name, _ARROW_TYPES[kind]) for name, kind in features.items()]
-    return pa.schema([*fields, pa.field(CLICK, pa.int8())])
 
 
 class PartWriter:

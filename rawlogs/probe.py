@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.columns import Kind
-from rawlogs.parts import PartWriter, arrow_schema, read_parts
+from features.columns import FeatureKind
+from features.typed import typed_schema
+from rawlogs.parts import PartWriter, read_parts
 
 _CANDIDATES = 64
 _FIRST_UNSEEN_INTEGER = 2**40
 _LAST_UNSEEN_HEX = 0xFFFFFFFF
 
 
-def write_probe(out: Path, features: Mapping[str, Kind], rows: int) -> int:
+def write_probe(out: Path, features: Mapping[str, FeatureKind], rows: int) -> int:
     """Write `out/probe` from `out/test` and `out/train`; returns its number of rows.
 
     First `rows` rows spread evenly over the test split (all of them where it has fewer). Then
@@ -27,7 +28,7 @@ def write_probe(out: Path, features: Mapping[str, Kind], rows: int) -> int:
     fullest = sample.select(pl.sum_horizontal(pl.col(features).is_null())).to_series().arg_min()
     row = sample.slice(fullest or 0, 1)
     unseen = unseen_values(out / "train", features)
-    with PartWriter(out / "probe", arrow_schema(features)) as writer:
+    with PartWriter(out / "probe", typed_schema(features)) as writer:
         writer.write(pl.concat([sample, *_stress(row, features, unseen)]))
     return writer.rows
 
@@ -45,7 +46,7 @@ def _spread(folder: Path, wanted: int) -> pl.DataFrame:
 
 
 def _stress(
-    row: pl.DataFrame, features: Mapping[str, Kind], unseen: Mapping[str, int | str]
+    row: pl.DataFrame, features: Mapping[str, FeatureKind], unseen: Mapping[str, int | str]
 ) -> Iterator[pl.DataFrame]:
     nothing = {name: pl.lit(None, row.schema[name]).alias(name) for name in features}
     for name in features:
@@ -55,7 +56,7 @@ def _stress(
     yield row.with_columns(nothing.values())
 
 
-def unseen_values(train: Path, features: Mapping[str, Kind]) -> dict[str, int | str]:
+def unseen_values(train: Path, features: Mapping[str, FeatureKind]) -> dict[str, int | str]:
     """For each categorical column a value that no row of the split in folder `train` has."""
     unseen: dict[str, int | str] = {}
     count = _CANDIDATES
@@ -73,7 +74,7 @@ def unseen_values(train: Path, features: Mapping[str, Kind]) -> dict[str, int | 
     return {name: unseen[name] for name in features if name in unseen}
 
 
-def _candidates(kind: Kind, count: int) -> list[int | str]:
+def _candidates(kind: FeatureKind, count: int) -> list[int | str]:
     if kind == "hex":
         return [_LAST_UNSEEN_HEX - step for step in range(min(count, _LAST_UNSEEN_HEX))]
     if kind == "integer":

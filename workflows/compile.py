@@ -1,8 +1,8 @@
-"""Compile a fitted workflow to a feature plan."""
+"""Compile a workflow to a feature plan, fitted or unfitted as the workflow is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import steps
 from features.columns import CLICK, FeatureKind
 from features.errors import PlanError, UnsupportedOperator
 from features.plan import InputColumn, OutputColumn
 from features.steps.categorify import FIRST_VOCABULARY_ID
+from features.unfitted import UnfittedColumn, UnfittedPlan
 from features.vocabulary import Vocabulary
 from workflows.chains import Chain, chains
-from workflows.library import Workflow
-from workflows.operators import SUPPORTED, compile_operator
+from workflows.frames import merlin_input_schema
+from workflows.library import Workflow, ops
+from workflows.operators import SUPPORTED, compile_operator, compile_unfitted_operator
 
 Compiled = tuple[tuple[InputColumn, ...], tuple[OutputColumn, ...], dict[str, Vocabulary]]
 
@@ -40,10 +41,12 @@ def compile_fitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Comp
     """
     outputs: list[OutputColumn] = []
     vocabularies: dict[str, Vocabulary] = {}
-    for chain in chains(workflow):
-        if chain == Chain(CLICK, CLICK, ()):
-            continue
-        column = _compile_chain(chain, kinds)
+    for chain in _feature_chains(workflow):
+        made = tuple(
+            compile_operator(applied.operator, applied.column) for applied in chain.applied
+        )
+        _check(chain, kinds)
+        column = OutputColumn(chain.output, chain.source, made)
         outputs.append(column)
         if column.is_categorical:
             applied = chain.applied[0]
@@ -52,9 +55,26 @@ def compile_fitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Comp
                 applied.column,
                 kinds[column.source],
             )
-    used = {column.source for column in outputs}
-    inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
-    return inputs, tuple(outputs), vocabularies
+    return _inputs(outputs, kinds), tuple(outputs), vocabularies
+
+
+def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
+    """The plan that an engine can fit; inputs and outputs are those of `compile_fitted`.
+
+    Raises
+    ------
+    UnsupportedOperator
+        An operator, a parameter, or an order of operators that has no compiled form.
+    PlanError
+        The workflow uses a column that is not a feature.
+    """
+    known = workflow if workflow.output_schema else workflow.fit_schema(merlin_input_schema(kinds))
+    outputs = []
+    for chain in _feature_chains(known):
+        made = tuple(compile_unfitted_operator(a.operator, a.column) for a in chain.applied)
+        _check(chain, kinds)
+        outputs.append(UnfittedColumn(chain.output, chain.source, made))
+    return UnfittedPlan(_inputs(outputs, kinds), tuple(outputs))
 
 
 def read_vocabulary(path: Path, column: str, kind: FeatureKind) -> Vocabulary:
@@ -97,8 +117,20 @@ def _part_number(part: Path) -> int:
     return int(part.name.split(".")[1])
 
 
-def _compile_chain(chain: Chain, kinds: Mapping[str, FeatureKind]) -> OutputColumn:
-    made = tuple(compile_operator(applied.operator, applied.column) for applied in chain.applied)
+def _inputs(
+    outputs: Sequence[OutputColumn | UnfittedColumn], kinds: Mapping[str, FeatureKind]
+) -> tuple[InputColumn, ...]:
+    used = {column.source for column in outputs}
+    return tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
+
+
+def _feature_chains(workflow: Workflow) -> list[Chain]:
+    """The chains of all outputs but the click."""
+    return [chain for chain in chains(workflow) if chain != Chain(CLICK, CLICK, ())]
+
+
+def _check(chain: Chain, kinds: Mapping[str, FeatureKind]) -> None:
+    """Its source is a feature column, and it is an id or a chain of float steps."""
     if chain.source not in kinds or chain.output == CLICK:
         raise PlanError(
             f"Column {chain.output!r} is made of {chain.source!r}: wanted a feature column, "
@@ -106,15 +138,14 @@ def _compile_chain(chain: Chain, kinds: Mapping[str, FeatureKind]) -> OutputColu
         )
     kind = kinds[chain.source]
     names = [type(applied.operator).__name__ for applied in chain.applied]
-    categorical = [isinstance(step, steps.Categorify) for step in made]
+    categorical = [isinstance(applied.operator, ops.Categorify) for applied in chain.applied]
     if kind == "continuous" and any(categorical):
         raise _unsupported(chain, "Categorify on a continuous column")
     if kind != "continuous" and not any(categorical):
         by = f" by {', '.join(names)}" if names else ""
         raise _unsupported(chain, f"a column of kind {kind} as a number{by}")
-    if any(categorical) and len(made) > 1:
+    if any(categorical) and len(categorical) > 1:
         raise _unsupported(chain, f"Categorify together with others ({', '.join(names)})")
-    return OutputColumn(chain.output, chain.source, made)
 
 
 def _unsupported(chain: Chain, what: str) -> UnsupportedOperator:

@@ -16,28 +16,12 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.columns import CLICK, FeatureKind
 from features.device import Device
-from features.errors import DataError
-from features.wire import NULL_INT64
+from features.encoded import write_table
+from features.typed import read_typed, typed_schema
 from workflows.library import ColumnSchema, Dataset, Schema, dtypes
-
-ARROW_TYPES: dict[FeatureKind, pa.DataType] = {
-    "continuous": pa.float32(),
-    "integer": pa.int64(),
-    "hex": pa.int64(),
-    "string": pa.string(),
-}
-CLICK_TYPE = pa.int8()
-
-
-def arrow_schema(kinds: Mapping[str, FeatureKind]) -> pa.Schema:
-    """The typed columns as the ingest writes them, the click last."""
-    fields = [(name, ARROW_TYPES[kind]) for name, kind in kinds.items()]
-    return pa.schema([*fields, (CLICK, CLICK_TYPE)])
 
 
 def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
@@ -57,7 +41,7 @@ class FrameReader:
     device: Device
 
     def __call__(self, file: Path) -> Any:
-        return self.frame(read_typed(file, arrow_schema(self.kinds)))
+        return self.frame(read_typed(file, typed_schema(self.kinds)))
 
     def frame(self, table: pa.Table) -> Any:
         if self.device == "cuda":
@@ -68,51 +52,9 @@ class FrameReader:
 
     def dataset(self, files: Sequence[Path]) -> Dataset:
         """A lazy data set; partition i is files[i]."""
-        meta = self.frame(arrow_schema(self.kinds).empty_table())
+        meta = self.frame(typed_schema(self.kinds).empty_table())
         frame = dd.from_map(self, list(files), meta=meta, enforce_metadata=False)
         return Dataset(frame, cpu=self.device == "cpu", schema=merlin_input_schema(self.kinds))
-
-
-def read_typed(file: Path, schema: pa.Schema) -> pa.Table:
-    """Columns of `schema` from a Parquet file, with the wire's null marks turned into nulls.
-
-    Raises
-    ------
-    DataError
-        A column is missing, or not of the type that the ingest writes.
-    """
-    check_types(file, schema)
-    table = pq.read_table(file, columns=schema.names).cast(schema)
-    columns = [_marks_to_nulls(table[name]) for name in schema.names]
-    return pa.table(columns, schema=schema)
-
-
-def check_types(file: Path, schema: pa.Schema) -> None:
-    """Raises DataError where the file lacks a column of `schema`, or has it in another type."""
-    found = pq.read_schema(file)
-    for wanted in schema:
-        if wanted.name not in found.names:
-            raise DataError(
-                f"{file}: wanted column {wanted.name!r}, found {', '.join(found.names)}. "
-                "Run the ingest stage again."
-            )
-        came = found.field(wanted.name).type
-        if came != wanted.type and came != _LARGE.get(wanted.type):
-            raise DataError(
-                f"{file}: wanted column {wanted.name!r} as {wanted.type}, found {came}. "
-                "Run the ingest stage again."
-            )
-
-
-_LARGE = {pa.string(): pa.large_string()}
-
-
-def _marks_to_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    marks = {pa.int64(): NULL_INT64, pa.string(): ""}
-    if column.type not in marks:
-        return column
-    is_mark = pc.equal(column, pa.scalar(marks[column.type], column.type))
-    return pc.if_else(is_mark, pa.scalar(None, column.type), column)
 
 
 def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
@@ -123,13 +65,6 @@ def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
     ]
     write_table(pa.table(columns, schema=schema), file)
     return len(frame)
-
-
-def write_table(table: pa.Table, file: Path) -> None:
-    """Zstandard-compressed; the file is whole or not there."""
-    partial = file.with_name(file.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
-    partial.replace(file)
 
 
 def _numpy_type(type_: pa.DataType) -> np.dtype[Any]:

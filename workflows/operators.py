@@ -14,6 +14,7 @@ import numpy as np
 
 from features import steps
 from features.errors import DataError, PlanError, UnsupportedOperator
+from features.unfitted import FitCategorify, FitNormalize, UnfittedStep
 from workflows.categorify import Categorify
 from workflows.library import ops
 
@@ -41,6 +42,25 @@ def compile_operator(operator: Any, column: str) -> steps.Step:
         The operator is not fitted, or its statistics are not finite.
     """
     return COMPILED[type(operator)](operator, column)
+
+
+def compile_unfitted_operator(operator: Any, column: str) -> UnfittedStep:
+    """The same before the operator is fitted: what it has to learn is left open.
+
+    Raises
+    ------
+    UnsupportedOperator
+        No compiled form for a parameter's value.
+    """
+    if isinstance(operator, ops.Normalize):
+        _check_normalize(operator, column)
+        return FitNormalize()
+    step = compile_operator(operator, column)
+    if isinstance(step, steps.Categorify):
+        return FitCategorify(step.frequency_threshold)
+    if not isinstance(step, steps.FloatStep):
+        raise TypeError(f"{type(step).__name__} is neither a Categorify nor a float step")
+    return step
 
 
 def _categorify(operator: Any, column: str) -> steps.Step:
@@ -86,9 +106,7 @@ def _log(operator: Any, column: str) -> steps.Step:
 
 
 def _normalize(operator: Any, column: str) -> steps.Step:
-    if np.dtype(operator.output_dtype) != np.dtype(np.float32):
-        name = np.dtype(operator.output_dtype).name
-        raise _unsupported("Normalize", column, "out_dtype", name)
+    _check_normalize(operator, column)
     if column not in operator.means:
         raise PlanError(f"Column {column!r}: Normalize is not fitted. Fit the workflow first.")
     mean, deviation = operator.means[column], operator.stds[column]
@@ -100,6 +118,12 @@ def _normalize(operator: Any, column: str) -> steps.Step:
         )
     # NVTabular only centres where the deviation is 0, or not a number as for a single row.
     return steps.Normalize(mean, deviation if deviation > 0 else 0.0)
+
+
+def _check_normalize(operator: Any, column: str) -> None:
+    if np.dtype(operator.output_dtype) != np.dtype(np.float32):
+        name = np.dtype(operator.output_dtype).name
+        raise _unsupported("Normalize", column, "out_dtype", name)
 
 
 COMPILED: dict[type, Callable[[Any, str], steps.Step]] = {

@@ -109,16 +109,17 @@ def test_all_null_column(command: Command, tmp_path: Path, column: str) -> None:
     no_stage(tmp_path, "etl")
 
 
+@pytest.mark.parametrize("engine", ["polars", "nvtabular"])
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"c": "integer", "s": "string"}])
 def test_no_categorical_or_no_continuous_columns_simply_work(
-    command: Command, tmp_path: Path, kinds: dict[str, str]
+    command: Command, tmp_path: Path, kinds: dict[str, str], engine: str
 ) -> None:
     config = write_config(
         tmp_path,
         log={"columns": {**dict.fromkeys(COLUMNS, "unused"), "click": "label", **kinds}},
     )
     options = ("--config", config, "--data", write_log(tmp_path), "--to", "export")
-    done = command("pipelines/run_all.py", *options)
+    done = command("pipelines/run_all.py", *options, "--engine", engine)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "runs" / "bad" / "export" / "manifest.json").exists()
 

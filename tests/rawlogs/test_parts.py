@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import TempPathFactory
 
-from rawlogs.parts import PartWriter, arrow_schema, read_parts
+from features.typed import typed_schema
+from rawlogs.parts import PartWriter, read_parts
 
-SCHEMA = arrow_schema({"x": "integer", "word": "string"})
+SCHEMA = typed_schema({"x": "integer", "word": "string"})
 
 
 def rows(first: int, count: int) -> pl.DataFrame:

@@ -7,8 +7,9 @@ import polars as pl
 
 from features.columns import Kind
 from features.settings import Config
+from features.typed import typed_schema
 from rawlogs.ingest import Ingested
-from rawlogs.parts import PartWriter, arrow_schema
+from rawlogs.parts import PartWriter
 from rawlogs.probe import unseen_values, write_probe
 
 FEATURES: dict[str, Kind] = {
@@ -30,7 +31,7 @@ def write(folder: Path, rows: int, **columns: object) -> pl.DataFrame:
             "click": [n % 2 for n in numbers],
         }
     ).with_columns(**columns)  # type: ignore[arg-type]
-    with PartWriter(folder, arrow_schema(FEATURES), 40, 10) as writer:
+    with PartWriter(folder, typed_schema(FEATURES), 40, 10) as writer:
         writer.write(frame)
     return frame
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from features.encoded import EtlResult
 from features.errors import DataError, PlumblineError
 from features.plan import read_plan
 from features.settings import CriteoWorkflow, StandardWorkflow
-from workflows.engine import EtlResult, NVTabularEngine
-from workflows.frames import arrow_schema
+from features.typed import typed_schema
+from workflows.engine import NVTabularEngine
 
 KINDS: dict[str, Any] = {"x": "continuous", "i": "integer", "h": "hex", "s": "string"}
 SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
@@ -30,7 +31,7 @@ def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
         "s": pa.array([f"é{n}" for n in rng.integers(0, 9, rows)], mask=rng.random(rows) < 0.3),
         "click": pa.array(rng.integers(0, 2, rows).astype(np.int8)),
     }
-    schema = arrow_schema(kinds)
+    schema = typed_schema(kinds)
     return pa.table({name: made[name] for name in schema.names}, schema=schema)
 
 
