@@ -5,7 +5,7 @@ PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: env run test lint clean
+.PHONY: env run test lint bench clean
 
 env: $(STAMP)
 
@@ -28,6 +28,9 @@ lint: env
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+bench: env
+	$(VENV)/bin/python benchmarks/etl.py
 
 clean:
 	rm -rf $(VENV) runs

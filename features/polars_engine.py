@@ -1,8 +1,8 @@
 """The Polars engine: fits a plan on one machine and encodes every split, a file at a time.
 
 Fitting is one streaming pass over the training files for the vocabularies, and one for each
-`Normalize` of a chain (the graphs have one). Encoding reads, encodes and writes file by file, so
-memory is bounded by the largest file and the vocabularies.
+`Normalize` of a chain (the graphs have one). Encoding reads, looks up and writes two files at a
+time, so memory is bounded by the two largest and the vocabularies.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -24,7 +25,6 @@ from features.encoded import (
     Part,
     encoded_schema,
     prepare,
-    write_table,
 )
 from features.errors import DataError
 from features.plan import OutputColumn, write_plan
@@ -34,6 +34,9 @@ from features.typed import read_typed, typed_schema
 from features.unfitted import FitCategorify, FitNormalize, UnfittedColumn, UnfittedPlan
 from features.vocabulary import Vocabulary
 from features.wire import NULL_INT64
+
+PARTS_AT_A_TIME = 2
+"""Files being encoded at once: while one is compressed and written, the next is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class PolarsEngine:
         """
         parts = prepare(splits, dict(kinds), out)
         start = time.perf_counter()
-        typed = _scan([part.source for part in parts[TRAIN]], kinds)
+        typed = pl.scan_parquet([part.source for part in parts[TRAIN]])
         vocabularies = _fit_vocabularies(self.plan, typed, kinds)
         outputs = tuple(_fit_floats(self.plan, typed))
         fitted = time.perf_counter()
@@ -70,17 +73,14 @@ class PolarsEngine:
         return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
 
 
-def _scan(files: Sequence[Path], kinds: Mapping[str, FeatureKind]) -> pl.LazyFrame:
-    """The typed columns, the wire's null marks turned into nulls."""
-    return pl.scan_parquet(list(files)).select(_typed(name, kind) for name, kind in kinds.items())
+def _number(source: str) -> pl.Expr:
+    """A continuous column as Float64, null where it is missing."""
+    return pl.col(source).cast(pl.Float64).fill_nan(None)
 
 
-def _typed(name: str, kind: FeatureKind) -> pl.Expr:
-    column = pl.col(name)
-    if kind == "continuous":
-        return column.cast(pl.Float64).fill_nan(None)
-    mark = pl.lit("") if kind == "string" else pl.lit(NULL_INT64, pl.Int64)
-    return pl.when(column != mark).then(column).alias(name)
+def _null_mark(kind: FeatureKind) -> pl.Expr:
+    """The wire's mark of a null, which is a null in files too."""
+    return pl.lit("") if kind == "string" else pl.lit(NULL_INT64, pl.Int64)
 
 
 def _fit_vocabularies(
@@ -95,7 +95,7 @@ def _fit_vocabularies(
     }
     counted = [
         typed.select(pl.col(source).alias("value"))
-        .drop_nulls()
+        .filter(pl.col("value") != _null_mark(kinds[source]))  # drops nulls, too
         .group_by("value")
         .agg(pl.len().cast(pl.Int64).alias("count"))
         .filter(pl.col("count") >= threshold)
@@ -132,16 +132,18 @@ def _fit_floats(plan: UnfittedPlan, typed: pl.LazyFrame) -> list[OutputColumn]:
     ]:
         firsts = {column.name: _first_unfitted(chains[column.name]) for column in waiting}
         values = [
-            _apply(pl.col(column.source), chains[column.name][: firsts[column.name]])
+            _apply(_number(column.source), chains[column.name][: firsts[column.name]])
             for column in waiting
         ]
-        statistics = typed.select(
-            *(value.mean().alias(f"{n}.mean") for n, value in enumerate(values)),
-            *(value.std().alias(f"{n}.deviation") for n, value in enumerate(values)),
-        ).collect(engine="streaming")
-        for position, column in enumerate(waiting):
-            mean = statistics[f"{position}.mean"][0]
-            deviation = statistics[f"{position}.deviation"][0]
+        named = [value.alias(c.name) for value, c in zip(values, waiting, strict=True)]
+        statistics = (
+            typed.select(named)
+            .select(pl.all().mean().name.prefix("mean "), pl.all().std().name.prefix("deviation "))
+            .collect(engine="streaming")
+        )
+        for column in waiting:
+            mean = statistics[f"mean {column.name}"][0]
+            deviation = statistics[f"deviation {column.name}"][0]
             chains[column.name][firsts[column.name]] = _normalize(column, mean, deviation)
     return [
         OutputColumn(column.name, column.source, tuple(map(_fitted, chains[column.name])))
@@ -191,14 +193,23 @@ class _Encoder:
         ]
 
     def split(self, parts: Sequence[Part], progress: Callable[[int], None]) -> int:
-        for part in parts:
-            typed = pl.from_arrow(read_typed(part.source, self._typed_schema))
-            if not isinstance(typed, pl.DataFrame):
-                raise TypeError(f"wanted a polars.DataFrame, got {type(typed).__name__}")
-            encoded = typed.select(*self._columns, pl.col(CLICK))
-            write_table(encoded.to_arrow().cast(self._schema), part.target)
-            progress(part.rows)
+        with ThreadPoolExecutor(PARTS_AT_A_TIME) as pool:
+            for part, _ in zip(parts, pool.map(self._encode, parts), strict=True):
+                progress(part.rows)
         return sum(part.rows for part in parts)
+
+    def _encode(self, part: Part) -> None:
+        typed = pl.from_arrow(read_typed(part.source, self._typed_schema))
+        if not isinstance(typed, pl.DataFrame):
+            raise TypeError(f"wanted a polars.DataFrame, got {type(typed).__name__}")
+        _write(typed.select(*self._columns, pl.col(CLICK)), part.target)
+
+
+def _write(encoded: pl.DataFrame, file: Path) -> None:
+    """The file is whole or not there. Level 1 writes a third faster than the default."""
+    partial = file.with_name(file.name + ".partial")
+    encoded.write_parquet(partial, compression="zstd", compression_level=1)
+    partial.replace(file)
 
 
 def _ids(column: OutputColumn, vocabulary: Vocabulary, type_: pa.DataType) -> pl.Expr:
@@ -215,8 +226,7 @@ def _ids(column: OutputColumn, vocabulary: Vocabulary, type_: pa.DataType) -> pl
 
 
 def _floats(column: OutputColumn) -> pl.Expr:
-    values = pl.col(column.source).cast(pl.Float64).fill_nan(None)
-    result = _apply(values, column.float_steps).cast(pl.Float32)
+    result = _apply(_number(column.source), column.float_steps).cast(pl.Float32)
     return result.fill_null(float("nan")).alias(column.name)
 
 
