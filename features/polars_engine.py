@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -113,7 +114,7 @@ def _vocabulary(frame: pl.DataFrame, kind: FeatureKind) -> Vocabulary:
     type_ = pa.string() if kind == "string" else pa.int64()
     table = frame.to_arrow().cast(pa.schema([("value", type_), ("count", pa.int64())]))
     table = table.combine_chunks()
-    ids = pa.array(range(FIRST_VOCABULARY_ID, FIRST_VOCABULARY_ID + len(table)), pa.int64())
+    ids = pa.array(np.arange(len(table), dtype=np.int64) + FIRST_VOCABULARY_ID)
     value, count = (_one_chunk(table[name]) for name in ("value", "count"))
     return Vocabulary(value, ids, count)
 
@@ -155,9 +156,9 @@ def _first_unfitted(steps: Sequence[object]) -> int:
     return next(place for place, step in enumerate(steps) if isinstance(step, FitNormalize))
 
 
-def _normalize(column: UnfittedColumn, mean: float, deviation: float | None) -> Normalize:
+def _normalize(column: UnfittedColumn, mean: float | None, deviation: float | None) -> Normalize:
     # The deviation of a single row is null: the column is only centred, as in NVTabular.
-    if not math.isfinite(mean) or (deviation is not None and math.isinf(deviation)):
+    if mean is None or not math.isfinite(mean) or (deviation is not None and math.isinf(deviation)):
         raise DataError(
             f"Column {column.source!r}: its mean in the training split is {mean}, its deviation "
             f"{deviation}, and no number can be normalized by them. Clip the column, or remove the "
