@@ -27,9 +27,5 @@ class Vocabulary:
 
     @classmethod
     def read(cls, file: Path) -> Vocabulary:
-        table = pq.read_table(file, columns=["value", "id", "count"]).combine_chunks()
-        value, ids, count = (
-            column.chunk(0) if column.num_chunks else pa.array([], column.type)
-            for column in table.columns
-        )
-        return cls(value, ids, count)
+        table = pq.read_table(file, columns=["value", "id", "count"])
+        return cls(*(column.combine_chunks() for column in table.columns))
