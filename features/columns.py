@@ -6,10 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-Kind = Literal["continuous", "integer", "hex", "string", "label", "time", "key", "unused"]
-FeatureKind = Literal["continuous", "integer", "hex", "string"]
+FeatureKind = Literal[
+    "continuous", "integer", "hex", "string", "integer_list", "hex_list", "string_list"
+]
+Kind = Literal[FeatureKind, "label", "time", "key", "unused", "flag"]
+ElementKind = Literal["integer", "hex", "string"]
 
 FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
+
+ELEMENT_KINDS: Mapping[str, ElementKind] = {
+    "integer_list": "integer",
+    "hex_list": "hex",
+    "string_list": "string",
+}
+"""List kinds to the kind of their elements."""
 
 CLICK = "click"
 """Name of the label, 0 or 1, in every table after the ingest."""
@@ -25,16 +35,26 @@ def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
     """
     expanded: dict[str, Kind] = {}
     for name, kind in columns.items():
-        for single in _names(name):
-            if not single or single.startswith(".") or set(single) & set("/\\\0"):
-                raise ValueError(f"column {single!r}: a name has no slash and no dot in front")
+        for single in expand_range(name):
+            check_name(single)
             if single in expanded:
                 raise ValueError(f"column {single!r} is declared twice")
             expanded[single] = kind
     return expanded
 
 
-def _names(name: str) -> list[str]:
+def check_name(name: str) -> None:
+    """Raises ValueError for a name that cannot be part of a file's name."""
+    if not name or name.startswith(".") or set(name) & set("/\\\0"):
+        raise ValueError(f"column {name!r}: a name has no slash and no dot in front")
+
+
+def expand_range(name: str) -> list[str]:
+    """The names that `C1..C26` stands for; any other name stands for itself.
+
+    >>> expand_range("C9..C11")
+    ['C9', 'C10', 'C11']
+    """
     match = _RANGE.match(name)
     if match is None:
         return [name]

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from features.columns import CLICK, FEATURE_KINDS, FeatureKind, Kind, expand_ranges
+from features.columns import (
+    CLICK,
+    ELEMENT_KINDS,
+    FEATURE_KINDS,
+    FeatureKind,
+    Kind,
+    check_name,
+    expand_range,
+    expand_ranges,
+)
 from features.errors import nearest
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -37,15 +46,73 @@ class Table(Settings):
     header: bool = True
     quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     encoding: str = "utf-8"
+    list_separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the elements of a list inside a text field."""
     columns: dict[str, Kind]
     """Name to kind. Without a header this is the order of the file's columns, all of them."""
+    multi_hot: dict[str, tuple[str, ...]] = {}
+    """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
+    holds the names of those that are 1, in the order given here."""
 
     @field_validator("columns", mode="after")
     @classmethod
     def _expand(cls, columns: dict[str, Kind]) -> dict[str, Kind]:
         return expand_ranges(columns)
 
-    @field_validator("separator", "quote", mode="after")
+    @field_validator("multi_hot", mode="after")
+    @classmethod
+    def _expand_flags(cls, multi_hot: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(single for flag in flags for single in expand_range(flag))
+            for name, flags in multi_hot.items()
+        }
+
+    @model_validator(mode="after")
+    def _lists_can_be_told_apart(self) -> Table:
+        separator = self.list_separator
+        if separator is not None and separator in (self.separator, self.quote):
+            raise ValueError(
+                f"list_separator {separator!r} is the separator or the quote too: "
+                "choose another character"
+            )
+        lists = self.names(*ELEMENT_KINDS)
+        if lists and self.format == "csv" and separator is None:
+            raise ValueError(
+                f"column {lists[0]!r} is {self.columns[lists[0]]}: "
+                "wanted list_separator, the character between a list's elements"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_flag_has_one_use(self) -> Table:
+        used: dict[str, str] = {}
+        for name, flags in self.multi_hot.items():
+            check_name(name)
+            if name in self.columns:
+                raise ValueError(f"multi_hot.{name}: the table has a column of that name")
+            if not flags:
+                raise ValueError(f"multi_hot.{name}: wanted columns of kind 'flag', got none")
+            for flag in flags:
+                kind = self.columns.get(flag, "not in the table")
+                if kind != "flag":
+                    raise ValueError(
+                        f"multi_hot.{name}: column {flag!r} is {kind}, wanted kind 'flag'"
+                    )
+                if flag in used:
+                    raise ValueError(
+                        f"column {flag!r} stands in multi_hot.{used[flag]} and again in "
+                        f"multi_hot.{name}: wanted one use"
+                    )
+                used[flag] = name
+        unused = [flag for flag in self.names("flag") if flag not in used]
+        if unused:
+            raise ValueError(
+                f"column {unused[0]!r} is a flag in no multi_hot: name it in one, "
+                "or declare it as unused"
+            )
+        return self
+
+    @field_validator("separator", "quote", "list_separator", mode="after")
     @classmethod
     def _is_ascii(cls, character: str | None) -> str | None:
         if character is not None and (not character.isascii() or character in "\r\n"):
@@ -66,6 +133,13 @@ class Table(Settings):
 
     def names(self, *kinds: str) -> tuple[str, ...]:
         return tuple(name for name, kind in self.columns.items() if kind in kinds)
+
+    @property
+    def features(self) -> dict[str, FeatureKind]:
+        """Name to kind of the table's feature columns; those of `multi_hot` come last."""
+        own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
+        made: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
+        return own | made
 
 
 class Log(Table):
@@ -172,6 +246,8 @@ class Model(Settings):
     embedding_dim: PositiveInt = 16
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
+    bag: Literal["mean", "sum"] = "mean"
+    """What a list column gives: the mean or the sum of its ids' embeddings; zeros without ids."""
 
     @model_validator(mode="after")
     def _bottom_ends_in_embedding_dim(self) -> Model:
@@ -243,7 +319,7 @@ class Config(Settings):
         if CLICK in self.features:
             raise ValueError(f"a feature cannot be named {CLICK!r}: that is the label's name")
         if not self.features:
-            raise ValueError("no feature column: wanted a continuous, integer, hex or string one")
+            raise ValueError(f"no feature column: wanted one of kind {', '.join(FEATURE_KINDS)}")
         return self
 
     @property
@@ -251,10 +327,10 @@ class Config(Settings):
         """Name to kind of every feature column, the log's first, then each table's."""
         found: dict[str, FeatureKind] = {}
         for table in (self.log, *self.tables.values()):
-            for name in table.names(*FEATURE_KINDS):
+            for name, kind in table.features.items():
                 if name in found:
                     raise ValueError(f"column {name!r} stands in two tables")
-                found[name] = cast(FeatureKind, table.columns[name])
+                found[name] = kind
         return found
 
     @property

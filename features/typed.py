@@ -18,10 +18,17 @@ ARROW_TYPES: Mapping[FeatureKind, pa.DataType] = {
     "integer": pa.int64(),
     "hex": pa.int64(),
     "string": pa.string(),
+    "integer_list": pa.list_(pa.int64()),
+    "hex_list": pa.list_(pa.int64()),
+    "string_list": pa.list_(pa.string()),
 }
 CLICK_TYPE = pa.int8()
 
-_LARGE = {pa.string(): pa.large_string()}
+_LARGE = {
+    pa.string(): pa.large_string(),
+    pa.list_(pa.int64()): pa.large_list(pa.int64()),
+    pa.list_(pa.string()): pa.large_list(pa.large_string()),
+}
 
 
 def typed_schema(kinds: Mapping[str, FeatureKind]) -> pa.Schema:

@@ -60,6 +60,27 @@ def test_ranges_are_spelt_out_in_order(tmp_path: Path) -> None:
     assert config.label_column == "clicked"
 
 
+def test_flags_become_one_list_after_the_tables_other_features(tmp_path: Path) -> None:
+    text = (
+        'log: {list_separator: "|", columns: {F1..F3: flag, tags: string_list, ids: hex_list},'
+        " multi_hot: {genres: [F3, F1..F2]}}\n"
+        "tables: {users: {file: u, columns: {user: key, age: continuous}}}\n"
+    )
+    config = load_config(extended(tmp_path, text))
+    assert config.log.multi_hot == {"genres": ("F3", "F1", "F2")}
+    assert list(config.features.items())[-4:] == [
+        ("tags", "string_list"),
+        ("ids", "hex_list"),
+        ("genres", "string_list"),
+        ("age", "continuous"),
+    ]
+
+
+def test_a_list_column_of_a_parquet_table_needs_no_separator(tmp_path: Path) -> None:
+    config = load_config(extended(tmp_path, "log: {format: parquet, columns: {t: integer_list}}"))
+    assert config.features["t"] == "integer_list"
+
+
 def test_extends_replaces_key_by_key(tmp_path: Path) -> None:
     config = load_config(extended(tmp_path, "name: other\nsplit: {test: 0.3}\n"))
     assert config.name == "other"
@@ -157,6 +178,37 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
             "column 'C1' stands in two tables",
         ),
         ("tables: {users: {columns: {user: key}}}", "tables.users.file: Field required"),
+        (
+            "log: {columns: {tags: string_list}}",
+            "log: column 'tags' is string_list: wanted list_separator",
+        ),
+        ('log: {list_separator: ","}', "log: list_separator ',' is the separator or the quote too"),
+        ("log: {list_separator: ab}", "log.list_separator: String should have at most 1 character"),
+        ("log: {list_separator: ¦}", "log.list_separator: wanted one ASCII character"),
+        (
+            "log: {columns: {F1: flag}}",
+            "log: column 'F1' is a flag in no multi_hot: name it in one",
+        ),
+        (
+            "log: {columns: {F1: flag}, multi_hot: {g: [F1], h: [F1]}}",
+            "log: column 'F1' stands in multi_hot.g and again in multi_hot.h: wanted one use",
+        ),
+        ("log: {multi_hot: {g: [F1]}}", "log: multi_hot.g: column 'F1' is not in the table"),
+        (
+            "log: {multi_hot: {g: [I1]}}",
+            "multi_hot.g: column 'I1' is continuous, wanted kind 'flag",
+        ),
+        ("log: {multi_hot: {g: []}}", "log: multi_hot.g: wanted columns of kind 'flag', got none"),
+        ("log: {multi_hot: {g/h: [F1]}}", "column 'g/h': a name has no slash"),
+        (
+            "log: {columns: {F1: flag}, multi_hot: {user: [F1]}}",
+            "log: multi_hot.user: the table has a column of that name",
+        ),
+        (
+            "log: {columns: {F1: flag}, multi_hot: {click: [F1]}}",
+            "a feature cannot be named 'click'",
+        ),
+        ("model: {bag: max}", "model.bag: Input should be 'mean' or 'sum', got 'max'"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, change: str, expected: str) -> None:
