@@ -34,4 +34,4 @@ def _text_rows(file: Path) -> int:
         return 0
     is_compressed = file.suffix in COMPRESSIONS
     sample_bytes = len(zlib.compress(sample.text)) if is_compressed else len(sample.text)
-    return round(len(sample.numbers) * file.stat().st_size / sample_bytes)
+    return round(sample.count_lines() * file.stat().st_size / sample_bytes)

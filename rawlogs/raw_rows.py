@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.errors import DataError, nearest
 from features.settings import Table
-from rawlogs.blocks import BLOCK_BYTES, Block, decode, read_blocks
+from rawlogs.blocks import BLOCK_BYTES, Block, RawBlock, decode, read_blocks
 from rawlogs.fields import well_formed
 from rawlogs.malformed import Fault
 
@@ -54,33 +54,80 @@ def read_raw_rows(
     return _read_text(file, table, wanted, block_bytes)
 
 
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """A block of a text file behind its header: every line is a row, blank and malformed ones too.
+
+    `names` are the columns in the file's order, `first` is the number of the block's first line.
+    """
+
+    raw: RawBlock
+    names: Sequence[str]
+    first: int
+
+
+def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
+    """The blocks of a text file that may hold rows, the byte order mark and the header left out.
+
+    `first` counts from 1 in the first block and again in each further one: counting lines takes
+    as long as reading them, so it is left to where they are parsed.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or its header lacks a declared column.
+    """
+    names = None if table.header else list(table.columns)
+    skipped = 0
+    for raw in read_blocks(file, block_bytes):
+        if raw.start == 0 and raw.text.startswith(_BYTE_ORDER_MARK):
+            raw = _behind(raw, len(_BYTE_ORDER_MARK))
+        if names is None:
+            names, lines, place = _header(file, table, raw, skipped + 1)
+            skipped += lines
+            raw = _behind(raw, place)
+        if raw.text:
+            yield TextBlock(raw, names or (), skipped + 1)
+            skipped = 0
+
+
+def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]) -> RawRows:
+    """The rows of a block whose first line has the number `first`."""
+    faults: list[Fault] = []
+    lines = decode(block.raw.numbered(first), table.encoding, faults)
+    lines = well_formed(lines, len(block.names), table.separator, table.quote, faults)
+    return RawRows(_parse(lines, table, block.names, wanted), lines.numbers, faults)
+
+
 def _read_text(
     file: Path, table: Table, wanted: Sequence[str], block_bytes: int
 ) -> Iterator[RawRows]:
-    names = None if table.header else list(table.columns)
-    for position, raw in enumerate(read_blocks(file, block_bytes)):
-        block = raw
-        if position == 0 and block.text.startswith(_BYTE_ORDER_MARK):
-            block = replace(block, text=block.text.removeprefix(_BYTE_ORDER_MARK))
-        if names is None:
-            names, block = _header(file, table, block)
-            if names is None:
-                continue
-        faults: list[Fault] = []
-        block = decode(block, table.encoding, faults)
-        block = well_formed(block, len(names), table.separator, table.quote, faults)
-        yield RawRows(_parse(block, table, names, wanted), block.numbers, faults)
+    first = 0
+    for block in text_blocks(file, table, block_bytes):
+        yield parse_text(block, first + block.first, table, wanted)
+        first += block.first - 1 + block.raw.count_lines()
 
 
-def _header(file: Path, table: Table, block: Block) -> tuple[list[str] | None, Block]:
-    """The names in the first line that is not blank, and the block behind it."""
-    starts, ends = block.line_bounds()
-    filled = np.flatnonzero(starts < ends)
-    if len(filled) == 0:
-        return None, block
-    place = int(filled[0])
-    line = block.text[starts[place] : ends[place]]
-    number = int(block.numbers[place])
+def _behind(raw: RawBlock, place: int) -> RawBlock:
+    return RawBlock(raw.text[place:], raw.start + place)
+
+
+def _header(
+    file: Path, table: Table, raw: RawBlock, first: int
+) -> tuple[list[str] | None, int, int]:
+    """The names in the first line that is not blank; the lines up to it; the place behind it."""
+    place, number = 0, first
+    while place < len(raw.text):
+        end = raw.text.index(b"\n", place)
+        line = bytes(raw.text[place:end]).removesuffix(b"\r")
+        place = end + 1
+        if line:
+            return _names(file, table, line, number), number - first + 1, place
+        number += 1
+    return None, number - first, place
+
+
+def _names(file: Path, table: Table, line: bytes, number: int) -> list[str]:
     try:
         text = line.decode(table.encoding)
     except UnicodeDecodeError:
@@ -92,7 +139,7 @@ def _header(file: Path, table: Table, block: Block) -> tuple[list[str] | None, B
     else:
         names = next(csv.reader([text], delimiter=table.separator, quotechar=table.quote))
     _require_columns(file, table, names)
-    return names, block.keep(np.arange(len(ends)) > place)
+    return names
 
 
 def _require_columns(file: Path, table: Table, names: Sequence[str]) -> None:

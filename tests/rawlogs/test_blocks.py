@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from features.errors import DataError
 from rawlogs import blocks
-from rawlogs.blocks import Block, decode, read_blocks
+from rawlogs.blocks import Block, decode, read_block, read_blocks
 from rawlogs.malformed import Fault
 
 LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
@@ -34,7 +34,11 @@ def test_blocks_hold_every_line_once_with_its_number(
         lines = [*lines, b"x"]  # a blank line needs its ending
     file = tmp_path_factory.mktemp("blocks") / "log"
     file.write_bytes(ending.join(lines) + (ending if end and lines else b""))
-    found = list(read_blocks(file, size))
+    found, first = [], 1
+    for raw in read_blocks(file, size):
+        found.append(raw.numbered(first))
+        first += raw.count_lines()
+        assert read_block(file, raw.start, raw.end) == raw
     assert b"".join(block.text for block in found) == b"".join(line + b"\n" for line in lines)
     numbers = np.concatenate([np.empty(0, int), *(block.numbers for block in found)])
     assert numbers.tolist() == list(range(1, len(lines) + 1))
