@@ -149,6 +149,9 @@ class Log(Table):
     """File names inside the folder given by `--data`; none means every file, in name order."""
     malformed_limit: Annotated[int, Field(ge=0)] = 100
     """Malformed lines above this number stop the ingest."""
+    typed_copy: bool = False
+    """Keep the typed rows of all splits as Parquet. Without it the ETL reads the log itself, where
+    the engine can (Polars can) and the split is not by time."""
 
 
 class SideTable(Table):

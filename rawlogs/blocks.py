@@ -182,12 +182,12 @@ def decode(block: Block, encoding: str, faults: list[Fault]) -> Block:
     except UnicodeDecodeError:
         pass
     lines, numbers = [], []
-    for line, number in zip(block.text.split(b"\n"), block.numbers.tolist(), strict=False):
+    for line, number in zip(bytes(block.text).split(b"\n"), block.numbers.tolist(), strict=False):
         try:
             lines.append(line.decode(encoding).encode() + b"\n")
             numbers.append(number)
         except UnicodeDecodeError as error:
-            found = bytes(line[error.start : error.end])
+            found = line[error.start : error.end]
             faults.append(
                 Fault(number, f"wanted {encoding} text, found {found!r} at byte {error.start + 1}")
             )
