@@ -5,6 +5,8 @@
 | `continuous` | float32 (B, C) | continuous | NaN |
 | `categorical_int64` | int64 (B, F₁) | integer and hex | -2⁶³ |
 | `categorical_bytes` | bytes (B, F₂) | string, UTF-8 | empty |
+| `list_int64` | bytes (B, F₃) | integer_list and hex_list, see `features.list_bytes` | empty |
+| `list_bytes` | bytes (B, F₄) | string_list, see `features.list_bytes` | empty |
 
 Each tensor holds its columns in plan order; one without columns is left out.
 """
@@ -14,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +25,16 @@ from numpy.typing import NDArray
 
 from features.columns import FeatureKind
 from features.errors import PlanError
+from features.list_bytes import pack, unpack_integers, unpack_texts
+from features.values import NULL_INT64 as NULL_INT64
+from features.values import Lists, Text, Values, offsets_of
 
 CONTINUOUS = "continuous"
 CATEGORICAL_INT64 = "categorical_int64"
 CATEGORICAL_BYTES = "categorical_bytes"
+LIST_INT64 = "list_int64"
+LIST_BYTES = "list_bytes"
 
-NULL_INT64 = -(2**63)
 NULL_BYTES = b""
 
 _HEX = re.compile("[0-9a-fA-F]{1,16}")
@@ -37,33 +44,56 @@ Tensors = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True)
 class WireColumns:
-    """Which raw columns travel in which tensor, in order; `hexadecimal` is part of the integers."""
+    """Which raw columns travel in which tensor, in order.
+
+    `hexadecimal` is part of the integers and of the lists of integers.
+    """
 
     continuous: tuple[str, ...]
     integer: tuple[str, ...]
     string: tuple[str, ...]
     hexadecimal: frozenset[str] = frozenset()
+    integer_list: tuple[str, ...] = ()
+    string_list: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, kinds: Mapping[str, FeatureKind]) -> WireColumns:
         """From the raw columns' kinds, in plan order."""
+
+        def of_kind(*wanted: FeatureKind) -> tuple[str, ...]:
+            return tuple(name for name, kind in kinds.items() if kind in wanted)
+
         return cls(
-            tuple(name for name, kind in kinds.items() if kind == "continuous"),
-            tuple(name for name, kind in kinds.items() if kind in ("integer", "hex")),
-            tuple(name for name, kind in kinds.items() if kind == "string"),
-            frozenset(name for name, kind in kinds.items() if kind == "hex"),
+            continuous=of_kind("continuous"),
+            integer=of_kind("integer", "hex"),
+            string=of_kind("string"),
+            hexadecimal=frozenset(of_kind("hex", "hex_list")),
+            integer_list=of_kind("integer_list", "hex_list"),
+            string_list=of_kind("string_list"),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.continuous + self.integer + self.string
+        return tuple(name for names, _ in self.wanted.values() for name in names)
+
+    @property
+    def wanted(self) -> dict[str, tuple[tuple[str, ...], type[np.generic]]]:
+        """The tensors that have columns: name to their columns and dtype."""
+        forms: dict[str, tuple[tuple[str, ...], type[np.generic]]] = {
+            CONTINUOUS: (self.continuous, np.float32),
+            CATEGORICAL_INT64: (self.integer, np.int64),
+            CATEGORICAL_BYTES: (self.string, np.object_),
+            LIST_INT64: (self.integer_list, np.object_),
+            LIST_BYTES: (self.string_list, np.object_),
+        }
+        return {tensor: form for tensor, form in forms.items() if form[0]}
 
 
 def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
     """Turn a table into the wire's tensors; columns are taken by name, in any order.
 
-    A hex column may come as integers or as hexadecimal text. Columns the plan does not know are
-    passed over.
+    A hex column may come as integers or as hexadecimal text, a list column as any of Arrow's lists.
+    Columns the plan does not know are passed over.
 
     Raises
     ------
@@ -74,19 +104,78 @@ def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
     if missing:
         raise PlanError.columns_differ(missing, ())
     tensors: Tensors = {}
-    if columns.continuous:
-        tensors[CONTINUOUS] = np.column_stack(
-            [_floats(name, table[name]) for name in columns.continuous]
-        )
-    if columns.integer:
-        tensors[CATEGORICAL_INT64] = np.column_stack(
-            [_integers(name, table[name], name in columns.hexadecimal) for name in columns.integer]
-        )
-    if columns.string:
-        tensors[CATEGORICAL_BYTES] = np.column_stack(
-            [_bytes(name, table[name]) for name in columns.string]
+    for tensor, (names, _) in columns.wanted.items():
+        tensors[tensor] = np.column_stack(
+            [_column(tensor, name, table[name], name in columns.hexadecimal) for name in names]
         )
     return tensors
+
+
+def from_tensors(tensors: Tensors, columns: WireColumns) -> dict[str, Values]:
+    """The raw columns of a request, by name; a list column's null elements keep their mark.
+
+    Raises
+    ------
+    PlanError
+        A tensor is missing, unexpected, or has the wrong width or dtype; bytes that are no list.
+    """
+    check_tensors(tensors, columns)
+    values: dict[str, Values] = {}
+    for tensor, (names, dtype) in columns.wanted.items():
+        packed_FB: NDArray[Any] = np.ascontiguousarray(tensors[tensor].T)
+        for name, packed_B in zip(names, packed_FB, strict=True):
+            if dtype is not np.object_:
+                values[name] = packed_B
+            elif tensor == CATEGORICAL_BYTES:
+                values[name] = _text(name, packed_B)
+            elif tensor == LIST_INT64:
+                values[name] = unpack_integers(name, packed_B)
+            else:
+                values[name] = unpack_texts(name, packed_B)
+    return values
+
+
+def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
+    """The number of rows of a request; raises PlanError where the tensors' forms do not fit."""
+    wanted = columns.wanted
+    if tensors.keys() != wanted.keys():
+        lacking, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
+        raise PlanError.columns_differ(lacking, extra)
+    for name, (names, dtype) in wanted.items():
+        tensor = tensors[name]
+        if tensor.ndim != 2 or tensor.shape[1] != len(names):
+            came = f"shape {tensor.shape}"
+            raise PlanError.wrong_type(name, f"shape (rows, {len(names)})", came)
+        if tensor.dtype != dtype:
+            raise PlanError.wrong_type(name, np.dtype(dtype).name, str(tensor.dtype))
+    rows = {len(tensor) for tensor in tensors.values()}
+    if len(rows) != 1:
+        raise PlanError(f"All tensors of a request need one number of rows, got {sorted(rows)}.")
+    return rows.pop()
+
+
+def _column(tensor: str, name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[Any]:
+    if tensor == CONTINUOUS:
+        return _floats(name, column)
+    if tensor == CATEGORICAL_INT64:
+        return _integers(name, column, hexadecimal)
+    if tensor == CATEGORICAL_BYTES:
+        return _bytes(name, column)
+    offsets, elements = _taken_apart(name, column)
+    if tensor == LIST_INT64:
+        return pack(Lists(_integers(name, elements, hexadecimal), offsets))
+    _require_text(name, elements)
+    return pack(Lists(Text.from_arrow(elements), offsets))
+
+
+def _taken_apart(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.ChunkedArray]:
+    """Where each row's elements begin, (B+1,), and all of them; a null list has none."""
+    if pa.types.is_null(column.type):
+        return np.zeros(len(column) + 1, np.int64), pa.chunked_array([], pa.null())
+    if not _is_list(column.type):
+        raise PlanError.wrong_type(name, "lists", str(column.type))
+    lengths = pc.fill_null(pc.list_value_length(column), 0)
+    return offsets_of(np.asarray(lengths, np.int64)), pc.list_flatten(column)
 
 
 def _floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float32]:
@@ -119,11 +208,23 @@ def _from_hex(name: str, text: str | None) -> int | None:
 
 
 def _bytes(name: str, column: pa.ChunkedArray) -> NDArray[np.object_]:
-    if not (_is_text(column.type) or pa.types.is_null(column.type)):
-        raise PlanError.wrong_type(name, "strings", str(column.type))
+    _require_text(name, column)
     values = np.empty(len(column), dtype=np.object_)
     values[:] = [value or NULL_BYTES for value in column.cast(pa.binary()).to_pylist()]
     return values
+
+
+def _text(name: str, packed_B: NDArray[np.object_]) -> Text:
+    try:
+        return Text.from_objects(packed_B)
+    except TypeError:
+        came = next(type(v).__name__ for v in packed_B.tolist() if not isinstance(v, bytes))
+        raise PlanError.wrong_type(name, "bytes", came) from None
+
+
+def _require_text(name: str, column: pa.ChunkedArray) -> None:
+    if not (_is_text(column.type) or pa.types.is_null(column.type)):
+        raise PlanError.wrong_type(name, "strings", str(column.type))
 
 
 def _is_number(type_: pa.DataType) -> bool:
@@ -132,3 +233,11 @@ def _is_number(type_: pa.DataType) -> bool:
 
 def _is_text(type_: pa.DataType) -> bool:
     return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
+
+
+def _is_list(type_: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_list(type_)
+        or pa.types.is_large_list(type_)
+        or pa.types.is_fixed_size_list(type_)
+    )

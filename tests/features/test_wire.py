@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import PlanError
-from features.wire import NULL_INT64, WireColumns, to_tensors
+from features.values import Lists, Text
+from features.wire import NULL_INT64, WireColumns, from_tensors, to_tensors
 
 COLUMNS = WireColumns.of({"x": "continuous", "i": "integer", "h": "hex", "s": "string"})
+LISTS = WireColumns.of({"t": "string_list", "n": "integer_list", "h": "hex_list"})
 
 
 def table(**columns: object) -> pa.Table:
@@ -99,3 +101,111 @@ def test_numbers_beyond_float32() -> None:
 def test_missing_columns_are_named() -> None:
     with pytest.raises(PlanError, match=r"do not fit the feature plan: missing h, x\."):
         to_tensors(table().drop_columns(["x", "h"]), COLUMNS)
+
+
+def lists(text: type[pa.DataType] | None = None, form: object = pa.list_) -> pa.Table:
+    return pa.table(
+        {
+            "t": pa.array([["é", None, ""], [], None, ["a"]], form(text or pa.string())),
+            "n": pa.array([[1, None], None, [], [-(2**63) + 1]], form(pa.int64())),
+            "h": pa.array([["ff", "", None], [], None, ["A"]], form(pa.string())),
+        }
+    )
+
+
+@pytest.mark.parametrize("text", [pa.string(), pa.large_string()])
+@pytest.mark.parametrize("form", [pa.list_, pa.large_list])
+def test_lists_are_one_element_of_bytes_a_row(form: object, text: pa.DataType) -> None:
+    table = lists(text, form)
+    chunked = pa.concat_tables([table.slice(0, 1), table.slice(1)])
+    for raw in (table, chunked):
+        tensors = to_tensors(raw, LISTS)
+        assert {n: (t.shape, t.dtype) for n, t in tensors.items()} == {
+            "list_int64": ((4, 2), np.object_),
+            "list_bytes": ((4, 1), np.object_),
+        }
+        values = from_tensors(tensors, LISTS)
+        assert list(values) == ["n", "h", "t"]
+        t, n, h = values["t"], values["n"], values["h"]
+        assert isinstance(t, Lists) and isinstance(n, Lists) and isinstance(h, Lists)
+        assert isinstance(t.values, Text)
+        assert t.offsets.tolist() == [0, 3, 3, 3, 4]
+        assert t.values.to_objects().tolist() == ["é".encode(), b"", b"", b"a"]
+        assert n.offsets.tolist() == [0, 2, 2, 2, 3]
+        assert n.values.tolist() == [1, NULL_INT64, -(2**63) + 1]
+        assert h.offsets.tolist() == [0, 3, 3, 3, 4]
+        assert h.values.tolist() == [255, NULL_INT64, NULL_INT64, 10]
+
+
+def test_lists_of_one_length_and_hidden_values_under_nulls() -> None:
+    columns = WireColumns.of({"n": "integer_list"})
+    fixed = pa.table({"n": pa.array([[1, 2], None, [3, None]], pa.list_(pa.int32(), 2))})
+    masked = pa.ListArray.from_arrays([0, 2, 3], pa.array([1, 2, 9]), mask=pa.array([False, True]))
+    for raw, ends, values in (
+        (fixed, [0, 2, 2, 4], [1, 2, 3, NULL_INT64]),
+        (pa.table({"n": masked}), [0, 2, 2], [1, 2]),
+    ):
+        found = from_tensors(to_tensors(raw, columns), columns)["n"]
+        assert isinstance(found, Lists)
+        assert (found.offsets.tolist(), found.values.tolist()) == (ends, values)
+
+
+def test_lists_without_rows_or_elements() -> None:
+    none = from_tensors(to_tensors(lists().slice(0, 0), LISTS), LISTS)
+    assert [len(values) for values in none.values()] == [0, 0, 0]
+    for raw in (
+        pa.table({name: pa.nulls(2) for name in LISTS.names}),
+        pa.table({name: pa.array([[], None], pa.list_(pa.null())) for name in LISTS.names}),
+    ):
+        assert to_tensors(raw, LISTS)["list_int64"].tolist() == [[b"", b""], [b"", b""]]
+        found = from_tensors(to_tensors(raw, LISTS), LISTS)
+        assert [len(values) for values in found.values()] == [2, 2, 2]
+    nulls = pa.table({name: pa.array([[None]], pa.list_(pa.null())) for name in LISTS.names})
+    found = from_tensors(to_tensors(nulls, LISTS), LISTS)
+    assert [values.offsets.tolist() for values in found.values()] == [[0, 1]] * 3
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("t", ["a"], "Column 't': the feature plan wants lists, got string"),
+        ("t", [[1]], "Column 't': the feature plan wants strings, got int64"),
+        ("n", [["1"]], "Column 'n': the feature plan wants integers, got string"),
+        ("n", [[1.5]], "Column 'n': the feature plan wants integers, got double"),
+        ("n", [[[1]]], "Column 'n': the feature plan wants integers, got list"),
+        ("h", [["xyz"]], "Column 'h': .* wants up to 16 hexadecimal digits, 63 bits, got 'xyz'"),
+    ],
+)
+def test_lists_of_a_type_that_does_not_fit_are_refused(
+    column: str, values: object, message: str
+) -> None:
+    with pytest.raises(PlanError, match=message):
+        to_tensors(pa.table({"t": [["a"]], "n": [[1]], "h": [["f"]], column: values}), LISTS)
+
+
+def test_values_of_a_request_come_back_by_name() -> None:
+    raw = table(x=[None], i=[None], s=["é"])
+    values = from_tensors(to_tensors(raw, COLUMNS), COLUMNS)
+    assert list(values) == ["x", "i", "h", "s"]
+    assert np.isnan(values["x"]).tolist() == [True]
+    assert [values["i"].tolist(), values["h"].tolist()] == [[NULL_INT64], [2]]
+    assert isinstance(values["s"], Text)
+    assert values["s"].to_objects().tolist() == ["é".encode()]
+
+
+def test_requests_that_do_not_fit_are_refused() -> None:
+    good = to_tensors(lists(), LISTS)
+    with pytest.raises(PlanError, match="missing list_int64; unexpected continuous"):
+        from_tensors({"list_bytes": good["list_bytes"], "continuous": np.zeros((4, 1))}, LISTS)
+    for name, tensor, message in (
+        ("list_bytes", good["list_bytes"][:, 0], r"'list_bytes': .* shape \(rows, 1\), got"),
+        ("list_bytes", np.zeros((4, 1), "S3"), "'list_bytes': .* wants object, got"),
+        ("list_bytes", good["list_bytes"][:3], r"need one number of rows, got \[3, 4\]"),
+        ("list_int64", np.full((4, 2), b"abc", np.object_), "Column 'n': .*row 0 as 8 bytes"),
+        ("list_bytes", np.full((4, 1), b"abc", np.object_), "Column 't': .*row 0 as each element"),
+    ):
+        with pytest.raises(PlanError, match=message):
+            from_tensors({**good, name: tensor}, LISTS)
+    text = WireColumns.of({"s": "string"})
+    with pytest.raises(PlanError, match="Column 's': the feature plan wants bytes, got str"):
+        from_tensors({"categorical_bytes": np.array([["x"]], np.object_)}, text)
