@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from features.columns import FEATURE_KINDS, Kind
+from features.columns import READ_KINDS, Kind
 from features.errors import DataError
 from features.settings import Config, Label, SideTable
 from rawlogs.malformed import Fault, MalformedLines
@@ -27,14 +28,28 @@ class LoadedTable:
     rows: pl.DataFrame
 
     def join(self, log: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """The log with the table's columns, nulls where it has no such key; and how many those are.
+        """The log with the table's columns, and how many of its rows have no such key.
 
-        The log's rows keep their number and order.
+        Those have nulls there, and empty lists. The log's rows keep their number and order.
         """
         right = self.rows.with_columns(pl.lit(True).alias(_MATCHED))
         joined = log.join(right, on=self.key, how="left", maintain_order="left")
         unmatched = joined[_MATCHED].null_count()
-        return joined.drop(_MATCHED), unmatched
+        lists = [pl.col(name).fill_null([]) for name in self._lists]
+        return joined.drop(_MATCHED).with_columns(lists), unmatched
+
+    @property
+    def _lists(self) -> list[str]:
+        return [name for name, dtype in self.rows.schema.items() if isinstance(dtype, pl.List)]
+
+
+def load_tables(config: Config, log_files: Sequence[Path]) -> list[LoadedTable]:
+    """The side tables that lie beside the first log file; see `load_table`."""
+    files = table_files(config, tuple(log_files))
+    return [
+        load_table(files[name], name, table, config.log.columns[table.key])
+        for name, table in config.tables.items()
+    ]
 
 
 def table_files(config: Config, log_files: tuple[Path, ...]) -> dict[str, Path]:
@@ -52,13 +67,13 @@ def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> Loade
     """
     require_readable(file)
     kinds: dict[str, Kind] = {table.key: key_kind}
-    kinds.update((column, table.columns[column]) for column in table.names(*FEATURE_KINDS))
+    kinds.update((column, table.columns[column]) for column in table.names(*READ_KINDS))
     malformed = MalformedLines(limit=0, setting=None)
     first_lines: dict[object, int] = {}
     frames = []
     for raw in read_raw_rows(file, table, tuple(kinds)):
         malformed.record(file, raw.faults)
-        frame, faults = convert(file, raw, kinds, Label())
+        frame, faults = convert(file, raw, kinds, Label(), table)
         malformed.record(file, faults)
         for key, line in zip(frame[table.key].to_list(), raw.numbers.tolist(), strict=True):
             if key is None:
