@@ -14,6 +14,9 @@ ElementKind = Literal["integer", "hex", "string"]
 
 FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
 
+READ_KINDS: tuple[str, ...] = (*FEATURE_KINDS, "flag")
+"""Kinds of the columns that the features are made of."""
+
 ELEMENT_KINDS: Mapping[str, ElementKind] = {
     "integer_list": "integer",
     "hex_list": "hex",

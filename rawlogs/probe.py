@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.columns import FeatureKind
+from features.columns import ELEMENT_KINDS, FeatureKind
 from features.typed import typed_schema
 from rawlogs.parts import PartWriter, read_parts
 
@@ -21,11 +21,14 @@ def write_probe(out: Path, features: Mapping[str, FeatureKind], rows: int) -> in
     """Write `out/probe` from `out/test` and `out/train`; returns its number of rows.
 
     First `rows` rows spread evenly over the test split (all of them where it has fewer). Then
-    copies of the fullest of these: for each column one with null there, for each categorical
-    column one with a value that the train split does not hold, and one with null everywhere.
+    copies of the fullest of these: for each column one with null there (in a list column an empty
+    list), for each categorical column one with a value that the train split does not hold (a list
+    gets it as a further element), for each list column one with a further element that is null,
+    and one with null everywhere.
     """
     sample = _spread(out / "test", rows)
-    fullest = sample.select(pl.sum_horizontal(pl.col(features).is_null())).to_series().arg_min()
+    missing = [_is_missing(name, kind) for name, kind in features.items()]
+    fullest = sample.select(pl.sum_horizontal(missing)).to_series().arg_min()
     row = sample.slice(fullest or 0, 1)
     unseen = unseen_values(out / "train", features)
     with PartWriter(out / "probe", typed_schema(features)) as writer:
@@ -45,15 +48,33 @@ def _spread(folder: Path, wanted: int) -> pl.DataFrame:
     return pl.concat(found)
 
 
+def _is_missing(name: str, kind: FeatureKind) -> pl.Expr:
+    column = pl.col(name)
+    return column.list.len() == 0 if kind in ELEMENT_KINDS else column.is_null()
+
+
 def _stress(
     row: pl.DataFrame, features: Mapping[str, FeatureKind], unseen: Mapping[str, int | str]
 ) -> Iterator[pl.DataFrame]:
-    nothing = {name: pl.lit(None, row.schema[name]).alias(name) for name in features}
+    nothing = {
+        name: pl.lit([] if kind in ELEMENT_KINDS else None, row.schema[name]).alias(name)
+        for name, kind in features.items()
+    }
     for name in features:
         yield row.with_columns(nothing[name])
     for name, value in unseen.items():
-        yield row.with_columns(pl.lit(value, row.schema[name]).alias(name))
+        yield row.with_columns(_with_value(row.schema[name], name, value))
+    for name, kind in features.items():
+        if kind in ELEMENT_KINDS:
+            yield row.with_columns(_with_value(row.schema[name], name, None))
     yield row.with_columns(nothing.values())
+
+
+def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Expr:
+    """The value in the column's place, or behind the elements of its list."""
+    if not isinstance(dtype, pl.List):
+        return pl.lit(value, dtype).alias(name)
+    return pl.col(name).list.concat(pl.lit([value], dtype)).alias(name)
 
 
 def unseen_values(train: Path, features: Mapping[str, FeatureKind]) -> dict[str, int | str]:
@@ -63,8 +84,8 @@ def unseen_values(train: Path, features: Mapping[str, FeatureKind]) -> dict[str,
     while missing := [
         n for n, kind in features.items() if kind != "continuous" and n not in unseen
     ]:
-        candidates = {name: _candidates(features[name], count) for name in missing}
-        seen = _seen(train, candidates)
+        candidates = {name: _candidates(_element_kind(features[name]), count) for name in missing}
+        seen = _seen(train, candidates, features)
         for name in missing:
             free = (value for value in candidates[name] if value not in seen[name])
             value = next(free, None)
@@ -74,7 +95,7 @@ def unseen_values(train: Path, features: Mapping[str, FeatureKind]) -> dict[str,
     return {name: unseen[name] for name in features if name in unseen}
 
 
-def _candidates(kind: FeatureKind, count: int) -> list[int | str]:
+def _candidates(kind: str, count: int) -> list[int | str]:
     if kind == "hex":
         return [_LAST_UNSEEN_HEX - step for step in range(min(count, _LAST_UNSEEN_HEX))]
     if kind == "integer":
@@ -82,11 +103,23 @@ def _candidates(kind: FeatureKind, count: int) -> list[int | str]:
     return [f"unseen {step}" for step in range(count)]
 
 
-def _seen(train: Path, candidates: Mapping[str, list[int | str]]) -> dict[str, set[int | str]]:
+def _element_kind(kind: FeatureKind) -> str:
+    return ELEMENT_KINDS.get(kind, kind)
+
+
+def _seen(
+    train: Path,
+    candidates: Mapping[str, list[int | str]],
+    features: Mapping[str, FeatureKind],
+) -> dict[str, set[int | str]]:
     """Which of the candidates stand in the split."""
     scan = pl.scan_parquet(train / "part-*.parquet")
+    columns = {
+        name: pl.col(name).explode() if features[name] in ELEMENT_KINDS else pl.col(name)
+        for name in candidates
+    }
     found = scan.select(
-        pl.col(name).filter(pl.col(name).is_in(values)).unique().implode()
+        columns[name].filter(columns[name].is_in(values)).unique().implode()
         for name, values in candidates.items()
     ).collect()
     return {name: set(found[name][0].to_list()) for name in candidates}

@@ -6,10 +6,12 @@
 | integer | a whole number above -2⁶³, which is the null mark on the wire | int64 |
 | hex | up to 16 hexadecimal digits, 63 bits | int64 |
 | string | text | string |
+| integer_list, hex_list, string_list | a list of these; missing is empty | list |
+| flag | 0 or 1; missing is 0 | with others a list of strings, see `Table.multi_hot` |
 | label | 0 or 1, or any number where `label.at_least` is set; never missing | int8 |
 | time | a number, or an ISO 8601 date or time; never missing | float64 |
 
-Empty text is missing, whatever the kind.
+Empty text is missing, whatever the kind, and so is an empty element of a list.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.columns import CLICK, Kind
+from features.columns import CLICK, ELEMENT_KINDS, Kind
 from features.errors import DataError
-from features.settings import Label
+from features.settings import Label, Table
 from rawlogs.malformed import Fault
 from rawlogs.raw_rows import RawRows
 
@@ -50,11 +53,12 @@ class _Conversion:
 
 
 def convert(
-    file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label
+    file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label, table: Table
 ) -> tuple[pl.DataFrame, list[Fault]]:
-    """Type a batch; rows with a refused value are left out and become faults.
+    """Type a batch of `table`; rows with a refused value are left out and become faults.
 
-    The label's column comes out as `click`, the time's as `TIME`, all others under their names.
+    The label's column comes out as `click`, the time's as `TIME`, all others under their names;
+    flags come out as the lists that the table makes of them.
 
     Raises
     ------
@@ -63,7 +67,8 @@ def convert(
     """
     raw = rows.columns
     conversions = {
-        name: _conversion(file, name, raw.schema[name], kind, label) for name, kind in kinds.items()
+        name: _column(file, name, raw.schema[name], kind, label, table)
+        for name, kind in kinds.items()
     }
     typed = raw.lazy().select(
         *(found.value.alias(_typed_name(name, kinds[name])) for name, found in conversions.items()),
@@ -71,7 +76,7 @@ def convert(
     )
     frame = typed.collect()
     flags = frame.select(_flag(name) for name in kinds)
-    frame = frame.drop(flags.columns)
+    frame = _with_multi_hot(frame.drop(flags.columns), table)
     refused = flags.select(pl.any_horizontal(pl.all())).to_series()
     if not refused.any():
         return frame, []
@@ -98,8 +103,17 @@ def _faults(
 def _shown(value: object) -> str:
     if value is None:
         return "nothing"
-    text = repr(value)
+    text = repr(value.to_list() if isinstance(value, pl.Series) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
+    for name, flags in table.multi_hot.items():
+        names = [pl.when(pl.col(flag) == 1).then(pl.lit(flag)) for flag in flags]
+        lists = pl.concat_list(names).list.drop_nulls().alias(name)
+        frame = frame.with_columns(lists).drop(flags)
+    return frame
 
 
 def _flag(name: str) -> str:
@@ -112,19 +126,36 @@ def _typed_name(name: str, kind: Kind) -> str:
     return TIME if kind == "time" else name
 
 
-def _conversion(file: Path, name: str, dtype: pl.DataType, kind: Kind, label: Label) -> _Conversion:
-    raw, dtype = _plain(pl.col(name), dtype)
-    allowed = _ALLOWED[kind]
-    if not any(_is(dtype, family) for family in allowed):
+def _column(
+    file: Path, name: str, dtype: pl.DataType, kind: Kind, label: Label, table: Table
+) -> _Conversion:
+    families = _LIST_FAMILIES if kind in ELEMENT_KINDS else _FAMILIES[kind]
+    if isinstance(dtype, pl.String) and kind in ELEMENT_KINDS and table.list_separator is None:
+        families = ("lists",)
+    _require_family(file, name, dtype, kind, families)
+    if kind in ELEMENT_KINDS:
+        return _list(file, name, dtype, kind, table.list_separator or "")
+    return _value(*_plain(pl.col(name), dtype), kind, label)
+
+
+def _require_family(
+    file: Path, name: str, dtype: pl.DataType, kind: str, families: tuple[str, ...]
+) -> None:
+    if not any(_is(dtype, family) for family in families):
         raise DataError(
-            f"{file}: column {name!r} is {dtype}, wanted {' or '.join(allowed)} for kind {kind!r}."
+            f"{file}: column {name!r} is {dtype}, wanted {' or '.join(families)} for kind {kind!r}."
         )
+
+
+def _value(raw: pl.Expr, dtype: pl.DataType, kind: Kind, label: Label) -> _Conversion:
     if kind == "continuous":
         return _continuous(raw)
     if kind == "integer":
         return _integer(raw, dtype)
     if kind == "hex":
         return _hex(raw, dtype)
+    if kind == "flag":
+        return _one_or_zero(raw)
     if kind == "label":
         return _label(raw, label)
     if kind == "time":
@@ -132,11 +163,35 @@ def _conversion(file: Path, name: str, dtype: pl.DataType, kind: Kind, label: La
     return _Conversion(raw.cast(pl.String), pl.lit(False), "text")
 
 
-_ALLOWED: Mapping[str, tuple[str, ...]] = {
+def _list(file: Path, name: str, dtype: pl.DataType, kind: Kind, separator: str) -> _Conversion:
+    raw, inner = pl.col(name), dtype
+    if isinstance(dtype, pl.Array):
+        raw = raw.arr.to_list()
+    if isinstance(dtype, pl.Array | pl.List):
+        inner = cast(pl.DataType, dtype.inner)
+    elif isinstance(dtype, pl.Null):
+        raw = raw.cast(pl.List(pl.Null))
+    else:
+        raw, inner = _plain(raw, dtype)
+        raw = raw.str.split(separator)
+    element_kind = ELEMENT_KINDS[kind]
+    _require_family(file, name, inner, kind, _FAMILIES[element_kind])
+    element = _value(*_plain(pl.element(), inner), element_kind, Label())
+    value = raw.list.eval(element.value).fill_null([])
+    if element_kind == "string":
+        return _Conversion(value, pl.lit(False), "a list of text")
+    malformed = raw.list.eval(element.malformed).list.any().fill_null(False)
+    return _Conversion(value, malformed, f"a list, each element {element.wanted}")
+
+
+_LIST_FAMILIES = ("text", "lists")
+
+_FAMILIES: Mapping[str, tuple[str, ...]] = {
     "continuous": ("text", "numbers", "booleans"),
     "integer": ("text", "numbers", "booleans"),
     "hex": ("text", "integers"),
     "string": ("text", "integers"),
+    "flag": ("text", "numbers", "booleans"),
     "label": ("text", "numbers", "booleans"),
     "time": ("text", "numbers", "dates"),
 }
@@ -146,7 +201,9 @@ def _is(dtype: pl.DataType, family: str) -> bool:
     if isinstance(dtype, pl.Null):
         return True
     if family == "text":
-        return isinstance(dtype, pl.String)
+        return isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Binary)
+    if family == "lists":
+        return isinstance(dtype, pl.List | pl.Array)
     if family == "integers":
         return dtype.is_integer()
     if family == "numbers":
@@ -197,6 +254,12 @@ def _hex(raw: pl.Expr, dtype: pl.DataType) -> _Conversion:
         raw.is_not_null() & refused,
         f"up to {_MAX_HEX_DIGITS} hexadecimal digits, 63 bits",
     )
+
+
+def _one_or_zero(raw: pl.Expr) -> _Conversion:
+    number = raw.cast(pl.Float64, strict=False)
+    malformed = raw.is_not_null() & ~number.is_in([0.0, 1.0]).fill_null(False)
+    return _Conversion(number.cast(pl.Int8, strict=False), malformed, "flag 0 or 1")
 
 
 def _label(raw: pl.Expr, label: Label) -> _Conversion:

@@ -23,7 +23,7 @@ def column(folder: Path, array: pa.Array, kind: Kind) -> tuple[list[Any], list[F
     pq.write_table(pa.table({"other": array, "x": array}), file)
     table = Table(format="parquet", columns={"x": kind})
     (raw,) = read_raw_rows(file, table, ["x"])
-    frame, faults = convert(file, raw, {"x": kind}, Label())
+    frame, faults = convert(file, raw, {"x": kind}, Label(), table)
     assert frame.width == 1
     return frame.to_series().to_list(), faults
 
@@ -125,3 +125,74 @@ def test_a_file_that_is_not_parquet(tmp_path: Path) -> None:
     table = Table(format="parquet", columns={"y": "label"})
     with pytest.raises(DataError, match=r"log\.parquet: cannot be read as Parquet: "):
         list(read_raw_rows(file, table, ["y"]))
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "expected"),
+    [
+        (pa.array([[1, None], None, []]), "integer_list", [[1, None], [], []]),
+        (pa.array([[3.0, float("nan")]]), "integer_list", [[3, None]]),
+        (pa.array([[1, 2]], pa.list_(pa.int8(), 2)), "integer_list", [[1, 2]]),
+        (pa.array([[1]], pa.large_list(pa.int64())), "integer_list", [[1]]),
+        (pa.array([["ff", "", None]]), "hex_list", [[255, None, None]]),
+        (pa.array([[255]]), "hex_list", [[255]]),
+        (pa.array([["a", "", None], None]), "string_list", [["a", None, None], []]),
+        (pa.array([[b"a"]]), "string_list", [["a"]]),
+        (
+            pa.array([["b", "a", "b"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))),
+            "string_list",
+            [["b", "a", "b"]],
+        ),
+        (pa.array([[7]]), "string_list", [["7"]]),
+        (pa.array([[None], None, []], pa.list_(pa.null())), "string_list", [[None], [], []]),
+        (pa.array([[None], None], pa.list_(pa.null())), "hex_list", [[None], []]),
+        (pa.array([None], pa.null()), "integer_list", [[]]),
+    ],
+)
+def test_lists_become_lists(
+    tmp_path: Path, array: pa.Array, kind: Kind, expected: list[Any]
+) -> None:
+    assert column(tmp_path, array, kind) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "reason"),
+    [
+        (pa.array([[1], [2, 2**63]], pa.list_(pa.uint64())), "integer_list", "a 64-bit integer"),
+        (pa.array([[1.0], [2.5]]), "integer_list", "a 64-bit integer"),
+        (pa.array([["f"], ["g"]]), "hex_list", "up to 16 hexadecimal digits, 63 bits"),
+    ],
+)
+def test_refused_elements_are_told_by_their_row(
+    tmp_path: Path, array: pa.Array, kind: Kind, reason: str
+) -> None:
+    values, faults = column(tmp_path, array, kind)
+    assert len(values) == 1
+    (fault,) = faults
+    assert fault.line == 2
+    assert fault.reason.startswith(f"column 'x': wanted a list, each element {reason}, found [")
+
+
+@pytest.mark.parametrize(
+    ("array", "kind", "message"),
+    [
+        (pa.array([1]), "integer_list", "'x' is Int64, wanted text or lists for kind 'integer_li"),
+        (pa.array(["1|2"]), "integer_list", "'x' is String, wanted lists for kind 'integer_list'"),
+        (pa.array([[1.5]]), "hex_list", "'x' is Float64, wanted text or integers for kind 'hex_l"),
+        (pa.array([[[1]]]), "integer_list", r"'x' is List\(Int64\), wanted text or numbers"),
+    ],
+)
+def test_lists_of_types_that_do_not_fit(
+    tmp_path: Path, array: pa.Array, kind: Kind, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        column(tmp_path, array, kind)
+
+
+def test_text_in_parquet_is_split_where_a_separator_is_given(tmp_path: Path) -> None:
+    file = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"x": ["1|2", None]}), file)
+    table = Table(format="parquet", columns={"x": "integer_list"}, list_separator="|")
+    (raw,) = read_raw_rows(file, table, ["x"])
+    frame, _ = convert(file, raw, {"x": "integer_list"}, Label(), table)
+    assert frame["x"].to_list() == [[1, 2], []]

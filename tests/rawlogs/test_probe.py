@@ -88,3 +88,25 @@ def test_unseen_in_train_though_seen_elsewhere(
     assert made.rows["probe"] == len(probe) == 4 + 8
     for offset, name in enumerate(("shop", "hash", "word")):
         assert probe[name][8 + offset] not in train[name].to_list()
+
+
+def test_lists_are_stressed_too(tmp_path: Path) -> None:
+    features: dict[str, Kind] = {"tags": "string_list", "ids": "hex_list"}
+    rows = {
+        "train": {"tags": [["unseen 0", None], []], "ids": [[0xFFFFFFFF], [None]]},
+        "test": {"tags": [[], ["a"]], "ids": [[], [1, 2]]},
+    }
+    for split, columns in rows.items():
+        with PartWriter(tmp_path / split, typed_schema(features)) as writer:
+            writer.write(pl.DataFrame({**columns, "click": [0, 1]}))
+    assert write_probe(tmp_path, features, 10) == 2 + 2 + 2 + 2 + 1
+    probe = pl.read_parquet(tmp_path / "probe" / "part-00000.parquet")
+    assert probe.drop("click").rows()[2:] == [
+        ([], [1, 2]),
+        (["a"], []),
+        (["a", "unseen 1"], [1, 2]),
+        (["a"], [1, 2, 0xFFFFFFFE]),
+        (["a", None], [1, 2]),
+        (["a"], [1, 2, None]),
+        ([], []),
+    ]

@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
 def read(file: Path, table: Table, block_bytes: int = 1 << 20) -> tuple[pl.DataFrame, list[Fault]]:
     frames, faults = [], []
     for raw in read_raw_rows(file, table, tuple(KINDS), block_bytes):
-        frame, refused = convert(file, raw, KINDS, Label())
+        frame, refused = convert(file, raw, KINDS, Label(), table)
         frames.append(frame)
         faults += [*raw.faults, *refused]
     return pl.concat(frames), sorted(faults)
@@ -203,7 +203,7 @@ def test_at_least_makes_a_label_of_a_rating(tmp_path: Path) -> None:
     file.write_text("3\n4\n4.5\nx\n")
     table = Table(columns={"rating": "label"}, header=False)
     (raw,) = read_raw_rows(file, table, ["rating"])
-    frame, faults = convert(file, raw, {"rating": "label"}, Label(at_least=4))
+    frame, faults = convert(file, raw, {"rating": "label"}, Label(at_least=4), table)
     assert frame["click"].to_list() == [0, 1, 1]
     assert faults == [Fault(4, "column 'rating': wanted a number as label, found 'x'")]
 
@@ -221,7 +221,7 @@ def test_times_are_numbers_or_iso_text(tmp_path: Path) -> None:
     file.write_text("\n".join([*moments, "yesterday", '""', ""]))
     table = Table(columns={"at": "time"}, header=False, quote='"')
     (raw,) = read_raw_rows(file, table, ["at"])
-    frame, faults = convert(file, raw, {"at": "time"}, Label())
+    frame, faults = convert(file, raw, {"at": "time"}, Label(), table)
     assert frame.to_series().to_list() == [86400, 86400, 86400, 86400.5, 86400, 86400]
     wanted = "column 'at': wanted a number or an ISO 8601 time, found"
     assert faults == [Fault(7, f"{wanted} 'yesterday'"), Fault(8, f"{wanted} nothing")]
