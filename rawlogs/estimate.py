@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.settings import Log
-from rawlogs.blocks import COMPRESSIONS, read_blocks
+from rawlogs.blocks import COMPRESSIONS, RawBlock, read_blocks
 
 SAMPLE_BYTES = 1 << 20
 
@@ -29,9 +29,19 @@ def _parquet_rows(file: Path) -> int:
 
 
 def _text_rows(file: Path) -> int:
-    sample = next(read_blocks(file, SAMPLE_BYTES), None)
+    sample = _sample(file)
     if sample is None:
         return 0
     is_compressed = file.suffix in COMPRESSIONS
     sample_bytes = len(zlib.compress(sample.text)) if is_compressed else len(sample.text)
     return round(sample.count_lines() * file.stat().st_size / sample_bytes)
+
+
+def bytes_of_rows(file: Path, rows: int) -> int:
+    """How many bytes of (decompressed) text that many rows take, about; 0 in an empty file."""
+    sample = _sample(file)
+    return 0 if sample is None else round(rows * len(sample.text) / sample.count_lines())
+
+
+def _sample(file: Path) -> RawBlock | None:
+    return next(read_blocks(file, SAMPLE_BYTES), None)

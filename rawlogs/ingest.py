@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.columns import FEATURE_KINDS, Kind
 from features.errors import DataError
 from features.settings import Config
 from features.typed import typed_schema
@@ -19,8 +18,10 @@ from rawlogs.malformed import MalformedLines
 from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
 from rawlogs.raw_rows import read_raw_rows
-from rawlogs.side_tables import LoadedTable, load_table, table_files
+from rawlogs.row_parser import log_kinds
+from rawlogs.side_tables import load_tables
 from rawlogs.split import SPLITS, assignment, check_files, sorted_by_time
+from rawlogs.survey import require_both_classes
 from rawlogs.values import convert
 
 PROBE = "probe"
@@ -79,8 +80,8 @@ class _LogReader:
         self._config = config
         self._files = files
         self._folder = folder
-        self._kinds = _log_kinds(config)
-        self._tables = self._load_tables()
+        self._kinds = log_kinds(config)
+        self._tables = load_tables(config, files)
 
     def read(self, progress: Callable[[int], None]) -> list[TypedRows]:
         self._folder.mkdir(parents=True)
@@ -95,8 +96,9 @@ class _LogReader:
 
     def _batches(self, file: Path, progress: Callable[[int], None]) -> Iterable[pl.DataFrame]:
         lines = 0
-        for raw in read_raw_rows(file, self._config.log, tuple(self._kinds)):
-            frame, faults = convert(file, raw, self._kinds, self._config.label)
+        log = self._config.log
+        for raw in read_raw_rows(file, log, tuple(self._kinds)):
+            frame, faults = convert(file, raw, self._kinds, self._config.label, log)
             self.malformed.record(file, [*raw.faults, *faults])
             read = len(raw.numbers) + len(raw.faults)
             lines += read
@@ -111,19 +113,6 @@ class _LogReader:
             frame, unmatched = table.join(frame)
             self.unmatched[table.name] += unmatched
         return frame
-
-    def _load_tables(self) -> list[LoadedTable]:
-        files = table_files(self._config, self._files)
-        return [
-            load_table(files[name], name, table, self._config.log.columns[table.key])
-            for name, table in self._config.tables.items()
-        ]
-
-
-def _log_kinds(config: Config) -> dict[str, Kind]:
-    """The log columns that are read; the time only where it orders the rows."""
-    kinds = (*FEATURE_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
-    return {name: config.log.columns[name] for name in config.log.names(*kinds)}
 
 
 def _write_splits(
@@ -141,7 +130,7 @@ def _write_splits(
                 writers[position].write(frame.filter(pl.Series(splits == position)))
             first += len(frame)
     for name, writer in zip(SPLITS, writers, strict=True):
-        _require_both_classes(name, writer.rows, writer.clicks)
+        require_both_classes(name, writer.rows, writer.clicks)
     rates = {n: writer.clicks / writer.rows for n, writer in zip(SPLITS, writers, strict=True)}
     return rates, {name: writer.rows for name, writer in zip(SPLITS, writers, strict=True)}
 
@@ -150,11 +139,3 @@ def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.D
     if config.split.by == "time":
         return ((frame, 0) for frame in sorted_by_time(typed))
     return ((part.frame(), part.file) for part in typed)
-
-
-def _require_both_classes(split: str, rows: int, clicks: int) -> None:
-    if not 0 < clicks < rows:
-        raise DataError(
-            f"Split {split!r} holds {rows} rows, {clicks} of them clicks: wanted rows with clicks "
-            "and rows without. Give more rows, or change split or label in the configuration."
-        )

@@ -1,0 +1,134 @@
+"""The rows of a surveyed log, read from its own files as often as an engine asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from pathlib import Path
+
+from features.columns import FeatureKind
+from features.errors import DataError
+from features.rows import Portion, Rows
+from features.settings import Config
+from rawlogs.blocks import COMPRESSIONS, read_block
+from rawlogs.fingerprint import Fingerprint
+from rawlogs.raw_rows import TextBlock
+from rawlogs.row_parser import Piece, RowParser
+from rawlogs.side_tables import table_files
+from rawlogs.split import SPLITS, assignment
+from rawlogs.survey import Survey, SurveyedFile
+
+
+class RawLog:
+    """A `RowSource` of the splits train, valid and test; a portion is a piece of a file.
+
+    Its rows are those that a typed copy would have. A portion of plain text reads its bytes when it
+    is called. One of a compressed or a Parquet file holds what was read when it was yielded, so
+    that the caller bounds the memory: by calling a few portions ahead, and no more.
+
+    `fingerprints` are those of the log's files, then of the side tables', as they were surveyed.
+
+    Raises
+    ------
+    DataError
+        A file has changed since.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        files: Sequence[Path],
+        survey: Survey,
+        fingerprints: Sequence[Fingerprint],
+        parser: RowParser | None = None,
+    ) -> None:
+        self._config = config
+        self._files = tuple(files)
+        self._survey = survey
+        self._fingerprints = tuple(fingerprints)
+        self._require_unchanged()
+        self._parser = parser or RowParser(config, files)
+        self._assign = assignment(config, sum(survey.rows.values()))
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        return self._config.features
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        return self._survey.rows
+
+    def portions(self, split: str) -> Iterator[Portion]:
+        """See `features.rows.RowSource.portions`."""
+        self._require_unchanged()
+        wanted, first = SPLITS.index(split), 0
+        for position, surveyed in enumerate(self._survey.files):
+            places = self._places(wanted, first, position, surveyed.rows)
+            yield from self._of_file(position, surveyed, places)
+            first += sum(surveyed.rows)
+
+    def _require_unchanged(self) -> None:
+        tables = table_files(self._config, self._files).values()
+        for file, fingerprint in zip((*self._files, *tables), self._fingerprints, strict=True):
+            fingerprint.require(file)
+
+    def _places(
+        self, split: int, first: int, position: int, rows: Sequence[int]
+    ) -> Iterator[_Place]:
+        """The pieces of a file that have rows of the split; `first` is the file's first row."""
+        firsts = accumulate(rows, initial=first)
+        for number, (start, count) in enumerate(zip(firsts, rows, strict=False)):
+            if (self._assign(start, count, position) == split).any():
+                yield _Place(number, start, count, position, split)
+
+    def _of_file(
+        self, position: int, surveyed: SurveyedFile, places: Iterator[_Place]
+    ) -> Iterator[Portion]:
+        file = self._files[position]
+        if surveyed.ends and file.suffix not in COMPRESSIONS:
+            bounds = (surveyed.start, *surveyed.ends)
+            for place in places:
+                start, end = bounds[place.number : place.number + 2]
+                yield partial(self._read, place, start, end, surveyed.names)
+            return
+        pieces = self._parser.pieces(file, self._survey.piece_bytes)
+        number = -1
+        for place in places:
+            piece: Piece | None = None
+            while number < place.number:
+                piece = next(pieces, None)
+                number += 1
+            if piece is None:
+                raise _changed(file)
+            yield partial(self._rows, place, piece)
+
+    def _read(self, place: _Place, start: int, end: int, names: Sequence[str]) -> Rows:
+        block = read_block(self._files[place.file], start, end)
+        return self._rows(place, TextBlock(block, names, 1))
+
+    def _rows(self, place: _Place, piece: Piece) -> Rows:
+        file = self._files[place.file]
+        rows = self._parser.parse(file, piece).rows
+        if len(rows) != place.rows:
+            raise _changed(file)
+        mask = self._assign(place.first, place.rows, place.file) == place.split
+        return rows if mask.all() else rows.take(mask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Which of its file's pieces it is, its first row in the log and its rows, file and split."""
+
+    number: int
+    first: int
+    rows: int
+    file: int
+    split: int
+
+
+def _changed(file: Path) -> DataError:
+    return DataError(
+        f"{file}: holds other rows than stage ingest found there. Run again with --from ingest."
+    )

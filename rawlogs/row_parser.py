@@ -1,0 +1,108 @@
+"""Pieces of the log, and how each becomes typed rows joined with the side tables.
+
+Pieces are read one after the other, and parsed each on its own, from whichever thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import polars as pl
+
+from features.columns import CLICK, READ_KINDS, Kind
+from features.rows import Rows
+from features.settings import Config
+from features.values import Values
+from rawlogs.frames import series
+from rawlogs.log_values import columns_of_table
+from rawlogs.malformed import Fault
+from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
+from rawlogs.side_tables import LoadedTable, load_tables
+from rawlogs.values import convert
+
+Piece: TypeAlias = TextBlock | RawRows
+"""A block of a text file, or a batch of a Parquet file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A piece's usable rows and its faults."""
+
+    rows: Rows
+    faults: Sequence[Fault]
+    """In text numbered as if the piece were the file's first, in Parquet as in the file."""
+    lines: int
+    """The lines of text that the piece spans, those of a header and blank ones counted."""
+    unmatched: Mapping[str, int]
+    """Side table to the rows whose key it does not have."""
+
+    @property
+    def read(self) -> int:
+        """Lines that are not blank, the malformed ones counted."""
+        return len(self.rows) + len(self.faults)
+
+
+class RowParser:
+    """Reads and parses the files of a log.
+
+    Raises
+    ------
+    DataError
+        A side table is not usable (see `rawlogs.side_tables.load_table`).
+    """
+
+    def __init__(self, config: Config, files: Sequence[Path]) -> None:
+        self._config = config
+        self._kinds = log_kinds(config)
+        self._tables = load_tables(config, files)
+
+    def pieces(self, file: Path, block_bytes: int) -> Iterator[Piece]:
+        """The file's pieces in order, the same ones each time.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read, or lacks a declared column.
+        """
+        if self._config.log.format == "parquet":
+            return read_raw_rows(file, self._config.log, tuple(self._kinds))
+        return text_blocks(file, self._config.log, block_bytes)
+
+    def parse(self, file: Path, piece: Piece) -> Parsed:
+        """Type and join a piece.
+
+        Raises
+        ------
+        DataError
+            A Parquet column of a type that its kind cannot take.
+        """
+        if isinstance(piece, TextBlock):
+            raw = parse_text(piece, piece.first, self._config.log, tuple(self._kinds))
+            lines = piece.first - 1 + piece.raw.count_lines()
+        else:
+            raw, lines = piece, 0
+        log = self._config.log
+        frame, faults = convert(file, raw, self._kinds, self._config.label, log)
+        columns = columns_of_table(frame.to_arrow(), log.features)
+        unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
+        ordered = {name: columns[name] for name in self._config.features}
+        click = frame[CLICK].to_numpy()
+        return Parsed(Rows(ordered, click), [*raw.faults, *faults], lines, unmatched)
+
+
+def log_kinds(config: Config) -> dict[str, Kind]:
+    """The log columns that are read; the time only where it orders the rows."""
+    kinds = (*READ_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
+    return {name: config.log.columns[name] for name in config.log.names(*kinds)}
+
+
+def _join(columns: dict[str, Values], table: LoadedTable, config: Config) -> int:
+    """Add the table's columns; gives the number of rows whose key it does not have."""
+    keys = pl.DataFrame({table.key: series(columns[table.key])})
+    joined, unmatched = table.join(keys)
+    found = joined.drop(table.key).to_arrow()
+    columns.update(columns_of_table(found, config.tables[table.name].features))
+    return unmatched
