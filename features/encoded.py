@@ -1,4 +1,4 @@
-"""What every engine makes of typed splits: the plan, and the encoded files beside it."""
+"""What every engine makes: the plan, and the encoded files beside it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from features.columns import CLICK, FeatureKind
+from features.encoder import Encoded
 from features.errors import DataError
 from features.plan import OutputColumn, Plan
-from features.steps.categorify import FIRST_VOCABULARY_ID
-from features.typed import CLICK_TYPE, check_types, read_typed, typed_schema
-from features.vocabulary import Vocabulary
+from features.typed import CLICK_TYPE, check_types, part_files, typed_schema
 
 TRAIN = "train"
 
@@ -49,35 +49,72 @@ def prepare(
     Raises
     ------
     DataError
-        A split without files, a training split without rows, a column that is missing, of another
-        type, or null in every training row.
+        A split without files, a training split without rows, a column that is missing or of another
+        type.
     """
-    parts = {split: _parts(split, folder, out / split) for split, folder in splits.items()}
-    _check(parts, kinds)
+    schema = typed_schema(kinds)
+    parts = {}
+    for split, folder in splits.items():
+        files = part_files(split, folder)
+        for file in files:
+            check_types(file, schema)
+        rows = [pq.read_metadata(file).num_rows for file in files]
+        parts[split] = [
+            Part(file, count, out / split / file.name)
+            for file, count in zip(files, rows, strict=True)
+        ]
+    require_rows(sum(part.rows for part in parts[TRAIN]))
     for folder in (*splits, "plan"):
         emptied(out / folder)
     return parts
 
 
-def encoded_schema(
-    outputs: Sequence[OutputColumn], vocabularies: Mapping[str, Vocabulary]
-) -> pa.Schema:
+def require_rows(training_rows: int) -> None:
+    """Raises DataError where there is no training row."""
+    if not training_rows:
+        raise DataError("The training split has no rows: there is nothing to fit.")
+
+
+def encoded_schema(outputs: Sequence[OutputColumn]) -> pa.Schema:
     """The encoded files' columns: the plan's outputs, ids as narrow as they fit, then the click."""
-    limit = np.iinfo(np.int32).max
     fields = []
     for column in outputs:
-        if not column.is_categorical:
-            fields.append((column.name, pa.float32()))
-        else:
-            fits = FIRST_VOCABULARY_ID + len(vocabularies[column.name]) <= limit
-            fields.append((column.name, pa.int32() if fits else pa.int64()))
+        type_ = pa.float32()
+        if column.is_categorical:
+            type_ = pa.int32() if fits_int32(column) else pa.int64()
+        fields.append((column.name, pa.large_list(type_) if column.is_list else type_))
     return pa.schema([*fields, (CLICK, CLICK_TYPE)])
 
 
+def fits_int32(column: OutputColumn) -> bool:
+    return column.cardinality - 1 <= np.iinfo(np.int32).max
+
+
+def encoded_table(
+    encoded: Encoded, click_B: NDArray[np.int8], outputs: Sequence[OutputColumn], schema: pa.Schema
+) -> pa.Table:
+    """Encoded rows in the files' columns."""
+    ids, bags = iter(encoded.ids_BF.T), iter(encoded.bags)
+    dense = iter(encoded.dense_BC.T)
+    columns = []
+    for column, type_ in zip(outputs, schema.types, strict=False):
+        if column.is_list:
+            bag = next(bags)
+            values = pa.array(np.asarray(bag.values), type_.value_type)
+            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
+        else:
+            values_B = next(ids if column.is_categorical else dense)
+            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
+    return pa.table([*columns, pa.array(click_B)], schema=schema)
+
+
 def write_table(table: pa.Table, file: Path) -> None:
-    """Zstandard-compressed; the file is whole or not there."""
+    """Zstandard-compressed at level 1, pyarrow's default; the file is whole or not there."""
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")
     partial = file.with_name(file.name + ".partial")
-    pq.write_table(table, partial, compression="zstd")
+    frame.write_parquet(partial, compression="zstd", compression_level=1)
     partial.replace(file)
 
 
@@ -85,32 +122,3 @@ def emptied(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
-
-
-def _parts(split: str, folder: Path, out: Path) -> list[Part]:
-    files = sorted(folder.glob("part-*.parquet"))
-    if not files:
-        raise DataError(
-            f"{folder}: wanted files part-*.parquet of split {split!r}, found none. "
-            "Run the ingest stage again."
-        )
-    return [Part(file, pq.read_metadata(file).num_rows, out / file.name) for file in files]
-
-
-def _check(parts: Mapping[str, Sequence[Part]], kinds: Mapping[str, FeatureKind]) -> None:
-    schema = typed_schema(kinds)
-    for of_split in parts.values():
-        for part in of_split:
-            check_types(part.source, schema)
-    if not any(part.rows for part in parts[TRAIN]):
-        raise DataError(f"{parts[TRAIN][0].source.parent}: the training split has no rows.")
-    unseen = list(kinds)
-    for part in parts[TRAIN]:
-        table = read_typed(part.source, pa.schema([schema.field(name) for name in unseen]))
-        unseen = [name for name in unseen if not pc.count(table[name]).as_py()]
-        if not unseen:
-            return
-    raise DataError(
-        f"Column {unseen[0]!r} is null in every row of the training split, so there is "
-        "nothing to fit. Declare its kind as unused."
-    )

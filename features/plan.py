@@ -1,26 +1,32 @@
-"""The feature plan: for every output column its input column and a chain of fitted steps.
+"""The feature plan: for every output column the raw columns it comes from, and its fitted steps.
 
-A plan is a folder: `plan.json`, and `vocabulary/<column>.parquet` for each categorical output.
+A plan is a folder: `plan.json`, and the look-up files that its steps name (`features.tables`):
+`vocabulary/<column>.parquet` for ids, `keyed_value/<column>.parquet` for statistics of groups.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from features.chains import Chain, Source
 from features.columns import FEATURE_KINDS, FeatureKind
 from features.errors import PlanError
 from features.files import write_json
-from features.hashing import file_sha256, json_sha256
-from features.steps import Categorify, FloatStep, Step, step_from_json, step_to_json
-from features.steps.categorify import FIRST_VOCABULARY_ID
+from features.hashing import json_sha256
+from features.steps import Categorify, IdStep, KeyedValue, Step, step_from_json, step_to_json
+from features.tables import check_file, index_of
+from features.value_types import type_of
 from features.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 PLAN_FILE = "plan.json"
+
+Dtype = Literal["int64", "float32", "list<int64>"]
+_DTYPES = ("int64", "float32", "list<int64>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +39,29 @@ class InputColumn:
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """An encoded column: one Categorify step gives int64 ids, a chain of float steps float32."""
+    """An encoded column: int64 ids, a list of them a row, or float32 numbers."""
 
     name: str
-    source: str
-    steps: tuple[Step, ...]
+    chain: Chain
+    dtype: Dtype
 
     @property
     def is_categorical(self) -> bool:
-        return any(isinstance(step, Categorify) for step in self.steps)
+        return self.dtype != "float32"
 
     @property
-    def dtype(self) -> Literal["int64", "float32"]:
-        return "int64" if self.is_categorical else "float32"
+    def is_list(self) -> bool:
+        return self.dtype == "list<int64>"
 
     @property
-    def categorify(self) -> Categorify:
-        """The column's Categorify step; only for categorical columns."""
-        return next(step for step in self.steps if isinstance(step, Categorify))
+    def cardinality(self) -> int:
+        """The number of ids, all of which are below it; only for categorical columns."""
+        return cast(IdStep, self.chain.steps[-1]).ids
 
     @property
-    def float_steps(self) -> tuple[FloatStep, ...]:
-        return tuple(step for step in self.steps if isinstance(step, FloatStep))
+    def sources(self) -> tuple[str, ...]:
+        """The raw columns it is made of."""
+        return self.chain.columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,7 @@ class Plan:
 
     @property
     def categorical(self) -> tuple[OutputColumn, ...]:
+        """The outputs that are ids, those with a list a row among them."""
         return tuple(column for column in self.outputs if column.is_categorical)
 
     @property
@@ -77,64 +85,75 @@ class Plan:
     @property
     def cardinalities(self) -> tuple[int, ...]:
         """Number of ids of each categorical output, in order."""
-        return tuple(column.categorify.cardinality for column in self.categorical)
+        return tuple(column.cardinality for column in self.categorical)
 
-    def inputs_of(self, *kinds: FeatureKind) -> tuple[str, ...]:
-        return tuple(column.name for column in self.inputs if column.kind in kinds)
+    @property
+    def kinds(self) -> dict[str, FeatureKind]:
+        """Raw column to kind, in order."""
+        return {column.name: column.kind for column in self.inputs}
 
-    def kind(self, name: str) -> FeatureKind:
-        return next(column.kind for column in self.inputs if column.name == name)
+    def verify(self) -> None:
+        """Raises PlanError where a file is missing, or is not the one that was written."""
+        checked = set()
+        for column in self.outputs:
+            for step in _steps(column.chain):
+                for file, sha256 in _files(step):
+                    if file not in checked:
+                        check_file(self.folder / file, sha256)
+                        checked.add(file)
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
-        """The column's vocabulary, from its file, which is checked against its hash first."""
-        step = column.categorify
-        file = self.folder / step.vocabulary
-        if not file.is_file():
-            raise PlanError.missing(str(file))
-        came = file_sha256(file)
-        if came != step.sha256:
-            raise PlanError.damaged(str(file), step.sha256, came)
-        return Vocabulary.read(file)
+        """The vocabulary of a column whose last step is Categorify, from its checked file."""
+        step = column.chain.steps[-1]
+        if not isinstance(step, Categorify):
+            raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
+        check_file(self.folder / step.vocabulary, step.sha256)
+        return Vocabulary.read(self.folder / step.vocabulary)
 
 
-def write_plan(
-    folder: Path,
-    inputs: tuple[InputColumn, ...],
-    outputs: tuple[OutputColumn, ...],
-    vocabularies: Mapping[str, Vocabulary],
-) -> Plan:
-    """Write a fitted plan; `plan.json` comes last, so a folder that has it is complete.
-
-    The Categorify steps of `outputs` get their file, hash and cardinality from `vocabularies`
-    (output column to vocabulary).
-    """
-    (folder / PLAN_FILE).unlink(missing_ok=True)
-    fitted = tuple(_with_vocabulary(folder, column, vocabularies) for column in outputs)
-    content = {
-        "format_version": FORMAT_VERSION,
-        "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
-        "outputs": [
-            {
-                "name": column.name,
-                "source": column.source,
-                "dtype": column.dtype,
-                "steps": [step_to_json(step) for step in column.steps],
-            }
-            for column in fitted
-        ],
-    }
-    content_hash = json_sha256(content)
-    write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
-    return Plan(folder, inputs, fitted, content_hash)
-
-
-def read_plan(folder: Path) -> Plan:
-    """Read a plan folder; the vocabularies are read, and checked, when they are asked for.
+def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> OutputColumn:
+    """The output column that a fitted chain gives.
 
     Raises
     ------
     PlanError
-        Missing file, changed content, a format version newer than this code, an unknown step.
+        A step cannot take what comes to it, or what comes out is neither ids nor a number.
+    """
+    found = type_of(chain, {column.name: column.kind for column in inputs}, name)
+    if found.element == "ids":
+        return OutputColumn(name, chain, "list<int64>" if found.is_list else "int64")
+    if found.element != "number" or found.is_list:
+        raise PlanError(f"Column {name!r} comes out as {found}: wanted ids or numbers.")
+    return OutputColumn(name, chain, "float32")
+
+
+def write_plan(
+    folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
+) -> Plan:
+    """Write `plan.json`, which comes last: a folder that has it is complete.
+
+    The files that the steps name are there already (`features.fitted` writes them).
+    """
+    content = {
+        "format_version": FORMAT_VERSION,
+        "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
+        "outputs": [
+            {"name": column.name, "dtype": column.dtype, **_to_json(column.chain)}
+            for column in outputs
+        ],
+    }
+    content_hash = json_sha256(content)
+    write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
+    return Plan(folder, inputs, outputs, content_hash)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read a plan folder; its look-up files are checked when they are used (or by `verify`).
+
+    Raises
+    ------
+    PlanError
+        Missing file, changed content, another format version than this code's, an unknown step.
     """
     file = folder / PLAN_FILE
     if not file.is_file():
@@ -149,20 +168,34 @@ def read_plan(folder: Path) -> Plan:
     came = json_sha256(content)
     if came != wanted:
         raise PlanError.damaged(str(file), wanted, came)
+    if version < FORMAT_VERSION:
+        raise PlanError.unreadable(str(file), f"format version {version} of an older Plumbline")
     try:
         return Plan(
             folder,
             tuple(InputColumn(c["name"], _kind(c["kind"])) for c in content["inputs"]),
-            tuple(_output(column) for column in content["outputs"]),
+            tuple(
+                OutputColumn(form["name"], _from_json(form), _dtype(form["dtype"]))
+                for form in content["outputs"]
+            ),
             wanted,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
 
 
-def _output(form: dict[str, Any]) -> OutputColumn:
-    steps = tuple(step_from_json(step) for step in form["steps"])
-    return OutputColumn(form["name"], form["source"], steps)
+def _to_json(chain: Chain) -> dict[str, Any]:
+    return {
+        "sources": [s if isinstance(s, str) else _to_json(s) for s in chain.sources],
+        "steps": [step_to_json(step) for step in chain.steps],
+    }
+
+
+def _from_json(form: dict[str, Any]) -> Chain:
+    sources: tuple[Source, ...] = tuple(
+        s if isinstance(s, str) else _from_json(s) for s in form["sources"]
+    )
+    return Chain(sources, tuple(step_from_json(step) for step in form["steps"]))
 
 
 def _kind(kind: str) -> FeatureKind:
@@ -171,18 +204,24 @@ def _kind(kind: str) -> FeatureKind:
     return cast(FeatureKind, kind)
 
 
-def _with_vocabulary(
-    folder: Path, column: OutputColumn, vocabularies: Mapping[str, Vocabulary]
-) -> OutputColumn:
-    if not column.is_categorical:
-        return column
-    vocabulary = vocabularies[column.name]
-    relative = f"vocabulary/{column.name}.parquet"
-    vocabulary.write(folder / relative)
-    step = replace(
-        column.categorify,
-        vocabulary=relative,
-        sha256=file_sha256(folder / relative),
-        cardinality=FIRST_VOCABULARY_ID + len(vocabulary),
-    )
-    return replace(column, steps=(step,))
+def _dtype(dtype: str) -> Dtype:
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype {dtype!r}, known: {', '.join(_DTYPES)}")
+    return cast(Dtype, dtype)
+
+
+def _steps(chain: Chain) -> Iterator[Step]:
+    for source in chain.sources:
+        if not isinstance(source, str):
+            yield from _steps(source)
+    yield from chain.steps
+
+
+def _files(step: Step) -> Iterator[tuple[str, str]]:
+    """The files that a step names, with their SHA-256."""
+    if isinstance(step, Categorify):
+        yield step.vocabulary, step.sha256
+        yield index_of(step.vocabulary), step.index_sha256
+    elif isinstance(step, KeyedValue):
+        yield step.table, step.sha256
+        yield index_of(step.table), step.index_sha256

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from features.columns import CLICK, FeatureKind
 from features.errors import DataError
-from features.wire import NULL_INT64
+from features.rows import Portion, Rows
+from features.values import NULL_INT64, Lists, Text, Values
 
 ARROW_TYPES: Mapping[FeatureKind, pa.DataType] = {
     "continuous": pa.float32(),
@@ -74,3 +79,67 @@ def _marks_to_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
     is_mark = pc.equal(column, pa.scalar(marks[column.type], column.type))
     return pc.if_else(is_mark, pa.scalar(None, column.type), column)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedParquet:
+    """Folders of `part-*.parquet`, one a split, as the rows of an engine (a `RowSource`)."""
+
+    folders: Mapping[str, Path]
+    kinds: Mapping[str, FeatureKind]
+
+    @property
+    def splits(self) -> dict[str, int]:
+        return {
+            split: sum(pq.read_metadata(file).num_rows for file in part_files(split, folder))
+            for split, folder in self.folders.items()
+        }
+
+    def portions(self, split: str) -> Iterator[Portion]:
+        """A row group a portion."""
+        schema = typed_schema(self.kinds)
+        for file in part_files(split, self.folders[split]):
+            check_types(file, schema)
+            for group in range(pq.read_metadata(file).num_row_groups):
+                yield partial(_read_group, file, group, self.kinds)
+
+
+def part_files(split: str, folder: Path) -> list[Path]:
+    """The files of a split in order; raises DataError where there are none."""
+    files = sorted(folder.glob("part-*.parquet"))
+    if not files:
+        raise DataError(
+            f"{folder}: wanted files part-*.parquet of split {split!r}, found none. "
+            "Run the ingest stage again."
+        )
+    return files
+
+
+def _read_group(file: Path, group: int, kinds: Mapping[str, FeatureKind]) -> Rows:
+    with pq.ParquetFile(file) as parquet:
+        table = parquet.read_row_group(group, columns=[*kinds, CLICK], use_threads=False)
+    columns = {name: values_of(table[name]) for name in kinds}
+    return Rows(columns, np.asarray(table[CLICK], dtype=np.int8))
+
+
+def values_of(column: pa.ChunkedArray) -> Values:
+    """A typed column, nulls in it or their marks, in the executors' form."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(array, pa.ChunkedArray):  # several chunks too large for one
+        array = pa.concat_arrays(array.chunks)
+    type_ = array.type
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        if array.null_count:
+            array = array.fill_null([])
+        offsets = np.asarray(array.offsets, dtype=np.int64)
+        return Lists(_elements(array.flatten()), offsets - offsets[0])
+    if pa.types.is_floating(type_):
+        return np.asarray(array.fill_null(float("nan")) if array.null_count else array)
+    return _elements(array)
+
+
+def _elements(array: pa.Array) -> NDArray[np.int64] | Text:
+    if pa.types.is_integer(array.type):
+        filled = array.fill_null(NULL_INT64) if array.null_count else array
+        return np.asarray(filled, dtype=np.int64)
+    return Text.from_arrow(array)

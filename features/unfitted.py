@@ -3,33 +3,88 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
+from features.chains import Chain, Source
 from features.plan import InputColumn
-from features.steps import FloatStep
+
+Statistic = Literal["count", "sum", "mean", "std", "var", "min", "max"]
 
 
 @dataclass(frozen=True, slots=True)
-class FitCategorify:
-    """To become `Categorify`: the vocabulary is the values seen at least that often."""
+class FitStep:
+    """A step that is still to be fitted, on what the steps before it give."""
 
-    frequency_threshold: int
+    gives: ClassVar[Literal["number", "ids"]] = "number"
 
 
 @dataclass(frozen=True, slots=True)
-class FitNormalize:
+class FitCategorify(FitStep):
+    """To become `Categorify`: the values seen at least `frequency_threshold` times.
+
+    Of these the `limit` most frequent where it is given. `shared` are the sources whose values are
+    counted together where several columns share the vocabulary; None is the column itself.
+    """
+
+    gives = "ids"
+    frequency_threshold: int = 0
+    limit: int | None = None
+    num_buckets: int = 1
+    shared: tuple[Source, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FitNormalize(FitStep):
     """To become `Normalize` with mean and deviation (of n - 1 degrees of freedom)."""
 
 
-UnfittedStep = FloatStep | FitCategorify | FitNormalize
+@dataclass(frozen=True, slots=True)
+class FitNormalizeMinMax(FitStep):
+    """To become `NormalizeMinMax` with the smallest and the largest number."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitMedian(FitStep):
+    """To become `FillMissing` with the median, the mean of the middle two where there are two."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitGroupStatistic(FitStep):
+    """To become `KeyedValue`: a statistic of `measured` over the rows that share a key.
+
+    `count` counts rows, and takes no `measured`; the others pass over missing numbers. `std` and
+    `var` are of n - 1 degrees of freedom. A missing key is a key of its own.
+    """
+
+    statistic: Statistic
+    measured: Source | None
+
+
+@dataclass(frozen=True, slots=True)
+class FitTargetEncoding(FitStep):
+    """To become `KeyedValue`: (sum + smoothing · mean) / (count + smoothing) of a key's rows.
+
+    `mean` is the target's mean over all rows where it is not given. A training row gets the value
+    of the rows outside of its own fold; its fold is drawn from `seed` and its number.
+    """
+
+    target: Source
+    smoothing: float
+    folds: int
+    seed: int
+    mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UnfittedColumn:
-    """An output column, the raw column it comes from, and the steps in order."""
+    """An output column, and how it is made.
+
+    It is left out of the fitted plan where its largest id is below `minimum_cardinality`.
+    """
 
     name: str
-    source: str
-    steps: tuple[UnfittedStep, ...]
+    chain: Chain
+    minimum_cardinality: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

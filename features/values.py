@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,12 +45,12 @@ class Text:
 
     @classmethod
     def from_arrow(cls, column: pa.Array | pa.ChunkedArray) -> Text:
-        """From an Arrow column of strings; a null becomes an empty string."""
+        """From an Arrow column of strings, or of bytes; a null becomes an empty one."""
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
-        array = column.cast(pa.large_string())
+        array = column.cast(pa.large_binary())
         if array.null_count:
-            array = array.fill_null("")
+            array = array.fill_null(b"")
         _, offsets, data = array.buffers()
         if offsets is None or not len(array):
             return cls(np.zeros(1, np.int64), np.empty(0, np.uint8))
@@ -65,9 +66,9 @@ class Text:
 
     def to_objects(self) -> NDArray[np.object_]:
         """As an array of bytes objects, (B,)."""
-        data, ends = self.data.tobytes(), self.offsets.tolist()
+        data = self.data.tobytes()
         objects = np.empty(len(self), np.object_)
-        objects[:] = [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        objects[:] = [data[start:end] for start, end in pairwise(self.offsets.tolist())]
         return objects
 
     def take(self, rows: NDArray[Any]) -> Text:
@@ -82,7 +83,7 @@ class Text:
     @property
     def is_missing(self) -> NDArray[np.bool_]:
         """(B,)."""
-        return np.diff(self.offsets) == 0
+        return np.equal(np.diff(self.offsets), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ def is_missing(values: Values) -> NDArray[np.bool_]:
     if isinstance(values, Text):
         return values.is_missing
     if isinstance(values, Lists):
-        return np.diff(values.offsets) == 0
-    return np.isnan(values) if values.dtype.kind == "f" else values == NULL_INT64
+        return np.equal(np.diff(values.offsets), 0)
+    return np.isnan(values) if values.dtype.kind == "f" else np.equal(values, NULL_INT64)
 
 
 def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,10 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features.tables import write_table
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """value: int64 or string, no nulls; id: int64, ascending from 3; count: int64; all (V,)."""
+    """value: int64 or string, no nulls; id: int64, ascending; count: int64; all (V,).
+
+    Of a combination of columns a value is a struct with a field a column, in which nulls may be,
+    but not in all fields of one value.
+    """
 
     value: pa.Array
     id: pa.Array
@@ -20,10 +26,15 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.value)
 
-    def write(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    @property
+    def parts(self) -> tuple[pa.Array, ...]:
+        """The values' parts: the fields of a struct, or the one array."""
+        return tuple(self.value.flatten()) if pa.types.is_struct(self.value.type) else (self.value,)
+
+    def write(self, folder: Path, file: str) -> tuple[str, str]:
+        """Write it and its look-up index into a plan folder; returns the SHA-256 of both."""
         table = pa.table({"value": self.value, "id": self.id, "count": self.count})
-        pq.write_table(table, file, compression="zstd")
+        return write_table(folder, file, self.parts, table)
 
     @classmethod
     def read(cls, file: Path) -> Vocabulary:

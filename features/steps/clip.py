@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.steps.step import FloatStep
+from features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
-class Clip(FloatStep):
+class Clip(NumberStep):
     """A bound that is None is open.
 
     >>> Clip(0.0, None).apply(np.array([-3.0, 2.0, np.nan]))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.steps.step import FloatStep
+from features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
-class FillMissing(FloatStep):
+class FillMissing(NumberStep):
     """
     >>> FillMissing(0.0).apply(np.array([1.0, np.nan]))
     array([1., 0.])

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.steps.step import FloatStep
+from features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
-class Log(FloatStep):
+class Log(NumberStep):
     """Below -1 the result is NaN, at -1 it is -inf; missing stays missing.
 
     >>> Log().apply(np.array([0.0, np.e - 1.0]))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.steps.step import FloatStep
+from features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
-class Normalize(FloatStep):
+class Normalize(NumberStep):
     """A column without spread (deviation 0) is only centred, as in NVTabular.
 
     >>> Normalize(2.0, 0.5).apply(np.array([3.0]))
