@@ -69,8 +69,8 @@ def fit(
         A step cannot take what comes to it.
     """
     chains = [column.chain for column in plan.outputs]
-    kinds = {column.name: column.kind for column in plan.inputs} | {CLICK: "integer"}
-    targets = _targets(plan, kinds, folder)
+    kinds = kinds_of(plan)
+    targets = targets_of(plan, folder)
     learned: dict[Node, Step] = {}
     for_training: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
@@ -85,17 +85,34 @@ def fit(
         _one_pass(source, readers, progress)
         for node, accumulator in accumulators.items():
             step = learned[node] = accumulator.finish(targets[node])
-            if isinstance(accumulator, TargetEncoding) and isinstance(step, KeyedValue):
+            has_folds = isinstance(node.step, FitTargetEncoding) and node.step.folds > 1
+            if (
+                isinstance(accumulator, TargetEncoding)
+                and isinstance(step, KeyedValue)
+                and has_folds
+            ):
                 for_training[node] = accumulator.for_training_rows(step, targets[node])
-    outputs = [
-        (output_column(column.name, _fitted(column.chain, learned), plan.inputs), column)
-        for column in plan.outputs
-    ]
-    kept = [(o, c) for o, c in outputs if not _is_dropped(o, c)]
+    kept = fitted_outputs(plan, learned)
     return Fitted(
         tuple(output for output, _ in kept),
         tuple(_fitted(column.chain, learned, for_training) for _, column in kept),
     )
+
+
+def fitted_outputs(
+    plan: UnfittedPlan, learned: Learned
+) -> list[tuple[OutputColumn, UnfittedColumn]]:
+    """The outputs with all that was learned put in, those left out that have too few ids."""
+    outputs = [
+        (output_column(column.name, _fitted(column.chain, learned), plan.inputs), column)
+        for column in plan.outputs
+    ]
+    return [(output, column) for output, column in outputs if not _is_dropped(output, column)]
+
+
+def kinds_of(plan: UnfittedPlan) -> dict[str, FeatureKind]:
+    """The raw columns' kinds, the click's among them."""
+    return {column.name: column.kind for column in plan.inputs} | {CLICK: "integer"}
 
 
 def _ready(chains: Sequence[Chain], learned: Learned) -> list[Node]:
@@ -113,10 +130,9 @@ def _is_dropped(output: OutputColumn, column: UnfittedColumn) -> bool:
     return minimum is not None and output.is_categorical and output.cardinality <= minimum
 
 
-def _targets(
-    plan: UnfittedPlan, kinds: Mapping[str, FeatureKind], folder: Path
-) -> dict[Node, Target]:
+def targets_of(plan: UnfittedPlan, folder: Path) -> dict[Node, Target]:
     """Where each step's files go: named after the output, and after the columns of inner steps."""
+    kinds = kinds_of(plan)
     found: dict[Node, Target] = {}
     names: set[str] = set()
     for column in plan.outputs:
