@@ -1,4 +1,4 @@
-"""Raw logs become typed Parquet, one folder a split, and a probe of the test split."""
+"""Raw logs become a survey and a probe of the test split; or typed Parquet, a folder a split."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ import polars as pl
 
 from features.errors import DataError
 from features.settings import Config
-from features.typed import typed_schema
+from features.typed import TypedParquet, typed_schema
+from rawlogs.fingerprint import Fingerprint
 from rawlogs.malformed import MalformedLines
 from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
+from rawlogs.raw_log import RawLog
 from rawlogs.raw_rows import read_raw_rows
-from rawlogs.row_parser import log_kinds
-from rawlogs.side_tables import load_tables
+from rawlogs.row_parser import RowParser, log_kinds
+from rawlogs.side_tables import load_tables, table_files
 from rawlogs.split import SPLITS, assignment, check_files, sorted_by_time
-from rawlogs.survey import require_both_classes
+from rawlogs.survey import require_both_classes, survey
 from rawlogs.values import convert
 
 PROBE = "probe"
+SURVEY_FILE = "survey.json"
 _TYPED = "typed"
 
 
@@ -47,28 +50,64 @@ class Ingested:
 def ingest(
     config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
 ) -> Ingested:
-    """Write `out/<split>/part-*.parquet` for train, valid, test and probe.
+    """Write `out/survey.json`, from which `RawLog` reads the log's rows, and `out/probe`.
 
-    Columns are those of `config.features` in order, then `click`. `progress` is called with the
-    number of further log lines read. Rows wait in `out/typed` until all are read; what an earlier
-    attempt left in `out` is deleted first.
+    Not for a split by time: its rows have to be sorted, so it takes a typed copy. `progress` is
+    called with the number of further log lines read. What an earlier attempt left in `out` is
+    deleted first.
 
     Raises
     ------
     DataError
         A file is not usable, too many lines are malformed, or a split is empty or one-sided.
     """
-    check_files(config, files)
-    for name in (*SPLITS, PROBE, _TYPED):
-        shutil.rmtree(out / name, ignore_errors=True)
+    _prepare(config, files, out)
+    fingerprints = fingerprints_of(config, files)
+    parser = RowParser(config, files)
+    found = survey(config, files, parser, progress)
+    found.survey.write(out / SURVEY_FILE)
+    log = RawLog(config, files, found.survey, fingerprints, parser)
+    probe = write_probe(log, out, config.serving.probe_rows, found.seen)
+    return Ingested(
+        {**found.survey.rows, PROBE: probe},
+        found.malformed,
+        found.examples,
+        found.unmatched,
+        found.click_rate,
+    )
+
+
+def ingest_typed(
+    config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
+) -> Ingested:
+    """Write `out/<split>/part-*.parquet` for train, valid, test and probe.
+
+    Columns are those of `config.features` in order, then `click`. Rows wait in `out/typed` until
+    all are read. For the rest see `ingest`.
+    """
+    _prepare(config, files, out)
     reader = _LogReader(config, tuple(files), out / _TYPED)
     typed = reader.read(progress)
     click_rate, rows = _write_splits(config, typed, out)
     shutil.rmtree(out / _TYPED)
-    rows[PROBE] = write_probe(out, config.features, config.serving.probe_rows)
+    copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
+    rows[PROBE] = write_probe(copy, out, config.serving.probe_rows)
     malformed = reader.malformed
     examples = tuple(malformed.examples)
     return Ingested(rows, malformed.count, examples, reader.unmatched, click_rate)
+
+
+def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:
+    """Of all files that are read: the log's, then the side tables'."""
+    tables = table_files(config, tuple(files)).values()
+    return [Fingerprint.of(file) for file in (*files, *tables)]
+
+
+def _prepare(config: Config, files: Sequence[Path], out: Path) -> None:
+    check_files(config, files)
+    for name in (*SPLITS, PROBE, _TYPED):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / SURVEY_FILE).unlink(missing_ok=True)
 
 
 class _LogReader:

@@ -3,49 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from features.columns import ELEMENT_KINDS, FeatureKind
+from features.reading import THREADS, read_ahead
+from features.rows import Rows, RowSource
 from features.typed import typed_schema
-from rawlogs.parts import PartWriter, read_parts
+from features.values import Lists, Text, Values
+from rawlogs.frames import frame_of_rows, series
+from rawlogs.parts import PartWriter
 
-_CANDIDATES = 64
+FEWEST_CANDIDATES = 64
 _FIRST_UNSEEN_INTEGER = 2**40
 _LAST_UNSEEN_HEX = 0xFFFFFFFF
+_UNSEEN = "unseen"
 
 
-def write_probe(out: Path, features: Mapping[str, FeatureKind], rows: int) -> int:
-    """Write `out/probe` from `out/test` and `out/train`; returns its number of rows.
+def write_probe(
+    source: RowSource, out: Path, rows: int, seen: Mapping[str, set[int | str]] | None = None
+) -> int:
+    """Write `out/probe` from the source's test and train splits; returns its number of rows.
 
     First `rows` rows spread evenly over the test split (all of them where it has fewer). Then
     copies of the fullest of these: for each column one with null there (in a list column an empty
     list), for each categorical column one with a value that the train split does not hold (a list
     gets it as a further element), for each list column one with a further element that is null,
     and one with null everywhere.
+
+    `seen` is what `seen_candidates` gives over all rows of the train split, and maybe more; without
+    it they are read.
     """
-    sample = _spread(out / "test", rows)
+    features = source.kinds
+    sample = _spread(source, rows)
     missing = [_is_missing(name, kind) for name, kind in features.items()]
     fullest = sample.select(pl.sum_horizontal(missing)).to_series().arg_min()
     row = sample.slice(fullest or 0, 1)
-    unseen = unseen_values(out / "train", features)
+    unseen = unseen_values(source, seen)
     with PartWriter(out / "probe", typed_schema(features)) as writer:
         writer.write(pl.concat([sample, *_stress(row, features, unseen)]))
     return writer.rows
 
 
-def _spread(folder: Path, wanted: int) -> pl.DataFrame:
-    rows = sum(len(group) for group in read_parts(folder))
+def _spread(source: RowSource, wanted: int) -> pl.DataFrame:
+    rows = source.splits["test"]
     wanted = min(wanted, rows)
     chosen = np.arange(wanted) * rows // wanted
     found, first = [], 0
-    for group in read_parts(folder):
-        last = first + len(group)
-        found.append(group[chosen[(chosen >= first) & (chosen < last)] - first])
+    for portion in _rows(source, "test"):
+        last = first + len(portion)
+        taken = portion.take(chosen[(chosen >= first) & (chosen < last)] - first)
+        found.append(frame_of_rows(taken))
         first = last
     return pl.concat(found)
+
+
+def _rows(source: RowSource, split: str) -> Iterator[Rows]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from read_ahead(pool, source.portions(split), THREADS)
 
 
 def _is_missing(name: str, kind: FeatureKind) -> pl.Expr:
@@ -77,49 +95,58 @@ def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Ex
     return pl.col(name).list.concat(pl.lit([value], dtype)).alias(name)
 
 
-def unseen_values(train: Path, features: Mapping[str, FeatureKind]) -> dict[str, int | str]:
-    """For each categorical column a value that no row of the split in folder `train` has."""
+def unseen_values(
+    source: RowSource, seen: Mapping[str, set[int | str]] | None = None
+) -> dict[str, int | str]:
+    """For each categorical column a value that no row of the train split has; see `write_probe`."""
     unseen: dict[str, int | str] = {}
-    count = _CANDIDATES
-    while missing := [
-        n for n, kind in features.items() if kind != "continuous" and n not in unseen
-    ]:
-        candidates = {name: _candidates(_element_kind(features[name]), count) for name in missing}
-        seen = _seen(train, candidates, features)
-        for name in missing:
-            free = (value for value in candidates[name] if value not in seen[name])
+    count = FEWEST_CANDIDATES
+    kinds = {name: kind for name, kind in source.kinds.items() if kind != "continuous"}
+    while missing := {name: kind for name, kind in kinds.items() if name not in unseen}:
+        if seen is None:
+            seen = {name: set() for name in missing}
+            for rows in _rows(source, "train"):
+                for name, values in seen_candidates(rows, missing, count).items():
+                    seen[name] |= values
+        for name, kind in missing.items():
+            free = (value for value in _candidates(kind, count) if value not in seen[name])
             value = next(free, None)
             if value is not None:
                 unseen[name] = value
-        count *= _CANDIDATES
-    return {name: unseen[name] for name in features if name in unseen}
+        count, seen = count * FEWEST_CANDIDATES, None
+    return {name: unseen[name] for name in kinds}
 
 
-def _candidates(kind: str, count: int) -> list[int | str]:
-    if kind == "hex":
-        return [_LAST_UNSEEN_HEX - step for step in range(min(count, _LAST_UNSEEN_HEX))]
-    if kind == "integer":
-        return [_FIRST_UNSEEN_INTEGER + step for step in range(count)]
-    return [f"unseen {step}" for step in range(count)]
-
-
-def _element_kind(kind: FeatureKind) -> str:
-    return ELEMENT_KINDS.get(kind, kind)
-
-
-def _seen(
-    train: Path,
-    candidates: Mapping[str, list[int | str]],
-    features: Mapping[str, FeatureKind],
+def seen_candidates(
+    rows: Rows, kinds: Mapping[str, FeatureKind], count: int = FEWEST_CANDIDATES
 ) -> dict[str, set[int | str]]:
-    """Which of the candidates stand in the split."""
-    scan = pl.scan_parquet(train / "part-*.parquet")
-    columns = {
-        name: pl.col(name).explode() if features[name] in ELEMENT_KINDS else pl.col(name)
-        for name in candidates
+    """For each categorical column the values among the first `count` candidates that rows have."""
+    return {
+        name: _seen(rows.columns[name], _candidates(kind, count))
+        for name, kind in kinds.items()
+        if kind != "continuous"
     }
-    found = scan.select(
-        columns[name].filter(columns[name].is_in(values)).unique().implode()
-        for name, values in candidates.items()
-    ).collect()
-    return {name: set(found[name][0].to_list()) for name in candidates}
+
+
+def _candidates(kind: FeatureKind, count: int) -> range | list[str]:
+    """Values that a log hardly holds, the best ones first."""
+    element = ELEMENT_KINDS.get(kind, kind)
+    if element == "hex":
+        return range(_LAST_UNSEEN_HEX, max(_LAST_UNSEEN_HEX - count, 0), -1)
+    if element == "integer":
+        return range(_FIRST_UNSEEN_INTEGER, _FIRST_UNSEEN_INTEGER + count)
+    return [f"{_UNSEEN} {step}" for step in range(count)]
+
+
+def _seen(values: Values, candidates: range | list[str]) -> set[int | str]:
+    if isinstance(values, Lists):
+        return _seen(values.values, candidates)
+    if isinstance(values, Text):
+        if _UNSEEN.encode() not in values.data.tobytes():
+            return set()
+        texts = series(values)
+        return set(texts.filter(texts.is_in(candidates)).unique().to_list())
+    low, high = min(candidates), max(candidates)
+    if not len(values) or values.max() < low:
+        return set()
+    return set(values[(values >= low) & (values <= high)].tolist())

@@ -5,7 +5,7 @@ Pieces are read one after the other, and parsed each on its own, from whichever 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,9 +15,9 @@ import polars as pl
 from features.columns import CLICK, READ_KINDS, Kind
 from features.rows import Rows
 from features.settings import Config
+from features.typed import values_of
 from features.values import Values
 from rawlogs.frames import series
-from rawlogs.log_values import columns_of_table
 from rawlogs.malformed import Fault
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
@@ -55,6 +55,7 @@ class RowParser:
     """
 
     def __init__(self, config: Config, files: Sequence[Path]) -> None:
+        self.features = config.features
         self._config = config
         self._kinds = log_kinds(config)
         self._tables = load_tables(config, files)
@@ -86,9 +87,9 @@ class RowParser:
             raw, lines = piece, 0
         log = self._config.log
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-        columns = columns_of_table(frame.to_arrow(), log.features)
+        columns = _columns(frame, log.features)
         unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
-        ordered = {name: columns[name] for name in self._config.features}
+        ordered = {name: columns[name] for name in self.features}
         click = frame[CLICK].to_numpy()
         return Parsed(Rows(ordered, click), [*raw.faults, *faults], lines, unmatched)
 
@@ -103,6 +104,10 @@ def _join(columns: dict[str, Values], table: LoadedTable, config: Config) -> int
     """Add the table's columns; gives the number of rows whose key it does not have."""
     keys = pl.DataFrame({table.key: series(columns[table.key])})
     joined, unmatched = table.join(keys)
-    found = joined.drop(table.key).to_arrow()
-    columns.update(columns_of_table(found, config.tables[table.name].features))
+    columns.update(_columns(joined, config.tables[table.name].features))
     return unmatched
+
+
+def _columns(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, Values]:
+    table = frame.to_arrow()
+    return {name: values_of(table[name]) for name in names}

@@ -7,7 +7,7 @@ get the splits that they would get in one pass over all; and it does all complai
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from features.reading import THREADS, read_ahead
 from features.settings import Config
 from rawlogs.estimate import bytes_of_rows
 from rawlogs.malformed import Fault, MalformedLines
+from rawlogs.probe import seen_candidates
 from rawlogs.raw_rows import TextBlock
 from rawlogs.row_parser import Piece, RowParser
 from rawlogs.split import SPLITS, Assignment, assignment
@@ -90,6 +91,8 @@ class Surveyed:
     malformed: int
     examples: tuple[str, ...]
     unmatched: dict[str, int]
+    seen: dict[str, set[int | str]]
+    """See `rawlogs.probe.seen_candidates`, over all rows."""
 
 
 def survey(
@@ -123,6 +126,7 @@ def survey(
         malformed.count,
         tuple(malformed.examples),
         tally.unmatched,
+        tally.seen,
     )
 
 
@@ -143,7 +147,8 @@ class _Seen:
     faults: Sequence[Fault]
     lines: int
     read: int
-    unmatched: dict[str, int]
+    unmatched: Mapping[str, int]
+    candidates: Mapping[str, set[int | str]]
     start: int
     end: int
     names: tuple[str, ...]
@@ -155,9 +160,16 @@ def _see(parser: RowParser, file: Path, piece: Piece) -> _Seen:
     names: tuple[str, ...] = ()
     if isinstance(piece, TextBlock):
         start, end, names = piece.raw.start, piece.raw.end, tuple(piece.names)
-    click = parsed.rows.click
     return _Seen(
-        click, parsed.faults, parsed.lines, parsed.read, dict(parsed.unmatched), start, end, names
+        parsed.rows.click,
+        parsed.faults,
+        parsed.lines,
+        parsed.read,
+        parsed.unmatched,
+        seen_candidates(parsed.rows, parser.features),
+        start,
+        end,
+        names,
     )
 
 
@@ -196,6 +208,7 @@ class _Tally:
     def __init__(self, config: Config) -> None:
         self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
         self.unmatched = dict.fromkeys(config.tables, 0)
+        self.seen: dict[str, set[int | str]] = {name: set() for name in config.features}
         self._config = config
         self._rows = np.zeros(len(SPLITS), np.int64)
         self._clicks = np.zeros(len(SPLITS), np.int64)
@@ -208,6 +221,8 @@ class _Tally:
         self.malformed.record(file, [Fault(f.line + lines, f.reason) for f in seen.faults])
         for table, count in seen.unmatched.items():
             self.unmatched[table] += count
+        for name, values in seen.candidates.items():
+            self.seen[name] |= values
         if self._config.split.by == "rows":
             self._held.append((len(seen.click), position, np.packbits(seen.click != 0)))
         else:

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from features.settings import Config
-from rawlogs.ingest import Ingested, ingest
+from rawlogs.ingest import Ingested, ingest_typed
 
 MakeConfig = Callable[..., Config]
 Ingest = Callable[..., Ingested]
@@ -55,7 +55,7 @@ def ingest_text(tmp_path: Path) -> Callable[..., Ingested]:
             file = tmp_path / f"log_{position}{suffix}"
             file.write_bytes(text.encode() if isinstance(text, str) else text)
             files.append(file)
-        return ingest(config, files, tmp_path / "out", lambda _: None)
+        return ingest_typed(config, files, tmp_path / "out", lambda _: None)
 
     return run
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from features.errors import ConfigError
 from features.settings import ClickModel, Config, Log
 from rawlogs.click_model import write_logs
-from rawlogs.ingest import ingest
+from rawlogs.ingest import ingest_typed
 
 VOCABULARY = (50, 2000, 3, 10, 400)
 COLUMNS = {"y": "label", "I1..I3": "continuous", "C1..C5": "hex"}
@@ -143,7 +143,7 @@ def test_the_ingest_reads_it_and_keeps_the_order_of_the_probabilities(tmp_path: 
             "workflow": {"graph": "criteo"},
         }
     )
-    made = ingest(config, draw(tmp_path, rows=30_000), tmp_path / "out", lambda _: None)
+    made = ingest_typed(config, draw(tmp_path, rows=30_000), tmp_path / "out", lambda _: None)
     assert (made.malformed, made.rows["test"]) == (0, 10_000)
     clicks = pl.read_parquet(tmp_path / "out" / "test" / "part-*.parquet")["click"]
     truth = pl.read_parquet(tmp_path / "click_probability" / "day_2.parquet")["probability"]

@@ -10,7 +10,7 @@ import pytest
 
 from features.errors import DataError
 from features.settings import Config
-from rawlogs.ingest import Ingested, ingest
+from rawlogs.ingest import Ingested, ingest_typed
 
 HEADER = "clicked,price,shop,hash,word\n"
 Rows = Callable[[str], pl.DataFrame]
@@ -79,7 +79,7 @@ def test_two_attempts_give_the_same_bytes(
     file.write_text(HEADER + "\n".join(good_lines * 5))
     contents = []
     for attempt in ("one", "two"):
-        ingest(config, [file], tmp_path / attempt, lambda _: None)
+        ingest_typed(config, [file], tmp_path / attempt, lambda _: None)
         parts = sorted((tmp_path / attempt).rglob("*.parquet"))
         contents.append([part.read_bytes() for part in parts])
     assert len(contents[0]) == 4
@@ -130,6 +130,6 @@ def test_parquet_logs(make_config: Callable[..., Config], tmp_path: Path, split_
     )
     frame.write_parquet(tmp_path / "log.parquet")
     config = make_config({"format": "parquet"})
-    made = ingest(config, [tmp_path / "log.parquet"], tmp_path / "out", lambda _: None)
+    made = ingest_typed(config, [tmp_path / "log.parquet"], tmp_path / "out", lambda _: None)
     assert made.rows["train"] == 12
     assert split_rows("train").head(2).rows() == [(None, 0, 0, "a", 1), (1.5, 1, 1, None, 0)]

@@ -7,7 +7,7 @@ import polars as pl
 
 from features.columns import Kind
 from features.settings import Config
-from features.typed import typed_schema
+from features.typed import TypedParquet, typed_schema
 from rawlogs.ingest import Ingested
 from rawlogs.parts import PartWriter
 from rawlogs.probe import unseen_values, write_probe
@@ -36,11 +36,15 @@ def write(folder: Path, rows: int, **columns: object) -> pl.DataFrame:
     return frame
 
 
+def typed_copy(folder: Path, features: dict[str, Kind] = FEATURES) -> TypedParquet:
+    return TypedParquet({split: folder / split for split in ("train", "test")}, features)
+
+
 def test_rows_are_spread_evenly_and_stressed(tmp_path: Path) -> None:
     train = write(tmp_path / "train", 5)
     missing = pl.when(pl.col("shop") == 40).then("price")  # all but one row lack the price
     test = write(tmp_path / "test", 100, price=missing)
-    assert write_probe(tmp_path, FEATURES, 20) == 20 + 4 + 3 + 1
+    assert write_probe(typed_copy(tmp_path), tmp_path, 20) == 20 + 4 + 3 + 1
     probe = pl.read_parquet(tmp_path / "probe" / "part-00000.parquet")
 
     assert probe["shop"][:20].to_list() == list(range(0, 100, 5))
@@ -58,20 +62,20 @@ def test_rows_are_spread_evenly_and_stressed(tmp_path: Path) -> None:
 def test_all_rows_of_a_short_test_split(tmp_path: Path) -> None:
     write(tmp_path / "train", 5)
     write(tmp_path / "test", 1)
-    assert write_probe(tmp_path, FEATURES, 1000) == 1 + 8
+    assert write_probe(typed_copy(tmp_path), tmp_path, 1000) == 1 + 8
 
 
 def test_unseen_values_are_unseen_even_when_the_first_choices_are_taken(tmp_path: Path) -> None:
     rows = 200
     taken = pl.int_range(rows, dtype=pl.Int64)
     train = write(
-        tmp_path,
+        tmp_path / "train",
         rows,
         shop=2**40 + taken,
         hash=0xFFFFFFFF - taken,
         word=pl.format("unseen {}", taken),
     )
-    unseen = unseen_values(tmp_path, FEATURES)
+    unseen = unseen_values(typed_copy(tmp_path))
     assert list(unseen) == ["shop", "hash", "word"]
     for name, value in unseen.items():
         assert value not in train[name].to_list()
@@ -99,7 +103,7 @@ def test_lists_are_stressed_too(tmp_path: Path) -> None:
     for split, columns in rows.items():
         with PartWriter(tmp_path / split, typed_schema(features)) as writer:
             writer.write(pl.DataFrame({**columns, "click": [0, 1]}))
-    assert write_probe(tmp_path, features, 10) == 2 + 2 + 2 + 2 + 1
+    assert write_probe(typed_copy(tmp_path, features), tmp_path, 10) == 2 + 2 + 2 + 2 + 1
     probe = pl.read_parquet(tmp_path / "probe" / "part-00000.parquet")
     assert probe.drop("click").rows()[2:] == [
         ([], [1, 2]),

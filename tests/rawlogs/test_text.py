@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from features.columns import Kind
 from features.errors import DataError
 from features.settings import Config, Label, Table
-from rawlogs.ingest import Ingested, ingest
+from rawlogs.ingest import Ingested, ingest_typed
 from rawlogs.malformed import Fault
 from rawlogs.raw_rows import read_raw_rows
 from rawlogs.values import convert
@@ -240,7 +240,7 @@ def test_every_row_is_read_or_counted(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_text(HEADER + "\n".join(lines))
     read_rows: list[int] = []
-    made: Ingested = ingest(config, [file], tmp_path / "out", read_rows.append)
+    made: Ingested = ingest_typed(config, [file], tmp_path / "out", read_rows.append)
     assert sum(made.rows[split] for split in ("train", "valid", "test")) == 28
     assert (made.malformed, sum(read_rows)) == (7, 35)
     assert made.examples[0].endswith(
@@ -250,4 +250,4 @@ def test_every_row_is_read_or_counted(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"^8 malformed lines, and log\.malformed_limit is 7\..*:6: "
     ):
-        ingest(config, [file], tmp_path / "out", read_rows.append)
+        ingest_typed(config, [file], tmp_path / "out", read_rows.append)
