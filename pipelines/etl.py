@@ -13,7 +13,8 @@ from features.polars_engine import PolarsEngine
 from pipelines.command import stage_main
 from pipelines.console import progress_bar
 from pipelines.memory import peak_memory
-from pipelines.stage import Finished, Made, RunConfig, Stage, reads
+from pipelines.rows import row_source, typed_folders
+from pipelines.stage import Finished, Made, RunConfig, Stage
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -22,9 +23,9 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     rows = inputs["ingest"].manifest.rows
-    splits = {split: inputs["ingest"].folder / split for split in rows}
-    with progress_bar("encoding", sum(rows.values())) as progress, peak_memory() as peak:
-        made = _run_engine(run, splits, out, progress)
+    total = sum(rows.values()) + (rows["train"] if run.engine == "polars" else 0)
+    with progress_bar("encoding", total) as progress, peak_memory() as peak:
+        made = _run_engine(run, inputs, out, progress)
     seconds = made.fit_seconds + made.transform_seconds
     facts = {
         "engine": run.engine,
@@ -38,7 +39,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
 
 
 def _run_engine(
-    run: RunConfig, splits: Mapping[str, Path], out: Path, progress: Callable[[int], None]
+    run: RunConfig, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
     # Imported here because NVTabular takes seconds to import, and only this work needs it.
     from workflows.compile import compile_unfitted
@@ -48,21 +49,26 @@ def _run_engine(
     kinds, settings = run.config.features, run.config.workflow
     if run.engine == "nvtabular":
         engine = NVTabularEngine(run.device, run.scheduler)
+        splits = typed_folders(inputs["ingest"])
         return engine.fit_transform(settings, kinds, splits, out, progress)
     plan = compile_unfitted(build(kinds, settings, out / "unused"), kinds)
-    return PolarsEngine(plan).fit_transform(kinds, splits, out, progress)
+    return PolarsEngine(plan).fit_transform(row_source(run, inputs), out, progress)
 
 
 def _schema(plan: Plan) -> list[dict[str, Any]]:
     categorical = [
-        {"name": column.name, "dtype": column.dtype, "cardinality": column.categorify.cardinality}
+        {"name": column.name, "dtype": column.dtype, "cardinality": column.cardinality}
         for column in plan.categorical
     ]
     continuous = [{"name": column.name, "dtype": column.dtype} for column in plan.continuous]
     return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
 
 
-STAGE = Stage("etl", reads("ingest"), settings, work)
+def needs(run: RunConfig) -> tuple[str, ...]:
+    return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
+
+
+STAGE = Stage("etl", needs, settings, work)
 
 if __name__ == "__main__":
     stage_main(STAGE, __doc__)

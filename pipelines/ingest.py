@@ -1,4 +1,8 @@
-"""Stage ingest: raw logs to typed Parquet, one folder a split."""
+"""Stage ingest: check and count the raw logs, and take the probe split from them.
+
+The later stages read the log's rows from the raw files themselves. Where they cannot, or where the
+configuration asks for it, the rows are kept as typed Parquet, one folder a split.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +16,58 @@ from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage
 from rawlogs.estimate import estimated_rows
-from rawlogs.ingest import ingest
+from rawlogs.fingerprint import Fingerprint
+from rawlogs.ingest import fingerprints_of, ingest, ingest_typed
 from rawlogs.side_tables import table_files
-from rawlogs.sources import require_readable, resolve_files
+from rawlogs.sources import resolve_files
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
-    used = {"seed", "log", "tables", "label", "split", "serving"}
-    chosen = run.config.model_dump(mode="json", include=used)
-    chosen["serving"] = {"probe_rows": run.config.serving.probe_rows}
+    chosen = log_settings(run)
     if run.config.click_model is None:
         files = resolve_files(run.config.log, run.data)
         read = [*files, *table_files(run.config, files).values()]
-        chosen["data"] = [_fingerprint(file) for file in read]
+        chosen["data"] = [asdict(Fingerprint.of(file)) for file in read]
+    return chosen
+
+
+def log_settings(run: RunConfig) -> dict[str, Any]:
+    """The configuration by which the log's rows are read and split."""
+    used = {"seed", "log", "tables", "label", "split", "serving"}
+    chosen = run.config.model_dump(mode="json", include=used)
+    chosen["serving"] = {"probe_rows": run.config.serving.probe_rows}
     return chosen
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
-    files = _files(run, inputs)
+    files = log_files(run, inputs)
+    fingerprints = fingerprints_of(run.config, files)
+    write = ingest_typed if takes_typed_copy(run) else ingest
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
-        made = ingest(run.config, files, out, progress)
+        made = write(run.config, files, out, progress)
     for example in made.examples:
         console.print(f"  malformed: {example}", style="yellow", markup=False, soft_wrap=True)
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
     facts = {key: value for key, value in asdict(made).items() if key != "rows"}
+    facts["read"] = {
+        "files": [str(file.resolve()) for file in files],
+        "fingerprints": [asdict(found) for found in fingerprints],
+    }
     return Made(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 
 
-def _files(run: RunConfig, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
+def takes_typed_copy(run: RunConfig) -> bool:
+    """Whether the engine reads typed Parquet, or it is to be kept anyway."""
+    config = run.config
+    return run.engine == "nvtabular" or config.split.by == "time" or config.log.typed_copy
+
+
+def log_files(run: RunConfig, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
+    """The drawn log's files, or those given on the command line."""
     if "generate" in inputs:
         generated = inputs["generate"]
         return tuple(generated.folder / name for name in generated.manifest.facts["files"])
     return resolve_files(run.config.log, run.data)
-
-
-def _fingerprint(file: Path) -> dict[str, Any]:
-    """What tells one raw file from another without reading it all."""
-    require_readable(file)
-    found = file.stat()
-    return {"file": file.name, "bytes": found.st_size, "modified_ns": found.st_mtime_ns}
 
 
 def needs(run: RunConfig) -> tuple[str, ...]:
