@@ -4,18 +4,27 @@
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
+NATIVE := $(wildcard features/native/*.cpp features/native/*.h) features/native/CMakeLists.txt
+BUILT := $(VENV)/.built
 
 .PHONY: env run test lint bench clean
 
-env: $(STAMP)
+env: $(BUILT)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock
 	@test -n "$(PYTHON)" || { ./find-python.sh --explain; exit 2; }
 	rm -f $@
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet "$$(grep '^pip==' requirements.lock)"
 	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock
+	touch $@
+
+# Without a C++ compiler the install succeeds too, and everything runs in its NumPy form.
+$(BUILT): $(STAMP) pyproject.toml $(NATIVE)
+	rm -f $@ features/_native.*.so
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(VENV)/bin/python -c 'import features._native' 2>/dev/null || \
+		echo "note: features._native was not built (is there a C++20 compiler?): NumPy is used, which is slower" >&2
 	touch $@
 
 run: env
@@ -33,4 +42,5 @@ bench: env
 	$(VENV)/bin/python benchmarks/etl.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs features/_native.*.so
+	-git clean -fdXq features/native

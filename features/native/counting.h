@@ -1,0 +1,72 @@
+// Counts of a column's values, streamed: open addressing, a power of two of slots, linear probing
+// from the upper bits of the hash, at most 5/8 full. Growing goes through the old table in the order
+// of its slots, so that it writes the new one nearly from front to back; no third table is alive.
+//
+// One counter is used by one thread at a time; several may run side by side. Results do not depend
+// on the order in which values came: by count descending, on ties by value ascending.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "arrays.h"
+#include "memory.h"
+
+namespace plumbline {
+
+struct IntegerCounts {
+  std::unique_ptr<int64_t[]> values, counts;
+  size_t size = 0;
+};
+
+// 16 bytes a slot. -2^63 is not counted.
+class IntegerCounter {
+ public:
+  IntegerCounter();
+  void add(Column<const int64_t> values);
+  size_t size() const { return size_; }
+  // The values that came at least `minimum` times, the `limit` first of them.
+  IntegerCounts counts(uint64_t minimum, std::optional<size_t> limit) const;
+
+ private:
+  struct Slot {
+    int64_t value;
+    uint64_t count;  // 0: the slot is free
+  };
+  void grow();
+
+  LargeArray<Slot> slots_;
+  int shift_;
+  size_t size_ = 0;
+};
+
+struct TextCounts {
+  std::unique_ptr<int64_t[]> offsets, counts;
+  std::unique_ptr<uint8_t[]> data;
+  size_t size = 0, bytes = 0;
+};
+
+// 32 bytes a slot and the bytes of each distinct string once. Empty strings are not counted.
+class TextCounter {
+ public:
+  TextCounter();
+  void add(const Strings &strings);
+  size_t size() const { return size_; }
+  TextCounts counts(uint64_t minimum, std::optional<size_t> limit) const;
+
+ private:
+  struct Slot {
+    uint64_t hash, count;  // count 0: the slot is free
+    uint64_t offset, length;
+  };
+  void grow();
+  void add_block(const Strings &strings, size_t first, size_t last);
+
+  LargeArray<Slot> slots_;
+  LargeArray<uint8_t> bytes_;
+  size_t bytes_used_ = 0;
+  int shift_;
+  size_t size_ = 0;
+};
+
+}  // namespace plumbline

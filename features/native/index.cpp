@@ -1,0 +1,271 @@
+#include "index.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <system_error>
+#include <vector>
+
+#include "radix.h"
+
+namespace plumbline {
+namespace {
+
+constexpr size_t kHeaderBytes = 64;
+constexpr char kMagic[8] = {'P', 'L', 'U', 'M', 'B', 'I', 'D', 'X'};
+constexpr uint32_t kVersion = 1, kIntegers = 1, kText = 2;
+constexpr size_t kMaxCount = INT32_MAX - 1;
+
+struct Header {
+  char magic[8];
+  uint32_t version, kind;
+  uint64_t count, homes, buckets, data_bytes;
+  uint64_t reserved[2];
+};
+static_assert(sizeof(Header) == kHeaderBytes);
+
+[[noreturn]] void refuse_file(const std::string &file) {
+  throw std::system_error(errno, std::generic_category(), file);
+}
+
+class OpenFile {
+ public:
+  OpenFile(const std::string &name, int flags) : name_(name), number_(open(name.c_str(), flags, 0666)) {
+    if (number_ < 0) refuse_file(name_);
+  }
+  ~OpenFile() { close(number_); }
+  OpenFile(const OpenFile &) = delete;
+  OpenFile &operator=(const OpenFile &) = delete;
+
+  int number() const { return number_; }
+  void write(const void *data, size_t size) {
+    const char *at = static_cast<const char *>(data);
+    while (size > 0) {
+      const ssize_t done = ::write(number_, at, std::min(size, size_t{1} << 30));
+      if (done < 0 && errno == EINTR) continue;
+      if (done < 0) refuse_file(name_);
+      at += done;
+      size -= static_cast<size_t>(done);
+    }
+  }
+  void rewrite_start(const void *data, size_t size) {
+    if (pwrite(number_, data, size, 0) != static_cast<ssize_t>(size)) refuse_file(name_);
+  }
+
+ private:
+  std::string name_;
+  int number_;
+};
+
+// A value's place: the upper half of its hash, in which order the slots are filled.
+struct Entry {
+  uint32_t hash, position;
+};
+
+size_t homes_for(size_t count) { return std::max<size_t>(1, (count * 2 + 6) / 7); }
+
+// Buckets to the file, one after the other, as the slots are filled from front to back.
+class BucketWriter {
+ public:
+  BucketWriter(OpenFile &file, uint64_t free_key) : file_(file), free_key_(free_key) {
+    pending_.reserve(kPending);
+    open_bucket();
+  }
+  void put(size_t home, uint64_t key, uint32_t position) {
+    if (bucket_ < home || used_ == kBucketSlots)
+      close_until(std::max(home, used_ == kBucketSlots ? bucket_ + 1 : bucket_));
+    pending_.back().keys[used_] = key;
+    pending_.back().positions[used_++] = position + 1;
+  }
+  // Fill up to `homes` buckets, and one more where the last one is full; how many there are.
+  size_t finish(size_t homes) {
+    const size_t last = used_ == kBucketSlots ? bucket_ + 1 : bucket_;
+    close_until(std::max(homes - 1, last));
+    flush();
+    return bucket_ + 1;
+  }
+
+ private:
+  static constexpr size_t kPending = 4096;
+
+  void open_bucket() {
+    if (pending_.size() == kPending) flush();
+    Bucket bucket{};
+    std::fill_n(bucket.keys, kBucketSlots, free_key_);
+    pending_.push_back(bucket);
+    used_ = 0;
+  }
+  void close_until(size_t bucket) {
+    for (; bucket_ < bucket; ++bucket_) open_bucket();
+  }
+  void flush() {
+    file_.write(pending_.data(), pending_.size() * sizeof(Bucket));
+    pending_.clear();
+  }
+
+  OpenFile &file_;
+  uint64_t free_key_;
+  std::vector<Bucket> pending_;
+  size_t bucket_ = 0, used_ = 0;
+};
+
+// Write header and buckets. `hash(i)` and `key(i)` are those of position i, `same(i, j)` says whether
+// two values of one key are equal.
+template <class Hash, class KeyOf, class Same>
+void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash, KeyOf key, Same same) {
+  const size_t count = header.count;
+  if (count > kMaxCount)
+    throw std::invalid_argument("An index holds up to 2^31 - 2 values, got " + std::to_string(count));
+  std::vector<Entry> entries(count);
+  for (size_t i = 0; i < count; ++i)
+    entries[i] = {static_cast<uint32_t>(hash(i) >> 32), static_cast<uint32_t>(i)};
+  {
+    std::vector<Entry> scratch(count);
+    radix_sort(entries.data(), scratch.data(), count, 32, [](Entry entry) { return entry.hash; });
+  }
+  header.homes = homes_for(count);
+  file.write(&header, sizeof header);
+  BucketWriter writer(file, free_key);
+  size_t run = 0;  // where the entries of this hash begin
+  for (size_t i = 0; i < count; ++i) {
+    const Entry entry = entries[i];
+    if (entry.hash != entries[run].hash) run = i;
+    const uint64_t value = key(entry.position);
+    for (size_t other = run; other < i; ++other)
+      if (key(entries[other].position) == value && same(entries[other].position, entry.position))
+        throw std::invalid_argument("An index holds distinct values; those at " +
+                                 std::to_string(entries[other].position) + " and " +
+                                 std::to_string(entry.position) + " are equal");
+    writer.put(uint64_t{entry.hash} * header.homes >> 32, value, entry.position);
+  }
+  header.buckets = writer.finish(header.homes);
+}
+
+[[noreturn]] void refuse_missing(size_t position) {
+  throw std::invalid_argument("An index holds no missing values; there is one at " +
+                           std::to_string(position));
+}
+
+Header header_of(uint32_t kind, size_t count, size_t data_bytes) {
+  Header header{};
+  std::copy(std::begin(kMagic), std::end(kMagic), header.magic);
+  header.version = kVersion;
+  header.kind = kind;
+  header.count = count;
+  header.data_bytes = data_bytes;
+  return header;
+}
+
+}  // namespace
+
+void build_integer_index(const std::string &file, Column<const int64_t> values) {
+  for (size_t i = 0; i < values.size; ++i)
+    if (values[i] == kNullInt64) refuse_missing(i);
+  OpenFile out(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  Header header = header_of(kIntegers, values.size, 0);
+  write_buckets(
+      out, header, static_cast<uint64_t>(kNullInt64), [&](size_t i) { return integer_hash(values[i]); },
+      [&](size_t i) { return static_cast<uint64_t>(values[i]); }, [](size_t, size_t) { return true; });
+  out.rewrite_start(&header, sizeof header);
+}
+
+void build_text_index(const std::string &file, const Strings &strings) {
+  std::vector<uint64_t> hashes(strings.size);
+  for (size_t i = 0; i < strings.size; ++i) {
+    if (strings.length(i) == 0) refuse_missing(i);
+    hashes[i] = text_hash(strings.at(i), strings.length(i));
+  }
+  OpenFile out(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  const int64_t first = strings.offsets[0];
+  Header header =
+      header_of(kText, strings.size, static_cast<size_t>(strings.offsets[strings.size] - first));
+  const auto same = [&](size_t one, size_t other) {
+    return strings.length(one) == strings.length(other) &&
+           same_bytes(strings.at(one), strings.at(other), strings.length(one));
+  };
+  const auto hash = [&](size_t i) { return hashes[i]; };
+  write_buckets(out, header, 0, hash, hash, same);
+  std::vector<int64_t> offsets(strings.offsets, strings.offsets + strings.size + 1);
+  for (int64_t &offset : offsets) offset -= first;
+  out.write(offsets.data(), offsets.size() * sizeof(int64_t));
+  out.write(strings.data + first, header.data_bytes);
+  out.rewrite_start(&header, sizeof header);
+}
+
+size_t Index::Shape::file_bytes() const {
+  const size_t pool = is_text ? (count + 1) * sizeof(int64_t) + data_bytes : 0;
+  return kHeaderBytes + buckets * sizeof(Bucket) + pool;
+}
+
+Index::Index(const std::string &file, const Shape &shape) : shape_(shape) {
+  OpenFile in(file, O_RDONLY | O_CLOEXEC);
+  struct stat found;
+  if (fstat(in.number(), &found) != 0) refuse_file(file);
+  const size_t bytes = shape.file_bytes();
+  if (static_cast<size_t>(found.st_size) != bytes || shape.buckets == 0 || shape.homes > shape.buckets)
+    throw std::runtime_error(file + ": another size than its header says");
+  mapped_ = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, in.number(), 0);
+  if (mapped_ == MAP_FAILED) refuse_file(file);
+  const char *at = static_cast<const char *>(mapped_) + kHeaderBytes;
+  buckets_ = reinterpret_cast<const Bucket *>(at);
+  end_ = buckets_ + shape.buckets;
+  if (shape.is_text) {
+    const auto *offsets = reinterpret_cast<const int64_t *>(end_);
+    strings_ = {offsets, reinterpret_cast<const uint8_t *>(offsets + shape.count + 1), shape.count};
+  }
+}
+
+Index::~Index() { munmap(mapped_, shape_.file_bytes()); }
+
+int64_t Index::find(uint64_t hash, const uint8_t *data, size_t length) const {
+  for (const Bucket *bucket = home(hash);;) {
+    for (size_t slot = 0; slot < kBucketSlots; ++slot) {
+      const int64_t position = static_cast<int64_t>(bucket->positions[slot]) - 1;
+      if (bucket->keys[slot] == hash && position >= 0 && is_at(position, data, length))
+        return position;
+    }
+    if (bucket->positions[kBucketSlots - 1] == 0 || ++bucket == end_) return -1;
+  }
+}
+
+void Index::positions(Column<const int64_t> values, int64_t *out) const {
+  constexpr size_t kAhead = 32;
+  std::array<uint64_t, kAhead> hashes;  // of the values that are on their way
+  for (size_t i = 0; i < std::min(kAhead, values.size); ++i)
+    prefetch(hashes[i] = integer_hash(values[i]));
+  for (size_t i = 0; i < values.size; ++i) {
+    const uint64_t hash = hashes[i % kAhead];
+    if (i + kAhead < values.size) prefetch(hashes[i % kAhead] = integer_hash(values[i + kAhead]));
+    out[i] = find(hash, values[i]);
+  }
+}
+
+void Index::positions(const Strings &strings, int64_t *out) const {
+  constexpr size_t kBlock = 64;  // strings that go through the steps together
+  std::array<uint64_t, kBlock> hashes;
+  for (size_t first = 0; first < strings.size; first += kBlock) {
+    const size_t block = std::min(kBlock, strings.size - first);
+    int64_t *const found = out + first;
+    for (size_t i = 0; i < block; ++i)
+      prefetch(hashes[i] = text_hash(strings.at(first + i), strings.length(first + i)));
+    for (size_t i = 0; i < block; ++i) {
+      found[i] = candidate(hashes[i]);
+      if (found[i] >= 0) prefetch_offset(found[i]);
+    }
+    for (size_t i = 0; i < block; ++i)
+      if (found[i] >= 0) prefetch_string(found[i]);
+    for (size_t i = 0; i < block; ++i) {
+      const uint8_t *const data = strings.at(first + i);
+      const size_t length = strings.length(first + i);
+      if (found[i] >= 0 && !is_at(found[i], data, length)) found[i] = find(hashes[i], data, length);
+    }
+  }
+}
+
+}  // namespace plumbline

@@ -1,0 +1,22 @@
+"""The native module where it was built; without it everything runs in its NumPy form.
+
+`PLUMBLINE_NATIVE=0` in the environment chooses the NumPy form too. Both give the same results.
+"""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["SETTING", "native", "uses_native"]
+
+try:
+    from features import _native as native
+except ImportError:  # not built on this machine, or for another Python
+    native = None  # type: ignore[assignment]
+
+SETTING = "PLUMBLINE_NATIVE"
+
+
+def uses_native() -> bool:
+    """Whether `native` is there and wanted."""
+    return native is not None and os.environ.get(SETTING) != "0"
