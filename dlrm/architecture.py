@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from dlrm.interaction import interaction_width
 from features.errors import ConfigError, ModelError
@@ -12,6 +12,9 @@ from features.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from features.plan import Plan
     from features.settings import Model
+
+
+Bag = Literal["mean", "sum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Architecture:
     """
 
     categorical: tuple[str, ...]
-    """Names of the id columns, in plan order: the columns of `ids_BF`."""
+    """Names of the id columns, in plan order."""
     cardinalities: tuple[int, ...]
     """Number of ids of each: rows of its embedding table."""
     continuous: tuple[str, ...]
@@ -32,12 +35,21 @@ class Architecture:
     """Widths of the layers over the continuous columns; empty where there are none."""
     top_mlp: tuple[int, ...]
     """Widths of the layers under the last one, which gives the logit."""
+    bags: tuple[str, ...] = ()
+    """Those of the id columns that have a list of ids a row, in plan order."""
+    bag: Bag = "mean"
+    """What a list gives: the mean or the sum of its ids' embeddings; zeros where it is empty."""
 
     def __post_init__(self) -> None:
         if len(self.categorical) != len(self.cardinalities):
             raise ConfigError(
                 f"architecture: wanted a cardinality for each of {len(self.categorical)} "
                 f"categorical columns, got {len(self.cardinalities)}."
+            )
+        if self.bags != tuple(name for name in self.categorical if name in self.bags):
+            raise ConfigError(
+                f"architecture: wanted bags among the categorical columns, in their order, got "
+                f"{', '.join(self.bags)}."
             )
         if not self.continuous and len(self.categorical) < 2:
             raise ConfigError(
@@ -64,7 +76,14 @@ class Architecture:
             embedding_dim=model.embedding_dim,
             bottom_mlp=model.bottom_mlp if continuous else (),
             top_mlp=model.top_mlp,
+            bags=tuple(column.name for column in plan.categorical if column.is_list),
+            bag=model.bag,
         )
+
+    @property
+    def single(self) -> tuple[str, ...]:
+        """The id columns with one id a row, in plan order: the columns of `ids_BF`."""
+        return tuple(name for name in self.categorical if name not in self.bags)
 
     @property
     def top_input(self) -> int:
@@ -90,7 +109,15 @@ class Architecture:
                 embedding_dim=int(form["embedding_dim"]),
                 bottom_mlp=tuple(int(width) for width in form["bottom_mlp"]),
                 top_mlp=tuple(int(width) for width in form["top_mlp"]),
+                bags=tuple(str(name) for name in form.get("bags", ())),
+                bag=_bag(form.get("bag", "mean")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             reason = f"its architecture is not usable ({type(error).__name__} {error})"
             raise ModelError.unreadable(file, reason) from None
+
+
+def _bag(form: object) -> Bag:
+    if form not in get_args(Bag):
+        raise ValueError(f"bag {form!r}, known: {', '.join(get_args(Bag))}")
+    return cast(Bag, form)

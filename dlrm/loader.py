@@ -6,7 +6,7 @@ a GPU it seeds itself afresh. Here each epoch has a generator of its own, made f
 it permutes the partitions, and then the rows of every chunk of them. No global random state is
 read or written. The order depends on the seed, the epoch, and the data set's partitions.
 
-Legend: B rows, F categorical columns, C continuous columns.
+Legend: B rows, F columns with one id a row, C continuous columns.
 """
 
 from __future__ import annotations
@@ -18,15 +18,21 @@ from typing import Any
 import numpy as np
 import torch
 from merlin.dataloader.torch import Loader
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlrm.architecture import Architecture
+from dlrm.model import BagIds
 from features.columns import CLICK
 from features.device import Device
 from features.errors import DataError
+from features.values import offsets_of
 
 PARTITIONS_PER_CHUNK = 4
 """Partitions that are in memory, and are mixed, at a time."""
+
+LIST_SUFFIXES = ("__values", "__offsets")
+"""Merlin's names of a list column's two parts."""
 
 QUEUE_WAIT = 0.05
 """Seconds between two looks of the reading thread whether it shall stop. Merlin's own 1 µs keeps a
@@ -35,11 +41,15 @@ core busy while the queue is full."""
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device."""
+    """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device.
+
+    `bags` has the list columns in plan order, as `DLRM` takes them.
+    """
 
     ids_BF: Tensor
     dense_BC: Tensor
     click_B: Tensor
+    bags: tuple[BagIds, ...] = ()
 
     def __len__(self) -> int:
         return len(self.click_B)
@@ -72,6 +82,26 @@ class _SeededLoader(Loader):
         if self._generator is not None:
             gdf = gdf.take(self._generator.permutation(len(gdf)))
         return super().make_tensors(gdf, use_row_lengths)
+
+    def _convert_df_to_tensors(self, gdf: Any) -> Any:
+        """A chunk's columns as tensors: name to values, or to values and offsets of a list column.
+
+        Merlin's own fails on a list column without a single element; it is left to a GPU.
+        """
+        if self.device != "cpu":
+            return super()._convert_df_to_tensors(gdf)
+        schema = self.input_schema
+        return {
+            name: _flattened(gdf[name]) if schema[name].is_list else gdf[name].to_numpy()
+            for name in schema.column_names
+        }
+
+
+def _flattened(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All elements of a pandas column of arrays, and where each row's begin and end."""
+    rows = lists.to_numpy()
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return np.concatenate([np.empty(0, np.int64), *rows]), offsets_of(lengths)
 
 
 def batches(
@@ -122,10 +152,16 @@ def _batch(
 ) -> Batch:
     rows = len(click)
     return Batch(
-        _together(columns, architecture.categorical, rows, torch.int64).to(device),
+        _together(columns, architecture.single, rows, torch.int64).to(device),
         _together(columns, architecture.continuous, rows, torch.float32).to(device),
         click.reshape(rows).to(device, torch.float32),
+        tuple(_bag(columns, name, device) for name in architecture.bags),
     )
+
+
+def _bag(columns: dict[str, Tensor], name: str, device: Device) -> BagIds:
+    ids_N, offsets_B1 = (columns[name + suffix] for suffix in LIST_SUFFIXES)
+    return ids_N.to(device, torch.int64), offsets_B1.to(device, torch.int64)
 
 
 def _together(

@@ -6,8 +6,12 @@ it concatenates the continuous columns in sorted order too. Here all that is tur
 order: the vectors by `DotInteraction`, the continuous columns by permuting the first layer's
 weights. So the stored weights know nothing of Merlin.
 
-Legend: B rows, F categorical columns, C continuous columns, D embedding length, N vectors of a row,
-K width of the interaction without its dense part.
+Merlin's table of a list column takes the column's ids and offsets under names of their own, and the
+mean of each list; its gradients are dense. `_Bag` takes the table's place, to have the sum too, and
+sparse gradients.
+
+Legend: B rows, F columns with one id a row, C continuous columns, D embedding length, N vectors of
+a row, K width of the interaction without its dense part.
 """
 
 from __future__ import annotations
@@ -20,16 +24,16 @@ from typing import Any
 import merlin.models.torch as mm
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
 from dlrm.interaction import interaction
-from dlrm.model import DLRM
+from dlrm.loader import LIST_SUFFIXES
+from dlrm.model import DLRM, BagIds
 from features.errors import ConfigError, ModelError
 
 BOTTOM = "continuous"
 """The name under which Merlin keeps the bottom MLP's output among the embeddings."""
-
-LIST_SUFFIXES = ("__values", "__offsets")
 
 
 @contextmanager
@@ -70,8 +74,19 @@ class DotInteraction(nn.Module):
         return dot_BK
 
 
+class _Bag(mm.EmbeddingTable):
+    """Merlin's embedding table, with sparse gradients for lists too."""
+
+    def forward_bag(self, inputs: Tensor, offsets: Tensor | None = None) -> Tensor:
+        weight = self.get_parameter("table.weight")
+        vector_BD: Tensor = embedding_bag(
+            inputs, weight, offsets, mode=str(self.seq_combiner), sparse=True
+        )
+        return vector_BD
+
+
 class MerlinDLRM(nn.Module):
-    """A Merlin model called like `DLRM`: `forward(ids_BF, dense_BC) -> logit_B`."""
+    """A Merlin model called like `DLRM`: `forward(ids_BF, dense_BC, bags) -> logit_B`."""
 
     def __init__(
         self,
@@ -86,9 +101,13 @@ class MerlinDLRM(nn.Module):
         self.model = model
         self._parts = (bottom, top, last)
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor) -> Tensor:
-        """logit_B, float32; the columns of both inputs are in plan order."""
-        inputs = dict(zip(self.architecture.categorical, ids_BF.unbind(1), strict=True))
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+        """logit_B, float32; the columns of all inputs are in plan order."""
+        inputs = dict(zip(self.architecture.single, ids_BF.unbind(1), strict=True))
+        for name, parts in zip(self.architecture.bags, bags, strict=True):
+            inputs |= {
+                name + suffix: part for suffix, part in zip(LIST_SUFFIXES, parts, strict=True)
+            }
         inputs |= dict(zip(self.architecture.continuous, dense_BC.unbind(1), strict=True))
         logit_B1: Tensor = self.model(inputs)
         return logit_B1.squeeze(1)
@@ -150,6 +169,7 @@ def build_merlin(architecture: Architecture, schema: Any, seed: int) -> MerlinDL
             )
         else:
             model = mm.Model(*[block for block in (bottom, top, last) if block is not None])
+        _take_bags(model, architecture, schema)
         built = MerlinDLRM(architecture, model, bottom, top, last)
         _check_schema(built, schema)
         _give_lazy_layers_their_width(built)
@@ -206,6 +226,14 @@ def _tables(model: nn.Module) -> dict[str, nn.Embedding]:
     return {name: module.table for module in modules for name in module.feature_to_domain}
 
 
+def _take_bags(model: nn.Module, architecture: Architecture, schema: Any) -> None:
+    """Put a `_Bag` in the place of each list column's table, as Merlin puts its tables there."""
+    for block in [m for m in model.modules() if isinstance(m, mm.EmbeddingTables)]:
+        for name in architecture.bags:
+            bag = _Bag(architecture.embedding_dim, schema[name], seq_combiner=architecture.bag)
+            block.branches[name] = bag
+
+
 def _check_names(architecture: Architecture) -> None:
     attributes = {*dir(nn.ModuleDict()), BOTTOM}
     for name in architecture.categorical:
@@ -239,7 +267,9 @@ def _check_schema(built: MerlinDLRM, schema: Any) -> None:
 @torch.no_grad()
 def _give_lazy_layers_their_width(built: MerlinDLRM) -> None:
     architecture = built.architecture
+    one_each = (torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1]))
     built(
-        torch.zeros(1, len(architecture.categorical), dtype=torch.int64),
+        torch.zeros(1, len(architecture.single), dtype=torch.int64),
         torch.zeros(1, len(architecture.continuous)),
+        [one_each] * len(architecture.bags),
     )

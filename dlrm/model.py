@@ -1,7 +1,7 @@
 """DLRM in plain torch: the canonical form, whose weights are stored and served.
 
-Legend: B rows, F categorical columns, C continuous columns, D embedding length, K width of the
-interaction.
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, C
+continuous columns, D embedding length, K width of the interaction.
 
 Naumov et al. 2019, "Deep Learning Recommendation Model for Personalization and Recommendation
 Systems", https://arxiv.org/abs/1906.00091.
@@ -11,12 +11,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
 from dlrm.interaction import interaction
+
+BagIds: TypeAlias = tuple[Tensor, Tensor]
+"""A list column's ids: ids_N and offsets_B1, both int64; row b has ids_N[offsets[b]:offsets[b+1]].
+"""
 
 
 class DLRM(nn.Module):
@@ -36,6 +42,7 @@ class DLRM(nn.Module):
     def __init__(self, architecture: Architecture, seed: int | None) -> None:
         super().__init__()
         self.architecture = architecture
+        self._is_list = [name in architecture.bags for name in architecture.categorical]
         with torch.device("meta"):
             self.tables = nn.ModuleList(
                 nn.Embedding(rows, architecture.embedding_dim, sparse=True)
@@ -48,18 +55,40 @@ class DLRM(nn.Module):
             self.to_empty(device="cpu")
             _initialize(self, torch.Generator().manual_seed(seed))
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor) -> Tensor:
-        """logit_B, float32, from int64 ids below the cardinalities and float32 values."""
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+        """logit_B, float32, from int64 ids below the cardinalities and float32 values.
+
+        `bags` are the list columns' ids in plan order; the columns of `ids_BF` are the others.
+        """
         dense_BD = self.bottom(dense_BC) if self.architecture.continuous else None
         if self.architecture.categorical:
-            embedding_BFD = torch.stack(
-                [table(ids_BF[:, position]) for position, table in enumerate(self.tables)], dim=1
-            )
-            hidden_BK = interaction(dense_BD, embedding_BFD)
+            hidden_BK = interaction(dense_BD, self._embeddings(ids_BF, bags))
         else:
             hidden_BK = dense_BD
         logit_B1: Tensor = self.last(self.top(hidden_BK))
         return logit_B1.squeeze(1)
+
+    def _embeddings(self, ids_BF: Tensor, bags: Sequence[BagIds]) -> Tensor:
+        """embedding_BVD, in plan order of all id columns."""
+        single, lists = iter(ids_BF.unbind(1)), iter(bags)
+        return torch.stack(
+            [
+                self._bag(table, *next(lists)) if is_list else table(next(single))
+                for table, is_list in zip(self.tables, self._is_list, strict=True)
+            ],
+            dim=1,
+        )
+
+    def _bag(self, table: nn.Module, ids_N: Tensor, offsets_B1: Tensor) -> Tensor:
+        vector_BD: Tensor = embedding_bag(
+            ids_N,
+            cast(Tensor, table.weight),
+            offsets_B1,
+            mode=self.architecture.bag,
+            sparse=True,
+            include_last_offset=True,
+        )
+        return vector_BD
 
 
 def _mlp(width: int, layers: Sequence[int]) -> nn.Sequential:

@@ -188,7 +188,7 @@ def _run_epoch(
 
 def _step(model: MerlinDLRM, optimizers: Optimizers, batch: Batch, share_done: float) -> Tensor:
     """One step; the batch's mean loss, a scalar that stays on the device."""
-    logit_B = model(batch.ids_BF, batch.dense_BC)
+    logit_B = model(batch.ids_BF, batch.dense_BC, batch.bags)
     loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
     optimizers.zero_grad()
     loss.backward()

@@ -18,7 +18,8 @@ from features.errors import ModelError
 from features.files import write_json
 from features.hashing import json_sha256
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: the architecture tells which columns are lists. Version 1 is read too: it had none."""
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 

@@ -26,12 +26,14 @@ def merlin_schema(plan: Plan) -> Schema:
 def _column(column: OutputColumn) -> ColumnSchema:
     if not column.is_categorical:
         return ColumnSchema(column.name, tags=[Tags.CONTINUOUS], dtype=dtypes.float32)
-    domain = {"min": 0, "max": column.categorify.cardinality - 1, "name": column.name}
+    domain = {"min": 0, "max": column.cardinality - 1, "name": column.name}
     return ColumnSchema(
         column.name,
         tags=[Tags.CATEGORICAL],
         properties={"domain": domain},
         dtype=dtypes.int64,
+        is_list=column.is_list,
+        is_ragged=column.is_list,
     )
 
 

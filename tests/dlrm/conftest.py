@@ -1,4 +1,4 @@
-"""A small encoded data set whose clicks depend on its columns, and the plan it belongs to."""
+"""Small encoded data sets whose clicks depend on their columns, and the plans they belong to."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dlrm.architecture import Architecture
+from features.chains import Chain
 from features.plan import OutputColumn, Plan
 from features.settings import Model
 from features.steps import Categorify, FillMissing
@@ -28,14 +29,21 @@ class World:
     valid_files: list[Path]
 
 
-def make_plan(categorical: dict[str, int], continuous: tuple[str, ...]) -> Plan:
-    """A plan of these columns, without files."""
-    ids = [
-        OutputColumn(name, name, (Categorify(0, cardinality, f"vocabulary/{name}.parquet", ""),))
-        for name, cardinality in categorical.items()
+def make_plan(
+    categorical: dict[str, int], continuous: tuple[str, ...], lists: tuple[str, ...] = ()
+) -> Plan:
+    """A plan of these columns, without files; `lists` names those of the ids that are lists."""
+
+    def ids(name: str, cardinality: int) -> OutputColumn:
+        file = f"vocabulary/{name}.parquet"
+        chain = Chain((name,), (Categorify(0, None, 1, cardinality, file, "", ""),))
+        return OutputColumn(name, chain, "list<int64>" if name in lists else "int64")
+
+    floats = [
+        OutputColumn(name, Chain((name,), (FillMissing(0.0),)), "float32") for name in continuous
     ]
-    floats = [OutputColumn(name, name, (FillMissing(0.0),)) for name in continuous]
-    return Plan(Path("plan"), (), (*floats, *ids), "0" * 64)
+    outputs = (*floats, *(ids(name, size) for name, size in categorical.items()))
+    return Plan(Path("plan"), (), outputs, "0" * 64)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +56,7 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def plan_of() -> Callable[[dict[str, int], tuple[str, ...]], Plan]:
+def plan_of() -> Callable[..., Plan]:
     return make_plan
 
 
@@ -79,4 +87,44 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     firsts = np.cumsum([0, *sizes])
     train = [write(f"part-{i}.parquet", rows, int(firsts[i])) for i, rows in enumerate(sizes)]
     valid = [write(f"valid-{i}.parquet", 300, 0) for i in range(2)]
+    return World(plan, Architecture.of(plan, settings), train, valid)
+
+
+LISTS = {"tags": 13, "apple": 7}
+
+
+@pytest.fixture(scope="session")
+def list_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two list columns between two single ones; the first lists of every file are empty."""
+    folder = tmp_path_factory.mktemp("lists")
+    sizes = {"zebra": 23, "tags": 13, "C2": 9, "apple": 7}
+    plan = make_plan(sizes, ("I1",), tuple(LISTS))
+    settings = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
+    generator = np.random.default_rng(6)
+    effects = {name: generator.normal(0, 1.5, size) for name, size in LISTS.items()}
+
+    def lists(name: str, rows: int) -> list[list[int]]:
+        lengths = generator.integers(0, 5, rows)
+        lengths[:2] = 0
+        return [generator.integers(0, LISTS[name], length).tolist() for length in lengths]
+
+    def write(name: str, rows: int, ids: pa.DataType) -> Path:
+        columns = {column: lists(column, rows) for column in LISTS}
+        effect = np.zeros(rows)
+        for column, of_rows in columns.items():
+            effect += [effects[column][row].sum() if row else 0.0 for row in of_rows]
+        click = generator.random(rows) < 1 / (1 + np.exp(-effect))
+        table = {
+            "I1": pa.array(np.arange(rows), pa.float32()),
+            "zebra": pa.array(generator.integers(0, 23, rows), ids),
+            "tags": pa.array(columns["tags"], pa.list_(ids)),
+            "C2": pa.array(generator.integers(0, 9, rows), ids),
+            "apple": pa.array(columns["apple"], pa.list_(ids)),
+            "click": pa.array(click, pa.int8()),
+        }
+        pq.write_table(pa.table(table), folder / name)
+        return folder / name
+
+    train = [write(f"part-{i}.parquet", n, pa.int32()) for i, n in enumerate((301, 250, 1, 0, 63))]
+    valid = [write("valid-0.parquet", 300, pa.int64())]
     return World(plan, Architecture.of(plan, settings), train, valid)

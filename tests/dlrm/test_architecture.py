@@ -46,6 +46,8 @@ def test_refuses_what_has_no_interaction(plan_of, categorical):
         ({"cardinalities": (1, 2)}, "a cardinality for each of 5 categorical columns, got 2"),
         ({"bottom_mlp": (8, 5)}, r"has to end in embedding_dim 4, got \[8, 5\]"),
         ({"continuous": ()}, "a bottom MLP without continuous columns"),
+        ({"bags": ("x",)}, "wanted bags among the categorical columns, in their order, got x"),
+        ({"bags": ("apple", "C2")}, "wanted bags among .*, got apple, C2"),
     ],
 )
 def test_refuses_parts_that_do_not_fit(world, change, message):
@@ -63,3 +65,17 @@ def test_bad_json_form_names_the_file(world):
     del form["continuous"]
     with pytest.raises(ModelError, match=r"model\.json: not a trained model.*continuous"):
         Architecture.from_json(form, "model.json")
+
+
+def test_lists_are_bags(list_world):
+    architecture = list_world.architecture
+    assert architecture.categorical == ("zebra", "tags", "C2", "apple")
+    assert (architecture.single, architecture.bags) == (("zebra", "C2"), ("tags", "apple"))
+    assert architecture.bag == "mean"
+    summed = Architecture.of(list_world.plan, SETTINGS.model_copy(update={"bag": "sum"}))
+    assert Architecture.from_json(json.loads(json.dumps(summed.to_json())), "x") == summed
+
+
+def test_an_unknown_bag_names_the_file(world):
+    with pytest.raises(ModelError, match=r"model\.json: .*bag 'max', known: mean, sum"):
+        Architecture.from_json({**world.architecture.to_json(), "bag": "max"}, "model.json")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -136,3 +138,40 @@ def test_other_columns_are_refused(world, plan_of):
     dataset = merlin_dataset(world.train_files, plan_of({"zebra": 23}, ("I1",)), "cpu")
     with pytest.raises(DataError, match=r"schema lacks \['C1', 'C10', 'C2', 'I10', 'I2', 'apple'"):
         list(batches(dataset, world.architecture, 16, "cpu"))
+
+
+def with_lists(found) -> list[tuple[object, ...]]:
+    """Every row: its ids, its lists, its float and its click."""
+    rows_found = []
+    for batch in found:
+        lists = [
+            [ids_N[a:b].tolist() for a, b in pairwise(offsets_B1.tolist())]
+            for ids_N, offsets_B1 in batch.bags
+        ]
+        assert all(ids.dtype == ends.dtype == torch.int64 for ids, ends in batch.bags)
+        assert all(ends[0] == 0 and ends[-1] == len(ids) for ids, ends in batch.bags)
+        columns = (batch.ids_BF.tolist(), *lists, batch.dense_BC.tolist(), batch.click_B.tolist())
+        rows_found += [*zip(*columns, strict=True)]
+    return rows_found
+
+
+@pytest.mark.usefixtures("chunk_size")
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
+def test_lists_stay_with_their_rows(list_world, batch_size):
+    table = pa.concat_tables([pq.read_table(file) for file in list_world.train_files])
+    wanted = [
+        ([r["zebra"], r["C2"]], r["tags"], r["apple"], [r["I1"]], float(r["click"]))
+        for r in table.to_pylist()
+    ]
+    files = list_world.train_files if batch_size > 1 else list_world.train_files[2:4]
+    wanted = wanted if batch_size > 1 else wanted[551:552]
+    in_order = with_lists(read(list_world, None, batch_size, files=files))
+    assert in_order == wanted
+    mixed = with_lists(read(list_world, Order(1, 0), batch_size, files=files))
+    assert sorted(mixed) == sorted(wanted)
+    assert len(wanted) == 1 or mixed != wanted
+
+
+def test_an_epoch_of_lists_is_taken_up_where_it_was_left(list_world):
+    whole = with_lists(read(list_world, Order(1, 0)))
+    assert with_lists(read(list_world, Order(1, 0), skip=3)) == whole[3 * 64 :]

@@ -8,7 +8,7 @@ from merlin.models.torch import DLRMModel
 
 from dlrm.architecture import Architecture
 from dlrm.merlin import build_merlin, load_canonical, to_canonical
-from dlrm.model import DLRM
+from dlrm.model import DLRM, BagIds
 from features.errors import ConfigError, ModelError
 from features.settings import Model
 from workflows.merlin_data import merlin_schema
@@ -19,6 +19,8 @@ PLANS = {
     "one of each": ({"zebra": 23}, ("I1",)),
     "no continuous": ({"zebra": 23, "C2": 9, "C10": 11}, ()),
     "no categorical": ({}, ("I2", "I1", "I10")),
+    "lists": ({"zebra": 23, "tags": 9, "C10": 11, "apple": 7}, ("I2", "I1"), ("tags", "apple")),
+    "only lists": ({"tags": 9, "apple": 7}, (), ("tags", "apple")),
 }
 
 
@@ -27,16 +29,26 @@ def plan(request, plan_of):
     return plan_of(*request.param)
 
 
-def rows(architecture: Architecture, count: int = 64) -> tuple[torch.Tensor, torch.Tensor]:
+def rows(
+    architecture: Architecture, count: int = 64
+) -> tuple[torch.Tensor, torch.Tensor, list[BagIds]]:
     generator = torch.Generator().manual_seed(0)
-    ids = [torch.randint(n, (count, 1), generator=generator) for n in architecture.cardinalities]
+    sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
+    ids = [torch.randint(sizes[n], (count, 1), generator=generator) for n in architecture.single]
     ids_BF = torch.cat([torch.empty(count, 0, dtype=torch.int64), *ids], dim=1)
-    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator)
+    bags = []
+    for name in architecture.bags:
+        lengths_B = torch.randint(4, (count,), generator=generator)
+        offsets_B1 = torch.cat([torch.zeros(1, dtype=torch.int64), lengths_B.cumsum(0)])
+        ids_N = torch.randint(sizes[name], (int(offsets_B1[-1]),), generator=generator)
+        bags.append((ids_N, offsets_B1))
+    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator), bags
 
 
+@pytest.mark.parametrize("bag", ["mean", "sum"])
 @pytest.mark.parametrize("top", [(16, 8), ()], ids=str)
-def test_same_weights_give_the_same_logits_and_gradients(plan, top):
-    settings = SETTINGS.model_copy(update={"top_mlp": top})
+def test_same_weights_give_the_same_logits_and_gradients(plan, top, bag):
+    settings = SETTINGS.model_copy(update={"top_mlp": top, "bag": bag})
     architecture = Architecture.of(plan, settings)
     merlin = build_merlin(architecture, merlin_schema(plan), seed=3)
     canonical = DLRM(architecture, seed=3)
@@ -73,6 +85,15 @@ def test_it_is_merlins_model_with_sparse_embeddings(world):
     merlin(*rows(world.architecture)).sum().backward()
     assert all(table.weight.grad.is_sparse for table in merlin.tables())
     assert merlin.canonical_parameters().keys() == DLRM(world.architecture, 1).state_dict().keys()
+    trained = {id(p) for p in merlin.canonical_parameters().values()}
+    assert trained == {id(p) for p in merlin.parameters()}
+
+
+def test_lists_have_sparse_gradients_too(list_world):
+    merlin = build_merlin(list_world.architecture, merlin_schema(list_world.plan), seed=3)
+    assert isinstance(merlin.model, DLRMModel)
+    merlin(*rows(list_world.architecture)).sum().backward()
+    assert all(table.weight.grad.is_sparse for table in merlin.tables())
     trained = {id(p) for p in merlin.canonical_parameters().values()}
     assert trained == {id(p) for p in merlin.parameters()}
 

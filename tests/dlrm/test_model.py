@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from dlrm.architecture import Architecture
-from dlrm.model import DLRM
+from dlrm.model import DLRM, BagIds
 
 BOTH = Architecture(("a", "b"), (5, 6), ("x", "y", "z"), 2, (3, 2), (4,))
 IDS_ONLY = Architecture(("a", "b", "c"), (5, 6, 7), (), 2, (), (4,))
 DENSE_ONLY = Architecture((), (), ("x", "y"), 2, (3, 2), (4,))
+LISTS = Architecture(("a", "g", "b", "h"), (5, 6, 7, 8), ("x",), 2, (3, 2), (4,), bags=("g", "h"))
+ONLY_LISTS = Architecture(("g", "h"), (6, 8), (), 2, (), (4,), bags=("g", "h"), bag="sum")
 NO_TOP = Architecture(("a", "b"), (5, 6), ("x",), 2, (2,), ())
 
 
-def rows(architecture: Architecture, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def rows(architecture: Architecture, count: int) -> tuple[torch.Tensor, torch.Tensor, list[BagIds]]:
     generator = torch.Generator().manual_seed(0)
-    ids = [torch.randint(n, (count, 1), generator=generator) for n in architecture.cardinalities]
+    sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
+    ids = [torch.randint(sizes[n], (count, 1), generator=generator) for n in architecture.single]
     ids_BF = torch.cat([torch.empty(count, 0, dtype=torch.int64), *ids], dim=1)
-    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator)
+    bags = []
+    for name in architecture.bags:
+        lengths_B = torch.randint(4, (count,), generator=generator)
+        offsets_B1 = torch.cat([torch.zeros(1, dtype=torch.int64), lengths_B.cumsum(0)])
+        bags.append(
+            (torch.randint(sizes[name], (int(offsets_B1[-1]),), generator=generator), offsets_B1)
+        )
+    return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator), bags
 
 
 def test_equals_the_formula():
     model = DLRM(BOTH, seed=1)
-    ids_BF, dense_BC = rows(BOTH, 4)
+    ids_BF, dense_BC, _ = rows(BOTH, 4)
     for i in range(4):
         d = torch.relu(model.bottom[2](torch.relu(model.bottom[0](dense_BC[i]))))
         e0, e1 = model.tables[0].weight[ids_BF[i, 0]], model.tables[1].weight[ids_BF[i, 1]]
@@ -34,7 +45,40 @@ def test_equals_the_formula():
         assert torch.allclose(model(ids_BF, dense_BC)[i], wanted[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("architecture", [BOTH, IDS_ONLY, DENSE_ONLY, NO_TOP])
+@pytest.mark.parametrize("bag", ["mean", "sum"])
+def test_a_list_gives_the_mean_or_the_sum_of_its_embeddings_in_plan_order(bag):
+    model = DLRM(replace(LISTS, bag=bag), seed=1)
+    combine = torch.mean if bag == "mean" else torch.sum
+    ids_BF, dense_BC, bags = rows(LISTS, 6)
+    assert 0 in bags[0][1].diff()
+
+    def of(position, table, i):
+        ids_N, offsets = bags[position]
+        row = model.tables[table].weight[ids_N[offsets[i] : offsets[i + 1]]]
+        return combine(row, dim=0) if len(row) else torch.zeros(2)
+
+    for i in range(6):
+        d = torch.relu(model.bottom[2](torch.relu(model.bottom[0](dense_BC[i]))))
+        vectors = [
+            d,
+            model.tables[0].weight[ids_BF[i, 0]],
+            of(0, 1, i),
+            model.tables[2].weight[ids_BF[i, 1]],
+            of(1, 3, i),
+        ]
+        dots = torch.stack([vectors[j] @ vectors[k] for j in range(5) for k in range(j)])
+        wanted = model.last(torch.relu(model.top[0](torch.cat([d, dots, torch.zeros(4)]))))
+        assert torch.allclose(model(ids_BF, dense_BC, bags)[i], wanted[0], atol=1e-6)
+
+
+def test_lists_that_are_all_empty():
+    ids_BF, dense_BC, _ = rows(LISTS, 3)
+    none = torch.zeros(4, dtype=torch.int64)
+    logit_B = DLRM(LISTS, seed=1)(ids_BF, dense_BC, [(none[:0], none)] * 2)
+    assert torch.isfinite(logit_B).all()
+
+
+@pytest.mark.parametrize("architecture", [BOTH, IDS_ONLY, DENSE_ONLY, NO_TOP, LISTS, ONLY_LISTS])
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_one_logit_a_row_and_gradients_everywhere(architecture, count):
     model = DLRM(architecture, seed=1)
@@ -69,9 +113,10 @@ def test_without_a_seed_it_takes_no_memory():
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
 
 
-def test_compiles_as_one_graph():
-    model = DLRM(BOTH, seed=1).eval()
-    ids_BF, dense_BC = rows(BOTH, 3)
+@pytest.mark.parametrize("architecture", [BOTH, LISTS])
+def test_compiles_as_one_graph(architecture):
+    model = DLRM(architecture, seed=1).eval()
+    inputs = rows(architecture, 3)
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
-        assert torch.equal(compiled(ids_BF, dense_BC), model(ids_BF, dense_BC))
+        assert torch.equal(compiled(*inputs), model(*inputs))

@@ -17,6 +17,7 @@ from dlrm.model import DLRM
 from dlrm.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import DataError, ModelError
+from features.values import Lists, Text, offsets_of
 
 
 @pytest.fixture
@@ -132,3 +133,76 @@ def test_files_without_clicks_are_refused(world, tmp_path):
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(DataError, match="click is missing"):
         read_clicks([tmp_path / "x.parquet"])
+
+
+def list_rows(list_world, files) -> tuple[np.ndarray, np.ndarray, list[Lists]]:
+    table = pa.concat_tables([pq.read_table(file) for file in files])
+    ids = np.column_stack([table[name].to_numpy() for name in list_world.architecture.single])
+    bags = []
+    for name in list_world.architecture.bags:
+        rows = table[name].to_pylist()
+        flat = np.array([value for row in rows for value in row], np.int64)
+        bags.append(Lists(flat, offsets_of(np.array([len(row) for row in rows]))))
+    return ids.astype(np.int64), table["I1"].to_numpy()[:, np.newaxis], bags
+
+
+@pytest.mark.parametrize("batch_size", [7, 300, 8192])
+def test_lists_in_files_are_scored_in_row_order(list_world, batch_size):
+    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    for files in (list_world.train_files, list_world.valid_files):
+        wanted = scorer.score(*list_rows(list_world, files))
+        assert np.allclose(score_files(scorer, files, batch_size), wanted, atol=1e-6)
+
+
+def test_a_list_scores_alone_as_among_others(list_world):
+    """To the bit, where the matrix products are: the layers' widths are powers of two here."""
+    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    ids_BF, dense_BC, bags = list_rows(list_world, list_world.valid_files)
+    together = scorer.score(ids_BF, dense_BC, bags)
+    for row in range(5):
+        rows = np.array([row])
+        alone = scorer.score(ids_BF[rows], dense_BC[rows], [bag.take(rows) for bag in bags])
+        assert alone == pytest.approx(together[row], abs=1e-7)
+
+
+def test_lists_that_do_not_fit_are_refused(list_world):
+    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    ids_BF, dense_BC = np.zeros((2, 2), np.int64), np.zeros((2, 1), np.float32)
+    good = Lists(np.array([1, 6, 2]), np.array([0, 1, 3]))
+    scorer.score(ids_BF, dense_BC, [good, good])
+    for bad, message in (
+        ([good], "bags: the model wants 2 list columns, got 1"),
+        (
+            [good, Lists(np.array([7]), np.array([0, 0, 1]))],
+            "Column 'apple': the model has ids 0 to 6, got 7",
+        ),
+        (
+            [Lists(np.array([-1]), np.array([0, 0, 1])), good],
+            "Column 'tags': the model has ids 0 to 12, got -1",
+        ),
+        ([good, Lists(good.values, np.array([0, 3]))], "'apple': the model wants 2 lists, .*got 1"),
+        ([good, Lists(good.values, np.array([0, 4, 3]))], "wants offsets that rise from 0 to 3"),
+        ([good, Lists(good.values, np.array([0, 1, 2]))], "wants offsets that rise from 0 to 3"),
+        (
+            [good, Lists(good.values.astype(np.int32), good.offsets)],
+            r"wants ids as one row of int64, got int32 of shape \(3,\)",
+        ),
+        ([good, Lists(Text.from_objects([b"a"]), good.offsets)], "row of int64, got Text"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            scorer.score(ids_BF, dense_BC, bad)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pa.array([[1], None]), "column 'tags': wanted lists of int64 without nulls, got list"),
+        (pa.array([[1], [None]]), "column 'tags': wanted lists of int64 without nulls, got int64"),
+        (pa.array([1, 2]), "column 'tags': wanted lists of int64 without nulls, got int64 with 0"),
+    ],
+)
+def test_files_whose_lists_do_not_fit_are_refused(list_world, tmp_path, values, message):
+    table = pq.read_table(list_world.valid_files[0]).slice(0, 2).drop_columns(["tags"])
+    pq.write_table(table.append_column("tags", values), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=message):
+        score_files(Scorer(DLRM(list_world.architecture, seed=1)), [tmp_path / "x.parquet"])

@@ -231,3 +231,13 @@ def test_a_long_loss_curve_is_summed_up():
     assert curve[0] == (6, 2.5)
     assert curve[-1][0] == 1001
     assert loss_curve([]) == ()
+
+
+def test_lists_are_learnt_from_and_a_cut_off_run_ends_the_same(list_world, tmp_path):
+    training = SETTINGS.model_copy(update={"epochs": 4})
+    whole = run_in(list_world, tmp_path / "whole", training)
+    assert whole.valid[-1].auc > 0.72
+    with pytest.raises(CutOff):
+        run_in(list_world, tmp_path / "cut", training, progress=cut_after(25 * 32))
+    run_in(list_world, tmp_path / "cut", training)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")

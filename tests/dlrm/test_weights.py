@@ -87,8 +87,8 @@ def test_card_that_is_none(folder, text):
 
 
 def test_newer_format(folder):
-    rewrite(folder, format_version=2)
-    with pytest.raises(ModelError, match="format version 2, but this Plumbline reads 1"):
+    rewrite(folder, format_version=3)
+    with pytest.raises(ModelError, match="format version 3, but this Plumbline reads 2"):
         load_model(folder)
 
 
@@ -121,3 +121,15 @@ def test_strided_tensors_are_stored(tmp_path):
     turned = torch.arange(6.0).view(2, 3).T
     sha256 = write_tensors(tmp_path / "t.safetensors", {"turned": turned})
     assert torch.equal(read_tensors(tmp_path / "t.safetensors", sha256)["turned"], turned)
+
+
+def test_a_model_from_before_lists_is_read(folder, world):
+    architecture = world.architecture.to_json()
+    del architecture["bags"], architecture["bag"]
+    rewrite(folder, format_version=1, architecture=architecture)
+    assert load_model(folder).architecture == world.architecture
+
+
+def test_a_model_of_lists_there_and_back(list_world, tmp_path):
+    save_model(tmp_path, DLRM(list_world.architecture, seed=1), PLAN_HASH)
+    assert load_model(tmp_path).architecture == list_world.architecture
