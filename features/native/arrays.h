@@ -61,6 +61,9 @@ struct Column {
   T &operator[](size_t row) const {
     return *reinterpret_cast<T *>(first + static_cast<ptrdiff_t>(row) * stride);
   }
+  Column from(size_t row, size_t rows) const {
+    return {first + static_cast<ptrdiff_t>(row) * stride, stride, rows};
+  }
   bool contiguous() const { return stride == static_cast<ptrdiff_t>(sizeof(T)); }
   T *data() const { return reinterpret_cast<T *>(first); }
 };

@@ -37,7 +37,7 @@ void apply(Code code, double a, double b, double *values, size_t size) {
       for (size_t i = 0; i < size; ++i) values[i] = std::log(1.0 + values[i]);
       break;
     case Code::kNormalize:
-      if (b == 0) {
+      if (!(b > 0)) {
         for (size_t i = 0; i < size; ++i) values[i] = values[i] - a;
       } else {
         for (size_t i = 0; i < size; ++i) values[i] = (values[i] - a) / b;
@@ -48,7 +48,7 @@ void apply(Code code, double a, double b, double *values, size_t size) {
         const double range = b - a;
         for (size_t i = 0; i < size; ++i) values[i] = (values[i] - a) / range;
       } else {
-        for (size_t i = 0; i < size; ++i) values[i] = values[i] / (2 * values[i]);
+        for (size_t i = 0; i < size; ++i) values[i] = values[i] != values[i] ? values[i] : 0.5;
       }
       break;
     case Code::kIsMissing:
@@ -106,14 +106,14 @@ int64_t integer_id(const Index &index, const Ids &ids, int64_t value, uint64_t h
 // Look-ups of many rows of one column.
 template <class Id>
 void look_up_column(const Index &index, const Ids &ids, Column<const int64_t> values, Column<Id> out) {
-  std::array<uint64_t, kAhead> hashes;
-  for (size_t i = 0; i < std::min(kAhead, values.size); ++i)
-    index.prefetch(hashes[i] = integer_hash(values[i]));
-  for (size_t i = 0; i < values.size; ++i) {
-    const uint64_t hash = hashes[i % kAhead];
-    if (i + kAhead < values.size)
-      index.prefetch(hashes[i % kAhead] = integer_hash(values[i + kAhead]));
-    out[i] = static_cast<Id>(integer_id(index, ids, values[i], hash));
+  std::array<int64_t, kTile> found;
+  for (size_t first = 0; first < values.size; first += kTile) {
+    const auto part = values.from(first, std::min(kTile, values.size - first));
+    index.positions(part, found.data());
+    for (size_t i = 0; i < part.size; ++i)
+      out[first + i] = static_cast<Id>(id_of(found[i], part[i] == kNullInt64, ids, [&] {
+        return pandas_mix(static_cast<uint64_t>(part[i]));
+      }));
   }
 }
 

@@ -5,6 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -68,6 +72,67 @@ struct Entry {
   uint32_t hash, position;
 };
 
+constexpr size_t kBlock = 256;  // values that are hashed together
+constexpr size_t kAhead = 32;   // buckets that are on their way from memory
+
+using Searcher = void (*)(const Bucket *buckets, const Bucket *end, size_t homes,
+                          const uint64_t *hashes, Column<const int64_t> values, int64_t *out);
+
+template <class Matches>
+[[gnu::always_inline]] inline void search_all(const Bucket *buckets, const Bucket *end, size_t homes,
+                                              const uint64_t *hashes, Column<const int64_t> values,
+                                              int64_t *out, Matches matches) {
+  const auto home = [=](size_t i) { return buckets + ((hashes[i] >> 32) * homes >> 32); };
+  for (size_t i = 0; i < std::min(kAhead, values.size); ++i) __builtin_prefetch(home(i));
+  for (size_t i = 0; i < values.size; ++i) {
+    if (i + kAhead < values.size) __builtin_prefetch(home(i + kAhead));
+    out[i] = search(home(i), static_cast<uint64_t>(values[i]), end, matches);
+  }
+}
+
+void search_all_plain(const Bucket *buckets, const Bucket *end, size_t homes, const uint64_t *hashes,
+                      Column<const int64_t> values, int64_t *out) {
+  search_all(buckets, end, homes, hashes, values, out, matches);
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi"))) void search_all_avx2(const Bucket *buckets, const Bucket *end,
+                                                         size_t homes, const uint64_t *hashes,
+                                                         Column<const int64_t> values, int64_t *out) {
+  search_all(buckets, end, homes, hashes, values, out,
+             [](const Bucket &bucket, uint64_t key) __attribute__((target("avx2,bmi"))) {
+               const __m256i keys = _mm256_load_si256(reinterpret_cast<const __m256i *>(&bucket));
+               const __m256i equal =
+                   _mm256_cmpeq_epi64(keys, _mm256_set1_epi64x(static_cast<long long>(key)));
+               const int four = _mm256_movemask_pd(_mm256_castsi256_pd(equal));
+               return static_cast<uint32_t>(four) |
+                      static_cast<uint32_t>(bucket.keys[4] == key) << 4;
+             });
+}
+
+__attribute__((target("avx512f,bmi"))) void search_all_avx512(
+    const Bucket *buckets, const Bucket *end, size_t homes, const uint64_t *hashes,
+    Column<const int64_t> values, int64_t *out) {
+  search_all(buckets, end, homes, hashes, values, out,
+             [](const Bucket &bucket, uint64_t key) __attribute__((target("avx512f,bmi"))) {
+               const __m512i keys = _mm512_load_si512(&bucket);
+               return static_cast<uint32_t>(_mm512_mask_cmpeq_epi64_mask(
+                   0x1F, keys, _mm512_set1_epi64(static_cast<long long>(key))));
+             });
+}
+#endif
+
+Searcher best_searcher() {
+#if defined(__x86_64__)
+  static const Searcher best = __builtin_cpu_supports("avx512f") ? search_all_avx512
+                               : __builtin_cpu_supports("avx2")  ? search_all_avx2
+                                                                 : search_all_plain;
+  return best;
+#else
+  return search_all_plain;
+#endif
+}
+
 size_t homes_for(size_t count) { return std::max<size_t>(1, (count * 2 + 6) / 7); }
 
 // Buckets to the file, one after the other, as the slots are filled from front to back.
@@ -115,10 +180,11 @@ class BucketWriter {
   size_t bucket_ = 0, used_ = 0;
 };
 
-// Write header and buckets. `hash(i)` and `key(i)` are those of position i, `same(i, j)` says whether
+// Write header and buckets. `hash(i)` and `keys[i]` are those of position i, `same(i, j)` says whether
 // two values of one key are equal.
-template <class Hash, class KeyOf, class Same>
-void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash, KeyOf key, Same same) {
+template <class Hash, class Keys, class Same>
+void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash, const Keys &keys,
+                   Same same) {
   const size_t count = header.count;
   if (count > kMaxCount)
     throw std::invalid_argument("An index holds up to 2^31 - 2 values, got " + std::to_string(count));
@@ -135,10 +201,12 @@ void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash,
   size_t run = 0;  // where the entries of this hash begin
   for (size_t i = 0; i < count; ++i) {
     const Entry entry = entries[i];
+    if (i + kAhead < count) __builtin_prefetch(&keys[entries[i + kAhead].position]);
     if (entry.hash != entries[run].hash) run = i;
-    const uint64_t value = key(entry.position);
+    const auto value = static_cast<uint64_t>(keys[entry.position]);
     for (size_t other = run; other < i; ++other)
-      if (key(entries[other].position) == value && same(entries[other].position, entry.position))
+      if (static_cast<uint64_t>(keys[entries[other].position]) == value &&
+          same(entries[other].position, entry.position))
         throw std::invalid_argument("An index holds distinct values; those at " +
                                  std::to_string(entries[other].position) + " and " +
                                  std::to_string(entry.position) + " are equal");
@@ -171,7 +239,7 @@ void build_integer_index(const std::string &file, Column<const int64_t> values) 
   Header header = header_of(kIntegers, values.size, 0);
   write_buckets(
       out, header, static_cast<uint64_t>(kNullInt64), [&](size_t i) { return integer_hash(values[i]); },
-      [&](size_t i) { return static_cast<uint64_t>(values[i]); }, [](size_t, size_t) { return true; });
+      values, [](size_t, size_t) { return true; });
   out.rewrite_start(&header, sizeof header);
 }
 
@@ -190,7 +258,7 @@ void build_text_index(const std::string &file, const Strings &strings) {
            same_bytes(strings.at(one), strings.at(other), strings.length(one));
   };
   const auto hash = [&](size_t i) { return hashes[i]; };
-  write_buckets(out, header, 0, hash, hash, same);
+  write_buckets(out, header, 0, hash, hashes, same);
   std::vector<int64_t> offsets(strings.offsets, strings.offsets + strings.size + 1);
   for (int64_t &offset : offsets) offset -= first;
   out.write(offsets.data(), offsets.size() * sizeof(int64_t));
@@ -235,22 +303,21 @@ int64_t Index::find(uint64_t hash, const uint8_t *data, size_t length) const {
 }
 
 void Index::positions(Column<const int64_t> values, int64_t *out) const {
-  constexpr size_t kAhead = 32;
-  std::array<uint64_t, kAhead> hashes;  // of the values that are on their way
-  for (size_t i = 0; i < std::min(kAhead, values.size); ++i)
-    prefetch(hashes[i] = integer_hash(values[i]));
-  for (size_t i = 0; i < values.size; ++i) {
-    const uint64_t hash = hashes[i % kAhead];
-    if (i + kAhead < values.size) prefetch(hashes[i % kAhead] = integer_hash(values[i + kAhead]));
-    out[i] = find(hash, values[i]);
+  std::array<uint64_t, kBlock> hashes;
+  const Searcher searcher = best_searcher();
+  for (size_t first = 0; first < values.size; first += kBlock) {
+    const size_t block = std::min(kBlock, values.size - first);
+    const Column<const int64_t> part = values.from(first, block);
+    for (size_t i = 0; i < block; ++i) hashes[i] = integer_hash(part[i]);
+    searcher(buckets_, end_, shape_.homes, hashes.data(), part, out + first);
   }
 }
 
 void Index::positions(const Strings &strings, int64_t *out) const {
-  constexpr size_t kBlock = 64;  // strings that go through the steps together
-  std::array<uint64_t, kBlock> hashes;
-  for (size_t first = 0; first < strings.size; first += kBlock) {
-    const size_t block = std::min(kBlock, strings.size - first);
+  constexpr size_t kTexts = 64;  // strings that go through the steps together
+  std::array<uint64_t, kTexts> hashes;
+  for (size_t first = 0; first < strings.size; first += kTexts) {
+    const size_t block = std::min(kTexts, strings.size - first);
     int64_t *const found = out + first;
     for (size_t i = 0; i < block; ++i)
       prefetch(hashes[i] = text_hash(strings.at(first + i), strings.length(first + i)));

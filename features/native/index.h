@@ -5,7 +5,7 @@
 // An open index only reads, so any number of threads may use it at once.
 #pragma once
 
-#include <algorithm>
+#include <bit>
 #include <memory>
 #include <string>
 
@@ -26,6 +26,28 @@ static_assert(sizeof(Bucket) == 64);
 // std::system_error where the file cannot be written.
 void build_integer_index(const std::string &file, Column<const int64_t> values);
 void build_text_index(const std::string &file, const Strings &strings);
+
+// Bit i: slot i of the bucket has this key.
+inline uint32_t matches(const Bucket &bucket, uint64_t key) {
+  uint32_t found = 0;
+  for (uint32_t slot = 0; slot < kBucketSlots; ++slot)
+    found |= static_cast<uint32_t>(bucket.keys[slot] == key) << slot;
+  return found;
+}
+
+// The first position with this key in the buckets from `bucket` on, or -1.
+template <class Matches>
+[[gnu::always_inline]] inline int64_t search(const Bucket *bucket, uint64_t key, const Bucket *end,
+                                             Matches matches) {
+  for (;;) {
+    const uint32_t found = matches(*bucket, key);
+    if (found != 0) {  // a free slot has its key too, and position 0
+      const uint32_t position = bucket->positions[std::countr_zero(found)];
+      if (position != 0) return static_cast<int64_t>(position) - 1;
+    }
+    if (bucket->positions[kBucketSlots - 1] == 0 || ++bucket == end) return -1;
+  }
+}
 
 class Index {
  public:
@@ -52,14 +74,7 @@ class Index {
 
   // The position, or -1. -2^63 is never there.
   int64_t find(uint64_t hash, int64_t value) const {
-    const auto key = static_cast<uint64_t>(value);
-    for (const Bucket *bucket = home(hash);;) {
-      uint32_t position = 0;
-      for (size_t slot = 0; slot < kBucketSlots; ++slot)
-        position = std::max(position, bucket->keys[slot] == key ? bucket->positions[slot] : 0u);
-      if (position != 0) return static_cast<int64_t>(position) - 1;
-      if (bucket->positions[kBucketSlots - 1] == 0 || ++bucket == end_) return -1;
-    }
+    return search(home(hash), static_cast<uint64_t>(value), end_, matches);
   }
 
   // The first position whose string has this hash, or -1: most likely the one that is looked for.
@@ -74,7 +89,7 @@ class Index {
   }
   int64_t find(uint64_t hash, const uint8_t *data, size_t length) const;
 
-  // Whole columns; out: int64, as long as the values.
+  // Whole columns; out: as long as the values.
   void positions(Column<const int64_t> values, int64_t *out) const;
   void positions(const Strings &strings, int64_t *out) const;
 
