@@ -5,14 +5,15 @@ Legend: B rows, F columns of ids, C columns of numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.chains import Chain, Columns, Runner
+from features.native_lane import NativeLane, Place, Request
 from features.plan import OutputColumn
 from features.tables import Tables
 from features.values import Lists
@@ -42,27 +43,48 @@ class Encoder:
         How: `output.chain` for each, or what training rows have instead.
     tables
         The plan's look-up files, which the encoder loads.
+    places
+        Where each raw column stands in the requests of `encode`, of those columns that its native
+        part may take.
     """
 
     def __init__(
-        self, outputs: Sequence[OutputColumn], chains: Sequence[Chain], tables: Tables
+        self,
+        outputs: Sequence[OutputColumn],
+        chains: Sequence[Chain],
+        tables: Tables,
+        places: Mapping[str, Place],
     ) -> None:
-        runners = [
-            (output, Runner(chain, tables)) for output, chain in zip(outputs, chains, strict=True)
-        ]
-        self._ids = [run for output, run in runners if output.dtype == "int64"]
-        self._bags = [run for output, run in runners if output.is_list]
-        self._dense = [run for output, run in runners if output.dtype == "float32"]
+        self._lane = NativeLane(outputs, chains, tables, places)
+        self._ids: list[_Job] = []
+        self._bags: list[_Job] = []
+        self._dense: list[_Job] = []
+        for output, chain, taken in zip(outputs, chains, self._lane.takes, strict=True):
+            jobs = self._bags if output.is_list else self._dense
+            jobs = self._ids if output.dtype == "int64" else jobs
+            jobs.append(None if taken else Runner(chain, tables))
+        general = [c for c, taken in zip(chains, self._lane.takes, strict=True) if not taken]
+        self.reads = frozenset(column for chain in general for column in chain.columns)
+        """The raw columns that `encode` looks up by name."""
 
     def encode(
-        self, columns: Columns, rows: int, ids_dtype: type[np.signedinteger[Any]] = np.int64
+        self,
+        request: Request,
+        columns: Columns,
+        rows: int,
+        ids_dtype: type[np.signedinteger[Any]] = np.int64,
     ) -> Encoded:
-        """Encode `rows` rows of raw columns; each column of the result is contiguous."""
+        """Encode `rows` rows, given in both forms; each column of the result is contiguous."""
         ids_BF = np.empty((rows, len(self._ids)), ids_dtype, order="F")
-        for place, run in enumerate(self._ids):
-            ids_BF[:, place] = run(columns)
         dense_BC = np.empty((rows, len(self._dense)), np.float32, order="F")
+        self._lane.run(request, ids_BF, dense_BC)
         with np.errstate(over="ignore"):  # beyond float32 is infinite
-            for place, run in enumerate(self._dense):
-                dense_BC[:, place] = run(columns)
-        return Encoded(ids_BF, tuple(run(columns) for run in self._bags), dense_BC)
+            for jobs, out in ((self._ids, ids_BF), (self._dense, dense_BC)):
+                for place, run in enumerate(jobs):
+                    if run is not None:
+                        out[:, place] = run(columns)
+        return Encoded(ids_BF, tuple(run(columns) for run in self._bags if run), dense_BC)
+
+
+_Job: TypeAlias = Runner | None
+"""None where the native lane does it."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from features.hash64 import hash_integers, hash_numbers, hash_text
 from features.values import Lists, Text, Values, is_missing
 
-_MISSING = np.uint64(2**64 - 1)
+MISSING_HASH = 2**64 - 1
 
 
 def value_hash(values: Values) -> NDArray[np.uint64]:
@@ -24,7 +24,7 @@ def value_hash(values: Values) -> NDArray[np.uint64]:
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
         return hash_numbers(np.where(np.isnan(values), np.nan, values.astype(np.float64) + 0.0))
     hashes = hash_text(values) if isinstance(values, Text) else hash_integers(values)
-    hashes[is_missing(values)] = _MISSING
+    hashes[is_missing(values)] = np.uint64(MISSING_HASH)
     return hashes
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.values import NULL_INT64, Text, Values, is_missing, offsets_of
@@ -63,7 +64,7 @@ def text_array(text: Text) -> pa.Array:
     """As an Arrow array of strings, null where empty."""
     array = text.to_arrow().cast(pa.string())
     missing = text.is_missing
-    return pa.array(array, mask=missing) if missing.any() else array
+    return pc.if_else(pa.array(missing), None, array) if missing.any() else array
 
 
 def part_values(array: pa.Array) -> Values:

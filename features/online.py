@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from features import requests
 from features.encoder import Encoded, Encoder
+from features.errors import PlanError
 from features.plan import Plan
 from features.tables import Tables
-from features.wire import Tensors, WireColumns, check_tensors, from_tensors
+from features.wire import CATEGORICAL_BYTES, Tensors, WireColumns, check_tensors, from_tensors
 
 
 class OnlineExecutor:
@@ -21,7 +23,8 @@ class OnlineExecutor:
         plan.verify()
         self.columns = WireColumns.of(plan.kinds)
         chains = [column.chain for column in plan.outputs]
-        self._encoder = Encoder(plan.outputs, chains, Tables(plan.folder))
+        places = requests.places_on_wire(self.columns)
+        self._encoder = Encoder(plan.outputs, chains, Tables(plan.folder), places)
 
     def transform(self, tensors: Tensors) -> Encoded:
         """Encode raw rows.
@@ -33,4 +36,10 @@ class OnlineExecutor:
             list.
         """
         rows = check_tensors(tensors, self.columns)
-        return self._encoder.encode(from_tensors(tensors, self.columns), rows)
+        # Columns one by one are needed only for what the native form does not take.
+        columns = from_tensors(tensors, self.columns) if self._encoder.reads else {}
+        try:
+            request = requests.of_tensors(tensors)
+        except TypeError as error:
+            raise PlanError.wrong_type(CATEGORICAL_BYTES, "bytes", str(error)) from None
+        return self._encoder.encode(request, columns, rows)

@@ -9,7 +9,7 @@ code that the server runs, and Polars compresses and writes the files.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from features import requests
+from features.columns import FeatureKind
 from features.encoded import (
     TRAIN,
     EtlResult,
@@ -77,12 +79,14 @@ class PolarsEngine:
         start = time.perf_counter()
         fitted = fit(self.plan, source, out / "plan", progress)
         fit_end = time.perf_counter()
-        encode = _SplitEncoder(fitted.outputs, out, progress)
+        encode = _SplitEncoder(fitted.outputs, source.kinds, out, progress)
         tables = Tables(out / "plan")
         chains = [output.chain for output in fitted.outputs]
         rows = {}
         for split in source.splits:
-            encoder = Encoder(fitted.outputs, fitted.training if split == TRAIN else chains, tables)
+            of_split = fitted.training if split == TRAIN else chains
+            places = requests.places_of_columns(source.kinds)
+            encoder = Encoder(fitted.outputs, of_split, tables, places)
             seed = shuffle_seed if split == TRAIN else None
             rows[split] = encode(source, split, encoder, seed)
         plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs)
@@ -93,9 +97,14 @@ class _SplitEncoder:
     """Encodes the rows of a split into its files."""
 
     def __init__(
-        self, outputs: Sequence[OutputColumn], out: Path, progress: Callable[[int], None]
+        self,
+        outputs: Sequence[OutputColumn],
+        kinds: Mapping[str, FeatureKind],
+        out: Path,
+        progress: Callable[[int], None],
     ) -> None:
         self._outputs = outputs
+        self._kinds = kinds
         self._out = out
         self._progress = progress
         self._schema = encoded_schema(outputs)
@@ -131,5 +140,6 @@ class _SplitEncoder:
     ) -> pa.Table:
         rows = portion()
         columns = training_columns(rows, number) if is_training else rows.columns
-        encoded = encoder.encode(columns, len(rows), self._ids_dtype)
+        request = requests.of_columns(rows.columns, self._kinds)
+        encoded = encoder.encode(request, columns, len(rows), self._ids_dtype)
         return encoded_table(encoded, rows.click, self._outputs, self._schema)

@@ -19,6 +19,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.native_form import native, uses_native
+
 NULL_INT64 = -(2**63)
 """The missing integer."""
 
@@ -35,11 +37,13 @@ class Text:
 
     @classmethod
     def from_objects(cls, values_B: Sequence[bytes] | NDArray[np.object_]) -> Text:
-        """From bytes objects.
+        """From bytes objects; raises TypeError for others.
 
         >>> Text.from_objects([b"ab", b"", b"c"]).offsets
         array([0, 2, 2, 3])
         """
+        if isinstance(values_B, np.ndarray) and uses_native():
+            return cls(*native.pack_objects(values_B))
         lengths = np.fromiter(map(len, values_B), np.int64, len(values_B))
         return cls(offsets_of(lengths), np.frombuffer(b"".join(values_B), np.uint8))
 

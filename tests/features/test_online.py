@@ -1,4 +1,4 @@
-"""The online executor on hand-made plans; against NVTabular see tests/contract."""
+"""The online executor on hand-made plans, in both forms; against NVTabular see tests/contract."""
 
 from __future__ import annotations
 
@@ -9,41 +9,31 @@ import pyarrow as pa
 import pytest
 
 from features.errors import PlanError
+from features.native_form import SETTING
 from features.online import OnlineExecutor
-from features.plan import InputColumn, OutputColumn, write_plan
-from features.steps import Categorify, Clip, FillMissing, Log, Normalize
-from features.vocabulary import Vocabulary
-from features.wire import NULL_INT64, Tensors
-
-CATEGORIFY = (Categorify(0, 0, "", ""),)
+from features.steps import Bucketize, Clip, FillMissing, HashBucket, Log, Normalize
+from features.values import NULL_INT64
+from features.wire import Tensors
+from tests.plans import categorify, plan_of
 
 
-def vocabulary(values: pa.Array) -> Vocabulary:
-    ids = pa.array(range(3, 3 + len(values)), pa.int64())
-    return Vocabulary(values, ids, ids)
+@pytest.fixture(params=["native", "numpy"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTING, "1" if request.param == "native" else "0")
 
 
 @pytest.fixture
-def executor(tmp_path: Path) -> OnlineExecutor:
-    inputs = (
-        InputColumn("s", "string"),
-        InputColumn("x", "continuous"),
-        InputColumn("h", "hex"),
-        InputColumn("i", "integer"),
+def executor(tmp_path: Path, form: None) -> OnlineExecutor:
+    plan = plan_of(
+        tmp_path,
+        {"s": "string", "x": "continuous", "h": "hex", "i": "integer"},
+        i=("i", categorify(tmp_path, "i", [2**63 - 1, -(2**63) + 1, 0])),
+        x_log=("x", FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.0, 2.0)),
+        h=("h", categorify(tmp_path, "h", pa.array([], pa.int64()))),
+        s=("s", categorify(tmp_path, "s", ["é", "b"])),
+        x=("x",),
     )
-    outputs = (
-        OutputColumn("i", "i", CATEGORIFY),
-        OutputColumn("x_log", "x", (FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.0, 2.0))),
-        OutputColumn("h", "h", CATEGORIFY),
-        OutputColumn("s", "s", CATEGORIFY),
-        OutputColumn("x", "x", ()),
-    )
-    vocabularies = {
-        "i": vocabulary(pa.array([2**63 - 1, -(2**63) + 1, 0], pa.int64())),
-        "h": vocabulary(pa.array([], pa.int64())),
-        "s": vocabulary(pa.array(["é", "b"])),
-    }
-    return OnlineExecutor(write_plan(tmp_path, inputs, outputs, vocabularies))
+    return OnlineExecutor(plan)
 
 
 def tensors(**changes: np.ndarray) -> Tensors:
@@ -84,13 +74,38 @@ def test_no_rows(executor: OnlineExecutor) -> None:
     assert encoded.dense_BC.shape == (0, 2)
 
 
+@pytest.mark.usefixtures("form")
 def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
-    outputs = (OutputColumn("x", "x", (Normalize(0.0, 1e-9),)),)
-    executor = OnlineExecutor(write_plan(tmp_path, (InputColumn("x", "continuous"),), outputs, {}))
+    plan = plan_of(tmp_path, {"x": "continuous"}, x=("x", Normalize(0.0, 1e-9)))
     with np.errstate(all="raise"):
-        encoded = executor.transform({"continuous": np.array([[1e38]], np.float32)})
+        encoded = OnlineExecutor(plan).transform({"continuous": np.array([[1e38]], np.float32)})
     assert encoded.dense_BC.tolist() == [[np.inf]]
     assert encoded.ids_BF.shape == (1, 0)
+
+
+@pytest.mark.usefixtures("form")
+def test_computed_ids(tmp_path: Path) -> None:
+    plan = plan_of(
+        tmp_path,
+        {"x": "continuous", "i": "integer", "l": "string_list"},
+        x_bucket=("x", FillMissing(9.0), Bucketize((0.0, 5.0))),
+        x_raw=("x", Bucketize((0.0, 5.0))),
+        i=("i", HashBucket(10)),
+        l=("l", categorify(tmp_path, "l", ["b"])),
+    )
+    encoded = OnlineExecutor(plan).transform(
+        {
+            "continuous": np.array([[-1.0], [0.0], [np.nan]], np.float32),
+            "categorical_int64": np.array([[1], [2], [NULL_INT64]]),
+            "list_bytes": np.array(
+                [[b"\1\0\0\0b\0\0\0\0"], [b""], [b"\2\0\0\0bc"]], dtype=np.object_
+            ),
+        }
+    )
+    assert encoded.ids_BF[:, :2].T.tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert encoded.ids_BF[2, 2] == (2**64 - 1) % 10
+    (bag,) = encoded.bags
+    assert (bag.values.tolist(), bag.offsets.tolist()) == ([3, 1, 2], [0, 2, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -105,6 +120,7 @@ def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
         ("continuous", np.float32(0), r"'continuous': .* wants shape \(rows, 1\), got shape \(\)"),
         ("categorical_int64", np.zeros((2, 2), np.int32), "wants int64, got int32"),
         ("categorical_bytes", np.zeros((2, 1), "S3"), "wants object, got"),
+        ("categorical_bytes", np.array([[b""], ["a"]], np.object_), "wants bytes, got .*str"),
         ("continuous", np.zeros((3, 1), np.float32), r"need one number of rows, got \[2, 3\]"),
     ],
 )
@@ -120,11 +136,3 @@ def test_missing_and_unexpected_tensors_are_named(executor: OnlineExecutor) -> N
     del lacking["continuous"]
     with pytest.raises(PlanError, match="missing continuous; unexpected images"):
         executor.transform({**lacking, "images": np.zeros((2, 1))})
-
-
-def test_a_tampered_vocabulary_is_refused(executor: OnlineExecutor, tmp_path: Path) -> None:
-    from features.plan import read_plan
-
-    vocabulary(pa.array(["b", "é"])).write(tmp_path / "vocabulary/s.parquet")
-    with pytest.raises(PlanError, match=r"s\.parquet: wanted SHA-256"):
-        OnlineExecutor(read_plan(tmp_path))

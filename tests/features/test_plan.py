@@ -3,64 +3,86 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from features.chains import Chain
 from features.errors import PlanError
 from features.hashing import json_sha256
-from features.plan import InputColumn, OutputColumn, Plan, read_plan, write_plan
-from features.steps import Categorify, Clip, FillMissing, Normalize
-from features.vocabulary import Vocabulary
+from features.online import OnlineExecutor
+from features.plan import InputColumn, OutputColumn, Plan, output_column, read_plan, write_plan
+from features.steps import (
+    Bucketize,
+    Categorify,
+    Clip,
+    FillMissing,
+    HashBucket,
+    HashedCross,
+    Normalize,
+)
+from tests.plans import categorify, column, plan_of
 
 INPUTS = (
     InputColumn("count", "continuous"),
     InputColumn("user", "integer"),
     InputColumn("city", "string"),
-)
-OUTPUTS = (
-    OutputColumn("user", "user", (Categorify(2, 0, "", ""),)),
-    OutputColumn("city", "city", (Categorify(0, 0, "", ""),)),
-    OutputColumn("count", "count", (FillMissing(0.0), Clip(None, 9.5), Normalize(0.1, 0.3))),
+    InputColumn("genres", "string_list"),
 )
 
 
-def vocabulary(*values: int | str) -> Vocabulary:
-    ids = pa.array(range(3, 3 + len(values)), pa.int64())
-    type_ = pa.int64() if values and isinstance(values[0], int) else pa.string()
-    return Vocabulary(pa.array(values, type_), ids, ids)
-
-
-VOCABULARIES = {"user": vocabulary(2**63 - 1, -5), "city": vocabulary()}
+def outputs_in(folder: Path, last_user: int = -5) -> tuple[OutputColumn, ...]:
+    cross = Chain((Chain(("count",), (Bucketize((0.0, 1.5)),)), "city"), (HashedCross(50),))
+    return (
+        column(INPUTS, "user", "user", categorify(folder, "user", [2**63 - 1, last_user])),
+        column(INPUTS, "city", "city", categorify(folder, "city", pa.array([], pa.string()))),
+        column(INPUTS, "genres", "genres", HashBucket(7)),
+        column(INPUTS, "count", "count", FillMissing(0.0), Clip(None, 9.5), Normalize(0.1, 0.3)),
+        output_column("cross", cross, INPUTS),
+    )
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Plan:
-    return write_plan(tmp_path / "plan", INPUTS, OUTPUTS, VOCABULARIES)
+    folder = tmp_path / "plan"
+    return write_plan(folder, INPUTS, outputs_in(folder))
 
 
 def test_read_gives_what_was_written(written: Plan) -> None:
     plan = read_plan(written.folder)
     assert plan == written
-    assert plan.inputs == INPUTS
-    assert plan.cardinalities == (5, 3)
-    assert [column.name for column in plan.categorical] == ["user", "city"]
+    plan.verify()
+    assert plan.cardinalities == (5, 3, 7, 50)
+    assert [column.name for column in plan.categorical] == ["user", "city", "genres", "cross"]
+    assert [column.dtype for column in plan.outputs] == [
+        "int64", "int64", "list<int64>", "float32", "int64",
+    ]  # fmt: skip
     assert [column.name for column in plan.continuous] == ["count"]
-    assert plan.inputs_of("integer", "string") == ("user", "city")
-    assert plan.continuous[0].steps == OUTPUTS[2].steps
+    assert plan.outputs[4].sources == ("count", "city")
     assert plan.vocabulary(plan.categorical[0]).value.to_pylist() == [2**63 - 1, -5]
+    assert plan.vocabulary(plan.categorical[0]).id.to_pylist() == [3, 4]
     assert len(plan.vocabulary(plan.categorical[1])) == 0
+    with pytest.raises(PlanError, match="'genres' has no vocabulary: its ids are computed"):
+        plan.vocabulary(plan.categorical[2])
 
 
 def test_the_hash_covers_vocabularies_and_steps(written: Plan, tmp_path: Path) -> None:
-    again = write_plan(tmp_path / "again", INPUTS, OUTPUTS, VOCABULARIES)
+    folders = [tmp_path / name for name in "abc"]
+    again = write_plan(folders[0], INPUTS, outputs_in(folders[0]))
+    other = write_plan(folders[1], INPUTS, outputs_in(folders[1], -6))
+    fewer = write_plan(folders[2], INPUTS, outputs_in(folders[2])[:2])
     assert again.content_hash == written.content_hash
-    other = {**VOCABULARIES, "user": vocabulary(2**63 - 1, -6)}
-    assert write_plan(tmp_path / "b", INPUTS, OUTPUTS, other).content_hash != again.content_hash
-    fewer = write_plan(tmp_path / "c", INPUTS, OUTPUTS[:2], VOCABULARIES)
-    assert fewer.content_hash != again.content_hash
+    assert len({plan.content_hash for plan in (written, other, fewer)}) == 3
+
+
+def test_a_plan_works_from_any_folder(written: Plan, tmp_path: Path) -> None:
+    shutil.move(written.folder, tmp_path / "elsewhere")
+    plan = read_plan(tmp_path / "elsewhere")
+    assert plan.content_hash == written.content_hash
+    OnlineExecutor(plan)
 
 
 def _change(plan: Plan, **changes: Any) -> Path:
@@ -79,25 +101,37 @@ def _change_and_sign(plan: Plan, **changes: Any) -> None:
 
 def test_a_changed_plan_is_refused(written: Plan) -> None:
     content = json.loads((written.folder / "plan.json").read_text(encoding="utf-8"))
-    content["outputs"][2]["steps"][2]["mean"] = 0.2
+    content["outputs"][3]["steps"][2]["mean"] = 0.2
     _change(written, outputs=content["outputs"])
     with pytest.raises(PlanError, match=r"plan\.json: wanted SHA-256 .*changed after the plan was"):
         read_plan(written.folder)
 
 
-def test_a_newer_format_is_refused(written: Plan) -> None:
-    _change(written, format_version=2)
-    with pytest.raises(PlanError, match="format version 2, but this Plumbline reads 1"):
+def test_another_format_is_refused(written: Plan) -> None:
+    _change(written, format_version=3)
+    with pytest.raises(PlanError, match="format version 3, but this Plumbline reads 2"):
+        read_plan(written.folder)
+    _change_and_sign(written, format_version=1)
+    with pytest.raises(PlanError, match=r"format version 1 of an older Plumbline\. Run the etl"):
         read_plan(written.folder)
 
 
-def test_an_unknown_step_or_kind_is_refused(written: Plan) -> None:
-    column = {"name": "x", "source": "x", "dtype": "float32", "steps": [{"op": "hash"}]}
-    _change_and_sign(written, outputs=[column])
-    with pytest.raises(PlanError, match="not a feature plan: ValueError unknown step 'hash'"):
-        read_plan(written.folder)
-    _change_and_sign(written, outputs=[], inputs=[{"name": "x", "kind": "image"}])
-    with pytest.raises(PlanError, match="column kind 'image', known: continuous, integer, hex"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"outputs": [{"name": "x", "dtype": "float32", "sources": ["x"],
+                       "steps": [{"op": "hash"}]}]}, "ValueError unknown step 'hash'"),
+        ({"outputs": [{"name": "x", "dtype": "int8", "sources": ["x"], "steps": []}]},
+         "dtype 'int8', known: int64, float32"),
+        ({"outputs": [{"name": "x", "dtype": "int64", "sources": ["x", "y"], "steps": []}]},
+         "2 sources and no step"),
+        ({"outputs": [], "inputs": [{"name": "x", "kind": "image"}]},
+         "column kind 'image', known: continuous, integer, hex"),
+    ],
+)  # fmt: skip
+def test_an_unknown_form_is_refused(written: Plan, changes: Any, message: str) -> None:
+    _change_and_sign(written, **changes)
+    with pytest.raises(PlanError, match=f"not a feature plan: .*{message}"):
         read_plan(written.folder)
 
 
@@ -108,22 +142,46 @@ def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
         read_plan(tmp_path)
 
 
-def test_a_missing_file_is_named(written: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["user.parquet", "user.index", "city.parquet", "city.index"])
+def test_a_missing_or_changed_file_is_named(written: Plan, file: str) -> None:
+    whole = written.folder / "vocabulary" / file
+    content = bytearray(whole.read_bytes())
+    content[len(content) // 2] ^= 1
+    whole.write_bytes(content)
+    with pytest.raises(PlanError, match=rf"vocabulary/{file}: wanted SHA-256"):
+        OnlineExecutor(read_plan(written.folder))
+    whole.unlink()
+    with pytest.raises(PlanError, match=rf"vocabulary/{file}: missing from the feature plan"):
+        OnlineExecutor(read_plan(written.folder))
+
+
+def test_a_missing_plan_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=r"nowhere/plan\.json: missing from the feature plan"):
         read_plan(tmp_path / "nowhere")
-    (written.folder / "vocabulary/user.parquet").unlink()
-    with pytest.raises(PlanError, match=r"vocabulary/user\.parquet: missing from the feature plan"):
-        written.vocabulary(written.categorical[0])
 
 
-def test_a_changed_vocabulary_is_refused(written: Plan) -> None:
-    vocabulary(2**63 - 1, -6).write(written.folder / "vocabulary/user.parquet")
-    with pytest.raises(PlanError, match=r"vocabulary/user\.parquet: wanted SHA-256"):
-        written.vocabulary(written.categorical[0])
+@pytest.mark.parametrize(
+    ("source", "steps", "message"),
+    [
+        ("count", (), None),
+        ("user", (), "'out' comes out as integer: wanted ids or numbers"),
+        ("city", (FillMissing(0.0),), "'out': FillMissing wants numbers, got text"),
+        ("genres", (), "'out' comes out as lists of texts"),
+        ("genres", (Bucketize((1.0,)),), "Bucketize wants numbers, got lists of texts"),
+        ("nothing", (), "'out' is made of 'nothing': wanted a feature column, one of count, user"),
+        ("count", (Categorify(0, None, 1, 3, "", "", ""),), "wants integers or text, got numbers"),
+    ],
+)
+def test_steps_that_do_not_fit_are_refused(
+    source: str, steps: tuple[Any, ...], message: str | None
+) -> None:
+    if message is None:
+        assert column(INPUTS, "out", source, *steps).dtype == "float32"
+        return
+    with pytest.raises(PlanError, match=message):
+        column(INPUTS, "out", source, *steps)
 
 
-def test_an_interrupted_write_leaves_no_plan(written: Plan) -> None:
-    with pytest.raises(KeyError, match="city"):
-        write_plan(written.folder, INPUTS, OUTPUTS, {"user": VOCABULARIES["user"]})
-    with pytest.raises(PlanError, match="missing from the feature plan"):
-        read_plan(written.folder)
+def test_plan_of_names_outputs(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {"x": "continuous"}, y=("x", FillMissing(1.0)), x=("x",))
+    assert [column.name for column in read_plan(plan.folder).outputs] == ["y", "x"]

@@ -1,0 +1,43 @@
+"""Rows in memory as a source of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from features.columns import CLICK, FeatureKind
+from features.rows import Portion, Rows
+from features.typed import typed_schema, values_of
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Arrow tables, or what makes them, as a `RowSource`; `rows` a portion."""
+
+    kinds: Mapping[str, FeatureKind]
+    tables: Mapping[str, pa.Table]
+    rows: int = 3
+
+    @property
+    def splits(self) -> dict[str, int]:
+        return {split: len(table) for split, table in self.tables.items()}
+
+    def portions(self, split: str) -> Iterator[Portion]:
+        table = self.tables[split]
+        for start in range(0, len(table), self.rows):
+            yield partial(rows_of, table.slice(start, self.rows), self.kinds)
+
+
+def rows_of(table: pa.Table, kinds: Mapping[str, FeatureKind]) -> Rows:
+    columns = {name: values_of(table[name]) for name in kinds}
+    return Rows(columns, np.asarray(table[CLICK], np.int8))
+
+
+def table_of(kinds: Mapping[str, FeatureKind], click: list[int], **columns: list[Any]) -> pa.Table:
+    """A typed table of Python values."""
+    return pa.table({**columns, CLICK: click}, schema=typed_schema(kinds))
