@@ -92,15 +92,16 @@ class Plan:
         """Raw column to kind, in order."""
         return {column.name: column.kind for column in self.inputs}
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The look-up files that the steps name, relative to the folder, and their SHA-256."""
+        steps = (step for column in self.outputs for step in _steps(column.chain))
+        return {file: sha256 for step in steps for file, sha256 in _files(step)}
+
     def verify(self) -> None:
         """Raises PlanError where a file is missing, or is not the one that was written."""
-        checked = set()
-        for column in self.outputs:
-            for step in _steps(column.chain):
-                for file, sha256 in _files(step):
-                    if file not in checked:
-                        check_file(self.folder / file, sha256)
-                        checked.add(file)
+        for file, sha256 in self.files.items():
+            check_file(self.folder / file, sha256)
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
         """The vocabulary of a column whose last step is Categorify, from its checked file."""

@@ -10,14 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.plan import OutputColumn, read_plan
+from features.encoder import Encoded
+from features.plan import OutputColumn, Plan, read_plan
+from features.typed import values_of
+from features.values import Lists
 from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, reads
@@ -64,19 +67,29 @@ def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]
             ensemble,
             fused,
             raw,
-            _together(encoded, plan.categorical, np.dtype(np.int64)),
-            _together(encoded, plan.continuous, np.dtype(np.float32)),
+            _encoded(encoded, plan),
             offline.to_numpy(),
         )
 
 
+def _encoded(table: pa.Table, plan: Plan) -> Encoded:
+    """The encoded rows of a file in the form that the feature step gives."""
+    single = [column for column in plan.categorical if not column.is_list]
+    lists = [column for column in plan.categorical if column.is_list]
+    return Encoded(
+        _together(table, single, np.dtype(np.int64)),
+        tuple(cast(Lists, values_of(table[column.name])) for column in lists),
+        _together(table, plan.continuous, np.dtype(np.float32)),
+    )
+
+
 def _together(
-    encoded: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]
+    table: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """The columns side by side, shape (rows, number of columns)."""
     if not columns:
-        return np.empty((encoded.num_rows, 0), dtype)
-    return np.column_stack([encoded[column.name].to_numpy() for column in columns]).astype(dtype)
+        return np.empty((table.num_rows, 0), dtype)
+    return np.column_stack([table[column.name].to_numpy() for column in columns]).astype(dtype)
 
 
 def _latency(server: TritonServer, raw: pa.Table, requests: int) -> dict[str, Any]:

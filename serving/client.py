@@ -1,6 +1,6 @@
 """A client that takes rows by column name; what the server wants, it asks the server.
 
-Legend: B rows, F categorical columns, C continuous columns.
+Legend: B rows, F columns with one id a row, C continuous columns.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.encoder import Encoded
 from features.errors import ServerError
+from features.list_bytes import unpack_integers
 from features.wire import Tensors, WireColumns, to_tensors
 from serving.interface import (
     CLICK_PROBABILITY,
@@ -20,6 +22,7 @@ from serving.interface import (
     FEATURES_MODEL,
     FUSED_MODEL,
     IDS,
+    LIST_IDS,
     MODEL_HASH,
     PLAN_HASH,
     read_wire_columns,
@@ -122,8 +125,8 @@ class Client:
             return np.empty(0, np.float32)
         return np.concatenate([a.as_numpy(CLICK_PROBABILITY)[:, 0] for a in answers])
 
-    def encode(self, data: Any) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """ids_BF, int64, and dense_BC, float32, of rows as `tensors` takes them.
+    def encode(self, data: Any) -> Encoded:
+        """The feature step's answer: ids, lists of ids, floats, of rows as `tensors` takes them.
 
         Raises
         ------
@@ -132,13 +135,14 @@ class Client:
         """
         tensors = self.tensors(data)
         config = self._encoder_config()
-        answers = self._infer(config, tensors)
-        ids_BF = np.empty((_rows(tensors), _width(config, IDS)), np.int64)
-        dense_BC = np.empty((_rows(tensors), _width(config, DENSE)), np.float32)
-        for name, encoded in ((IDS, ids_BF), (DENSE, dense_BC)):
-            if encoded.size:
-                np.concatenate([answer.as_numpy(name) for answer in answers], out=encoded)
-        return ids_BF, dense_BC
+        rows, answers = _rows(tensors), self._infer(config, tensors)
+        encoded = {
+            name: _together(answers, name, rows, len(_columns(config, name)), dtype)
+            for name, dtype in ((IDS, np.int64), (LIST_IDS, np.object_), (DENSE, np.float32))
+        }
+        lists = zip(_columns(config, LIST_IDS), encoded[LIST_IDS].T, strict=True)
+        bags = tuple(unpack_integers(name, packed_B) for name, packed_B in lists)
+        return Encoded(encoded[IDS], bags, encoded[DENSE])
 
     def _encoder_config(self) -> ModelConfig:
         if self._encoder is None:
@@ -165,6 +169,16 @@ def _rows(tensors: Tensors) -> int:
     return len(next(iter(tensors.values())))
 
 
-def _width(config: ModelConfig, tensor: str) -> int:
+def _columns(config: ModelConfig, tensor: str) -> list[str]:
     """A tensor without columns is left out of the config."""
-    return len(json.loads(config.parameters.get(f"{tensor}_columns", "[]")))
+    return [str(name) for name in json.loads(config.parameters.get(f"{tensor}_columns", "[]"))]
+
+
+def _together(
+    answers: list[Any], name: str, rows: int, width: int, dtype: type[np.generic]
+) -> NDArray[Any]:
+    """A tensor of all answers, (rows, width)."""
+    together = np.empty((rows, width), dtype)
+    if together.size:
+        np.concatenate([answer.as_numpy(name) for answer in answers], out=together)
+    return together

@@ -1,6 +1,6 @@
 """Hold what is served against what was computed offline.
 
-Legend: B rows, F categorical columns, C continuous columns.
+Legend: B rows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.encoder import Encoded
 from features.errors import ServerError
 from serving.client import Client
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`max_abs_score_diff` is over the ensemble and the fused model, both against offline."""
+    """`max_abs_score_diff` is over the ensemble and the fused model, both against offline.
+
+    `ids_identical` tells of lists of ids too.
+    """
 
     rows_compared: int
     ids_identical: bool
@@ -29,8 +33,7 @@ def compare(
     ensemble: Client,
     fused: Client,
     raw: pa.Table,
-    expected_ids_BF: NDArray[np.int64],
-    expected_dense_BC: NDArray[np.float32],
+    expected: Encoded,
     offline_probability_B: NDArray[np.float32],
 ) -> Comparison:
     """Serve raw rows, and compare ids, dense features and probabilities with the offline ones.
@@ -43,16 +46,28 @@ def compare(
     ServerError
         The server answers with an error, or with probabilities that are not numbers.
     """
-    ids_BF, dense_BC = fused.encode(raw)
+    encoded = fused.encode(raw)
     score_differences = [
         _largest_difference(_probabilities(client, raw), offline_probability_B)
         for client in (ensemble, fused)
     ]
     return Comparison(
         rows_compared=raw.num_rows,
-        ids_identical=bool(np.array_equal(ids_BF, expected_ids_BF)),
-        max_abs_dense_diff=_largest_difference(dense_BC, expected_dense_BC),
+        ids_identical=_same_ids(encoded, expected),
+        max_abs_dense_diff=_largest_difference(encoded.dense_BC, expected.dense_BC),
         max_abs_score_diff=max(score_differences),
+    )
+
+
+def _same_ids(served: Encoded, offline: Encoded) -> bool:
+    return (
+        np.array_equal(served.ids_BF, offline.ids_BF)
+        and len(served.bags) == len(offline.bags)
+        and all(
+            np.array_equal(np.asarray(ours.values), np.asarray(theirs.values))
+            and np.array_equal(ours.offsets, theirs.offsets)
+            for ours, theirs in zip(served.bags, offline.bags, strict=True)
+        )
     )
 
 

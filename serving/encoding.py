@@ -1,21 +1,29 @@
-"""The feature step: raw columns to ids and dense features, by the plan's online executor."""
+"""The feature step: raw columns to ids and dense features, by the plan's online executor.
+
+Legend: B rows, F columns with one id a row, L list columns, C continuous columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
+from features.encoder import Encoded
+from features.list_bytes import pack
 from features.online import OnlineExecutor
 from features.plan import read_plan
 from features.wire import Tensors
-from serving.batching import Run
-from serving.interface import DENSE, IDS, check_raw_parameters
+from serving.interface import DENSE, IDS, LIST_IDS, check_raw_parameters
 
 PLAN_FOLDER = "plan"
 """Where the plan lies inside a model's version folder."""
 
+Encode = Callable[[Tensors], Encoded]
 
-def load_encoding(folder: Path, parameters: Mapping[str, str]) -> Run:
+
+def load_encoding(folder: Path, parameters: Mapping[str, str]) -> Encode:
     """Load the plan of a version folder; its files are checked against their hashes.
 
     Raises
@@ -25,11 +33,16 @@ def load_encoding(folder: Path, parameters: Mapping[str, str]) -> Run:
     """
     plan = read_plan(folder / PLAN_FOLDER)
     check_raw_parameters(plan, parameters)
-    executor = OnlineExecutor(plan)
+    return OnlineExecutor(plan).transform
 
-    def run(tensors: Tensors) -> Tensors:
-        encoded = executor.transform(tensors)
-        outputs: Tensors = {IDS: encoded.ids_BF, DENSE: encoded.dense_BC}
-        return {name: tensor for name, tensor in outputs.items() if tensor.shape[1]}
 
-    return run
+def to_encoded_tensors(encoded: Encoded) -> Tensors:
+    """Encoded rows as they travel from step to step; a tensor without columns is left out."""
+    tensors: Tensors = {}
+    if encoded.ids_BF.shape[1]:
+        tensors[IDS] = np.ascontiguousarray(encoded.ids_BF)
+    if encoded.bags:
+        tensors[LIST_IDS] = np.column_stack([pack(bag) for bag in encoded.bags])
+    if encoded.dense_BC.shape[1]:
+        tensors[DENSE] = np.ascontiguousarray(encoded.dense_BC)
+    return tensors

@@ -2,13 +2,14 @@
 
 | model | takes | gives |
 |---|---|---|
-| `ctr_features` | raw columns, as in `features.wire` | `ids`, `dense` |
-| `ctr_dlrm` | `ids`, `dense` | `click_probability` |
+| `ctr_features` | raw columns, as in `features.wire` | `ids`, `list_ids`, `dense` |
+| `ctr_dlrm` | `ids`, `list_ids`, `dense` | `click_probability` |
 | `ctr` | raw columns: the two above as an ensemble | `click_probability` |
 | `ctr_fused` | raw columns, in one hop | `click_probability` |
 
-`ids` is int64 (B, F) and `dense` float32 (B, C), both in plan order; `click_probability` is float32
-(B, 1). A tensor without columns is left out everywhere.
+`ids` is int64 (B, F), `dense` float32 (B, C), and `list_ids` bytes (B, L), each a row's list of ids
+as `features.list_bytes` has it; all in plan order. `click_probability` is float32 (B, 1). A tensor
+without columns is left out everywhere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from features.wire import (
     CATEGORICAL_BYTES,
     CATEGORICAL_INT64,
     CONTINUOUS,
+    LIST_BYTES,
+    LIST_INT64,
     NULL_BYTES,
     NULL_INT64,
     WireColumns,
@@ -37,6 +40,7 @@ ENSEMBLE_MODEL = "ctr"
 FUSED_MODEL = "ctr_fused"
 
 IDS = "ids"
+LIST_IDS = "list_ids"
 DENSE = "dense"
 CLICK_PROBABILITY = "click_probability"
 
@@ -48,7 +52,16 @@ _NULLS = {
     CONTINUOUS: "NaN",
     CATEGORICAL_INT64: str(NULL_INT64),
     CATEGORICAL_BYTES: NULL_BYTES.decode(),
+    LIST_INT64: NULL_BYTES.decode(),
+    LIST_BYTES: NULL_BYTES.decode(),
 }
+
+_ELEMENTS = {
+    LIST_INT64: f"little-endian int64, null is {NULL_INT64}",
+    LIST_BYTES: "little-endian uint32 length and UTF-8 bytes, null is length 0",
+    LIST_IDS: "little-endian int64",
+}
+"""What a list's bytes are, one element after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,40 +83,55 @@ def raw_tensors(plan: Plan) -> tuple[Tensor, ...]:
         Tensor(CONTINUOUS, "TYPE_FP32", columns.continuous),
         Tensor(CATEGORICAL_INT64, "TYPE_INT64", columns.integer),
         Tensor(CATEGORICAL_BYTES, "TYPE_STRING", columns.string),
+        Tensor(LIST_INT64, "TYPE_STRING", columns.integer_list),
+        Tensor(LIST_BYTES, "TYPE_STRING", columns.string_list),
     )
 
 
 def encoded_tensors(plan: Plan) -> tuple[Tensor, ...]:
     """The tensors between the feature step and the model step: ids, never embeddings."""
+    single = tuple(column.name for column in plan.categorical if not column.is_list)
+    lists = tuple(column.name for column in plan.categorical if column.is_list)
     return _with_columns(
-        Tensor(IDS, "TYPE_INT64", tuple(column.name for column in plan.categorical)),
+        Tensor(IDS, "TYPE_INT64", single),
+        Tensor(LIST_IDS, "TYPE_STRING", lists),
         Tensor(DENSE, "TYPE_FP32", tuple(column.name for column in plan.continuous)),
     )
 
 
 def wire_columns(plan: Plan) -> WireColumns:
-    return WireColumns.of({column.name: column.kind for column in plan.inputs})
+    return WireColumns.of(plan.kinds)
 
 
 def raw_parameters(plan: Plan) -> dict[str, str]:
     """The config parameters of a model that takes raw columns.
 
     Lists and mappings are JSON: `<tensor>_columns` is a list, `kinds` maps column to kind in plan
-    order. `<tensor>_null` is the value that means null.
+    order. `<tensor>_null` is the value that means null. `<tensor>_elements` says what the bytes of
+    a list are.
     """
-    parameters = {}
+    parameters: dict[str, str] = {}
     for tensor in raw_tensors(plan):
-        parameters[f"{tensor.name}_columns"] = json.dumps(tensor.columns)
+        parameters |= _tensor_parameters(tensor)
         parameters[f"{tensor.name}_null"] = _NULLS[tensor.name]
-    parameters[KINDS] = json.dumps({column.name: column.kind for column in plan.inputs})
+    parameters[KINDS] = json.dumps(plan.kinds)
     parameters[PLAN_HASH] = plan.content_hash
     return parameters
 
 
 def encoded_parameters(plan: Plan) -> dict[str, str]:
     """The config parameters of a model that gives or takes encoded columns."""
-    parameters = {f"{t.name}_columns": json.dumps(t.columns) for t in encoded_tensors(plan)}
-    return parameters | {PLAN_HASH: plan.content_hash}
+    parameters = {PLAN_HASH: plan.content_hash}
+    for tensor in encoded_tensors(plan):
+        parameters |= _tensor_parameters(tensor)
+    return parameters
+
+
+def _tensor_parameters(tensor: Tensor) -> dict[str, str]:
+    parameters = {f"{tensor.name}_columns": json.dumps(tensor.columns)}
+    if tensor.name in _ELEMENTS:
+        parameters[f"{tensor.name}_elements"] = _ELEMENTS[tensor.name]
+    return parameters
 
 
 def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:

@@ -77,7 +77,7 @@ def _entry(model: str) -> Path:
 
 
 def _plan_files(plan: Plan) -> list[str]:
-    return [PLAN_FILE, *(column.categorify.vocabulary for column in plan.categorical)]
+    return [PLAN_FILE, *plan.files]
 
 
 def _place(
@@ -107,8 +107,7 @@ def _check_plan(plan: Plan) -> None:
     came = read_plan(plan.folder).content_hash
     if came != plan.content_hash:
         raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, came)
-    for column in plan.categorical:
-        plan.vocabulary(column)
+    plan.verify()
 
 
 def _checked_model(plan: Plan, folder: Path) -> ModelCard:
@@ -129,4 +128,4 @@ def _checked_model(plan: Plan, folder: Path) -> ModelCard:
 
 
 def _form(column: OutputColumn) -> int | str:
-    return column.categorify.cardinality if column.is_categorical else "continuous"
+    return column.cardinality if column.is_categorical else "continuous"

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dlrm.architecture import Architecture
 from dlrm.scorer import Scorer
 from dlrm.weights import read_model_card
-from features.errors import ModelError
+from features.encoder import Encoded
+from features.errors import ModelError, PlanError
+from features.list_bytes import unpack_integers
+from features.values import Lists
 from features.wire import Tensors
-from serving.batching import Run
-from serving.interface import CLICK_PROBABILITY, DENSE, IDS, MODEL_HASH, PLAN_HASH
+from serving.interface import CLICK_PROBABILITY, DENSE, IDS, LIST_IDS, MODEL_HASH, PLAN_HASH
 
 MODEL_FOLDER = "model"
 """Where the model lies inside a model's version folder."""
 
 
-def load_scoring(folder: Path, parameters: Mapping[str, str]) -> Run:
+def load_scorer(folder: Path, parameters: Mapping[str, str]) -> Scorer:
     """Load the model of a version folder; its files are checked against their hashes.
 
     Raises
@@ -35,15 +37,37 @@ def load_scoring(folder: Path, parameters: Mapping[str, str]) -> Run:
             f"{model_folder}: wanted model {parameters[MODEL_HASH][:12]}…, as the config says, "
             f"found {came[:12]}…. Export the model repository again."
         )
-    scorer = Scorer.load(model_folder, parameters[PLAN_HASH])
+    return Scorer.load(model_folder, parameters[PLAN_HASH])
 
-    def run(tensors: Tensors) -> Tensors:
-        rows = len(next(iter(tensors.values())))
-        ids_BF = tensors.get(IDS, np.empty((rows, 0), np.int64))
-        dense_BC = tensors.get(DENSE, np.empty((rows, 0), np.float32))
-        probability_B = scorer.score(
-            cast("NDArray[np.int64]", ids_BF), cast("NDArray[np.float32]", dense_BC)
-        )
-        return {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
 
-    return run
+def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
+    """The probabilities of encoded rows; raises ModelError where they are not the model's."""
+    probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+    return {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
+
+
+def from_encoded_tensors(tensors: Tensors, architecture: Architecture) -> Encoded:
+    """The way back from `to_encoded_tensors`.
+
+    Raises
+    ------
+    ModelError
+        A list tensor of another form.
+    """
+    rows = len(next(iter(tensors.values())))
+    ids: Any = tensors.get(IDS, np.empty((rows, 0), np.int64))
+    dense: Any = tensors.get(DENSE, np.empty((rows, 0), np.float32))
+    return Encoded(ids, _bags(tensors, architecture.bags), dense)
+
+
+def _bags(tensors: Tensors, names: tuple[str, ...]) -> tuple[Lists, ...]:
+    if not names:
+        return ()
+    packed: Any = tensors[LIST_IDS]
+    if packed.ndim != 2 or packed.shape[1] != len(names) or packed.dtype != np.object_:
+        wanted = f"bytes of shape (rows, {len(names)})"
+        raise ModelError.wrong_input(LIST_IDS, wanted, f"{packed.dtype} of shape {packed.shape}")
+    try:
+        return tuple(unpack_integers(n, packed[:, place]) for place, n in enumerate(names))
+    except PlanError as error:
+        raise ModelError(str(error)) from None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.errors import PlanError
+from features.values import offsets_of
 
 
 def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
@@ -15,8 +18,8 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
 
     `data` is an Arrow table, a mapping of column name to values, a pandas DataFrame, or anything
     that exports an Arrow stream, such as a polars DataFrame. Dictionary and view types become the
-    types of their values. In a pandas DataFrame whole numbers may stand as floats, because an
-    integer column with missing values cannot be anything else there.
+    types of their values, inside lists too. In a pandas DataFrame whole numbers may stand as
+    floats, because an integer column with missing values cannot be anything else there.
 
     Raises
     ------
@@ -60,6 +63,8 @@ def _array(name: str, values: Any, from_pandas: bool) -> Any:
         raise PlanError.wrong_type(name, "a list of values", type(values).__name__) from None
     if from_pandas and pa.types.is_floating(array.type):
         return _whole_if_possible(array)
+    if from_pandas and pa.types.is_list(array.type) and pa.types.is_floating(array.type.value_type):
+        return _list_of(array, _whole_if_possible(pc.list_flatten(array)))
     return array
 
 
@@ -70,6 +75,13 @@ def _whole_if_possible(array: Any) -> Any:
         return array
 
 
+def _list_of(array: Any, elements: Any) -> Any:
+    """The lists of an array, of elements that take the place of its own."""
+    lengths = pc.fill_null(pc.list_value_length(array), 0)
+    offsets = offsets_of(np.asarray(lengths, np.int64))
+    return pa.LargeListArray.from_arrays(offsets, elements)
+
+
 def _plain(column: Any) -> Any:
     """Of an array or a chunked array."""
     if pa.types.is_dictionary(column.type):
@@ -78,4 +90,12 @@ def _plain(column: Any) -> Any:
         return pa.chunked_array(values) if values else pa.nulls(0)
     if str(column.type) == "string_view":  # older pyarrow has no such type, and no test for it
         return column.cast(pa.large_string())
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        elements = column.type.value_type
+        if pa.types.is_dictionary(elements) or str(elements) == "string_view":
+            return _list_of(column, _one_array(_plain(pc.list_flatten(column))))
     return column
+
+
+def _one_array(column: Any) -> Any:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from features.wire import Tensors
 from serving.batching import Run
-from serving.scoring import load_scoring
+from serving.scoring import from_encoded_tensors, load_scorer, scored
 from serving.step import TritonStep
 
 
@@ -14,4 +15,9 @@ class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
     def load(self, folder: Path, parameters: Mapping[str, str]) -> Run:
-        return load_scoring(folder, parameters)
+        scorer = load_scorer(folder, parameters)
+
+        def run(tensors: Tensors) -> Tensors:
+            return scored(scorer, from_encoded_tensors(tensors, scorer.architecture))
+
+        return run

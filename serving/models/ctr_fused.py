@@ -8,7 +8,7 @@ from pathlib import Path
 from features.wire import Tensors
 from serving.batching import Run
 from serving.encoding import load_encoding
-from serving.scoring import load_scoring
+from serving.scoring import load_scorer, scored
 from serving.step import TritonStep
 
 
@@ -16,9 +16,9 @@ class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
     def load(self, folder: Path, parameters: Mapping[str, str]) -> Run:
-        encode, score = load_encoding(folder, parameters), load_scoring(folder, parameters)
+        encode, scorer = load_encoding(folder, parameters), load_scorer(folder, parameters)
 
         def run(tensors: Tensors) -> Tensors:
-            return score(encode(tensors))
+            return scored(scorer, encode(tensors))
 
         return run

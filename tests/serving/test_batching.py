@@ -60,3 +60,25 @@ def test_requests_of_different_shapes_are_answered_one_by_one() -> None:
     assert step.calls == 2
     assert not isinstance(first, PlumblineError) and first["doubled"].shape == (2, 2)
     assert not isinstance(second, PlumblineError) and second["doubled"].shape == (2, 3)
+
+
+def test_requests_with_lists_of_different_lengths_are_one_pass() -> None:
+    """A list is one element of bytes a row, so its length is no part of a request's form."""
+
+    calls = []
+
+    def lengths(tensors: Tensors) -> Tensors:
+        calls.append(len(tensors["list_ids"]))
+        return {"length": np.array([[len(packed)] for packed in tensors["list_ids"][:, 0]])}
+
+    requests: list[Tensors] = [
+        {"list_ids": np.array([[bytes(size)] for size in sizes], np.object_)}
+        for sizes in ((0, 8), (80,), (16, 0, 24))
+    ]
+    answers = answer(requests, lengths)
+    assert calls == [6]
+    assert [a["length"][:, 0].tolist() for a in answers if not isinstance(a, PlumblineError)] == [
+        [0, 8],
+        [80],
+        [16, 0, 24],
+    ]

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.encoder import Encoded
 from features.errors import ServerError
+from features.values import Lists
 from features.wire import Tensors
 from serving.comparison import compare
 from serving.latency import WARMUP_REQUESTS, measure_latency
@@ -17,19 +19,25 @@ DENSE_BC = np.array([[0.5], [np.nan]], np.float32)
 PROBABILITY_B = np.array([0.25, 0.75], np.float32)
 
 
+BAGS = (Lists(np.array([5, 6, 7]), np.array([0, 0, 3])),)
+
+
 class Answers:
     """Stands in for a client: fixed answers, and a record of the batches."""
 
-    def __init__(self, *answers: Any) -> None:
-        self.ids_BF, self.dense_BC, self.probability_B = answers or (
-            IDS_BF,
-            DENSE_BC,
-            PROBABILITY_B,
-        )
+    def __init__(
+        self,
+        ids_BF: Any = IDS_BF,
+        dense_BC: Any = DENSE_BC,
+        probability_B: Any = PROBABILITY_B,
+        bags: tuple[Lists, ...] = BAGS,
+    ) -> None:
+        self.encoded = Encoded(ids_BF, bags, dense_BC)
+        self.probability_B = probability_B
         self.batches: list[list[float]] = []
 
-    def encode(self, data: Any) -> Any:
-        return self.ids_BF[: len(data)], self.dense_BC
+    def encode(self, data: Any) -> Encoded:
+        return self.encoded
 
     def score(self, data: Any) -> Any:
         return self.probability_B[: len(data)]
@@ -39,7 +47,7 @@ class Answers:
 
 
 def compared(ensemble: Answers, fused: Answers) -> Any:
-    return compare(ensemble, fused, RAW, IDS_BF, DENSE_BC, PROBABILITY_B)
+    return compare(ensemble, fused, RAW, Encoded(IDS_BF, BAGS, DENSE_BC), PROBABILITY_B)
 
 
 def test_what_is_equal_has_no_difference() -> None:
@@ -60,6 +68,18 @@ def test_other_ids_and_dense_values_are_seen() -> None:
     found = compared(Answers(), off)
     assert not found.ids_identical
     assert found.max_abs_dense_diff == 2.0
+
+
+@pytest.mark.parametrize(
+    "bags",
+    [
+        (),
+        (Lists(np.array([5, 6, 8]), np.array([0, 0, 3])),),
+        (Lists(np.array([5, 6, 7]), np.array([0, 1, 3])),),
+    ],
+)
+def test_other_lists_of_ids_are_seen(bags: tuple[Lists, ...]) -> None:
+    assert not compared(Answers(), Answers(bags=bags)).ids_identical
 
 
 def test_probabilities_that_are_not_numbers_are_refused() -> None:

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from features.chains import Chain
 from features.errors import PlanError, ServerError
 from features.plan import InputColumn, OutputColumn, Plan
-from features.steps import FillMissing
+from features.steps import FillMissing, HashBucket
 from serving.interface import (
+    Tensor,
     check_raw_parameters,
+    encoded_tensors,
     raw_parameters,
     read_wire_columns,
     wire_columns,
@@ -20,15 +23,32 @@ INPUTS = (
     InputColumn("a", "continuous"),
     InputColumn("é", "string"),
     InputColumn("c", "integer"),
+    InputColumn("l", "hex_list"),
+    InputColumn("m", "string_list"),
+    InputColumn("n", "integer_list"),
 )
-PLAN = Plan(Path("plan"), INPUTS, (OutputColumn("a", "a", (FillMissing(0.0),)),), "hash")
+OUTPUTS = (
+    OutputColumn("a", Chain(("a",), (FillMissing(0.0),)), "float32"),
+    OutputColumn("m", Chain(("m",), (HashBucket(5),)), "list<int64>"),
+    OutputColumn("c", Chain(("c",), (HashBucket(7),)), "int64"),
+)
+PLAN = Plan(Path("plan"), INPUTS, OUTPUTS, "hash")
 
 
 def test_the_client_reads_the_columns_that_the_export_wrote() -> None:
     found = read_wire_columns("ctr", raw_parameters(PLAN))
     assert found == wire_columns(PLAN)
     assert found.integer == ("b", "c")
-    assert found.hexadecimal == {"b"}
+    assert found.hexadecimal == {"b", "l"}
+    assert (found.integer_list, found.string_list) == (("l", "n"), ("m",))
+
+
+def test_lists_of_ids_are_a_tensor_of_their_own() -> None:
+    assert encoded_tensors(PLAN) == (
+        Tensor("ids", "TYPE_INT64", ("c",)),
+        Tensor("list_ids", "TYPE_STRING", ("m",)),
+        Tensor("dense", "TYPE_FP32", ("a",)),
+    )
 
 
 @pytest.mark.parametrize("parameters", [{}, {"kinds": "{"}])

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from features.plan import InputColumn, OutputColumn, Plan
+from features.chains import Chain
+from features.plan import InputColumn, OutputColumn, Plan, output_column
 from features.settings import Serving
 from features.steps import Categorify, FillMissing
 from serving.config_pbtxt import python_config
@@ -23,27 +24,28 @@ KINDS = {
     "device": "hex",
     "hour": "integer",
     "views": "continuous",
+    "tags": "string_list",
+    "visited": "hex_list",
 }
 CASES = {
     "all_kinds": ("continuous", "integer", "hex", "string"),
     "no_continuous": ("integer", "hex", "string"),
     "no_categorical": ("continuous",),
+    "lists": ("continuous", "string", "hex_list", "string_list"),
 }
 MODELS = ("ctr_features", "ctr_dlrm", "ctr", "ctr_fused")
 
 
+def output(inputs: tuple[InputColumn, ...], column: InputColumn) -> OutputColumn:
+    file = f"vocabulary/{column.name}.parquet"
+    is_number = column.kind == "continuous"
+    step = FillMissing(0.0) if is_number else Categorify(0, None, 1, 9, file, "00", "00")
+    return output_column(column.name, Chain((column.name,), (step,)), inputs)
+
+
 def plan_of(*kinds: str) -> Plan:
     inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items() if kind in kinds)
-    outputs = tuple(
-        OutputColumn(
-            column.name,
-            column.name,
-            (FillMissing(0.0),)
-            if column.kind == "continuous"
-            else (Categorify(0, 9, f"vocabulary/{column.name}.parquet", "00"),),
-        )
-        for column in inputs
-    )
+    outputs = tuple(output(inputs, column) for column in inputs)
     return Plan(Path("nowhere"), inputs, outputs, "p" * 64)
 
 
@@ -108,6 +110,29 @@ def test_tensors_without_columns_are_left_out() -> None:
     assert [tensor.name for tensor in no_ids["ctr_features"].output] == ["dense"]
 
 
+def test_lists_are_one_string_a_row_in_every_model() -> None:
+    found = {name: parsed(text) for name, text in configs("lists").items()}
+    raw = {tensor.name: tensor for tensor in found["ctr"].input}
+    assert list(raw) == ["continuous", "categorical_bytes", "list_int64", "list_bytes"]
+    for name in ("list_int64", "list_bytes"):
+        assert (raw[name].data_type, list(raw[name].dims)) == (DataType.TYPE_STRING, [1])
+    assert found["ctr"].input == found["ctr_features"].input == found["ctr_fused"].input
+    between = {tensor.name: tensor for tensor in found["ctr_dlrm"].input}
+    assert list(between) == ["ids", "list_ids", "dense"]
+    assert (between["list_ids"].data_type, list(between["list_ids"].dims)) == (
+        DataType.TYPE_STRING,
+        [2],
+    )
+    first, second = found["ctr"].ensemble_scheduling.step
+    assert set(first.output_map) == set(second.input_map) == {"ids", "list_ids", "dense"}
+    parameters = {k: v.string_value for k, v in found["ctr_features"].parameters.items()}
+    assert json.loads(parameters["list_ids_columns"]) == ["tags", "visited"]
+    assert parameters["list_int64_null"] == parameters["list_bytes_null"] == ""
+    assert parameters["list_int64_elements"] == (
+        "little-endian int64, null is -9223372036854775808"
+    )
+
+
 def test_parameters_tell_columns_nulls_and_hashes() -> None:
     parameters = {
         key: value.string_value
@@ -116,7 +141,8 @@ def test_parameters_tell_columns_nulls_and_hashes() -> None:
     assert json.loads(parameters["continuous_columns"]) == ["price", "views"]
     assert json.loads(parameters["categorical_int64_columns"]) == ["device", "hour"]
     assert json.loads(parameters["categorical_bytes_columns"]) == ["shop"]
-    assert list(json.loads(parameters["kinds"]).items()) == list(KINDS.items())
+    wanted = [(name, kind) for name, kind in KINDS.items() if not kind.endswith("_list")]
+    assert list(json.loads(parameters["kinds"]).items()) == wanted
     assert parameters["continuous_null"] == "NaN"
     assert parameters["categorical_int64_null"] == "-9223372036854775808"
     assert parameters["categorical_bytes_null"] == ""

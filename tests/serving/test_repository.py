@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 import serving.repository
@@ -11,25 +10,22 @@ from dlrm.architecture import Architecture
 from dlrm.model import DLRM
 from dlrm.weights import save_model
 from features.errors import ModelError, PlanError
-from features.plan import InputColumn, OutputColumn, Plan, read_plan, write_plan
+from features.plan import Plan, read_plan
 from features.settings import Model, Serving
-from features.steps import Categorify, FillMissing
-from features.vocabulary import Vocabulary
+from features.steps import FillMissing
+from features.tables import index_of
 from serving.repository import export_repository
+from tests.plans import categorify, plan_of
 
 SETTINGS = Serving(max_batch_size=64)
 
 
 def write_small_plan(folder: Path, cities: list[str]) -> Plan:
-    ids = pa.array(range(3, 3 + len(cities)), pa.int64())
-    return write_plan(
+    return plan_of(
         folder,
-        (InputColumn("price", "continuous"), InputColumn("city", "string")),
-        (
-            OutputColumn("price", "price", (FillMissing(0.0),)),
-            OutputColumn("city", "city", (Categorify(0, 0, "", ""),)),
-        ),
-        {"city": Vocabulary(pa.array(cities), ids, ids)},
+        {"price": "continuous", "city": "string"},
+        price=("price", FillMissing(0.0)),
+        city=("city", categorify(folder, "city", cities)),
     )
 
 
@@ -50,7 +46,8 @@ def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_pa
     repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS)
     assert repository.folder == tmp_path / "out" / "model_repository"
     names = [file.relative_to(repository.folder).as_posix() for file in repository.files]
-    plan_files = ["plan/plan.json", "plan/vocabulary/city.parquet"]
+    vocabulary = "plan/vocabulary/city.parquet"
+    plan_files = ["plan/plan.json", vocabulary, index_of(vocabulary)]
     model_files = ["model/model.json", "model/model.safetensors"]
     assert sorted(names) == sorted(
         [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
@@ -95,6 +92,7 @@ def test_a_model_of_another_plan_is_refused(model_folder: Path, tmp_path: Path) 
     ("file", "error"),
     [
         ("plan/vocabulary/city.parquet", PlanError),
+        (index_of("plan/vocabulary/city.parquet"), PlanError),
         ("plan/plan.json", PlanError),
         ("model/model.safetensors", ModelError),
         ("model/model.json", ModelError),

@@ -3,12 +3,15 @@
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
 from features.errors import PlanError
+from features.values import NULL_INT64, Lists, Text
+from features.wire import WireColumns, from_tensors, to_tensors
 from serving.tables import to_table
 
 LISTS = {"n": [1, None], "x": [0.5, None], "s": ["a", None]}
@@ -34,6 +37,31 @@ def test_every_form_gives_the_same_values_in_plain_types(data: object) -> None:
     assert table.schema.field("n").type == pa.int64()
     assert table.schema.field("x").type == pa.float64()
     assert table.schema.field("s").type in (pa.string(), pa.large_string())
+
+
+RAGGED = {"t": [["a", None], [], None], "n": [[1, None], None, []]}
+TEXT = pl.List(pl.Categorical)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        RAGGED,
+        pa.table(RAGGED),
+        pl.DataFrame(RAGGED),
+        pd.DataFrame(RAGGED),
+        pd.DataFrame({"t": RAGGED["t"], "n": [np.array([1.0, np.nan]), None, np.array([])]}),
+        pl.DataFrame({"t": pl.Series(RAGGED["t"], dtype=TEXT), "n": pl.Series(RAGGED["n"])}),
+    ],
+    ids=["lists", "arrow", "polars", "pandas", "pandas arrays", "polars categories"],
+)
+def test_lists_in_every_form_are_the_same_request(data: object) -> None:
+    columns = WireColumns.of({"t": "string_list", "n": "integer_list"})
+    values = from_tensors(to_tensors(to_table(data, columns.names), columns), columns)
+    t, n = values["t"], values["n"]
+    assert isinstance(t, Lists) and isinstance(n, Lists) and isinstance(t.values, Text)
+    assert (t.offsets.tolist(), t.values.to_objects().tolist()) == ([0, 2, 2, 2], [b"a", b""])
+    assert (n.offsets.tolist(), n.values.tolist()) == ([0, 2, 2, 2], [1, NULL_INT64])
 
 
 def test_columns_not_asked_for_are_not_looked_at() -> None:
