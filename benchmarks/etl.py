@@ -1,165 +1,152 @@
-"""ETL side by side: fit, encode and write rows of Criteo's shape, typed Parquet to encoded Parquet.
+"""ETL side by side: fit, encode and write rows of Criteo's shape, from typed Parquet and raw text.
 
 Sides: our Polars engine, NVTabular on pandas, and a plain Polars script as one would write it by
-hand. All read the same files and write the same columns at zstd level 1 (pyarrow's default, which
-NVTabular's side has); ids are checked to be equal first.
+hand (`benchmarks/etl_sides.py`). All read the same rows and write the same columns at zstd level 1;
+their outputs are compared first. Each run is a process of its own, timed without its imports.
+NVTabular runs at the smaller size only. Of a raw text our side's time includes the survey, a pass
+over the log of its own.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
-from benchmarks.harness import OURS, Benchmark, parser
-from features.columns import CLICK, FeatureKind
+from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, write_parquet, write_text
+from benchmarks.harness import OURS, Benchmark, Case, parser
 from features.errors import DataError
-from features.polars_engine import PolarsEngine
-from features.settings import CriteoWorkflow
-from workflows.compile import compile_unfitted
-from workflows.engine import NVTabularEngine
-from workflows.graphs import build
 
-ROWS_PER_PART = 500_000
-THRESHOLD = 15
-SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=THRESHOLD)
+SMALL, LARGE = 2_000_000, 20_000_000
+NVTABULAR, PLAIN = "nvtabular", "plain polars"
+SPLIT_ROWS = 1000
+"""Rows of the two small files beside a raw log, which validate and test."""
 
-# Distinct values of Criteo Kaggle's 26 columns in the whole log; rows draw from them by Zipf's law.
-CARDINALITIES = (
-    1460, 583, 10_131_227, 2_202_608, 305, 24, 12_517, 633, 3, 93_145, 5683, 8_351_593, 3194,
-    27, 14_992, 5_461_306, 10, 5652, 2173, 4, 7_046_547, 18, 15, 286_181, 105, 142_572,
-)  # fmt: skip
-CONTINUOUS = [f"I{n}" for n in range(1, 14)]
-CATEGORICAL = [f"C{n}" for n in range(1, 27)]
-KINDS: dict[str, FeatureKind] = {
-    **dict.fromkeys(CONTINUOUS, "continuous"),
-    **dict.fromkeys(CATEGORICAL, "hex"),
-}
+FLOAT_TOLERANCE = 2e-5
+"""Peers compute log and normalization in float32."""
 
 
-def write_rows(folder: Path, rows: int) -> None:
-    """Typed Parquet as the ingest writes it, about 5 % nulls in every column."""
-    folder.mkdir(parents=True)
-    generator = np.random.default_rng(1)
-    for part, first in enumerate(range(0, rows, ROWS_PER_PART)):
-        count = min(ROWS_PER_PART, rows - first)
-        columns = {}
-        for name in CONTINUOUS:
-            values = np.floor(generator.lognormal(1.5, 2.0, count))
-            columns[name] = pl.Series(values, dtype=pl.Float32)
-        for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
-            rank = np.floor(cardinality ** generator.random(count)).astype(np.int64)
-            columns[name] = pl.Series((rank * 2654435761) % 2**32)
-        columns[CLICK] = pl.Series(generator.random(count) < 0.25).cast(pl.Int8)
-        nulls = {
-            name: pl.when(pl.Series(generator.random(count) >= 0.05)).then(pl.col(name)).alias(name)
-            for name in KINDS
-        }
-        frame = pl.DataFrame(columns).with_columns(**nulls)
-        frame.write_parquet(folder / f"part-{part:05d}.parquet", compression="zstd")
+@dataclass(frozen=True, slots=True)
+class Input:
+    """Rows in one of the two forms."""
+
+    form: str
+    path: Path
+    rows: int
+
+    @classmethod
+    def write(cls, form: str, folder: Path, rows: int) -> Input:
+        made = cls(form, folder / f"{form}-{rows}", rows)
+        if form == "parquet":
+            write_parquet(made.path, rows)
+        else:
+            write_text(made.path, rows)
+            for seed, split in enumerate(("valid", "test"), start=2):
+                write_text(made.path.with_name(f"{made.path.name}.{split}"), SPLIT_ROWS, seed)
+        return made
 
 
-def ours(train: Path, out: Path) -> None:
-    plan = compile_unfitted(build(KINDS, SETTINGS, out / "unused"), KINDS)
-    PolarsEngine(plan).fit_transform(KINDS, {"train": train}, out, _nobody)
+@dataclass(slots=True)
+class Runs:
+    """Runs sides in processes of their own, and keeps their peak memory in MB."""
 
+    scratch: Path
+    peak_mb: dict[tuple[str, str, int], int]
 
-def nvtabular(train: Path, out: Path) -> None:
-    engine = NVTabularEngine("cpu", None)
-    engine.fit_transform(SETTINGS, KINDS, {"train": train}, out, _nobody)
+    def seconds(self, side: str, given: Input) -> float:
+        out = self.scratch / "out"
+        try:
+            return self.run(side, given, out)
+        finally:
+            shutil.rmtree(out, ignore_errors=True)
 
-
-def plain_polars(train: Path, out: Path) -> None:
-    """What one would write by hand: count, normalize, join, one query, one file."""
-    out.mkdir(parents=True)
-    raw = pl.scan_parquet(train / "part-*.parquet")
-    logged = [(pl.col(n).fill_null(0).clip(0) + 1).log().alias(n) for n in CONTINUOUS]
-    statistics = raw.select(logged).select(
-        *(pl.col(n).mean().name.suffix(".mean") for n in CONTINUOUS),
-        *(pl.col(n).std().name.suffix(".std") for n in CONTINUOUS),
-    )
-    counted = [
-        raw.select(pl.col(name))
-        .drop_nulls()
-        .group_by(name)
-        .len()
-        .filter(pl.col("len") >= THRESHOLD)
-        .sort("len", name, descending=[True, False])
-        .with_row_index("id", offset=3)
-        .select(name, pl.col("id").cast(pl.Int32).alias(f"{name}.id"))
-        for name in CATEGORICAL
-    ]
-    found, *vocabularies = pl.collect_all([statistics, *counted])
-    frame = raw.with_columns(logged).collect()
-    for name, vocabulary in zip(CATEGORICAL, vocabularies, strict=True):
-        frame = frame.join(vocabulary, on=name, how="left", maintain_order="left")
-    ids = [
-        pl.when(pl.col(name).is_null()).then(1).otherwise(pl.col(f"{name}.id").fill_null(2))
-        .cast(pl.Int32).alias(name)
-        for name in CATEGORICAL
-    ]  # fmt: skip
-    floats = [
-        ((pl.col(n) - found[f"{n}.mean"][0]) / found[f"{n}.std"][0]).cast(pl.Float32).alias(n)
-        for n in CONTINUOUS
-    ]
-    frame.select(*ids, *floats, CLICK).write_parquet(
-        out / "part-00000.parquet", compression="zstd", compression_level=1
-    )
-
-
-SIDES: dict[str, Callable[[Path, Path], None]] = {
-    OURS: ours,
-    "nvtabular": nvtabular,
-    "plain polars": plain_polars,
-}
-
-
-def check_equal_output(train: Path, folder: Path) -> None:
-    """Every side once: the same ids in the same order, or the timing means nothing."""
-    ids = {}
-    for side, work in SIDES.items():
-        out = folder / side
-        work(train, out)
-        files = sorted((out if side == "plain polars" else out / "train").glob("part-*.parquet"))
-        ids[side] = pl.concat(
-            [pl.from_arrow(pq.read_table(file, columns=CATEGORICAL)) for file in files]
+    def run(self, side: str, given: Input, out: Path) -> float:
+        """One run into `out`; raises DataError where the side fails."""
+        command = [sys.executable, "-m", "benchmarks.etl_sides", side, given.form, given.path, out]
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=Path(__file__).parent.parent,
+            capture_output=True,
+            text=True,
+            check=False,
         )
+        if done.returncode:
+            raise DataError(f"{side} on {given.path.name} failed: {done.stderr[-2000:]}")
+        found = json.loads(done.stdout.splitlines()[-1])
+        key = (side, given.form, given.rows)
+        self.peak_mb[key] = max(self.peak_mb.get(key, 0), found["peak_mb"])
+        return float(found["seconds"])
+
+
+def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> None:
+    """Every side once: the same ids and floats in the same order, or the timing means nothing."""
+    frames = {}
+    for side in sides:
+        out = runs.scratch / "checked"
+        runs.run(side, given, out)
+        files = sorted((out / "train").glob("*.parquet"))
+        columns = [*CATEGORICAL, *CONTINUOUS]
+        frames[side] = pl.concat([pl.read_parquet(file, columns=columns) for file in files])
         shutil.rmtree(out)
-    for side, came in ids.items():
-        if not came.equals(ids[OURS]):
-            raise DataError(f"{side} gives other ids than ours, so the work is not equal.")
+    ours = frames[OURS]
+    for side, came in frames.items():
+        for name in CATEGORICAL:
+            if not came[name].cast(pl.Int64).equals(ours[name].cast(pl.Int64)):
+                raise DataError(f"{side} gives other ids in {name} than ours: not equal work.")
+        for name in CONTINUOUS:
+            difference = np.abs(came[name].to_numpy() - ours[name].to_numpy()).max()
+            if not difference <= FLOAT_TOLERANCE:
+                raise DataError(f"{side} differs from ours by {difference} in {name}.")
+
+
+def measure(benchmark: Benchmark, runs: Runs, given: Input, sides: list[str], repeats: int) -> Case:
+    work = {side: lambda side=side: runs.seconds(side, given) for side in sides}
+    return benchmark.run(f"{given.rows:,} rows, {given.form}", "s", work, repeats)
 
 
 def main() -> None:
     options = parser(__doc__).parse_args()
-    sizes, repeats = ([20_000], 1) if options.quick else ([2_000_000], 3)
     benchmark = Benchmark("etl")
-    for rows in sizes:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            write_rows(folder / "typed" / "train", rows)
-            train = folder / "typed" / "train"
-            check_equal_output(train, folder)
-
-            def timed(work: Callable[[Path, Path], None], train=train, folder=folder) -> None:
-                shutil.rmtree(folder / "out", ignore_errors=True)
-                work(train, folder / "out")
-
-            sides = {side: lambda work=work: timed(work) for side, work in SIDES.items()}
-            case = benchmark.run(f"{rows:,} rows", sides, repeats)
-    if not options.quick:
-        benchmark.target("times NVTabular on pandas, 2 M rows", case.ratios["nvtabular"], 8.0)
-        benchmark.target("times plain Polars, 2 M rows", case.ratios["plain polars"], 1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Runs(Path(folder), {})
+        if options.quick:
+            for form in ("parquet", "text"):
+                given = Input.write(form, runs.scratch, 20_000)
+                check_equal_output(runs, given, [OURS, NVTABULAR, PLAIN])
+                measure(benchmark, runs, given, [OURS, NVTABULAR, PLAIN], 1)
+        else:
+            for form in ("parquet", "text"):
+                _measure_form(benchmark, runs, form)
     benchmark.report(options.json)
 
 
-def _nobody(rows: int) -> None:
-    """Progress that nobody wants to see."""
+def _measure_form(benchmark: Benchmark, runs: Runs, form: str) -> None:
+    small = Input.write(form, runs.scratch, SMALL)
+    check_equal_output(runs, small, [OURS, NVTABULAR, PLAIN])
+    at_small = measure(benchmark, runs, small, [OURS, PLAIN], 5)
+    # Its minutes would let the two others' turns drift apart, so it has a case of its own.
+    with_nvtabular = measure(benchmark, runs, small, [OURS, NVTABULAR], 2)
+    large = Input.write(form, runs.scratch, LARGE)
+    at_large = measure(benchmark, runs, large, [OURS, PLAIN], 2)
+    shutil.rmtree(large.path) if form == "parquet" else large.path.unlink()
+
+    def target(what: str, value: float, at_least: float) -> None:
+        benchmark.at_least(f"{what}, {form}", value, at_least)
+
+    target("times NVTabular on pandas, 2 M rows", with_nvtabular.ratios[NVTABULAR], 8.0)
+    target("times plain Polars, 2 M rows", at_small.ratios[PLAIN], 1.0)
+    target("times plain Polars, 20 M rows", at_large.ratios[PLAIN], 1.0)
+    peak = runs.peak_mb[OURS, form, LARGE] / 1024
+    benchmark.at_most(f"GB of peak memory, 20 M rows, {form}", peak, 3.0)
+    growth = at_large.median(OURS) / LARGE / (at_small.median(OURS) / SMALL)
+    benchmark.at_most(f"time a row, 20 M over 2 M rows, {form}", growth, 1.15)
 
 
 if __name__ == "__main__":

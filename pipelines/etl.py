@@ -47,11 +47,12 @@ def _run_engine(
     from workflows.graphs import build
 
     kinds, settings = run.config.features, run.config.workflow
+    workflow = build(kinds, settings, out / "unused")
     if run.engine == "nvtabular":
         engine = NVTabularEngine(run.device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
-        return engine.fit_transform(settings, kinds, splits, out, progress)
-    plan = compile_unfitted(build(kinds, settings, out / "unused"), kinds)
+        return engine.fit_transform(workflow, kinds, splits, out, progress)
+    plan = compile_unfitted(workflow, kinds)
     return PolarsEngine(plan).fit_transform(row_source(run, inputs), out, progress)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from features.columns import CLICK, FeatureKind
-from workflows.categorify import Categorify
 from workflows.library import Tags, Workflow, ops
 
 
@@ -31,7 +30,7 @@ def assemble(
             chain = chain >> step
         outputs = (chain >> ops.AddTags([Tags.CONTINUOUS])) + outputs
     if categorical:
-        ids = categorical >> Categorify(
+        ids = categorical >> ops.Categorify(
             freq_threshold=frequency_threshold, out_path=str(vocabulary_folder)
         )
         outputs = (ids >> ops.AddTags([Tags.CATEGORICAL])) + outputs

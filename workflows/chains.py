@@ -1,76 +1,136 @@
-"""Walk a workflow's graph: for every output column its source column and the operators between."""
+"""Walk a workflow's graph: what every output column is made of, back to the raw columns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from features.errors import PlanError, UnsupportedOperator
-from workflows.library import METADATA, RENAME, STRUCTURAL, Workflow
-from workflows.operators import COMPILED, SUPPORTED
+from features.chains import Chain, Source
+from features.columns import CLICK, FeatureKind
+from features.errors import PlanError
+from features.fitting.nodes import Node
+from features.value_types import type_of
+from workflows import mended
+from workflows.library import DROP, METADATA, RENAME, STRUCTURAL, Workflow
+from workflows.operators import COMPILED, Application, Reader, unsupported
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """An NVTabular operator, and the name that the column has where it is applied."""
+class Made:
+    """What a column is made of; dropped where it has no more than `minimum` ids."""
 
-    operator: Any
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """An output column, the raw column it comes from, and the operators in order of application."""
-
-    output: str
-    source: str
-    applied: tuple[Applied, ...]
+    source: Source
+    minimum: int | None = None
 
 
-def chains(workflow: Workflow) -> tuple[Chain, ...]:
-    """The chain of every output column, in output order.
+class Walk:
+    """The columns of one workflow.
 
-    Raises
-    ------
-    UnsupportedOperator
-        An operator without a compiled form, or one that mixes columns.
-    PlanError
-        The workflow has no schema yet (it was not fitted), or a name comes out of two branches.
+    `readers` has, after the walk, for every unfitted step how to read what its operator learned.
+    `resolved` says that NVTabular has already dropped the columns of a DropLowCardinality.
     """
-    node = workflow.output_node
-    if node.output_schema is None:
-        raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
-    found = []
-    for name in node.output_schema.column_names:
-        source, applied = _trace(node, name)
-        found.append(Chain(name, source, applied))
-    return tuple(found)
 
+    def __init__(self, kinds: Mapping[str, FeatureKind], resolved: bool) -> None:
+        self.readers: dict[Node, Reader] = {}
+        self._kinds = kinds
+        self._resolved = resolved
 
-def _trace(node: Any, name: str) -> tuple[str, tuple[Applied, ...]]:
-    before = _name_before(node, name)
-    origins = {
-        _trace(parent, before)
-        for parent in node.parents_with_dependencies
-        if before in parent.output_schema.column_names
-    }
-    if len(origins) > 1:
-        raise PlanError(
-            f"Column {before!r} comes out of {len(origins)} branches of the workflow, and only one "
-            "can be kept. Rename it in the others."
+    def outputs(self, workflow: Workflow) -> dict[str, Made]:
+        """Output column to what it is made of, in order.
+
+        Raises
+        ------
+        UnsupportedOperator
+            An operator, a parameter, or an order of operators that has no compiled form.
+        PlanError
+            A name that comes out of two branches.
+        """
+        node = workflow.output_node
+        return {name: self._made(node, name) for name in node.output_schema.column_names}
+
+    def _made(self, node: Any, name: str) -> Made:
+        operator = type(node.op)
+        if operator in STRUCTURAL or operator in METADATA:
+            return self._before(node.parents_with_dependencies, name)
+        if operator in RENAME:
+            return self._before(node.parents_with_dependencies, node.column_mapping[name][0])
+        if issubclass(operator, DROP):
+            return self._droppable(node, name)
+        if operator in COMPILED:
+            return Made(COMPILED[operator](self._application(node, name)))
+        raise unsupported(operator.__name__, name)
+
+    def _application(self, node: Any, name: str) -> Application:
+        def source(column: str) -> Source:
+            made = self._before(node.parents_with_dependencies, column)
+            if made.minimum is not None:
+                raise unsupported(f"DropLowCardinality before {type(node.op).__name__}", name)
+            return made.source
+
+        return Application(
+            node.op,
+            name,
+            _groups(node),
+            source,
+            lambda column: self._before(_flat(node.dependencies), column).source,
+            self._kinds,
+            self.readers,
         )
-    source, applied = origins.pop() if origins else (before, ())
-    if type(node.op) in COMPILED:
-        applied = (*applied, Applied(node.op, before))
-    return source, applied
+
+    def _before(self, parents: Sequence[Any], name: str) -> Made:
+        """The column of that name that one of the parents gives, or the raw one."""
+        found: list[Made] = []
+        for parent in parents:
+            if name in parent.output_schema.column_names:
+                made = self._made(parent, name)
+                if made not in found:
+                    found.append(made)
+        if len(found) > 1:
+            raise PlanError(
+                f"Column {name!r} comes out of {len(found)} branches of the workflow, and only one "
+                "can be kept. Rename it in the others."
+            )
+        return found[0] if found else Made(name)
+
+    def _droppable(self, node: Any, name: str) -> Made:
+        made = self._before(node.parents_with_dependencies, name)
+        minimum = node.op.min_cardinality
+        if self._resolved and type(node.op) is not mended.DropLowCardinality:
+            return made
+        last = made.source.steps[-1] if isinstance(made.source, Chain) else None
+        # NVTabular compares the largest id that the schema names, for HashBucket one too many; it
+        # names none for Bucketize and HashedCross, and does not drop them.
+        if type(last).__name__ == "HashBucket":
+            minimum -= 1
+        elif type(last).__name__ != "FitCategorify":
+            return made
+        return Made(made.source, max(minimum, made.minimum or 0))
 
 
-def _name_before(node: Any, name: str) -> str:
-    """The column that `node` makes `name` of."""
-    if type(node.op) in STRUCTURAL or isinstance(node.op, METADATA) or type(node.op) in COMPILED:
-        return name
-    if type(node.op) in RENAME:
-        return str(node.column_mapping[name][0])
-    raise UnsupportedOperator.in_workflow(
-        type(node.op).__name__, node.input_schema.column_names, SUPPORTED
-    )
+def is_click(name: str, made: Made) -> bool:
+    return name == CLICK and made == Made(CLICK)
+
+
+def check_output(name: str, made: Made, kinds: Mapping[str, FeatureKind]) -> Chain:
+    """The output's chain, if it is made of feature columns and comes out as ids or numbers."""
+    chain = made.source if isinstance(made.source, Chain) else Chain((made.source,), ())
+    strange = [column for column in chain.columns if column not in kinds]
+    if strange or name == CLICK:
+        raise PlanError(
+            f"Column {name!r} is made of {(strange or [*chain.columns])[0]!r}: wanted a feature "
+            f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
+        )
+    found = type_of(chain, kinds, name)
+    if found.element in ("integer", "text") or (found.is_list and found.element == "number"):
+        raise unsupported(f"{found} without an operator that makes ids of it", name)
+    return chain
+
+
+def _groups(node: Any) -> tuple[tuple[str, ...], ...]:
+    names = node.input_columns.resolve(node.input_schema).grouped_names
+    return tuple((group,) if isinstance(group, str) else tuple(group) for group in names)
+
+
+def _flat(nodes: Sequence[Any]) -> list[Any]:
+    return [one for node in nodes for one in (node if isinstance(node, list) else [node])]

@@ -22,12 +22,11 @@ from features.encoded import (
     write_table,
 )
 from features.plan import write_plan
-from features.settings import CriteoWorkflow, StandardWorkflow
 from workflows.cluster import Scheduler, scheduler
-from workflows.compile import compile_fitted
+from workflows.compile import compile_fitted, compile_unfitted
 from workflows.frames import FrameReader, write_encoded
-from workflows.graphs import build
 from workflows.library import Workflow
+from workflows.mended import mended, set_training
 from workflows.quiet import quiet
 
 
@@ -44,7 +43,7 @@ class NVTabularEngine:
 
     def fit_transform(
         self,
-        settings: CriteoWorkflow | StandardWorkflow,
+        workflow: Workflow,
         kinds: Mapping[str, FeatureKind],
         splits: Mapping[str, Path],
         out: Path,
@@ -54,6 +53,9 @@ class NVTabularEngine:
 
         Parameters
         ----------
+        workflow
+            Not fitted yet; it stays so. A copy of it is run, whose operators are mended
+            (`workflows.mended`), and what it learns in files goes into a scratch folder.
         splits
             Split to a folder of the ingest's `part-*.parquet`, with the columns of `kinds` and the
             click.
@@ -68,21 +70,24 @@ class NVTabularEngine:
         Raises
         ------
         DataError
-            A split without files, a training split without rows, a column that is missing, of
-            another type, or all null in the training split, or statistics that are not finite.
+            A split without files, a training split without rows, a column that is missing or of
+            another type, or statistics that are not finite.
+        UnsupportedOperator
+            The workflow has no compiled form. Nothing is read before that is known.
         """
         kinds = dict(kinds)
+        compile_unfitted(workflow, kinds)
         parts = prepare(splits, kinds, out)
         scratch = emptied(out / "scratch")
         try:
             with quiet(), scheduler(self._device, self._scheduler, scratch) as runner:
-                return self._run(settings, kinds, parts, out, runner, progress)
+                return self._run(workflow, kinds, parts, out, runner, progress)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _run(
         self,
-        settings: CriteoWorkflow | StandardWorkflow,
+        unfitted: Workflow,
         kinds: Mapping[str, FeatureKind],
         parts: Mapping[str, Sequence[Part]],
         out: Path,
@@ -91,16 +96,16 @@ class NVTabularEngine:
     ) -> EtlResult:
         start = time.perf_counter()
         reader = FrameReader(kinds, self._device)
-        workflow = build(kinds, settings, out / "scratch" / "vocabulary")
+        workflow = mended(unfitted, out / "scratch" / "learned")
         workflow.fit(reader.dataset([part.source for part in parts[TRAIN] if part.rows]))
-        inputs, outputs, vocabularies = compile_fitted(workflow, kinds)
+        inputs, outputs = compile_fitted(workflow, kinds, out / "plan")
         fitted = time.perf_counter()
-        schema = encoded_schema(outputs, vocabularies)
-        rows = {
-            split: _encode(workflow, reader, of_split, schema, runner, progress)
-            for split, of_split in parts.items()
-        }
-        plan = write_plan(out / "plan", inputs, outputs, vocabularies)
+        schema = encoded_schema(outputs)
+        rows = {}
+        for split, of_split in parts.items():
+            set_training(workflow, split == TRAIN)
+            rows[split] = _encode(workflow, reader, of_split, schema, runner, progress)
+        plan = write_plan(out / "plan", inputs, outputs)
         return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
 
 

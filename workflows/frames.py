@@ -2,7 +2,8 @@
 
 Nulls stay nulls, and integers stay integers: pandas' own int64 has no null, and its way out,
 float64, would round 64-bit ids. Here they are pandas' nullable `Int64`, which NVTabular keeps exact
-through its group-by and its join. The wire's null marks are nulls too (see `features.wire`).
+through its group-by and its join. The wire's null marks are nulls too (see `features.wire`); inside
+of lists they stay, since neither pandas nor NVTabular keeps a list of integers with nulls exact.
 """
 
 from __future__ import annotations
@@ -17,20 +18,35 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from features.columns import CLICK, FeatureKind
+from features.columns import CLICK, ELEMENT_KINDS, FeatureKind
 from features.device import Device
 from features.encoded import write_table
-from features.typed import read_typed, typed_schema
-from workflows.library import ColumnSchema, Dataset, Schema, dtypes
+from features.typed import read_typed, typed_schema, values_of
+from features.values import Lists, Text, offsets_of
+from workflows.library import ColumnSchema, Dataset, Schema, Tags, dtypes
 
 
 def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
-    """The same for Merlin, which would otherwise load a partition to find it out."""
-    types = {"continuous": dtypes.float32, "string": dtypes.string}
-    columns = [
-        ColumnSchema(name, dtype=types.get(kind, dtypes.int64)) for name, kind in kinds.items()
-    ]
-    return Schema([*columns, ColumnSchema(CLICK, dtype=dtypes.int8)])
+    """The columns for Merlin, which would otherwise load a partition to find them out.
+
+    They are tagged, so that a workflow can select them by `Tags.CONTINUOUS`, `Tags.CATEGORICAL`
+    and `Tags.TARGET`.
+    """
+    click = ColumnSchema(CLICK, dtype=dtypes.int8, tags=[Tags.BINARY_CLASSIFICATION, Tags.TARGET])
+    return Schema([*(_input_column(name, kind) for name, kind in kinds.items()), click])
+
+
+def _input_column(name: str, kind: FeatureKind) -> ColumnSchema:
+    if kind == "continuous":
+        return ColumnSchema(name, dtype=dtypes.float32, tags=[Tags.CONTINUOUS])
+    element = ELEMENT_KINDS.get(kind, kind)
+    return ColumnSchema(
+        name,
+        dtype=dtypes.string if element == "string" else dtypes.int64,
+        tags=[Tags.CATEGORICAL],
+        is_list=kind in ELEMENT_KINDS,
+        is_ragged=kind in ELEMENT_KINDS,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,9 @@ class FrameReader:
         return self.frame(read_typed(file, typed_schema(self.kinds)))
 
     def frame(self, table: pa.Table) -> Any:
+        for place, field in enumerate(table.schema):
+            if pa.types.is_list(field.type):
+                table = table.set_column(place, field.name, _without_nulls(table[field.name]))
         if self.device == "cuda":
             import cudf
 
@@ -57,14 +76,40 @@ class FrameReader:
         return Dataset(frame, cpu=self.device == "cpu", schema=merlin_input_schema(self.kinds))
 
 
+def _without_nulls(column: pa.ChunkedArray) -> pa.Array:
+    """A missing list as an empty one, and missing elements as the wire's marks."""
+    lists = values_of(column)
+    if not isinstance(lists, Lists):
+        raise TypeError(f"wanted lists, got {column.type}")
+    values = lists.values
+    elements = values.to_arrow() if isinstance(values, Text) else pa.array(values)
+    return pa.ListArray.from_arrays(
+        pa.array(lists.offsets, pa.int32()), elements.cast(column.type.value_type)
+    )
+
+
 def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
     """Write a transformed frame in its row order; the file is whole or not there. Returns rows."""
     columns = [
-        pa.array(frame[name].to_numpy().astype(_numpy_type(type_), copy=False), type_)
-        for name, type_ in zip(schema.names, schema.types, strict=True)
+        _encoded(frame[name], type_) for name, type_ in zip(schema.names, schema.types, strict=True)
     ]
     write_table(pa.table(columns, schema=schema), file)
     return len(frame)
+
+
+def _encoded(column: Any, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_large_list(type_):
+        host = column if isinstance(column, pd.Series) else column.to_pandas()
+        lists = [np.asarray(ids) for ids in host]
+        offsets = offsets_of(np.array([len(ids) for ids in lists], np.int64))
+        values = np.concatenate([np.empty(0, _numpy_type(type_.value_type)), *lists])
+        return pa.LargeListArray.from_arrays(
+            pa.array(offsets), pa.array(values.astype(_numpy_type(type_.value_type)))
+        )
+    if not isinstance(column, pd.Series) and type_ == pa.float32():
+        column = column.fillna(np.nan)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        return pa.array(column.to_numpy().astype(_numpy_type(type_), copy=False), type_)
 
 
 def _numpy_type(type_: pa.DataType) -> np.dtype[Any]:

@@ -9,13 +9,15 @@ from workflows.quiet import quiet
 
 with quiet():
     from merlin import dtypes
+    from merlin.core.dispatch import concat, encode_list_column
     from merlin.core.utils import Serial, set_dask_client
+    from merlin.dag.node import iter_nodes
+    from merlin.dag.ops import add_metadata as dag_metadata
     from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
     from merlin.dag.ops import rename as dag_rename
-    from merlin.dag.ops.add_metadata import AddMetadata as DagAddMetadata
     from merlin.io import Dataset
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
-    from merlin.io.worker import clean_worker_cache
+    from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
     from nvtabular import ColumnSelector, Workflow, ops
 
@@ -28,12 +30,28 @@ STRUCTURAL = (
 )
 """Operators that choose and put together columns without changing them."""
 
-METADATA = (ops.AddMetadata, DagAddMetadata)
+METADATA = tuple(
+    getattr(module, name)
+    for module in (ops, dag_metadata)
+    for name in (
+        "AddMetadata",
+        "AddTags",
+        "AddProperties",
+        "TagAsUserID",
+        "TagAsItemID",
+        "TagAsUserFeatures",
+        "TagAsItemFeatures",
+    )
+)
 """Operators that only add tags and properties to a schema."""
+
+DROP = (ops.DropLowCardinality,)
+"""Operators that leave columns out by what was learned of them."""
 
 RENAME = (ops.Rename, dag_rename.Rename)
 
 __all__ = [
+    "DROP",
     "METADATA",
     "RENAME",
     "STRUCTURAL",
@@ -46,7 +64,12 @@ __all__ = [
     "Tags",
     "Workflow",
     "clean_worker_cache",
+    "concat",
     "dtypes",
+    "encode_list_column",
+    "fetch_table_data",
+    "get_worker_cache",
+    "iter_nodes",
     "ops",
     "set_dask_client",
 ]

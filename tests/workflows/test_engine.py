@@ -12,13 +12,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.encoded import EtlResult
-from features.errors import DataError, PlumblineError
+from features.errors import DataError, PlumblineError, UnsupportedOperator
 from features.plan import read_plan
 from features.settings import CriteoWorkflow, StandardWorkflow
 from features.typed import typed_schema
 from workflows.engine import NVTabularEngine
+from workflows.graphs import build
+from workflows.library import Workflow, ops
 
-KINDS: dict[str, Any] = {"x": "continuous", "i": "integer", "h": "hex", "s": "string"}
+KINDS: dict[str, Any] = {
+    "x": "continuous",
+    "i": "integer",
+    "h": "hex",
+    "s": "string",
+    "l": "integer_list",
+    "m": "string_list",
+}
+CATEGORICAL = ["i", "h", "s", "l", "m"]
 SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
 
 
@@ -29,10 +39,18 @@ def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
         "i": pa.array(rng.integers(2**53, 2**53 + 9, rows), mask=rng.random(rows) < 0.3),
         "h": pa.array(rng.integers(0, 9, rows), mask=rng.random(rows) < 0.3),
         "s": pa.array([f"é{n}" for n in rng.integers(0, 9, rows)], mask=rng.random(rows) < 0.3),
+        "l": pa.array(lists(rng, rows, [2**62, 2**62 + 1, None, 7])),
+        "m": pa.array(lists(rng, rows, ["é", "", None, "z"])),
         "click": pa.array(rng.integers(0, 2, rows).astype(np.int8)),
     }
     schema = typed_schema(kinds)
     return pa.table({name: made[name] for name in schema.names}, schema=schema)
+
+
+def lists(rng: np.random.Generator, rows: int, values: list[Any]) -> list[Any]:
+    lengths = rng.integers(-1, 4, rows)
+    picked = [[values[n] for n in rng.integers(0, 4, max(length, 0))] for length in lengths]
+    return [None if length < 0 else row for length, row in zip(lengths, picked, strict=True)]
 
 
 def write(folder: Path, *parts: pa.Table) -> Path:
@@ -53,7 +71,10 @@ def splits(tmp_path: Path) -> dict[str, Path]:
 
 
 def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
-    arguments = {"settings": SETTINGS, "kinds": KINDS, "progress": lambda rows: None, **changes}
+    arguments = {"kinds": KINDS, "progress": lambda rows: None, **changes}
+    settings = arguments.pop("settings", SETTINGS)
+    workflow = build(arguments["kinds"], settings, out / "unused")
+    arguments.setdefault("workflow", workflow)
     engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
     return engine.fit_transform(splits=splits, out=out, **arguments)
 
@@ -65,7 +86,7 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
     assert encoded == [40, 30, 20, 1, 25]
     plan = read_plan(tmp_path / "out/plan")
     assert plan == result.plan
-    assert [column.name for column in plan.outputs] == ["i", "h", "s", "x"]
+    assert [column.name for column in plan.outputs] == [*CATEGORICAL, "x"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "plan",
         "probe",
@@ -76,16 +97,22 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
     for split, folder in splits.items():
         for file in sorted(folder.iterdir()):
             raw, made = pq.read_table(file), pq.read_table(tmp_path / "out" / split / file.name)
-            assert made.schema.names == ["i", "h", "s", "x", "click"]
-            assert made.schema.types == [pa.int32()] * 3 + [pa.float32(), pa.int8()]
+            assert made.schema.names == [*CATEGORICAL, "x", "click"]
+            ids_types = [pa.int32()] * 3 + [pa.large_list(pa.int32())] * 2
+            assert made.schema.types == [*ids_types, pa.float32(), pa.int8()]
             assert made["click"].equals(raw["click"])
-            for name in ("i", "h", "s"):
+            for name in CATEGORICAL:
                 vocabulary = plan.vocabulary(next(c for c in plan.outputs if c.name == name))
                 ids = dict(
                     zip(vocabulary.value.to_pylist(), vocabulary.id.to_pylist(), strict=True)
                 )
-                wanted = [1 if v is None else ids.get(v, 2) for v in raw[name].to_pylist()]
-                assert made[name].to_pylist() == wanted
+                ids[None] = ids[""] = 1
+                assert made[name].to_pylist() == [
+                    [ids.get(value, 2) for value in row or []]
+                    if name in ("l", "m")
+                    else ids.get(row, 2)
+                    for row in raw[name].to_pylist()
+                ]
 
 
 def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
@@ -93,7 +120,7 @@ def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path:
     together = run(splits, tmp_path / "together", scheduler="local")
     assert together.plan.content_hash == alone.plan.content_hash
     files = sorted(path.relative_to(tmp_path / "alone") for path in _files(tmp_path / "alone"))
-    assert len(files) == 3 + 1 + 2 + 1 + 1 + 3
+    assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5
     assert files == sorted(
         path.relative_to(tmp_path / "together") for path in _files(tmp_path / "together")
     )
@@ -140,19 +167,32 @@ def test_a_column_without_values_outside_the_training_split(tmp_path: Path) -> N
     assert made["h"].to_pylist() != [1] * 5
 
 
-def test_a_column_without_values_in_the_training_split_is_refused(tmp_path: Path) -> None:
+def test_a_column_without_values_in_the_training_split_has_no_vocabulary(tmp_path: Path) -> None:
     marks = table(3, 0).set_column(3, pa.field("s", pa.string()), pa.array(["", None, ""]))
-    splits = {"train": write(tmp_path / "train", marks)}
-    with pytest.raises(DataError, match="Column 's' is null in every row of the training split"):
-        run(splits, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    splits = {"train": write(tmp_path / "train", marks), "test": write(tmp_path / "t", table(9, 0))}
+    plan = run(splits, tmp_path / "out").plan
+    assert plan.outputs[2].cardinality == 3
+    assert pq.read_table(tmp_path / "out/train/part-00000.parquet")["s"].to_pylist() == [1, 1, 1]
+    assert set(pq.read_table(tmp_path / "out/test/part-00000.parquet")["s"].to_pylist()) == {1, 2}
+
+
+def test_what_has_no_compiled_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    workflow = Workflow((["x"] >> ops.LambdaOp(abs)) + ["click"])
+    with pytest.raises(UnsupportedOperator, match="Column 'x' uses UDF"):
+        run({"train": tmp_path / "none"}, tmp_path / "out", workflow=workflow)
+
+
+def test_the_files_name_no_path_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    run({"train": write(tmp_path / "train", table(9, 0))}, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["plan", "train"]
+    assert str(tmp_path) not in (tmp_path / "out/plan/plan.json").read_text()
 
 
 def test_bad_splits_are_refused(tmp_path: Path) -> None:
     good = write(tmp_path / "train", table(9, 0))
     with pytest.raises(DataError, match=r"none: wanted files part-\*\.parquet of split 'train'"):
         run({"train": tmp_path / "none"}, tmp_path / "out")
-    with pytest.raises(DataError, match="the training split has no rows"):
+    with pytest.raises(DataError, match="The training split has no rows"):
         run({"train": write(tmp_path / "empty", table(0, 0))}, tmp_path / "out")
     lacking = write(tmp_path / "lacking", table(9, 0).drop_columns(["h"]))
     with pytest.raises(DataError, match=r"part-00000\.parquet: wanted column 'h', found x, i, s"):
