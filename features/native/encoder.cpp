@@ -304,6 +304,13 @@ void Encoder::look_up_integers(const Request &request, const std::vector<Column<
   }
 }
 
+int64_t Encoder::number_id(const Number &job, double value) {
+  if (std::isnan(value) && job.null >= 0) return job.null;
+  if (job.use == Number::Use::kBucketize) return job.first + bucket(value, job.boundaries);
+  const uint64_t hash = pandas_mix(std::bit_cast<uint64_t>(value + 0.0));
+  return job.first + static_cast<int64_t>(remainder(hash, job.buckets));
+}
+
 template <class Id>
 void Encoder::look_up_texts(const Request &request, const std::vector<Column<Id>> &ids,
                             size_t rows) const {
@@ -342,25 +349,18 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
     }
   }
   std::array<double, kTile> tile;
-  for (const Number &job : numbers_) {
-    for (size_t first = 0; first < rows; first += kTile) {
-      const size_t size = std::min(kTile, rows - first);
+  for (size_t first = 0; first < rows; first += kTile) {
+    const size_t size = std::min(kTile, rows - first);
+    for (const Number &job : numbers_) {
       read(request, job.place, first, size, tile.data());
       for (const Operation &operation : job.operations)
         apply(operation.code, operation.a, operation.b, tile.data(), size);
-      for (size_t i = 0; i < size; ++i) {
-        const double value = tile[i];
-        if (job.use == Number::Use::kDense) {
-          dense[job.out][first + i] = static_cast<float>(value);
-        } else if (std::isnan(value) && job.null >= 0) {
-          ids[job.out][first + i] = static_cast<Id>(job.null);
-        } else if (job.use == Number::Use::kBucketize) {
-          ids[job.out][first + i] = static_cast<Id>(job.first + bucket(value, job.boundaries));
-        } else {
-          ids[job.out][first + i] = static_cast<Id>(
-              job.first + static_cast<int64_t>(remainder(
-                              pandas_mix(std::bit_cast<uint64_t>(value)), job.buckets)));
-        }
+      if (job.use == Number::Use::kDense) {
+        const Column<float> out = dense[job.out].from(first, size);
+        for (size_t i = 0; i < size; ++i) out[i] = static_cast<float>(tile[i]);
+      } else {
+        const Column<Id> out = ids[job.out].from(first, size);
+        for (size_t i = 0; i < size; ++i) out[i] = static_cast<Id>(number_id(job, tile[i]));
       }
     }
   }

@@ -47,6 +47,7 @@ class Encoder {
   void add_look_up(const Place &place, std::shared_ptr<const Index> index, const Ids &ids,
                    size_t out);
   // first + pandas' hash % buckets; a missing value gives `null`, or is hashed where that is negative.
+  // Of numbers -0.0 is hashed as 0.0.
   void add_hash(const Place &place, std::vector<Operation> operations, uint64_t buckets, int64_t first,
                 int64_t null, size_t out);
   // first + the number of boundaries that are not above the value; a missing one gives `null`.
@@ -90,6 +91,8 @@ class Encoder {
   void look_up_integers(const Request &, const std::vector<Column<Id>> &, size_t rows) const;
   template <class Id>
   void look_up_texts(const Request &, const std::vector<Column<Id>> &, size_t rows) const;
+
+  static int64_t number_id(const Number &job, double value);
 
   void want(const Place &place);
 
