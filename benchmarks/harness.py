@@ -5,8 +5,8 @@
                 "sides": {"ours": {"median":, "min":, "max":}, "<peer>": {…}}}],
      "targets": [{"name":, "value":, "target":, "met":}]}
 
-A side's figure is in seconds, smaller is better; a ratio is the peer's median over ours, so above 1
-we are faster. Sides run in turn, A B A B …, so that drift of the machine meets them alike.
+Smaller figures are better; a ratio is the peer's median over ours, so above 1 we are faster. Sides
+run in turn, A B A B …, so that drift of the machine meets them alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import platform
 import statistics
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,30 +33,30 @@ PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "t
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One workload, and each side's seconds, run by run."""
+    """One workload, and each side's figures, run by run."""
 
     name: str
-    seconds: dict[str, list[float]]
+    unit: str
+    figures: dict[str, list[float]]
+
+    def median(self, side: str) -> float:
+        return statistics.median(self.figures[side])
 
     @property
     def ratios(self) -> dict[str, float]:
-        ours = statistics.median(self.seconds[OURS])
-        return {
-            side: round(statistics.median(seconds) / ours, 3)
-            for side, seconds in self.seconds.items()
-            if side != OURS
-        }
+        ours = self.median(OURS)
+        return {side: _rounded(self.median(side) / ours) for side in self.figures if side != OURS}
 
     def to_json(self) -> dict[str, Any]:
         sides = {
             side: {
-                "median": round(statistics.median(seconds), 4),
-                "min": round(min(seconds), 4),
-                "max": round(max(seconds), 4),
+                "median": _rounded(self.median(side)),
+                "min": _rounded(min(figures)),
+                "max": _rounded(max(figures)),
             }
-            for side, seconds in self.seconds.items()
+            for side, figures in self.figures.items()
         }
-        return {"case": self.name, "unit": "s", "sides": sides, "ratios": self.ratios}
+        return {"case": self.name, "unit": self.unit, "sides": sides, "ratios": self.ratios}
 
 
 @dataclass(slots=True)
@@ -68,34 +67,41 @@ class Benchmark:
     cases: list[Case] = field(default_factory=list)
     targets: list[dict[str, Any]] = field(default_factory=list)
 
-    def run(self, case: str, sides: Mapping[str, Callable[[], None]], repeats: int) -> Case:
-        """Time every side `repeats` times, in turn, after one run of each that is not counted."""
-        seconds: dict[str, list[float]] = {side: [] for side in sides}
-        for repeat in range(repeats + 1):
+    def run(
+        self, case: str, unit: str, sides: Mapping[str, Callable[[], float]], repeats: int
+    ) -> Case:
+        """Measure every side `repeats` times, in turn; a side returns its figure."""
+        figures: dict[str, list[float]] = {side: [] for side in sides}
+        for _ in range(repeats):
             for side, work in sides.items():
-                start = time.perf_counter()
-                work()
-                if repeat:
-                    seconds[side].append(time.perf_counter() - start)
-        made = Case(case, seconds)
+                figures[side].append(work())
+        return self.add(case, unit, figures)
+
+    def add(self, case: str, unit: str, figures: dict[str, list[float]]) -> Case:
+        made = Case(case, unit, figures)
         self.cases.append(made)
         return made
 
-    def target(self, name: str, value: float, target: float) -> None:
-        """A figure that has to reach `target` from below."""
+    def at_least(self, name: str, value: float, target: float) -> None:
+        self._target(name, value, target, value >= target)
+
+    def at_most(self, name: str, value: float, target: float) -> None:
+        self._target(name, value, target, value <= target)
+
+    def _target(self, name: str, value: float, target: float, met: bool) -> None:
         self.targets.append(
-            {"name": name, "value": value, "target": target, "met": value >= target}
+            {"name": name, "value": _rounded(value), "target": target, "met": bool(met)}
         )
 
     def report(self, file: Path | None) -> None:
         console = Console()
-        table = Table("case", "side", "median s", "min", "max", "peer / ours", title=self.name)
+        table = Table("case", "side", "unit", "median", "min", "max", "peer / ours")
         for case in self.cases:
             form = case.to_json()
             for side, figures in form["sides"].items():
                 ratio = f"{form['ratios'][side]:.2f}" if side != OURS else ""
-                numbers = [f"{figures[key]:.3f}" for key in ("median", "min", "max")]
-                table.add_row(case.name, side, *numbers, ratio)
+                numbers = [f"{figures[key]:g}" for key in ("median", "min", "max")]
+                table.add_row(case.name, side, case.unit, *numbers, ratio)
         console.print(table)
         for target in self.targets:
             met = "met" if target["met"] else "missed"
@@ -120,6 +126,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return made
+
+
+def _rounded(value: float) -> float:
+    """Four significant digits."""
+    return float(f"{value:.4g}")
 
 
 def _commit() -> str:

@@ -6,7 +6,6 @@ from features import requests
 from features.encoder import Encoded, Encoder
 from features.errors import PlanError
 from features.plan import Plan
-from features.tables import Tables
 from features.wire import CATEGORICAL_BYTES, Tensors, WireColumns, check_tensors, from_tensors
 
 
@@ -20,11 +19,10 @@ class OnlineExecutor:
     """
 
     def __init__(self, plan: Plan) -> None:
-        plan.verify()
         self.columns = WireColumns.of(plan.kinds)
         chains = [column.chain for column in plan.outputs]
         places = requests.places_on_wire(self.columns)
-        self._encoder = Encoder(plan.outputs, chains, Tables(plan.folder), places)
+        self._encoder = Encoder(plan.outputs, chains, plan.tables(), places)
 
     def transform(self, tensors: Tensors) -> Encoded:
         """Encode raw rows.

@@ -18,7 +18,7 @@ from features.errors import PlanError
 from features.files import write_json
 from features.hashing import json_sha256
 from features.steps import Categorify, IdStep, KeyedValue, Step, step_from_json, step_to_json
-from features.tables import check_file, index_of
+from features.tables import Tables, check_file, index_of
 from features.value_types import type_of
 from features.vocabulary import Vocabulary
 
@@ -98,10 +98,18 @@ class Plan:
         steps = (step for column in self.outputs for step in _steps(column.chain))
         return {file: sha256 for step in steps for file, sha256 in _files(step)}
 
-    def verify(self) -> None:
-        """Raises PlanError where a file is missing, or is not the one that was written."""
-        for file, sha256 in self.files.items():
-            check_file(self.folder / file, sha256)
+    def tables(self) -> Tables:
+        """The plan's look-up files, all of them checked.
+
+        Raises
+        ------
+        PlanError
+            A file is missing, or is not the one that was written.
+        """
+        tables = Tables(self.folder)
+        steps = (step for column in self.outputs for step in _steps(column.chain))
+        tables.check({file: sha256 for step in steps for file, sha256 in _files(step)})
+        return tables
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
         """The vocabulary of a column whose last step is Categorify, from its checked file."""

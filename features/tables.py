@@ -6,7 +6,8 @@ memory-mapped (`features.lookup`), so the processes that serve one plan share it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from features.lookup import (
     build_text_index,
     open_index,
 )
+from features.reading import THREADS
 from features.values import Text, Values
 
 VALUE = "value"
@@ -56,14 +58,28 @@ class Tables:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._checked: set[str] = set()
         self._loaded: dict[str, Positions] = {}
+
+    def check(self, files: Mapping[str, str]) -> None:
+        """Check files against their SHA-256, those that were not yet, in as many threads as cores.
+
+        Raises
+        ------
+        PlanError
+            A file is missing, or is not the one that was written.
+        """
+        unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
+        with ThreadPoolExecutor(THREADS) as pool:
+            for _ in pool.map(lambda file: check_file(self._folder / file, files[file]), unchecked):
+                pass
+        self._checked.update(unchecked)
 
     def positions(self, file: str, sha256: str, index_sha256: str) -> Positions:
         """Raises PlanError where one of the two files is missing or was changed."""
         if file not in self._loaded:
             index = index_of(file)
-            check_file(self._folder / file, sha256)
-            check_file(self._folder / index, index_sha256)
+            self.check({file: sha256, index: index_sha256})
             self._loaded[file] = Positions(open_index(self._folder / index))
         return self._loaded[file]
 

@@ -54,7 +54,7 @@ def written(tmp_path: Path) -> Plan:
 def test_read_gives_what_was_written(written: Plan) -> None:
     plan = read_plan(written.folder)
     assert plan == written
-    plan.verify()
+    plan.tables()
     assert plan.cardinalities == (5, 3, 7, 50)
     assert [column.name for column in plan.categorical] == ["user", "city", "genres", "cross"]
     assert [column.dtype for column in plan.outputs] == [

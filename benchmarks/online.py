@@ -1,0 +1,189 @@
+"""One request at a time: the online executor on vocabularies of Criteo's size, and NVTabular's own.
+
+26 columns of ids over 33.7 million values, 13 of numbers. Rows differ from request to request, so
+look-ups meet memory as it is. Then one workflow, fitted on fewer rows, transforms one row in
+NVTabular and in its compiled plan; their ids are compared first. All on one core.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.criteo_rows import (
+    CARDINALITIES,
+    CATEGORICAL,
+    CONTINUOUS,
+    KINDS,
+    MISSING,
+    value_of,
+    write_parquet,
+)
+from benchmarks.harness import OURS, Benchmark, parser
+from features import fitted
+from features.chains import Chain
+from features.errors import DataError
+from features.online import OnlineExecutor
+from features.plan import InputColumn, Plan, output_column, read_plan, write_plan
+from features.polars_engine import PolarsEngine
+from features.settings import CriteoWorkflow
+from features.steps import Clip, FillMissing, Log, Normalize
+from features.typed import TypedParquet
+from features.wire import CATEGORICAL_INT64, NULL_INT64, Tensors, to_tensors
+from features.wire import CONTINUOUS as NUMBERS
+from workflows.compile import compile_unfitted
+from workflows.frames import FrameReader
+from workflows.graphs import build
+from workflows.library import Dataset, Serial
+from workflows.quiet import quiet
+
+FITTED_ROWS = 200_000
+REQUESTS = 2000
+GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+
+
+def criteo_plan(folder: Path, share: float) -> Plan:
+    """A plan with vocabularies of Criteo's cardinalities, or a share of them."""
+    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items())
+    chains = {}
+    for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
+        values = value_of(np.arange(1, 1 + max(1, int(cardinality * share))))
+        step = fitted.categorify(
+            folder, name, [pa.array(values)], np.arange(len(values), 0, -1),
+            frequency_threshold=0, limit=None, num_buckets=1, sources=[name],
+        )  # fmt: skip
+        chains[name] = Chain((name,), (step,))
+    numbers = (FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.5, 1.2))
+    chains |= {name: Chain((name,), numbers) for name in CONTINUOUS}
+    outputs = tuple(output_column(name, chain, inputs) for name, chain in chains.items())
+    return write_plan(folder, inputs, outputs)
+
+
+def requests_of(rows: int, count: int) -> list[Tensors]:
+    """Requests of that many rows, by Zipf's law over the whole vocabularies."""
+    generator = np.random.default_rng(7)
+    made: list[Tensors] = []
+    for _ in range(count):
+        share = generator.random((rows, len(CATEGORICAL)))
+        ids = value_of(np.floor(np.array(CARDINALITIES) ** share).astype(np.int64))
+        ids[generator.random(ids.shape) < MISSING] = NULL_INT64
+        numbers = np.floor(generator.lognormal(1.5, 2.0, (rows, len(CONTINUOUS))))
+        numbers[generator.random(numbers.shape) < MISSING] = np.nan
+        made.append({NUMBERS: numbers.astype(np.float32), CATEGORICAL_INT64: ids})
+    return made
+
+
+def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors]) -> list[float]:
+    """Each request's time; a first tenth is not counted."""
+    times = []
+    for request in requests:
+        start = time.perf_counter_ns()
+        work(request)
+        times.append((time.perf_counter_ns() - start) / 1000)
+    return times[len(times) // 10 :]
+
+
+def measure_load(folder: Path) -> dict[str, float]:
+    """Loading the plan in a process of its own: seconds, and MB of its own and of shared memory."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, str(folder)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+_LOAD = """
+import json, re, sys, time
+from pathlib import Path
+from features.online import OnlineExecutor
+from features.plan import read_plan
+
+def own():
+    text = Path("/proc/self/smaps_rollup").read_text()
+    return int(re.search(r"Anonymous: *([0-9]+) kB", text).group(1)) / 1024
+
+before, start = own(), time.perf_counter()
+executor = OnlineExecutor(read_plan(Path(sys.argv[1])))
+seconds = time.perf_counter() - start
+print(json.dumps({"seconds": seconds, "own_mb": own() - before}))
+"""
+
+
+def against_nvtabular(benchmark: Benchmark, scratch: Path, rows: int, repeats: int) -> None:
+    """The same fitted statistics in both: NVTabular's workflow, and the plan compiled from it."""
+    write_parquet(scratch / "train", rows)
+    reader = FrameReader(KINDS, "cpu")
+    with quiet(), Serial():
+        workflow = build(KINDS, GRAPH, scratch / "vocabulary")
+        workflow.fit(reader.dataset(sorted((scratch / "train").iterdir())))
+        plan = compile_unfitted(build(KINDS, GRAPH, scratch / "unused"), KINDS)
+        source = TypedParquet({"train": scratch / "train"}, KINDS)
+        made = PolarsEngine(plan).fit_transform(source, scratch / "out", lambda rows: None)
+        executor = OnlineExecutor(read_plan(made.plan.folder))
+        portion = next(iter(sorted((scratch / "train").iterdir())))
+        table = pa.parquet.read_table(portion).slice(0, repeats)
+        one_by_one = [table.slice(row, 1) for row in range(repeats)]
+        tensors = [to_tensors(row, executor.columns) for row in one_by_one]
+        theirs = []
+        for row, request in zip(one_by_one, tensors, strict=True):
+            frame = reader.frame(row)
+            start = time.perf_counter_ns()
+            came = workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
+            theirs.append((time.perf_counter_ns() - start) / 1000)
+            ids_BF = executor.transform(request).ids_BF
+            if came[CATEGORICAL].to_numpy().tolist() != ids_BF.tolist():
+                raise DataError("NVTabular gives other ids than ours: not equal work.")
+        ours = microseconds(executor.transform, tensors * 20)
+    case = benchmark.add(
+        f"1 row, fitted on {rows:,}", "µs", {OURS: ours, "nvtabular": theirs[repeats // 10 :]}
+    )
+    benchmark.at_least("times NVTabular's own one-row transform", case.ratios["nvtabular"], 1000.0)
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    share, count, rows, repeats = (
+        (1e-3, 20, 2000, 10) if options.quick else (1.0, REQUESTS, FITTED_ROWS, 30)
+    )
+    benchmark = Benchmark("online")
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        plan = criteo_plan(scratch / "plan", share)
+        values = sum(plan.cardinalities)
+        load = measure_load(plan.folder)
+        size = sum(f.stat().st_size for f in (scratch / "plan/vocabulary").glob("*.index")) / 2**20
+        print(  # noqa: T201
+            f"{values:,} values: {size:.0f} MB of index files, checked and loaded in "
+            f"{load['seconds']:.2f} s, {load['own_mb']:.0f} MB of the process's own memory"
+        )
+        executor = OnlineExecutor(plan)
+        one = benchmark.add(
+            f"1 row, {values:,} values", "µs",
+            {OURS: microseconds(executor.transform, requests_of(1, count))},
+        )  # fmt: skip
+        many = benchmark.add(
+            f"1,024 rows, {values:,} values", "µs",
+            {OURS: microseconds(executor.transform, requests_of(1024, max(count // 10, 10)))},
+        )  # fmt: skip
+        benchmark.at_most("µs for 1 row", one.median(OURS), 60.0)
+        benchmark.at_most("µs for 1,024 rows", many.median(OURS), 1500.0)
+        against_nvtabular(benchmark, scratch / "nvtabular", rows, repeats)
+    benchmark.report(options.json)
+
+
+if __name__ == "__main__":
+    main()
