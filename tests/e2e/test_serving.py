@@ -17,21 +17,24 @@ from dlrm.architecture import Architecture
 from dlrm.model import DLRM
 from dlrm.scorer import Scorer
 from dlrm.weights import save_model
+from features.encoder import Encoded
 from features.errors import PlanError, ServerError
-from features.online import Encoded, OnlineExecutor
-from features.plan import InputColumn, OutputColumn, Plan, write_plan
+from features.online import OnlineExecutor
+from features.plan import Plan
 from features.settings import Model, Serving
-from features.steps import Categorify, Clip, FillMissing, Log, Normalize
-from features.vocabulary import Vocabulary
+from features.steps import Clip, FillMissing, Log, Normalize
+from features.values import Lists, offsets_of
 from features.wire import to_tensors
 from serving.client import Client
 from serving.comparison import compare
+from serving.encoding import to_encoded_tensors
 from serving.interface import wire_columns
 from serving.latency import measure_latency
 from serving.ports import Ports
 from serving.repository import export_repository
 from serving.server import TritonServer
 from serving.transport import connect
+from tests.plans import categorify, plan_of
 
 ROWS = 2500
 MAX_BATCH_SIZE = 1024
@@ -42,29 +45,37 @@ KINDS = {
     "hour": "integer",
     "views": "continuous",
     "city": "string",
+    "tags": "string_list",
+    "visited": "integer_list",
 }
 VOCABULARY = {
     "shop": ["north", "south", "über", "a b"],
     "device": [0xFFFFFFFF, 0x1A, 0],
     "hour": [12, -3, 2**62, 5, 6],
     "city": [f"city {number}" for number in range(40)],
+    "tags": ["new", "ünique", "a|b", "x" * 300],
+    "visited": [7, -1, 2**62],
 }
-UNSEEN = {"shop": "nowhere", "device": 0xBEEF, "hour": 99, "city": "Atlantis"}
+UNSEEN = {
+    "shop": "nowhere",
+    "device": 0xBEEF,
+    "hour": 99,
+    "city": "Atlantis",
+    "tags": "old",
+    "visited": 8,
+}
 
 
 def small_plan(folder: Path, *kinds: str) -> Plan:
-    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items() if kind in kinds)
+    chosen = {name: kind for name, kind in KINDS.items() if kind in kinds}
     floats = (FillMissing(0.5), Clip(0.0, 50.0), Log(), Normalize(1.25, 0.75))
-    outputs, vocabularies = [], {}
-    for column in inputs:
-        if column.kind == "continuous":
-            outputs.append(OutputColumn(column.name, column.name, floats))
-            continue
-        outputs.append(OutputColumn(column.name, column.name, (Categorify(0, 0, "", ""),)))
-        values = VOCABULARY[column.name]
-        ids = pa.array(range(3, 3 + len(values)), pa.int64())
-        vocabularies[column.name] = Vocabulary(pa.array(values), ids, ids)
-    return write_plan(folder, inputs, tuple(outputs), vocabularies)
+    outputs = {
+        name: (name, *floats)
+        if kind == "continuous"
+        else (name, categorify(folder, name, VOCABULARY[name]))
+        for name, kind in chosen.items()
+    }
+    return plan_of(folder, chosen, **outputs)
 
 
 def raw_rows(rows: int) -> pa.Table:
@@ -75,19 +86,31 @@ def raw_rows(rows: int) -> pa.Table:
         if kind == "continuous":
             drawn = rng.normal(10.0, 20.0, rows).astype(np.float32).tolist()
             columns[name] = [None if rng.random() < 0.2 else value for value in drawn]
+            continue
+        choices = [*VOCABULARY[name], UNSEEN[name], None]
+        if kind.endswith("_list"):
+            lists = [rng.integers(0, len(choices), rng.integers(0, 6)) for _ in range(rows)]
+            columns[name] = [[choices[place] for place in places] or None for places in lists]
         else:
-            choices = [*VOCABULARY[name], UNSEEN[name], None]
             columns[name] = [choices[place] for place in rng.integers(0, len(choices), rows)]
     return pa.table(columns)
 
 
-def ids_by_hand(table: pa.Table, plan: Plan) -> np.ndarray:
-    columns = []
+def by_hand(table: pa.Table, plan: Plan, dense_BC: np.ndarray) -> Encoded:
+    """The ids of every row, looked up in a dictionary."""
+    single, bags = [], []
     for column in plan.categorical:
-        known = {value: 3 + place for place, value in enumerate(VOCABULARY[column.source])}
-        values = table[column.source].to_pylist()
-        columns.append([1 if value is None else known.get(value, 2) for value in values])
-    return np.array(columns, np.int64).T
+        known = {value: 3 + place for place, value in enumerate(VOCABULARY[column.name])}
+        known[None] = 1
+        values = table[column.name].to_pylist()
+        if not column.is_list:
+            single.append([known.get(value, 2) for value in values])
+            continue
+        ids = [[known.get(value, 2) for value in row or ()] for row in values]
+        flat = np.array([value for row in ids for value in row], np.int64)
+        bags.append(Lists(flat, offsets_of(np.array([len(row) for row in ids]))))
+    ids_BF = np.array(single, np.int64).reshape(len(single), len(table)).T
+    return Encoded(ids_BF, tuple(bags), dense_BC)
 
 
 @dataclass(frozen=True)
@@ -111,7 +134,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
     raw = raw_rows(ROWS)
     encoded = OnlineExecutor(plan).transform(to_tensors(raw, wire_columns(plan)))
     scorer = Scorer.load(folder / "model", plan.content_hash)
-    probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC)
+    probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     return Line(plan, folder / "model", raw, encoded, probability_B)
 
 
@@ -123,7 +146,7 @@ def export(line: Line, out: Path) -> Path:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     folder = tmp_path_factory.mktemp("line")
-    return make_line(folder, "continuous", "integer", "hex", "string")
+    return make_line(folder, *KINDS.values())
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +169,8 @@ def fused(server: TritonServer) -> Iterator[Client]:
 def test_served_equals_offline(line: Line, server: TritonServer, fused: Client) -> None:
     assert len(np.unique(line.probability_B.round(3))) > 100, "the model tells rows apart"
     with Client(server.http_url, "http", "ctr") as ensemble:
-        found = compare(
-            ensemble,
-            fused,
-            line.raw,
-            ids_by_hand(line.raw, line.plan),
-            line.encoded.dense_BC,
-            line.probability_B,
-        )
+        expected = by_hand(line.raw, line.plan, line.encoded.dense_BC)
+        found = compare(ensemble, fused, line.raw, expected, line.probability_B)
     assert found.rows_compared == ROWS
     assert found.ids_identical
     assert found.max_abs_dense_diff == 0.0
@@ -169,11 +186,15 @@ def test_both_protocols_at_any_number_of_rows(
     url = server.http_url if protocol == "http" else server.grpc_url
     with Client(url, protocol, model) as client:
         score_B = client.score(line.raw.slice(0, rows))
-        ids_BF, dense_BC = client.encode(line.raw.slice(0, rows))
+        encoded = client.encode(line.raw.slice(0, rows))
     assert score_B.dtype == np.float32
     np.testing.assert_allclose(score_B, line.probability_B[:rows], rtol=0, atol=1e-6)
-    np.testing.assert_array_equal(ids_BF, line.encoded.ids_BF[:rows])
-    np.testing.assert_array_equal(dense_BC, line.encoded.dense_BC[:rows])
+    np.testing.assert_array_equal(encoded.ids_BF, line.encoded.ids_BF[:rows])
+    np.testing.assert_array_equal(encoded.dense_BC, line.encoded.dense_BC[:rows])
+    for served, offline in zip(encoded.bags, line.encoded.bags, strict=True):
+        wanted = offline.take(np.arange(rows))
+        np.testing.assert_array_equal(served.values, wanted.values)
+        np.testing.assert_array_equal(served.offsets, wanted.offsets)
 
 
 def test_rows_come_in_many_forms_with_columns_in_any_order(line: Line, fused: Client) -> None:
@@ -202,6 +223,8 @@ def test_the_client_names_what_is_wrong_with_the_rows(line: Line, fused: Client)
     rows = line.raw.slice(0, 2)
     with pytest.raises(PlanError, match=r"Column 'price': the feature plan wants numbers, got str"):
         fused.score({**rows.to_pydict(), "price": ["a", "b"]})
+    with pytest.raises(PlanError, match=r"Column 'tags': the feature plan wants lists, got string"):
+        fused.score({**rows.to_pydict(), "tags": ["a", "b"]})
 
 
 @pytest.mark.parametrize("model", ["ctr", "ctr_dlrm"])
@@ -228,8 +251,12 @@ def test_bad_requests_get_an_error_and_the_server_goes_on(
         "dtype": ({**good, "continuous": good["continuous"].astype(np.float64)}, "FP32"),
         "rows": ({**good, "continuous": good["continuous"][:2]}, "batch"),
         "unknown": ({**good, "other": good["continuous"]}, "other"),
-        "missing": ({"continuous": good["continuous"]}, "expected 3 inputs but got 1"),
-        "no rows": ({n: t[:0] for n, t in good.items()}, "expected 2 string elements .* got 0"),
+        "missing": ({"continuous": good["continuous"]}, "expected 5 inputs but got 1"),
+        "torn list": (
+            {**good, "list_bytes": np.full((3, 1), b"\x09\0\0\0a", np.object_)},
+            "Column 'tags': .* a list in row 0 as each element as its length",
+        ),
+        "no rows": ({n: t[:0] for n, t in good.items()}, r"expected \d string elements .* got 0"),
         "too many": (too_many, f"<= {MAX_BATCH_SIZE}"),
     }
     transport = connect(server.http_url, "http", 60.0)
@@ -242,7 +269,13 @@ def test_bad_requests_get_an_error_and_the_server_goes_on(
 
 
 def test_an_id_out_of_range_spoils_no_other_request(line: Line, server: TritonServer) -> None:
-    good = {"ids": line.encoded.ids_BF[:4], "dense": line.encoded.dense_BC[:4]}
+    rows = np.arange(4)
+    some = Encoded(
+        line.encoded.ids_BF[rows],
+        tuple(bag.take(rows) for bag in line.encoded.bags),
+        line.encoded.dense_BC[rows],
+    )
+    good = to_encoded_tensors(some)
     bad = {**good, "ids": good["ids"] + 1000}
     transport = connect(server.grpc_url, "grpc", 60.0)
 
@@ -320,7 +353,9 @@ def test_a_changed_file_is_refused_at_load(
         pytest.fail("a changed file was served")
 
 
-@pytest.mark.parametrize("kinds", [("continuous",), ("integer", "hex", "string")])
+@pytest.mark.parametrize(
+    "kinds", [("continuous",), ("integer", "hex", "string"), ("integer_list", "string_list")]
+)
 def test_a_kind_of_columns_may_be_absent(tmp_path: Path, kinds: tuple[str, ...]) -> None:
     line = make_line(tmp_path, *kinds)
     with (
@@ -328,8 +363,7 @@ def test_a_kind_of_columns_may_be_absent(tmp_path: Path, kinds: tuple[str, ...])
         Client(server.grpc_url, "grpc") as fused,
         Client(server.grpc_url, "grpc", "ctr") as ensemble,
     ):
-        encoded = (line.encoded.ids_BF, line.encoded.dense_BC)
-        found = compare(ensemble, fused, line.raw, *encoded, line.probability_B)
+        found = compare(ensemble, fused, line.raw, line.encoded, line.probability_B)
     assert found.ids_identical
     assert found.max_abs_dense_diff == 0.0
     assert found.max_abs_score_diff <= 1e-6
