@@ -11,6 +11,7 @@ with quiet():
     from merlin import dtypes
     from merlin.core.dispatch import concat, encode_list_column
     from merlin.core.utils import Serial, set_dask_client
+    from merlin.dag.executors import DaskExecutor, LocalExecutor
     from merlin.dag.node import iter_nodes
     from merlin.dag.ops import add_metadata as dag_metadata
     from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
@@ -57,8 +58,10 @@ __all__ = [
     "STRUCTURAL",
     "ColumnSchema",
     "ColumnSelector",
+    "DaskExecutor",
     "DataFrameDatasetEngine",
     "Dataset",
+    "LocalExecutor",
     "Schema",
     "Serial",
     "Tags",

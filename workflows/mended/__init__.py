@@ -13,6 +13,7 @@ from workflows.library import Workflow, iter_nodes, ops
 from workflows.mended.buckets import Bucketize, HashBucket, HashedCross
 from workflows.mended.categorify import Categorify, setting
 from workflows.mended.drop import DropLowCardinality
+from workflows.mended.executor import Executor
 from workflows.mended.groups import JoinGroupby
 from workflows.mended.numbers import (
     Clip,
@@ -51,6 +52,7 @@ def mended(workflow: Workflow, folder: Path | None = None) -> Workflow:
     where the workflow says.
     """
     twin = copy.deepcopy(workflow)
+    twin.executor = Executor()
     for number, node in enumerate(iter_nodes([twin.output_node])):
         node.op = _mended(node.op)
         if folder is not None and hasattr(node.op, "out_path"):

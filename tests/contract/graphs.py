@@ -1,0 +1,216 @@
+"""Workflows at random, of every operator that has a compiled form, in branches and one on another.
+
+`workflows(kinds)` draws a `Graph`, which prints as what it is made of and builds a new
+`nvtabular.Workflow` whenever it is asked for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from features.columns import CLICK, ELEMENT_KINDS, FeatureKind
+from workflows.library import ColumnSelector, Workflow, ops
+
+STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator's name, and what it is made with."""
+
+    name: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self) -> Any:
+        return getattr(ops, self.name)(**self.parameters)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Columns (or groups of them), and the operators that are applied to them from left to right.
+
+    An output of branch number n ends in `_n`, so that no two are of one name.
+    """
+
+    columns: tuple[str | tuple[str, ...], ...]
+    operators: tuple[Operator, ...]
+
+    def build(self, number: int) -> Any:
+        selected = [name if isinstance(name, str) else list(name) for name in self.columns]
+        node: Any = ColumnSelector(selected)
+        for operator in (*self.operators, Operator("Rename", {"postfix": f"_{number}"})):
+            node = node >> operator()
+        return node
+
+
+@dataclass(frozen=True)
+class Graph:
+    branches: tuple[Branch, ...]
+
+    def build(self) -> Workflow:
+        outputs = self.branches[0].build(0)
+        for number, branch in enumerate(self.branches[1:], 1):
+            outputs = outputs + branch.build(number)
+        return Workflow(outputs + CLICK)
+
+
+def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
+    """Graphs of up to four branches over the columns of these kinds."""
+    numbers = [name for name, kind in kinds.items() if kind == "continuous"]
+    integers = [name for name, kind in kinds.items() if kind in ("integer", "hex")]
+    texts = [name for name, kind in kinds.items() if kind == "string"]
+    lists = [name for name, kind in kinds.items() if kind in ELEMENT_KINDS]
+    keys = integers + texts
+    branches: list[st.SearchStrategy[Branch]] = []
+    if numbers or integers:
+        branches += [_numbers(numbers + integers), _bucketized(numbers + integers)]
+        branches.append(_hashed(numbers))
+    if keys or lists:
+        branches += [_categorified(keys + lists), _hashed(keys + lists)]
+        branches.append(_shared(texts + _of(lists, kinds, "string")))
+        branches.append(_shared(integers + _of(lists, kinds, "integer", "hex")))
+    if keys:
+        branches += [_combined(keys), _crossed(keys), _statistics(keys, numbers + integers)]
+        branches += [_encoded(keys, numbers), _on_ids(keys, numbers)]
+    return st.lists(st.one_of(branches), min_size=1, max_size=4).map(lambda b: Graph(tuple(b)))
+
+
+def _of(lists: list[str], kinds: Mapping[str, FeatureKind], *elements: str) -> list[str]:
+    return [name for name in lists if ELEMENT_KINDS[kinds[name]] in elements]
+
+
+def _some(names: list[str], least: int = 1, most: int = 3) -> st.SearchStrategy[tuple[str, ...]]:
+    if len(names) < least:
+        return st.nothing()
+    return st.lists(st.sampled_from(names), min_size=least, max_size=most, unique=True).map(tuple)
+
+
+def _operator(name: str, **parameters: st.SearchStrategy[Any]) -> st.SearchStrategy[Operator]:
+    return st.builds(Operator, st.just(name), st.fixed_dictionaries(parameters))
+
+
+_NUMBER = st.integers(-16, 16).map(lambda n: n / 8)
+_FLAGS = st.booleans()
+_FILL = _operator("FillMissing", fill_val=_NUMBER) | _operator("FillMedian")
+_CLIP = _operator("Clip", min_value=_NUMBER, max_value=st.none() | _NUMBER)
+_EXACT = st.lists(_FILL | _CLIP, max_size=2)
+"""Steps that give the same number wherever they are computed: ids may be made of them."""
+
+_LOG = st.builds(
+    lambda least: (Operator("Clip", {"min_value": least}), Operator("LogOp")),
+    st.integers(0, 8).map(lambda n: n / 8),
+)
+_NORMAL = (_operator("Normalize") | _operator("NormalizeMinMax")).map(lambda one: (one,))
+
+
+def _numbers(names: list[str]) -> st.SearchStrategy[Branch]:
+    flags = st.one_of(
+        _operator("FillMissing", fill_val=_NUMBER, add_binary_cols=_FLAGS),
+        _operator("FillMedian", add_binary_cols=_FLAGS),
+    )
+    start = st.lists(flags, max_size=1)
+    rest = st.lists(_FILL.map(lambda one: (one,)) | _LOG | _NORMAL, max_size=3)
+    chains = st.builds(lambda first, more: (*first, *(o for m in more for o in m)), start, rest)
+    return st.builds(Branch, _some(names), chains.filter(len))
+
+
+def _bucketized(names: list[str]) -> st.SearchStrategy[Branch]:
+    boundaries = st.lists(_NUMBER, max_size=4).map(sorted)
+    last = _operator("Bucketize", boundaries=boundaries)
+    return st.builds(lambda c, e, b: Branch(c, (*e, b)), _some(names), _EXACT, last)
+
+
+def _hashed(names: list[str]) -> st.SearchStrategy[Branch]:
+    last = _operator("HashBucket", num_buckets=st.integers(1, 50))
+    return st.builds(lambda columns, one: Branch(columns, (one,)), _some(names), last)
+
+
+_DROP = st.lists(_operator("DropLowCardinality", min_cardinality=st.integers(0, 6)), max_size=1)
+
+
+@st.composite
+def _categorify(draw: st.DrawFn, encode_type: str = "joint") -> Operator:
+    parameters: dict[str, Any] = {"encode_type": encode_type}
+    buckets = draw(st.none() | st.integers(1, 5))
+    if buckets:
+        parameters["num_buckets"] = buckets
+    chosen = draw(st.sampled_from(["all", "threshold", "limit"]))
+    if chosen == "threshold":
+        parameters["freq_threshold"] = draw(st.integers(1, 3))
+    elif chosen == "limit":
+        parameters["max_size"] = draw(st.integers(2 + (buckets or 1), 9))
+    return Operator("Categorify", parameters)
+
+
+def _categorified(names: list[str]) -> st.SearchStrategy[Branch]:
+    return st.builds(
+        lambda columns, one, drop: Branch(columns, (one, *drop)),
+        _some(names),
+        _categorify(),
+        _DROP,
+    )
+
+
+def _shared(names: list[str]) -> st.SearchStrategy[Branch]:
+    together = _some(names, 2)
+    return st.builds(lambda group, one: Branch((group,), (one,)), together, _categorify())
+
+
+def _combined(names: list[str]) -> st.SearchStrategy[Branch]:
+    if len(names) < 2:
+        return st.nothing()
+    groups = st.lists(_some(names, 2), min_size=1, max_size=2, unique_by=lambda g: "_".join(g))
+    return st.builds(lambda g, one: Branch(tuple(g), (one,)), groups, _categorify("combo"))
+
+
+def _crossed(names: list[str]) -> st.SearchStrategy[Branch]:
+    last = _operator("HashedCross", num_buckets=st.integers(1, 50))
+    return st.builds(lambda group, one: Branch((group,), (one,)), _some(names, 2), last)
+
+
+def _keys(names: list[str]) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Single columns, groups of them, or both."""
+    single = _some(names, 1, 2)
+    grouped = _some(names, 2).map(lambda group: (group,))
+    return single | grouped | st.builds(lambda a, b: (*a, *b), single, grouped)
+
+
+def _statistics(names: list[str], measured: list[str]) -> st.SearchStrategy[Branch]:
+    stats = st.lists(st.sampled_from(STATISTICS), min_size=1, max_size=4, unique=True)
+    columns = _some(measured, 1, 2).map(list) if measured else st.nothing()
+    last = _operator("JoinGroupby", stats=stats, cont_cols=columns) | _operator("JoinGroupby")
+    return st.builds(lambda keys, one: Branch(keys, (one,)), _keys(names), last)
+
+
+def _target_encoding(numbers: list[str]) -> st.SearchStrategy[Operator]:
+    """Without folds, so that training rows are encoded as all others are."""
+    target = st.just(CLICK) | st.just([CLICK])
+    if numbers:
+        target = target | st.lists(st.sampled_from([CLICK, *numbers]), min_size=1, unique=True)
+    return _operator(
+        "TargetEncoding",
+        target=target,
+        kfold=st.just(1),
+        p_smooth=st.sampled_from([0, 1, 20, 0.5]),
+    )
+
+
+def _encoded(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
+    last = _target_encoding(numbers)
+    return st.builds(lambda keys, one: Branch(keys, (one,)), _keys(names), last)
+
+
+def _on_ids(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
+    """An operator on the ids that another one gives, and a fill of what has no number."""
+    ids = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 9))
+    of_ids = st.one_of(
+        _categorify().map(lambda one: (one,)),
+        _operator("HashBucket", num_buckets=st.integers(1, 9)).map(lambda one: (one,)),
+        _operator("HashedCross", num_buckets=st.integers(1, 9)).map(lambda one: (one,)),
+        _target_encoding(numbers).map(lambda one: (one, Operator("Normalize"))),
+    )
+    return st.builds(lambda columns, a, b: Branch(columns, (a, *b)), _some(names), ids, of_ids)
