@@ -103,6 +103,10 @@ class TargetEncoding(ops.TargetEncoding):
         by_fold = read_table(self.stats[self.name_sep.join([FOLD, *group])], df)
         return found - looked_up(wanted, by_fold, [*group, FOLD])[list(found.columns)]
 
+    def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
+        """NVTabular adds them to the target's, which fails on one that is tagged as categorical."""
+        return col_schema.with_tags(self.output_tags)
+
     def _mean(self, target: str) -> float:
         given = self.target_mean
         if given is None:
