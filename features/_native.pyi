@@ -85,3 +85,12 @@ class Encoder:
     ) -> None: ...
 
 def pack_objects(values: NDArray[np.object_]) -> tuple[_Integers, _Bytes]: ...
+
+def parse_lines(
+    text: bytes | bytearray | memoryview,
+    separator: int,
+    quote: int,
+    is_ascii: bool,
+    fields: Sequence[str],
+) -> list[Any] | None:
+    """One array a field (two of text, None of one that is skipped), or None; see native/parse.h."""

@@ -1,0 +1,331 @@
+#include "parse.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "hashes.h"
+#include "scan.h"
+
+namespace plumbline {
+namespace {
+
+static_assert(std::endian::native == std::endian::little);
+
+constexpr size_t kTileBytes = 64 << 10;  // text whose fields are found, and then parsed, together
+constexpr int kMostDigits = 15;          // below 2^53: exact in float64
+constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
+constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x80 * kOnes;
+
+// 10^i, exact in float64.
+constexpr std::array<double, kMostDigits + 1> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                         1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+// The last `length` bytes of a word stay, the ones before become '0'.
+struct Tail {
+  uint64_t kept, zeros;
+};
+constexpr auto kTails = [] {
+  std::array<Tail, 9> tails{};
+  for (int length = 0; length <= 8; ++length) {
+    const uint64_t kept = length == 0 ? 0 : ~uint64_t{0} << (8 * (8 - length));
+    tails[static_cast<size_t>(length)] = {kept, ~kept & (0x30 * kOnes)};
+  }
+  return tails;
+}();
+
+// Up to eight bytes that end at `end`, zeros (the digit) in front. Reads eight bytes before `end`.
+uint64_t tail(const uint8_t *end, size_t length) {
+  uint64_t word;
+  std::memcpy(&word, end - 8, 8);
+  return (word & kTails[length].kept) | kTails[length].zeros;
+}
+
+bool are_digits(uint64_t word) {
+  const uint64_t upper = 0xF0 * kOnes;
+  return ((word & upper) | ((word + 6 * kOnes) & upper) >> 4) == 0x33 * kOnes;
+}
+
+// Eight digits, the first one lowest.
+uint64_t decimal(uint64_t word) {
+  word = (word & 0x0F * kOnes) * (1 + (10 << 8)) >> 8;
+  word = (word & 0x00FF00FF00FF00FFu) * (1 + (100 << 16)) >> 16;
+  return (word & 0x0000FFFF0000FFFFu) * (1 + (uint64_t{10000} << 32)) >> 32;
+}
+
+bool are_hex_digits(uint64_t word) {
+  const uint64_t lower = word | 0x20 * kOnes;
+  const uint64_t digit = (word + (0x80 - '0') * kOnes) & ~(word + (0x80 - '9' - 1) * kOnes);
+  const uint64_t letter = (lower + (0x80 - 'a') * kOnes) & ~(lower + (0x80 - 'f' - 1) * kOnes);
+  return (word & kHigh) == 0 && ((digit | letter) & kHigh) == kHigh;
+}
+
+uint64_t hexadecimal(uint64_t word) {
+  word = __builtin_bswap64((word & 0x0F * kOnes) + 9 * (word >> 6 & kOnes));
+  word = (word | word >> 4) & 0x00FF00FF00FF00FFu;
+  word = (word | word >> 8) & 0x0000FFFF0000FFFFu;
+  return (word | word >> 16) & 0xFFFFFFFFu;
+}
+
+// A number of the plain form, read byte by byte; whether it is one.
+bool read_number(const uint8_t *at, const uint8_t *end, bool takes_fraction, double *value) {
+  const bool is_negative = at < end && *at == '-';
+  at += is_negative;
+  uint64_t digits = 0;
+  int count = 0, fraction = -1;
+  for (; at < end; ++at) {
+    const uint8_t digit = static_cast<uint8_t>(*at - '0');
+    if (digit <= 9) {
+      digits = digits * 10 + digit;
+      if (++count > kMostDigits) return false;
+      fraction += fraction >= 0;
+    } else if (*at == '.' && takes_fraction && fraction < 0 && count > 0) {
+      fraction = 0;
+    } else {
+      return false;
+    }
+  }
+  if (count == 0 || fraction == 0) return false;
+  // Both are exact, so that the quotient is the correctly rounded number.
+  const double magnitude =
+      static_cast<double>(digits) / kPowers[static_cast<size_t>(std::max(fraction, 0))];
+  *value = is_negative ? -magnitude : magnitude;
+  return true;
+}
+
+bool read_hex(const uint8_t *at, const uint8_t *end, uint64_t *value) {
+  if (end - at > kMostDigits) return false;
+  for (; at < end; ++at) {
+    const uint8_t lower = *at | 0x20, digit = static_cast<uint8_t>(*at - '0');
+    const uint8_t letter = static_cast<uint8_t>(lower - 'a');
+    if (digit > 9 && letter > 5) return false;
+    *value = *value << 4 | (digit <= 9 ? digit : 10u + letter);
+  }
+  return true;
+}
+
+// The fields of some lines: where each ends, line by line; the first one begins at `start`.
+struct Tile {
+  const uint8_t *text;
+  const uint32_t *ends;
+  size_t fields, rows;
+
+  const uint8_t *begin(size_t row, size_t field) const {
+    return text + static_cast<size_t>(ends[static_cast<ptrdiff_t>(row * fields + field) - 1] + 1);
+  }
+  const uint8_t *end(size_t row, size_t field) const { return text + ends[row * fields + field]; }
+};
+
+// In each of these: false where a field is not plainly right.
+
+bool parse_continuous(const Tile &tile, size_t field, float *out) {
+  bool is_right = true;
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    const bool is_negative = begin < end && *begin == '-';
+    const auto length = static_cast<size_t>(end - begin) - is_negative;
+    if (length <= 8 && end - tile.text >= 8) {
+      const uint64_t word = tail(end, length);
+      if (are_digits(word)) [[likely]] {
+        const auto magnitude = static_cast<float>(static_cast<double>(decimal(word)));
+        out[row] = length == 0 ? kMissing : is_negative ? -magnitude : magnitude;
+        is_right &= !(is_negative && length == 0);
+        continue;
+      }
+    }
+    double value = 0;
+    if (begin == end) {
+      out[row] = kMissing;
+    } else {
+      is_right &= read_number(begin, end, true, &value);
+      out[row] = static_cast<float>(value);
+    }
+  }
+  return is_right;
+}
+
+bool parse_integers(const Tile &tile, size_t field, int64_t *out) {
+  bool is_right = true;
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    const bool is_negative = begin < end && *begin == '-';
+    const auto length = static_cast<size_t>(end - begin) - is_negative;
+    if (length <= 8 && end - tile.text >= 8) {
+      const uint64_t word = tail(end, length);
+      const auto magnitude = static_cast<int64_t>(decimal(word));
+      is_right &= are_digits(word) && !(is_negative && length == 0);
+      out[row] = length == 0 ? kNullInt64 : is_negative ? -magnitude : magnitude;
+      continue;
+    }
+    double value = 0;
+    const bool is_missing = begin == end;
+    is_right &= is_missing || read_number(begin, end, false, &value);
+    out[row] = is_missing ? kNullInt64 : static_cast<int64_t>(value);
+  }
+  return is_right;
+}
+
+bool parse_hex(const Tile &tile, size_t field, int64_t *out) {
+  bool is_right = true;
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    const auto length = static_cast<size_t>(end - begin);
+    uint64_t value = 0;
+    if (length <= 8 && end - tile.text >= 8) {
+      const uint64_t word = tail(end, length);
+      is_right &= are_hex_digits(word);
+      value = hexadecimal(word);
+    } else {
+      is_right &= read_hex(begin, end, &value);
+    }
+    out[row] = length == 0 ? kNullInt64 : static_cast<int64_t>(value);
+  }
+  return is_right;
+}
+
+bool parse_labels(const Tile &tile, size_t field, int8_t *out) {
+  bool is_right = true;
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field);
+    const uint8_t label = static_cast<uint8_t>(*begin - '0');
+    is_right &= tile.end(row, field) - begin == 1 && label <= 1;
+    out[row] = static_cast<int8_t>(label);
+  }
+  return is_right;
+}
+
+void grow(FieldColumn &column, size_t wanted) {
+  if (wanted <= column.data_capacity) return;
+  const size_t capacity = std::max(wanted, column.data_capacity * 2);
+  auto data = std::make_unique_for_overwrite<uint8_t[]>(capacity);
+  std::copy_n(column.data.get(), column.data_size, data.get());
+  column.data = std::move(data);
+  column.data_capacity = capacity;
+}
+
+// `row` is the tile's first row in the column. Short strings are copied with what stands behind them,
+// where text and column have room for it.
+void copy_text(const Tile &tile, size_t field, size_t row, const uint8_t *text_end, FieldColumn &column) {
+  constexpr size_t kShort = 16;
+  size_t bytes = 0;
+  for (size_t i = 0; i < tile.rows; ++i)
+    bytes += static_cast<size_t>(tile.end(i, field) - tile.begin(i, field));
+  grow(column, column.data_size + bytes + kShort);
+  uint8_t *to = column.data.get() + column.data_size;
+  int64_t *const offsets = column.integers.get() + row + 1;
+  for (size_t i = 0; i < tile.rows; ++i) {
+    const uint8_t *const begin = tile.begin(i, field);
+    const auto length = static_cast<size_t>(tile.end(i, field) - begin);
+    if (length <= kShort && static_cast<size_t>(text_end - begin) >= kShort) {
+      std::memcpy(to, begin, kShort);
+    } else {
+      std::memcpy(to, begin, length);
+    }
+    to += length;
+    offsets[i] = to - column.data.get();
+  }
+  column.data_size += bytes;
+}
+
+bool parse_tile(const Tile &tile, size_t row, const uint8_t *text_end, std::vector<FieldColumn> &columns) {
+  for (size_t field = 0; field < columns.size(); ++field) {
+    FieldColumn &column = columns[field];
+    bool is_right = true;
+    switch (column.field) {
+      case Field::kSkip:
+        break;
+      case Field::kContinuous:
+        is_right = parse_continuous(tile, field, column.numbers.get() + row);
+        break;
+      case Field::kInteger:
+        is_right = parse_integers(tile, field, column.integers.get() + row);
+        break;
+      case Field::kHex:
+        is_right = parse_hex(tile, field, column.integers.get() + row);
+        break;
+      case Field::kText:
+        copy_text(tile, field, row, text_end, column);
+        break;
+      case Field::kLabel:
+        is_right = parse_labels(tile, field, column.labels.get() + row);
+        break;
+    }
+    if (!is_right) return false;
+  }
+  return true;
+}
+
+void allocate(size_t rows, std::vector<FieldColumn> &columns) {
+  for (FieldColumn &column : columns) {
+    if (column.field == Field::kContinuous)
+      column.numbers = std::make_unique_for_overwrite<float[]>(rows);
+    if (column.field == Field::kInteger || column.field == Field::kHex)
+      column.integers = std::make_unique_for_overwrite<int64_t[]>(rows);
+    if (column.field == Field::kLabel)
+      column.labels = std::make_unique_for_overwrite<int8_t[]>(rows);
+    if (column.field == Field::kText) {
+      column.integers = std::make_unique_for_overwrite<int64_t[]>(rows + 1);
+      column.integers[0] = 0;
+    }
+  }
+}
+
+// Where the last whole line of about `kTileBytes` bytes from `start` on ends: behind its newline.
+size_t tile_end(const uint8_t *text, size_t start, size_t size) {
+  if (size - start <= kTileBytes) return size;
+  const void *newline = memrchr(text + start, '\n', kTileBytes);
+  if (newline == nullptr)
+    newline = std::memchr(text + start + kTileBytes, '\n', size - start - kTileBytes);
+  return static_cast<size_t>(static_cast<const uint8_t *>(newline) - text) + 1;
+}
+
+}  // namespace
+
+size_t count_lines(const uint8_t *text, size_t size) {
+  return static_cast<size_t>(std::count(text, text + size, static_cast<uint8_t>('\n')));
+}
+
+bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &columns) {
+  const uint8_t *const text = lines.text;
+  const size_t fields = columns.size();
+  if (lines.size == 0 || lines.size > UINT32_MAX - 64 || text[lines.size - 1] != '\n' || fields == 0)
+    return false;
+  allocate(rows, columns);
+  const uint8_t quote = lines.quote < 0 ? uint8_t{0} : static_cast<uint8_t>(lines.quote);
+  Scanner scanner(lines.separator, {'\r', '\0', quote});
+  std::vector<uint32_t> ends;  // the first one is where the line before the tile ends
+  size_t row = 0;
+  for (size_t start = 0; start < lines.size;) {
+    const size_t end = tile_end(text, start, lines.size);
+    ends.resize(std::max(ends.size(), end - start + 1 + 64));
+    uint32_t *next = ends.data();
+    *next++ = static_cast<uint32_t>(start) - 1;  // of the first line it wraps, and back
+    size_t newlines = 0;
+    for (size_t at = start; at < end; at += 64) {
+      const size_t left = end - at;
+      std::array<uint8_t, 64> rest;
+      if (left < 64) {  // filled up with spaces, which are nothing to the scanner
+        rest.fill(lines.separator == ' ' ? '-' : ' ');
+        std::memcpy(rest.data(), text + at, left);
+      }
+      const Marks marks = scanner.scan(left < 64 ? rest.data() : text + at);
+      newlines += static_cast<size_t>(std::popcount(marks.newlines));
+      for (uint64_t bits = marks.ends; bits != 0; bits &= bits - 1)
+        *next++ = static_cast<uint32_t>(at) + static_cast<uint32_t>(std::countr_zero(bits));
+    }
+    const Tile tile{text, ends.data() + 1, fields, newlines};
+    if (static_cast<size_t>(next - tile.ends) != newlines * fields || scanner.found_refused() ||
+        (lines.is_ascii && scanner.found_high()))
+      return false;
+    for (size_t i = 0; i < tile.rows; ++i)
+      if (*tile.end(i, fields - 1) != '\n' || tile.begin(i, 0) == tile.end(i, fields - 1)) return false;
+    if (!parse_tile(tile, row, text + lines.size, columns)) return false;
+    row += tile.rows;
+    start = end;
+  }
+  return row == rows && (!scanner.found_high() || is_utf8(text, lines.size));
+}
+
+}  // namespace plumbline

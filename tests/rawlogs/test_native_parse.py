@@ -1,0 +1,216 @@
+"""Blocks that the native form parses have the general path's values; all others are given up on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from features.columns import CLICK, Kind
+from features.native_form import SETTING, native
+from features.settings import Label, Table
+from features.typed import values_of
+from features.values import NULL_INT64, Text, Values
+from rawlogs.blocks import RawBlock
+from rawlogs.native_parse import ParsedBlock, parse_block
+from rawlogs.raw_rows import TextBlock, parse_text
+from rawlogs.values import convert
+
+needs_native = pytest.mark.skipif(native is None, reason="features._native is not built")
+pytestmark = needs_native
+
+KINDS: dict[str, Kind] = {
+    "word": "string",
+    "price": "continuous",
+    "shop": "integer",
+    "hash": "hex",
+    "clicked": "label",
+}
+NAMES = ("word", "price", "unused", "shop", "hash", "clicked")
+
+
+def generally(
+    text: bytes, names: tuple[str, ...], kinds: dict[str, Kind], quote: str | None, encoding: str
+) -> tuple[dict[str, Values], np.ndarray, int]:
+    columns = {name: kinds.get(name, "unused") for name in names}
+    table = Table(columns=columns, header=False, separator=",", quote=quote, encoding=encoding)
+    raw = parse_text(TextBlock(RawBlock(text, 0), names, 1), 1, table, tuple(kinds))
+    frame, refused = convert(Path("log"), raw, kinds, Label(), table)
+    arrow = frame.to_arrow()
+    values = {name: values_of(arrow[name]) for name in frame.columns if name != CLICK}
+    return values, frame[CLICK].to_numpy(), len(raw.faults) + len(refused)
+
+
+def natively(
+    text: bytes,
+    names: tuple[str, ...] = NAMES,
+    kinds: dict[str, Kind] = KINDS,
+    quote: str | None = None,
+    encoding: str = "utf-8",
+) -> ParsedBlock | None:
+    """What parse_block gives, after a check that the general path gives the same."""
+    parsed = parse_block(text, ",", names, kinds, quote, encoding)
+    if parsed is not None:
+        values, click, faults = generally(text, names, kinds, quote, encoding)
+        assert faults == 0
+        assert parsed.click is not None
+        assert parsed.click.tolist() == click.tolist()
+        assert parsed.rows == len(click)
+        assert list(parsed.columns) == [name for name in kinds if kinds[name] != "label"]
+        for name, column in parsed.columns.items():
+            assert_same(column, values[name])
+    return parsed
+
+
+def assert_same(one: Values, other: Values) -> None:
+    if isinstance(one, Text):
+        assert isinstance(other, Text)
+        assert one.to_objects().tolist() == other.to_objects().tolist()
+        return
+    assert isinstance(one, np.ndarray)
+    assert isinstance(other, np.ndarray)
+    assert one.dtype == other.dtype
+    if one.dtype == np.float32:  # the sign of zero counts
+        one, other = (np.where(np.isnan(x), np.nan, x).view(np.int32) for x in (one, other))
+    assert one.tolist() == other.tolist()
+
+
+def digits(most: int, least: int = 1) -> st.SearchStrategy[str]:
+    return st.text("0123456789", min_size=least, max_size=most)
+
+
+sign = st.sampled_from(["", "-"])
+numbers = st.builds(str.__add__, sign, digits(15)) | st.builds(
+    lambda sign, whole, part: f"{sign}{whole}.{part}", sign, digits(7), digits(8)
+)
+words = st.text(st.characters(exclude_characters=",\n\r\0", exclude_categories=["Cs"]), max_size=30)
+plain_line = st.tuples(
+    words,
+    st.just("") | numbers,
+    words,
+    st.just("") | st.builds(str.__add__, sign, digits(15)),
+    st.text("0123456789abcdefABCDEF", max_size=15),
+    st.sampled_from("01"),
+)
+odd_field = st.sampled_from(
+    '|-|+1|1e5|1.|.5|1.2.3|--1|1-| 1|1 |nan|inf|0x1f|g|é|2|01|1\r|\r|"x"|a"b|\0|-0|00000000|:|/'
+    "|-00000001.50|G|`|@|\x11|111111111|1111111111111111|-9999999999999999|ffffffffffffffff"
+    "|9999999999999999999|7fffffffffffffff|0000000000000000000000001".split("|")
+)
+
+
+def text_of(lines: list[tuple[str, ...]]) -> bytes:
+    return "".join(",".join(line) + "\n" for line in lines).encode()
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(plain_line, min_size=1, max_size=20))
+@example([("", "", "", "", "", "0")])
+@example([("", "-0", "", "-0", "0", "0"), ("x", "16777217", "", "-00", "", "1")])
+def test_plain_lines_are_parsed(lines: list[tuple[str, ...]]) -> None:
+    assert natively(text_of(lines)) is not None
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(plain_line, min_size=1, max_size=4),
+    st.integers(0, 3),
+    st.integers(0, 5),
+    odd_field,
+    st.sampled_from([None, '"']),
+)
+def test_odd_fields_are_parsed_alike_or_given_up(
+    lines: list[tuple[str, ...]], line: int, field: int, odd: str, quote: str | None
+) -> None:
+    changed = list(lines[line % len(lines)])
+    changed[field] = odd
+    lines[line % len(lines)] = tuple(changed)
+    natively(text_of(lines), quote=quote)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=40), st.integers(0, 200))
+def test_damaged_bytes_are_parsed_alike_or_given_up(piece: bytes, place: int) -> None:
+    text = b"word,1.5,,7,ff,1\nanother,,,,,0\n" * 3
+    place %= len(text)
+    natively(text[:place] + piece + text[place + len(piece) // 2 :].rstrip(b"\n") + b"\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"a,1,,7,ff,1",
+        b"\n",
+        b"a,1,,7,ff,1\n\n",
+        b"a,1,,7,ff\n",
+        b"a,1,,7,ff,1,\n",
+        b"a,1,,7,ff\n,1,a,1,,7,ff,1\n",
+        b"a,1,,7,ff,1\r\n",
+        b"a\0,1,,7,ff,1\n",
+        b"\xff,1,,7,ff,1\n",
+        b"\xc0\xaf,1,,7,ff,1\n",
+        b"\xed\xa0\x80,1,,7,ff,1\n",
+        b"\xf4\x90\x80\x80,1,,7,ff,1\n",
+        b"a,1,\xe2\x82,7,ff,1\n",
+        b"a,1,,7,ff,2\n",
+        b"a,1,,7,ff,\n",
+        b"a,x,,7,ff,1\n",
+        b"a,1,,1.5,ff,1\n",
+        b"a,1,,7,fg,1\n",
+    ],
+)
+def test_doubtful_blocks_are_given_up(text: bytes) -> None:
+    assert natively(text) is None
+
+
+def test_values() -> None:
+    parsed = natively("né,-1.5,x,-12,Ff,1\n,,,,,0\n".encode())
+    assert parsed is not None
+    assert parsed.columns["price"].tolist()[0] == -1.5  # type: ignore[union-attr]
+    assert np.isnan(parsed.columns["price"][1])  # type: ignore[index]
+    assert parsed.columns["shop"].tolist() == [-12, NULL_INT64]  # type: ignore[union-attr]
+    assert parsed.columns["hash"].tolist() == [255, NULL_INT64]  # type: ignore[union-attr]
+    assert parsed.click is not None
+    assert parsed.click.tolist() == [1, 0]
+
+
+def test_blocks_larger_than_what_is_scanned_at_once() -> None:
+    random = np.random.default_rng(0)
+    lines = [
+        (f"w{i}" * (i % 9), f"{random.normal():.6f}", "x" * (i % 70), f"{i - 50}", f"{i:x}", "1")
+        for i in range(6000)
+    ]
+    lines[3000] = ("long" * 50_000, *lines[0][1:])
+    assert natively(text_of(lines)) is not None
+
+
+def test_a_quote_goes_the_general_way_only_where_quotes_count() -> None:
+    text = b'"a",1,,7,ff,1\n'
+    assert natively(text, quote='"') is None
+    assert natively(text, quote="'") is not None
+    assert natively(text) is not None
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+def test_other_encodings_are_parsed_where_they_are_ascii(encoding: str) -> None:
+    assert natively(b"a,1,,7,ff,1\n", encoding=encoding) is not None
+    assert natively("né,1,,7,ff,1\n".encode(encoding), encoding=encoding) is None
+    assert natively("a,1,,7,ff,1\n".encode("utf-16-le"), encoding="utf-16-le") is None
+
+
+def test_one_field_alone() -> None:
+    parsed = natively(b"1\n0\n", ("clicked",), {"clicked": "label"})
+    assert parsed is not None
+    assert parsed.columns == {}
+    assert parsed.rows == 2
+
+
+def test_other_kinds_go_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_block(b"1\n", ",", ["a"], {"a": "time"}) is None
+    assert parse_block(b"1\n", ",", ["a"], {"a": "integer"}) is not None
+    monkeypatch.setenv(SETTING, "0")
+    assert parse_block(b"1\n", ",", ["a"], {"a": "integer"}) is None
