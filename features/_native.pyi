@@ -85,7 +85,6 @@ class Encoder:
     ) -> None: ...
 
 def pack_objects(values: NDArray[np.object_]) -> tuple[_Integers, _Bytes]: ...
-
 def parse_lines(
     text: bytes | bytearray | memoryview,
     separator: int,

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.chains import Chain, Columns, Runner
-from features.native_lane import NativeLane, Place, Request
+from features.native_lane import NativeLane
 from features.plan import OutputColumn
+from features.requests import Place, Request
 from features.tables import Tables
 from features.values import Lists
 

@@ -45,7 +45,7 @@ class NativeLane:
         tables: Tables,
         places: Mapping[str, Place],
     ) -> None:
-        self._encoder = native.Encoder() if uses_native() else None
+        self._encoder: Any = native.Encoder() if uses_native() else None
         taken = []
         ids = dense = 0
         for output, chain in zip(outputs, chains, strict=True):

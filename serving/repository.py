@@ -107,7 +107,7 @@ def _check_plan(plan: Plan) -> None:
     came = read_plan(plan.folder).content_hash
     if came != plan.content_hash:
         raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, came)
-    plan.verify()
+    plan.tables()
 
 
 def _checked_model(plan: Plan, folder: Path) -> ModelCard:

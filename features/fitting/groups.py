@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,9 @@ def key_array(keys: Sequence[Values]) -> pa.Array:
     if len(keys) > 1:
         return pack(keys).to_arrow().cast(pa.large_binary())
     (key,) = keys
-    return pa.array(key) if isinstance(key, np.ndarray) else key.to_arrow().cast(pa.large_binary())
+    if isinstance(key, Text):
+        return key.to_arrow().cast(pa.large_binary())
+    return pa.array(key)
 
 
 def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
@@ -71,8 +74,8 @@ class Totals:
         place, number = place_B[there_B], measured_B[there_B]
         numbers = np.bincount(place, minlength=size)
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.bincount(place, number, size) / numbers
-            squares = np.bincount(place, (number - mean[place]) ** 2, size)
+            mean = _sums(place, number, size) / numbers
+            squares = _sums(place, (number - mean[place]) ** 2, size)
         minimum, maximum = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(minimum, place, number)
         np.maximum.at(maximum, place, number)
@@ -87,19 +90,19 @@ class Totals:
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("rows", "numbers", "mean", "squares", "minimum", "maximum")
         )
-        total = np.bincount(place, numbers, size).astype(np.int64)
+        total = _sums(place, numbers, size).astype(np.int64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            common = np.nan_to_num(np.bincount(place, mean * numbers, size) / total)
+            common = np.nan_to_num(_sums(place, mean * numbers, size) / total)
             squares = squares + numbers * (mean - common[place]) ** 2
         lowest, highest = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(lowest, place, minimum)
         np.maximum.at(highest, place, maximum)
         return cls(
             found,
-            np.bincount(place, rows, size).astype(np.int64),
+            _sums(place, rows, size).astype(np.int64),
             total,
             common,
-            np.bincount(place, squares, size),
+            _sums(place, squares, size),
             lowest,
             highest,
         )
@@ -108,7 +111,7 @@ class Totals:
         """One number a key, NaN where it has none."""
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = np.where(self.numbers > 1, self.squares / (self.numbers - 1), np.nan)
-            found = {
+            found: dict[str, NDArray[np.float64]] = {
                 "count": self.rows.astype(np.float64),
                 "sum": self.mean * self.numbers,
                 "mean": np.where(self.numbers > 0, self.mean, np.nan),
@@ -118,6 +121,11 @@ class Totals:
                 "max": np.where(self.numbers > 0, self.maximum, np.nan),
             }
         return found[name]
+
+
+def _sums(place: NDArray[np.int64], values: NDArray[Any], size: int) -> NDArray[np.float64]:
+    """The sum of the values at each place, float64 (size,)."""
+    return np.bincount(place, values, size).astype(np.float64, copy=False)
 
 
 class GroupTotals(Accumulator):

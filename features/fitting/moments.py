@@ -53,15 +53,28 @@ class Moments(Accumulator):
         return normalize(target.columns, mean, deviation)
 
 
+ROUNDING = 1e-12
+"""A deviation of so little of the mean is the rounding of sums: all numbers are the same."""
+
+
 def normalize(columns: Sequence[str], mean: float | None, deviation: float) -> Normalize:
-    """Raises DataError where there is no mean, or one of the two is not finite."""
+    """The step; a deviation that is only rounding is 0, and the column is only centred.
+
+    Otherwise a column that is 0.1 in all training rows would have the deviation 1e-17, and any
+    other number that is served would become 1e16.
+
+    Raises
+    ------
+    DataError
+        There is no mean, or one of the two is not finite.
+    """
     if mean is None or not math.isfinite(mean) or not math.isfinite(deviation):
         raise DataError(
             f"Column {', '.join(map(repr, columns))}: its mean in the training split is {mean}, "
             f"its deviation {deviation}, and no number can be normalized by them. Clip the column, "
             "fill its missing values, or remove the infinite ones from the log."
         )
-    return Normalize(mean, deviation)
+    return Normalize(mean, deviation if deviation > ROUNDING * abs(mean) else 0.0)
 
 
 class Extremes(Accumulator):

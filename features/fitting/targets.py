@@ -68,7 +68,7 @@ class TargetEncoding(Accumulator):
         cell_B = place_B * self._step.folds + fold_B[known_B]
         size = len(found) * self._step.folds
         count = np.bincount(cell_B, minlength=size).astype(np.float64)
-        total = np.bincount(cell_B, target_B[known_B], size)
+        total = np.bincount(cell_B, target_B[known_B], size).astype(np.float64, copy=False)
         shape = (len(found), self._step.folds)
         self._parts.append(_Sums(found, count.reshape(shape), total.reshape(shape)))
         if len(self._parts) > PARTS_AT_MOST:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from features.fitting.moments import ROUNDING
 from workflows.library import ops
 from workflows.mended.columns import frame_of, numbers
 from workflows.mended.reductions import reduced
@@ -64,8 +65,11 @@ class Clip(ops.Clip):
     """Integers with nulls are clipped too."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
-        bounds = {"lower": self.min_value, "upper": self.max_value}
-        return _each(df, col_selector.names, lambda _, column: column.clip(**bounds))
+        # One after the other: given both, pandas would exchange bounds that cross.
+        def clipped(_: str, column: Any) -> Any:
+            return column.clip(lower=self.min_value).clip(upper=self.max_value)
+
+        return _each(df, col_selector.names, clipped)
 
 
 class LogOp(ops.LogOp):
@@ -111,8 +115,9 @@ class Normalize(ops.Normalize):
     def fit_finalize(self, dask_stats: dict[str, _Moments]) -> None:
         for name, found in dask_stats.items():
             variance = found.squares / (found.count - 1) if found.count > 1 else 0.0
+            deviation = float(np.sqrt(variance))
             self.means[name] = found.mean if found.count else float("nan")
-            self.stds[name] = float(np.sqrt(variance))
+            self.stds[name] = deviation if deviation > ROUNDING * abs(found.mean) else 0.0
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         def normalized(name: str, column: Any) -> Any:
