@@ -124,7 +124,10 @@ def _read_group(file: Path, group: int, kinds: Mapping[str, FeatureKind]) -> Row
 
 def values_of(column: pa.ChunkedArray) -> Values:
     """A typed column, nulls in it or their marks, in the executors' form."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = column
+    if isinstance(column, pa.ChunkedArray):
+        # One chunk is taken as it is: joining it copies it, and fails on Polars' empty lists.
+        array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # several chunks too large for one
         array = pa.concat_arrays(array.chunks)
     type_ = array.type
