@@ -10,23 +10,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.plan import InputColumn, OutputColumn, Plan, write_plan
-from features.steps import Categorify, FillMissing
-from features.vocabulary import Vocabulary
+from features.plan import Plan
+from features.steps import FillMissing
+from tests.plans import categorify, plan_of
 from workflows.library import Tags
 from workflows.merlin_data import merlin_dataset, merlin_schema
 
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
-    inputs = (InputColumn("c", "integer"), InputColumn("x", "continuous"))
-    outputs = (
-        OutputColumn("c", "c", (Categorify(0, 0, "", ""),)),
-        OutputColumn("x", "x", (FillMissing(0.0),)),
+    folder = tmp_path / "plan"
+    return plan_of(
+        folder,
+        {"c": "integer", "x": "continuous", "tags": "string_list"},
+        c=("c", categorify(folder, "c", [5, 6])),
+        x=("x", FillMissing(0.0)),
+        tags=("tags", categorify(folder, "tags", ["a", "b", "c"])),
     )
-    values = pa.array([5, 6], pa.int64())
-    vocabulary = Vocabulary(values, pa.array([3, 4], pa.int64()), values)
-    return write_plan(tmp_path / "plan", inputs, outputs, {"c": vocabulary})
+
+
+LISTS = pa.list_(pa.int32())
 
 
 def write(folder: Path, number: int, rows: int) -> Path:
@@ -34,6 +37,7 @@ def write(folder: Path, number: int, rows: int) -> Path:
     columns = {
         "c": pa.array([number] * rows, pa.int32()),
         "x": pa.array(np.arange(rows), pa.float32()),
+        "tags": pa.array([[row, number] if row else [] for row in range(rows)], LISTS),
         "click": pa.array([1] * rows, pa.int8()),
     }
     pq.write_table(pa.table(columns), file)
@@ -42,12 +46,18 @@ def write(folder: Path, number: int, rows: int) -> Path:
 
 def test_the_schema_carries_tags_and_cardinalities(plan: Plan) -> None:
     schema = merlin_schema(plan)
-    assert schema.column_names == ["c", "x", "click"]
-    assert schema.select_by_tag(Tags.CATEGORICAL).column_names == ["c"]
+    assert schema.column_names == ["c", "x", "tags", "click"]
+    assert schema.select_by_tag(Tags.CATEGORICAL).column_names == ["c", "tags"]
     assert schema.select_by_tag(Tags.CONTINUOUS).column_names == ["x"]
     assert schema.select_by_tag(Tags.BINARY_CLASSIFICATION).column_names == ["click"]
     assert schema.select_by_tag(Tags.TARGET).column_names == ["click"]
     assert schema["c"].int_domain.max == 4
+    assert schema["tags"].int_domain.max == 5
+    assert (schema["tags"].is_list, schema["tags"].is_ragged, schema["c"].is_list) == (
+        True,
+        True,
+        False,
+    )
     assert schema["c"].int_domain.min == 0
 
 
