@@ -11,6 +11,7 @@ with quiet():
     from merlin import dtypes
     from merlin.core.dispatch import concat, encode_list_column
     from merlin.core.utils import Serial, set_dask_client
+    from merlin.dag import DataFormats
     from merlin.dag.executors import DaskExecutor, LocalExecutor
     from merlin.dag.node import iter_nodes
     from merlin.dag.ops import add_metadata as dag_metadata
@@ -59,6 +60,7 @@ __all__ = [
     "ColumnSchema",
     "ColumnSelector",
     "DaskExecutor",
+    "DataFormats",
     "DataFrameDatasetEngine",
     "Dataset",
     "LocalExecutor",

@@ -8,6 +8,7 @@ than what is lost of the operands.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ def _same_step(step: Step, plan: Plan, of_twin: Any, twin: Plan) -> None:
         assert left.keys() == right.keys()
         _close(list(left.values()), [right[key] for key in left])
     elif step != of_twin:
-        names = step.__dataclass_fields__
+        names = [field.name for field in fields(step)]
         _close([getattr(step, n) for n in names], [getattr(of_twin, n) for n in names])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from workflows.library import DaskExecutor, LocalExecutor
+from workflows.library import DaskExecutor, DataFormats, LocalExecutor
 
 
 class _Local(LocalExecutor):
@@ -19,6 +19,5 @@ class Executor(DaskExecutor):
 
     def __init__(self) -> None:
         super().__init__()
-        formats = self._executor.target_format
         self._executor = _Local()
-        self._executor.target_format = formats
+        self._executor.target_format = DataFormats.PANDAS_DATAFRAME | DataFormats.CUDF_DATAFRAME
