@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,11 @@ def write_probe(
 
     First `rows` rows spread evenly over the test split (all of them where it has fewer). Then
     copies of the fullest of these: for each column one with null there (in a list column an empty
-    list), for each categorical column one with a value that the train split does not hold (a list
+    list), for each categorical column one with a value that no row of the source holds (a list
     gets it as a further element), for each list column one with a further element that is null,
     and one with null everywhere.
 
-    `seen` is what `seen_candidates` gives over all rows of the train split, and maybe more; without
-    it they are read.
+    `seen` is what `seen_candidates` gives over all rows of the source; without it they are read.
     """
     features = source.kinds
     sample = _spread(source, rows)
@@ -98,14 +98,14 @@ def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Ex
 def unseen_values(
     source: RowSource, seen: Mapping[str, set[int | str]] | None = None
 ) -> dict[str, int | str]:
-    """For each categorical column a value that no row of the train split has; see `write_probe`."""
+    """For each categorical column a value that no row of the source has; see `write_probe`."""
     unseen: dict[str, int | str] = {}
     count = FEWEST_CANDIDATES
     kinds = {name: kind for name, kind in source.kinds.items() if kind != "continuous"}
     while missing := {name: kind for name, kind in kinds.items() if name not in unseen}:
         if seen is None:
             seen = {name: set() for name in missing}
-            for rows in _rows(source, "train"):
+            for rows in chain.from_iterable(_rows(source, split) for split in source.splits):
                 for name, values in seen_candidates(rows, missing, count).items():
                     seen[name] |= values
         for name, kind in missing.items():
@@ -146,7 +146,7 @@ def _seen(values: Values, candidates: range | list[str]) -> set[int | str]:
             return set()
         texts = series(values)
         return set(texts.filter(texts.is_in(candidates)).unique().to_list())
-    low, high = min(candidates), max(candidates)
+    low, high = sorted((candidates[0], candidates[-1]))
     if not len(values) or values.max() < low:
         return set()
     return set(values[(values >= low) & (values <= high)].tolist())

@@ -75,23 +75,25 @@ def test_unseen_values_are_unseen_even_when_the_first_choices_are_taken(tmp_path
         hash=0xFFFFFFFF - taken,
         word=pl.format("unseen {}", taken),
     )
+    write(tmp_path / "test", 1)
     unseen = unseen_values(typed_copy(tmp_path))
     assert list(unseen) == ["shop", "hash", "word"]
     for name, value in unseen.items():
         assert value not in train[name].to_list()
 
 
-def test_unseen_in_train_though_seen_elsewhere(
+def test_unseen_values_stand_in_no_split(
     make_config: Callable[..., Config],
     ingest_text: Callable[..., Ingested],
     good_lines: list[str],
     split_rows: Callable[[str], pl.DataFrame],
 ) -> None:
     made = ingest_text(make_config({"header": False}), "\n".join(good_lines))
-    train, probe = split_rows("train"), split_rows("probe")
+    rows = pl.concat([split_rows(split) for split in ("train", "valid", "test")])
+    probe = split_rows("probe")
     assert made.rows["probe"] == len(probe) == 4 + 8
     for offset, name in enumerate(("shop", "hash", "word")):
-        assert probe[name][8 + offset] not in train[name].to_list()
+        assert probe[name][8 + offset] not in rows[name].to_list()
 
 
 def test_lists_are_stressed_too(tmp_path: Path) -> None:
