@@ -10,6 +10,7 @@ No bytes are an empty list. Legend: B rows, N elements of all rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -63,6 +64,8 @@ def unpack_texts(column: str, packed_B: NDArray[np.object_]) -> Lists:
     PlanError
         An element that is not bytes, or a length that reaches beyond the row's bytes.
     """
+    if len(packed_B) <= _FEW_ROWS:
+        return _walked(column, packed_B.tolist())
     data, offsets = _joined(column, packed_B)
     row_N, start_N, length_N = _elements(column, data, offsets)
     text_offsets = offsets_of(length_N)
@@ -96,10 +99,32 @@ def _joined(column: str, packed_B: NDArray[np.object_]) -> tuple[bytes, NDArray[
     """All rows' bytes end to end, and where each row's begin, (B+1,)."""
     pieces = packed_B.tolist()
     for row, piece in enumerate(pieces):
-        if not isinstance(piece, bytes):
-            raise _malformed(column, row, "bytes", type(piece).__name__)
+        _require_bytes(column, row, piece)
     lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
     return b"".join(pieces), offsets_of(lengths)
+
+
+def _walked(column: str, pieces: list[bytes]) -> Lists:
+    """Few rows' strings, one by one."""
+    texts: list[bytes] = []
+    ends = [0]
+    for row, piece in enumerate(pieces):
+        _require_bytes(column, row, piece)
+        for start, end in _strings(column, row, piece, 0, len(piece)):
+            texts.append(piece[start:end])
+        ends.append(len(texts))
+    return Lists(Text.from_objects(texts), np.array(ends, np.int64))
+
+
+def _strings(column: str, row: int, data: bytes, place: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where each string of a row begins and ends, from `place` on."""
+    head = _LENGTH.itemsize
+    while place < end:
+        start = place + head
+        place = start + int.from_bytes(data[place:start], "little")
+        if start > end or place > end:
+            raise _beyond(column, row)
+        yield start, place
 
 
 def _elements(
@@ -117,8 +142,7 @@ def _elements(
     found = []
     while len(row_R) > _FEW_ROWS:
         end_R = offsets[row_R + 1]
-        whole = place_R + head <= end_R
-        _require(column, row_R, whole)
+        _require(column, row_R, place_R + head <= end_R)
         heads = bytes_[place_R[:, np.newaxis] + np.arange(head)]
         length_R = heads.view(_LENGTH)[:, 0].astype(np.int64)
         start_R = place_R + head
@@ -127,38 +151,20 @@ def _elements(
         found.append((row_R, start_R, length_R))
         more = place_R < end_R
         row_R, place_R = row_R[more], place_R[more]
-    rest = [_walked(column, data, *at) for at in _spans(row_R, place_R, offsets)]
-    together = [np.concatenate(part) for part in zip(*found, *rest, strict=True)]
-    if not together:
-        none = np.empty(0, np.int64)
-        return none, none, none
-    order = np.argsort(together[0], kind="stable")
-    row_N, start_N, length_N = (part[order] for part in together)
-    return row_N, start_N, length_N
+    rest = [
+        (row, start, end - start)
+        for row, place in zip(row_R.tolist(), place_R.tolist(), strict=True)
+        for start, end in _strings(column, row, data, place, int(offsets[row + 1]))
+    ]
+    found.append(tuple(np.array(rest, np.int64).reshape(-1, 3).T))
+    row_N, start_N, length_N = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(row_N, kind="stable")
+    return row_N[order], start_N[order], length_N[order]
 
 
-def _spans(
-    row_R: NDArray[np.int64], place_R: NDArray[np.int64], offsets: NDArray[np.int64]
-) -> list[tuple[int, int, int]]:
-    """Row, and the bytes of it that are left."""
-    return list(zip(row_R.tolist(), place_R.tolist(), offsets[row_R + 1].tolist(), strict=True))
-
-
-def _walked(
-    column: str, data: bytes, row: int, place: int, end: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    head = _LENGTH.itemsize
-    starts, lengths = [], []
-    while place < end:
-        start = place + head
-        length = int.from_bytes(data[place:start], "little")
-        place = start + length
-        if start > end or place > end:
-            raise _beyond(column, row)
-        starts.append(start)
-        lengths.append(length)
-    rows = np.full(len(starts), row, np.int64)
-    return rows, np.array(starts, np.int64), np.array(lengths, np.int64)
+def _require_bytes(column: str, row: int, piece: object) -> None:
+    if not isinstance(piece, bytes):
+        raise _malformed(column, row, "bytes", type(piece).__name__)
 
 
 def _require(column: str, row_R: NDArray[np.int64], fits_R: NDArray[np.bool_]) -> None:
