@@ -6,7 +6,7 @@ Pieces are read one after the other, and parsed each on its own, from whichever 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,8 +17,10 @@ from features.rows import Rows
 from features.settings import Config
 from features.typed import values_of
 from features.values import Values
+from rawlogs.blocks import unix_lines
 from rawlogs.frames import series
 from rawlogs.malformed import Fault
+from rawlogs.native_parse import parse_block
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
 from rawlogs.values import convert
@@ -80,18 +82,40 @@ class RowParser:
         DataError
             A Parquet column of a type that its kind cannot take.
         """
+        plain = self._parse_plainly(piece) if isinstance(piece, TextBlock) else None
+        parsed = plain or self._parse_anything(file, piece)
+        columns = parsed.rows.columns
+        unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
+        ordered = {name: columns[name] for name in self.features}
+        return replace(parsed, rows=Rows(ordered, parsed.rows.click), unmatched=unmatched)
+
+    def _parse_plainly(self, block: TextBlock) -> Parsed | None:
+        """None where the block has anything that is not plain, as is every malformed line."""
+        log = self._config.log
+        if self._config.label.at_least is not None:
+            return None
+        found = parse_block(
+            unix_lines(block.raw.text),
+            log.separator,
+            block.names,
+            self._kinds,
+            log.quote,
+            log.encoding,
+        )
+        if found is None or found.click is None:
+            return None
+        return Parsed(Rows(found.columns, found.click), (), block.first - 1 + found.rows, {})
+
+    def _parse_anything(self, file: Path, piece: Piece) -> Parsed:
+        log = self._config.log
         if isinstance(piece, TextBlock):
-            raw = parse_text(piece, piece.first, self._config.log, tuple(self._kinds))
+            raw = parse_text(piece, piece.first, log, tuple(self._kinds))
             lines = piece.first - 1 + piece.raw.count_lines()
         else:
             raw, lines = piece, 0
-        log = self._config.log
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-        columns = _columns(frame, log.features)
-        unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
-        ordered = {name: columns[name] for name in self.features}
-        click = frame[CLICK].to_numpy()
-        return Parsed(Rows(ordered, click), [*raw.faults, *faults], lines, unmatched)
+        rows = Rows(_columns(frame, log.features), frame[CLICK].to_numpy())
+        return Parsed(rows, [*raw.faults, *faults], lines, {})
 
 
 def log_kinds(config: Config) -> dict[str, Kind]:
