@@ -91,7 +91,7 @@ class TypedParquet:
     @property
     def splits(self) -> dict[str, int]:
         return {
-            split: sum(pq.read_metadata(file).num_rows for file in part_files(split, folder))
+            split: sum(_metadata(file).num_rows for file in part_files(split, folder))
             for split, folder in self.folders.items()
         }
 
@@ -100,8 +100,18 @@ class TypedParquet:
         schema = typed_schema(self.kinds)
         for file in part_files(split, self.folders[split]):
             check_types(file, schema)
-            for group in range(pq.read_metadata(file).num_row_groups):
+            for group in range(_metadata(file).num_row_groups):
                 yield partial(_read_group, file, group, self.kinds)
+
+
+def _metadata(file: Path) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(file)
+    except pa.ArrowInvalid as error:
+        raise DataError(
+            f"{file}: wanted a Parquet file of stage ingest, but it is damaged ({error}). "
+            "Run the ingest stage again."
+        ) from None
 
 
 def part_files(split: str, folder: Path) -> list[Path]:

@@ -162,6 +162,14 @@ def test_typed_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "out", TypedParquet({"train": tmp_path}, KINDS))
 
 
+def test_damaged_typed_parquet_is_refused(tmp_path: Path) -> None:
+    pq.write_table(TABLE, tmp_path / "part-00000.parquet")
+    content = (tmp_path / "part-00000.parquet").read_bytes()
+    (tmp_path / "part-00000.parquet").write_bytes(content[:-10])
+    with pytest.raises(DataError, match=r"part-00000\.parquet: wanted a Parquet file of stage ing"):
+        run(tmp_path / "out", TypedParquet({"train": tmp_path}, KINDS))
+
+
 def test_statistics_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     plan = UnfittedPlan(PLAN.inputs, (UnfittedColumn("x", Chain(("x",), (FitNormalize(),))),))
     table = table_of(KINDS, [0], x=[float("inf")], s=["a"], l=[[]])
