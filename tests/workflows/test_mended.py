@@ -173,6 +173,12 @@ def test_bounds_of_parts_without_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame["x"], [0.25, 2.0, np.nan])
 
 
+def test_a_column_of_one_number_is_a_half(tmp_path: Path) -> None:
+    """NVTabular's is missing at 0."""
+    run = Run(["x"] >> ops.NormalizeMinMax(), tmp_path, column("x", 0, None, 0))
+    np.testing.assert_array_equal(run.rows(*column("x", 0, 3, None))["x"], [0.5, 0.5, np.nan])
+
+
 @pytest.mark.parametrize("keys", [["s"], [["s", "i"]], ["s", ["s", "i"]]])
 def test_statistics_by_key(keys: list[Any], tmp_path: Path) -> None:
     """Against pandas, key by key; NVTabular divides by rows, and counts none of a missing key."""

@@ -139,7 +139,10 @@ def _merged_moments(parts: list[dict[str, _Moments]]) -> dict[str, _Moments]:
 
 
 class NormalizeMinMax(ops.NormalizeMinMax):
-    """A column without any number is all missing: NVTabular fails."""
+    """Of a column with one number, 0.5 for every number: NVTabular's is missing at 0.
+
+    A column without any number is all missing: NVTabular fails.
+    """
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return reduced(ddf, partial(_bounds, col_selector.names), _merged_bounds)
@@ -151,7 +154,7 @@ class NormalizeMinMax(ops.NormalizeMinMax):
     def transform(self, col_selector: Any, df: Any) -> Any:
         def normalized(name: str, column: Any) -> Any:
             low, high = self.mins[name], self.maxs[name]
-            return (column - low) / (high - low) if high > low else column / (2 * column)
+            return (column - low) / (high - low) if high > low else column.where(column.isna(), 0.5)
 
         return _each(df, col_selector.names, normalized)
 
