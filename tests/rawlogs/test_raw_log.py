@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 from features.errors import DataError
 from features.rows import RowSource
 from features.settings import Config
+from rawlogs import raw_rows
 from rawlogs import survey as survey_module
 from rawlogs.frames import frame_of_rows
 from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
 from rawlogs.raw_log import RawLog
+from rawlogs.row_parser import Parsed, Piece, RowParser
 from rawlogs.split import SPLITS
 from rawlogs.survey import Survey
 
@@ -190,3 +193,131 @@ def test_every_split_has_the_rows_of_the_typed_copy(
             require_same(config, files, folder / "out")
         except DataError:
             return  # a file without rows, a split of one class: both ingests said the same
+
+
+ROWS = {"by": "rows", "valid": 0.2, "test": 0.2}
+
+
+def write_log(folder: Path, rows: int = 40, name: str = "log") -> Path:
+    (folder / "shops.txt").write_text(SHOPS, encoding="utf-8")
+    file = folder / name
+    lines = [f"{i % 2},{i}.5,n,{i % 5},{i:x},w{i}\n" for i in range(rows)]
+    file.write_text("".join(lines))
+    return file
+
+
+def raw_log(folder: Path, split: dict[str, Any], files: int = 1, size: int = 60) -> RawLog:
+    config = config_of(split, header=False)
+    logs = [write_log(folder, name=f"log_{position}") for position in range(files)]
+    with pieces_of(size):
+        ingest(config, logs, folder / "out", lambda _: None)
+    return open_log(config, logs, folder / "out")
+
+
+def test_a_parquet_log(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "word": ["a", None, "ü", ""] * 10,
+            "hash": [f"{i:x}" for i in range(40)],
+            "shop": pl.Series([1, 2, None, 9] * 10, dtype=pl.Int32),
+            "price": [float("nan"), 1.5, None, 2.5] * 10,
+            "y": [1, 0, 1, 1, 2] * 8,
+            "note": [None] * 40,
+        }
+    )
+    for split in SPLIT_RULES:
+        files = [tmp_path / f"log_{position}.parquet" for position in range(3)]
+        for file in files:
+            frame.write_parquet(file)
+        with patch.object(raw_rows, "PARQUET_BATCH_ROWS", 7):
+            made = require_same(config_of(split, format="parquet"), files, tmp_path / "out")
+        assert made.malformed == 24
+        assert made.examples[0].endswith(
+            "log_0.parquet:5: column 'y': wanted label 0 or 1, found 2"
+        )
+
+
+def test_portions_may_be_called_in_any_order_and_asked_for_again(tmp_path: Path) -> None:
+    log = raw_log(tmp_path, ROWS)
+    portions = list(log.portions("train"))
+    assert len(portions) > 5
+    backwards = [portion() for portion in reversed(portions)]
+    again = [portion() for portion in log.portions("train")]
+    assert pl.concat(map(frame_of_rows, reversed(backwards))).equals(
+        pl.concat(map(frame_of_rows, again))
+    )
+    assert sum(map(len, again)) == log.splits["train"] == 24
+
+
+@pytest.mark.parametrize("split", SPLIT_RULES)
+def test_pieces_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, Any]) -> None:
+    log = raw_log(tmp_path, split, files=3)
+    parse, parsed = RowParser.parse, []
+
+    def counted(self: RowParser, file: Path, piece: Piece) -> Parsed:
+        found = parse(self, file, piece)
+        parsed.append(len(found.rows))
+        return found
+
+    with patch.object(RowParser, "parse", counted):
+        rows = [portion() for portion in log.portions("test")]
+    assert len(parsed) == len(rows) and min(map(len, rows)) > 0
+    if split["by"] == "file":
+        assert sum(parsed) == log.splits["test"] == 40
+    if split["by"] == "rows":
+        assert log.splits["test"] <= sum(parsed) < log.splits["test"] + parsed[0]
+
+
+@pytest.mark.parametrize("name", ["log_0", "shops.txt"])
+def test_a_file_that_changed_since_the_survey_is_refused(tmp_path: Path, name: str) -> None:
+    log = raw_log(tmp_path, ROWS)
+    file = tmp_path / name
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(
+        DataError, match=rf"{name}: wanted the file that stage ingest read \(.*, found"
+    ):
+        list(log.portions("train"))
+
+
+def test_other_rows_behind_the_same_fingerprint_are_refused(tmp_path: Path) -> None:
+    log = raw_log(tmp_path, ROWS)
+    file = tmp_path / "log_0"
+    times = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"0,10.5,n", b"7,10.5,n"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(DataError, match="log_0: holds other rows than stage ingest found"):
+        frames(log, "train")
+
+
+def test_too_many_malformed_lines_stop_the_survey(tmp_path: Path) -> None:
+    file = write_log(tmp_path)
+    file.write_text(file.read_text() + "bad\n\n" * 20 + "1,,,,,\n")
+    config = config_of(ROWS, header=False, malformed_limit=7)
+    expected = (
+        r"^8 malformed lines, and log\.malformed_limit is 7\. "
+        r"The first: .*log:41: wanted 6 fields, found 1\. Correct the log"
+    )
+    read: list[int] = []
+    with pieces_of(10), pytest.raises(DataError, match=expected):
+        ingest(config, [file], tmp_path / "out", read.append)
+    assert 40 < sum(read) < 50
+
+
+def test_a_log_without_a_usable_row(tmp_path: Path) -> None:
+    file = write_log(tmp_path)
+    file.write_text("bad\n")
+    with pytest.raises(DataError, match=r"No usable row in the log.*log:1: "):
+        ingest(config_of(ROWS, header=False), [file], tmp_path / "out", lambda _: None)
+
+
+def test_a_survey_comes_back_from_its_file(tmp_path: Path) -> None:
+    raw_log(tmp_path, SPLIT_RULES[2], files=3)
+    file = tmp_path / "out" / SURVEY_FILE
+    found = Survey.read(file)
+    found.write(tmp_path / "again")
+    assert Survey.read(tmp_path / "again") == found
+    assert found.rows == {"train": 40, "valid": 40, "test": 40}
+    assert found.files[0].ends[-1] == (tmp_path / "log_0").stat().st_size
+    file.write_text("{}")
+    with pytest.raises(DataError, match=r"survey\.json: not the survey of a log \(KeyError"):
+        Survey.read(file)
