@@ -84,11 +84,10 @@ def target_encoding(at: Application) -> Source:
         count_of_target = operator.name_sep.join((*group, measured, "count"))
         if count_of_target not in found.column_names:  # NVTabular counts rows, for all targets
             count_of_target = operator.name_sep.join((*group, "count"))
-        count = _floats(found[count_of_target])
+        found = found.filter(pc.greater(found[count_of_target], 0))
         total = _floats(found[operator.name_sep.join((*group, measured, "sum"))])
-        with np.errstate(invalid="ignore"):
-            values = (total + step.smoothing * overall) / (count + step.smoothing)
-        values = np.where(np.isnan(values), overall, values)  # 0 / 0: no target and no smoothing
+        count = _floats(found[count_of_target])
+        values = (total + step.smoothing * overall) / (count + step.smoothing)
         return _by_key(target, group, found, values, overall)
 
     return at.learned(step, read, *keys)
