@@ -18,7 +18,11 @@ from pipelines.stage import Finished, Made, RunConfig, Stage
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
-    return {"workflow": run.config.workflow.model_dump(mode="json"), "engine": run.engine}
+    return {
+        "workflow": run.config.workflow.model_dump(mode="json"),
+        "engine": run.engine,
+        "shuffle_seed": _shuffle_seed(run),
+    }
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
@@ -53,7 +57,13 @@ def _run_engine(
         splits = typed_folders(inputs["ingest"])
         return engine.fit_transform(workflow, kinds, splits, out, progress)
     plan = compile_unfitted(workflow, kinds)
-    return PolarsEngine(plan).fit_transform(row_source(run, inputs), out, progress)
+    source = row_source(run, inputs)
+    return PolarsEngine(plan).fit_transform(source, out, progress, _shuffle_seed(run))
+
+
+def _shuffle_seed(run: RunConfig) -> int | None:
+    """NVTabular's engine keeps the order of the rows."""
+    return run.config.seed if run.engine == "polars" else None
 
 
 def _schema(plan: Plan) -> list[dict[str, Any]]:
