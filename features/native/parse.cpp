@@ -14,7 +14,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr size_t kTileBytes = 64 << 10;  // text whose fields are found, and then parsed, together
+constexpr size_t kTileBytes = 32 << 10;  // text whose fields are found, and then parsed, together
 constexpr int kMostDigits = 15;          // below 2^53: exact in float64
 constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x80 * kOnes;
@@ -294,38 +294,29 @@ bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &colu
     return false;
   allocate(rows, columns);
   const uint8_t quote = lines.quote < 0 ? uint8_t{0} : static_cast<uint8_t>(lines.quote);
-  Scanner scanner(lines.separator, {'\r', '\0', quote});
-  std::vector<uint32_t> ends;  // the first one is where the line before the tile ends
+  const Alphabet alphabet{lines.separator, {'\r', '\0', quote}};
+  std::vector<uint32_t> ends;
+  bool is_ascii = true;
   size_t row = 0;
   for (size_t start = 0; start < lines.size;) {
     const size_t end = tile_end(text, start, lines.size);
-    ends.resize(std::max(ends.size(), end - start + 1 + 64));
-    uint32_t *next = ends.data();
-    *next++ = static_cast<uint32_t>(start) - 1;  // of the first line it wraps, and back
-    size_t newlines = 0;
-    for (size_t at = start; at < end; at += 64) {
-      const size_t left = end - at;
-      std::array<uint8_t, 64> rest;
-      if (left < 64) {  // filled up with spaces, which are nothing to the scanner
-        rest.fill(lines.separator == ' ' ? '-' : ' ');
-        std::memcpy(rest.data(), text + at, left);
-      }
-      const Marks marks = scanner.scan(left < 64 ? rest.data() : text + at);
-      newlines += static_cast<size_t>(std::popcount(marks.newlines));
-      for (uint64_t bits = marks.ends; bits != 0; bits &= bits - 1)
-        *next++ = static_cast<uint32_t>(at) + static_cast<uint32_t>(std::countr_zero(bits));
-    }
-    const Tile tile{text, ends.data() + 1, fields, newlines};
-    if (static_cast<size_t>(next - tile.ends) != newlines * fields || scanner.found_refused() ||
-        (lines.is_ascii && scanner.found_high()))
+    ends.resize(std::max(ends.size(), end - start + 65));
+    ends[0] = static_cast<uint32_t>(start) - 1;  // where the line before ends; wraps, and back
+    Scanned scanned{ends.data() + 1};
+    find_ends(text, start, end, alphabet, scanned);
+    const Tile tile{text, ends.data() + 1, fields, scanned.newlines};
+    is_ascii &= !scanned.high;
+    if (static_cast<size_t>(scanned.next - tile.ends) != tile.rows * fields || scanned.refused ||
+        (lines.is_ascii && !is_ascii))
       return false;
     for (size_t i = 0; i < tile.rows; ++i)
-      if (*tile.end(i, fields - 1) != '\n' || tile.begin(i, 0) == tile.end(i, fields - 1)) return false;
+      if (*tile.end(i, fields - 1) != '\n' || tile.begin(i, 0) == tile.end(i, fields - 1))
+        return false;
     if (!parse_tile(tile, row, text + lines.size, columns)) return false;
     row += tile.rows;
     start = end;
   }
-  return row == rows && (!scanner.found_high() || is_utf8(text, lines.size));
+  return row == rows && (is_ascii || is_utf8(text, lines.size));
 }
 
 }  // namespace plumbline

@@ -1,7 +1,100 @@
 #include "scan.h"
 
+#include <array>
+#include <bit>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace plumbline {
 namespace {
+
+constexpr size_t kBlock = 64;
+
+// What 64 bytes hold: a bit a byte, the first byte lowest.
+struct Marks {
+  uint64_t newlines, separators, refused, high;
+};
+
+Marks plain_marks(const uint8_t *text, const Alphabet &alphabet) {
+  Marks marks{};
+  for (size_t i = 0; i < kBlock; ++i) {
+    const uint8_t byte = text[i];
+    const bool refused = byte == alphabet.refused[0] || byte == alphabet.refused[1] ||
+                         byte == alphabet.refused[2];
+    marks.newlines |= static_cast<uint64_t>(byte == '\n') << i;
+    marks.separators |= static_cast<uint64_t>(byte == alphabet.separator) << i;
+    marks.refused |= static_cast<uint64_t>(refused) << i;
+    marks.high |= static_cast<uint64_t>(byte >> 7) << i;
+  }
+  return marks;
+}
+
+template <class MarksOf>
+[[gnu::always_inline]] inline void find(const uint8_t *text, size_t start, size_t end,
+                                        const Alphabet &alphabet, Scanned &scanned,
+                                        MarksOf marks_of) {
+  uint32_t *next = scanned.next;
+  uint64_t refused = 0, high = 0;
+  for (size_t at = start; at < end; at += kBlock) {
+    std::array<uint8_t, kBlock> rest;
+    const uint8_t *block = text + at;
+    if (end - at < kBlock) {  // filled up with a byte that is nothing to the scan
+      rest.fill(alphabet.separator == ' ' ? '-' : ' ');
+      std::memcpy(rest.data(), block, end - at);
+      block = rest.data();
+    }
+    const Marks marks = marks_of(block, alphabet);
+    refused |= marks.refused;
+    high |= marks.high;
+    scanned.newlines += static_cast<size_t>(std::popcount(marks.newlines));
+    uint64_t bits = marks.newlines | marks.separators;
+    uint32_t *const behind = next + std::popcount(bits);
+    // Eight at a time whether there are as many or not: fewer branches that go astray.
+    for (; next < behind; next += 8) {
+      for (int i = 0; i < 8; ++i) {
+        next[i] = static_cast<uint32_t>(at) + static_cast<uint32_t>(std::countr_zero(bits));
+        bits &= bits - 1;
+      }
+    }
+    next = behind;
+  }
+  scanned.next = next;
+  scanned.refused |= refused != 0;
+  scanned.high |= high != 0;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,bmi,popcnt"))) void find_avx2(const uint8_t *text, size_t start,
+                                                          size_t end, const Alphabet &alphabet,
+                                                          Scanned &scanned) {
+  find(text, start, end, alphabet, scanned,
+       [](const uint8_t *block, const Alphabet &alphabet)
+           __attribute__((target("avx2,bmi,popcnt"))) {
+             Marks marks{};
+             for (int half = 0; half < 2; ++half) {
+               const __m256i bytes =
+                   _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block + 32 * half));
+               const auto mark = [half](__m256i found) __attribute__((target("avx2,bmi,popcnt"))) {
+                 return uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(found))} << 32 * half;
+               };
+               const auto equal = [bytes](uint8_t byte)
+                   __attribute__((target("avx2,bmi,popcnt"))) {
+                     return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(static_cast<char>(byte)));
+                   };
+               marks.newlines |= mark(equal('\n'));
+               marks.separators |= mark(equal(alphabet.separator));
+               marks.high |= mark(bytes);
+               marks.refused |= mark(_mm256_or_si256(
+                   equal(alphabet.refused[0]),
+                   _mm256_or_si256(equal(alphabet.refused[1]), equal(alphabet.refused[2]))));
+             }
+             return marks;
+           });
+}
+#endif
 
 bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
@@ -23,6 +116,18 @@ size_t character(const uint8_t *at, size_t left) {
 }
 
 }  // namespace
+
+void find_ends(const uint8_t *text, size_t start, size_t end, const Alphabet &alphabet,
+               Scanned &scanned) {
+#if defined(__x86_64__)
+  static const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
+  if (has_avx2) {
+    find_avx2(text, start, end, alphabet, scanned);
+    return;
+  }
+#endif
+  find(text, start, end, alphabet, scanned, plain_marks);
+}
 
 bool is_utf8(const uint8_t *text, size_t size) {
   for (size_t at = 0; at < size;) {
