@@ -207,6 +207,14 @@ def test_statistics_by_key(keys: list[Any], tmp_path: Path) -> None:
         np.testing.assert_array_equal(unseen[name], 0.0 if name.endswith("_count") else np.nan)
 
 
+def test_a_key_may_be_measured_too(tmp_path: Path) -> None:
+    """NVTabular fails to fit it: it is given the column twice."""
+    graph = ["i"] >> ops.JoinGroupby(["i"], ["sum", "count"])
+    frame = Run(graph, tmp_path, column("i", 2, 2, None)).rows(*column("i", 2, None, 5))
+    np.testing.assert_array_equal(frame["i_i_sum"], [4.0, 0.0, np.nan])
+    assert frame["i_count"].tolist() == [2.0, 1.0, 0.0]
+
+
 def test_targets_are_encoded_out_of_fold_for_training_rows_only(tmp_path: Path) -> None:
     """NVTabular draws folds for all rows."""
     rng = np.random.default_rng(3)
