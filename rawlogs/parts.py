@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,11 +110,3 @@ def as_frame(table: pa.Table) -> pl.DataFrame:
     if not isinstance(frame, pl.DataFrame):
         raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")
     return frame
-
-
-def read_parts(folder: Path) -> Iterator[pl.DataFrame]:
-    """The rows of a split in order, a row group at a time."""
-    for file in sorted(folder.glob("part-*.parquet")):
-        with pq.ParquetFile(file) as parquet:
-            for group in range(parquet.num_row_groups):
-                yield as_frame(parquet.read_row_group(group))

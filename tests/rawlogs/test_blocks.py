@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
@@ -17,6 +17,7 @@ from rawlogs.malformed import Fault
 LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
 
 
+@settings(deadline=None)
 @given(
     lines=LINES,
     size=st.integers(1, 40),

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.settings import Log
-from rawlogs.estimate import estimated_rows
+from rawlogs.estimate import bytes_of_rows, estimated_rows
 
 CSV = Log(columns={"click": "label", "x": "continuous"}, header=False)
 
@@ -37,3 +37,11 @@ def test_parquet_is_exact_and_a_damaged_file_has_no_estimate(tmp_path: Path) -> 
     assert estimated_rows(log, [file]) == 7
     file.write_bytes(b"PAR1")
     assert estimated_rows(log, [file]) is None
+
+
+def test_bytes_of_rows(tmp_path: Path) -> None:
+    file = tmp_path / "log.csv.gz"
+    file.write_bytes(gzip.compress(lines(300_000)))
+    assert bytes_of_rows(file, 10_000) == pytest.approx(len(lines(10_000)), rel=0.02)
+    file.write_bytes(gzip.compress(b""))
+    assert bytes_of_rows(file, 10_000) == 0
