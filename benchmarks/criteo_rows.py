@@ -45,7 +45,8 @@ def frames(rows: int, seed: int = 1) -> Iterator[pl.DataFrame]:
         count = min(ROWS_PER_PART, rows - first)
         columns = {}
         for name in CONTINUOUS:
-            columns[name] = pl.Series(np.floor(generator.lognormal(1.5, 2.0, count)), pl.Float32)
+            values = np.floor(generator.lognormal(1.5, 2.0, count))
+            columns[name] = pl.Series(values, dtype=pl.Float32)
         for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
             rank = np.floor(cardinality ** generator.random(count)).astype(np.int64)
             columns[name] = pl.Series(value_of(rank))
