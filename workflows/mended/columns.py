@@ -79,12 +79,12 @@ def key_frame(frame: Any, names: Sequence[str]) -> Any:
 
 def looked_up(wanted: Any, table: Any, names: Sequence[str]) -> Any:
     """The rows of `table` whose key columns are those of `wanted`, row by row, missing if none."""
-    left = wanted[list(names)].copy()
-    left[ORDER] = np.arange(len(left))
-    for name in names:
-        if table[name].dtype != left[name].dtype:
-            table = table.assign(**{name: table[name].astype(left[name].dtype)})
-    found = left.merge(table, on=list(names), how="left").sort_values(ORDER)
+    types = {name: wanted[name].dtype for name in names}
+    left, right = wanted[list(names)], table.astype(types)
+    if is_host(left):  # pandas keeps the order of the left rows
+        return left.merge(right, on=list(names), how="left").drop(columns=list(names))
+    left = left.assign(**{ORDER: np.arange(len(left))})
+    found = left.merge(right, on=list(names), how="left").sort_values(ORDER)
     return found.drop(columns=[*names, ORDER]).reset_index(drop=True)
 
 
