@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.columns import FeatureKind
-from features.values import Values, take
+from features.values import Values, concat, take
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,13 @@ class Rows:
         """The rows of those numbers, or those that a mask holds."""
         columns = {name: take(values, rows) for name, values in self.columns.items()}
         return Rows(columns, self.click[rows])
+
+    @classmethod
+    def concat(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of one or more parts of the same columns, one after the other."""
+        names = parts[0].columns
+        columns = {name: concat([part.columns[name] for part in parts]) for name in names}
+        return cls(columns, concat([part.click for part in parts]))
 
 
 Portion = Callable[[], Rows]

@@ -118,6 +118,22 @@ def take(values: Any, rows: NDArray[Any]) -> Any:
     return values[rows] if isinstance(values, np.ndarray) else values.take(rows)
 
 
+def concat(parts: Sequence[Any]) -> Any:
+    """The values of one or more parts, all of one form, one after the other.
+
+    >>> concat([Text.from_objects([b"ab"]), Text.from_objects([b"", b"c"])]).to_objects()
+    array([b'ab', b'', b'c'], dtype=object)
+    """
+    if len(parts) == 1:
+        return parts[0]
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts)
+    offsets = offsets_of(np.concatenate([np.diff(part.offsets) for part in parts]))
+    if isinstance(parts[0], Text):
+        return Text(offsets, np.concatenate([part.data for part in parts]))
+    return Lists(concat([part.values for part in parts]), offsets)
+
+
 def is_missing(values: Values) -> NDArray[np.bool_]:
     """Which of the values are missing, (B,)."""
     if isinstance(values, Text):

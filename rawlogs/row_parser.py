@@ -13,17 +13,21 @@ from typing import TypeAlias
 import polars as pl
 
 from features.columns import CLICK, READ_KINDS, Kind
+from features.native_form import uses_native
 from features.rows import Rows
 from features.settings import Config
 from features.typed import values_of
 from features.values import Values
-from rawlogs.blocks import unix_lines
+from rawlogs.blocks import RawBlock, unix_lines
 from rawlogs.frames import series
 from rawlogs.malformed import Fault
-from rawlogs.native_parse import parse_block
+from rawlogs.native_parse import NATIVE_KINDS, parse_block
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
 from rawlogs.values import convert
+
+SHORT_BYTES = 256 << 10
+"""A block of less than twice this goes the general way where any line of it is not plain."""
 
 Piece: TypeAlias = TextBlock | RawRows
 """A block of a text file, or a batch of a Parquet file."""
@@ -61,6 +65,8 @@ class RowParser:
         self._config = config
         self._kinds = log_kinds(config)
         self._tables = load_tables(config, files)
+        is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
+        self._mostly_plain = is_native and config.label.at_least is None
 
     def pieces(self, file: Path, block_bytes: int) -> Iterator[Piece]:
         """The file's pieces in order, the same ones each time.
@@ -82,26 +88,32 @@ class RowParser:
         DataError
             A Parquet column of a type that its kind cannot take.
         """
-        plain = self._parse_plainly(piece) if isinstance(piece, TextBlock) else None
-        parsed = plain or self._parse_anything(file, piece)
+        parts = list(self._parts(file, piece)) if isinstance(piece, TextBlock) else []
+        parsed = _together(parts) if parts else self._parse_anything(file, piece)
         columns = parsed.rows.columns
         unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
         ordered = {name: columns[name] for name in self.features}
         return replace(parsed, rows=Rows(ordered, parsed.rows.click), unmatched=unmatched)
 
+    def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
+        """The block's rows in one part, or where it is not plain, in parts that mostly are."""
+        plain = self._parse_plainly(block)
+        halves = _halves(block) if plain is None and self._mostly_plain else None
+        if plain is not None:
+            yield plain
+        elif halves is None:
+            yield self._parse_anything(file, block)
+        else:
+            for half in halves:
+                yield from self._parts(file, half)
+
     def _parse_plainly(self, block: TextBlock) -> Parsed | None:
         """None where the block has anything that is not plain, as is every malformed line."""
-        log = self._config.log
-        if self._config.label.at_least is not None:
+        if not self._mostly_plain:
             return None
-        found = parse_block(
-            unix_lines(block.raw.text),
-            log.separator,
-            block.names,
-            self._kinds,
-            log.quote,
-            log.encoding,
-        )
+        log = self._config.log
+        text = unix_lines(block.raw.text)
+        found = parse_block(text, log.separator, block.names, self._kinds, log.quote, log.encoding)
         if found is None or found.click is None:
             return None
         return Parsed(Rows(found.columns, found.click), (), block.first - 1 + found.rows, {})
@@ -116,6 +128,30 @@ class RowParser:
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
         rows = Rows(_columns(frame, log.features), frame[CLICK].to_numpy())
         return Parsed(rows, [*raw.faults, *faults], lines, {})
+
+
+def _halves(block: TextBlock) -> tuple[TextBlock, TextBlock] | None:
+    """The block cut between two lines near its middle; None where it is short, or one line."""
+    text, start = block.raw.text, block.raw.start
+    if len(text) < 2 * SHORT_BYTES:
+        return None
+    middle = text.rfind(b"\n", 0, len(text) // 2) + 1
+    if middle == 0:
+        return None
+    before, after = RawBlock(text[:middle], start), RawBlock(text[middle:], start + middle)
+    return TextBlock(before, block.names, block.first), TextBlock(after, block.names, 1)
+
+
+def _together(parts: Sequence[Parsed]) -> Parsed:
+    """The parts of a piece as one."""
+    if len(parts) == 1:
+        return parts[0]
+    faults: list[Fault] = []
+    lines = 0
+    for part in parts:
+        faults += [Fault(fault.line + lines, fault.reason) for fault in part.faults]
+        lines += part.lines
+    return Parsed(Rows.concat([part.rows for part in parts]), faults, lines, {})
 
 
 def log_kinds(config: Config) -> dict[str, Kind]:

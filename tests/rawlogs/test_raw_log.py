@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
+from features.native_form import uses_native
 from features.rows import RowSource
 from features.settings import Config
-from rawlogs import raw_rows
+from rawlogs import raw_rows, row_parser
 from rawlogs import survey as survey_module
 from rawlogs.frames import frame_of_rows
 from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
@@ -149,6 +150,7 @@ SPLIT_RULES = [
     ending=st.sampled_from(["\n", "\r\n"]),
     suffix=st.sampled_from(["", ".gz", ".zst"]),
     size=st.integers(40, 600),
+    short=st.sampled_from([10, 50, 1000]),
 )
 def test_every_split_has_the_rows_of_the_typed_copy(
     tmp_path_factory: pytest.TempPathFactory,
@@ -161,6 +163,7 @@ def test_every_split_has_the_rows_of_the_typed_copy(
     ending: str,
     suffix: str,
     size: int,
+    short: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("log")
     names = [*COLUMNS, *(LISTS if lists else ())]
@@ -188,7 +191,7 @@ def test_every_split_has_the_rows_of_the_typed_copy(
         quote=quote,
         encoding="latin-1" if encoding == "latin-1" else "utf-8",
     )
-    with pieces_of(size):
+    with pieces_of(size), patch.object(row_parser, "SHORT_BYTES", short):
         try:
             require_same(config, files, folder / "out")
         except DataError:
@@ -321,3 +324,21 @@ def test_a_survey_comes_back_from_its_file(tmp_path: Path) -> None:
     file.write_text("{}")
     with pytest.raises(DataError, match=r"survey\.json: not the survey of a log \(KeyError"):
         Survey.read(file)
+
+
+@pytest.mark.skipif(not uses_native(), reason="plain blocks are told apart by the native parser")
+def test_an_odd_line_takes_only_its_neighbours_the_general_way(tmp_path: Path) -> None:
+    file = write_log(tmp_path, rows=2000)
+    lines = file.read_text().splitlines()
+    lines[700] = "bad"
+    lines[1500] = "1,1e3,n,1,ff,odd"
+    file.write_text("\n".join(lines))
+    config = config_of(ROWS, header=False)
+    with (
+        patch.object(row_parser, "SHORT_BYTES", 300),
+        patch.object(row_parser, "parse_text", wraps=row_parser.parse_text) as general,
+    ):
+        made = require_same(config, [file], tmp_path / "out")
+    assert made.examples == (f"{file}:701: wanted 6 fields, found 1",)
+    sizes = [len(call.args[0].raw.text) for call in general.call_args_list]
+    assert len(sizes) >= 2 and max(sizes) < 600
