@@ -12,7 +12,7 @@ from features.plan import InputColumn, OutputColumn
 from features.unfitted import UnfittedColumn, UnfittedPlan
 from workflows.chains import Walk, check_output, is_click
 from workflows.frames import merlin_input_schema
-from workflows.library import Workflow
+from workflows.library import DROP, Workflow, iter_nodes
 from workflows.mended import mended
 
 
@@ -31,6 +31,7 @@ def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Un
     """
     if workflow.output_schema is None:
         workflow = mended(workflow).fit_schema(merlin_input_schema(kinds))
+    _refuse_dropped(workflow)
     return _plan(Walk(kinds, resolved=False), workflow, kinds)
 
 
@@ -65,3 +66,16 @@ def _plan(walk: Walk, workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> U
     used = {column for output in outputs for column in output.chain.columns}
     inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
     return UnfittedPlan(inputs, tuple(outputs))
+
+
+def _refuse_dropped(workflow: Workflow) -> None:
+    """NVTabular's own DropLowCardinality drops columns of which nothing was learned yet."""
+    for node in iter_nodes([workflow.output_node]):
+        if type(node.op) in DROP and node.output_schema is not None:
+            kept = node.output_schema.column_names
+            dropped = [name for name in node.input_schema.column_names if name not in kept]
+            if dropped:
+                raise PlanError(
+                    f"DropLowCardinality has left out {', '.join(map(repr, dropped))} already. "
+                    "Compile the workflow before its schema is fitted."
+                )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from dask import delayed
 
-from features.columns import FeatureKind
+from features.columns import CLICK, FeatureKind
 from features.device import Device
 from features.encoded import (
     TRAIN,
@@ -24,7 +24,7 @@ from features.encoded import (
 from features.plan import write_plan
 from workflows.cluster import Scheduler, scheduler
 from workflows.compile import compile_fitted, compile_unfitted
-from workflows.frames import FrameReader, write_encoded
+from workflows.frames import FrameReader, merlin_input_schema, write_encoded
 from workflows.library import Workflow
 from workflows.mended import mended, set_training
 from workflows.quiet import quiet
@@ -55,7 +55,8 @@ class NVTabularEngine:
         ----------
         workflow
             Not fitted yet; it stays so. A copy of it is run, whose operators are mended
-            (`workflows.mended`), and what it learns in files goes into a scratch folder.
+            (`workflows.mended`), and what it learns in files goes into a scratch folder. It need
+            not pass the click through.
         splits
             Split to a folder of the ingest's `part-*.parquet`, with the columns of `kinds` and the
             click.
@@ -77,6 +78,7 @@ class NVTabularEngine:
         """
         kinds = dict(kinds)
         compile_unfitted(workflow, kinds)
+        workflow = _with_click(workflow, kinds)
         parts = prepare(splits, kinds, out)
         scratch = emptied(out / "scratch")
         try:
@@ -107,6 +109,13 @@ class NVTabularEngine:
             rows[split] = _encode(workflow, reader, of_split, schema, runner, progress)
         plan = write_plan(out / "plan", inputs, outputs)
         return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
+
+
+def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:
+    """A workflow that gives the click, too, for the encoded files."""
+    twin = mended(workflow)
+    schema = mended(workflow).fit_schema(merlin_input_schema(kinds)).output_schema
+    return twin if CLICK in schema.column_names else Workflow(twin.output_node + CLICK)
 
 
 def _encode(

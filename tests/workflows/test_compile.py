@@ -105,6 +105,16 @@ def test_the_workflow_itself_is_not_changed() -> None:
     assert node.output_schema is None
 
 
+def test_columns_that_nvtabular_has_dropped_are_not_left_out_in_silence() -> None:
+    ids = ["s"] >> ops.Categorify()
+    buckets = ["i"] >> ops.HashBucket(99)
+    workflow = Workflow((ids + buckets) >> ops.DropLowCardinality(4))
+    assert [column.name for column in compile_unfitted(workflow, KINDS).outputs] == ["s", "i"]
+    workflow.fit_schema(merlin_input_schema(KINDS))
+    with pytest.raises(PlanError, match="DropLowCardinality has left out 's' already"):
+        compile_unfitted(workflow, KINDS)
+
+
 class Doubled(ops.LogOp):
     """A subclass may compute something else."""
 

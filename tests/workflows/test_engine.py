@@ -182,6 +182,15 @@ def test_what_has_no_compiled_form_is_refused_before_anything_is_read(tmp_path: 
         run({"train": tmp_path / "none"}, tmp_path / "out", workflow=workflow)
 
 
+def test_a_workflow_need_not_pass_the_click_through(tmp_path: Path) -> None:
+    splits = {"train": write(tmp_path / "train", table(9, 0))}
+    node = ["x"] >> ops.FillMissing(0)
+    run(splits, tmp_path / "out", workflow=Workflow(node))
+    made = pq.read_table(tmp_path / "out/train/part-00000.parquet")
+    assert made.column_names == ["x", "click"]
+    assert not node.children
+
+
 def test_the_files_name_no_path_and_nothing_is_left_behind(tmp_path: Path) -> None:
     run({"train": write(tmp_path / "train", table(9, 0))}, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["plan", "train"]
