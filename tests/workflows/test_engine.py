@@ -116,11 +116,16 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
 
 
 def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
-    alone = run(splits, tmp_path / "alone")
-    together = run(splits, tmp_path / "together", scheduler="local")
+    ids = CATEGORICAL >> ops.Categorify(num_buckets=2, max_size=8)
+    normal = ["x"] >> ops.FillMedian() >> ops.Normalize()
+    statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "std"])
+    encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
+    workflow = Workflow(ids + normal + statistics + encoded + "click")
+    alone = run(splits, tmp_path / "alone", workflow=workflow)
+    together = run(splits, tmp_path / "together", workflow=workflow, scheduler="local")
     assert together.plan.content_hash == alone.plan.content_hash
     files = sorted(path.relative_to(tmp_path / "alone") for path in _files(tmp_path / "alone"))
-    assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5
+    assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5 + 2 * 5
     assert files == sorted(
         path.relative_to(tmp_path / "together") for path in _files(tmp_path / "together")
     )
