@@ -7,6 +7,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "logarithm.h"
+
 #if defined(__x86_64__) && defined(__gnu_linux__)
 #define PLUMBLINE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
@@ -34,7 +36,7 @@ void apply(Code code, double a, double b, double *values, size_t size) {
       for (size_t i = 0; i < size; ++i) values[i] = values[i] > b ? b : values[i];
       break;
     case Code::kLog:
-      for (size_t i = 0; i < size; ++i) values[i] = std::log(1.0 + values[i]);
+      for (size_t i = 0; i < size; ++i) values[i] = logarithm(1.0 + values[i]);
       break;
     case Code::kNormalize:
       if (!(b > 0)) {

@@ -77,6 +77,17 @@ def test_logarithm(values: list[float]) -> None:
     np.testing.assert_array_max_ulp(dense[:, 0], applied([Log()], column[:, 0]).astype("f4"), 1)
 
 
+def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
+    column = np.random.default_rng(1).lognormal(3.0, 6.0, (1001, 1)).astype(np.float32)
+    encoder = native.Encoder()
+    encoder.add_chain(("numbers", 0, 0), [("log", NAN, NAN), ("normalize", 1.0, 1e-8)], 0)
+    together, alone = np.empty((2, *column.shape), np.float32)
+    encoder.run([column], [], [], NO_IDS, together)
+    for row in range(len(column)):
+        encoder.run([column[row : row + 1]], [], [], NO_IDS, alone[row : row + 1])
+    assert np.array_equal(together, alone)
+
+
 @settings(deadline=None)
 @given(
     st.lists(st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.5, NAN]), max_size=50),

@@ -1,0 +1,44 @@
+// The natural logarithm without branches, so that compilers run many at once.
+//
+// Every operation is rounded as IEEE 754 says, whatever the width, so a request of one row and a batch
+// get the same bits; a library's vector form and its scalar one do not promise that. The error is
+// below one unit in the last place: the reduction x = 2^k m, sqrt(1/2) <= m < sqrt(2), and the
+// polynomial in s = f / (2 + f), f = m - 1, with its minimax coefficients, are those of Sun's fdlibm
+// (e_log.c, 1993).
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+
+namespace plumbline {
+
+// x is 1.0 plus a double, so never subnormal. 0 gives -inf, what is below it NaN.
+inline double logarithm(double x) {
+  constexpr uint64_t kRootOfHalf = 0x3FE6A09E667F3BCD;
+  constexpr double kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  // An integer below 2^51 in the low bits of this double is that much more than 1.5 * 2^52.
+  constexpr double kShift = 6755399441055744.0;
+
+  const uint64_t bits = std::bit_cast<uint64_t>(x);
+  const uint64_t above = bits - kRootOfHalf + (1024ull << 52);  // keeps the exponent positive
+  const uint64_t exponent = above >> 52;                        // k + 1024
+  const double m = std::bit_cast<double>(bits - ((exponent - 1024) << 52));
+  const double k =
+      std::bit_cast<double>(exponent + std::bit_cast<uint64_t>(kShift)) - (kShift + 1024.0);
+  const double f = m - 1.0;
+  const double s = f / (2.0 + f);
+  const double z = s * s, w = z * z;
+  const double even = w * (3.999999999940941908e-01 +
+                           w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
+  const double odd = z * (6.666666666666735130e-01 +
+                          w * (2.857142874366239149e-01 +
+                               w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+  const double half = 0.5 * f * f;
+  const double log = k * kLn2High - ((half - (s * (half + (odd + even)) + k * kLn2Low)) - f);
+  const double finite = x > 0.0 ? log : x == 0.0 ? -kInfinity : std::numeric_limits<double>::quiet_NaN();
+  return x == kInfinity ? x : finite;
+}
+
+}  // namespace plumbline
