@@ -10,6 +10,8 @@ from features.chains import Chain, Source
 from features.columns import CLICK, FeatureKind
 from features.errors import PlanError
 from features.fitting.nodes import Node
+from features.steps import HashBucket
+from features.unfitted import FitCategorify
 from features.value_types import type_of
 from workflows import mended
 from workflows.library import DROP, METADATA, RENAME, STRUCTURAL, Workflow
@@ -55,7 +57,7 @@ class Walk:
             return self._before(node.parents_with_dependencies, name)
         if operator in RENAME:
             return self._before(node.parents_with_dependencies, node.column_mapping[name][0])
-        if issubclass(operator, DROP):
+        if operator in (*DROP, mended.DropLowCardinality):
             return self._droppable(node, name)
         if operator in COMPILED:
             return Made(COMPILED[operator](self._application(node, name)))
@@ -101,9 +103,9 @@ class Walk:
         last = made.source.steps[-1] if isinstance(made.source, Chain) else None
         # NVTabular compares the largest id that the schema names, for HashBucket one too many; it
         # names none for Bucketize and HashedCross, and does not drop them.
-        if type(last).__name__ == "HashBucket":
+        if isinstance(last, HashBucket):
             minimum -= 1
-        elif type(last).__name__ != "FitCategorify":
+        elif not isinstance(last, FitCategorify):
             return made
         return Made(made.source, max(minimum, made.minimum or 0))
 

@@ -239,6 +239,7 @@ def te(**parameters: Any) -> Any:
         (lambda: te(drop_folds=False), r"TargetEncoding\(drop_folds=False\)"),
         (lambda: te(out_dtype="int32"), r"TargetEncoding\(out_dtype='int32'\)"),
         (lambda: te(p_smooth=-1), r"TargetEncoding\(p_smooth=-1\)"),
+        (lambda: te(target_mean={"x": 1.0}), r"TargetEncoding\(target_mean={'x': 1.0}\)"),
         (lambda: te(target_mean="a"), r"TargetEncoding\(target_mean='a'\)"),
         (
             lambda: ["s"] >> ops.Categorify() >> ops.DropLowCardinality() >> ops.HashBucket(9),

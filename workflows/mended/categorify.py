@@ -29,7 +29,7 @@ from workflows.mended.columns import (
 from workflows.mended.reductions import reduced
 from workflows.mended.tables import read_table
 
-LABELS = "labels"
+ID = "__id__"
 
 
 class Categorify(ops.Categorify):
@@ -102,13 +102,14 @@ class Categorify(ops.Categorify):
         names = list(values.columns)
         storage = self.storage_name.get(name, name)
         buckets = self._buckets(storage)
-        vocabulary = read_table(self.categories[storage], values, cats_only=True)
+        vocabulary = read_table(self.categories[storage], values)
         if len(names) == 1:
             vocabulary = vocabulary.rename(columns={storage: names[0]})
         found = np.zeros(len(values), np.int64)
         if len(vocabulary):
-            labels = looked_up(values, vocabulary[[*names, LABELS]], names)[LABELS]
-            found = labels.fillna(0).astype(np.int64).to_numpy()
+            first = OUT_OF_VOCABULARY_ID + buckets
+            by_value = vocabulary[names].assign(**{ID: np.arange(first, first + len(vocabulary))})
+            found = looked_up(values, by_value, names)[ID].fillna(0).astype(np.int64).to_numpy()
         unknown = np.full(len(values), OUT_OF_VOCABULARY_ID)
         if buckets > 1:
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])

@@ -19,15 +19,12 @@ def write_table(table: Any, folder: Path, name: str) -> str:
     return str(path)
 
 
-def read_table(path: str, like: Any, cats_only: bool = False) -> Any:
-    """A frame of the library of `like`, from this worker's memory if it has been read before.
-
-    `cats_only` adds the rows' index as the column "labels".
-    """
+def read_table(path: str, like: Any) -> Any:
+    """A frame of the library of `like`, from this worker's memory if it has been read before."""
     reader = pd.read_parquet
     if not is_host(like):
         import cudf
 
         reader = cudf.read_parquet
     with get_worker_cache("stats") as cache:
-        return fetch_table_data(cache, path, cache="host", cats_only=cats_only, reader=reader)
+        return fetch_table_data(cache, path, cache="host", reader=reader)

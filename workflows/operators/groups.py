@@ -60,8 +60,11 @@ def target_encoding(at: Application) -> Source:
         raise at.refuse("drop_folds", False)
     group, measured = _target(at)
     keys = tuple(at.wanted(at.source(name), *_KEYS) for name in group)
-    given = operator.target_mean
-    mean = given[measured] if isinstance(given, dict) else given
+    mean = operator.target_mean
+    if isinstance(mean, dict):
+        if measured not in mean:
+            raise at.refuse("target_mean", mean)
+        mean = mean[measured]
     step = FitTargetEncoding(
         target=at.wanted(at.dependency(measured), "number", "integer"),
         smoothing=at.number("p_smooth", operator.p_smooth),
