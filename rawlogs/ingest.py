@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from features.errors import DataError
 from features.settings import Config
 from features.typed import TypedParquet, typed_schema
+from rawlogs.blocks import BLOCK_BYTES
 from rawlogs.fingerprint import Fingerprint
-from rawlogs.malformed import MalformedLines
+from rawlogs.frames import frame_of_rows
+from rawlogs.log_pass import LogPass
 from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
 from rawlogs.raw_log import RawLog
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.row_parser import RowParser, log_kinds
-from rawlogs.side_tables import load_tables, table_files
+from rawlogs.row_parser import Parsed, Piece, RowParser
+from rawlogs.side_tables import table_files
 from rawlogs.split import SPLITS, assignment, check_files, sorted_by_time
 from rawlogs.survey import require_both_classes, survey
-from rawlogs.values import convert
+from rawlogs.values import TIME
 
 PROBE = "probe"
 SURVEY_FILE = "survey.json"
@@ -86,15 +86,14 @@ def ingest_typed(
     all are read. For the rest see `ingest`.
     """
     _prepare(config, files, out)
-    reader = _LogReader(config, tuple(files), out / _TYPED)
-    typed = reader.read(progress)
+    log = LogPass(config, files, RowParser(config, files))
+    typed = _typed_rows(out / _TYPED, log.run(BLOCK_BYTES, _frame, progress))
     click_rate, rows = _write_splits(config, typed, out)
     shutil.rmtree(out / _TYPED)
     copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
     rows[PROBE] = write_probe(copy, out, config.serving.probe_rows)
-    malformed = reader.malformed
-    examples = tuple(malformed.examples)
-    return Ingested(rows, malformed.count, examples, reader.unmatched, click_rate)
+    malformed = log.malformed
+    return Ingested(rows, malformed.count, tuple(malformed.examples), log.unmatched, click_rate)
 
 
 def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:
@@ -110,48 +109,18 @@ def _prepare(config: Config, files: Sequence[Path], out: Path) -> None:
     (out / SURVEY_FILE).unlink(missing_ok=True)
 
 
-class _LogReader:
-    """Reads, types and joins the log, batch by batch."""
+def _typed_rows(folder: Path, frames: Iterable[tuple[int, pl.DataFrame]]) -> list[TypedRows]:
+    folder.mkdir(parents=True)
+    parts: list[TypedRows] = []
+    for position, frame in frames:
+        if len(frame) > 0:
+            parts.append(TypedRows.write(folder / f"{len(parts):07d}.arrow", position, frame))
+    return parts
 
-    def __init__(self, config: Config, files: tuple[Path, ...], folder: Path) -> None:
-        self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
-        self.unmatched = dict.fromkeys(config.tables, 0)
-        self._config = config
-        self._files = files
-        self._folder = folder
-        self._kinds = log_kinds(config)
-        self._tables = load_tables(config, files)
 
-    def read(self, progress: Callable[[int], None]) -> list[TypedRows]:
-        self._folder.mkdir(parents=True)
-        parts: list[TypedRows] = []
-        for position, file in enumerate(self._files):
-            for frame in self._batches(file, progress):
-                path = self._folder / f"{len(parts):07d}.arrow"
-                parts.append(TypedRows.write(path, position, frame))
-        if not parts:
-            raise DataError(f"No usable row in the log. The first: {self.malformed.examples[0]}.")
-        return parts
-
-    def _batches(self, file: Path, progress: Callable[[int], None]) -> Iterable[pl.DataFrame]:
-        lines = 0
-        log = self._config.log
-        for raw in read_raw_rows(file, log, tuple(self._kinds)):
-            frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-            self.malformed.record(file, [*raw.faults, *faults])
-            read = len(raw.numbers) + len(raw.faults)
-            lines += read
-            progress(read)
-            if len(frame) > 0:
-                yield self._joined(frame)
-        if lines == 0:
-            raise DataError(f"{file}: the file holds no rows.")
-
-    def _joined(self, frame: pl.DataFrame) -> pl.DataFrame:
-        for table in self._tables:
-            frame, unmatched = table.join(frame)
-            self.unmatched[table.name] += unmatched
-        return frame
+def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
+    frame = frame_of_rows(parsed.rows)
+    return frame if parsed.time is None else frame.with_columns(pl.Series(TIME, parsed.time))
 
 
 def _write_splits(

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from features.columns import CLICK, READ_KINDS, Kind
 from features.native_form import uses_native
@@ -24,7 +26,7 @@ from rawlogs.malformed import Fault
 from rawlogs.native_parse import NATIVE_KINDS, parse_block
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
-from rawlogs.values import convert
+from rawlogs.values import TIME, convert
 
 SHORT_BYTES = 256 << 10
 """A block of less than twice this goes the general way where any line of it is not plain."""
@@ -44,11 +46,8 @@ class Parsed:
     """The lines of text that the piece spans, those of a header and blank ones counted."""
     unmatched: Mapping[str, int]
     """Side table to the rows whose key it does not have."""
-
-    @property
-    def read(self) -> int:
-        """Lines that are not blank, the malformed ones counted."""
-        return len(self.rows) + len(self.faults)
+    time: NDArray[np.float64] | None = None
+    """(B,), where the split is by time."""
 
 
 class RowParser:
@@ -127,7 +126,8 @@ class RowParser:
             raw, lines = piece, 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
         rows = Rows(_columns(frame, log.features), frame[CLICK].to_numpy())
-        return Parsed(rows, [*raw.faults, *faults], lines, {})
+        time = frame[TIME].to_numpy() if TIME in frame.columns else None
+        return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
 
 
 def _halves(block: TextBlock) -> tuple[TextBlock, TextBlock] | None:

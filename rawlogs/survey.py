@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from features.columns import FeatureKind
 from features.errors import DataError
 from features.files import write_json
-from features.reading import THREADS, read_ahead
 from features.settings import Config
 from rawlogs.estimate import bytes_of_rows
-from rawlogs.malformed import Fault, MalformedLines
+from rawlogs.log_pass import LogPass
 from rawlogs.probe import seen_candidates
 from rawlogs.raw_rows import TextBlock
-from rawlogs.row_parser import Piece, RowParser
+from rawlogs.row_parser import Parsed, Piece, RowParser
 from rawlogs.split import SPLITS, Assignment, assignment
 
 ROWS_A_PIECE = 250_000
@@ -109,24 +108,23 @@ def survey(
         A file is not usable, too many lines are malformed, or a split is empty or one-sided.
     """
     piece_bytes = _piece_bytes(config, files)
-    tally = _Tally(config)
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = tuple(
-            _survey_file(parser, position, file, piece_bytes, pool, tally, progress)
-            for position, file in enumerate(files)
-        )
-    rows, clicks = tally.of_splits()
-    for split in SPLITS:
-        require_both_classes(split, rows[split], clicks[split])
-    rate = {split: clicks[split] / rows[split] for split in SPLITS}
-    malformed = tally.malformed
+    log = LogPass(config, files, parser)
+    clicks = _SplitClicks(config)
+    seen: dict[str, set[int | str]] = {name: set() for name in parser.features}
+    surveyed = [_FilePieces() for _ in files]
+    for position, piece in log.run(piece_bytes, partial(_look, parser.features), progress):
+        surveyed[position].add(piece)
+        clicks.add(position, piece.click)
+        for name, values in piece.candidates.items():
+            seen[name] |= values
+    rows, rates = clicks.of_splits()
     return Surveyed(
-        Survey(piece_bytes, found, rows),
-        rate,
-        malformed.count,
-        tuple(malformed.examples),
-        tally.unmatched,
-        tally.seen,
+        Survey(piece_bytes, tuple(file.frozen() for file in surveyed), rows),
+        rates,
+        log.malformed.count,
+        tuple(log.malformed.examples),
+        log.unmatched,
+        seen,
     )
 
 
@@ -140,113 +138,76 @@ def require_both_classes(split: str, rows: int, clicks: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Look:
     """What is kept of a piece; its rows are not."""
 
     click: NDArray[np.int8]
-    faults: Sequence[Fault]
-    lines: int
-    read: int
-    unmatched: Mapping[str, int]
     candidates: Mapping[str, set[int | str]]
+    names: tuple[str, ...]
     start: int
     end: int
-    names: tuple[str, ...]
 
 
-def _see(parser: RowParser, file: Path, piece: Piece) -> _Seen:
-    parsed = parser.parse(file, piece)
-    start, end = 0, 0
-    names: tuple[str, ...] = ()
+def _look(kinds: Mapping[str, FeatureKind], piece: Piece, parsed: Parsed) -> _Look:
+    click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
     if isinstance(piece, TextBlock):
-        start, end, names = piece.raw.start, piece.raw.end, tuple(piece.names)
-    return _Seen(
-        parsed.rows.click,
-        parsed.faults,
-        parsed.lines,
-        parsed.read,
-        parsed.unmatched,
-        seen_candidates(parsed.rows, parser.features),
-        start,
-        end,
-        names,
-    )
+        return _Look(click, candidates, tuple(piece.names), piece.raw.start, piece.raw.end)
+    return _Look(click, candidates, (), 0, 0)
 
 
-def _survey_file(
-    parser: RowParser,
-    position: int,
-    file: Path,
-    piece_bytes: int,
-    pool: ThreadPoolExecutor,
-    tally: _Tally,
-    progress: Callable[[int], None],
-) -> SurveyedFile:
-    names: tuple[str, ...] = ()
-    ends: list[int] = []
-    rows: list[int] = []
-    start, lines, read = 0, 0, 0
-    work = (partial(_see, parser, file, piece) for piece in parser.pieces(file, piece_bytes))
-    for seen in read_ahead(pool, work, THREADS):
-        tally.add(position, file, lines, seen)
-        if not rows:
-            names, start = seen.names, seen.start
-        ends.append(seen.end)
-        rows.append(len(seen.click))
-        lines += seen.lines
-        read += seen.read
-        progress(seen.read)
-    if read == 0:
-        raise DataError(f"{file}: the file holds no rows.")
-    is_text = bool(names)
-    return SurveyedFile(names, start, tuple(ends) if is_text else (), tuple(rows))
+class _FilePieces:
+    """The pieces of a file, as they come in order."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._start = 0
+        self._ends: list[int] = []
+        self._rows: list[int] = []
+
+    def add(self, piece: _Look) -> None:
+        if not self._rows:
+            self._names, self._start = piece.names, piece.start
+        self._ends.append(piece.end)
+        self._rows.append(len(piece.click))
+
+    def frozen(self) -> SurveyedFile:
+        ends = tuple(self._ends) if self._names else ()
+        return SurveyedFile(self._names, self._start, ends, tuple(self._rows))
 
 
-class _Tally:
-    """Rows and clicks of each split, malformed lines, unmatched keys, as pieces come in order."""
+class _SplitClicks:
+    """Rows and clicks of each split, as pieces come in order."""
 
     def __init__(self, config: Config) -> None:
-        self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
-        self.unmatched = dict.fromkeys(config.tables, 0)
-        self.seen: dict[str, set[int | str]] = {name: set() for name in config.features}
         self._config = config
         self._rows = np.zeros(len(SPLITS), np.int64)
         self._clicks = np.zeros(len(SPLITS), np.int64)
         self._count = 0
         self._held: list[tuple[int, int, NDArray[np.uint8]]] = []
-        """Rows, file, and click bits of pieces whose splits depend on the number of all rows."""
+        """File, rows, and a bit a row, of pieces whose splits depend on the number of all rows."""
 
-    def add(self, position: int, file: Path, lines: int, seen: _Seen) -> None:
-        """A piece before which the file has `lines` lines."""
-        self.malformed.record(file, [Fault(f.line + lines, f.reason) for f in seen.faults])
-        for table, count in seen.unmatched.items():
-            self.unmatched[table] += count
-        for name, values in seen.candidates.items():
-            self.seen[name] |= values
+    def add(self, file: int, click: NDArray[np.int8]) -> None:
         if self._config.split.by == "rows":
-            self._held.append((len(seen.click), position, np.packbits(seen.click != 0)))
+            self._held.append((file, len(click), np.packbits(click != 0)))
         else:
-            assign = assignment(self._config, 0)
-            self._assign(assign, self._count, position, seen.click)
-        self._count += len(seen.click)
+            self._add(assignment(self._config, 0), self._count, file, click)
+        self._count += len(click)
 
-    def of_splits(self) -> tuple[dict[str, int], dict[str, int]]:
-        """The rows and the clicks of each split."""
-        if self._count == 0:
-            raise DataError(f"No usable row in the log. The first: {self.malformed.examples[0]}.")
-        first = 0
-        assign = assignment(self._config, self._count)
-        for rows, position, bits in self._held:
-            self._assign(assign, first, position, np.unpackbits(bits, count=rows).view(np.int8))
+    def of_splits(self) -> tuple[dict[str, int], dict[str, float]]:
+        """The rows of each split, and its share of clicks; DataError where one is one-sided."""
+        assign, first = assignment(self._config, self._count), 0
+        for file, rows, bits in self._held:
+            self._add(assign, first, file, np.unpackbits(bits, count=rows).view(np.int8))
             first += rows
         self._held.clear()
         rows_of = dict(zip(SPLITS, self._rows.tolist(), strict=True))
-        return rows_of, dict(zip(SPLITS, self._clicks.tolist(), strict=True))
+        clicks_of = dict(zip(SPLITS, self._clicks.tolist(), strict=True))
+        for split in SPLITS:
+            require_both_classes(split, rows_of[split], clicks_of[split])
+        return rows_of, {split: clicks_of[split] / rows_of[split] for split in SPLITS}
 
-    def _assign(
-        self, assign: Assignment, first: int, position: int, click: NDArray[np.int8]
-    ) -> None:
-        splits = assign(first, len(click), position)
+    def _add(self, assign: Assignment, first: int, file: int, click: NDArray[np.int8]) -> None:
+        splits = assign(first, len(click), file)
         self._rows += np.bincount(splits, minlength=len(SPLITS))
         self._clicks += np.bincount(splits[click != 0], minlength=len(SPLITS))
 
