@@ -61,6 +61,8 @@ def ingest(
     DataError
         A file is not usable, too many lines are malformed, or a split is empty or one-sided.
     """
+    if config.split.by == "time":
+        raise ValueError("a split by time takes a typed copy: wanted ingest_typed")
     _prepare(config, files, out)
     fingerprints = fingerprints_of(config, files)
     parser = RowParser(config, files)

@@ -23,6 +23,7 @@ from features.rows import RowSource
 from features.settings import Config
 from rawlogs import raw_rows, row_parser
 from rawlogs import survey as survey_module
+from rawlogs.blocks import RawBlock, read_blocks
 from rawlogs.frames import frame_of_rows
 from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
 from rawlogs.raw_log import RawLog
@@ -270,6 +271,29 @@ def test_pieces_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, 
         assert sum(parsed) == log.splits["test"] == 40
     if split["by"] == "rows":
         assert log.splits["test"] <= sum(parsed) < log.splits["test"] + parsed[0]
+
+
+def test_a_compressed_log_is_read_as_its_portions_are_asked_for(tmp_path: Path) -> None:
+    text = write_log(tmp_path).read_bytes()
+    file = tmp_path / "log.gz"
+    file.write_bytes(gzip.compress(text))
+    config = config_of(ROWS, header=False)
+    with pieces_of(60):
+        ingest(config, [file], tmp_path / "out", lambda _: None)
+    read: list[int] = []
+
+    def counted(file: Path, block_bytes: int) -> Iterator[RawBlock]:
+        for block in read_blocks(file, block_bytes):
+            read.append(len(block.text))
+            yield block
+
+    log = open_log(config, [file], tmp_path / "out")
+    with patch.object(raw_rows, "read_blocks", counted):
+        portions = log.portions("train")
+        assert len(next(portions)()) > 0
+        assert len(read) == 1
+        assert sum(len(portion()) for portion in portions) < log.splits["train"]
+        assert sum(read) < len(text)  # nothing behind the split's last row
 
 
 @pytest.mark.parametrize("name", ["log_0", "shops.txt"])
