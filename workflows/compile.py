@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from features.columns import FeatureKind
+from features.columns import CLICK, FeatureKind
 from features.errors import PlanError
 from features.fitting.fit import fitted_outputs, targets_of
 from features.plan import InputColumn, OutputColumn
@@ -53,7 +53,7 @@ def compile_fitted(
         raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
     walk = Walk(kinds, resolved=True)
     plan = _plan(walk, workflow, kinds)
-    targets = targets_of(plan, folder)
+    targets = targets_of(plan, {**kinds, CLICK: "integer"}, folder)
     learned = {node: walk.readers[node](target) for node, target in targets.items()}
     return plan.inputs, tuple(output for output, _ in fitted_outputs(plan, learned))
 

@@ -69,8 +69,8 @@ def fit(
         A step cannot take what comes to it.
     """
     chains = [column.chain for column in plan.outputs]
-    kinds = kinds_of(plan)
-    targets = targets_of(plan, folder)
+    kinds: dict[str, FeatureKind] = {**source.kinds, CLICK: "integer"}
+    targets = targets_of(plan, kinds, folder)
     learned: dict[Node, Step] = {}
     for_training: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
@@ -110,11 +110,6 @@ def fitted_outputs(
     return [(output, column) for output, column in outputs if not _is_dropped(output, column)]
 
 
-def kinds_of(plan: UnfittedPlan) -> dict[str, FeatureKind]:
-    """The raw columns' kinds, the click's among them."""
-    return {column.name: column.kind for column in plan.inputs} | {CLICK: "integer"}
-
-
 def _ready(chains: Sequence[Chain], learned: Learned) -> list[Node]:
     """The steps that can be fitted now, each once."""
     waiting = [node for node in dict.fromkeys(nodes(chains)) if node not in learned]
@@ -130,9 +125,14 @@ def _is_dropped(output: OutputColumn, column: UnfittedColumn) -> bool:
     return minimum is not None and output.is_categorical and output.cardinality <= minimum
 
 
-def targets_of(plan: UnfittedPlan, folder: Path) -> dict[Node, Target]:
-    """Where each step's files go: named after the output, and after the columns of inner steps."""
-    kinds = kinds_of(plan)
+def targets_of(
+    plan: UnfittedPlan, kinds: Mapping[str, FeatureKind], folder: Path
+) -> dict[Node, Target]:
+    """Where each step's files go: named after the output, and after the columns of inner steps.
+
+    `kinds` has the click's, too, and those of columns that are only learned from, which are no
+    inputs of the plan.
+    """
     found: dict[Node, Target] = {}
     names: set[str] = set()
     for column in plan.outputs:

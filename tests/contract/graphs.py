@@ -25,25 +25,34 @@ class Operator:
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
 
-    def __call__(self) -> Any:
-        return getattr(ops, self.name)(**self.parameters)
+    def build(self, number: str) -> Any:
+        """The operator; a parameter that is a branch becomes its node."""
+        parameters = {
+            name: value.build(f"{number}m") if isinstance(value, Branch) else value
+            for name, value in self.parameters.items()
+        }
+        return getattr(ops, self.name)(**parameters)
 
 
 @dataclass(frozen=True)
 class Branch:
     """Columns (or groups of them), and the operators that are applied to them from left to right.
 
-    An output of branch number n ends in `_n`, so that no two are of one name.
+    The outputs of a branch `inner` come beside the columns. An output of branch number n ends in
+    `_n`, so that no two are of one name.
     """
 
     columns: tuple[str | tuple[str, ...], ...]
     operators: tuple[Operator, ...]
+    inner: Branch | None = None
 
-    def build(self, number: int) -> Any:
+    def build(self, number: str) -> Any:
         selected = [name if isinstance(name, str) else list(name) for name in self.columns]
         node: Any = ColumnSelector(selected)
+        if self.inner is not None:
+            node = self.inner.build(f"{number}i") + node
         for operator in (*self.operators, Operator("Rename", {"postfix": f"_{number}"})):
-            node = node >> operator()
+            node = node >> operator.build(number)
         return node
 
 
@@ -52,9 +61,9 @@ class Graph:
     branches: tuple[Branch, ...]
 
     def build(self) -> Workflow:
-        outputs = self.branches[0].build(0)
+        outputs = self.branches[0].build("0")
         for number, branch in enumerate(self.branches[1:], 1):
-            outputs = outputs + branch.build(number)
+            outputs = outputs + branch.build(f"{number}")
         return Workflow(outputs + CLICK)
 
 
@@ -76,6 +85,8 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
     if keys:
         branches += [_combined(keys), _crossed(keys), _statistics(keys, numbers + integers)]
         branches += [_encoded(keys, numbers), _on_ids(keys, numbers)]
+    if keys and numbers:
+        branches += [_beside(keys, numbers), _of_nodes(keys, numbers)]
     return st.lists(st.one_of(branches), min_size=1, max_size=4).map(lambda b: Graph(tuple(b)))
 
 
@@ -214,3 +225,29 @@ def _on_ids(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
         _target_encoding(numbers).map(lambda one: (one, Operator("Normalize"))),
     )
     return st.builds(lambda columns, a, b: Branch(columns, (a, *b)), _some(names), ids, of_ids)
+
+
+def _beside(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
+    """Keys together with buckets of numbers."""
+    last = st.one_of(
+        _operator("HashedCross", num_buckets=st.integers(1, 50)),
+        _operator("JoinGroupby", cont_cols=_some(numbers).map(list), stats=st.just(["mean"])),
+        _target_encoding(numbers),
+    )
+    return st.builds(
+        lambda inner, columns, one: Branch(columns, (one,), inner),
+        _bucketized(numbers),
+        _some(names),
+        last,
+    )
+
+
+def _of_nodes(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
+    """Statistics of numbers that are made by steps of their own."""
+    measured = _numbers(numbers)
+    stats = st.lists(st.sampled_from(STATISTICS), min_size=1, max_size=3, unique=True)
+    last = st.one_of(
+        _operator("JoinGroupby", cont_cols=measured, stats=stats),
+        _operator("TargetEncoding", target=measured, kfold=st.just(1), p_smooth=st.just(2)),
+    )
+    return st.builds(lambda keys, one: Branch(keys, (one,)), _keys(names), last)
