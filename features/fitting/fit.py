@@ -154,11 +154,12 @@ def _accumulators(
     ready: Sequence[Node], kinds: Mapping[str, FeatureKind]
 ) -> dict[Node, Accumulator]:
     made: dict[Node, Accumulator] = {}
-    totals: dict[tuple[Source, ...], GroupTotals] = {}
+    totals: dict[tuple[tuple[Source, ...], Source | None], GroupTotals] = {}
     for node in ready:
         step, sources = node.step, node.sources
         if isinstance(step, FitGroupStatistic):
-            of_group = totals.setdefault(node.read, GroupTotals(sources, step.measured))
+            group = (sources, step.measured)
+            of_group = totals.setdefault(group, GroupTotals(*group))
             made[node] = GroupStatistic(step, of_group)
         elif isinstance(step, FitTargetEncoding):
             made[node] = TargetEncoding(step, sources)

@@ -278,6 +278,17 @@ def test_inner_vocabularies_have_files_of_their_own(tmp_path: Path) -> None:
     assert combined["value"].to_pylist() == [{"i": 3, "j": 3}]
 
 
+def test_a_measured_column_is_not_taken_for_a_part_of_the_key(tmp_path: Path) -> None:
+    rows = [{"x": 0, "i": n, "j": n, "s": "a", "l": [], "click": 0} for n in (1, 2)]
+    columns = [
+        output("mean", "s", FitGroupStatistic("mean", "i")),
+        output("count", ("s", "i"), FitGroupStatistic("count", None)),
+    ]
+    found = encoded(tmp_path, source_of(rows), fitted(tmp_path, source_of(rows), *columns))
+    assert found["mean"].tolist() == [1.5, 1.5]
+    assert found["count"].tolist() == [1.0, 1.0]
+
+
 def test_all_missing_columns_have_an_empty_vocabulary(tmp_path: Path) -> None:
     rows = [{"x": None, "i": None, "j": None, "s": None, "l": None, "click": n} for n in (0, 1)]
     source = source_of(rows)
