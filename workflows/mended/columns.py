@@ -95,7 +95,7 @@ def hashes(column: Any) -> NDArray[np.uint64]:
     """
     host = column if is_host(column) else column.to_pandas(nullable=True)
     if host.dtype.kind == "f":
-        values = host.to_numpy(np.float64)
+        values = host.to_numpy(np.float64, na_value=np.nan)
         return _hash_array(np.where(np.isnan(values), np.nan, values + 0.0))
     missing = host.isna().to_numpy()
     if host.dtype.kind in "iub":
