@@ -40,6 +40,7 @@ lint: env
 
 bench: env
 	$(VENV)/bin/python benchmarks/etl.py
+	$(VENV)/bin/python benchmarks/online.py
 
 clean:
 	rm -rf $(VENV) runs features/_native.*.so

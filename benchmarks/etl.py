@@ -41,6 +41,10 @@ class Input:
     path: Path
     rows: int
 
+    @property
+    def name(self) -> str:
+        return f"{self.rows:,} rows, {self.form}"
+
     @classmethod
     def write(cls, form: str, folder: Path, rows: int) -> Input:
         made = cls(form, folder / f"{form}-{rows}", rows)
@@ -85,15 +89,16 @@ class Runs:
         return float(found["seconds"])
 
 
-def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> None:
+def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> dict[str, list[float]]:
     """Every side once: the same ids and floats in the same order, or the timing means nothing.
 
+    Returns each side's seconds.
     NVTabular leaves the order of values with one count open, so its ids are compared but for that.
     """
-    frames = {}
+    frames, seconds = {}, {}
     for side in sides:
         out = runs.scratch / "checked"
-        runs.run(side, given, out)
+        seconds[side] = [runs.run(side, given, out)]
         files = sorted((out / "train").glob("*.parquet"), key=lambda f: (len(f.name), f.name))
         columns = [*CATEGORICAL, *CONTINUOUS]
         read = [pl.read_parquet(file, columns=columns) for file in files]
@@ -103,15 +108,16 @@ def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> None:
     for side, came in frames.items():
         for name in CATEGORICAL:
             one, other = ours[name].cast(pl.Int64), came[name].cast(pl.Int64)
-            if not (_same_but_for_ties(one, other) if side == NVTABULAR else one.equals(other)):
+            if not (same_but_for_ties(one, other) if side == NVTABULAR else one.equals(other)):
                 raise DataError(f"{side} gives other ids in {name} than ours: not equal work.")
         for name in CONTINUOUS:
             difference = np.abs(came[name].to_numpy() - ours[name].to_numpy()).max()
             if not difference <= FLOAT_TOLERANCE:
                 raise DataError(f"{side} differs from ours by {difference} in {name}.")
+    return seconds
 
 
-def _same_but_for_ties(one: pl.Series, other: pl.Series) -> bool:
+def same_but_for_ties(one: pl.Series, other: pl.Series) -> bool:
     """One id for one id, the special ones the same, all others among those of equal count."""
     pairs = pl.DataFrame({"one": one, "other": other}).group_by("one", "other").len().sort("other")
     special = pairs.filter((pl.col("one") < 3) | (pl.col("other") < 3))
@@ -126,7 +132,7 @@ def _same_but_for_ties(one: pl.Series, other: pl.Series) -> bool:
 
 def measure(benchmark: Benchmark, runs: Runs, given: Input, sides: list[str], repeats: int) -> Case:
     work = {side: lambda side=side: runs.seconds(side, given) for side in sides}
-    return benchmark.run(f"{given.rows:,} rows, {given.form}", "s", work, repeats)
+    return benchmark.run(given.name, "s", work, repeats)
 
 
 def main() -> None:
@@ -137,8 +143,8 @@ def main() -> None:
         if options.quick:
             for form in ("parquet", "text"):
                 given = Input.write(form, runs.scratch, 20_000)
-                check_equal_output(runs, given, [OURS, NVTABULAR, PLAIN])
-                measure(benchmark, runs, given, [OURS, NVTABULAR, PLAIN], 1)
+                seconds = check_equal_output(runs, given, [OURS, NVTABULAR, PLAIN])
+                benchmark.add(given.name, "s", seconds)
         else:
             for form in ("parquet", "text"):
                 _measure_form(benchmark, runs, form)

@@ -2,42 +2,74 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
+from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
 from tests.conftest import Command
 
 
-def test_etl_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
-    done = command("benchmarks/etl.py", "--quick", "--json", tmp_path / "etl.json")
+def run_quick(command: Command, name: str, folder: Path) -> list[dict[str, Any]]:
+    done = command(f"benchmarks/{name}.py", "--quick", "--json", folder / "figures.json")
     assert done.returncode == 0, done.stderr
-    written = json.loads((tmp_path / "etl.json").read_text())
-    assert written["benchmark"] == "etl"
-    (case,) = written["cases"]
-    assert case["sides"].keys() == {"ours", "nvtabular", "plain polars"}
-    assert case["ratios"].keys() == {"nvtabular", "plain polars"}
-    for figures in case["sides"].values():
-        assert 0 < figures["min"] <= figures["median"] <= figures["max"]
+    written = json.loads((folder / "figures.json").read_text())
+    assert written["benchmark"] == name
+    for case in written["cases"]:
+        for figures in case["sides"].values():
+            assert 0 < figures["min"] <= figures["median"] <= figures["max"]
+    cases: list[dict[str, Any]] = written["cases"]
+    return cases
+
+
+@pytest.mark.timeout(300)
+def test_etl_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "etl", tmp_path)
+    assert [case["case"] for case in cases] == ["20,000 rows, parquet", "20,000 rows, text"]
+    for case in cases:
+        assert case["sides"].keys() == {"ours", "nvtabular", "plain polars"}
+        assert case["ratios"].keys() == {"nvtabular", "plain polars"}
+
+
+@pytest.mark.timeout(300)
+def test_online_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    one, many, fitted = run_quick(command, "online", tmp_path)
+    assert one["case"].startswith("1 row, ") and many["case"].startswith("1,024 rows, ")
+    assert fitted["ratios"].keys() == {"nvtabular"}
 
 
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
-    calls = {"ours": 0, "peer": 0}
-
-    def work(side: str) -> None:
-        calls[side] += 1
-
-    case = benchmark.run("c", {side: lambda side=side: work(side) for side in calls}, repeats=3)
-    assert calls == {"ours": 4, "peer": 4}
-    case.seconds.update(ours=[1.0, 9.0, 2.0], peer=[6.0, 8.0, 0.1])
+    figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
+    sides = {side: figures[side].__next__ for side in figures}
+    case = benchmark.run("c", "s", sides, repeats=3)
+    assert case.figures == {"ours": [1.0, 9.0, 2.0], "peer": [6.0, 8.0, 0.1]}
     assert case.ratios == {"peer": 3.0}
-    benchmark.target("fast", 3.0, 2.0)
-    benchmark.target("faster", 3.0, 4.0)
-    assert [target["met"] for target in benchmark.targets] == [True, False]
+    benchmark.at_least("fast", 3.0, 2.0)
+    benchmark.at_least("faster", 3.0, 4.0)
+    benchmark.at_most("small", 3.0, 4.0)
+    assert [target["met"] for target in benchmark.targets] == [True, False, True]
 
 
-@pytest.mark.parametrize("name", ["etl"])
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ([1, 2, 3, 3, 4, 5], True),
+        ([1, 2, 3, 3, 5, 4], True),
+        ([1, 2, 4, 4, 3, 5], False),
+        ([1, 3, 2, 2, 4, 5], False),
+        ([1, 2, 3, 3, 4, 4], False),
+        ([2, 1, 3, 3, 4, 5], False),
+    ],
+)
+def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
+    one = pl.Series([1, 2, 3, 3, 4, 5])
+    assert same_but_for_ties(one, pl.Series(other)) == same
+
+
+@pytest.mark.parametrize("name", ["etl", "online"])
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out
