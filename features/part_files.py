@@ -18,6 +18,9 @@ from features.reading import THREADS
 
 ROWS_PER_PART = 500_000
 
+MAX_SHUFFLED_PARTS = 512
+"""Files that a shuffle holds open; where they do not do, parts have more rows."""
+
 
 class PartWriter(Protocol):
     """Takes the tables of a split one after the other; the files are there after the block."""
@@ -107,7 +110,7 @@ class ShuffledParts:
         self._schema = schema
         self._pool = pool
         self._seed = seed
-        self._parts = max(1, -(-rows // rows_per_part))
+        self._parts = min(max(1, -(-rows // rows_per_part)), MAX_SHUFFLED_PARTS)
         self._tables = 0
         self._waiting = emptied(folder / "waiting")
         files = [self._waiting / f"{part:05d}.arrow" for part in range(self._parts)]

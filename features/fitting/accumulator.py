@@ -49,3 +49,7 @@ class Accumulator(ABC):
         DataError
             The training split does not have what the step needs.
         """
+
+    def for_training_rows(self, fitted: Step, target: Target) -> Step | None:
+        """What training rows have in place of the fitted step; None where it is the same."""
+        return None

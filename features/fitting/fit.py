@@ -25,7 +25,7 @@ from features.fitting.vocabularies import CombinationCounts, ValueCounts
 from features.plan import OutputColumn, output_column
 from features.reading import THREADS, read_ahead
 from features.rows import Rows, RowSource
-from features.steps import KeyedValue, Step
+from features.steps import Step
 from features.tables import Tables
 from features.unfitted import (
     FitCategorify,
@@ -85,13 +85,9 @@ def fit(
         _one_pass(source, readers, progress)
         for node, accumulator in accumulators.items():
             step = learned[node] = accumulator.finish(targets[node])
-            has_folds = isinstance(node.step, FitTargetEncoding) and node.step.folds > 1
-            if (
-                isinstance(accumulator, TargetEncoding)
-                and isinstance(step, KeyedValue)
-                and has_folds
-            ):
-                for_training[node] = accumulator.for_training_rows(step, targets[node])
+            of_training = accumulator.for_training_rows(step, targets[node])
+            if of_training is not None:
+                for_training[node] = of_training
     kept = fitted_outputs(plan, learned)
     return Fitted(
         tuple(output for output, _ in kept),

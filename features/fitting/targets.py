@@ -81,8 +81,10 @@ class TargetEncoding(Accumulator):
         values = self._smoothed(sums.count.sum(1), sums.total.sum(1))
         return by_key(target, sums.keys, values, self._common)
 
-    def for_training_rows(self, fitted: KeyedValue, target: Target) -> OutOfFold:
+    def for_training_rows(self, fitted: Step, target: Target) -> OutOfFold | None:
         """The step that gives a training row what the rows of the other folds say."""
+        if self._step.folds < 2 or not isinstance(fitted, KeyedValue):
+            return None
         (sums,) = self._parts
         count = sums.count.sum(1, keepdims=True) - sums.count
         total = sums.total.sum(1, keepdims=True) - sums.total
