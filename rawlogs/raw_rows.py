@@ -158,9 +158,12 @@ def _parse(block: Block, table: Table, names: Sequence[str], wanted: Sequence[st
         return pl.DataFrame(schema={name: pl.String for name in wanted})
     columns = [f"{position}" for position in range(len(names))]
     chosen = [columns[names.index(name)] for name in wanted]
+    text = block.text
+    if text.startswith(_BYTE_ORDER_MARK):  # here it is text, and Arrow leaves out the first one
+        text = _BYTE_ORDER_MARK + text
     parsed = pa_csv.read_csv(
-        pa.BufferReader(block.text),
-        pa_csv.ReadOptions(column_names=columns, block_size=len(block.text) + 1),
+        pa.BufferReader(text),
+        pa_csv.ReadOptions(column_names=columns, block_size=len(text) + 1),
         pa_csv.ParseOptions(
             delimiter=table.separator,
             quote_char=table.quote if table.quote is not None else False,

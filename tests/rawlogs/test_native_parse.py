@@ -144,6 +144,15 @@ def text_of(lines: list[tuple[str, ...]]) -> bytes:
     return "".join(",".join(line) + "\n" for line in lines).encode()
 
 
+def test_a_mark_of_byte_order_inside_a_file_is_text() -> None:
+    """A block may begin anywhere in its file; at a file's start the mark is left out before."""
+    parsed = natively("\ufeffa,1,b,2,ff,0\n".encode())
+    assert parsed is not None
+    words = parsed.columns[NAMES[0]]
+    assert isinstance(words, Text)
+    assert words.to_objects().tolist() == ["\ufeffa".encode()]
+
+
 @settings(deadline=None, max_examples=200)
 @given(st.lists(plain_line, min_size=1, max_size=20))
 @example([("", "", "", "", "", "0")])
