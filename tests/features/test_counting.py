@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.counting import IntegerCounter, TextCounter
-from features.native_form import native
+from features.native_form import uses_native
 from features.values import NULL_INT64, Text
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -109,7 +109,7 @@ def test_another_dtype_is_refused() -> None:
         IntegerCounter().add(np.zeros(3, np.float64))
 
 
-@pytest.mark.skipif(native is None, reason="features._native is not built")
+@pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
 def test_offsets_that_leave_the_data_are_refused() -> None:
     for offsets in ([0, 5], [2, 1], [-1, 1]):
         with pytest.raises(ValueError, match="ascending offsets within the data"):

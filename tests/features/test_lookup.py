@@ -16,12 +16,12 @@ from features.lookup import (
     build_text_index,
     open_index,
 )
-from features.native_form import SETTING, native
+from features.native_form import SETTING, uses_native
 from features.values import NULL_INT64, Text
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
-needs_native = pytest.mark.skipif(native is None, reason="features._native is not built")
+needs_native = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
 
 PRESENT = st.integers(NULL_INT64 + 1, 2**63 - 1) | st.integers(-5, 40)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from features.hash64 import hash_integers, hash_numbers, hash_text
 from features.lookup import IntegerIndex, TextIndex, build_integer_index, build_text_index
-from features.native_form import native
+from features.native_form import native, uses_native
 from features.steps import (
     Bucketize,
     Clip,
@@ -22,7 +22,7 @@ from features.steps import (
 )
 from features.values import NULL_INT64, Text
 
-pytestmark = pytest.mark.skipif(native is None, reason="features._native is not built")
+pytestmark = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
 
 NAN = math.nan
 NO_IDS = np.empty((0, 0), np.int64)

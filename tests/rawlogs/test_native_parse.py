@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from features.columns import CLICK, Kind
-from features.native_form import SETTING, native
+from features.native_form import SETTING, uses_native
 from features.settings import Label, Table
 from features.typed import values_of
 from features.values import NULL_INT64, Text, Values
@@ -19,7 +19,7 @@ from rawlogs.native_parse import ParsedBlock, parse_block
 from rawlogs.raw_rows import TextBlock, parse_text
 from rawlogs.values import convert
 
-needs_native = pytest.mark.skipif(native is None, reason="features._native is not built")
+needs_native = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
 pytestmark = needs_native
 
 KINDS: dict[str, Kind] = {
