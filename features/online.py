@@ -34,8 +34,9 @@ class OnlineExecutor:
             list.
         """
         rows = check_tensors(tensors, self.columns)
-        # Columns one by one are needed only for what the native form does not take.
-        columns = from_tensors(tensors, self.columns) if self._encoder.reads else {}
+        # By name are only those that the native form does not take.
+        reads = self._encoder.reads
+        columns = from_tensors(tensors, self.columns, reads) if reads else {}
         try:
             request = requests.of_tensors(tensors)
         except TypeError as error:

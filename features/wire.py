@@ -14,7 +14,7 @@ Each tensor holds its columns in plan order; one without columns is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,8 +111,12 @@ def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
     return tensors
 
 
-def from_tensors(tensors: Tensors, columns: WireColumns) -> dict[str, Values]:
-    """The raw columns of a request, by name; a list column's null elements keep their mark.
+def from_tensors(
+    tensors: Tensors, columns: WireColumns, chosen: Collection[str] | None = None
+) -> dict[str, Values]:
+    """The raw columns of a request, or the chosen ones, by name.
+
+    A list column's null elements keep their mark.
 
     Raises
     ------
@@ -122,8 +126,10 @@ def from_tensors(tensors: Tensors, columns: WireColumns) -> dict[str, Values]:
     check_tensors(tensors, columns)
     values: dict[str, Values] = {}
     for tensor, (names, dtype) in columns.wanted.items():
-        packed_FB: NDArray[Any] = np.ascontiguousarray(tensors[tensor].T)
-        for name, packed_B in zip(names, packed_FB, strict=True):
+        for place, name in enumerate(names):
+            if chosen is not None and name not in chosen:
+                continue
+            packed_B: NDArray[Any] = np.ascontiguousarray(tensors[tensor][:, place])
             if dtype is not np.object_:
                 values[name] = packed_B
             elif tensor == CATEGORICAL_BYTES:

@@ -186,6 +186,7 @@ def test_lists_of_a_type_that_does_not_fit_are_refused(
 def test_values_of_a_request_come_back_by_name() -> None:
     raw = table(x=[None], i=[None], s=["é"])
     values = from_tensors(to_tensors(raw, COLUMNS), COLUMNS)
+    assert list(from_tensors(to_tensors(raw, COLUMNS), COLUMNS, ["s", "i"])) == ["i", "s"]
     assert list(values) == ["x", "i", "h", "s"]
     assert np.isnan(values["x"]).tolist() == [True]
     assert [values["i"].tolist(), values["h"].tolist()] == [[NULL_INT64], [2]]
