@@ -4,7 +4,7 @@
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
-NATIVE := $(wildcard features/native/*.cpp features/native/*.h) features/native/CMakeLists.txt
+NATIVE := native/CMakeLists.txt $(shell find features/native dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 
 .PHONY: env run test lint bench clean
@@ -19,12 +19,12 @@ $(STAMP): requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock
 	touch $@
 
-# Without a C++ compiler the install succeeds too, and everything runs in its NumPy form.
+# Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
-	rm -f $@ features/_native.*.so
+	rm -f $@ features/_native.*.so dlrm/_kernels*.so
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(VENV)/bin/python -c 'import features._native' 2>/dev/null || \
-		echo "note: features._native was not built (is there a C++20 compiler?): NumPy is used, which is slower" >&2
+	@$(VENV)/bin/python -c 'import torch, features._native, dlrm._kernels' 2>/dev/null || \
+		echo "note: the native modules were not built (is there a C++20 compiler?): NumPy and torch do their work, slower" >&2
 	touch $@
 
 run: env
@@ -43,5 +43,5 @@ bench: env
 	$(VENV)/bin/python benchmarks/online.py
 
 clean:
-	rm -rf $(VENV) runs features/_native.*.so
-	-git clean -fdXq features/native
+	rm -rf $(VENV) runs features/_native.*.so dlrm/_kernels*.so
+	-git clean -fdXq native

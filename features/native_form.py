@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["SETTING", "native", "uses_native"]
+__all__ = ["SETTING", "is_wanted", "native", "uses_native"]
 
 try:
     from features import _native as native
@@ -17,6 +17,11 @@ except ImportError:  # not built on this machine, or for another Python
 SETTING = "PLUMBLINE_NATIVE"
 
 
+def is_wanted() -> bool:
+    """Whether native forms shall run where they were built."""
+    return os.environ.get(SETTING) != "0"
+
+
 def uses_native() -> bool:
     """Whether `native` is there and wanted."""
-    return native is not None and os.environ.get(SETTING) != "0"
+    return native is not None and is_wanted()

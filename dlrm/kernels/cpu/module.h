@@ -1,0 +1,13 @@
+// What each operator adds to the module: bind_<operator>.cpp.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+namespace plumbline {
+
+void bind_interaction(nanobind::module_ &m);
+void bind_embedding(nanobind::module_ &m);
+
+}  // namespace plumbline
