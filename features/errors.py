@@ -104,10 +104,10 @@ class ModelError(PlumblineError):
         return cls(f"{file}: not a trained model: {reason}. Run the train stage again.")
 
     @classmethod
-    def newer_format(cls, file: str, came: int, supported: int) -> ModelError:
+    def other_format(cls, file: str, came: int, supported: int) -> ModelError:
         return cls(
             f"{file}: format version {came}, but this Plumbline reads {supported}. "
-            "Upgrade Plumbline, or train the model with this version."
+            "Train the model with this version, or use the Plumbline that wrote it."
         )
 
     @classmethod
