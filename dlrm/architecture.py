@@ -114,15 +114,15 @@ class Architecture:
                 bottom_mlp=tuple(int(width) for width in form["bottom_mlp"]),
                 top_mlp=tuple(int(width) for width in form["top_mlp"]),
                 bags=tuple(str(name) for name in form["bags"]),
-                bag=cast(Bag, _one_of(Bag, form["bag"])),
-                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, form["embedding_rows"])),
+                bag=cast(Bag, _one_of(Bag, form, "bag")),
+                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, form, "embedding_rows")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             reason = f"its architecture is not usable ({type(error).__name__} {error})"
             raise ModelError.unreadable(file, reason) from None
 
 
-def _one_of(kinds: Any, form: object) -> object:
-    if form not in get_args(kinds):
-        raise ValueError(f"{form!r}, known: {', '.join(get_args(kinds))}")
-    return form
+def _one_of(kinds: Any, form: Mapping[str, Any], key: str) -> object:
+    if form[key] not in get_args(kinds):
+        raise ValueError(f"{key} {form[key]!r}, known: {', '.join(get_args(kinds))}")
+    return form[key]

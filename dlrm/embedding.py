@@ -43,7 +43,10 @@ INITIAL_DEVIATION = 0.01
 FILL = 1 << 20
 """Numbers drawn at a time for rows that are narrower than the generator's numbers."""
 
-Bags: TypeAlias = Sequence[tuple[Tensor, Tensor]]
+BagIds: TypeAlias = tuple[Tensor, Tensor]
+"""A list column's ids: ids_N and offsets_B1, both int64; row b has ids_N[offsets[b]:offsets[b+1]].
+"""
+Bags: TypeAlias = Sequence[BagIds]
 
 
 class EmbeddingTables(nn.Module):

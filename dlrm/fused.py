@@ -44,9 +44,7 @@ class FusedForm:
         parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._dense = dense_optimizer(parameters, training)
         self._parameters = list(parameters.values())
-        self._embeddings = EmbeddingOptimizer(
-            self.model.tables, training.embedding_optimizer, seed
-        )
+        self._embeddings = EmbeddingOptimizer(self.model.tables, training.embedding_optimizer, seed)
         self._embedding_learning_rate = training.embedding_learning_rate
         self._loss_scale = LossScale(self.precision)
         self._step = 0
@@ -67,7 +65,9 @@ class FusedForm:
         self._step += 1
         return loss.detach()
 
-    def _apply(self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float) -> None:
+    def _apply(
+        self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float
+    ) -> None:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         vectors = [] if gradient_BVD is None else [gradient_BVD]
         if not self._loss_scale.accepts([*gradients, *vectors]):
@@ -108,4 +108,3 @@ class FusedForm:
         self._embeddings.load(under("embeddings/", state))
         self._loss_scale.load(state["loss_scale"])
         self._step = int(state["step"])
-

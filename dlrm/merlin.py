@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
+from dlrm.embedding import Bags
 from dlrm.interaction import interaction
-from dlrm.loader import LIST_SUFFIXES
-from dlrm.model import DLRM, BagIds
+from dlrm.merlin_feed import LIST_SUFFIXES
+from dlrm.model import DLRM
 from features.errors import ConfigError, ModelError
 
 BOTTOM = "continuous"
@@ -101,7 +102,7 @@ class MerlinDLRM(nn.Module):
         self.model = model
         self._parts = (bottom, top, last)
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32; the columns of all inputs are in plan order."""
         inputs = dict(zip(self.architecture.single, ids_BF.unbind(1), strict=True))
         for name, parts in zip(self.architecture.bags, bags, strict=True):
@@ -127,7 +128,7 @@ class MerlinDLRM(nn.Module):
 
     def dense_parameters(self) -> dict[str, nn.Parameter]:
         """All other parameters, under the names that `DLRM` gives them."""
-        named = {}
+        named: dict[str, Any] = {}
         for part, module in zip(("bottom", "top", "last"), self._parts, strict=True):
             for position, layer in enumerate(_linears(module)):
                 prefix = part if part == "last" else f"{part}.{position}"

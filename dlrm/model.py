@@ -10,13 +10,12 @@ Systems", https://arxiv.org/abs/1906.00091.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from dlrm.architecture import Architecture
-from dlrm.embedding import BagIds, EmbeddingTables
+from dlrm.embedding import Bags, EmbeddingTables
 from dlrm.interaction import interaction
 from dlrm.layers import mlp
 
@@ -42,15 +41,14 @@ class DLRM(nn.Module):
         super().__init__()
         self.architecture = architecture
         with torch.device("meta"):
-            self.tables = EmbeddingTables(architecture)
+            self.tables = EmbeddingTables(architecture, architecture.embedding_rows)
             self.bottom = mlp(len(architecture.continuous), architecture.bottom_mlp)
             self.top = mlp(architecture.top_input, architecture.top_mlp)
             self.last = nn.Linear((architecture.top_input, *architecture.top_mlp)[-1], 1)
         if seed is not None:
-            self.to_empty(device="cpu")
             _initialize(self, torch.Generator().manual_seed(seed))
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32, from int64 ids below the cardinalities and float32 values.
 
         `bags` are the list columns' ids in plan order; the columns of `ids_BF` are the others.
@@ -78,6 +76,8 @@ def _initialize(model: DLRM, generator: torch.Generator) -> None:
     b ~ N(0, 1/out), rows ~ U(±1/√number of rows): see docs/log.md.
     """
     model.tables.initialize_(generator)
+    for part in (model.bottom, model.top, model.last):
+        part.to_empty(device="cpu")
     for module in model.modules():
         if isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)

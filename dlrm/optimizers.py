@@ -105,13 +105,15 @@ class RowwiseAdagrad(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._step(parameter, group["lr"], group["eps"])
+                    self._step(parameter, parameter.grad, group["lr"], group["eps"])
 
-    def _step(self, parameter: Parameter, learning_rate: float, eps: float) -> None:
+    def _step(
+        self, parameter: Parameter, gradient: Tensor, learning_rate: float, eps: float
+    ) -> None:
         state = self.state[parameter]
         if not state:
             state["sum"] = parameter.new_zeros(len(parameter))
-        gradient = parameter.grad.coalesce()
+        gradient = gradient.coalesce()
         rows_N, gradient_ND = gradient.indices()[0], gradient.values()
         sum_N = state["sum"][rows_N] + gradient_ND.square().mean(dim=1)
         state["sum"][rows_N] = sum_N

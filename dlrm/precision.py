@@ -21,7 +21,7 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 
 def resolve_precision(requested: Literal["auto"] | Precision, device: Device) -> Precision:
-    """`auto` takes bf16 where the device has instructions for it; else fp16 on a GPU, fp32 on a CPU."""
+    """`auto`: bf16 where the device has instructions for it; else fp16 on a GPU, fp32 on a CPU."""
     if requested != "auto":
         return requested
     if device == "cuda":
@@ -32,7 +32,7 @@ def resolve_precision(requested: Literal["auto"] | Precision, device: Device) ->
 
 
 class LossScale:
-    """Dynamic loss scaling: the loss is multiplied, so that its gradients are above float16's least.
+    """Dynamic loss scaling: the loss is multiplied, to lift its gradients above float16's least.
 
     The scale is halved, and the step left out, when a gradient is not finite; it is doubled after
     2,000 steps without that. Micikevicius et al. 2018, "Mixed Precision Training", section 3.2.

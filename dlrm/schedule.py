@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 class Schedule:
     """Linear warm-up, then constant, then polynomial decay to zero; all as shares of the steps.
 
-    With w = warmup_share · steps, d = decay_share · steps and p = decay_power, step k of 0 … steps-1
-    has the factor min(1, (k+1)/w) · min(1, ((steps-k)/d)^p).
+    With w = warmup_share · steps, d = decay_share · steps and p = decay_power, step k, from 0 on,
+    has the factor min(1, (k+1)/w) · min(1, (steps-k)/d)^p.
     """
 
     steps: int
@@ -36,4 +37,4 @@ class Schedule:
         warmup, decay = self.warmup_share * self.steps, self.decay_share * self.steps
         rising = 1.0 if warmup == 0 else min(1.0, (step + 1) / warmup)
         falling = 1.0 if decay == 0 else min(1.0, (self.steps - step) / decay)
-        return rising * falling**self.decay_power
+        return rising * math.pow(falling, self.decay_power)

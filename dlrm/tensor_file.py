@@ -68,7 +68,7 @@ def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         step = CHUNK_BYTES // flat.element_size()
         for start in range(0, len(flat), step):
-            yield memoryview(flat[start : start + step].view(torch.uint8).numpy())
+            yield flat[start : start + step].view(torch.uint8).numpy().data
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -38,7 +38,7 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--model", choices=["fused", "merlin"], default="fused",
-        help="form of the DLRM in training: our own kernels, or Merlin Models (default: %(default)s)",
+        help="form of the DLRM in training: own kernels, or Merlin Models (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--force", action="store_true", help="run again what is complete")

@@ -74,9 +74,7 @@ def form_of(run: RunConfig, plan: Plan, architecture: Architecture) -> Form:
     return MerlinForm(architecture, training, seed, device, merlin_schema(plan))
 
 
-def feed_of(
-    run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path]
-) -> Feed:
+def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path]) -> Feed:
     """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
     batch_size = run.config.training.batch_size
     if run.device == "cpu":

@@ -44,7 +44,9 @@ def test_output_and_gradients_are_those_of_the_parts_within_rounding(rows, input
     wanted_gradients = torch.autograd.grad(
         linear(wide, weight, bias), (wide, weight, bias), kept.double()
     )
-    for came, want in zip((x.grad, ours.weight.grad, ours.bias.grad), wanted_gradients, strict=True):
+    for came, want in zip(
+        (x.grad, ours.weight.grad, ours.bias.grad), wanted_gradients, strict=True
+    ):
         assert torch.allclose(came.double(), want, rtol=2 * eps, atol=16 * eps)
     assert ours.weight.grad.dtype == ours.bias.grad.dtype == torch.float32
 
@@ -57,9 +59,7 @@ def test_gradients_are_those_of_finite_differences():
 
     inputs = [drawn(5, 4).double(), double.weight.detach(), double.bias.detach()]
     # Sums in float32 would not pass: the gradients of the weights are made float32.
-    assert torch.autograd.gradcheck(
-        whole, [t.requires_grad_() for t in inputs]
-    )
+    assert torch.autograd.gradcheck(whole, [t.requires_grad_() for t in inputs])
 
 
 def test_the_input_needs_no_gradient():
