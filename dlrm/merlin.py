@@ -28,7 +28,7 @@ from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
 from dlrm.interaction import interaction
-from dlrm.loader import LIST_SUFFIXES
+from dlrm.merlin_feed import LIST_SUFFIXES
 from dlrm.model import DLRM, BagIds
 from features.errors import ConfigError, ModelError
 

@@ -23,8 +23,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from dlrm.architecture import Architecture
 from dlrm.checkpoint import Checkpoint, Position
 from dlrm.evaluation import evaluate, read_clicks
-from dlrm.loader import Batch, Order, batches
+from dlrm.feed import Batch, Order
 from dlrm.merlin import MerlinDLRM, build_merlin, quiet, to_canonical
+from dlrm.merlin_feed import MerlinFeed
 from dlrm.metrics import Metrics, check_clicks
 from dlrm.model import DLRM
 from dlrm.optimizers import Optimizers
@@ -100,8 +101,8 @@ def train(
     model = build_merlin(architecture, schema, seed).to(device)
     parameters = model.canonical_parameters()
     optimizers = Optimizers(parameters, training)
-    dataset = make_dataset(train_files)
-    rows = dataset.num_rows
+    feed = MerlinFeed(make_dataset(train_files), architecture, training.batch_size, device)
+    rows = feed.rows
     identity = {
         "form": "merlin",
         "architecture": architecture.to_json(),
@@ -118,16 +119,8 @@ def train(
     tell = progress or _nobody
     tell(position.samples)
     while position.epoch < training.epochs:
-        feed = batches(
-            dataset,
-            architecture,
-            training.batch_size,
-            device,
-            Order(seed, position.epoch),
-            skip=position.batch,
-        )
-        with closing(feed):
-            _run_epoch(model, optimizers, feed, rows, training, checkpoint, position, tell)
+        with closing(feed.batches(Order(seed, position.epoch), position.batch)) as batches:
+            _run_epoch(model, optimizers, batches, rows, training, checkpoint, position, tell)
         metrics, _ = evaluate(Scorer(_canonical(model)), valid_files)
         position.valid.append(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
@@ -157,7 +150,7 @@ def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
 def _run_epoch(
     model: MerlinDLRM,
     optimizers: Optimizers,
-    feed: Iterator[Batch],
+    batches: Iterator[Batch],
     rows: int,
     training: Training,
     checkpoint: Checkpoint,
@@ -169,7 +162,7 @@ def _run_epoch(
     steps = training.epochs * math.ceil(rows / training.batch_size)
     pending: list[Tensor] = []
     since = time.perf_counter()
-    for batch in feed:
+    for batch in batches:
         pending.append(_step(model, optimizers, batch, position.step / steps))
         position.batch += 1
         position.step += 1
