@@ -30,11 +30,7 @@ from dlrm.architecture import Architecture
 from dlrm.embedding import Bags
 from dlrm.interaction import interaction
 from dlrm.merlin_feed import LIST_SUFFIXES
-<<<<<<< HEAD
 from dlrm.model import DLRM
-=======
-from dlrm.model import DLRM, BagIds
->>>>>>> data
 from features.errors import ConfigError, ModelError
 
 BOTTOM = "continuous"

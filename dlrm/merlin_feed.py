@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlrm.architecture import Architecture
-from dlrm.feed import Batch, Order
 from dlrm.embedding import BagIds
+from dlrm.feed import Batch, Order
 from features.columns import CLICK
 from features.device import Device
 from features.errors import DataError
