@@ -34,6 +34,8 @@ inline void round_to(__m256 values, Float16 *to, int64_t count) {
 
 template <class E>
 struct MaskedEight : Eight<E> {
+  static constexpr int rows = 8, tile = 24;
+
   static __m256 take_part(const E *from, int64_t count) { return to_float(from, count); }
   static __m256 widen_part(const E *from, int64_t count) { return to_float(from, count); }
   static void put_part(E *to, __m256 sum, int64_t count) { round_to(sum, to, count); }
@@ -109,7 +111,7 @@ struct Sixteen : SixteenElements<E> {
 
 template <class E>
 Kernels kernels() {
-  using F = Forward<MaskedEight<E>, 8, 3>;
+  using F = Forward<MaskedEight<E>>;
   using B = Backward<Sixteen<E>, 6, 4>;
   return {F::rows, F::scratch, B::rows, B::scratch};
 }

@@ -19,6 +19,7 @@ struct EightPairs {
   using Lanes = __m256i;
   using Sum = __m256;
   static constexpr int width = 8;
+  static constexpr int rows = 8, tile = 24;
   static constexpr int pair = 2;
 
   static __m256 zero() { return _mm256_setzero_ps(); }
@@ -95,7 +96,7 @@ struct SixteenPairs {
 
 Kernels avx512bf16_kernels(Dtype dtype) {
   if (dtype != Dtype::bfloat16) return {};
-  using F = Forward<EightPairs, 8, 3>;
+  using F = Forward<EightPairs>;
   using B = Backward<SixteenPairs, 6, 4>;
   return {F::rows, F::scratch, B::rows, B::scratch};
 }

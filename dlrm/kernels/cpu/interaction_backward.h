@@ -73,21 +73,29 @@ void products(const Symmetric<V> &symmetric, const typename V::Lane *panel, int6
   if constexpr (C > 1)
     if (columns < C) return products<V, R, C - 1>(symmetric, panel, rows, columns, place);
   const typename V::Lane *left[R];
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) left[r] = symmetric.row(place.first + r);
   typename V::Sum sum[R][C];
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
     for (int c = 0; c < C; ++c) sum[r][c] = V::zero();
   for (int64_t k = 0; k < symmetric.lanes; ++k, panel += C * V::width) {
     typename V::Lanes column[C];
+#pragma GCC unroll 16
     for (int c = 0; c < C; ++c) column[c] = V::load(panel + c * V::width);
+#pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const typename V::Lanes one = V::broadcast(left[r] + k);
+#pragma GCC unroll 16
       for (int c = 0; c < C; ++c) sum[r][c] = V::multiply_add(sum[r][c], one, column[c]);
     }
   }
+#pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
     typename V::Element *to = place.gradients[place.first + r] + place.d;
     const bool add = place.direct != nullptr && place.first + r == 0;
+#pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
       const int64_t at = c * V::width, left_over = place.length - at;
       if (left_over >= V::width) {

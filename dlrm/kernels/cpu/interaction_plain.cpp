@@ -61,6 +61,7 @@ struct Whole {
   using Lanes = Four;
   using Sum = Four;
   static constexpr int width = 4;
+  static constexpr int rows = 4, tile = 8;
   static constexpr int pair = 1;
 
   static Four zero() { return Four{}; }
@@ -93,7 +94,7 @@ struct Whole {
 template <class E>
 Kernels kernels() {
   using V = PartsByCopy<Whole<E>>;
-  return {Forward<V, 4, 2>::rows, Forward<V, 4, 2>::scratch,
+  return {Forward<V>::rows, Forward<V>::scratch,
           Backward<V, 4, 2>::rows, Backward<V, 4, 2>::scratch};
 }
 
