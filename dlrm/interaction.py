@@ -19,22 +19,33 @@ Contract, for this form and for every native kernel of the operator:
 - float32, bfloat16 and float16, one dtype and one device for both; the result has that dtype.
   Products are summed in float32 and rounded once: a dot differs from the exact one by at most
   D · 2⁻²³ · Σ|a·b| + one rounding to the result's dtype. The dense part is an exact copy.
-- Inputs need not be contiguous: they are made so.
-- Deterministic: equal inputs give equal bits on one machine, with one number of threads.
+- Magnitudes below 2⁻¹²⁶, float32's smallest normal number, may count as zero: in the inputs of
+  bfloat16, in products and in sums.
+- Inputs need not be contiguous: they are made so. Their address need not be aligned.
+- What is not finite in one row reaches no other row.
+- Deterministic: equal inputs give equal bits on one machine, with one number of threads. Native
+  kernels give equal bits whatever the number of threads.
 - Differentiable once, in both inputs. The gradient of a vector is the sum over its partners,
   accumulated in float32 and rounded once; the zeros at the end pass no gradient on.
 - Anything else raises ValueError naming what was wanted and what came.
 
 `interaction_reference` is the specification in plain torch, differentiable by autograd, and also
-takes float64.
+takes float64. It serves where there is no native module; else tensors on a CPU are run by the
+kernels of the widest instruction set that the processor has, and those on a GPU by the CUDA ones.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from types import ModuleType
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from dlrm.kernels.cpu_interaction import CpuInteraction
+from dlrm.kernels.library import cpu_module, cuda_module
 
 ALIGNMENT = 8
 """The result's width is a multiple of this, so that the matrix product after it stays aligned."""
@@ -74,14 +85,16 @@ def interaction_reference(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Te
 def interaction(dense: Tensor | None, embeddings: Tensor) -> Tensor:
     """Pairwise dots of a dense (B, D) and embedding vectors (B, F, D): (B, K), see above."""
     _check(dense, embeddings)
-    return interaction_reference(dense, embeddings)
+    out = _empty_result(dense, embeddings)
+    with _on(embeddings.device):
+        _kernels(embeddings.device).forward(_contiguous(dense), embeddings.contiguous(), out)
+    return out
 
 
 @interaction.register_fake
 def _(dense: Tensor | None, embeddings: Tensor) -> Tensor:
     _check(dense, embeddings)
-    rows, features, dim = embeddings.shape
-    return embeddings.new_empty(rows, interaction_width(features, dim, dense is not None))
+    return _empty_result(dense, embeddings)
 
 
 @torch.library.custom_op("plumbline::interaction_backward", mutates_args=())
@@ -94,32 +107,23 @@ def interaction_backward(
     """
     _check(dense, embeddings)
     _check_gradient(gradient, dense, embeddings)
-    dim, dtype = embeddings.shape[2], embeddings.dtype
-    vector_BND = _vectors(dense, embeddings)
-    rows, vectors, _ = vector_BND.shape
-    first = 0 if dense is None else dim
-    pairs = vectors * (vectors - 1) // 2
-    symmetric_BNN = vector_BND.new_zeros(rows, vectors * vectors)
-    symmetric_BNN[:, _lower_triangle(vectors, gradient.device)] = gradient[
-        :, first : first + pairs
-    ].to(vector_BND.dtype)
-    symmetric_BNN = symmetric_BNN.view(rows, vectors, vectors)
-    symmetric_BNN = symmetric_BNN + symmetric_BNN.transpose(1, 2)
-    gradient_BND = torch.bmm(symmetric_BNN, vector_BND)
-    if dense is None:
-        return embeddings.new_empty(0, dim), gradient_BND.to(dtype)
-    dense_gradient_BD = gradient_BND[:, 0] + gradient[:, :dim]
-    gradient_BFD = embeddings.new_empty(embeddings.shape).copy_(gradient_BND[:, 1:])
-    return dense_gradient_BD.to(dtype), gradient_BFD
+    dense_gradient, embedding_gradient = _empty_gradients(dense, embeddings)
+    with _on(embeddings.device):
+        _kernels(embeddings.device).backward(
+            gradient.contiguous(),
+            _contiguous(dense),
+            embeddings.contiguous(),
+            None if dense is None else dense_gradient,
+            embedding_gradient,
+        )
+    return dense_gradient, embedding_gradient
 
 
 @interaction_backward.register_fake
 def _(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> tuple[Tensor, Tensor]:
     _check(dense, embeddings)
     _check_gradient(gradient, dense, embeddings)
-    rows, features, dim = embeddings.shape
-    dense_rows = 0 if dense is None else rows
-    return embeddings.new_empty(dense_rows, dim), embeddings.new_empty(rows, features, dim)
+    return _empty_gradients(dense, embeddings)
 
 
 def _save_inputs(ctx: Any, inputs: tuple[Tensor | None, Tensor], output: Tensor) -> None:
@@ -133,6 +137,101 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
 
 
 interaction.register_autograd(_backward, setup_context=_save_inputs)
+
+
+class Kernels(Protocol):
+    """What runs the operator on checked, contiguous tensors of one device and dtype.
+
+    `out_BK` and the gradients are written whole; `dense_gradient_BD` is None where `dense_BD` is.
+    """
+
+    def forward(self, dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None: ...
+
+    def backward(
+        self,
+        gradient_BK: Tensor,
+        dense_BD: Tensor | None,
+        embeddings_BFD: Tensor,
+        dense_gradient_BD: Tensor | None,
+        embedding_gradient_BFD: Tensor,
+    ) -> None: ...
+
+
+class ReferenceInteraction:
+    """The specification as kernels, for any device."""
+
+    def forward(self, dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None:
+        """Write the result into `out_BK`."""
+        out_BK.copy_(interaction_reference(dense_BD, embeddings_BFD))
+
+    def backward(
+        self,
+        gradient_BK: Tensor,
+        dense_BD: Tensor | None,
+        embeddings_BFD: Tensor,
+        dense_gradient_BD: Tensor | None,
+        embedding_gradient_BFD: Tensor,
+    ) -> None:
+        """Write the inputs' gradients."""
+        vector_BND = _vectors(dense_BD, embeddings_BFD)
+        rows, vectors, dim = vector_BND.shape
+        first = 0 if dense_BD is None else dim
+        pairs = vectors * (vectors - 1) // 2
+        symmetric_BNN = vector_BND.new_zeros(rows, vectors * vectors)
+        symmetric_BNN[:, _lower_triangle(vectors, gradient_BK.device)] = gradient_BK[
+            :, first : first + pairs
+        ].to(vector_BND.dtype)
+        symmetric_BNN = symmetric_BNN.view(rows, vectors, vectors)
+        symmetric_BNN = symmetric_BNN + symmetric_BNN.transpose(1, 2)
+        gradient_BND = torch.bmm(symmetric_BNN, vector_BND)
+        if dense_gradient_BD is None:
+            embedding_gradient_BFD.copy_(gradient_BND)
+        else:
+            dense_gradient_BD.copy_(gradient_BND[:, 0] + gradient_BK[:, :dim])
+            embedding_gradient_BFD.copy_(gradient_BND[:, 1:])
+
+
+def _kernels(device: torch.device) -> Kernels:
+    """What runs on that device."""
+    if device.type == "cpu":
+        return _cpu_kernels(cpu_module())
+    return _cuda_kernels(cuda_module() if device.type == "cuda" else None)
+
+
+@cache
+def _cpu_kernels(module: ModuleType | None) -> Kernels:
+    if module is None:
+        return ReferenceInteraction()
+    return CpuInteraction(module, module.instruction_sets()[-1])
+
+
+@cache
+def _cuda_kernels(module: ModuleType | None) -> Kernels:
+    if module is None:
+        return ReferenceInteraction()
+    from dlrm.kernels.cuda_interaction import CudaInteraction
+
+    made: Kernels = CudaInteraction(module)
+    return made
+
+
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _empty_result(dense: Tensor | None, embeddings: Tensor) -> Tensor:
+    rows, features, dim = embeddings.shape
+    return embeddings.new_empty(rows, interaction_width(features, dim, dense is not None))
+
+
+def _empty_gradients(dense: Tensor | None, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    rows, features, dim = embeddings.shape
+    dense_rows = 0 if dense is None else rows
+    return embeddings.new_empty(dense_rows, dim), embeddings.new_empty(rows, features, dim)
 
 
 def _vectors(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Tensor:
