@@ -22,11 +22,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dlrm.architecture import Architecture
 from dlrm.checkpoint import Checkpoint, Position
-from dlrm.evaluation import evaluate, read_clicks
+from dlrm.evaluation import check_outcomes_of, evaluate
 from dlrm.feed import Batch, Order
 from dlrm.merlin import MerlinDLRM, build_merlin, quiet, to_canonical
 from dlrm.merlin_feed import MerlinFeed
-from dlrm.metrics import Metrics, check_clicks
+from dlrm.metrics import Metrics
 from dlrm.model import DLRM
 from dlrm.optimizers import Optimizers
 from dlrm.scorer import Scorer
@@ -97,7 +97,7 @@ def train(
     DataError
         The validation split has no click or only clicks.
     """
-    check_clicks(read_clicks(valid_files))
+    check_outcomes_of(valid_files)
     model = build_merlin(architecture, schema, seed).to(device)
     parameters = model.canonical_parameters()
     optimizers = Optimizers(parameters, training)
@@ -121,8 +121,7 @@ def train(
     while position.epoch < training.epochs:
         with closing(feed.batches(Order(seed, position.epoch), position.batch)) as batches:
             _run_epoch(model, optimizers, batches, rows, training, checkpoint, position, tell)
-        metrics, _ = evaluate(Scorer(_canonical(model)), valid_files)
-        position.valid.append(metrics)
+        position.valid.append(evaluate(Scorer(_canonical(model)), valid_files))
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position)
     save_model(out / "model", _canonical(model), plan_hash)
