@@ -23,7 +23,7 @@ BLOCKS = 4096
 class ClickMetrics:
     """Takes rows, and gives the metrics that `dlrm.metrics` defines.
 
-    The AUC is exact; sums are rounded once a block, and so do not depend on how many blocks came.
+    The AUC is exact. Sums are rounded once a block, so blocks of another size change the last bits.
 
     Parameters
     ----------

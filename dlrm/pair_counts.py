@@ -24,8 +24,8 @@ COUNTS = np.dtype([("score", np.float64), ("clicks", np.int64), ("others", np.in
 Counts: TypeAlias = NDArray[np.void]
 """Of dtype COUNTS."""
 
-MAX_COUNTS = 2**21
-"""Distinct scores in memory: 50 MB, and a few times that while they are sorted."""
+MAX_COUNTS = 2**20
+"""Distinct scores in memory: 25 MB, and up to ten times that while they are sorted."""
 
 EXACT_ROWS = 2**31
 """Half pairs of fewer rows than that fit into 64 bits."""
