@@ -86,8 +86,7 @@ def interaction(dense: Tensor | None, embeddings: Tensor) -> Tensor:
     """Pairwise dots of a dense (B, D) and embedding vectors (B, F, D): (B, K), see above."""
     _check(dense, embeddings)
     out = _empty_result(dense, embeddings)
-    with _on(embeddings.device):
-        _kernels(embeddings.device).forward(_contiguous(dense), embeddings.contiguous(), out)
+    interaction_into(_contiguous(dense), embeddings.contiguous(), out)
     return out
 
 
@@ -108,14 +107,13 @@ def interaction_backward(
     _check(dense, embeddings)
     _check_gradient(gradient, dense, embeddings)
     dense_gradient, embedding_gradient = _empty_gradients(dense, embeddings)
-    with _on(embeddings.device):
-        _kernels(embeddings.device).backward(
-            gradient.contiguous(),
-            _contiguous(dense),
-            embeddings.contiguous(),
-            None if dense is None else dense_gradient,
-            embedding_gradient,
-        )
+    interaction_gradients_into(
+        gradient.contiguous(),
+        _contiguous(dense),
+        embeddings.contiguous(),
+        None if dense is None else dense_gradient,
+        embedding_gradient,
+    )
     return dense_gradient, embedding_gradient
 
 
@@ -137,6 +135,49 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
 
 
 interaction.register_autograd(_backward, setup_context=_save_inputs)
+
+
+def interaction_into(dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None:
+    """The operator's result, written into a tensor that is there; autograd sees nothing of it.
+
+    A training loop that gives the same tensors again and again spares itself the first touch of
+    fresh memory, which takes longer than the operator. ValueError unless all are contiguous.
+    """
+    _check(dense_BD, embeddings_BFD)
+    rows, features, dim = embeddings_BFD.shape
+    width = interaction_width(features, dim, dense_BD is not None)
+    _check_place("interaction", out_BK, (rows, width), embeddings_BFD)
+    _check_contiguous("interaction", dense_BD, embeddings_BFD, out_BK)
+    with _on(embeddings_BFD.device):
+        _kernels(embeddings_BFD.device).forward(dense_BD, embeddings_BFD, out_BK)
+
+
+def interaction_gradients_into(
+    gradient_BK: Tensor,
+    dense_BD: Tensor | None,
+    embeddings_BFD: Tensor,
+    dense_gradient_BD: Tensor | None,
+    embedding_gradient_BFD: Tensor,
+) -> None:
+    """The gradients of the inputs, written into tensors that are there; see `interaction_into`.
+
+    `dense_gradient_BD` is None exactly where `dense_BD` is.
+    """
+    name = "interaction_backward"
+    _check(dense_BD, embeddings_BFD)
+    _check_gradient(gradient_BK, dense_BD, embeddings_BFD)
+    if (dense_gradient_BD is None) != (dense_BD is None):
+        raise ValueError(f"{name}: wanted a place for the dense gradient where there is a dense")
+    if dense_BD is not None and dense_gradient_BD is not None:
+        _check_place(name, dense_gradient_BD, _shape(dense_BD), embeddings_BFD)
+    _check_place(name, embedding_gradient_BFD, _shape(embeddings_BFD), embeddings_BFD)
+    _check_contiguous(
+        name, gradient_BK, dense_BD, embeddings_BFD, dense_gradient_BD, embedding_gradient_BFD
+    )
+    with _on(embeddings_BFD.device):
+        _kernels(embeddings_BFD.device).backward(
+            gradient_BK, dense_BD, embeddings_BFD, dense_gradient_BD, embedding_gradient_BFD
+        )
 
 
 class Kernels(Protocol):
@@ -288,13 +329,31 @@ def _check(dense: Tensor | None, embeddings: Tensor) -> None:
 def _check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> None:
     rows, features, dim = embeddings.shape
     width = interaction_width(features, dim, dense is not None)
-    fits = gradient.dim() == 2 and gradient.shape[0] == rows and gradient.shape[1] == width
-    if not fits or gradient.dtype != embeddings.dtype or gradient.device != embeddings.device:
+    _check_like("interaction_backward: wanted a gradient", gradient, (rows, width), embeddings)
+
+
+def _check_place(name: str, place: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
+    _check_like(f"{name}: wanted a place for the result", place, shape, like)
+
+
+def _check_like(wanted: str, tensor: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
+    fits = tensor.dim() == len(shape) and all(
+        came == size for came, size in zip(tensor.shape, shape, strict=True)
+    )
+    if not fits or tensor.dtype != like.dtype or tensor.device != like.device:
         raise ValueError(
-            f"interaction_backward: wanted a gradient of shape {(rows, width)}, "
-            f"{_name(embeddings.dtype)} on {embeddings.device}, got {_shape(gradient)}, "
-            f"{_name(gradient.dtype)} on {gradient.device}"
+            f"{wanted} of shape {shape}, {_name(like.dtype)} on {like.device}, got "
+            f"{_shape(tensor)}, {_name(tensor.dtype)} on {tensor.device}"
         )
+
+
+def _check_contiguous(name: str, *tensors: Tensor | None) -> None:
+    for tensor in tensors:
+        if tensor is not None and not tensor.is_contiguous():
+            raise ValueError(
+                f"{name}: wanted contiguous tensors, got strides {tensor.stride()} for the shape "
+                f"{_shape(tensor)}"
+            )
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
