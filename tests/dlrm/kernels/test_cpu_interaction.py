@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from dlrm import interaction as operator
-from dlrm.interaction import Kernels, ReferenceInteraction
+from dlrm.interaction import Kernels
 from dlrm.kernels.cpu_interaction import CpuInteraction
 from dlrm.kernels.library import cpu_module
+from dlrm.kernels.reference_interaction import ReferenceInteraction
 from features.native_form import SETTING
 from tests.dlrm.kernels import ladder_interaction as ladder
 
