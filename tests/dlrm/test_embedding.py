@@ -208,18 +208,23 @@ def test_initialising_asks_for_the_memory_first(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("files", "available"),
+    ("folder", "limit", "usage", "prefix"),
     [
-        ({"memory.max": "3000", "memory.current": "1000"}, 2000),
-        ({"memory.max": "3000", "memory.current": "9000"}, 0),
-        ({"memory/memory.limit_in_bytes": "500", "memory/memory.usage_in_bytes": "100"}, 400),
+        (".", "memory.max", "memory.current", ""),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
     ],
 )
-def test_the_control_group_limits_the_memory(tmp_path, files, available):
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content + "\n")
-    assert available_memory(tmp_path) == available
+def test_the_control_group_limits_the_memory(tmp_path, folder, limit, usage, prefix):
+    group = tmp_path / folder
+    group.mkdir(exist_ok=True)
+    (group / limit).write_text("3000\n")
+    (group / usage).write_text("2500\n")
+    (group / "memory.stat").write_text("anon 7\n")
+    assert available_memory(tmp_path) == 500
+    (group / "memory.stat").write_text(f"{prefix}active_file 300\n{prefix}inactive_file 20\n")
+    assert available_memory(tmp_path) == 820
+    (group / usage).write_text("9000\n")
+    assert available_memory(tmp_path) == 0
 
 
 def test_a_control_group_without_a_limit(tmp_path):

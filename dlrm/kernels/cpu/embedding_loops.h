@@ -69,7 +69,7 @@ struct Optimizer {
 // The occurrences of one column, sorted by id and, of one id, in the order of the batch.
 struct Column {
   const Occurrence *occurrences;
-  const int64_t *offsets;  // null where every occurrence counts as 1; else as 1 / length of its list
+  const int64_t *offsets;  // null where each occurrence counts as 1; else as 1 / length of its list
   int64_t first_row, place;
 };
 
