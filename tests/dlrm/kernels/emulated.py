@@ -1,0 +1,143 @@
+"""The CUDA sources, compiled by g++ against the emulation: a module that runs on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+KERNELS = Path(__file__).parents[3] / "dlrm" / "kernels"
+COMPILE = [
+    "-std=c++20",
+    "-O1",
+    "-fPIC",
+    "-U_FORTIFY_SOURCE",  # fibres change by longjmp, which it takes for a fault
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-DPLUMBLINE_EMULATED",
+]
+KIBIBYTE = 1024
+
+TURING = (75, 64 * KIBIBYTE)
+AMPERE = (80, 163 * KIBIBYTE)
+HOPPER = (90, 227 * KIBIBYTE)
+"""Compute capability · 10, and shared memory that a block may have."""
+
+P, N, I, F, U = (
+    ctypes.c_void_p,
+    ctypes.c_int64,
+    ctypes.c_int,
+    ctypes.c_float,
+    ctypes.c_uint32,
+)
+PARAMETERS: dict[str, list[Any]] = {
+    "interaction_forward": [P] * 3 + [N] * 3 + [I, P],
+    "interaction_backward": [P] * 5 + [N] * 3 + [I, P],
+    "embedding_gather": [P] * 7 + [N] * 5 + [I, I, P],
+    "embedding_pool": [P] * 5 + [N] * 8 + [I, I, I, P],
+    "embedding_update": [P] * 7 + [N] * 4 + [I, I, F, F, F, U, U, P],
+}
+"""As in dlrm/kernels/cuda/api.h."""
+
+
+class EmulatedModule(ModuleType):
+    """What `dlrm._kernels_cuda` has, and how the device and the schedule are chosen.
+
+    A kernel's fault raises RuntimeError that names kernel, block, thread and place.
+    """
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"emulated_{file.stem}")
+        self._library = ctypes.CDLL(str(file))
+        for name, parameters in PARAMETERS.items():
+            function = getattr(self._library, f"plumbline_{name}", None)
+            if function is not None:
+                setattr(self, name, _raising(function, parameters))
+        self._library.plumbline_emulate.argtypes = [I, N, ctypes.c_uint64, N]
+        self._library.plumbline_emulated_launches.restype = ctypes.c_char_p
+
+    def embedding_partial(self, count: int, dim: int) -> int:
+        function = self._library.plumbline_embedding_partial
+        function.argtypes, function.restype = [N, N], N
+        partial: int = function(count, dim)
+        return partial
+
+    def emulate(
+        self, device: tuple[int, int] = HOPPER, seed: int = 0, last_blocks: int = 0
+    ) -> None:
+        """Be that device, and run blocks and threads in the order that `seed` draws.
+
+        With `last_blocks` only so many of every grid's last blocks run.
+        """
+        self._library.plumbline_emulate(*device, seed, last_blocks)
+
+    def launches(self) -> list[str]:
+        """The kernels that ran since `emulate`."""
+        launched: bytes = self._library.plumbline_emulated_launches()
+        return launched.decode().split()
+
+
+def _raising(function: Any, parameters: list[Any]) -> Callable[..., None]:
+    function.argtypes, function.restype = parameters, ctypes.c_char_p
+
+    def call(*arguments: Any) -> None:
+        answer = function(*arguments)
+        if answer is not None:
+            raise RuntimeError(answer.decode())
+
+    return call
+
+
+def compiled(operator: str, sources: Path = KERNELS) -> EmulatedModule:
+    """The module of one operator, "interaction" or "embedding"; skips where there is no g++."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("there is no g++ to compile the emulated kernels")
+    folder = _folder()
+    file = folder / f"{operator}-{len(list(folder.iterdir()))}.so"
+    emulation = _emulation(compiler, folder)
+    source = ["-x", "c++", str(sources / "cuda" / f"{operator}.cu"), "-x", "none"]
+    _run([compiler, *COMPILE, "-shared", *source, *map(str, emulation), "-o", str(file)])
+    return EmulatedModule(file)
+
+
+@functools.cache
+def _folder() -> Path:
+    """Of this process; what is in it is needed until the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="emulated-kernels-")
+    _KEPT.append(folder)
+    return Path(folder.name)
+
+
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []
+
+
+@functools.cache
+def _emulation(compiler: str, folder: Path) -> list[Path]:
+    """Objects of the emulation itself, which every module links a copy of."""
+    sources = sorted((KERNELS / "emulation").glob("*.cpp"))
+    objects = [folder / f"{source.stem}.o" for source in sources]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        commands = [
+            [compiler, *COMPILE, "-c", str(source), "-o", str(file)]
+            for source, file in zip(sources, objects, strict=True)
+        ]
+        list(pool.map(_run, commands))
+    return objects
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
