@@ -59,6 +59,7 @@ __device__ __forceinline__ void store_wide(T *array, int64_t first, Wide value) 
 struct Device {
   int compute_capability;  // 10 · major + minor
   int64_t shared_bytes;    // that a block may have at most
+  int64_t processors;
 };
 
 [[noreturn]] inline void fail_launch(const char *what, cudaError_t error) {
@@ -66,7 +67,7 @@ struct Device {
 }
 
 inline Device current_device() {
-  int device = 0, major = 0, minor = 0, shared = 0;
+  int device = 0, major = 0, minor = 0, shared = 0, processors = 0;
   cudaError_t error = cudaGetDevice(&device);
   const auto ask = [&](int *value, cudaDeviceAttr attribute) {
     if (error == cudaSuccess) error = cudaDeviceGetAttribute(value, attribute, device);
@@ -74,8 +75,9 @@ inline Device current_device() {
   ask(&major, cudaDevAttrComputeCapabilityMajor);
   ask(&minor, cudaDevAttrComputeCapabilityMinor);
   ask(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  ask(&processors, cudaDevAttrMultiProcessorCount);
   if (error != cudaSuccess) fail_launch("the CUDA device cannot be asked what it is", error);
-  return {10 * major + minor, shared};
+  return {10 * major + minor, shared, processors};
 }
 
 template <typename T>

@@ -1,7 +1,7 @@
 // Rows of the embedding tables to the places of a batch. Contract: the head of dlrm/embedding.py.
 //
-// Legend: B rows, F columns with one id a row, V places of a row, N ids of a list column, R rows of all
-// tables, D embedding length.
+// Legend: B rows, F columns with one id a row, V places of a row, N ids of a list column, R rows of
+// all tables, D embedding length.
 //
 // A group of lanes takes one vector.
 #pragma once
@@ -20,8 +20,9 @@ struct VectorShape {
 template <typename W, typename T>
 __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> ids,
                                  Global<const int64_t> first_row, Global<const int64_t> cardinality,
-                                 Global<const int64_t> place, Global<T> out, Global<long long> outside,
-                                 int64_t count, int64_t columns, VectorShape shape) {
+                                 Global<const int64_t> place, Global<T> out,
+                                 Global<long long> outside, int64_t count, int64_t columns,
+                                 VectorShape shape) {
   const GroupPlace here(shape.group);
   for (int64_t item = here.group; item < count; item += here.groups) {
     const int64_t b = item / columns, column = item - b * columns;
@@ -31,8 +32,9 @@ __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> i
     const int64_t from = (first_row[column] + id) * shape.dim;
     const int64_t to = (b * shape.places + place[column]) * shape.dim;
     for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
-      const float4 numbers = is_inside ? load_quad<W>(weight, from + d, from + shape.dim, shape.wide_weight)
-                                       : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      const float4 numbers =
+          is_inside ? load_quad<W>(weight, from + d, from + shape.dim, shape.wide_weight)
+                    : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
       store_quad<T>(out, to + d, to + shape.dim, shape.wide_out, rounded<T>(numbers));
     }
   }
@@ -42,9 +44,10 @@ __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> i
 // least row whose offsets do not rise from 0 to `count`; such a list is read inside of `ids` only.
 template <typename W, typename T>
 __global__ void embedding_pool(Global<const W> weight, Global<const int64_t> ids,
-                               Global<const int64_t> offsets, Global<T> out, Global<long long> outside,
-                               int64_t rows, int64_t count, int64_t first_row, int64_t cardinality,
-                               int64_t place, bool mean, VectorShape shape) {
+                               Global<const int64_t> offsets, Global<T> out,
+                               Global<long long> outside, int64_t rows, int64_t count,
+                               int64_t first_row, int64_t cardinality, int64_t place, bool mean,
+                               VectorShape shape) {
   const GroupPlace here(shape.group);
   for (int64_t b = here.group; b < rows; b += here.groups) {
     const int64_t begin = offsets[b], end = offsets[b + 1];
@@ -63,7 +66,8 @@ __global__ void embedding_pool(Global<const W> weight, Global<const int64_t> ids
         }
         const int64_t from = (first_row + id) * shape.dim;
         const float4 numbers = load_quad<W>(weight, from + d, from + shape.dim, shape.wide_weight);
-        sum = make_float4(sum.x + numbers.x, sum.y + numbers.y, sum.z + numbers.z, sum.w + numbers.w);
+        sum =
+            make_float4(sum.x + numbers.x, sum.y + numbers.y, sum.z + numbers.z, sum.w + numbers.w);
       }
       sum = make_float4(sum.x * share, sum.y * share, sum.z * share, sum.w * share);
       store_quad<T>(out, to + d, to + shape.dim, shape.wide_out, rounded<T>(sum));

@@ -3,11 +3,12 @@
 // Legend: M occurrences of rows in a batch, in ascending order of their row; B rows of the batch, V
 // places of each, R rows of all tables, D embedding length.
 //
-// A group of lanes takes a part of 32 occurrences and sums the gradients of each row in it, in order.
-// A row that lies in one part is stepped at once. The sums of a row that goes on in the next part are
-// kept, at most two a part: of the row that it begins with, and of the one that it ends with. A second
-// kernel adds those up, part by part, and steps their rows. So a row that half of the batch names is
-// summed by many groups, and the order of a sum depends on nothing but the batch.
+// A group of lanes takes a part of 32 occurrences and sums the gradients of each row in it, in
+// order. A row that lies in one part is stepped at once. The sums of a row that goes on in the next
+// part are kept, at most two a part: of the row that it begins with, and of the one that it ends
+// with. A second kernel adds those up, part by part, and steps their rows. So a row that half of
+// the batch names is summed by many groups, and the order of a sum depends on nothing but the
+// batch.
 #pragma once
 
 #include "groups.cuh"
@@ -27,7 +28,8 @@ struct Step {
   uint32_t k0, k1;
 };
 
-// The random bits of an element of the buffer: stochastically_rounded in dlrm/embedding_reference.py.
+// The random bits of an element of the buffer: stochastically_rounded in
+// dlrm/embedding_reference.py.
 __device__ __forceinline__ uint32_t random_bits(uint64_t element, uint32_t k0, uint32_t k1) {
   uint32_t bits = static_cast<uint32_t>(element) ^ k0;
   bits += static_cast<uint32_t>(element >> 32) * 0x9E3779B9u;
@@ -43,7 +45,8 @@ __device__ __forceinline__ W stored(float number, int64_t, const Step &) {
 }
 
 template <>
-__device__ __forceinline__ bfloat16 stored<bfloat16>(float number, int64_t element, const Step &step) {
+__device__ __forceinline__ bfloat16 stored<bfloat16>(float number, int64_t element,
+                                                     const Step &step) {
   const uint32_t bits = __float_as_uint(number);
   if ((bits & 0x7f800000u) == 0x7f800000u) return __float2bfloat16_rn(number);  // not finite
   const uint32_t random = random_bits(static_cast<uint64_t>(element), step.k0, step.k1) >> 16;
@@ -58,8 +61,9 @@ struct RowSum {
   unsigned lanes;  // the group's, within its warp
 
   __device__ RowSum(const UpdateShape &update, const GroupPlace &here)
-      : numbers(shared_array<float>(threadIdx.x / update.group * rounded_up(update.dim, kQuad) * sizeof(float),
-                                    rounded_up(update.dim, kQuad))),
+      : numbers(shared_array<float>(
+            threadIdx.x / update.group * rounded_up(update.dim, kQuad) * sizeof(float),
+            rounded_up(update.dim, kQuad))),
         shape(update),
         lane(here.lane),
         lanes((update.group == kWarp ? ~0u : (1u << update.group) - 1)
@@ -67,13 +71,14 @@ struct RowSum {
 
   // Adds the values of all lanes; every lane gets the same bits.
   __device__ float over_group(float value) const {
-    for (int apart = shape.group / 2; apart > 0; apart /= 2) value += __shfl_xor_sync(lanes, value, apart);
+    for (int apart = shape.group / 2; apart > 0; apart /= 2)
+      value += __shfl_xor_sync(lanes, value, apart);
     return value;
   }
 
   template <typename W>
-  __device__ void step(const Global<W> &weight, const Global<float> &state, bool has_state, int64_t row,
-                       const Step &by) const {
+  __device__ void step(const Global<W> &weight, const Global<float> &state, bool has_state,
+                       int64_t row, const Step &by) const {
     float rate = by.learning_rate;
     if (has_state) {
       float squares = 0.0f;
@@ -82,7 +87,8 @@ struct RowSum {
         for (const float each : {sum.x, sum.y, sum.z, sum.w})
           squares += (by.scale * each) * (by.scale * each);
       }
-      const float total = state[row] + over_group(squares) / static_cast<float>(shape.dim);
+      const float mean = over_group(squares) / static_cast<float>(shape.dim);
+      const float total = state[row] + mean;
       rate = by.learning_rate / (sqrtf(total) + by.eps);
       __syncwarp(lanes);  // all lanes have read the state
       if (lane == 0) state[row] = total;
@@ -105,13 +111,14 @@ __device__ __forceinline__ float4 added(float4 sum, float4 more, float times) {
                      sum.w + times * more.w);
 }
 
-// `partial` is (parts, 2, D padded to quads): sums of the row that a part begins with and that began
-// before it, and of the row that it ends with and that goes on.
+// `partial` is (parts, 2, D padded to quads): sums of the row that a part begins with and that
+// began before it, and of the row that it ends with and that goes on.
 template <typename W, typename T>
-__global__ void embedding_update_parts(Global<W> weight, Global<float> state, Global<const int64_t> row,
-                                       Global<const int64_t> source, Global<const float> share,
-                                       Global<const T> gradient, Global<float> partial, bool has_state,
-                                       bool has_share, UpdateShape shape, Step by) {
+__global__ void embedding_update_parts(Global<W> weight, Global<float> state,
+                                       Global<const int64_t> row, Global<const int64_t> source,
+                                       Global<const float> share, Global<const T> gradient,
+                                       Global<float> partial, bool has_state, bool has_share,
+                                       UpdateShape shape, Step by) {
   const GroupPlace here(shape.group);
   const RowSum sum(shape, here);
   const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);
@@ -128,8 +135,9 @@ __global__ void embedding_update_parts(Global<W> weight, Global<float> state, Gl
 #pragma unroll 4
         for (int64_t m = first; m < next; ++m) {
           const int64_t from = source[m] * shape.dim;
-          total = added(total, load_quad<T>(gradient, from + d, from + shape.dim, shape.wide_gradient),
-                        has_share ? share[m] : 1.0f);
+          total =
+              added(total, load_quad<T>(gradient, from + d, from + shape.dim, shape.wide_gradient),
+                    has_share ? share[m] : 1.0f);
         }
         if (began_before || goes_on)
           store_wide(partial, slot + d, total);
@@ -142,8 +150,8 @@ __global__ void embedding_update_parts(Global<W> weight, Global<float> state, Gl
 }
 
 // Where the occurrences of row `of` end, which has occurrence `begin - 1`.
-__device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int64_t of, int64_t begin,
-                                          int64_t count) {
+__device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int64_t of,
+                                          int64_t begin, int64_t count) {
   int64_t end = count;
   while (begin < end) {
     const int64_t middle = begin + (end - begin) / 2;
@@ -155,11 +163,12 @@ __device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int6
   return end;
 }
 
-// Each group takes a part, and the row that begins in it and goes on in the next part, if there is one.
+// Each group takes a part, and the row that begins in it and goes on in the next part, if there is
+// one.
 template <typename W>
-__global__ void embedding_update_spans(Global<W> weight, Global<float> state, Global<const int64_t> row,
-                                       Global<const float> partial, bool has_state, UpdateShape shape,
-                                       Step by) {
+__global__ void embedding_update_spans(Global<W> weight, Global<float> state,
+                                       Global<const int64_t> row, Global<const float> partial,
+                                       bool has_state, UpdateShape shape, Step by) {
   const GroupPlace here(shape.group);
   const RowSum sum(shape, here);
   const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);

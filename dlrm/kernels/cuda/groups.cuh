@@ -1,5 +1,5 @@
-// Groups of lanes that share a vector: a power of two of them, enough to have four items each, and at
-// most a warp. For D = 128 a warp so moves 512 neighbouring bytes of float32 at a time.
+// Groups of lanes that share a vector: a power of two of them, enough to have four items each, and
+// at most a warp. For D = 128 a warp so moves 512 neighbouring bytes of float32 at a time.
 #pragma once
 
 #include "numbers.cuh"

@@ -1,22 +1,24 @@
-// The interaction for any shape and number: 64 threads make a tile of 32×32, each of them 4×4 of it,
-// from parts of 32 items that go through shared memory as float32. A block takes row b and one tile.
+// The interaction for any shape and number: 64 threads make a tile of 32×32, each of them 4×4 of
+// it, from parts of 32 items that go through shared memory as float32. A block takes row b and one
+// tile.
 #pragma once
 
 #include "interaction.cuh"
 
 namespace plumbline {
 
-constexpr int kSide = 32;             // of a tile, and of the parts that it is summed from
-constexpr int kStride = kSide + 4;    // of a part's lines: eight lines fall into different banks
+constexpr int kSide = 32;           // of a tile, and of the parts that it is summed from
+constexpr int kStride = kSide + 4;  // of a part's lines: eight lines fall into different banks
 constexpr int kThreads = 64;
-constexpr int kLines = 8;             // threads lie 8×8 over the tile; each has every eighth line
+constexpr int kResident = 8;  // blocks of a processor at least: leaves a thread 128 registers
+constexpr int kLines = 8;     // threads lie 8×8 over the tile; each has every eighth line
 constexpr int kEach = kSide / kLines;
 constexpr int kPartItems = kSide * kStride;
 constexpr int kGeneralBytes = 2 * kPartItems * static_cast<int>(sizeof(float));
 
 __device__ __forceinline__ float4 times_added(float factor, float4 numbers, float4 sum) {
-  return make_float4(factor * numbers.x + sum.x, factor * numbers.y + sum.y, factor * numbers.z + sum.z,
-                     factor * numbers.w + sum.w);
+  return make_float4(factor * numbers.x + sum.x, factor * numbers.y + sum.y,
+                     factor * numbers.z + sum.z, factor * numbers.w + sum.w);
 }
 
 __device__ __forceinline__ float dot_added(float4 a, float4 b, float sum) {
@@ -28,7 +30,8 @@ __device__ __forceinline__ float dot_added(float4 a, float4 b, float sum) {
 
 // Item d of vector i of row b; zero beyond either end.
 template <typename T>
-__device__ __forceinline__ float item_of(const Global<const T> &dense, const Global<const T> &embeddings,
+__device__ __forceinline__ float item_of(const Global<const T> &dense,
+                                         const Global<const T> &embeddings,
                                          const InteractionShape &shape, int64_t b, int i, int d) {
   if (i >= shape.vectors() || d >= shape.dim) return 0.0f;
   if (shape.has_dense && i == 0) return to_float(dense[b * shape.dim + d]);
@@ -37,9 +40,10 @@ __device__ __forceinline__ float item_of(const Global<const T> &dense, const Glo
 
 // 32 vectors from `first` on, 32 items of each from `begin` on, one vector a line.
 template <typename T>
-__device__ __forceinline__ void copy_part(const Global<const T> &dense, const Global<const T> &embeddings,
-                                          const InteractionShape &shape, int64_t b, int first, int begin,
-                                          const Shared<float> &part) {
+__device__ __forceinline__ void copy_part(const Global<const T> &dense,
+                                          const Global<const T> &embeddings,
+                                          const InteractionShape &shape, int64_t b, int first,
+                                          int begin, const Shared<float> &part) {
 #pragma unroll 4
   for (int item = threadIdx.x; item < kSide * kSide; item += kThreads) {
     const int line = item / kSide, d = item % kSide;
@@ -48,7 +52,7 @@ __device__ __forceinline__ void copy_part(const Global<const T> &dense, const Gl
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResident)
     interaction_forward_general(Global<const T> dense, Global<const T> embeddings, Global<T> out,
                                 InteractionShape shape) {
   const Shared<float> upper = shared_array<float>(0, kPartItems);
@@ -61,14 +65,15 @@ __global__ void __launch_bounds__(kThreads)
     for (int64_t pair = blockIdx.y; pair < pairs; pair += gridDim.y) {
       // The tiles of the lower triangle, their diagonal too: place `pair` in a strict triangle.
       const int below = row_of(pair);
-      const int top = (below - 1) * kSide, left = static_cast<int>(pair - place_of(below, 0)) * kSide;
+      const int top = (below - 1) * kSide,
+                left = static_cast<int>(pair - place_of(below, 0)) * kSide;
       const Shared<float> of_columns = left == top ? upper : lower;
       float sum[kEach][kEach] = {};
       for (int begin = 0; begin < shape.dim; begin += kSide) {
         __syncthreads();  // the part before has been read
         copy_part<T>(dense, embeddings, shape, b, top, begin, upper);
         if (left != top) copy_part<T>(dense, embeddings, shape, b, left, begin, lower);
-        __syncthreads();
+        __syncthreads();  // both parts have been copied
         const int items = min(kSide, shape.dim - begin);
         for (int d = 0; d < items; d += kQuad) {
           float4 of_line[kEach], of_column[kEach];
@@ -80,7 +85,8 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
           for (int i = 0; i < kEach; ++i)
 #pragma unroll
-            for (int j = 0; j < kEach; ++j) sum[i][j] = dot_added(of_line[i], of_column[j], sum[i][j]);
+            for (int j = 0; j < kEach; ++j)
+              sum[i][j] = dot_added(of_line[i], of_column[j], sum[i][j]);
         }
       }
 #pragma unroll
@@ -100,9 +106,10 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Tiles of the gradient of V, which is S · V: 32 vectors by 32 items, summed over parts of 32 vectors.
+// Tiles of the gradient of V, which is S · V: 32 vectors by 32 items, summed over parts of 32
+// vectors.
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResident)
     interaction_backward_general(Global<const T> gradient, Global<const T> dense,
                                  Global<const T> embeddings, Global<T> dense_gradient,
                                  Global<T> embedding_gradient, InteractionShape shape) {
@@ -119,13 +126,15 @@ __global__ void __launch_bounds__(kThreads)
       const int left = static_cast<int>(tile % across) * kSide;
       float4 sum[kEach] = {};
       for (int begin = 0; begin < shape.vectors(); begin += kSide) {
-        __syncthreads();  // the part before has been read
+        __syncthreads();  // the parts before have been read
 #pragma unroll 4
         for (int item = threadIdx.x; item < kSide * kSide; item += kThreads) {
           const int i = top + item / kSide, j = begin + item % kSide;
           const bool is_dot = i != j && i < shape.vectors() && j < shape.vectors();
-          const int64_t place = start + shape.first_dot() + (i > j ? place_of(i, j) : place_of(j, i));
-          symmetric[item / kSide * kStride + item % kSide] = is_dot ? to_float(gradient[place]) : 0.0f;
+          const int64_t place =
+              start + shape.first_dot() + (i > j ? place_of(i, j) : place_of(j, i));
+          symmetric[item / kSide * kStride + item % kSide] =
+              is_dot ? to_float(gradient[place]) : 0.0f;
         }
         copy_part<T>(dense, embeddings, shape, b, begin, left, vectors);
         __syncthreads();
@@ -134,7 +143,8 @@ __global__ void __launch_bounds__(kThreads)
           const float4 items = load_wide<float4>(vectors, j * kStride + column);
 #pragma unroll
           for (int each = 0; each < kEach; ++each)
-            sum[each] = times_added(symmetric[(line + kLines * each) * kStride + j], items, sum[each]);
+            sum[each] =
+                times_added(symmetric[(line + kLines * each) * kStride + j], items, sum[each]);
         }
       }
 #pragma unroll

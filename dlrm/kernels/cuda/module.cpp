@@ -1,5 +1,5 @@
-// The Python side of the CUDA kernels: api.h with addresses as numbers. dlrm/_kernels_cuda.pyi says what
-// each function takes. Importing it needs neither a GPU nor a driver.
+// The Python side of the CUDA kernels: api.h with addresses as numbers. dlrm/_kernels_cuda.pyi says
+// what each function takes. Importing it needs neither a GPU nor a driver.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
@@ -28,35 +28,38 @@ void require(const char *answer) {
   if (answer != nullptr) throw std::runtime_error(answer);
 }
 
-void interaction_forward(Address dense, Address embeddings, Address out, int64_t rows, int64_t features,
-                         int64_t dim, int number, Address stream) {
-  require(plumbline_interaction_forward(at(dense), at(embeddings), at(out), rows, features, dim, number,
-                                        at(stream)));
+void interaction_forward(Address dense, Address embeddings, Address out, int64_t rows,
+                         int64_t features, int64_t dim, int number, Address stream) {
+  require(plumbline_interaction_forward(at(dense), at(embeddings), at(out), rows, features, dim,
+                                        number, at(stream)));
 }
 
-void interaction_backward(Address gradient, Address dense, Address embeddings, Address dense_gradient,
-                          Address embedding_gradient, int64_t rows, int64_t features, int64_t dim,
-                          int number, Address stream) {
-  require(plumbline_interaction_backward(at(gradient), at(dense), at(embeddings), at(dense_gradient),
-                                         at(embedding_gradient), rows, features, dim, number, at(stream)));
+void interaction_backward(Address gradient, Address dense, Address embeddings,
+                          Address dense_gradient, Address embedding_gradient, int64_t rows,
+                          int64_t features, int64_t dim, int number, Address stream) {
+  require(plumbline_interaction_backward(at(gradient), at(dense), at(embeddings),
+                                         at(dense_gradient), at(embedding_gradient), rows, features,
+                                         dim, number, at(stream)));
 }
 
-void embedding_gather(Address weight, Address ids, Address first_row, Address cardinality, Address place,
-                      Address out, Address outside, int64_t rows, int64_t columns, int64_t places,
-                      int64_t table_rows, int64_t dim, int weight_number, int out_number, Address stream) {
+void embedding_gather(Address weight, Address ids, Address first_row, Address cardinality,
+                      Address place, Address out, Address outside, int64_t rows, int64_t columns,
+                      int64_t places, int64_t table_rows, int64_t dim, int weight_number,
+                      int out_number, Address stream) {
   require(plumbline_embedding_gather(at(weight), at<int64_t>(ids), at<int64_t>(first_row),
                                      at<int64_t>(cardinality), at<int64_t>(place), at(out),
                                      at<int64_t>(outside), rows, columns, places, table_rows, dim,
                                      weight_number, out_number, at(stream)));
 }
 
-void embedding_pool(Address weight, Address ids, Address offsets, Address out, Address outside, int64_t rows,
-                    int64_t count, int64_t first_row, int64_t cardinality, int64_t place, int64_t places,
-                    int64_t table_rows, int64_t dim, bool mean, int weight_number, int out_number,
-                    Address stream) {
+void embedding_pool(Address weight, Address ids, Address offsets, Address out, Address outside,
+                    int64_t rows, int64_t count, int64_t first_row, int64_t cardinality,
+                    int64_t place, int64_t places, int64_t table_rows, int64_t dim, bool mean,
+                    int weight_number, int out_number, Address stream) {
   require(plumbline_embedding_pool(at(weight), at<int64_t>(ids), at<int64_t>(offsets), at(out),
-                                   at<int64_t>(outside), rows, count, first_row, cardinality, place, places,
-                                   table_rows, dim, mean, weight_number, out_number, at(stream)));
+                                   at<int64_t>(outside), rows, count, first_row, cardinality, place,
+                                   places, table_rows, dim, mean, weight_number, out_number,
+                                   at(stream)));
 }
 
 void embedding_update(Address weight, Address state, Address row, Address source, Address share,
@@ -64,10 +67,10 @@ void embedding_update(Address weight, Address state, Address row, Address source
                       int64_t gradient_rows, int64_t dim, int weight_number, int gradient_number,
                       float learning_rate, float eps, float scale, uint32_t k0, uint32_t k1,
                       Address stream) {
-  require(plumbline_embedding_update(at(weight), at<float>(state), at<int64_t>(row), at<int64_t>(source),
-                                     at<float>(share), at(gradient), at<float>(partial), count, table_rows,
-                                     gradient_rows, dim, weight_number, gradient_number, learning_rate, eps,
-                                     scale, k0, k1, at(stream)));
+  require(plumbline_embedding_update(
+      at(weight), at<float>(state), at<int64_t>(row), at<int64_t>(source), at<float>(share),
+      at(gradient), at<float>(partial), count, table_rows, gradient_rows, dim, weight_number,
+      gradient_number, learning_rate, eps, scale, k0, k1, at(stream)));
 }
 
 std::string resources() {

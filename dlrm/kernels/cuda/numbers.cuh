@@ -45,8 +45,8 @@ constexpr int kQuad = 4;
 // Items first … first + 3 of a row that ends before `end`, as float32; zeros from there on. `wide`
 // says that rows are aligned to whole quads, and that none is cut by the end.
 template <typename T>
-__device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_t first, int64_t end,
-                                            bool wide) {
+__device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_t first,
+                                            int64_t end, bool wide) {
   if (wide) {
     const auto pack = load_wide<Pack<T, kQuad>>(array, first);
     return make_float4(to_float(pack.items[0]), to_float(pack.items[1]), to_float(pack.items[2]),
@@ -61,8 +61,8 @@ __device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_
 
 // The other way round: rounds, and leaves what lies beyond the end.
 template <typename T>
-__device__ __forceinline__ void store_quad(const Global<T> &array, int64_t first, int64_t end, bool wide,
-                                           const Pack<T, kQuad> &pack) {
+__device__ __forceinline__ void store_quad(const Global<T> &array, int64_t first, int64_t end,
+                                           bool wide, const Pack<T, kQuad> &pack) {
   if (wide) {
     store_wide(array, first, pack);
     return;

@@ -46,7 +46,8 @@ struct Scheduler {
 Scheduler scheduler;
 
 std::string text(const dim3 &at) {
-  return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " + std::to_string(at.z) + ")";
+  return "(" + std::to_string(at.x) + ", " + std::to_string(at.y) + ", " + std::to_string(at.z) +
+         ")";
 }
 
 // From a fibre back to `run_block`, which goes on with another one.
@@ -68,7 +69,8 @@ void enter() {
 Fibre &fibre(size_t number) {
   if (number < scheduler.kept.size()) return *scheduler.kept[number];
   auto made = std::make_unique<Fibre>();
-  made->stack = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  made->stack =
+      mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (made->stack == MAP_FAILED) throw std::bad_alloc();
   return *scheduler.kept.emplace_back(std::move(made));
 }
@@ -110,7 +112,8 @@ bool all_came(const Fibre &self, std::array<Fibre *, kWarp> &lanes) {
   const size_t first = size_t(self.thread.warp) * kWarp;
   for (int lane = 0; lane < kWarp; ++lane) {
     if (!(self.mask >> lane & 1u)) continue;
-    if (first + lane >= scheduler.fibres.size()) fail(std::string(self.operation) + ": no such lane");
+    if (first + lane >= scheduler.fibres.size())
+      fail(std::string(self.operation) + ": no such lane");
     Fibre *other = scheduler.fibres[first + lane];
     if (other->state != State::in_warp || !(other->mask >> self.thread.lane & 1u)) return false;
     if (other->mask != self.mask || std::string(other->operation) != self.operation)
@@ -143,7 +146,8 @@ void meet_block() {
 
 void meet_warp(const char *operation, unsigned mask, void *operand, Collective collective) {
   Fibre &self = *scheduler.running;
-  if (!(mask >> self.thread.lane & 1u)) fail(std::string(operation) + ": this lane is not in its mask");
+  if (!(mask >> self.thread.lane & 1u))
+    fail(std::string(operation) + ": this lane is not in its mask");
   self.state = State::in_warp;
   self.operation = operation;
   self.mask = mask;
@@ -175,7 +179,10 @@ void run_block(const std::string &kernel, const Block &block, size_t shared_byte
     Fibre &each = fibre(number);
     const unsigned x = number % block.threads.x, rest = number / block.threads.x;
     each.thread = {{x, rest % block.threads.y, rest / block.threads.y},
-                   int(number), int(number / kWarp), int(number % kWarp), 0};
+                   int(number),
+                   int(number / kWarp),
+                   int(number % kWarp),
+                   0};
     each.state = State::ready;
     each.started = false;
     scheduler.fibres.push_back(&each);

@@ -9,7 +9,8 @@ Settings &settings() {
   return settings;
 }
 
-void check_launch(const std::string &name, const dim3 &grid, const dim3 &block, int64_t shared_bytes) {
+void check_launch(const std::string &name, const dim3 &grid, const dim3 &block,
+                  int64_t shared_bytes) {
   const int64_t limit = settings().device.shared_bytes;
   const bool fits = grid.x >= 1 && grid.x <= 0x7fffffffu && grid.y >= 1 && grid.y <= 65535 &&
                     grid.z == 1 && block.x >= 1 && block.x * block.y * block.z <= 1024 &&

@@ -75,7 +75,8 @@ void shared_read(const void *place, size_t count) {
     if (!ordered(grain.writer, self)) fail_race("read", number, grain.writer);
     if (grain.reader.thread != self.thread && grain.reader.thread != kNobody) {
       Access &all = grain.readers;
-      const int warp = all.thread == kNobody || all.warp == grain.reader.warp ? grain.reader.warp : kSeveral;
+      const int warp =
+          all.thread == kNobody || all.warp == grain.reader.warp ? grain.reader.warp : kSeveral;
       all = {kSeveral, warp, std::max(all.warp_barriers, grain.reader.warp_barriers),
              std::max(all.barriers, grain.reader.barriers)};
     }
@@ -98,8 +99,8 @@ void fail_bounds(const char *memory, int64_t first, int64_t items, int64_t count
 }
 
 void fail_alignment(const char *memory, int64_t first, size_t wanted) {
-  fail(std::string(memory) + " access at item " + std::to_string(first) + ", which is not aligned to " +
-       std::to_string(wanted) + " bytes");
+  fail(std::string(memory) + " access at item " + std::to_string(first) +
+       ", which is not aligned to " + std::to_string(wanted) + " bytes");
 }
 
 }  // namespace plumbline::emulation

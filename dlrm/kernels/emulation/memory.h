@@ -1,7 +1,7 @@
 // Arrays of an emulated kernel, each of which knows its bounds.
 //
-// `Global<T>` is an array of the device, as a kernel takes it; `Shared<T>` a part of a block's shared
-// memory. Both are plain pointers under nvcc (cuda/device.cuh).
+// `Global<T>` is an array of the device, as a kernel takes it; `Shared<T>` a part of a block's
+// shared memory. Both are plain pointers under nvcc (cuda/device.cuh).
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ namespace emulation {
 void new_shared_memory(size_t bytes);
 unsigned char *shared_memory(size_t offset, size_t bytes);
 
-// Note an access of the running thread; fails where another thread's access to the same place is not
-// ordered before it by a barrier, and where a read finds what nobody wrote.
+// Note an access of the running thread; fails where another thread's access to the same place is
+// not ordered before it by a barrier, and where a read finds what nobody wrote.
 void shared_read(const void *place, size_t bytes);
 void shared_write(const void *place, size_t bytes);
 
@@ -107,12 +107,14 @@ class Shared {
 // The part of the block's shared memory that starts at a byte offset.
 template <typename T>
 Shared<T> shared_array(int64_t offset, int64_t count) {
-  return Shared<T>(reinterpret_cast<T *>(emulation::shared_memory(offset, count * sizeof(T))), count);
+  return Shared<T>(reinterpret_cast<T *>(emulation::shared_memory(offset, count * sizeof(T))),
+                   count);
 }
 
 // Host side: an array that a kernel is given, with the number of items that it may touch.
 template <typename T>
-Global<T> global(std::conditional_t<std::is_const_v<T>, const void *, void *> start, int64_t count) {
+Global<T> global(std::conditional_t<std::is_const_v<T>, const void *, void *> start,
+                 int64_t count) {
   return Global<T>(static_cast<T *>(start), count);
 }
 

@@ -4,7 +4,8 @@
 // only where they wait: at a barrier or at an operation of a whole warp. A kernel that is right in
 // CUDA is right here; what is wrong in CUDA is found here as follows, as an exception that names
 // kernel, block, thread and place:
-//   memory.h   an access outside its array, an unaligned vector, a read of shared memory that nobody
+//   memory.h   an access outside its array, an unaligned vector, a read of shared memory that
+//   nobody
 //              wrote, and two threads at one place of it with no barrier between them
 //   block.h    a barrier that some threads never reach, and lanes that meet in different operations
 //   wmma.h     fragments of another shape or at an address that the hardware refuses
