@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,32 +23,45 @@ COMPILE = [
     "-O1",
     "-fPIC",
     "-U_FORTIFY_SOURCE",  # fibres change by longjmp, which it takes for a fault
+    "-fno-gnu-unique",  # no module shares a variable with another one
     "-Wall",
     "-Wextra",
     "-Werror",
     "-Wno-unknown-pragmas",
     "-DPLUMBLINE_EMULATED",
 ]
-KIBIBYTE = 1024
 
-TURING = (75, 64 * KIBIBYTE)
-AMPERE = (80, 163 * KIBIBYTE)
-HOPPER = (90, 227 * KIBIBYTE)
-"""Compute capability · 10, and shared memory that a block may have."""
 
-P, N, I, F, U = (
-    ctypes.c_void_p,
-    ctypes.c_int64,
-    ctypes.c_int,
-    ctypes.c_float,
-    ctypes.c_uint32,
-)
+@dataclass(frozen=True)
+class Device:
+    """What the kernels ask of a device before they are launched."""
+
+    compute_capability: int
+    """10 · major + minor."""
+    shared_kib: int
+    """Shared memory that a block may have."""
+    processors: int
+
+
+VOLTA = Device(70, 96, 80)
+TURING = Device(75, 64, 40)
+HOPPER = Device(90, 227, 132)
+
+ADDRESS, SIZE, NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+FLOAT, KEY = ctypes.c_float, ctypes.c_uint32
 PARAMETERS: dict[str, list[Any]] = {
-    "interaction_forward": [P] * 3 + [N] * 3 + [I, P],
-    "interaction_backward": [P] * 5 + [N] * 3 + [I, P],
-    "embedding_gather": [P] * 7 + [N] * 5 + [I, I, P],
-    "embedding_pool": [P] * 5 + [N] * 8 + [I, I, I, P],
-    "embedding_update": [P] * 7 + [N] * 4 + [I, I, F, F, F, U, U, P],
+    "interaction_forward": [*[ADDRESS] * 3, *[SIZE] * 3, NUMBER, ADDRESS],
+    "interaction_backward": [*[ADDRESS] * 5, *[SIZE] * 3, NUMBER, ADDRESS],
+    "embedding_gather": [*[ADDRESS] * 7, *[SIZE] * 5, *[NUMBER] * 2, ADDRESS],
+    "embedding_pool": [*[ADDRESS] * 5, *[SIZE] * 8, *[NUMBER] * 3, ADDRESS],
+    "embedding_update": [
+        *[ADDRESS] * 7,
+        *[SIZE] * 4,
+        *[NUMBER] * 2,
+        *[FLOAT] * 3,
+        *[KEY] * 2,
+        ADDRESS,
+    ],
 }
 """As in dlrm/kernels/cuda/api.h."""
 
@@ -60,32 +74,33 @@ class EmulatedModule(ModuleType):
 
     def __init__(self, file: Path) -> None:
         super().__init__(f"emulated_{file.stem}")
-        self._library = ctypes.CDLL(str(file))
+        self.library = ctypes.CDLL(str(file))
         for name, parameters in PARAMETERS.items():
-            function = getattr(self._library, f"plumbline_{name}", None)
+            function = getattr(self.library, f"plumbline_{name}", None)
             if function is not None:
                 setattr(self, name, _raising(function, parameters))
-        self._library.plumbline_emulate.argtypes = [I, N, ctypes.c_uint64, N]
-        self._library.plumbline_emulated_launches.restype = ctypes.c_char_p
+        self.library.plumbline_emulate.argtypes = [NUMBER, SIZE, SIZE, ctypes.c_uint64, SIZE]
+        self.library.plumbline_emulated_launches.restype = ctypes.c_char_p
 
     def embedding_partial(self, count: int, dim: int) -> int:
-        function = self._library.plumbline_embedding_partial
-        function.argtypes, function.restype = [N, N], N
+        function = self.library.plumbline_embedding_partial
+        function.argtypes, function.restype = [SIZE, SIZE], SIZE
         partial: int = function(count, dim)
         return partial
 
-    def emulate(
-        self, device: tuple[int, int] = HOPPER, seed: int = 0, last_blocks: int = 0
-    ) -> None:
+    def emulate(self, device: Device = HOPPER, seed: int = 0, last_blocks: int = 0) -> None:
         """Be that device, and run blocks and threads in the order that `seed` draws.
 
         With `last_blocks` only so many of every grid's last blocks run.
         """
-        self._library.plumbline_emulate(*device, seed, last_blocks)
+        shared_bytes = 1024 * device.shared_kib
+        self.library.plumbline_emulate(
+            device.compute_capability, shared_bytes, device.processors, seed, last_blocks
+        )
 
     def launches(self) -> list[str]:
         """The kernels that ran since `emulate`."""
-        launched: bytes = self._library.plumbline_emulated_launches()
+        launched: bytes = self.library.plumbline_emulated_launches()
         return launched.decode().split()
 
 
