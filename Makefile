@@ -41,6 +41,7 @@ lint: env
 bench: env
 	$(VENV)/bin/python benchmarks/etl.py
 	$(VENV)/bin/python benchmarks/online.py
+	$(VENV)/bin/python benchmarks/interaction.py
 
 clean:
 	rm -rf $(VENV) runs features/_native.*.so dlrm/_kernels*.so

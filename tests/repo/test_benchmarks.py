@@ -40,6 +40,18 @@ def test_online_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert fitted["ratios"].keys() == {"nvtabular"}
 
 
+@pytest.mark.timeout(300)
+def test_interaction_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "interaction", tmp_path)
+    assert len(cases) == 16
+    for case in cases[::2]:
+        assert case["ratios"].keys() == {
+            "bmm and gather",
+            "ours into given tensors",
+            "copy of the bytes",
+        }
+
+
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
     figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
@@ -69,7 +81,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online"])
+@pytest.mark.parametrize("name", ["etl", "online", "interaction"])
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out

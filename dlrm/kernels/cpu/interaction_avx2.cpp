@@ -10,9 +10,15 @@ namespace plumbline::interaction {
 namespace {
 
 template <class E>
+struct Avx2 : PartsByCopy<Eight<E>> {
+  using Square = Avx2;
+  static constexpr int rows = 4, tile = 12;
+};
+
+template <class E>
 Kernels kernels() {
-  using V = PartsByCopy<Eight<E>>;
-  return {Forward<V, 4, 2>::rows, Forward<V, 4, 2>::scratch,
+  using V = Avx2<E>;
+  return {Forward<V>::rows, Forward<V>::scratch,
           Backward<V, 6, 2>::rows, Backward<V, 6, 2>::scratch};
 }
 
