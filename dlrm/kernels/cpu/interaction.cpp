@@ -18,14 +18,12 @@ struct Release {
   void operator()(std::byte *memory) const { ::operator delete(memory, kAlignment); }
 };
 
-// Zeros, one region for each thread.
+// One region for each thread.
 class Scratch {
  public:
   Scratch(int64_t bytes, int threads)
       : each_((bytes + 63) / 64 * 64),
-        memory_(static_cast<std::byte *>(::operator new(each_ * threads, kAlignment))) {
-    std::fill_n(memory_.get(), each_ * threads, std::byte{0});
-  }
+        memory_(static_cast<std::byte *>(::operator new(each_ * threads, kAlignment))) {}
   void *of(int thread) const { return memory_.get() + each_ * thread; }
 
  private:

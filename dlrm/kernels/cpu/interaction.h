@@ -25,7 +25,7 @@ struct Shape {
 };
 
 // What one instruction set has for one dtype. Both functions take the rows begin … end − 1, in
-// scratch of their own, aligned to 64 bytes and zero before the first call.
+// scratch of their own, aligned to 64 bytes.
 struct Kernels {
   using Forward = void(const Shape &, const void *dense, const void *embeddings, void *out,
                        int64_t begin, int64_t end, void *scratch);
@@ -40,7 +40,7 @@ struct Kernels {
   Size *backward_scratch = nullptr;
 };
 
-// Without a pair of functions for a dtype, the next narrower instruction set's serve.
+// Where there are none for a dtype, those of the next narrower instruction set serve.
 Kernels plain_kernels(Dtype);
 Kernels avx2_kernels(Dtype);
 Kernels avx512_kernels(Dtype);

@@ -3,7 +3,8 @@
 // The gradient of a row's N vectors is S · vectors, where S (N, N) is symmetric, has the gradient of
 // the dots beside its diagonal and zeros on it. Panels of C * V::width elements of the vectors are
 // packed, lane d of vector k (or of the pair 2k, 2k + 1) after lane d of the one before; a tile of R
-// vectors by one panel needs C loads and R broadcasts for R * C products.
+// vectors by one panel needs C loads and R broadcasts for R * C products. Its loops are unrolled, so
+// that the sums stay in registers.
 #pragma once
 
 #include "interaction.h"
@@ -93,12 +94,6 @@ struct Place {
   int64_t first, d, length;
 };
 
-// Where the next row lies, and the bytes of it that are prefetched with one lane of a tile.
-struct Ahead {
-  const char *from;
-  int64_t step;
-};
-
 template <class V, int R, int C>
 void products(const Symmetric<typename V::Square> &symmetric, const typename V::Lane *panel,
               int64_t lanes, int64_t rows, int64_t columns,
@@ -181,14 +176,12 @@ struct Backward {
                                                        symmetric_bytes(shape));
     const bool streamed = is_streamed(shape, dense_gradient, embedding_gradient);
     const int64_t tiles = round_up(dim, kPanel) / kPanel * (round_up(count, R) / R);
-    const int64_t row_bytes = shape.features * dim * sizeof(Element);
     for (int64_t b = begin; b < end; ++b) {
       const Element *from = static_cast<const Element *>(gradient) + b * shape.width();
       const auto vectors = vectors_of<const Element>(shape, dense, embeddings, b);
       Place<Element> place{vectors_of<Element>(shape, dense_gradient, embedding_gradient, b),
                            shape.has_dense ? from : nullptr, streamed, 0, 0, 0};
-      Ahead ahead{reinterpret_cast<const char *>(vectors.embeddings) + row_bytes,
-                  row_bytes / (tiles * lanes) + 1};
+      Ahead ahead = ahead_of(shape, vectors, tiles * lanes);
       spread<Square>(from + (shape.has_dense ? dim : 0), count, symmetric);
       for (place.d = 0; place.d < dim; place.d += kPanel) {
         place.length = smaller(dim - place.d, kPanel);

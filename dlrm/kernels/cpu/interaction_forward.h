@@ -2,9 +2,9 @@
 //
 // A row's N vectors are packed by panels of V::width of them, transposed: lane p of the panel's
 // vectors stands together. A tile of R vectors by C panels then needs one load a panel and one
-// broadcast a vector for R * C products, both from the packed form; only tiles that reach the strict
-// lower triangle are computed. Places of the last panel past the N-th vector repeat it: what comes of
-// them is not written.
+// broadcast a vector for R * C products, both from the packed form; its loops are unrolled, so that
+// the sums stay in registers. Only tiles that reach the strict lower triangle are computed. Places of
+// the last panel past the N-th vector repeat it: what comes of them is not written.
 #pragma once
 
 #include "interaction.h"
@@ -47,10 +47,6 @@ void pack(const Vectors<const typename V::Element> &vectors, int64_t count,
   }
 }
 
-// Bytes of the next row that are prefetched with one lane of a tile: at least as many as are read a
-// lane, V::width vectors of one tile of which are 4 bytes each.
-constexpr int64_t kAhead = 32;
-
 // Panels of a tile of so many vectors.
 template <class V>
 constexpr int panels_of(int64_t vectors) {
@@ -61,7 +57,7 @@ constexpr int panels_of(int64_t vectors) {
 // on. Row i of the triangle starts at element i (i − 1) / 2.
 template <class V, int R, int C>
 void dots(const Packed<V> &packed, int64_t first, int64_t panel, int64_t rows, int64_t columns,
-          typename V::Element *triangle, const char *ahead) {
+          typename V::Element *triangle, Ahead ahead) {
   if constexpr (R > 1)
     if (rows < R)
       return dots<V, R - 1, panels_of<V>(R - 1)>(packed, first, panel, rows, columns, triangle,
@@ -76,8 +72,8 @@ void dots(const Packed<V> &packed, int64_t first, int64_t panel, int64_t rows, i
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) sum[r][c] = V::zero();
-  for (int64_t p = 0; p < packed.depth; ++p, ahead += kAhead) {
-    __builtin_prefetch(ahead, 0, 3);
+  for (int64_t p = 0; p < packed.depth; ++p, ahead.from += ahead.step) {
+    __builtin_prefetch(ahead.from);
     typename V::Lanes column[C];
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) column[c] = V::load(right + c * packed.stride + p * V::width);
@@ -105,37 +101,46 @@ void dots(const Packed<V> &packed, int64_t first, int64_t panel, int64_t rows, i
 
 template <class V>
 struct Forward {
+  static constexpr int R = V::rows, C = panels_of<V>(R);
+  static_assert(V::width % R == 0, "vectors of one tile lie in one panel");
+
   static int64_t scratch(const Shape &shape) {
     const int64_t panels = round_up(shape.vectors(), V::width) / V::width;
     return panels * Packed<V>::stride_of(shape.dim) * sizeof(typename V::Lane);
   }
 
+  // Calls work(first vector, first panel, vectors, panels) for every tile.
+  template <class Work>
+  static void each_tile(int64_t count, const Work &work) {
+    for (int64_t first = 0; first < count; first += R) {
+      const int64_t rows = smaller(count - first, R);
+      // The last of these vectors is above the diagonal from its own place on.
+      const int64_t panels = round_up(first + rows - 1, V::width) / V::width;
+      const int64_t columns = panels_of<V>(rows);
+      for (int64_t panel = 0; panel < panels; panel += columns)
+        work(first, panel, rows, smaller(panels - panel, columns));
+    }
+  }
+
   static void rows(const Shape &shape, const void *dense, const void *embeddings, void *out,
                    int64_t begin, int64_t end, void *scratch) {
     using Element = typename V::Element;
-    constexpr int R = V::rows, C = panels_of<V>(R);
-    static_assert(V::width % R == 0, "rows of one tile lie in one panel");
     const int64_t count = shape.vectors(), width = shape.width();
     const int64_t direct = shape.has_dense ? shape.dim : 0;
     const Packed<V> packed{static_cast<typename V::Lane *>(scratch),
                            (shape.dim + V::pair - 1) / V::pair, Packed<V>::stride_of(shape.dim)};
+    int64_t tiles = 0;
+    each_tile(count, [&](int64_t, int64_t, int64_t, int64_t) { ++tiles; });
     for (int64_t b = begin; b < end; ++b) {
       const auto vectors = vectors_of<const Element>(shape, dense, embeddings, b);
       Element *to = static_cast<Element *>(out) + b * width;
       if (shape.has_dense) memcpy(to, vectors.dense, direct * sizeof(Element));
       pack<V>(vectors, count, packed);
-      auto *ahead = reinterpret_cast<const char *>(vectors.embeddings + shape.features * shape.dim);
-      for (int64_t first = 0; first < count; first += R) {
-        const int64_t rows = smaller(count - first, R);
-        // The last of these vectors is above the diagonal from its own place on.
-        const int64_t panels = round_up(first + rows - 1, V::width) / V::width;
-        const int64_t columns = panels_of<V>(rows);
-        for (int64_t panel = 0; panel < panels; panel += columns) {
-          dots<V, R, C>(packed, first, panel, rows, smaller(panels - panel, columns), to + direct,
-                        ahead);
-          ahead += packed.depth * kAhead;
-        }
-      }
+      Ahead ahead = ahead_of(shape, vectors, tiles * packed.depth);
+      each_tile(count, [&](int64_t first, int64_t panel, int64_t rows, int64_t columns) {
+        dots<V, R, C>(packed, first, panel, rows, columns, to + direct, ahead);
+        ahead.from += packed.depth * ahead.step;
+      });
       memset(to + shape.content(), 0, (width - shape.content()) * sizeof(Element));
     }
   }

@@ -29,6 +29,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "interaction.h"
+
 namespace plumbline::interaction {
 namespace {
 
@@ -59,6 +61,19 @@ template <class Element, class Pointer>
 Vectors<Element> vectors_of(const Shape &shape, Pointer dense, Pointer embeddings, int64_t row) {
   return {shape.has_dense ? static_cast<Element *>(dense) + row * shape.dim : nullptr,
           static_cast<Element *>(embeddings) + row * shape.features * shape.dim, shape.dim};
+}
+
+// Where the next row lies, and the bytes of it that are prefetched with one lane of a tile.
+struct Ahead {
+  const char *from;
+  int64_t step;
+};
+
+// The next row's embeddings, in as many steps as lanes of tiles are computed.
+template <class Element>
+Ahead ahead_of(const Shape &shape, const Vectors<const Element> &vectors, int64_t steps) {
+  const int64_t bytes = shape.features * shape.dim * sizeof(Element);
+  return {reinterpret_cast<const char *>(vectors.embeddings) + bytes, bytes / (steps + 1) + 1};
 }
 
 // Parts for instruction sets without masks: through a copy of full length.
