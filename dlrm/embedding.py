@@ -9,6 +9,7 @@ Contract, for every form of the operator:
   rows, the first of which is `first_row`. Ids are int64.
 - The result is (B, V, D), contiguous, of float32, bfloat16 or float16, whatever the rows are. At
   [b, v] stands the row that column v names in b, converted: rounded to nearest, even on ties.
+- Rounded to bfloat16, a subnormal number of float32, one below 2⁻¹²⁶, may become 0.
 - A list column gives the mean or the sum of its rows, and zeros where the list is empty. They are
   added in float32, in the order of the list; the mean is the sum times 1 / length in float32. The
   result is rounded once.

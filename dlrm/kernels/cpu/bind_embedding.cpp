@@ -21,8 +21,9 @@ const EmbeddingLoops &loops_of(const std::string &name) {
     case InstructionSet::avx2:
       return embedding_loops_avx2();
     case InstructionSet::avx512:
-    case InstructionSet::avx512bf16:
       return embedding_loops_avx512();
+    case InstructionSet::avx512bf16:
+      return embedding_loops_avx512bf16();
 #endif
     default:
       return embedding_loops_plain();

@@ -91,5 +91,6 @@ struct EmbeddingLoops {
 const EmbeddingLoops &embedding_loops_plain();
 const EmbeddingLoops &embedding_loops_avx2();
 const EmbeddingLoops &embedding_loops_avx512();
+const EmbeddingLoops &embedding_loops_avx512bf16();
 
 }  // namespace plumbline
