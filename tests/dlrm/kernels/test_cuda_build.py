@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import pytest
 import torch
 
+from dlrm.kernels.cuda_embedding import CudaEmbedding
 from dlrm.kernels.cuda_interaction import CudaInteraction
 from dlrm.kernels.library import cuda_module
+from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 
 REGISTERS = {
     "interaction_forward_tensor": 128,  # of four warps: shared memory limits how many there are
@@ -111,6 +113,22 @@ def test_nothing_is_spilled_and_registers_are_within_their_limits(kernels: list[
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
-def test_without_a_device_a_launch_says_so(module: ModuleType) -> None:
-    with pytest.raises(RuntimeError, match="CUDA"):
-        CudaInteraction(module).forward(None, torch.zeros(1, 2, 8), torch.zeros(1, 8))
+def test_without_a_device_every_launch_says_so(module: ModuleType) -> None:
+    """So each function takes what it is given, and the driver is looked for only then."""
+    interaction, embedding = CudaInteraction(module), CudaEmbedding(module)
+    pairs = ladder_interaction.draw(2, 3, 8, True, torch.float32)
+    look_ups = ladder_embedding.draw(
+        ladder_embedding.Shape((4, 5), (False, True), rows=3, dim=8), torch.float32
+    )
+    no_ids = torch.empty(3, 0, dtype=torch.int64)
+    lists = replace(look_ups, columns=replace(look_ups.columns, ids_BF=no_ids))
+    out_BVD = torch.empty(3, 2, 8)
+    for launch in (
+        lambda: ladder_interaction.run_forward(interaction, pairs),
+        lambda: ladder_interaction.run_backward(interaction, pairs),
+        lambda: ladder_embedding.look_up(embedding, look_ups, out_BVD),
+        lambda: ladder_embedding.look_up(embedding, lists, out_BVD),
+        lambda: ladder_embedding.update(embedding, look_ups, adagrad=True),
+    ):
+        with pytest.raises(RuntimeError, match=r"CUDA device cannot be asked.*: .*CUDA"):
+            launch()
