@@ -32,8 +32,9 @@ from dlrm.architecture import Architecture
 from dlrm.embedding_memory import empty_rows, require_memory
 from dlrm.embedding_reference import ReferenceEmbedding, embedding_reference
 from dlrm.kernels.cpu_embedding import CpuEmbedding
+from dlrm.kernels.cuda_embedding import CudaEmbedding
 from dlrm.kernels.embedding_interface import BagColumn, EmbeddingKernels, IdColumns, IdOutOfRange
-from dlrm.kernels.library import cpu_module
+from dlrm.kernels.library import cpu_module, cuda_module
 from features.errors import ModelError
 
 __all__ = ["EmbeddingTables", "RowForm", "embedding", "embedding_kernels", "embedding_reference"]
@@ -255,11 +256,17 @@ def _empty_result(
 
 
 def embedding_kernels(device: torch.device) -> EmbeddingKernels:
-    """The fastest form for tensors of this device."""
-    module = cpu_module()
-    if device.type == "cpu" and module is not None:
-        return CpuEmbedding(module, module.instruction_sets()[-1])
-    return ReferenceEmbedding()
+    """The fastest form for tensors of this device.
+
+    On a GPU an id without a row is found when the rows are updated: to ask each time they are
+    gathered would wait for the device.
+    """
+    module = cpu_module() if device.type == "cpu" else cuda_module()
+    if module is None or device.type not in ("cpu", "cuda"):
+        return ReferenceEmbedding()
+    if device.type == "cuda":
+        return CudaEmbedding(module, waits=False)
+    return CpuEmbedding(module, module.instruction_sets()[-1])
 
 
 def _fill(values: Tensor, generator: torch.Generator) -> None:

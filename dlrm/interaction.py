@@ -36,7 +36,6 @@ kernels of the widest instruction set that the processor has, and those on a GPU
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from types import ModuleType
 from typing import Any, Protocol
@@ -183,8 +182,7 @@ class Kernels(Protocol):
 
 
 def _run_forward(dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None:
-    with _on(embeddings_BFD.device):
-        _kernels(embeddings_BFD.device).forward(dense_BD, embeddings_BFD, out_BK)
+    _kernels(embeddings_BFD.device).forward(dense_BD, embeddings_BFD, out_BK)
 
 
 def _run_backward(
@@ -194,10 +192,9 @@ def _run_backward(
     dense_gradient_BD: Tensor | None,
     embedding_gradient_BFD: Tensor,
 ) -> None:
-    with _on(embeddings_BFD.device):
-        _kernels(embeddings_BFD.device).backward(
-            gradient_BK, dense_BD, embeddings_BFD, dense_gradient_BD, embedding_gradient_BFD
-        )
+    _kernels(embeddings_BFD.device).backward(
+        gradient_BK, dense_BD, embeddings_BFD, dense_gradient_BD, embedding_gradient_BFD
+    )
 
 
 def _kernels(device: torch.device) -> Kernels:
@@ -220,12 +217,7 @@ def _cuda_kernels(module: ModuleType | None) -> Kernels:
         return ReferenceInteraction()
     from dlrm.kernels.cuda_interaction import CudaInteraction
 
-    made: Kernels = CudaInteraction(module)
-    return made
-
-
-def _on(device: torch.device) -> AbstractContextManager[Any]:
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+    return CudaInteraction(module)
 
 
 def _contiguous(tensor: Tensor | None) -> Tensor | None:
