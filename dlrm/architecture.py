@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 Bag = Literal["mean", "sum"]
+RowPrecision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Architecture:
     """Those of the id columns that have a list of ids a row, in plan order."""
     bag: Bag = "mean"
     """What a list gives: the mean or the sum of its ids' embeddings; zeros where it is empty."""
+    embedding_rows: RowPrecision = "fp32"
+    """Precision in which the rows of the tables are stored."""
 
     def __post_init__(self) -> None:
         if len(self.categorical) != len(self.cardinalities):
@@ -78,6 +81,7 @@ class Architecture:
             top_mlp=model.top_mlp,
             bags=tuple(column.name for column in plan.categorical if column.is_list),
             bag=model.bag,
+            embedding_rows=model.embedding_rows,
         )
 
     @property
@@ -109,15 +113,16 @@ class Architecture:
                 embedding_dim=int(form["embedding_dim"]),
                 bottom_mlp=tuple(int(width) for width in form["bottom_mlp"]),
                 top_mlp=tuple(int(width) for width in form["top_mlp"]),
-                bags=tuple(str(name) for name in form.get("bags", ())),
-                bag=_bag(form.get("bag", "mean")),
+                bags=tuple(str(name) for name in form["bags"]),
+                bag=cast(Bag, _one_of(Bag, form, "bag")),
+                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, form, "embedding_rows")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             reason = f"its architecture is not usable ({type(error).__name__} {error})"
             raise ModelError.unreadable(file, reason) from None
 
 
-def _bag(form: object) -> Bag:
-    if form not in get_args(Bag):
-        raise ValueError(f"bag {form!r}, known: {', '.join(get_args(Bag))}")
-    return cast(Bag, form)
+def _one_of(kinds: Any, form: Mapping[str, Any], key: str) -> object:
+    if form[key] not in get_args(kinds):
+        raise ValueError(f"{key} {form[key]!r}, known: {', '.join(get_args(kinds))}")
+    return form[key]

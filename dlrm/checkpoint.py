@@ -1,7 +1,7 @@
 """Training's last checkpoint: weights, optimizer state and position, whole or not there.
 
     checkpoint/checkpoint.json       identity of the run, position, metrics, name and hash of …
-    checkpoint/step-N.safetensors    … parameters, optimizer state, and the loss of every step
+    checkpoint/step-N.safetensors    … the form's state, and the loss of every step
 
 The JSON is replaced last; until then the older checkpoint holds.
 """
@@ -12,20 +12,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from dlrm.metrics import Metrics
-from dlrm.optimizers import Optimizers
-from dlrm.tensor_file import read_tensors, write_tensors
+from dlrm.tensor_file import read_tensors, under, write_tensors
 from features.errors import StageError
 from features.files import write_json
 from features.manifest import differences
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHECKPOINT_FILE = "checkpoint.json"
 
 
@@ -41,10 +39,20 @@ class Position:
     samples: int = 0
     seconds: float = 0.0
     """Spent on steps: not on validation and checkpoints."""
+    waiting_seconds: float = 0.0
+    """Those of them that were spent waiting for batches."""
     valid: list[Metrics] = field(default_factory=list)
     """Metrics of the validation split after each finished epoch."""
     losses: list[float] = field(default_factory=list)
     """Mean loss of every step's batch."""
+
+
+class Stateful(Protocol):
+    """What can be taken up again from named tensors."""
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None: ...
 
 
 class Checkpoint:
@@ -54,27 +62,17 @@ class Checkpoint:
     ----------
     identity
         All that the run's result depends on, in JSON form.
-    parameters, optimizers
+    form
         What is saved and restored.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        identity: dict[str, Any],
-        parameters: Mapping[str, Parameter],
-        optimizers: Optimizers,
-    ) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], form: Stateful) -> None:
         self._folder = folder
         self._identity = identity
-        self._parameters = parameters
-        self._optimizers = optimizers
+        self._form = form
 
     def save(self, position: Position) -> None:
-        tensors: dict[str, Tensor] = {
-            f"parameter/{name}": parameter for name, parameter in self._parameters.items()
-        }
-        tensors |= {f"optimizer/{key}": value for key, value in self._optimizers.state().items()}
+        tensors = {f"form/{name}": tensor for name, tensor in self._form.state().items()}
         tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
         file = self._folder / f"step-{position.step}.safetensors"
         content = {
@@ -122,19 +120,6 @@ class Checkpoint:
                 "Go back to those, or run the train stage again with --force."
             )
         tensors = read_tensors(self._folder / Path(name).name, sha256)
-        position.losses = tensors.pop("losses").tolist()
-        self._put(tensors)
+        position.losses = tensors["losses"].tolist()
+        self._form.load(under("form/", tensors))
         return position
-
-    @torch.no_grad()
-    def _put(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, parameter in self._parameters.items():
-            parameter.copy_(tensors[f"parameter/{name}"])
-        prefix = "optimizer/"
-        self._optimizers.load(
-            {
-                key.removeprefix(prefix): value
-                for key, value in tensors.items()
-                if key.startswith(prefix)
-            }
-        )

@@ -27,9 +27,10 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
+from dlrm.embedding import Bags
 from dlrm.interaction import interaction
-from dlrm.loader import LIST_SUFFIXES
-from dlrm.model import DLRM, BagIds
+from dlrm.merlin_feed import LIST_SUFFIXES
+from dlrm.model import DLRM
 from features.errors import ConfigError, ModelError
 
 BOTTOM = "continuous"
@@ -101,7 +102,7 @@ class MerlinDLRM(nn.Module):
         self.model = model
         self._parts = (bottom, top, last)
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32; the columns of all inputs are in plan order."""
         inputs = dict(zip(self.architecture.single, ids_BF.unbind(1), strict=True))
         for name, parts in zip(self.architecture.bags, bags, strict=True):
@@ -117,16 +118,20 @@ class MerlinDLRM(nn.Module):
         found = _tables(self.model)
         return [found[name] for name in self.architecture.categorical]
 
-    def canonical_parameters(self) -> dict[str, nn.Parameter]:
-        """The trained parameters, under the names that `DLRM` gives them."""
+    def table_parameters(self) -> dict[str, nn.Parameter]:
+        """The embedding tables' weights under their columns' names, in plan order."""
         named: dict[str, Any] = {
-            f"tables.{position}.weight": table.weight
-            for position, table in enumerate(self.tables())
+            name: table.weight
+            for name, table in zip(self.architecture.categorical, self.tables(), strict=True)
         }
+        return named
+
+    def dense_parameters(self) -> dict[str, nn.Parameter]:
+        """All other parameters, under the names that `DLRM` gives them."""
+        named: dict[str, Any] = {}
         for part, module in zip(("bottom", "top", "last"), self._parts, strict=True):
             for position, layer in enumerate(_linears(module)):
-                # ReLU layers stand between in DLRM's stacks, so layer i has place 2i.
-                prefix = part if part == "last" else f"{part}.{2 * position}"
+                prefix = part if part == "last" else f"{part}.{position}"
                 named[f"{prefix}.weight"] = layer.weight
                 named[f"{prefix}.bias"] = layer.bias
         return named
@@ -153,7 +158,7 @@ def build_merlin(architecture: Architecture, schema: Any, seed: int) -> MerlinDL
     ModelError
         The schema does not fit the architecture.
     """
-    _check_names(architecture)
+    _check_architecture(architecture)
     bottom: Any = mm.MLPBlock(architecture.bottom_mlp) if architecture.continuous else None
     top = mm.MLPBlock(architecture.top_mlp) if architecture.top_mlp else None
     last = mm.ModelOutput(nn.LazyLinear(1), loss=nn.BCEWithLogitsLoss(), metrics=[])
@@ -181,12 +186,13 @@ def build_merlin(architecture: Architecture, schema: Any, seed: int) -> MerlinDL
 
 @torch.no_grad()
 def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
-    """State dict for `DLRM`; shares memory with the model, but for the first bottom layer."""
-    state = {
-        name: parameter.detach() for name, parameter in merlin_model.canonical_parameters().items()
-    }
-    if merlin_model.architecture.continuous:
-        order = _sorted_places(merlin_model.architecture.continuous)
+    """State dict for `DLRM`; shares memory with the model where it can."""
+    state = {name: p.detach() for name, p in merlin_model.dense_parameters().items()}
+    tables = [table.detach() for table in merlin_model.table_parameters().values()]
+    architecture = merlin_model.architecture
+    state["tables.weight"] = torch.cat([torch.empty(0, architecture.embedding_dim), *tables])
+    if architecture.continuous:
+        order = _sorted_places(architecture.continuous)
         state["bottom.0.weight"] = state["bottom.0.weight"][:, order].contiguous()
     return state
 
@@ -194,17 +200,21 @@ def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
 @torch.no_grad()
 def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> None:
     """Copy a state dict of `DLRM` into the model; raises ModelError where the names differ."""
-    parameters = merlin_model.canonical_parameters()
-    if set(parameters) != set(state):
+    parameters = merlin_model.dense_parameters()
+    wanted = {"tables.weight", *parameters}
+    if wanted != set(state):
         raise ModelError(
             "DLRM weights: wanted the parameters of the same architecture, but these are in one "
-            f"alone: {', '.join(sorted(set(parameters) ^ set(state)))}."
+            f"alone: {', '.join(sorted(wanted ^ set(state)))}."
         )
+    architecture = merlin_model.architecture
+    rows = state["tables.weight"].split(architecture.cardinalities)
+    for table, values in zip(merlin_model.tables(), rows, strict=True):
+        table.weight.copy_(values)
     for name, parameter in parameters.items():
         values = state[name]
         if name == "bottom.0.weight":
-            order = _sorted_places(merlin_model.architecture.continuous)
-            values = values[:, torch.argsort(order)]
+            values = values[:, torch.argsort(_sorted_places(architecture.continuous))]
         parameter.copy_(values)
 
 
@@ -234,7 +244,12 @@ def _take_bags(model: nn.Module, architecture: Architecture, schema: Any) -> Non
             block.branches[name] = bag
 
 
-def _check_names(architecture: Architecture) -> None:
+def _check_architecture(architecture: Architecture) -> None:
+    if architecture.embedding_rows != "fp32":
+        raise ConfigError(
+            f"model.embedding_rows {architecture.embedding_rows}: Merlin's DLRM has fp32 rows. "
+            "Use --model fused, or fp32."
+        )
     attributes = {*dir(nn.ModuleDict()), BOTTOM}
     for name in architecture.categorical:
         if name in attributes or "." in name:

@@ -1,4 +1,4 @@
-"""DLRM in plain torch: the canonical form, whose weights are stored and served.
+"""DLRM: the canonical form, which is trained, stored and served.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, C
 continuous columns, D embedding length, K width of the interaction.
@@ -10,19 +10,14 @@ Systems", https://arxiv.org/abs/1906.00091.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
+from dlrm.embedding import Bags, EmbeddingTables
 from dlrm.interaction import interaction
-
-BagIds: TypeAlias = tuple[Tensor, Tensor]
-"""A list column's ids: ids_N and offsets_B1, both int64; row b has ids_N[offsets[b]:offsets[b+1]].
-"""
+from dlrm.layers import mlp
 
 
 class DLRM(nn.Module):
@@ -31,6 +26,9 @@ class DLRM(nn.Module):
     Every layer of both MLPs is followed by ReLU; one more linear layer gives the logit. Without
     continuous columns the dots of the embeddings alone go into the top MLP; without categorical
     ones the bottom MLP's output does.
+
+    The embedding tables are one buffer that autograd knows nothing of: training takes the gradient
+    of `vectors` and gives it to `dlrm.embedding_optimizer`.
 
     Parameters
     ----------
@@ -42,61 +40,32 @@ class DLRM(nn.Module):
     def __init__(self, architecture: Architecture, seed: int | None) -> None:
         super().__init__()
         self.architecture = architecture
-        self._is_list = [name in architecture.bags for name in architecture.categorical]
         with torch.device("meta"):
-            self.tables = nn.ModuleList(
-                nn.Embedding(rows, architecture.embedding_dim, sparse=True)
-                for rows in architecture.cardinalities
-            )
-            self.bottom = _mlp(len(architecture.continuous), architecture.bottom_mlp)
-            self.top = _mlp(architecture.top_input, architecture.top_mlp)
+            self.tables = EmbeddingTables(architecture, architecture.embedding_rows)
+            self.bottom = mlp(len(architecture.continuous), architecture.bottom_mlp)
+            self.top = mlp(architecture.top_input, architecture.top_mlp)
             self.last = nn.Linear((architecture.top_input, *architecture.top_mlp)[-1], 1)
         if seed is not None:
-            self.to_empty(device="cpu")
             _initialize(self, torch.Generator().manual_seed(seed))
 
-    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Sequence[BagIds] = ()) -> Tensor:
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32, from int64 ids below the cardinalities and float32 values.
 
         `bags` are the list columns' ids in plan order; the columns of `ids_BF` are the others.
         """
-        dense_BD = self.bottom(dense_BC) if self.architecture.continuous else None
-        if self.architecture.categorical:
-            hidden_BK = interaction(dense_BD, self._embeddings(ids_BF, bags))
-        else:
-            hidden_BK = dense_BD
-        logit_B1: Tensor = self.last(self.top(hidden_BK))
+        return self.logits(self.tables(ids_BF, bags), dense_BC)
+
+    def logits(self, vector_BVD: Tensor, dense_BC: Tensor) -> Tensor:
+        """logit_B, float32, from the id columns' vectors, in plan order, and the float32 values.
+
+        The layers compute in the vectors' dtype, the last one in float32.
+        """
+        dense_BD = None
+        if self.architecture.continuous:
+            dense_BD = self.bottom(dense_BC.to(vector_BVD.dtype))
+        hidden_BK = interaction(dense_BD, vector_BVD) if self.architecture.categorical else dense_BD
+        logit_B1: Tensor = self.last(self.top(hidden_BK).float())
         return logit_B1.squeeze(1)
-
-    def _embeddings(self, ids_BF: Tensor, bags: Sequence[BagIds]) -> Tensor:
-        """embedding_BVD, in plan order of all id columns."""
-        single, lists = iter(ids_BF.unbind(1)), iter(bags)
-        return torch.stack(
-            [
-                self._bag(table, *next(lists)) if is_list else table(next(single))
-                for table, is_list in zip(self.tables, self._is_list, strict=True)
-            ],
-            dim=1,
-        )
-
-    def _bag(self, table: nn.Module, ids_N: Tensor, offsets_B1: Tensor) -> Tensor:
-        vector_BD: Tensor = embedding_bag(
-            ids_N,
-            cast(Tensor, table.weight),
-            offsets_B1,
-            mode=self.architecture.bag,
-            sparse=True,
-            include_last_offset=True,
-        )
-        return vector_BD
-
-
-def _mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
-    stack = nn.Sequential()
-    for before, after in zip((width, *layers), layers, strict=False):
-        stack.append(nn.Linear(before, after))
-        stack.append(nn.ReLU())
-    return stack
 
 
 @torch.no_grad()
@@ -106,10 +75,11 @@ def _initialize(model: DLRM, generator: torch.Generator) -> None:
     On Criteo's logs this gave a better validation AUC than the DLRM authors' W ~ N(0, 2/(in+out)),
     b ~ N(0, 1/out), rows ~ U(±1/√number of rows): see docs/log.md.
     """
+    model.tables.initialize_(generator)
+    for part in (model.bottom, model.top, model.last):
+        part.to_empty(device="cpu")
     for module in model.modules():
         if isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             module.weight.uniform_(-bound, bound, generator=generator)
             module.bias.uniform_(-bound, bound, generator=generator)
-        elif isinstance(module, nn.Embedding):
-            module.weight.normal_(0.0, 0.01, generator=generator)

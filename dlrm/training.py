@@ -1,4 +1,4 @@
-"""The training loop: the Merlin form of the model, fed by the Merlin dataloader.
+"""The training loop: a form of the model, and the feed of its batches.
 
 Two runs with one seed on one machine give the same weights to the bit, and so does a run that was
 cut off and taken up again. On a CUDA device that holds as far as torch's own kernels are
@@ -14,23 +14,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-from dlrm.architecture import Architecture
-from dlrm.checkpoint import Checkpoint, Position
+from dlrm.checkpoint import Checkpoint, Position, Stateful
 from dlrm.evaluation import evaluate, read_clicks
-from dlrm.loader import Batch, Order, batches
-from dlrm.merlin import MerlinDLRM, build_merlin, quiet, to_canonical
+from dlrm.feed import Batch, Feed, Order
 from dlrm.metrics import Metrics, check_clicks
 from dlrm.model import DLRM
-from dlrm.optimizers import Optimizers
+from dlrm.precision import Precision
+from dlrm.schedule import Schedule
 from dlrm.scorer import Scorer
 from dlrm.weights import save_model
-from features.device import Device
 from features.errors import StageError
 
 if TYPE_CHECKING:
@@ -43,6 +40,21 @@ FINAL_STEPS = 100
 CURVE_POINTS = 200
 
 
+class Form(Stateful, Protocol):
+    """A model in training, with its optimizers. Its state is all that a later step depends on."""
+
+    name: str
+    precision: Precision
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
+        ...
+
+    def canonical(self) -> DLRM:
+        """The model as it is stored."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class TrainResult:
     """What training found out."""
@@ -50,6 +62,8 @@ class TrainResult:
     steps: int
     samples_per_second: float
     """Over the time spent on steps and loading: not on validation and checkpoints."""
+    waiting_share: float
+    """Share of that time in which the step waited for its batch."""
     final_loss: float
     """Mean of the last 100 steps' losses."""
     loss_curve: tuple[tuple[int, float], ...]
@@ -58,16 +72,12 @@ class TrainResult:
     """Metrics of the validation split after each epoch."""
 
 
-@quiet()
 def train(
-    architecture: Architecture,
+    form: Form,
+    feed: Feed,
     training: Training,
     *,
     seed: int,
-    device: Device,
-    schema: Any,
-    make_dataset: Callable[[Sequence[Path]], Any],
-    train_files: Sequence[Path],
     valid_files: Sequence[Path],
     out: Path,
     plan_hash: str,
@@ -79,12 +89,10 @@ def train(
 
     Parameters
     ----------
-    schema
-        `merlin.schema.Schema` of the encoded columns, see `build_merlin`.
-    make_dataset
-        Makes a `merlin.io.Dataset`, with that schema, of encoded Parquet files.
+    feed
+        Of the training split, in batches of `training.batch_size`.
     plan_hash
-        Content hash of the plan that encoded them; kept with the model.
+        Content hash of the plan that encoded the rows; kept with the model.
     progress
         Told after each step how many rows more are done; the rows of an earlier run come at once.
 
@@ -97,45 +105,37 @@ def train(
         The validation split has no click or only clicks.
     """
     check_clicks(read_clicks(valid_files))
-    model = build_merlin(architecture, schema, seed).to(device)
-    parameters = model.canonical_parameters()
-    optimizers = Optimizers(parameters, training)
-    dataset = make_dataset(train_files)
-    rows = dataset.num_rows
+    if feed.rows == 0:
+        raise StageError("Training: the training split has no rows. Run ingest on more data.")
     identity = {
-        "form": "merlin",
-        "architecture": architecture.to_json(),
-        "training": training.model_dump(mode="json", exclude={"checkpoint_every"}),
+        "form": form.name,
+        "precision": form.precision,
+        "architecture": form.canonical().architecture.to_json(),
+        "training": training.model_dump(mode="json", exclude={"checkpoint_every", "precision"}),
         "seed": seed,
         "plan_hash": plan_hash,
-        "train_files": [file.name for file in train_files],
-        "train_rows": rows,
+        "train_rows": feed.rows,
     }
-    if rows == 0:
-        raise StageError("Training: the training split has no rows. Run ingest on more data.")
-    checkpoint = Checkpoint(out / "checkpoint", identity, parameters, optimizers)
+    checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
+    schedule = Schedule.of(training, training.epochs * math.ceil(feed.rows / training.batch_size))
     tell = progress or _nobody
     tell(position.samples)
     while position.epoch < training.epochs:
-        feed = batches(
-            dataset,
-            architecture,
-            training.batch_size,
-            device,
-            Order(seed, position.epoch),
-            skip=position.batch,
-        )
-        with closing(feed):
-            _run_epoch(model, optimizers, feed, rows, training, checkpoint, position, tell)
-        metrics, _ = evaluate(Scorer(_canonical(model)), valid_files)
+        batches = feed.batches(Order(seed, position.epoch), skip=position.batch)
+        with closing(batches):
+            _run_epoch(
+                form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
+            )
+        metrics, _ = evaluate(Scorer(form.canonical()), valid_files)
         position.valid.append(metrics)
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position)
-    save_model(out / "model", _canonical(model), plan_hash)
+    save_model(out / "model", form.canonical(), plan_hash)
     return TrainResult(
         steps=position.step,
         samples_per_second=position.samples / position.seconds,
+        waiting_share=position.waiting_seconds / position.seconds,
         final_loss=_mean(position.losses[-FINAL_STEPS:]),
         loss_curve=loss_curve(position.losses),
         valid=tuple(position.valid),
@@ -155,26 +155,23 @@ def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
 
 
 def _run_epoch(
-    model: MerlinDLRM,
-    optimizers: Optimizers,
-    feed: Iterator[Batch],
-    rows: int,
-    training: Training,
+    form: Form,
+    batches: Iterator[Batch],
+    schedule: Schedule,
+    checkpoint_every: int,
     checkpoint: Checkpoint,
     position: Position,
     tell: Callable[[int], None],
 ) -> None:
-    """Train on the rest of an epoch of `rows` rows, and move `position` along."""
-    model.train()
-    steps = training.epochs * math.ceil(rows / training.batch_size)
+    """Train on the rest of an epoch's batches, and move `position` along."""
     pending: list[Tensor] = []
     since = time.perf_counter()
-    for batch in feed:
-        pending.append(_step(model, optimizers, batch, position.step / steps))
+    for batch in _timed(batches, position):
+        pending.append(form.step(batch, schedule.factor(position.step)))
         position.batch += 1
         position.step += 1
         position.samples += len(batch)
-        checkpoint_due = position.step % training.checkpoint_every == 0
+        checkpoint_due = position.step % checkpoint_every == 0
         if checkpoint_due or len(pending) == CHECK_EVERY:
             _book(pending, position)
         if checkpoint_due:
@@ -186,14 +183,15 @@ def _run_epoch(
     position.seconds += time.perf_counter() - since
 
 
-def _step(model: MerlinDLRM, optimizers: Optimizers, batch: Batch, share_done: float) -> Tensor:
-    """One step; the batch's mean loss, a scalar that stays on the device."""
-    logit_B = model(batch.ids_BF, batch.dense_BC, batch.bags)
-    loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
-    optimizers.zero_grad()
-    loss.backward()
-    optimizers.step(share_done)
-    return loss.detach()
+def _timed(batches: Iterator[Batch], position: Position) -> Iterator[Batch]:
+    """The batches; the time until each comes is booked as waiting."""
+    while True:
+        since = time.perf_counter()
+        batch = next(batches, None)
+        position.waiting_seconds += time.perf_counter() - since
+        if batch is None:
+            return
+        yield batch
 
 
 def _book(pending: list[Tensor], position: Position) -> None:
@@ -208,13 +206,6 @@ def _book(pending: list[Tensor], position: Position) -> None:
                 "values that are not finite in the encoded rows."
             )
     pending.clear()
-
-
-def _canonical(model: MerlinDLRM) -> DLRM:
-    """The same model in canonical form, on the same device; it shares the weights' memory."""
-    canonical = DLRM(model.architecture, seed=None)
-    canonical.load_state_dict(to_canonical(model), assign=True)
-    return canonical
 
 
 def _mean(losses: Sequence[float]) -> float:

@@ -18,8 +18,8 @@ from features.errors import ModelError
 from features.files import write_json
 from features.hashing import json_sha256
 
-FORMAT_VERSION = 2
-"""2: the architecture tells which columns are lists. Version 1 is read too: it had none."""
+FORMAT_VERSION = 3
+"""3: all embedding tables are one tensor, `tables.weight`."""
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 
@@ -55,7 +55,7 @@ def read_model_card(folder: Path) -> ModelCard:
     Raises
     ------
     ModelError
-        Missing, changed, or written by a newer Plumbline.
+        Missing, changed, or of another format version.
     """
     file = folder / CARD_FILE
     if not file.is_file():
@@ -63,8 +63,8 @@ def read_model_card(folder: Path) -> ModelCard:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
-        if version > FORMAT_VERSION:
-            raise ModelError.newer_format(str(file), version, FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            raise ModelError.other_format(str(file), version, FORMAT_VERSION)
         came = json_sha256(content)
         if came != wanted:
             raise ModelError.damaged(str(file), wanted, came)

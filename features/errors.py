@@ -25,6 +25,18 @@ class ConfigError(PlumblineError):
     def unreadable(cls, file: str, reason: str) -> ConfigError:
         return cls(f"{file}: wanted a YAML configuration, but {reason}.")
 
+    @classmethod
+    def tables_too_large(
+        cls, needed: int, available: int, largest: Sequence[tuple[str, int]]
+    ) -> ConfigError:
+        """Sizes in bytes; `largest` are names of columns and the sizes of their tables."""
+        names = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in largest)
+        return cls(
+            f"Embedding tables: wanted memory for {needed / 1e9:.2f} GB of rows and optimizer "
+            f"state, but {available / 1e9:.2f} GB is available. The largest tables: {names}. Set "
+            "rows: bf16, lower model.embedding_dim, or raise frequency_threshold of these columns."
+        )
+
 
 class DataError(PlumblineError):
     """A log, a side table or a split is not usable."""
@@ -104,10 +116,10 @@ class ModelError(PlumblineError):
         return cls(f"{file}: not a trained model: {reason}. Run the train stage again.")
 
     @classmethod
-    def newer_format(cls, file: str, came: int, supported: int) -> ModelError:
+    def other_format(cls, file: str, came: int, supported: int) -> ModelError:
         return cls(
             f"{file}: format version {came}, but this Plumbline reads {supported}. "
-            "Upgrade Plumbline, or train the model with this version."
+            "Train the model with this version, or use the Plumbline that wrote it."
         )
 
     @classmethod

@@ -243,14 +243,38 @@ class StandardWorkflow(Settings):
         return self
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "article": {
+        "embedding_dim": 128,
+        "bottom_mlp": (512, 256, 128),
+        "top_mlp": (1024, 1024, 512, 256),
+    },
+    "kaggle": {},  # the defaults
+}
+"""Shapes of the DLRM that NVIDIA's article trains on Criteo's terabyte, and of the one that its
+authors train on Criteo's challenge at Kaggle."""
+
+
 class Model(Settings):
     """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
 
+    preset: Literal["article", "kaggle"] = "kaggle"
+    """Gives `embedding_dim`, `bottom_mlp` and `top_mlp` where they are not given."""
     embedding_dim: PositiveInt = 16
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
     bag: Literal["mean", "sum"] = "mean"
     """What a list column gives: the mean or the sum of its ids' embeddings; zeros without ids."""
+    embedding_rows: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the stored embeddings. bf16 halves their memory: they are then rounded
+    stochastically, see docs/decisions/0012. Only `--model fused` has it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {**PRESETS.get(data.get("preset", "kaggle"), {}), **data}
+        return data
 
     @model_validator(mode="after")
     def _bottom_ends_in_embedding_dim(self) -> Model:
@@ -263,16 +287,37 @@ class Model(Settings):
 
 
 class Training(Settings):
-    """Adam on the dense layers, Adagrad on the embeddings, binary cross-entropy on logits."""
+    """Binary cross-entropy on logits; one optimizer for the dense layers, one for the embeddings.
+
+    Both learning rates rise linearly over `warmup_share` of the steps, stay, and fall as a
+    polynomial to zero over the last `decay_share` of them.
+    """
 
     epochs: PositiveInt = 1
     batch_size: PositiveInt = 2048
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
+    optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: PositiveFloat = 1e-3
+    embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
     embedding_learning_rate: PositiveFloat = 2e-2
+    warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
-    """Both learning rates fall linearly to zero over this last share of the steps."""
+    decay_power: PositiveFloat = 1.0
+    clip_norm: PositiveFloat | None = None
+    """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
+    Embeddings are left as they are."""
     checkpoint_every: PositiveInt = 2000
     """Steps between two checkpoints; one is also written after each epoch."""
+
+    @model_validator(mode="after")
+    def _warm_up_and_decay_do_not_overlap(self) -> Training:
+        if self.warmup_share + self.decay_share > 1.0:
+            raise ValueError(
+                f"warmup_share {self.warmup_share} and decay_share {self.decay_share} overlap: "
+                "wanted a sum of at most 1"
+            )
+        return self
 
 
 class Serving(Settings):

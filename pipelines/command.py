@@ -36,7 +36,10 @@ def run_parser(description: str) -> argparse.ArgumentParser:
         "--scheduler", metavar="local|ADDRESS",
         help="run the NVTabular engine on a Dask cluster: one started here, or tcp://HOST:PORT",
     )  # fmt: skip
-    parser.add_argument("--model", choices=["merlin"], default="merlin", help="form of the DLRM")
+    parser.add_argument(
+        "--model", choices=["fused", "merlin"], default="fused",
+        help="form of the DLRM in training: own kernels, or Merlin Models (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--force", action="store_true", help="run again what is complete")
     return parser

@@ -14,7 +14,7 @@ from pipelines.stage import RunConfig, finished
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
 _ETL = ("engine", "fit_seconds", "transform_seconds", "rows_per_second", "peak_rss_mb")
-_TRAIN = ("model", "samples_per_second", "steps", "final_loss")
+_TRAIN = ("model", "precision", "samples_per_second", "waiting_share", "steps", "final_loss")
 _SERVE = (
     "rows_compared",
     "max_abs_score_diff",

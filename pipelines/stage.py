@@ -40,7 +40,7 @@ class RunConfig:
     config: Config
     data: tuple[Path, ...]
     engine: Engine
-    model: Literal["merlin"]
+    model: Literal["fused", "merlin"]
     device: Device
     scheduler: str | None
 

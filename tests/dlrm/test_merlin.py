@@ -7,8 +7,9 @@ import torch
 from merlin.models.torch import DLRMModel
 
 from dlrm.architecture import Architecture
-from dlrm.merlin import build_merlin, load_canonical, to_canonical
-from dlrm.model import DLRM, BagIds
+from dlrm.embedding import BagIds, embedding_reference
+from dlrm.merlin import MerlinDLRM, build_merlin, load_canonical, to_canonical
+from dlrm.model import DLRM
 from features.errors import ConfigError, ModelError
 from features.settings import Model
 from workflows.merlin_data import merlin_schema
@@ -53,17 +54,26 @@ def test_same_weights_give_the_same_logits_and_gradients(plan, top, bag):
     merlin = build_merlin(architecture, merlin_schema(plan), seed=3)
     canonical = DLRM(architecture, seed=3)
     inputs = rows(architecture)
-    ours, theirs = canonical(*inputs), merlin(*inputs)
+    ids_BF, dense_BC, bags = inputs
+    table_RD = canonical.tables.weight.detach().clone().requires_grad_()
+    columns = canonical.tables.columns(ids_BF, bags)
+    ours = canonical.logits(embedding_reference(table_RD, columns, torch.float32), dense_BC)
+    theirs = merlin(*inputs)
     assert ours.std() > 0
     assert (ours - theirs).abs().max() <= 1e-6
+    assert (canonical(*inputs) - theirs).abs().max() <= 1e-6
     weight_B = torch.linspace(-1, 1, len(ours))
     (ours * weight_B).sum().backward()
     (theirs * weight_B).sum().backward()
-    wanted = {name: p.grad.to_dense() for name, p in canonical.named_parameters()}
-    came = {name: p.grad.to_dense() for name, p in merlin.canonical_parameters().items()}
+    wanted = {n: p.grad for n, p in canonical.named_parameters() if p.requires_grad}
+    came = {name: p.grad for name, p in merlin.dense_parameters().items()}
     if architecture.continuous:
         places = [sorted(architecture.continuous).index(name) for name in architecture.continuous]
         came["bottom.0.weight"] = came["bottom.0.weight"][:, places]
+    if architecture.categorical:
+        wanted["tables"] = table_RD.grad
+        tables = merlin.table_parameters().values()
+        came["tables"] = torch.cat([table.grad.to_dense() for table in tables])
     assert came.keys() == wanted.keys()
     for name, gradient in wanted.items():
         assert torch.allclose(came[name], gradient, rtol=1e-5, atol=1e-6), name
@@ -79,14 +89,18 @@ def test_canonical_weights_there_and_back(plan):
     assert all(torch.equal(back[name], weight) for name, weight in other.items())
 
 
+def check_all_parameters_are_named(merlin: MerlinDLRM) -> None:
+    named = [*merlin.table_parameters().values(), *merlin.dense_parameters().values()]
+    assert {id(p) for p in named} == {id(p) for p in merlin.parameters()}
+
+
 def test_it_is_merlins_model_with_sparse_embeddings(world):
     merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
     assert isinstance(merlin.model, DLRMModel)
     merlin(*rows(world.architecture)).sum().backward()
     assert all(table.weight.grad.is_sparse for table in merlin.tables())
-    assert merlin.canonical_parameters().keys() == DLRM(world.architecture, 1).state_dict().keys()
-    trained = {id(p) for p in merlin.canonical_parameters().values()}
-    assert trained == {id(p) for p in merlin.parameters()}
+    assert tuple(merlin.table_parameters()) == world.architecture.categorical
+    check_all_parameters_are_named(merlin)
 
 
 def test_lists_have_sparse_gradients_too(list_world):
@@ -94,8 +108,7 @@ def test_lists_have_sparse_gradients_too(list_world):
     assert isinstance(merlin.model, DLRMModel)
     merlin(*rows(list_world.architecture)).sum().backward()
     assert all(table.weight.grad.is_sparse for table in merlin.tables())
-    trained = {id(p) for p in merlin.canonical_parameters().values()}
-    assert trained == {id(p) for p in merlin.parameters()}
+    check_all_parameters_are_named(merlin)
 
 
 def test_building_leaves_the_random_state_alone(world):
@@ -123,6 +136,6 @@ def test_names_that_merlin_cannot_take_are_refused(plan_of, name):
 def test_weights_of_another_architecture_are_refused(world):
     merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
     state = DLRM(world.architecture, 3).state_dict()
-    del state["tables.4.weight"]
-    with pytest.raises(ModelError, match=r"these are in one alone: tables\.4\.weight"):
+    del state["top.0.bias"]
+    with pytest.raises(ModelError, match=r"these are in one alone: top\.0\.bias"):
         load_canonical(merlin, state)

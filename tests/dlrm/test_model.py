@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from dlrm.architecture import Architecture
-from dlrm.model import DLRM, BagIds
+from dlrm.embedding import BagIds
+from dlrm.model import DLRM
 
 BOTH = Architecture(("a", "b"), (5, 6), ("x", "y", "z"), 2, (3, 2), (4,))
 IDS_ONLY = Architecture(("a", "b", "c"), (5, 6, 7), (), 2, (), (4,))
@@ -34,14 +35,18 @@ def rows(architecture: Architecture, count: int) -> tuple[torch.Tensor, torch.Te
     return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator), bags
 
 
+def layer(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return torch.relu(module.weight @ x + module.bias)
+
+
 def test_equals_the_formula():
     model = DLRM(BOTH, seed=1)
     ids_BF, dense_BC, _ = rows(BOTH, 4)
     for i in range(4):
-        d = torch.relu(model.bottom[2](torch.relu(model.bottom[0](dense_BC[i]))))
-        e0, e1 = model.tables[0].weight[ids_BF[i, 0]], model.tables[1].weight[ids_BF[i, 1]]
+        d = layer(model.bottom[1], layer(model.bottom[0], dense_BC[i]))
+        e0, e1 = model.tables.table(0)[ids_BF[i, 0]], model.tables.table(1)[ids_BF[i, 1]]
         row = torch.cat([d, torch.stack([e0 @ d, e1 @ d, e1 @ e0]), torch.zeros(3)])
-        wanted = model.last(torch.relu(model.top[0](row)))
+        wanted = model.last(layer(model.top[0], row))
         assert torch.allclose(model(ids_BF, dense_BC)[i], wanted[0], atol=1e-6)
 
 
@@ -54,20 +59,20 @@ def test_a_list_gives_the_mean_or_the_sum_of_its_embeddings_in_plan_order(bag):
 
     def of(position, table, i):
         ids_N, offsets = bags[position]
-        row = model.tables[table].weight[ids_N[offsets[i] : offsets[i + 1]]]
+        row = model.tables.table(table)[ids_N[offsets[i] : offsets[i + 1]]]
         return combine(row, dim=0) if len(row) else torch.zeros(2)
 
     for i in range(6):
-        d = torch.relu(model.bottom[2](torch.relu(model.bottom[0](dense_BC[i]))))
+        d = layer(model.bottom[1], layer(model.bottom[0], dense_BC[i]))
         vectors = [
             d,
-            model.tables[0].weight[ids_BF[i, 0]],
+            model.tables.table(0)[ids_BF[i, 0]],
             of(0, 1, i),
-            model.tables[2].weight[ids_BF[i, 1]],
+            model.tables.table(2)[ids_BF[i, 1]],
             of(1, 3, i),
         ]
         dots = torch.stack([vectors[j] @ vectors[k] for j in range(5) for k in range(j)])
-        wanted = model.last(torch.relu(model.top[0](torch.cat([d, dots, torch.zeros(4)]))))
+        wanted = model.last(layer(model.top[0], torch.cat([d, dots, torch.zeros(4)])))
         assert torch.allclose(model(ids_BF, dense_BC, bags)[i], wanted[0], atol=1e-6)
 
 
@@ -82,10 +87,16 @@ def test_lists_that_are_all_empty():
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_one_logit_a_row_and_gradients_everywhere(architecture, count):
     model = DLRM(architecture, seed=1)
-    logit_B = model(*rows(architecture, count))
+    ids_BF, dense_BC, bags = rows(architecture, count)
+    vector_BVD = model.tables(ids_BF, bags).requires_grad_()
+    logit_B = model.logits(vector_BVD, dense_BC)
     assert logit_B.shape == (count,)
+    assert torch.equal(logit_B, model(ids_BF, dense_BC, bags))
     logit_B.sum().backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert len(trained) == len(list(model.parameters())) - 1
+    assert all(parameter.grad is not None for parameter in trained)
+    assert (vector_BVD.grad is not None) == bool(architecture.categorical)
 
 
 def test_seed_decides_the_weights_and_nothing_else_does():
@@ -100,9 +111,9 @@ def test_seed_decides_the_weights_and_nothing_else_does():
 
 def test_initial_weights_have_the_documented_spread():
     model = DLRM(Architecture(("a", "b"), (400, 900), ("x",), 64, (256, 64), (512,)), seed=1)
-    table = model.tables[1].weight
+    table = model.tables.table(1)
     assert table.std().item() == pytest.approx(0.01, rel=0.02)
-    layer = model.bottom[2]
+    layer = model.bottom[1]
     assert layer.weight.abs().max().item() == pytest.approx(1 / math.sqrt(256), rel=0.01)
     assert layer.weight.std().item() == pytest.approx(1 / math.sqrt(3 * 256), rel=0.03)
     assert layer.bias.abs().max().item() <= 1 / math.sqrt(256)

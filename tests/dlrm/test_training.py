@@ -12,7 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.training import TrainResult, loss_curve, train
+from dlrm.feed import Feed
+from dlrm.fused import FusedForm
+from dlrm.merlin_feed import MerlinFeed
+from dlrm.merlin_form import MerlinForm
+from dlrm.parquet_feed import ParquetFeed
+from dlrm.training import Form, TrainResult, loss_curve, train
 from dlrm.weights import load_model, read_model_card
 from features.errors import DataError, ModelError, StageError
 from features.files import write_json
@@ -25,6 +30,7 @@ SETTINGS = Training(
     learning_rate=5e-3,
     embedding_learning_rate=5e-2,
     checkpoint_every=10,
+    precision="fp32",
 )
 STEPS = 3 * 37  # 1,155 rows are 37 batches of 32
 
@@ -33,18 +39,40 @@ class CutOff(Exception):
     """The power fails."""
 
 
-def run_in(world, out: Path, training: Training = SETTINGS, **changes) -> TrainResult:
-    arguments = {
-        "seed": 1,
-        "device": "cpu",
-        "schema": merlin_schema(world.plan),
-        "make_dataset": lambda files: merlin_dataset(files, world.plan, "cpu"),
-        "train_files": world.train_files,
-        "valid_files": world.valid_files,
-        "out": out,
-        "plan_hash": world.plan.content_hash,
-    }
-    return train(world.architecture, training, **{**arguments, **changes})
+def form_of(world, name: str, training: Training, seed: int) -> Form:
+    if name == "fused":
+        return FusedForm(world.architecture, training, seed, "cpu")
+    return MerlinForm(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
+
+
+def feed_of(world, name: str, files: list[Path], batch_size: int) -> Feed:
+    if name == "parquet":
+        return ParquetFeed(files, world.architecture, batch_size)
+    dataset = merlin_dataset(files, world.plan, "cpu")
+    return MerlinFeed(dataset, world.architecture, batch_size, "cpu")
+
+
+def run_in(
+    world,
+    out: Path,
+    training: Training = SETTINGS,
+    *,
+    form: str = "fused",
+    feed: str = "parquet",
+    seed: int = 1,
+    train_files: list[Path] | None = None,
+    **changes,
+) -> TrainResult:
+    files = world.train_files if train_files is None else train_files
+    arguments = {"valid_files": world.valid_files, "plan_hash": world.plan.content_hash, **changes}
+    return train(
+        form_of(world, form, training, seed),
+        feed_of(world, feed, files, training.batch_size),
+        training,
+        seed=seed,
+        out=out,
+        **arguments,
+    )
 
 
 @pytest.fixture
@@ -60,6 +88,19 @@ def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
     return run_in(world, out), out
 
 
+@pytest.mark.parametrize("feed", ["parquet", "merlin"])
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_every_form_learns_from_every_feed_and_goes_on(world, tmp_path, form, feed):
+    kinds = {"form": form, "feed": feed}
+    whole = run_in(world, tmp_path / "whole", **kinds)
+    assert whole.valid[-1].auc > 0.72
+    with pytest.raises(CutOff):
+        run_in(world, tmp_path / "cut", progress=cut_after(1155 + 15 * 32), **kinds)
+    taken_up = run_in(world, tmp_path / "cut", **kinds)
+    assert without_times(taken_up) == without_times(whole)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
 def cut_after(rows: int) -> Callable[[int], None]:
     """Progress that fails when so many rows of this run are done."""
     done = 0
@@ -73,6 +114,10 @@ def cut_after(rows: int) -> Callable[[int], None]:
     return progress
 
 
+def without_times(result: TrainResult) -> TrainResult:
+    return replace(result, samples_per_second=0, waiting_share=0)
+
+
 def weights(folder: Path) -> bytes:
     return (folder / "model" / "model.safetensors").read_bytes()
 
@@ -81,6 +126,7 @@ def test_it_learns(whole, world):
     result, out = whole
     assert result.steps == STEPS
     assert result.samples_per_second > 0
+    assert 0 < result.waiting_share < 1
     assert [step for step, _ in result.loss_curve] == list(range(1, STEPS + 1))
     losses = [loss for _, loss in result.loss_curve]
     assert result.final_loss == pytest.approx(np.mean(losses[-100:]))
@@ -108,7 +154,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_bit(run, world, tmp_path):
     }
     one, two, other = run("one", **short), run("two", **short), run("other", **short, seed=2)
     assert weights(tmp_path / "one") == weights(tmp_path / "two")
-    assert replace(one, samples_per_second=0) == replace(two, samples_per_second=0)
+    assert without_times(one) == without_times(two)
     assert weights(tmp_path / "one") != weights(tmp_path / "other")
     assert one.valid != other.valid
 
@@ -130,7 +176,7 @@ def test_a_run_cut_off_and_taken_up_equals_one_that_was_not(run, whole, tmp_path
     done: list[int] = []
     taken_up = run("cut", progress=done.append)
     assert weights(tmp_path / "cut") == weights(whole[1])
-    assert replace(taken_up, samples_per_second=0) == replace(whole[0], samples_per_second=0)
+    assert without_times(taken_up) == without_times(whole[0])
     assert sum(done) == 3 * 1155
     assert done[0] >= rows - 12 * 32  # it did not begin again
 

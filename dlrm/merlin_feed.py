@@ -3,16 +3,14 @@
 Merlin's own shuffling is left off. It never permutes the partitions (its queue copies their order
 before that is shuffled), it draws the rows from NumPy's global random state inside a thread, and on
 a GPU it seeds itself afresh. Here each epoch has a generator of its own, made from seed and epoch:
-it permutes the partitions, and then the rows of every chunk of them. No global random state is
-read or written. The order depends on the seed, the epoch, and the data set's partitions.
-
-Legend: B rows, F columns with one id a row, C continuous columns.
+it permutes the partitions, and then the rows of every chunk of them, among them those that filled
+no batch of the chunk before. The order depends on the seed, the epoch, the data set's partitions
+and the batch size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlrm.architecture import Architecture
-from dlrm.model import BagIds
+from dlrm.embedding import BagIds
+from dlrm.feed import Batch, Order
 from features.columns import CLICK
 from features.device import Device
 from features.errors import DataError
@@ -39,28 +38,51 @@ QUEUE_WAIT = 0.05
 core busy while the queue is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device.
+class MerlinFeed:
+    """A `Feed` of a Merlin data set, with batches on any device.
 
-    `bags` has the list columns in plan order, as `DLRM` takes them.
+    Parameters
+    ----------
+    dataset
+        A `merlin.io.Dataset` with a schema: the architecture's columns and the label `click`.
+
+    Raises
+    ------
+    DataError
+        The data set has other columns than the architecture and the label.
     """
 
-    ids_BF: Tensor
-    dense_BC: Tensor
-    click_B: Tensor
-    bags: tuple[BagIds, ...] = ()
+    def __init__(
+        self, dataset: Any, architecture: Architecture, batch_size: int, device: Device
+    ) -> None:
+        wanted = {*architecture.categorical, *architecture.continuous, CLICK}
+        came = set(dataset.schema.column_names)
+        if came != wanted:
+            raise DataError(
+                "Encoded rows: wanted the model's columns and the label, but the schema lacks "
+                f"{sorted(wanted - came)} and has besides {sorted(came - wanted)}. Run etl again."
+            )
+        self._dataset = dataset
+        self._architecture = architecture
+        self._batch_size = batch_size
+        self._device = device
 
-    def __len__(self) -> int:
-        return len(self.click_B)
+    @property
+    def rows(self) -> int:
+        return int(self._dataset.num_rows)
 
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One epoch's order of the rows: equal ones are equal to the bit."""
-
-    seed: int
-    epoch: int
+    def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
+        """See `Feed.batches`."""
+        loader = _SeededLoader(self._dataset, self._batch_size, order)
+        try:
+            # Counted, not run until the end: asked for one batch too many, the loader can wait
+            # for ever, when its thread is still about to end or when there are no rows at all.
+            for position in range(len(loader)):
+                columns, click = next(loader)
+                if position >= skip:
+                    yield _batch(columns, click, self._architecture, self._device)
+        finally:
+            loader.stop()
 
 
 class _SeededLoader(Loader):
@@ -102,49 +124,6 @@ def _flattened(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     rows = lists.to_numpy()
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     return np.concatenate([np.empty(0, np.int64), *rows]), offsets_of(lengths)
-
-
-def batches(
-    dataset: Any,
-    architecture: Architecture,
-    batch_size: int,
-    device: Device,
-    order: Order | None = None,
-    skip: int = 0,
-) -> Generator[Batch, None, None]:
-    """Every row of the data set once, `batch_size` at a time; the last batch may be smaller.
-
-    Parameters
-    ----------
-    dataset
-        A `merlin.io.Dataset` with a schema: the architecture's columns and the label `click`.
-    order
-        None keeps the rows in the order of the files.
-    skip
-        Batches to pass over at the start, when an epoch is taken up again.
-
-    Raises
-    ------
-    DataError
-        The data set has other columns than the architecture and the label.
-    """
-    wanted = {*architecture.categorical, *architecture.continuous, CLICK}
-    came = set(dataset.schema.column_names)
-    if came != wanted:
-        raise DataError(
-            "Encoded rows: wanted the model's columns and the label, but the schema lacks "
-            f"{sorted(wanted - came)} and has besides {sorted(came - wanted)}. Run etl again."
-        )
-    loader = _SeededLoader(dataset, batch_size, order)
-    try:
-        # Counted, not run until the end: asked for one batch too many, the loader can wait for
-        # ever, when its thread is still about to end or when there are no rows at all.
-        for position in range(len(loader)):
-            columns, click = next(loader)
-            if position >= skip:
-                yield _batch(columns, click, architecture, device)
-    finally:
-        loader.stop()
 
 
 def _batch(

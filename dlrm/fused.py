@@ -1,0 +1,110 @@
+"""The DLRM as it is trained fast: mixed precision, native kernels, the embeddings' own update.
+
+One step is: gather the embeddings' vectors; forward and backward through the layers by autograd,
+down to the vectors; the dense layers' optimizer; one pass that sums the gradients of each touched
+row and applies the embeddings' optimizer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from dlrm.architecture import Architecture
+from dlrm.embedding_optimizer import EmbeddingOptimizer
+from dlrm.feed import Batch
+from dlrm.memory import keep_freed_memory
+from dlrm.model import DLRM
+from dlrm.optimizers import dense_optimizer
+from dlrm.precision import DTYPES, LossScale, resolve_precision
+from dlrm.tensor_file import under
+from features.device import Device
+from features.settings import Training
+
+
+class FusedForm:
+    """A DLRM in training; its first weights are those of `DLRM(architecture, seed)`.
+
+    Two runs with the same seed and batches give the same weights to the bit, whatever the number of
+    threads of the embeddings' pass; torch's matrix products may differ between numbers of threads.
+    """
+
+    name = "fused"
+
+    def __init__(
+        self, architecture: Architecture, training: Training, seed: int, device: Device
+    ) -> None:
+        if device == "cpu":
+            keep_freed_memory()
+        self.precision = resolve_precision(training.precision, device)
+        self.model = DLRM(architecture, seed).to(device)
+        parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self._dense = dense_optimizer(parameters, training)
+        self._parameters = list(parameters.values())
+        self._embeddings = EmbeddingOptimizer(self.model.tables, training.embedding_optimizer, seed)
+        self._embedding_learning_rate = training.embedding_learning_rate
+        self._loss_scale = LossScale(self.precision)
+        self._step = 0
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """Train on a batch at `factor` times the learning rates.
+
+        Gives the batch's mean loss before the step, a scalar that stays on the device.
+        """
+        dtype = DTYPES[self.precision]
+        vector_BVD = self.model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
+        logit_B = self.model.logits(vector_BVD, batch.dense_BC)
+        loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
+        self._dense.zero_grad()
+        scale = self._loss_scale.value
+        (loss * scale).backward()
+        self._apply(batch, vector_BVD.grad, factor, scale)
+        self._step += 1
+        return loss.detach()
+
+    def _apply(
+        self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float
+    ) -> None:
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        vectors = [] if gradient_BVD is None else [gradient_BVD]
+        if not self._loss_scale.accepts([*gradients, *vectors]):
+            return
+        if scale != 1.0:
+            torch._foreach_mul_(gradients, 1 / scale)
+        self._dense.step(factor)
+        if gradient_BVD is not None:
+            self._embeddings.step(
+                batch.ids_BF,
+                batch.bags,
+                gradient_BVD,
+                learning_rate=factor * self._embedding_learning_rate,
+                step=self._step,
+                scale=1 / scale,
+            )
+
+    def canonical(self) -> DLRM:
+        """The model as it is stored; shares the weights' memory."""
+        return self.model
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later step depends on, but for the batches."""
+        return {
+            **{f"parameter/{name}": tensor for name, tensor in self.model.state_dict().items()},
+            **{f"dense/{name}": tensor for name, tensor in self._dense.state().items()},
+            **{f"embeddings/{name}": tensor for name, tensor in self._embeddings.state().items()},
+            "loss_scale": self._loss_scale.state(),
+            "step": torch.tensor(self._step),
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` of an equal form gave."""
+        for name, tensor in self.model.state_dict().items():
+            tensor.copy_(state[f"parameter/{name}"])
+        self._dense.load(under("dense/", state))
+        self._embeddings.load(under("embeddings/", state))
+        self._loss_scale.load(state["loss_scale"])
+        self._step = int(state["step"])

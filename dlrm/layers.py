@@ -1,0 +1,57 @@
+"""The MLPs' layer: a linear map and ReLU as one step, in the precision of its input.
+
+Legend: B rows, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class LinearReLU(nn.Linear):
+    """max(0, x·Wᵀ + b).
+
+    The weights are float32. With an input of bfloat16 or float16 they are rounded to that first,
+    and so is the output and the gradient of the input; products are summed in float32, and the
+    gradients of the weights are rounded to that dtype before they are float32 again.
+    """
+
+    def forward(self, x_BI: Tensor) -> Tensor:
+        output_BO: Tensor = _LinearReLU.apply(x_BI, self.weight, self.bias)
+        return output_BO
+
+
+def mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
+    """`LinearReLU` layers of these widths after an input of `width`."""
+    return nn.Sequential(
+        *(LinearReLU(before, after) for before, after in itertools.pairwise((width, *layers)))
+    )
+
+
+class _LinearReLU(torch.autograd.Function):
+    """Spelled out, because autograd of the parts keeps the output before ReLU too, and takes the
+    sum over rows for the bias in a form that is slow on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
+        ctx.weight_dtype = weight_OI.dtype
+        weight_OI, bias_O = weight_OI.to(x_BI.dtype), bias_O.to(x_BI.dtype)
+        output_BO = torch.addmm(bias_O, x_BI, weight_OI.T).relu_()
+        ctx.save_for_backward(x_BI, weight_OI, output_BO)
+        return output_BO
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x_BI, weight_OI, output_BO = ctx.saved_tensors
+        gradient_BO = torch.ops.aten.threshold_backward(gradients[0], output_BO, 0)
+        ones_1B = gradient_BO.new_ones(1, len(gradient_BO))
+        return (
+            gradient_BO @ weight_OI if ctx.needs_input_grad[0] else None,
+            (gradient_BO.T @ x_BI).to(ctx.weight_dtype),
+            (ones_1B @ gradient_BO).squeeze(0).to(ctx.weight_dtype),
+        )

@@ -1,0 +1,80 @@
+"""The Merlin form in training: torch's own layers and sparse gradients, in float32."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from dlrm.architecture import Architecture
+from dlrm.feed import Batch
+from dlrm.merlin import build_merlin, load_canonical, quiet, to_canonical
+from dlrm.model import DLRM
+from dlrm.optimizers import dense_optimizer, sparse_optimizer
+from dlrm.precision import Precision
+from dlrm.tensor_file import under
+from features.device import Device
+from features.errors import ConfigError
+from features.settings import Training
+
+
+class MerlinForm:
+    """A Merlin DLRM in training; its first weights are those of `DLRM(architecture, seed)`.
+
+    Raises ConfigError where the settings ask for more than the form has.
+    """
+
+    name = "merlin"
+    precision: Precision = "fp32"
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        training: Training,
+        seed: int,
+        device: Device,
+        schema: Any,
+    ) -> None:
+        if training.precision not in ("auto", "fp32"):
+            raise ConfigError(
+                f"training.precision {training.precision}: Merlin's DLRM trains in fp32. "
+                "Use --model fused, or auto."
+            )
+        self._model = build_merlin(architecture, schema, seed).to(device).train()
+        self._optimizers = {"dense": dense_optimizer(self._model.dense_parameters(), training)}
+        if architecture.categorical:
+            tables = self._model.table_parameters()
+            self._optimizers["embeddings"] = sparse_optimizer(tables, training)
+
+    @quiet()
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """See `dlrm.training.Form`."""
+        logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)
+        loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
+        for optimizer in self._optimizers.values():
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in self._optimizers.values():
+            optimizer.step(factor)
+        return loss.detach()
+
+    def canonical(self) -> DLRM:
+        """The same model in canonical form, on the same device; the tables are a copy."""
+        canonical = DLRM(self._model.architecture, seed=None)
+        canonical.load_state_dict(to_canonical(self._model), assign=True)
+        return canonical
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights in canonical form, and the optimizers' state."""
+        state = {f"parameter/{name}": value for name, value in to_canonical(self._model).items()}
+        for kind, optimizer in self._optimizers.items():
+            state |= {f"{kind}/{name}": value for name, value in optimizer.state().items()}
+        return state
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` of an equal form gave."""
+        load_canonical(self._model, under("parameter/", state))
+        for kind, optimizer in self._optimizers.items():
+            optimizer.load(under(f"{kind}/", state))
