@@ -1,7 +1,115 @@
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+
+#include "embedding.h"
+#include "instruction_set.h"
 #include "module.h"
 
-namespace plumbline {
+namespace nb = nanobind;
+using namespace nb::literals;
 
-void bind_embedding(nanobind::module_ &) {}
+namespace plumbline {
+namespace {
+
+using Bad = std::optional<std::tuple<int64_t, int64_t, int64_t, int64_t>>;
+
+const EmbeddingLoops &loops_of(const std::string &name) {
+  switch (instruction_set(name)) {
+#if defined(__x86_64__)
+    case InstructionSet::avx2:
+      return embedding_loops_avx2();
+    case InstructionSet::avx512:
+    case InstructionSet::avx512bf16:
+      return embedding_loops_avx512();
+#endif
+    default:
+      return embedding_loops_plain();
+  }
+}
+
+template <typename T>
+T *at(uintptr_t pointer) {
+  return reinterpret_cast<T *>(pointer);
+}
+
+Bad as_tuple(const std::optional<BadId> &bad) {
+  if (!bad) return std::nullopt;
+  return std::tuple(bad->place, bad->row, bad->id, bad->cardinality);
+}
+
+// Results of this size do not stay in the caches until they are read again.
+constexpr int64_t kStreamedBytes = int64_t{8} << 20;
+
+int64_t bytes_of(Number number) { return number == Number::float32 ? 4 : 2; }
+
+Result result_of(uintptr_t out, int number, int64_t rows, int64_t places, int64_t dim) {
+  const auto kind = static_cast<Number>(number);
+  return {at<void>(out), kind, places, rows * places * dim * bytes_of(kind) > kStreamedBytes};
+}
+
+Singles singles_of(const std::array<uintptr_t, 4> &pointers, int64_t rows, int64_t columns) {
+  return {at<const int64_t>(pointers[0]), rows, columns, at<const int64_t>(pointers[1]),
+          at<const int64_t>(pointers[2]), at<const int64_t>(pointers[3])};
+}
+
+Bag bag_of(const std::array<int64_t, 6> &bag, int64_t rows) {
+  return {at<const int64_t>(static_cast<uintptr_t>(bag[0])), bag[1],
+          at<const int64_t>(static_cast<uintptr_t>(bag[2])), rows, bag[3], bag[4], bag[5]};
+}
+
+Bad gather_ids(const std::string &set, uintptr_t weight, int number, int64_t dim,
+               const std::array<uintptr_t, 4> &singles, int64_t rows, int64_t columns,
+               uintptr_t out, int out_number, int64_t places, int threads) {
+  return as_tuple(gather(loops_of(set), {at<const void>(weight), static_cast<Number>(number), dim},
+                         singles_of(singles, rows, columns),
+                         result_of(out, out_number, rows, places, dim), threads));
+}
+
+Bad pool_lists(const std::string &set, uintptr_t weight, int number, int64_t dim,
+               const std::array<int64_t, 6> &bag, int64_t rows, bool mean, uintptr_t out,
+               int out_number, int64_t places, int threads) {
+  return as_tuple(pool(loops_of(set), {at<const void>(weight), static_cast<Number>(number), dim},
+                       bag_of(bag, rows), mean, result_of(out, out_number, rows, places, dim),
+                       threads));
+}
+
+Bad update_rows(const std::string &set, uintptr_t weight, int number, int64_t dim, uintptr_t state,
+                const std::array<uintptr_t, 4> &singles, int64_t rows, int64_t columns,
+                const std::vector<std::array<int64_t, 6>> &bags, bool mean, uintptr_t gradient,
+                int gradient_number, int64_t places, float learning_rate, float eps, float scale,
+                uint32_t k0, uint32_t k1, int threads) {
+  const Optimizer optimizer{at<void>(weight),
+                            static_cast<Number>(number),
+                            dim,
+                            at<float>(state),
+                            at<const void>(gradient),
+                            static_cast<Number>(gradient_number),
+                            places,
+                            learning_rate,
+                            eps,
+                            scale,
+                            k0,
+                            k1};
+  std::vector<Bag> lists;
+  for (const auto &bag : bags) lists.push_back(bag_of(bag, rows));
+  return as_tuple(update(loops_of(set), optimizer, singles_of(singles, rows, columns), lists, mean,
+                         threads));
+}
+
+}  // namespace
+
+void bind_embedding(nb::module_ &m) {
+  const auto released = nb::call_guard<nb::gil_scoped_release>();
+  m.def("embedding_gather", &gather_ids, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
+        "singles"_a, "rows"_a, "columns"_a, "out"_a, "out_dtype"_a, "places"_a, "threads"_a,
+        released);
+  m.def("embedding_pool", &pool_lists, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
+        "bag"_a, "rows"_a, "mean"_a, "out"_a, "out_dtype"_a, "places"_a, "threads"_a, released);
+  m.def("embedding_update", &update_rows, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
+        "state"_a, "singles"_a, "rows"_a, "columns"_a, "bags"_a, "mean"_a, "gradient"_a,
+        "gradient_dtype"_a, "places"_a, "learning_rate"_a, "eps"_a, "scale"_a, "k0"_a, "k1"_a,
+        "threads"_a, released);
+}
 
 }  // namespace plumbline

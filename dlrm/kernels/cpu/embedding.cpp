@@ -1,0 +1,86 @@
+#include "embedding.h"
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "embedding_sort.h"
+
+namespace plumbline {
+namespace {
+
+// Work that is given to a thread at a time: enough to be worth it, few enough to come out even.
+constexpr int64_t kIdsAtATime = 4096;
+constexpr int64_t kListsAtATime = 512;
+
+int64_t parts_of(int64_t count, int64_t at_a_time) { return (count + at_a_time - 1) / at_a_time; }
+
+// The lower of two places of bad ids, where -1 is none.
+int64_t first_of(int64_t one, int64_t other) {
+  if (one < 0 || other < 0) return std::max(one, other);
+  return std::min(one, other);
+}
+
+BadId bad_single(const Singles &singles, int64_t index) {
+  const int64_t column = index % singles.columns;
+  return {singles.place[column], index / singles.columns, singles.ids[index],
+          singles.cardinality[column]};
+}
+
+BadId bad_of_list(const Bag &bag, int64_t index) {
+  const int64_t *after = std::upper_bound(bag.offsets, bag.offsets + bag.rows + 1, index);
+  return {bag.place, after - bag.offsets - 1, bag.ids[index], bag.cardinality};
+}
+
+}  // namespace
+
+void require_offsets(const Bag &bag) {
+  bool fits = bag.offsets[0] == 0 && bag.offsets[bag.rows] == bag.count;
+  for (int64_t row = 0; row < bag.rows; ++row) fits &= bag.offsets[row] <= bag.offsets[row + 1];
+  if (!fits)
+    throw std::invalid_argument("embedding: column " + std::to_string(bag.place) +
+                                ": wanted offsets that rise from 0 to " +
+                                std::to_string(bag.count) + ", its number of ids, got others");
+}
+
+std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const Singles &singles,
+                            const Result &result, int threads) {
+  const int64_t ids = singles.rows * singles.columns, parts = parts_of(ids, kIdsAtATime);
+  int64_t bad = -1;
+#pragma omp parallel for num_threads(threads) schedule(static) if (parts > 1)
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = part * kIdsAtATime, end = std::min(ids, begin + kIdsAtATime);
+    const int64_t found = loops.gather(rows, singles, result, begin, end);
+    if (found >= 0) {
+#pragma omp critical(plumbline_embedding)
+      bad = first_of(bad, found);
+    }
+  }
+  if (bad < 0) return std::nullopt;
+  return bad_single(singles, bad);
+}
+
+std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, bool mean,
+                          const Result &result, int threads) {
+  require_offsets(bag);
+  const int64_t parts = parts_of(bag.rows, kListsAtATime);
+  int64_t bad = -1;
+#pragma omp parallel num_threads(threads) if (parts > 1)
+  {
+    const auto sum = std::make_unique<float[]>(static_cast<size_t>(rows.dim));
+#pragma omp for schedule(dynamic)
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t begin = part * kListsAtATime, end = std::min(bag.rows, begin + kListsAtATime);
+      const int64_t found = loops.pool(rows, bag, mean, result, begin, end, sum.get());
+      if (found >= 0) {
+#pragma omp critical(plumbline_embedding)
+        bad = first_of(bad, found);
+      }
+    }
+  }
+  if (bad < 0) return std::nullopt;
+  return bad_of_list(bag, bad);
+}
+
+}  // namespace plumbline

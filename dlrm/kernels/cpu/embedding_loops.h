@@ -1,0 +1,91 @@
+// The inner loops of the embedding kernels, one set an instruction set: what they are given.
+//
+// This header is included by files that are compiled for different instruction sets, so it has no
+// function with a body: the linker could keep the one that not every processor runs.
+#pragma once
+
+#include <cstdint>
+
+namespace plumbline {
+
+enum class Number : int { float32 = 0, bfloat16 = 1, float16 = 2 };
+
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+struct Float16 {
+  uint16_t bits;
+};
+
+// All tables: rows of `dim` numbers, float32 or bfloat16.
+struct Rows {
+  const void *weight;
+  Number number;
+  int64_t dim;
+};
+
+// Columns with one id a row: ids[row * columns + column].
+struct Singles {
+  const int64_t *ids;
+  int64_t rows, columns;
+  const int64_t *first_row, *cardinality, *place;
+};
+
+// A column with a list of ids a row: list r is ids[offsets[r]] … ids[offsets[r + 1] - 1].
+struct Bag {
+  const int64_t *ids;
+  int64_t count;
+  const int64_t *offsets;
+  int64_t rows, first_row, cardinality, place;
+};
+
+// out[(row * places + place) * dim …]
+struct Result {
+  void *out;
+  Number number;
+  int64_t places;
+  // Whether it is too large to stay in the caches: it is then written past them.
+  bool streamed;
+};
+
+// One id of a column, and the row of the batch that has it.
+struct Occurrence {
+  uint32_t id, row;
+};
+
+struct Optimizer {
+  void *weight;
+  Number number;
+  int64_t dim;
+  float *state;  // one a row; null for SGD
+  const void *gradient;
+  Number gradient_number;
+  int64_t places;
+  float learning_rate, eps, scale;
+  uint32_t k0, k1;
+};
+
+// The occurrences of one column, sorted by id and, of one id, in the order of the batch.
+struct Column {
+  const Occurrence *occurrences;
+  const int64_t *offsets;  // null where every occurrence counts as 1; else as 1 / length of its list
+  int64_t first_row, place;
+};
+
+struct EmbeddingLoops {
+  // Ids from `begin` up to `end`, counted row by row; returns the first bad one, or -1.
+  int64_t (*gather)(const Rows &, const Singles &, const Result &, int64_t begin, int64_t end);
+  // Lists from `begin` up to `end`; `sum` has room for `dim` numbers. Returns the first bad one's
+  // place among the ids, or -1.
+  int64_t (*pool)(const Rows &, const Bag &, bool mean, const Result &, int64_t begin, int64_t end,
+                  float *sum);
+  // All rows whose occurrences are from `begin` up to `end`; `sum` has room for `dim` numbers.
+  void (*update)(const Optimizer &, const Column &, int64_t begin, int64_t end, float *sum);
+};
+
+const EmbeddingLoops &embedding_loops_plain();
+const EmbeddingLoops &embedding_loops_avx2();
+const EmbeddingLoops &embedding_loops_avx512();
+
+}  // namespace plumbline

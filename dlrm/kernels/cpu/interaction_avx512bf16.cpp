@@ -1,0 +1,112 @@
+// Bfloat16 alone: a lane is a pair of elements, and one instruction multiplies and adds both.
+#include "interaction_backward.h"
+#include "interaction_forward.h"
+
+#if defined(__AVX512BF16__)
+
+#include "interaction_eight.h"
+
+namespace plumbline::interaction {
+namespace {
+
+// The first `count` halves of a vector that holds at least as many.
+inline __mmask16 first16(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+inline __mmask32 first32(int64_t count) { return static_cast<__mmask32>((1ull << count) - 1); }
+
+struct EightPairs {
+  using Element = Bfloat16;
+  using Lane = uint32_t;
+  using Lanes = __m256i;
+  using Sum = __m256;
+  static constexpr int width = 8;
+  static constexpr int rows = 8, tile = 24;
+  static constexpr int pair = 2;
+
+  static __m256 zero() { return _mm256_setzero_ps(); }
+  static __m256i none() { return _mm256_setzero_si256(); }
+  static __m256 multiply_add(__m256 sum, __m256i a, __m256i b) {
+    return _mm256_dpbf16_ps(sum, (__m256bh)a, (__m256bh)b);
+  }
+  static __m256i load(const uint32_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
+  static __m256i broadcast(const uint32_t *from) { return _mm256_set1_epi32((int)*from); }
+  static void keep(uint32_t *to, __m256i lanes) { _mm256_storeu_si256((__m256i *)to, lanes); }
+  static __m256i take(const Bfloat16 *from) { return _mm256_loadu_si256((const __m256i *)from); }
+  static __m256i take_part(const Bfloat16 *from, int64_t count) {
+    return _mm256_maskz_loadu_epi16(first16(count), from);
+  }
+  static void put(Bfloat16 *to, __m256 sum) {
+    _mm_storeu_si128((__m128i *)to, (__m128i)_mm256_cvtneps_pbh(sum));
+  }
+  static void put_part(Bfloat16 *to, __m256 sum, int64_t count) {
+    _mm_mask_storeu_epi16(to, static_cast<__mmask8>(first16(count)),
+                          (__m128i)_mm256_cvtneps_pbh(sum));
+  }
+  static void transpose(__m256i (&block)[8]) {
+    __m256 lanes[8];
+    for (int i = 0; i < 8; ++i) lanes[i] = _mm256_castsi256_ps(block[i]);
+    transpose_eight(lanes);
+    for (int i = 0; i < 8; ++i) block[i] = _mm256_castps_si256(lanes[i]);
+  }
+};
+
+struct SixteenPairs {
+  using Element = Bfloat16;
+  using Lane = uint32_t;
+  using Coefficient = Bfloat16;
+  using Lanes = __m512i;
+  using Sum = __m512;
+  static constexpr int width = 16;
+  static constexpr int pair = 2;
+
+  static __m512 zero() { return _mm512_setzero_ps(); }
+  static __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+  }
+  static __m512i load(const uint32_t *from) { return _mm512_loadu_si512(from); }
+  static __m512i broadcast(const uint32_t *from) { return _mm512_set1_epi32((int)*from); }
+  static void keep(uint32_t *to, __m512i lanes) { _mm512_storeu_si512(to, lanes); }
+  static __m512i take(const Bfloat16 *from) { return _mm512_loadu_si512(from); }
+  static __m512i take_part(const Bfloat16 *from, int64_t count) {
+    return _mm512_maskz_loadu_epi16(first32(count), from);
+  }
+  static __m512 widen(const Bfloat16 *from) { return widen_part(from, width); }
+  static __m512 widen_part(const Bfloat16 *from, int64_t count) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves(from, count)), 16));
+  }
+  static void put(Bfloat16 *to, __m512 sum) {
+    _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh(sum));
+  }
+  static void put_part(Bfloat16 *to, __m512 sum, int64_t count) {
+    _mm256_mask_storeu_epi16(to, first16(count), (__m256i)_mm512_cvtneps_pbh(sum));
+  }
+  static __m512i across(const Bfloat16 *a, const Bfloat16 *b, int64_t count) {
+    const __m512i low = _mm512_cvtepu16_epi32(halves(a, count));
+    if (b == nullptr) return low;
+    const __m512i high = _mm512_cvtepu16_epi32(halves(b, count));
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+  }
+
+ private:
+  static __m256i halves(const Bfloat16 *from, int64_t count) {
+    return _mm256_maskz_loadu_epi16(first16(count), from);
+  }
+};
+
+}  // namespace
+
+Kernels avx512bf16_kernels(Dtype dtype) {
+  if (dtype != Dtype::bfloat16) return {};
+  using F = Forward<EightPairs>;
+  using B = Backward<SixteenPairs, 6, 4>;
+  return {F::rows, F::scratch, B::rows, B::scratch};
+}
+
+}  // namespace plumbline::interaction
+
+#else
+
+namespace plumbline::interaction {
+Kernels avx512bf16_kernels(Dtype) { return {}; }
+}  // namespace plumbline::interaction
+
+#endif

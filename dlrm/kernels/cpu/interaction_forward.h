@@ -1,0 +1,145 @@
+// The forward pass over an instruction set's vectors: see interaction_vectors.h for what V is.
+//
+// A row's N vectors are packed by panels of V::width of them, transposed: lane p of the panel's
+// vectors stands together. A tile of R vectors by C panels then needs one load a panel and one
+// broadcast a vector for R * C products, both from the packed form; only tiles that reach the strict
+// lower triangle are computed. Places of the last panel past the N-th vector repeat it: what comes of
+// them is not written.
+#pragma once
+
+#include "interaction.h"
+#include "interaction_vectors.h"
+
+namespace plumbline::interaction {
+namespace {
+
+template <class V>
+struct Packed {
+  typename V::Lane *lanes;
+  int64_t depth;   // lanes of one vector
+  int64_t stride;  // from one panel to the next
+
+  static int64_t stride_of(int64_t dim) {
+    return round_up((dim + V::pair - 1) / V::pair, V::width) * V::width;
+  }
+  const typename V::Lane *panel(int64_t index) const { return lanes + index * stride; }
+};
+
+template <class V>
+void pack(const Vectors<const typename V::Element> &vectors, int64_t count,
+          const Packed<V> &packed) {
+  constexpr int64_t step = V::width * V::pair;
+  for (int64_t first = 0; first < count; first += V::width) {
+    typename V::Lane *to = packed.lanes + first / V::width * packed.stride;
+    const int64_t present = smaller(count - first, V::width);
+    const typename V::Element *from[V::width];
+    for (int64_t i = 0; i < V::width; ++i) from[i] = vectors[first + smaller(i, present - 1)];
+    for (int64_t d = 0; d < vectors.dim; d += step, to += V::width * V::width) {
+      const int64_t length = vectors.dim - d;
+      typename V::Lanes block[V::width];
+      if (length >= step)
+        for (int i = 0; i < V::width; ++i) block[i] = V::take(from[i] + d);
+      else
+        for (int i = 0; i < V::width; ++i) block[i] = V::take_part(from[i] + d, length);
+      V::transpose(block);
+      for (int i = 0; i < V::width; ++i) V::keep(to + i * V::width, block[i]);
+    }
+  }
+}
+
+// Bytes of the next row that are prefetched with one lane of a tile: at least as many as are read a
+// lane, V::width vectors of one tile of which are 4 bytes each.
+constexpr int64_t kAhead = 32;
+
+// Panels of a tile of so many vectors.
+template <class V>
+constexpr int panels_of(int64_t vectors) {
+  return static_cast<int>(smaller(4, V::tile / vectors));
+}
+
+// The dots of `rows` <= R vectors from `first` on with those of `columns` <= C panels from `panel`
+// on. Row i of the triangle starts at element i (i − 1) / 2.
+template <class V, int R, int C>
+void dots(const Packed<V> &packed, int64_t first, int64_t panel, int64_t rows, int64_t columns,
+          typename V::Element *triangle, const char *ahead) {
+  if constexpr (R > 1)
+    if (rows < R)
+      return dots<V, R - 1, panels_of<V>(R - 1)>(packed, first, panel, rows, columns, triangle,
+                                                 ahead);
+  if constexpr (C > 1)
+    if (columns < C)
+      return dots<V, R, C - 1>(packed, first, panel, rows, columns, triangle, ahead);
+  const typename V::Lane *left = packed.panel(first / V::width) + first % V::width;
+  const typename V::Lane *right = packed.panel(panel);
+  typename V::Sum sum[R][C];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) sum[r][c] = V::zero();
+  for (int64_t p = 0; p < packed.depth; ++p, ahead += kAhead) {
+    __builtin_prefetch(ahead, 0, 3);
+    typename V::Lanes column[C];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) column[c] = V::load(right + c * packed.stride + p * V::width);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      const typename V::Lanes one = V::broadcast(left + p * V::width + r);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) sum[r][c] = V::multiply_add(sum[r][c], one, column[c]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    const int64_t row = first + r;
+    typename V::Element *to = triangle + row * (row - 1) / 2 + panel * V::width;
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c, to += V::width) {
+      const int64_t below = row - (panel + c) * V::width;
+      if (below >= V::width)
+        V::put(to, sum[r][c]);
+      else if (below > 0)
+        V::put_part(to, sum[r][c], below);
+    }
+  }
+}
+
+template <class V>
+struct Forward {
+  static int64_t scratch(const Shape &shape) {
+    const int64_t panels = round_up(shape.vectors(), V::width) / V::width;
+    return panels * Packed<V>::stride_of(shape.dim) * sizeof(typename V::Lane);
+  }
+
+  static void rows(const Shape &shape, const void *dense, const void *embeddings, void *out,
+                   int64_t begin, int64_t end, void *scratch) {
+    using Element = typename V::Element;
+    constexpr int R = V::rows, C = panels_of<V>(R);
+    static_assert(V::width % R == 0, "rows of one tile lie in one panel");
+    const int64_t count = shape.vectors(), width = shape.width();
+    const int64_t direct = shape.has_dense ? shape.dim : 0;
+    const Packed<V> packed{static_cast<typename V::Lane *>(scratch),
+                           (shape.dim + V::pair - 1) / V::pair, Packed<V>::stride_of(shape.dim)};
+    for (int64_t b = begin; b < end; ++b) {
+      const auto vectors = vectors_of<const Element>(shape, dense, embeddings, b);
+      Element *to = static_cast<Element *>(out) + b * width;
+      if (shape.has_dense) memcpy(to, vectors.dense, direct * sizeof(Element));
+      pack<V>(vectors, count, packed);
+      auto *ahead = reinterpret_cast<const char *>(vectors.embeddings + shape.features * shape.dim);
+      for (int64_t first = 0; first < count; first += R) {
+        const int64_t rows = smaller(count - first, R);
+        // The last of these vectors is above the diagonal from its own place on.
+        const int64_t panels = round_up(first + rows - 1, V::width) / V::width;
+        const int64_t columns = panels_of<V>(rows);
+        for (int64_t panel = 0; panel < panels; panel += columns) {
+          dots<V, R, C>(packed, first, panel, rows, smaller(panels - panel, columns), to + direct,
+                        ahead);
+          ahead += packed.depth * kAhead;
+        }
+      }
+      memset(to + shape.content(), 0, (width - shape.content()) * sizeof(Element));
+    }
+  }
+};
+
+}  // namespace
+}  // namespace plumbline::interaction

@@ -1,0 +1,86 @@
+// What the interaction's kernels ask of an instruction set: a policy V, one for each dtype and width.
+//
+//   V::Element               the dtype in memory
+//   V::Lane, V::pair         what one lane of a product holds: a float, or a pair of bfloat16
+//   V::width                 lanes of a vector
+//   V::Lanes, V::Sum         a vector of lanes; a vector of float32 sums
+//
+//   zero() -> Sum, none() -> Lanes                        zeros
+//   multiply_add(Sum, Lanes, Lanes) -> Sum
+//   load(const Lane *), broadcast(const Lane *) -> Lanes
+//   keep(Lane *, Lanes)
+//   take(const Element *) -> Lanes                        width * pair elements as lanes
+//   widen(const Element *) -> Sum                         width elements as float32
+//   put(Element *, Sum)                                   width sums, rounded to nearest even
+//   take_part(…, n), widen_part(…, n), put_part(…, n)     fewer elements: no byte past the n-th is
+//                                                         read or written; zeros are read there
+//   transpose(Lanes (&)[width])
+//   across(const Element *a, const Element *b, n) -> Lanes    where pair = 2: lane d is (a[d], b[d]),
+//                                                             n <= width; b may be null: zeros
+//
+// Everything in these headers is in an anonymous namespace, and no inline function of the standard
+// library is called: a file compiled for one instruction set would else hand its copy of a function
+// to the files of all the others.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace plumbline::interaction {
+namespace {
+
+struct Bfloat16 {
+  uint16_t bits;
+};
+
+struct Float16 {
+  uint16_t bits;
+};
+
+constexpr int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The vectors of one row: the dense one, where there is one, and then the embeddings.
+template <class Element>
+struct Vectors {
+  Element *dense, *embeddings;
+  int64_t dim;
+
+  Element *operator[](int64_t vector) const {
+    if (dense == nullptr) return embeddings + vector * dim;
+    return vector == 0 ? dense : embeddings + (vector - 1) * dim;
+  }
+};
+
+template <class Element, class Pointer>
+Vectors<Element> vectors_of(const Shape &shape, Pointer dense, Pointer embeddings, int64_t row) {
+  return {shape.has_dense ? static_cast<Element *>(dense) + row * shape.dim : nullptr,
+          static_cast<Element *>(embeddings) + row * shape.features * shape.dim, shape.dim};
+}
+
+// Parts for instruction sets without masks: through a copy of full length.
+template <class V>
+struct PartsByCopy : V {
+  using typename V::Element;
+  using typename V::Lanes;
+  using typename V::Sum;
+
+  static Lanes take_part(const Element *from, int64_t count) {
+    Element held[V::width * V::pair] = {};
+    memcpy(held, from, count * sizeof(Element));
+    return V::take(held);
+  }
+  static Sum widen_part(const Element *from, int64_t count) {
+    Element held[V::width] = {};
+    memcpy(held, from, count * sizeof(Element));
+    return V::widen(held);
+  }
+  static void put_part(Element *to, Sum sum, int64_t count) {
+    Element held[V::width];
+    V::put(held, sum);
+    memcpy(to, held, count * sizeof(Element));
+  }
+};
+
+}  // namespace
+}  // namespace plumbline::interaction

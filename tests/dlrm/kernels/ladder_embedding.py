@@ -1,0 +1,429 @@
+"""The ladder that every kernels object of the embedding climbs, whatever it runs on.
+
+The tables lie inside a larger buffer, as do gradients and ids. What surrounds the inputs would show
+in the result (NaN, and ids without a row); what surrounds the rows, the state and the results has
+to be intact afterwards, and so has every row that no id names. Look-ups of single ids have to be
+exact; all else is compared with float64, under bounds that are scaled by the sums of the absolute
+terms. The random bits of the stochastic rounding have to be those of the NumPy form here.
+
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
+all tables, U rows that a column's ids name, D embedding length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlrm.kernels.embedding_interface import (
+    BagColumn,
+    EmbeddingKernels,
+    IdColumns,
+    IdOutOfRange,
+)
+
+ROW_DTYPES = (torch.float32, torch.bfloat16)
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+GUARD = 256
+"""Elements on either side of every buffer."""
+
+UNTOUCHED = 123.0
+ROUNDING = 2.0**-24
+"""Of one operation in float32, relative."""
+
+EPS = 1e-8
+KEYS = (0x9ABCDEF1, 0x12345678)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of one case; `lists` says which columns have a list of ids a row."""
+
+    cardinalities: tuple[int, ...]
+    lists: tuple[bool, ...]
+    rows: int
+    dim: int
+    longest: int = 4
+    """Most ids of a list; 0 leaves all of them empty."""
+
+
+SHAPES = (
+    Shape((7, 300, 1, 40), (False,) * 4, rows=37, dim=16),
+    Shape((5, 9, 2), (False, True, True), rows=21, dim=8),
+    Shape((3, 4), (True, False), rows=50, dim=37),
+    Shape((70_000, 11), (False, True), rows=19, dim=128, longest=9),
+    Shape((2, 6), (False, False), rows=33, dim=1),
+    Shape((6,), (True,), rows=9, dim=136),
+    Shape((4, 5), (True, False), rows=3, dim=20, longest=0),
+    Shape((4, 5), (True, False), rows=1, dim=64),
+    Shape((4, 5), (True, False), rows=0, dim=16),
+    Shape((1,), (False,), rows=300, dim=24),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs of one call. `weight` is a view into `buffer`, with a guard on either side."""
+
+    buffer: Tensor
+    weight_RD: Tensor
+    columns: IdColumns
+    gradient_BVD: Tensor
+    state_buffer: Tensor
+    state_R: Tensor
+
+    @property
+    def places(self) -> int:
+        return self.gradient_BVD.shape[1]
+
+
+def draw(
+    shape: Shape,
+    row_dtype: torch.dtype,
+    gradient_dtype: torch.dtype = torch.float32,
+    mean: bool = False,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Case:
+    """Rows and gradients ~ N(0, 1); ids are skewed, so that some rows occur often."""
+    generator = np.random.default_rng(seed)
+    first_row_V = np.cumsum([0, *shape.cardinalities])
+    singles: list[NDArray[np.int64]] = []
+    places: list[int] = []
+    bags: list[BagColumn] = []
+    for place, (cardinality, is_list) in enumerate(
+        zip(shape.cardinalities, shape.lists, strict=True)
+    ):
+        if is_list:
+            length_B = generator.integers(0, shape.longest + 1, shape.rows)
+            ids_N = _ids(generator, cardinality, int(length_B.sum()))
+            offsets_B1 = np.cumsum([0, *length_B]).astype(np.int64)
+            bags.append(
+                BagColumn(
+                    _guarded(ids_N, -(2**50), torch.int64, device),
+                    torch.from_numpy(offsets_B1).to(device),
+                    int(first_row_V[place]),
+                    cardinality,
+                    place,
+                )
+            )
+        else:
+            singles.append(_ids(generator, cardinality, shape.rows))
+            places.append(place)
+    ids_BF = np.stack(singles, 1) if singles else np.empty((shape.rows, 0), np.int64)
+
+    def numbers(values: Any) -> Tensor:
+        return torch.tensor([int(value) for value in values], dtype=torch.int64, device=device)
+
+    columns = IdColumns(
+        _guarded(ids_BF, -(2**50), torch.int64, device),
+        numbers(first_row_V[place] for place in places),
+        numbers(shape.cardinalities[place] for place in places),
+        numbers(places),
+        tuple(bags),
+        mean,
+    )
+    table_rows = int(first_row_V[-1])
+    weight_RD = _guarded(
+        generator.normal(size=(table_rows, shape.dim)), UNTOUCHED, row_dtype, device
+    )
+    # Some rows have never had a gradient.
+    state_R = generator.exponential(size=table_rows) * generator.integers(0, 2, table_rows)
+    state_R_ = _guarded(state_R, UNTOUCHED, torch.float32, device)
+    gradient = generator.normal(size=(shape.rows, len(shape.cardinalities), shape.dim))
+    return Case(
+        _buffer(weight_RD),
+        weight_RD,
+        columns,
+        _guarded(gradient, np.nan, gradient_dtype, device),
+        _buffer(state_R_),
+        state_R_,
+    )
+
+
+def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> Tensor:
+    """Single ids exactly, lists under their bound; returns embedding_BVD."""
+    shape = (len(case.columns.ids_BF), case.places, case.weight_RD.shape[1])
+    out_BVD = _guarded(np.full(shape, np.nan), UNTOUCHED, dtype, case.weight_RD.device)
+    before = case.buffer.clone()
+    look_up(kernels, case, out_BVD)
+    _check_guard(out_BVD, "the result")
+    _check_equal(case.buffer, before, "a look-up wrote rows")
+    columns = case.columns
+    rows_BFD = case.weight_RD[columns.first_row_F + columns.ids_BF]
+    _check_equal(out_BVD[:, columns.place_F], rows_BFD.to(dtype), "a look-up is not exact")
+    for bag in columns.bags:
+        occurrence = _of_bag(bag, columns.mean)
+        vector_ND = case.weight_RD[bag.first_row + bag.ids_N].double().cpu().numpy()
+        share_N1 = occurrence.share_N[:, None]
+        rows = len(columns.ids_BF)
+        exact_BD = _added(rows, occurrence.row_N, share_N1 * vector_ND)
+        total_BD = _added(rows, occurrence.row_N, share_N1 * np.abs(vector_ND))
+        length_B1 = np.bincount(occurrence.row_N, minlength=rows)[:, None]
+        bound_BD = (length_B1 + 2) * ROUNDING * total_BD + _spacing(exact_BD, dtype)
+        came_BD = out_BVD[:, bag.place].double().cpu().numpy()
+        assert (np.abs(came_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
+        assert (came_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
+    return out_BVD
+
+
+def look_up(kernels: EmbeddingKernels, case: Case, out_BVD: Tensor) -> None:
+    columns = case.columns
+    kernels.gather(
+        case.weight_RD,
+        columns.ids_BF,
+        columns.first_row_F,
+        columns.cardinality_F,
+        columns.place_F,
+        out_BVD,
+    )
+    for bag in columns.bags:
+        kernels.pool(
+            case.weight_RD,
+            bag.ids_N,
+            bag.offsets_B1,
+            bag.first_row,
+            bag.cardinality,
+            bag.place,
+            columns.mean,
+            out_BVD,
+        )
+
+
+def update(
+    kernels: EmbeddingKernels,
+    case: Case,
+    adagrad: bool,
+    learning_rate: float = 0.1,
+    scale: float = 1.0,
+) -> None:
+    kernels.update(
+        case.weight_RD,
+        case.state_R if adagrad else None,
+        case.columns,
+        case.gradient_BVD,
+        learning_rate,
+        EPS,
+        scale,
+        *KEYS,
+    )
+
+
+def check_update(
+    kernels: EmbeddingKernels,
+    case: Case,
+    adagrad: bool,
+    learning_rate: float = 0.1,
+    scale: float = 1.0,
+) -> None:
+    """The changed rows and states against float64, and all others to the bit."""
+    weight_RD = case.weight_RD.double().cpu().numpy().copy()
+    state_R = case.state_R.double().cpu().numpy().copy()
+    before, state_before = case.buffer.clone(), case.state_buffer.clone()
+    update(kernels, case, adagrad, learning_rate, scale)
+    came_RD = case.weight_RD.float().cpu().numpy()
+    came_state_R = case.state_R.double().cpu().numpy()
+    for occurrence, gradient_ND in _occurrences(case):
+        touched_U, place_N, count_U = np.unique(
+            occurrence.id_N, return_inverse=True, return_counts=True
+        )
+        rows = len(touched_U)
+        g_UD = scale * _added(rows, place_N, gradient_ND)
+        g_bound_UD = (
+            (count_U[:, None] + 3)
+            * ROUNDING
+            * abs(scale)
+            * _added(rows, place_N, np.abs(gradient_ND))
+        )
+        factor_U, slack_UD = np.full(rows, learning_rate), learning_rate * g_bound_UD
+        if adagrad:
+            dim = g_UD.shape[1]
+            s_U = state_R[touched_U] + (g_UD**2).mean(1)
+            s_bound_U = (2 * np.abs(g_UD) * g_bound_UD + g_bound_UD**2).mean(1)
+            s_bound_U += (dim + 3) * ROUNDING * s_U + 1e-40
+            error_U = np.abs(came_state_R[touched_U] - s_U)
+            assert (error_U <= s_bound_U).all(), "a state is not near enough"
+            factor_U = learning_rate / (np.sqrt(s_U) + EPS)
+            relative_U = s_bound_U / np.maximum(s_U, 1e-300) + 6 * ROUNDING
+            slack_UD = factor_U[:, None] * (g_bound_UD + np.abs(g_UD) * relative_U[:, None])
+            slack_UD = np.minimum(slack_UD, 2.1 * learning_rate * np.sqrt(dim))
+        exact_UD = weight_RD[touched_U] - factor_U[:, None] * g_UD
+        slack_UD = slack_UD + 4 * ROUNDING * (np.abs(exact_UD) + np.abs(weight_RD[touched_U]))
+        _check_written(case, came_RD[touched_U], touched_U, exact_UD, slack_UD)
+        first, dim = GUARD, weight_RD.shape[1]
+        case_rows = torch.from_numpy(touched_U).to(case.weight_RD.device)
+        before[first : first + weight_RD.size].view(-1, dim)[case_rows] = case.weight_RD[case_rows]
+        if adagrad:
+            state_before[first : first + len(state_R)][case_rows] = case.state_R[case_rows]
+    _check_equal(case.buffer, before, "a row that no id names was written")
+    _check_equal(case.state_buffer, state_before, "a state that no id names was written")
+
+
+def check_repeatable(kernels: EmbeddingKernels, shape: Shape, row_dtype: torch.dtype) -> Case:
+    """Two updates of equal inputs give equal bits; returns the case after one of them."""
+    one, two = draw(shape, row_dtype), draw(shape, row_dtype)
+    update(kernels, one, adagrad=True)
+    update(kernels, two, adagrad=True)
+    _check_equal(one.buffer, two.buffer, "two updates differ")
+    _check_equal(one.state_buffer, two.state_buffer, "two updates differ in their states")
+    return one
+
+
+def check_bad_ids(kernels: EmbeddingKernels, row_dtype: torch.dtype, device: str = "cpu") -> None:
+    """An id outside its table, in every column, is refused before anything is changed."""
+    shape = Shape((5, 9, 7), (False, True, False), rows=11, dim=8)
+    for bad in (-1, 2**31, 2**33, -(2**40)):
+        for case, place, row in _spoilt(draw(shape, row_dtype, device=device), bad):
+            out_BVD = torch.empty((11, 3, 8), device=case.weight_RD.device)
+            before = case.buffer.clone()
+            message = f"column {place}, row {row}: .*, got {bad}"
+            with pytest.raises(IdOutOfRange, match=message) as raised:
+                look_up(kernels, case, out_BVD)
+            assert (raised.value.place, raised.value.came) == (place, bad)
+            with pytest.raises(IdOutOfRange, match=message):
+                update(kernels, case, adagrad=True)
+            _check_equal(case.buffer, before, "a refused update wrote rows")
+    # The first id past each table, which another table has.
+    for case, place, _ in _spoilt(draw(shape, row_dtype, device=device), None):
+        with pytest.raises(IdOutOfRange, match=f"column {place}"):
+            update(kernels, case, adagrad=False)
+
+
+def check_bad_offsets(kernels: EmbeddingKernels, row_dtype: torch.dtype) -> None:
+    """Offsets that do not rise from 0 to the number of ids are refused."""
+    case = draw(Shape((5, 9), (False, True), rows=4, dim=8, longest=0), row_dtype)
+    bag = replace(case.columns.bags[0], ids_N=torch.tensor([1, 2, 3]))
+    for offsets in ([1, 1, 2, 2, 3], [0, 1, 2, 2, 2], [0, 2, 1, 3, 3], [0, 9, 3, 3, 3]):
+        wrong = replace(bag, offsets_B1=torch.tensor(offsets))
+        wrong_case = replace(case, columns=replace(case.columns, bags=(wrong,)))
+        with pytest.raises(ValueError, match="column 1: wanted offsets that rise from 0 to 3"):
+            look_up(kernels, wrong_case, torch.empty(4, 2, 8))
+        with pytest.raises(ValueError, match="column 1: wanted offsets that rise from 0 to 3"):
+            update(kernels, wrong_case, adagrad=False)
+
+
+def stochastic_rounding(value_UD: NDArray[Any], row_U: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The specified rounding of float32 values of these rows, under `KEYS`, in NumPy."""
+    dim = value_UD.shape[1]
+    element = (row_U[:, None] * dim + np.arange(dim)).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        x = element.astype(np.uint32) ^ np.uint32(KEYS[0])
+        x += (element >> np.uint64(32)).astype(np.uint32) * np.uint32(0x9E3779B9)
+        x ^= x >> np.uint32(16)
+        x *= np.uint32(0x7FEB352D)
+        x ^= x >> np.uint32(15)
+        x *= np.uint32(0x846CA68B)
+        x ^= x >> np.uint32(16)
+        x ^= np.uint32(KEYS[1])
+        bits = np.ascontiguousarray(value_UD, np.float32).view(np.uint32) + (x >> np.uint32(16))
+    return (bits & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+@dataclass(frozen=True)
+class _Occurrences:
+    """Of one column, in order: the row of the batch, the row of the buffer, the share of its list."""
+
+    row_N: NDArray[np.int64]
+    id_N: NDArray[np.int64]
+    share_N: NDArray[np.float64]
+
+
+def _of_bag(bag: BagColumn, mean: bool) -> _Occurrences:
+    length_B = np.diff(bag.offsets_B1.cpu().numpy())
+    row_N = np.repeat(np.arange(len(length_B)), length_B)
+    share_N = 1.0 / length_B[row_N] if mean else np.ones(len(row_N))
+    return _Occurrences(row_N, bag.first_row + bag.ids_N.cpu().numpy(), share_N)
+
+
+def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]]]:
+    columns = case.columns
+    gradient_BVD = case.gradient_BVD.double().cpu().numpy()
+    rows = len(gradient_BVD)
+    for column, place in enumerate(columns.place_F.tolist()):
+        id_B = (columns.first_row_F[column] + columns.ids_BF[:, column]).cpu().numpy()
+        yield _Occurrences(np.arange(rows), id_B, np.ones(rows)), gradient_BVD[:, place]
+    for bag in columns.bags:
+        occurrence = _of_bag(bag, columns.mean)
+        gradient_ND = gradient_BVD[occurrence.row_N, bag.place]
+        yield occurrence, occurrence.share_N[:, None] * gradient_ND
+
+
+def _check_written(
+    case: Case,
+    came_UD: NDArray[np.float32],
+    row_U: NDArray[np.int64],
+    exact_UD: NDArray[np.float64],
+    slack_UD: NDArray[np.float64],
+) -> None:
+    """Between the roundings of the lowest and the highest value allowed."""
+    low_UD, high_UD = exact_UD - slack_UD, exact_UD + slack_UD
+    if case.weight_RD.dtype == torch.bfloat16:
+        low_UD = stochastic_rounding(low_UD, row_U).astype(np.float64)
+        high_UD = stochastic_rounding(high_UD, row_U).astype(np.float64)
+    assert ((low_UD <= came_UD) & (came_UD <= high_UD)).all(), "a row is not near enough"
+
+
+def _spoilt(case: Case, bad: int | None) -> Iterator[tuple[Case, int, int]]:
+    """The case with one id replaced in each column in turn; None is the first past the table."""
+    columns = case.columns
+    for column, place in enumerate(columns.place_F.tolist()):
+        ids_BF = columns.ids_BF.clone()
+        ids_BF[6, column] = columns.cardinality_F[column] if bad is None else bad
+        yield replace(case, columns=replace(columns, ids_BF=ids_BF)), place, 6
+    for position, bag in enumerate(columns.bags):
+        ids_N = bag.ids_N.clone()
+        ids_N[-1] = bag.cardinality if bad is None else bad
+        row = int((bag.offsets_B1 < len(ids_N)).nonzero()[-1])
+        bags = list(columns.bags)
+        bags[position] = replace(bag, ids_N=ids_N)
+        yield replace(case, columns=replace(columns, bags=tuple(bags))), bag.place, row
+
+
+def _ids(generator: np.random.Generator, cardinality: int, count: int) -> NDArray[np.int64]:
+    return (cardinality * generator.random(count) ** 3).astype(np.int64)
+
+
+def _added(rows: int, place_N: NDArray[np.int64], values_ND: Any) -> NDArray[np.float64]:
+    total = np.zeros((rows, values_ND.shape[1]))
+    np.add.at(total, place_N, values_ND)
+    return total
+
+
+def _spacing(values: NDArray[np.float64], dtype: torch.dtype) -> NDArray[np.float64]:
+    """Half the distance of neighbours in `dtype`, and a little more."""
+    info = torch.finfo(dtype)
+    return np.maximum(0.51 * info.eps * np.abs(values), info.smallest_normal * info.eps)
+
+
+def _guarded(values: Any, around: float, dtype: torch.dtype, device: Any) -> Tensor:
+    """The values, contiguous, inside a buffer of `around`."""
+    tensor = torch.as_tensor(values).to(dtype)
+    buffer = torch.full((tensor.numel() + 2 * GUARD,), around, dtype=dtype, device=device)
+    inside = buffer[GUARD : GUARD + tensor.numel()].view(tensor.shape)
+    inside.copy_(tensor)
+    return inside
+
+
+def _buffer(tensor: Tensor) -> Tensor:
+    """All of the memory that a guarded tensor lies in."""
+    return torch.as_strided(tensor, (tensor.numel() + 2 * GUARD,), (1,), 0)
+
+
+def _check_guard(tensor: Tensor, name: str) -> None:
+    buffer = _buffer(tensor)
+    around = torch.cat([buffer[:GUARD], buffer[GUARD + tensor.numel() :]])
+    assert (around == UNTOUCHED).all(), f"written beside {name}"
+
+
+def _check_equal(came: Tensor, wanted: Tensor, message: str) -> None:
+    """To the bit: torch.equal takes -0.0 for 0.0."""
+    as_integers = torch.int32 if came.element_size() == 4 else torch.int16
+    same = came.contiguous().view(as_integers), wanted.contiguous().view(as_integers)
+    assert torch.equal(*same), message
