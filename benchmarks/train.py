@@ -42,6 +42,7 @@ from features.errors import DataError
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers"
 PEERS_MISSING = f"{TORCHREC}: left out, since {PEERS.name} is not there. `make peers` makes it."
+NOT_NATIVE = "ours: in its plain torch form, since the native kernels were not there."
 
 SIDES = (OURS, OURS_BF16_ROWS, EAGER_FP32, EAGER_BF16, COMPILED, COMPILED_KEPT, TORCHREC, PRODUCTS)
 MODELS: dict[str, Callable[[Sequence[int]], Architecture]] = {"article": article, "kaggle": kaggle}
@@ -60,6 +61,7 @@ class Run:
 
     ms: float
     peak_mb: int
+    native: bool
     waiting: float = math.nan
     loss: float = math.nan
 
@@ -115,6 +117,11 @@ class Runs:
                         "work."
                     )
 
+    def note_if_not_native(self, benchmark: Benchmark) -> None:
+        """Without the native kernels our side is plain torch, and says nothing of them."""
+        if not all(run.native for run in self.of[OURS]) and NOT_NATIVE not in benchmark.notes:
+            benchmark.notes.append(NOT_NATIVE)
+
     def peaks(self) -> str:
         peak_gb = {side: max(run.peak_mb for run in runs) / 1024 for side, runs in self.of.items()}
         return ", ".join(f"{side} {gigabytes:.1f} GB" for side, gigabytes in peak_gb.items())
@@ -130,6 +137,7 @@ def measure(
         turns = {side: lambda side=side: runs.ms(side) for side in sides}
         case = benchmark.run(name, "ms a step", turns, repeats)
     runs.check_losses()
+    runs.note_if_not_native(benchmark)
     benchmark.notes.append(f"Peak memory, {name}: {runs.peaks()}.")
     return case, runs
 

@@ -5,7 +5,8 @@
 A side takes the same encoded rows through the same feed, in the same order, and updates all its
 parameters by plain SGD; the loss is looked at after the last step. The process prints as JSON:
 milliseconds a step, the share of that in which the feed was waited for, the mean loss of the timed
-steps, and the peak resident memory. The side `PRODUCTS` reads no rows and has no loss.
+steps, the peak resident memory, and whether our native kernels were there. The side `PRODUCTS`
+reads no rows and has no loss.
 
 Legend: B rows, I inputs of a layer, O outputs.
 """
@@ -32,6 +33,7 @@ from benchmarks.train_work import LEARNING_RATE, Work, layer_widths, set_first_w
 from dlrm.architecture import Architecture
 from dlrm.feed import Batch, Order
 from dlrm.fused import FusedForm
+from dlrm.kernels.library import cpu_module
 from dlrm.memory import keep_freed_memory
 from dlrm.parquet_feed import ParquetFeed
 from features.settings import Training
@@ -154,6 +156,7 @@ def main(side: str, work_file: str, rows_file: str) -> None:
         found: dict[str, Any] = measure_products(work)
     else:
         found = measure(FORMS[side](work.architecture), work, Path(rows_file))
+    found["native"] = cpu_module() is not None
     found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -30,7 +30,9 @@ from torch import Tensor, nn
 from dlrm.architecture import Architecture
 from dlrm.embedding_memory import empty_rows, require_memory
 from dlrm.embedding_reference import ReferenceEmbedding, embedding_reference
+from dlrm.kernels.cpu_embedding import CpuEmbedding
 from dlrm.kernels.embedding_interface import BagColumn, EmbeddingKernels, IdColumns, IdOutOfRange
+from dlrm.kernels.library import cpu_module
 from features.errors import ModelError
 
 __all__ = ["EmbeddingTables", "RowForm", "embedding", "embedding_kernels", "embedding_reference"]
@@ -253,6 +255,9 @@ def _empty_result(
 
 def embedding_kernels(device: torch.device) -> EmbeddingKernels:
     """The fastest form for tensors of this device."""
+    module = cpu_module()
+    if device.type == "cpu" and module is not None:
+        return CpuEmbedding(module, module.instruction_sets()[-1])
     return ReferenceEmbedding()
 
 

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from dlrm.embedding import DTYPES, Bags, EmbeddingTables, embedding_kernels
+from dlrm.embedding_memory import empty_rows
 from dlrm.kernels.embedding_interface import IdOutOfRange
 from features.errors import ModelError
 
@@ -59,10 +60,7 @@ class EmbeddingOptimizer:
         self._eps = eps
         self._state_R: Tensor | None = None
         if kind == "rowwise_adagrad":
-            weight_RD = tables.weight
-            self._state_R = torch.zeros(
-                len(weight_RD), dtype=torch.float32, device=weight_RD.device
-            )
+            self._state_R = _zeros(len(tables.weight), tables.weight.device)
 
     def step(
         self,
@@ -136,6 +134,12 @@ def rounding_keys(seed: int, step: int) -> tuple[int, int]:
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _LOW_64
     mixed ^= mixed >> 31
     return mixed & 0xFFFFFFFF, mixed >> 32
+
+
+def _zeros(count: int, device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return empty_rows((count,), torch.float32).zero_()
+    return torch.zeros(count, dtype=torch.float32, device=device)
 
 
 def _check_gradient(gradient_BVD: Tensor, tables: EmbeddingTables, rows: int) -> None:

@@ -5,7 +5,8 @@ Legend: B rows, F columns with one id a row, C continuous columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,17 @@ def check_columns(file: Path, schema: pa.Schema, names: Sequence[str]) -> None:
             f"{file}: wanted the encoded columns of the model, but {', '.join(missing)} "
             "is missing. Run the etl stage again."
         )
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Inside, what pyarrow says of a file that it cannot read becomes a DataError with its name."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{file}: not readable as Parquet ({error}). Run the etl stage again."
+        ) from (error)
 
 
 def _numbers(file: Path, part: pa.RecordBatch, name: str, type_: pa.DataType) -> NDArray[Any]:

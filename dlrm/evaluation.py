@@ -1,39 +1,34 @@
 """Score and judge encoded Parquet files, in row order.
 
-Legend: B rows, F columns with one id a row, C continuous columns.
+Legend: B rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dlrm.metrics import Metrics, click_metrics
+from dlrm.click_metrics import ClickMetrics
+from dlrm.encoded_rows import check_columns, readable
+from dlrm.metrics import Metrics, check_clicks, check_outcomes
+from dlrm.parquet_feed import ParquetFeed
 from dlrm.scorer import Scorer
 from features.columns import CLICK
-from features.errors import DataError
-from features.values import Lists, offsets_of
+from features.values import Lists
 
 BATCH_SIZE = 8192
 
-ENCODED_AS = {
-    pa.int64(): (pa.int64(), pa.int32()),
-    pa.float32(): (pa.float32(),),
-    pa.list_(pa.int64()): (
-        pa.list_(pa.int64()),
-        pa.list_(pa.int32()),
-        pa.large_list(pa.int64()),
-        pa.large_list(pa.int32()),
-    ),
-}
-"""Types of the files that are read as one: ids are written as narrow as they fit."""
+BLOCK_ROWS = 2**18
+"""Values of one column that are in memory at a time."""
+
+Scored: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""click_B and probability_B of the same rows."""
 
 
 def evaluate(
@@ -41,11 +36,15 @@ def evaluate(
     files: Sequence[Path],
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
-) -> tuple[Metrics, NDArray[np.float32]]:
-    """Metrics of the files' clicks, and probability_B in row order; see `score_files`."""
-    click_B = read_clicks(files)
-    probability_B = score_files(scorer, files, batch_size, progress)
-    return click_metrics(click_B, probability_B), probability_B
+) -> Metrics:
+    """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
+    metrics = ClickMetrics()
+    with closing(scored(scorer, files, batch_size)) as blocks:
+        for click_B, probability_B in blocks:
+            metrics.add(click_B, probability_B)
+            if progress is not None:
+                progress(len(click_B))
+    return metrics.result()
 
 
 def score_files(
@@ -63,75 +62,60 @@ def score_files(
     ModelError
         An id that the model does not have.
     """
-    architecture = scorer.architecture
-    names = [*architecture.categorical, *architecture.continuous]
-    scored = [np.empty(0, np.float32)]
+    probabilities = [np.empty(0, np.float32)]
+    with closing(scored(scorer, files, batch_size)) as blocks:
+        for _, probability_B in blocks:
+            probabilities.append(probability_B)
+            if progress is not None:
+                progress(len(probability_B))
+    return np.concatenate(probabilities)
+
+
+def scored(
+    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE
+) -> Generator[Scored, None, None]:
+    """The rows of all files, a batch at a time, file after file; raises as `score_files` does."""
+    feed = ParquetFeed(files, scorer.architecture, batch_size)
+    with closing(feed.batches()) as batches:
+        for batch in batches:
+            bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
+            probability_B = scorer.score(batch.ids_BF.numpy(), batch.dense_BC.numpy(), bags)
+            yield batch.click_B.numpy(), probability_B
+
+
+def check_outcomes_of(files: Sequence[Path]) -> None:
+    """Raises DataError where all rows have a click or none has, and for clicks but 0 and 1."""
+    clicks = rows = 0
+    for click_B in column_blocks(files, CLICK):
+        check_clicks(click_B)
+        clicks += int(click_B.sum())
+        rows += len(click_B)
+    check_outcomes(clicks, rows)
+
+
+def column_blocks(
+    files: Sequence[Path], name: str, rows: int = BLOCK_ROWS
+) -> Iterator[NDArray[Any]]:
+    """A column of numbers, file after file, `rows` at a time; the last block may be smaller.
+
+    Raises
+    ------
+    DataError
+        A file has no such column, or is not readable.
+    """
+    held: list[NDArray[Any]] = []
+    missing = rows
     for file in files:
-        with pq.ParquetFile(file) as parquet:
-            _check_columns(file, parquet.schema_arrow, names)
-            for batch in parquet.iter_batches(batch_size, columns=names):
-                ids_BF = _together(file, batch, architecture.single, pa.int64())
-                dense_BC = _together(file, batch, architecture.continuous, pa.float32())
-                bags = [_lists(file, batch, name) for name in architecture.bags]
-                scored.append(scorer.score(ids_BF, dense_BC, bags))
-                if progress is not None:
-                    progress(len(batch))
-    return np.concatenate(scored)
-
-
-def read_clicks(files: Sequence[Path]) -> NDArray[np.float64]:
-    """click_B of all rows, file after file; raises DataError where a file has no such column."""
-    clicks = [np.empty(0, np.float64)]
-    for file in files:
-        with pq.ParquetFile(file) as parquet:
-            _check_columns(file, parquet.schema_arrow, [CLICK])
-            clicks.append(np.asarray(parquet.read([CLICK])[CLICK], np.float64))
-    return np.concatenate(clicks)
-
-
-def _check_columns(file: Path, schema: pa.Schema, names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in schema.names]
-    if missing:
-        raise DataError(
-            f"{file}: wanted the encoded columns of the model, but {', '.join(missing)} "
-            "is missing. Run the etl stage again."
-        )
-
-
-def _together(
-    file: Path, batch: pa.RecordBatch, names: Sequence[str], type_: pa.DataType
-) -> NDArray[Any]:
-    """The named columns side by side, (B, number of names)."""
-    together = np.empty((len(batch), len(names)), type_.to_pandas_dtype())
-    for position, name in enumerate(names):
-        together[:, position] = _column(file, batch, name, type_).to_numpy()
-    return together
-
-
-def _lists(file: Path, batch: pa.RecordBatch, name: str) -> Lists:
-    column = _column(file, batch, name, pa.list_(pa.int64()))
-    ids = pc.list_flatten(column)
-    _require_whole(file, name, "lists of int64", ids)
-    lengths = np.asarray(pc.list_value_length(column), np.int64)
-    return Lists(np.asarray(ids, np.int64), offsets_of(lengths))
-
-
-def _column(file: Path, batch: pa.RecordBatch, name: str, type_: pa.DataType) -> pa.Array:
-    column = batch.column(name)
-    wanted = "lists of int64" if pa.types.is_list(type_) else str(type_)
-    if column.type not in ENCODED_AS[type_]:
-        raise DataError(_does_not_fit(file, name, wanted, column))
-    _require_whole(file, name, wanted, column)
-    return column
-
-
-def _require_whole(file: Path, name: str, wanted: str, values: pa.Array) -> None:
-    if values.null_count:
-        raise DataError(_does_not_fit(file, name, wanted, values))
-
-
-def _does_not_fit(file: Path, name: str, wanted: str, came: pa.Array) -> str:
-    return (
-        f"{file}: column {name!r}: wanted {wanted} without nulls, got {came.type} with "
-        f"{came.null_count} nulls. Run the etl stage again."
-    )
+        with readable(file), pq.ParquetFile(file) as parquet:
+            check_columns(file, parquet.schema_arrow, [name])
+            for part in parquet.iter_batches(rows, columns=[name]):
+                values = part.column(name).to_numpy(zero_copy_only=False)
+                while len(values):
+                    held.append(values[:missing])
+                    missing -= len(held[-1])
+                    values = values[len(held[-1]) :]
+                    if not missing:
+                        yield np.concatenate(held)
+                        held, missing = [], rows
+    if held:
+        yield np.concatenate(held)

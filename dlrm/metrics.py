@@ -1,10 +1,13 @@
-"""How good click probabilities are, exactly and in float64.
+"""How good click probabilities are: the definitions, in float64, of rows that are in memory.
+
+`dlrm.click_metrics` has the same numbers of any number of rows.
 
 Legend: B rows. `click_B` holds 0 and 1, `score_B` and `probability_B` one number a row.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,32 +32,6 @@ class Metrics:
     calibration: float
 
 
-def click_metrics(click_B: NDArray[Any], probability_B: NDArray[Any]) -> Metrics:
-    """All of them at once.
-
-    Raises
-    ------
-    DataError
-        No rows, lengths that differ, clicks other than 0 and 1 or all the same, or a probability
-        that is not in [0, 1].
-    """
-    click_B, probability_B = _checked(click_B, probability_B)
-    outside = ~((probability_B >= 0) & (probability_B <= 1))
-    if outside.any():
-        row = int(np.argmax(outside))
-        raise DataError(
-            f"Metrics: wanted probabilities in [0, 1], got {probability_B[row]} (row {row})."
-        )
-    return Metrics(
-        rows=len(click_B),
-        click_rate=float(click_B.mean()),
-        auc=area_under_curve(click_B, probability_B),
-        logloss=log_loss(click_B, probability_B),
-        normalized_entropy=normalized_entropy(click_B, probability_B),
-        calibration=calibration(click_B, probability_B),
-    )
-
-
 def area_under_curve(click_B: NDArray[Any], score_B: NDArray[Any]) -> float:
     """Area under the ROC curve: the share of (click, non-click) pairs that the scores put in order.
 
@@ -77,9 +54,7 @@ def area_under_curve(click_B: NDArray[Any], score_B: NDArray[Any]) -> float:
 
 def log_loss(click_B: NDArray[Any], probability_B: NDArray[Any]) -> float:
     """Mean negative log likelihood of the clicks, in nats."""
-    click_B, probability_B = _checked(click_B, probability_B)
-    bounded_B = np.clip(probability_B, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
-    return float(-np.where(click_B == 1, np.log(bounded_B), np.log1p(-bounded_B)).mean())
+    return float(row_losses(*_checked(click_B, probability_B)).mean())
 
 
 def normalized_entropy(click_B: NDArray[Any], probability_B: NDArray[Any]) -> float:
@@ -88,9 +63,7 @@ def normalized_entropy(click_B: NDArray[Any], probability_B: NDArray[Any]) -> fl
     He et al. 2014, "Practical Lessons from Predicting Clicks on Ads at Facebook", equation 1.
     """
     click_B, probability_B = _checked(click_B, probability_B)
-    rate = float(click_B.mean())
-    entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
-    return float(log_loss(click_B, probability_B) / entropy)
+    return log_loss(click_B, probability_B) / entropy(float(click_B.mean()))
 
 
 def calibration(click_B: NDArray[Any], probability_B: NDArray[Any]) -> float:
@@ -99,21 +72,24 @@ def calibration(click_B: NDArray[Any], probability_B: NDArray[Any]) -> float:
     return float(probability_B.mean() / click_B.mean())
 
 
-def check_clicks(click_B: NDArray[Any]) -> None:
-    """Raises DataError where there are no metrics: values but 0 and 1, or only one of them."""
-    if not np.isin(click_B, (0, 1)).all():
-        raise DataError("Metrics: wanted clicks of 0 and 1, got other values.")
-    clicks = int(np.sum(click_B))
-    if clicks in (0, len(click_B)):
-        raise DataError(
-            f"Metrics: wanted rows with and without a click, got {clicks} clicks in "
-            f"{len(click_B)} rows. Give the split more rows."
-        )
+def row_losses(
+    click_B: NDArray[np.float64], probability_B: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Negative log likelihood of each row's click, in nats."""
+    bounded_B = np.clip(probability_B, SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
+    losses_B: NDArray[np.float64] = -np.where(click_B == 1, np.log(bounded_B), np.log1p(-bounded_B))
+    return losses_B
 
 
-def _checked(
+def entropy(rate: float) -> float:
+    """Log loss of always predicting the click rate, in nats."""
+    return -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+
+
+def paired(
     click_B: NDArray[Any], score_B: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both in float64; raises DataError for lengths that differ, clicks but 0 and 1, or NaN."""
     clicks, scores = np.asarray(click_B, np.float64), np.asarray(score_B, np.float64)
     if clicks.ndim != 1 or clicks.shape != scores.shape:
         raise DataError(
@@ -123,4 +99,27 @@ def _checked(
     check_clicks(clicks)
     if np.isnan(scores).any():
         raise DataError(f"Metrics: {int(np.isnan(scores).sum())} of {len(scores)} scores are NaN.")
+    return clicks, scores
+
+
+def check_clicks(click_B: NDArray[Any]) -> None:
+    """Raises DataError for values but 0 and 1."""
+    if not np.isin(click_B, (0, 1)).all():
+        raise DataError("Metrics: wanted clicks of 0 and 1, got other values.")
+
+
+def check_outcomes(clicks: int, rows: int) -> None:
+    """Raises DataError where all rows have a click or none has: there are no metrics."""
+    if clicks in (0, rows):
+        raise DataError(
+            f"Metrics: wanted rows with and without a click, got {clicks} clicks in "
+            f"{rows} rows. Give the split more rows."
+        )
+
+
+def _checked(
+    click_B: NDArray[Any], score_B: NDArray[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    clicks, scores = paired(click_B, score_B)
+    check_outcomes(int(clicks.sum()), len(clicks))
     return clicks, scores

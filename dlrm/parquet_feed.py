@@ -8,7 +8,6 @@ row groups of the files: not on the batch size, on threads, or on who waits for 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 
 from dlrm.architecture import Architecture
-from dlrm.encoded_rows import EncodedColumns
+from dlrm.encoded_rows import EncodedColumns, readable
 from dlrm.feed import Batch, Order
 from dlrm.read_ahead import read_ahead
 from dlrm.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
@@ -46,7 +45,7 @@ class ParquetFeed:
         self._groups: list[RowGroup] = []
         self._wide_ids = False
         for file in files:
-            with _readable(file):
+            with readable(file):
                 metadata = pq.read_metadata(file)
                 schema = metadata.schema.to_arrow_schema()
             self._wide_ids |= self._columns.has_wide_ids(file, schema)
@@ -105,7 +104,7 @@ class _Reader:
 
     def __init__(self, group: RowGroup, names: Sequence[str]) -> None:
         self._group = group
-        with _readable(group.file):
+        with readable(group.file):
             parquet = pq.ParquetFile(group.file, memory_map=True)
             self._decoded = parquet.iter_batches(
                 SLICE_ROWS, row_groups=[group.number], columns=names, use_threads=False
@@ -123,7 +122,7 @@ class _Reader:
         self._position += rows
         while rows:
             if self._held is None:
-                with _readable(self._group.file):
+                with readable(self._group.file):
                     self._held = next(self._decoded, None)
             if self._held is None:
                 raise DataError(
@@ -135,17 +134,6 @@ class _Reader:
             self._held = rest if len(rest) else None  # an empty one would keep the memory of all
             rows -= len(part)
             yield part
-
-
-@contextmanager
-def _readable(file: Path) -> Iterator[None]:
-    """Inside, what pyarrow says of a file that it cannot read becomes a DataError with its name."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{file}: not readable as Parquet ({error}). Run the etl stage again."
-        ) from (error)
 
 
 def _together(parts: Sequence[Batch]) -> Batch:

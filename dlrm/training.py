@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from dlrm.checkpoint import Checkpoint, Position, Stateful
-from dlrm.evaluation import evaluate, read_clicks
+from dlrm.evaluation import check_outcomes_of, evaluate
 from dlrm.feed import Batch, Feed, Order
-from dlrm.metrics import Metrics, check_clicks
+from dlrm.metrics import Metrics
 from dlrm.model import DLRM
 from dlrm.precision import Precision
 from dlrm.schedule import Schedule
@@ -104,7 +104,7 @@ def train(
     DataError
         The validation split has no click or only clicks.
     """
-    check_clicks(read_clicks(valid_files))
+    check_outcomes_of(valid_files)
     if feed.rows == 0:
         raise StageError("Training: the training split has no rows. Run ingest on more data.")
     identity = {
@@ -127,8 +127,7 @@ def train(
             _run_epoch(
                 form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
             )
-        metrics, _ = evaluate(Scorer(form.canonical()), valid_files)
-        position.valid.append(metrics)
+        position.valid.append(evaluate(Scorer(form.canonical()), valid_files))
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position)
     save_model(out / "model", form.canonical(), plan_hash)

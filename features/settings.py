@@ -243,7 +243,7 @@ class StandardWorkflow(Settings):
         return self
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+MODELS: dict[str, dict[str, Any]] = {
     "article": {
         "embedding_dim": 128,
         "bottom_mlp": (512, 256, 128),
@@ -253,6 +253,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Shapes of the DLRM that NVIDIA's article trains on Criteo's terabyte, and of the one that its
 authors train on Criteo's challenge at Kaggle."""
+
+ARTICLE_BATCH = 65_536
+ARTICLE_LEARNING_RATE = 24.0
+ARTICLE_RECIPE: dict[str, Any] = {
+    "batch_size": ARTICLE_BATCH,
+    "optimizer": "sgd",
+    "embedding_optimizer": "sgd",
+    "warmup_share": 0.125,
+    "decay_share": 0.25,
+    "decay_power": 2.0,
+}
+"""How NVIDIA's DeepLearningExamples train the article's model: one epoch of 64,014 steps, of which
+the first 8,000 warm up and those from 48,000 on decay. Shares fit any number of rows."""
 
 
 class Model(Settings):
@@ -273,7 +286,7 @@ class Model(Settings):
     @classmethod
     def _fill_in_preset(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            return {**PRESETS.get(data.get("preset", "kaggle"), {}), **data}
+            return {**MODELS.get(data.get("preset", "kaggle"), {}), **data}
         return data
 
     @model_validator(mode="after")
@@ -293,6 +306,10 @@ class Training(Settings):
     polynomial to zero over the last `decay_share` of them.
     """
 
+    recipe: Literal["adaptive", "article"] = "adaptive"
+    """Gives the keys that are not given. adaptive: the defaults here, Adam and row-wise Adagrad.
+    article: SGD in batches of 65,536 with warm-up and quadratic decay, and the learning rates 24
+    for that batch; they shrink with `batch_size`, which smaller data wants smaller."""
     epochs: PositiveInt = 1
     batch_size: PositiveInt = 2048
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
@@ -309,6 +326,18 @@ class Training(Settings):
     Embeddings are left as they are."""
     checkpoint_every: PositiveInt = 2000
     """Steps between two checkpoints; one is also written after each epoch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_recipe(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("recipe") != "article":
+            return data
+        filled = {**ARTICLE_RECIPE, **data}
+        batch_size = filled["batch_size"]
+        if isinstance(batch_size, int):
+            scaled = ARTICLE_LEARNING_RATE * batch_size / ARTICLE_BATCH
+            filled = {"learning_rate": scaled, "embedding_learning_rate": scaled, **filled}
+        return filled
 
     @model_validator(mode="after")
     def _warm_up_and_decay_do_not_overlap(self) -> Training:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from dlrm.evaluation import read_clicks, score_files
-from dlrm.metrics import area_under_curve, click_metrics
+from dlrm.click_metrics import ClickMetrics
+from dlrm.evaluation import column_blocks, scored
+from dlrm.pair_counts import PairCounts
 from dlrm.scorer import Scorer
+from features.columns import CLICK
 from features.errors import StageError
 from features.plan import read_plan
 from features.settings import FileSplit
@@ -23,6 +27,9 @@ from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts
 
 SPLITS = ("valid", "test", "probe")
+
+ROWS_PER_GROUP = 2**20
+"""Probabilities that are in memory until they are written."""
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -37,19 +44,26 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     metrics: dict[str, Any] = {}
     with progress_bar("scoring", sum(rows.values())) as progress:
         for split in SPLITS:
-            files = parts(etl.folder / split)
-            probability_B = score_files(scorer, files, progress=progress)
-            pq.write_table(pa.table({"probability": probability_B}), out / f"{split}.parquet")
+            judged = ClickMetrics(folder=out)
+            with (
+                closing(scored(scorer, parts(etl.folder / split))) as blocks,
+                _ProbabilityFile(out / f"{split}.parquet") as file,
+            ):
+                for click_B, probability_B in blocks:
+                    file.write(probability_B)
+                    if split != "probe":
+                        judged.add(click_B, probability_B)
+                    progress(len(probability_B))
             if split != "probe":
-                metrics[split] = asdict(click_metrics(read_clicks(files), probability_B))
-    bayes_auc = _bayes_auc(run, inputs)
+                metrics[split] = asdict(judged.result())
+    bayes_auc = _bayes_auc(run, inputs, out)
     test = metrics["test"]
     best = "" if bayes_auc is None else f" (the click model's own: {bayes_auc:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
     return Made(rows, facts={**metrics, "bayes_auc": bayes_auc})
 
 
-def _bayes_auc(run: RunConfig, inputs: Mapping[str, Finished]) -> float | None:
+def _bayes_auc(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> float | None:
     """AUC on the test split of the probability that drew the clicks; no model's can be better."""
     split = run.config.split
     if "generate" not in inputs:
@@ -62,13 +76,38 @@ def _bayes_auc(run: RunConfig, inputs: Mapping[str, Finished]) -> float | None:
     drawn = inputs["generate"]
     names = [Path(drawn.manifest.facts["files"][day]).stem for day in split.test]
     days = [drawn.folder / "click_probability" / f"{name}.parquet" for name in names]
-    probability_B = np.concatenate([_column(day, "probability") for day in days])
-    click_B = read_clicks(parts(inputs["etl"].folder / "test"))
-    return area_under_curve(click_B, probability_B)
+    clicks = column_blocks(parts(inputs["etl"].folder / "test"), CLICK)
+    probabilities = column_blocks(days, "probability")
+    pairs = PairCounts(folder=out)
+    for click_B, probability_B in zip_longest(clicks, probabilities, fillvalue=np.empty(0)):
+        pairs.add(click_B, probability_B)
+    return pairs.area()
 
 
-def _column(file: Path, name: str) -> NDArray[Any]:
-    return np.asarray(pq.read_table(file, columns=[name])[name])
+class _ProbabilityFile:
+    """A Parquet file of one column `probability`, float32, that is written block after block."""
+
+    def __init__(self, file: Path) -> None:
+        self._writer = pq.ParquetWriter(file, pa.schema([("probability", pa.float32())]))
+        self._held: list[NDArray[np.float32]] = []
+
+    def write(self, probability_B: NDArray[np.float32]) -> None:
+        self._held.append(probability_B)
+        if sum(map(len, self._held)) >= ROWS_PER_GROUP:
+            self._flush()
+
+    def __enter__(self) -> _ProbabilityFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and self._held:
+            self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        column = pa.array(np.concatenate(self._held))
+        self._writer.write_table(pa.table({"probability": column}))
+        self._held = []
 
 
 def needs(run: RunConfig) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ except ImportError:  # not built on this machine, or for another Python
     _kernels = None  # type: ignore[assignment]
 
 try:
-    from dlrm import _kernels_cuda  # type: ignore[attr-defined]
+    from dlrm import _kernels_cuda
 except ImportError:  # there was no nvcc
-    _kernels_cuda = None
+    _kernels_cuda = None  # type: ignore[assignment]
 
 
 def cpu_module() -> ModuleType | None:

@@ -3,25 +3,50 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlrm import click_metrics, pair_counts
+from dlrm.click_metrics import ClickMetrics
 from dlrm.metrics import (
+    Metrics,
     area_under_curve,
     calibration,
-    click_metrics,
     log_loss,
     normalized_entropy,
 )
+from dlrm.pair_counts import PairCounts
 from features.errors import DataError
 
 # Few distinct scores, so that ties come.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40).filter(
     lambda rows: len({click for click, _ in rows}) == 2
 )
+
+
+def defined(click_B: np.ndarray, probability_B: np.ndarray) -> Metrics:
+    """From the definitions."""
+    return Metrics(
+        len(click_B),
+        np.count_nonzero(click_B) / max(1, len(click_B)),
+        area_under_curve(click_B, probability_B),
+        log_loss(click_B, probability_B),
+        normalized_entropy(click_B, probability_B),
+        calibration(click_B, probability_B),
+    )
+
+
+def judged(click_B, probability_B, block: int = 2**20, **arguments) -> Metrics:
+    """Block after block."""
+    metrics = ClickMetrics(**arguments)
+    for start in range(0, len(click_B), block):
+        rows = slice(start, start + block)
+        metrics.add(click_B[rows], probability_B[rows])
+    return metrics.result()
 
 
 def split(rows: list[tuple[bool, int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -56,15 +81,11 @@ def test_auc_of_many_rows_counts_in_integers():
 
 def test_known_answers():
     click_B, probability_B = np.array([1, 0, 0, 0]), np.array([0.5, 0.25, 0.25, 0.5], np.float32)
-    metrics = click_metrics(click_B, probability_B)
     logloss = -(2 * math.log(0.5) + 2 * math.log(0.75)) / 4
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
-    assert metrics.rows == 4
-    assert metrics.click_rate == 0.25
-    assert metrics.auc == pytest.approx(2.5 / 3)
-    assert metrics.logloss == pytest.approx(logloss, abs=1e-15)
-    assert metrics.normalized_entropy == pytest.approx(logloss / entropy, abs=1e-15)
-    assert metrics.calibration == 1.5
+    wanted = (4, 0.25, 2.5 / 3, logloss, logloss / entropy, 1.5)
+    for came in (defined(click_B, probability_B), judged(click_B, probability_B)):
+        assert astuple(came) == pytest.approx(wanted, abs=1e-15)
 
 
 def test_predicting_the_click_rate_is_the_yardstick():
@@ -79,6 +100,82 @@ def test_probabilities_rounded_to_0_and_1_have_a_finite_loss():
     assert log_loss(click_B, 1 - certain_B) == pytest.approx(12 * math.log(2), abs=1e-6)
 
 
+@settings(max_examples=200, deadline=None)
+@given(ROWS, st.integers(1, 12), st.integers(1, 9))
+def test_blocks_and_spills_change_nothing(rows, block, limit):
+    click_B, probability_B = split(rows)
+    came, wanted = (
+        judged(click_B, probability_B, block, limit=limit),
+        defined(click_B, probability_B),
+    )
+    assert came.auc == wanted.auc
+    assert astuple(came) == pytest.approx(astuple(wanted), rel=1e-14)
+
+
+@pytest.mark.parametrize("limit", [20, 300, 2**21])
+@pytest.mark.parametrize("decimals", [1, 3, 17])
+@pytest.mark.parametrize("shape", ["random", "rising", "falling"])
+def test_many_scores_are_merged_from_the_temporary_file(tmp_path, limit, decimals, shape):
+    generator = np.random.default_rng([limit, decimals])
+    score_B = generator.normal(size=1000).round(decimals)
+    if shape != "random":
+        score_B = np.sort(score_B)[:: 1 if shape == "rising" else -1]
+    click_B = generator.random(1000) < 1 / (1 + np.exp(-score_B))
+    pairs = PairCounts(limit, tmp_path)
+    for start in range(0, 1000, 270):
+        pairs.add(click_B[start : start + 270], score_B[start : start + 270])
+    for _ in range(2):  # asking changes nothing
+        assert pairs.area() == area_under_curve(click_B, score_B)
+    pairs.add(click_B[:100], score_B[:100])
+    twice = np.r_[np.arange(1000), np.arange(100)]
+    assert pairs.area() == area_under_curve(click_B[twice], score_B[twice])
+    assert not list(tmp_path.iterdir())
+
+
+def test_held_counts_are_bounded_and_the_rest_is_in_the_file(tmp_path, monkeypatch):
+    held = []
+    summed = pair_counts._summed
+    monkeypatch.setattr(
+        pair_counts, "_summed", lambda parts: held.append(sum(map(len, parts))) or summed(parts)
+    )
+    score_B, click_B = np.random.default_rng(1).random(50_000), np.arange(50_000) % 2
+    pairs = PairCounts(limit=1000, folder=tmp_path)
+    for start in range(0, 50_000, 500):
+        pairs.add(click_B[start : start + 500], score_B[start : start + 500])
+    assert pairs.area() == area_under_curve(click_B, score_B)
+    assert max(held) <= 2000  # the limit and a block, or two shares of each run
+    assert len(held) < 400
+
+
+def test_few_distinct_scores_need_no_file(tmp_path):
+    pairs = PairCounts(limit=10, folder=tmp_path / "absent")
+    for _ in range(100):
+        pairs.add(np.array([0, 1, 1]), np.array([0.5, 0.25, 0.75]))
+    assert pairs.area() == 0.5
+    with pytest.raises(FileNotFoundError):  # it would have had to be there
+        pairs.add(np.arange(11) % 2, np.arange(11) / 16)
+
+
+def test_pairs_beyond_64_bits_are_counted():
+    many = np.array([(0.25, 2**33, 2**33), (0.5, 2**33, 2**33)], pair_counts.COUNTS)
+    assert pair_counts._half_pairs(many) == 2 * 2**66 + 2 * 2**66
+
+
+def test_a_row_is_named_by_its_place_among_all():
+    metrics = ClickMetrics()
+    metrics.add(np.array([0, 1]), np.array([0.5, 0.5]))
+    with pytest.raises(DataError, match=r"probabilities in \[0, 1\], got -0.5 \(row 3\)"):
+        metrics.add(np.array([0, 1]), np.array([0.5, -0.5]))
+
+
+def test_sums_of_many_blocks_are_exact(monkeypatch):
+    monkeypatch.setattr(click_metrics, "BLOCKS", 4)
+    click_B = np.arange(1000) % 2
+    probability_B = np.random.default_rng(2).random(1000)
+    came = judged(click_B, probability_B, block=3)
+    assert astuple(came) == pytest.approx(astuple(defined(click_B, probability_B)), rel=1e-14)
+
+
 @pytest.mark.parametrize(
     ("clicks", "scores", "message"),
     [
@@ -91,6 +188,9 @@ def test_probabilities_rounded_to_0_and_1_have_a_finite_loss():
         ([0, 1], [0.5, 1.5], r"probabilities in \[0, 1\], got 1.5 \(row 1\)"),
     ],
 )
-def test_refuses_what_has_no_metrics(clicks, scores, message):
+@pytest.mark.parametrize("judge", [defined, judged], ids=lambda judge: judge.__name__)
+def test_refuses_what_has_no_metrics(clicks, scores, message, judge):
+    if judge is defined and "probabilities" in message:
+        pytest.skip("the definitions take any score")
     with pytest.raises(DataError, match=message):
-        click_metrics(np.array(clicks), np.array(scores))
+        judge(np.array(clicks), np.array(scores))

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.evaluation import evaluate, read_clicks, score_files
-from dlrm.metrics import click_metrics
+from dlrm.evaluation import check_outcomes_of, column_blocks, evaluate, score_files
+from dlrm.metrics import area_under_curve, log_loss
 from dlrm.model import DLRM
 from dlrm.scorer import Scorer
 from dlrm.weights import save_model
@@ -104,9 +104,22 @@ def test_files_are_scored_in_row_order(world, scorer, batch_size):
 
 
 def test_evaluate_judges_what_it_scored(world, scorer):
-    metrics, probability_B = evaluate(scorer, world.valid_files)
-    assert metrics == click_metrics(read_clicks(world.valid_files), probability_B)
-    assert metrics.rows == 600
+    done: list[int] = []
+    metrics = evaluate(scorer, world.valid_files, 64, done.append)
+    click_B = np.concatenate([pq.read_table(file)["click"] for file in world.valid_files])
+    probability_B = score_files(scorer, world.valid_files, 64)
+    assert metrics.auc == area_under_curve(click_B, probability_B)
+    assert metrics.logloss == pytest.approx(log_loss(click_B, probability_B), rel=1e-14)
+    assert metrics.rows == sum(done) == 600
+
+
+@pytest.mark.parametrize("rows", [1, 100, 300, 301, 2000])
+def test_a_column_is_read_in_blocks(world, rows):
+    wanted = np.concatenate([pq.read_table(file)["I10"] for file in world.train_files])
+    blocks = list(column_blocks(world.train_files, "I10", rows))
+    assert np.array_equal(np.concatenate(blocks), wanted)
+    assert [len(block) for block in blocks[:-1]] == [rows] * ((len(wanted) - 1) // rows)
+    assert list(column_blocks([world.train_files[3]], "I10")) == []
 
 
 @pytest.mark.parametrize(
@@ -128,11 +141,23 @@ def test_files_that_do_not_fit_are_refused(world, scorer, tmp_path, column, valu
         score_files(scorer, [tmp_path / "x.parquet"])
 
 
-def test_files_without_clicks_are_refused(world, tmp_path):
-    table = pq.read_table(world.valid_files[0]).drop_columns(["click"])
+@pytest.mark.parametrize(
+    ("click", "message"),
+    [
+        (None, "x.parquet: .* click is missing"),
+        (pa.array([1, 1], pa.int8()), "with and without a click, got 2 clicks in 2 rows"),
+        (pa.array([1, None], pa.int8()), "clicks of 0 and 1, got other values"),
+    ],
+)
+def test_clicks_that_cannot_be_judged_are_refused(world, scorer, tmp_path, click, message):
+    table = pq.read_table(world.valid_files[0]).slice(0, 2).drop_columns(["click"])
+    if click is not None:
+        table = table.append_column("click", click)
     pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(DataError, match="click is missing"):
-        read_clicks([tmp_path / "x.parquet"])
+    with pytest.raises(DataError, match=message):
+        check_outcomes_of([tmp_path / "x.parquet"])
+    with pytest.raises(DataError):
+        evaluate(scorer, [tmp_path / "x.parquet"])
 
 
 def list_rows(list_world, files) -> tuple[np.ndarray, np.ndarray, list[Lists]]:

@@ -43,6 +43,18 @@ def test_online_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_interaction_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "interaction", tmp_path)
+    assert len(cases) == 16
+    for case in cases[::2]:
+        assert case["ratios"].keys() == {
+            "bmm and gather",
+            "ours into given tensors",
+            "copy of the bytes",
+        }
+
+
+@pytest.mark.timeout(300)
 def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     (case,) = run_quick(command, "train", tmp_path)
     notes = json.loads((tmp_path / "figures.json").read_text())["notes"]
@@ -81,7 +93,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online", "train"])
+@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train"])
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out

@@ -1,12 +1,14 @@
 """The training benchmark's sides do equal work: the same logits, the same step."""
 
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.train import LOSS_TOLERANCE, Run, Runs
+from benchmarks.harness import Benchmark
+from benchmarks.train import LOSS_TOLERANCE, NOT_NATIVE, Run, Runs
 from benchmarks.train_sides import EAGER_FP32, OURS, PRODUCTS, Ours
 from benchmarks.train_torch import SeparateTables, TorchForm
 from benchmarks.train_work import (
@@ -94,10 +96,24 @@ def test_work_comes_back_from_its_file(tmp_path: Path) -> None:
     assert work.rows == 24
 
 
+def run(loss: float, native: bool = True) -> Run:
+    return Run(ms=1.0, peak_mb=1, native=native, loss=loss)
+
+
 def test_another_loss_is_refused() -> None:
-    runs = Runs(Path(), Path(), {EAGER_FP32: [Run(1.0, 1, loss=0.5)], PRODUCTS: [Run(1.0, 1)]})
-    runs.of[OURS] = [Run(1.0, 1, loss=0.5 * (1 + LOSS_TOLERANCE / 2))]
+    runs = Runs(Path(), Path(), {EAGER_FP32: [run(0.5)], PRODUCTS: [run(math.nan)]})
+    runs.of[OURS] = [run(0.5 * (1 + LOSS_TOLERANCE / 2))]
     runs.check_losses()
-    runs.of[OURS].append(Run(1.0, 1, loss=0.5 * (1 + LOSS_TOLERANCE * 2)))
+    runs.of[OURS].append(run(0.5 * (1 + LOSS_TOLERANCE * 2)))
     with pytest.raises(DataError, match=r"ours has the mean loss 0\.50"):
         runs.check_losses()
+
+
+def test_a_side_without_native_kernels_is_noted() -> None:
+    benchmark = Benchmark("train")
+    runs = Runs(Path(), Path(), {OURS: [run(0.5)]})
+    runs.note_if_not_native(benchmark)
+    assert benchmark.notes == []
+    runs.of[OURS].append(run(0.5, native=False))
+    runs.note_if_not_native(benchmark)
+    assert benchmark.notes == [NOT_NATIVE]

@@ -3,6 +3,7 @@
 #include <nanobind/stl/tuple.h>
 
 #include "embedding.h"
+#include "embedding_memory.h"
 #include "instruction_set.h"
 #include "module.h"
 
@@ -100,6 +101,7 @@ Bad update_rows(const std::string &set, uintptr_t weight, int number, int64_t di
 }  // namespace
 
 void bind_embedding(nb::module_ &m) {
+  m.def("advise_large_pages", &advise_large_pages, "start"_a, "bytes"_a);
   const auto released = nb::call_guard<nb::gil_scoped_release>();
   m.def("embedding_gather", &gather_ids, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
         "singles"_a, "rows"_a, "columns"_a, "out"_a, "out_dtype"_a, "places"_a, "threads"_a,

@@ -68,7 +68,7 @@ std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const B
   int64_t bad = -1;
 #pragma omp parallel num_threads(threads) if (parts > 1)
   {
-    const auto sum = std::make_unique<float[]>(static_cast<size_t>(rows.dim));
+    const auto sum = std::make_unique<float[]>(static_cast<size_t>(rows.dim + kScratch));
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t begin = part * kListsAtATime, end = std::min(bag.rows, begin + kListsAtATime);

@@ -1,5 +1,5 @@
-// Look-ups in embedding tables that lie in one buffer, and the optimizer on their rows. The contract
-// stands at the heads of dlrm/embedding.py and dlrm/embedding_optimizer.py.
+// Look-ups in embedding tables that lie in one buffer, and the optimizer on their rows. The
+// contract stands at the heads of dlrm/embedding.py and dlrm/embedding_optimizer.py.
 //
 // Pointers are to contiguous memory that the caller has checked; nothing here depends on the number
 // of threads but the time.
@@ -28,8 +28,8 @@ void require_offsets(const Bag &bag);
 std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, bool mean,
                           const Result &result, int threads);
 
-// Throws as `require_offsets` does, and std::length_error for a column with more than 2³² rows in the
-// table, or ids in the batch. Nothing is changed then, nor where an id is bad.
+// Throws as `require_offsets` does, and std::length_error for a column with more than 2³² rows in
+// the table, or ids in the batch. Nothing is changed then, nor where an id is bad.
 std::optional<BadId> update(const EmbeddingLoops &loops, const Optimizer &optimizer,
                             const Singles &singles, const std::vector<Bag> &bags, bool mean,
                             int threads);

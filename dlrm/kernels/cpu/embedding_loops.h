@@ -69,18 +69,22 @@ struct Optimizer {
 // The occurrences of one column, sorted by id and, of one id, in the order of the batch.
 struct Column {
   const Occurrence *occurrences;
-  const int64_t *offsets;  // null where every occurrence counts as 1; else as 1 / length of its list
+  const int64_t *offsets;  // null where each occurrence counts as 1; else as 1 / length of its list
   int64_t first_row, place;
 };
+
+// The loops work on this many numbers at a time, so their sums have room for as many past the last.
+constexpr int64_t kScratch = 16;
 
 struct EmbeddingLoops {
   // Ids from `begin` up to `end`, counted row by row; returns the first bad one, or -1.
   int64_t (*gather)(const Rows &, const Singles &, const Result &, int64_t begin, int64_t end);
-  // Lists from `begin` up to `end`; `sum` has room for `dim` numbers. Returns the first bad one's
+  // Lists from `begin` up to `end`; `sum` has room for kScratch numbers
+  // more than `dim`. Returns the first bad one's
   // place among the ids, or -1.
   int64_t (*pool)(const Rows &, const Bag &, bool mean, const Result &, int64_t begin, int64_t end,
                   float *sum);
-  // All rows whose occurrences are from `begin` up to `end`; `sum` has room for `dim` numbers.
+  // All rows whose occurrences are from `begin` up to `end`; `sum` is as above.
   void (*update)(const Optimizer &, const Column &, int64_t begin, int64_t end, float *sum);
 };
 

@@ -107,7 +107,7 @@ std::optional<BadId> update(const EmbeddingLoops &loops, const Optimizer &optimi
     if (work.bad) return work.bad;
 #pragma omp parallel num_threads(threads) if (parts > 1)
   {
-    const auto sum = std::make_unique<float[]>(static_cast<size_t>(optimizer.dim));
+    const auto sum = std::make_unique<float[]>(static_cast<size_t>(optimizer.dim + kScratch));
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < parts; ++part) {
       const auto after = std::upper_bound(

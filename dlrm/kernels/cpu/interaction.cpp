@@ -5,6 +5,10 @@
 #include <memory>
 #include <new>
 
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
 namespace plumbline::interaction {
 namespace {
 
@@ -29,6 +33,14 @@ class Scratch {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
+int this_thread() {
+#if defined(_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
 Kernels kernels(InstructionSet set, Dtype dtype) {
   Kernels found;
   if (set == InstructionSet::avx512bf16) found = avx512bf16_kernels(dtype);
@@ -37,14 +49,19 @@ Kernels kernels(InstructionSet set, Dtype dtype) {
   return found.forward ? found : plain_kernels(dtype);
 }
 
-// Every thread gets one range of rows, so that it streams through memory.
+// Threads take ranges of rows as they come: one that the system holds up does not hold up all.
+constexpr int64_t kRangesEach = 8;
+constexpr int64_t kFewestRows = 16;
+
 template <class Work>
 void share(int64_t rows, int64_t scratch_bytes, int threads, const Work &work) {
-  threads = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(rows, 1)));
+  const int64_t fitting = (rows + kFewestRows - 1) / kFewestRows;
+  threads = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(fitting, 1)));
+  const int64_t ranges = threads == 1 ? 1 : std::min(fitting, threads * kRangesEach);
   const Scratch scratch(scratch_bytes, threads);
-#pragma omp parallel for num_threads(threads) schedule(static, 1) if (threads > 1)
-  for (int thread = 0; thread < threads; ++thread)
-    work(rows * thread / threads, rows * (thread + 1) / threads, scratch.of(thread));
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+  for (int64_t range = 0; range < ranges; ++range)
+    work(rows * range / ranges, rows * (range + 1) / ranges, scratch.of(this_thread()));
 }
 
 }  // namespace

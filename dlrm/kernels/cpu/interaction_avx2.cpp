@@ -10,13 +10,14 @@ namespace plumbline::interaction {
 namespace {
 
 template <class E>
-struct Tiled : Eight<E> {
+struct Avx2 : PartsByCopy<Eight<E>> {
+  using Square = Avx2;
   static constexpr int rows = 4, tile = 12;
 };
 
 template <class E>
 Kernels kernels() {
-  using V = PartsByCopy<Tiled<E>>;
+  using V = Avx2<E>;
   return {Forward<V>::rows, Forward<V>::scratch,
           Backward<V, 6, 2>::rows, Backward<V, 6, 2>::scratch};
 }

@@ -71,6 +71,9 @@ struct SixteenElements {
   static void put(E *to, __m512 sum) {
     _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), round16(sum, E{}));
   }
+  static void stream(E *to, __m512 sum) {
+    _mm256_stream_si256(reinterpret_cast<__m256i *>(to), round16(sum, E{}));
+  }
   static void put_part(E *to, __m512 sum, int64_t count) {
     _mm256_mask_storeu_epi16(to, first16(count), round16(sum, E{}));
   }
@@ -83,6 +86,7 @@ struct SixteenElements<float> {
     return _mm512_maskz_loadu_ps(first16(count), from);
   }
   static void put(float *to, __m512 sum) { _mm512_storeu_ps(to, sum); }
+  static void stream(float *to, __m512 sum) { _mm512_stream_ps(to, sum); }
   static void put_part(float *to, __m512 sum, int64_t count) {
     _mm512_mask_storeu_ps(to, first16(count), sum);
   }
@@ -92,12 +96,14 @@ template <class E>
 struct Sixteen : SixteenElements<E> {
   using Element = E;
   using Lane = float;
-  using Coefficient = float;
+  using Square = MaskedEight<E>;
   using Lanes = __m512;
   using Sum = __m512;
   static constexpr int width = 16;
   static constexpr int pair = 1;
+  static constexpr bool streams = true;
 
+  static void fence() { _mm_sfence(); }
   static __m512 zero() { return _mm512_setzero_ps(); }
   static __m512 multiply_add(__m512 sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); }
   static __m512 load(const float *from) { return _mm512_loadu_ps(from); }

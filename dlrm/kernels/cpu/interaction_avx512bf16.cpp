@@ -49,14 +49,47 @@ struct EightPairs {
   }
 };
 
+// Single elements, for squares of the gradient.
+struct EightHalves {
+  using Element = Bfloat16;
+  using Lane = Bfloat16;
+  using Lanes = __m128i;
+  static constexpr int width = 8;
+
+  static __m128i none() { return _mm_setzero_si128(); }
+  static __m128i merge(__m128i a, __m128i b) { return _mm_or_si128(a, b); }
+  static __m128i take(const Bfloat16 *from) { return load_halves(from); }
+  static __m128i take_part(const Bfloat16 *from, int64_t count) {
+    return _mm_maskz_loadu_epi16(static_cast<__mmask8>(first16(count)), from);
+  }
+  static void keep(Bfloat16 *to, __m128i lanes) { _mm_storeu_si128((__m128i *)to, lanes); }
+  static void transpose(__m128i (&block)[8]) {
+    __m128i twos[8], fours[8];
+    for (int i = 0; i < 8; i += 2) {
+      twos[i] = _mm_unpacklo_epi16(block[i], block[i + 1]);
+      twos[i + 1] = _mm_unpackhi_epi16(block[i], block[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+      for (int j = 0; j < 2; ++j) {
+        fours[i + 2 * j] = _mm_unpacklo_epi32(twos[i + j], twos[i + j + 2]);
+        fours[i + 2 * j + 1] = _mm_unpackhi_epi32(twos[i + j], twos[i + j + 2]);
+      }
+    for (int i = 0; i < 4; ++i) {
+      block[2 * i] = _mm_unpacklo_epi64(fours[i], fours[i + 4]);
+      block[2 * i + 1] = _mm_unpackhi_epi64(fours[i], fours[i + 4]);
+    }
+  }
+};
+
 struct SixteenPairs {
   using Element = Bfloat16;
   using Lane = uint32_t;
-  using Coefficient = Bfloat16;
+  using Square = EightHalves;
   using Lanes = __m512i;
   using Sum = __m512;
   static constexpr int width = 16;
   static constexpr int pair = 2;
+  static constexpr bool streams = true;
 
   static __m512 zero() { return _mm512_setzero_ps(); }
   static __m512 multiply_add(__m512 sum, __m512i a, __m512i b) {
@@ -76,14 +109,22 @@ struct SixteenPairs {
   static void put(Bfloat16 *to, __m512 sum) {
     _mm256_storeu_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh(sum));
   }
+  static void stream(Bfloat16 *to, __m512 sum) {
+    _mm256_stream_si256((__m256i *)to, (__m256i)_mm512_cvtneps_pbh(sum));
+  }
+  static void fence() { _mm_sfence(); }
   static void put_part(Bfloat16 *to, __m512 sum, int64_t count) {
     _mm256_mask_storeu_epi16(to, first16(count), (__m256i)_mm512_cvtneps_pbh(sum));
   }
   static __m512i across(const Bfloat16 *a, const Bfloat16 *b, int64_t count) {
-    const __m512i low = _mm512_cvtepu16_epi32(halves(a, count));
-    if (b == nullptr) return low;
-    const __m512i high = _mm512_cvtepu16_epi32(halves(b, count));
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+    const __m512i lanes = _mm512_cvtepu16_epi32(_mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+                                                                  11, 12, 13, 14, 15));
+    const __m512i places =
+        _mm512_or_si512(lanes, _mm512_slli_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(32)), 16));
+    const __m256i low = halves(a, count);
+    const __m256i high = b == nullptr ? _mm256_setzero_si256() : halves(b, count);
+    return _mm512_permutex2var_epi16(_mm512_castsi256_si512(low), places,
+                                     _mm512_castsi256_si512(high));
   }
 
  private:

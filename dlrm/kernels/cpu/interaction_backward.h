@@ -12,29 +12,39 @@
 namespace plumbline::interaction {
 namespace {
 
-// S: row i from lane i * lanes on, coefficients of bfloat16 where a lane is a pair of them.
-template <class V>
+// S, padded with zeros to whole squares of Q::width; where V::pair = 2, a lane is two of its values.
+template <class Q>
 struct Symmetric {
-  typename V::Lane *values;
-  int64_t lanes;  // of one row
+  typename Q::Lane *values;
+  int64_t stride;  // values from one row to the next
 
-  static int64_t lanes_of(int64_t vectors) { return (vectors + V::pair - 1) / V::pair; }
-  typename V::Lane *row(int64_t index) const { return values + index * lanes; }
+  typename Q::Lane *at(int64_t row, int64_t column) const {
+    return values + row * stride + column;
+  }
 };
 
-// Row by row: the triangle's row i, and below the rows above it, column i. What a vector holds past
-// the row's end is zeros, on the diagonal, on padding, and on places that are filled later.
-template <class V>
-void spread(const typename V::Element *triangle, int64_t count, const Symmetric<V> &symmetric) {
-  constexpr int64_t step = V::width * V::pair;
-  const int64_t stride = symmetric.lanes * V::pair;
-  auto *values = reinterpret_cast<typename V::Coefficient *>(symmetric.values);
-  for (int64_t i = 0; i < count; triangle += i, ++i) {
-    typename V::Lane *row = symmetric.row(i);
-    for (int64_t j = 0; j < i; j += step)
-      V::keep(row + j / V::pair,
-              i - j >= step ? V::take(triangle + j) : V::take_part(triangle + j, i - j));
-    for (int64_t j = 0; j < i; ++j) values[j * stride + i] = values[i * stride + j];
+// Square by square of the triangle: below the diagonal, as it is and transposed above; on it, what
+// is under the diagonal beside its transpose.
+template <class Q>
+void spread(const typename Q::Element *triangle, int64_t count, const Symmetric<Q> &symmetric) {
+  constexpr int W = Q::width;
+  typename Q::Lanes square[W], across[W];
+  for (int64_t first = 0; first < count; first += W) {
+    const int64_t present = smaller(count - first, W);
+    const typename Q::Element *row[W];
+    for (int64_t i = 0; i < W; ++i)
+      row[i] = triangle + (first + i) * (first + i - 1) / 2;
+    for (int64_t left = 0; left < first; left += W) {
+      for (int i = 0; i < W; ++i) square[i] = i < present ? Q::take(row[i] + left) : Q::none();
+      for (int i = 0; i < W; ++i) Q::keep(symmetric.at(first + i, left), square[i]);
+      Q::transpose(square);
+      for (int i = 0; i < W; ++i) Q::keep(symmetric.at(left + i, first), square[i]);
+    }
+    for (int i = 0; i < W; ++i)
+      across[i] = square[i] = i < present ? Q::take_part(row[i] + first, i) : Q::none();
+    Q::transpose(across);
+    for (int i = 0; i < W; ++i)
+      Q::keep(symmetric.at(first + i, first), Q::merge(square[i], across[i]));
   }
 }
 
@@ -57,30 +67,59 @@ void pack_panel(const Vectors<const typename V::Element> &vectors, int64_t count
   }
 }
 
+// Bytes of gradients above which they are streamed: more than a core's share of the last cache.
+constexpr int64_t kStreamed = int64_t{16} << 20;
+
+// One vector of sums, `length` <= V::width of them, and to them the direct gradient if there is one.
+template <class V>
+void write(typename V::Element *to, typename V::Sum sum, const typename V::Element *direct,
+           int64_t length, bool streamed) {
+  if (length < V::width) {
+    if (direct) sum = sum + V::widen_part(direct, length);
+    return V::put_part(to, sum, length);
+  }
+  if (direct) sum = sum + V::widen(direct);
+  if constexpr (V::streams)
+    if (streamed) return V::stream(to, sum);
+  V::put(to, sum);
+}
+
 // Where a tile's sums go: elements d … d + length − 1 of the vectors from `first` on.
 template <class Element>
 struct Place {
   Vectors<Element> gradients;
   const Element *direct;  // the dense vector's gradient from the dense part of the result, or null
+  bool streamed;          // past the caches
   int64_t first, d, length;
 };
 
+// Where the next row lies, and the bytes of it that are prefetched with one lane of a tile.
+struct Ahead {
+  const char *from;
+  int64_t step;
+};
+
 template <class V, int R, int C>
-void products(const Symmetric<V> &symmetric, const typename V::Lane *panel, int64_t rows,
-              int64_t columns, const Place<typename V::Element> &place) {
+void products(const Symmetric<typename V::Square> &symmetric, const typename V::Lane *panel,
+              int64_t lanes, int64_t rows, int64_t columns,
+              const Place<typename V::Element> &place, Ahead ahead) {
   if constexpr (R > 1)
-    if (rows < R) return products<V, R - 1, C>(symmetric, panel, rows, columns, place);
+    if (rows < R)
+      return products<V, R - 1, C>(symmetric, panel, lanes, rows, columns, place, ahead);
   if constexpr (C > 1)
-    if (columns < C) return products<V, R, C - 1>(symmetric, panel, rows, columns, place);
+    if (columns < C)
+      return products<V, R, C - 1>(symmetric, panel, lanes, rows, columns, place, ahead);
   const typename V::Lane *left[R];
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) left[r] = symmetric.row(place.first + r);
+  for (int r = 0; r < R; ++r)
+    left[r] = reinterpret_cast<const typename V::Lane *>(symmetric.at(place.first + r, 0));
   typename V::Sum sum[R][C];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) sum[r][c] = V::zero();
-  for (int64_t k = 0; k < symmetric.lanes; ++k, panel += C * V::width) {
+  for (int64_t k = 0; k < lanes; ++k, panel += C * V::width, ahead.from += ahead.step) {
+    __builtin_prefetch(ahead.from);
     typename V::Lanes column[C];
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) column[c] = V::load(panel + c * V::width);
@@ -93,58 +132,76 @@ void products(const Symmetric<V> &symmetric, const typename V::Lane *panel, int6
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    typename V::Element *to = place.gradients[place.first + r] + place.d;
-    const bool add = place.direct != nullptr && place.first + r == 0;
+    const int64_t vector = place.first + r;
+    typename V::Element *to = place.gradients[vector] + place.d;
+    const typename V::Element *direct =
+        vector == 0 && place.direct ? place.direct + place.d : nullptr;
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
-      const int64_t at = c * V::width, left_over = place.length - at;
-      if (left_over >= V::width) {
-        if (add) sum[r][c] = sum[r][c] + V::widen(place.direct + place.d + at);
-        V::put(to + at, sum[r][c]);
-      } else {
-        if (add) sum[r][c] = sum[r][c] + V::widen_part(place.direct + place.d + at, left_over);
-        V::put_part(to + at, sum[r][c], left_over);
-      }
+      const int64_t left_over = smaller(place.length - c * V::width, V::width);
+      write<V>(to + c * V::width, sum[r][c], direct ? direct + c * V::width : nullptr, left_over,
+               place.streamed);
     }
   }
 }
 
 template <class V, int R, int C>
 struct Backward {
+  using Element = typename V::Element;
+  using Square = typename V::Square;
+  static constexpr int64_t kPanel = C * V::width;  // elements
+
+  static int64_t lanes_of(const Shape &shape) {
+    return (shape.vectors() + V::pair - 1) / V::pair;
+  }
   static int64_t symmetric_bytes(const Shape &shape) {
-    const int64_t lanes = Symmetric<V>::lanes_of(shape.vectors()) * shape.vectors() + V::width;
-    return round_up(lanes * sizeof(typename V::Lane), 64);
+    const int64_t side = round_up(shape.vectors(), Square::width);
+    return round_up(side * side * sizeof(typename Square::Lane), 64);
+  }
+  static int64_t scratch(const Shape &shape) {
+    return symmetric_bytes(shape) + lanes_of(shape) * kPanel * sizeof(typename V::Lane);
   }
 
-  static int64_t scratch(const Shape &shape) {
-    return symmetric_bytes(shape) +
-           Symmetric<V>::lanes_of(shape.vectors()) * C * V::width * sizeof(typename V::Lane);
+  // Gradients that no cache holds go past them, where every vector is whole lines of 64 bytes.
+  static bool is_streamed(const Shape &shape, const void *dense, const void *embeddings) {
+    const int64_t length = shape.dim * sizeof(Element);
+    const uintptr_t places = reinterpret_cast<uintptr_t>(dense) |
+                             reinterpret_cast<uintptr_t>(embeddings) |
+                             static_cast<uintptr_t>(length);
+    return places % 64 == 0 && shape.rows * shape.vectors() * length > kStreamed;
   }
 
   static void rows(const Shape &shape, const void *gradient, const void *dense,
                    const void *embeddings, void *dense_gradient, void *embedding_gradient,
                    int64_t begin, int64_t end, void *scratch) {
-    using Element = typename V::Element;
-    const int64_t count = shape.vectors(), dim = shape.dim;
-    const Symmetric<V> symmetric{static_cast<typename V::Lane *>(scratch),
-                                 Symmetric<V>::lanes_of(count)};
+    const int64_t count = shape.vectors(), dim = shape.dim, lanes = lanes_of(shape);
+    const Symmetric<Square> symmetric{static_cast<typename Square::Lane *>(scratch),
+                                      round_up(count, Square::width)};
     auto *panel = reinterpret_cast<typename V::Lane *>(static_cast<char *>(scratch) +
                                                        symmetric_bytes(shape));
+    const bool streamed = is_streamed(shape, dense_gradient, embedding_gradient);
+    const int64_t tiles = round_up(dim, kPanel) / kPanel * (round_up(count, R) / R);
+    const int64_t row_bytes = shape.features * dim * sizeof(Element);
     for (int64_t b = begin; b < end; ++b) {
       const Element *from = static_cast<const Element *>(gradient) + b * shape.width();
       const auto vectors = vectors_of<const Element>(shape, dense, embeddings, b);
-      Place<Element> place{
-          vectors_of<Element>(shape, dense_gradient, embedding_gradient, b),
-          shape.has_dense ? from : nullptr, 0, 0, 0};
-      spread<V>(from + (shape.has_dense ? dim : 0), count, symmetric);
-      for (place.d = 0; place.d < dim; place.d += C * V::width) {
-        place.length = smaller(dim - place.d, C * V::width);
+      Place<Element> place{vectors_of<Element>(shape, dense_gradient, embedding_gradient, b),
+                           shape.has_dense ? from : nullptr, streamed, 0, 0, 0};
+      Ahead ahead{reinterpret_cast<const char *>(vectors.embeddings) + row_bytes,
+                  row_bytes / (tiles * lanes) + 1};
+      spread<Square>(from + (shape.has_dense ? dim : 0), count, symmetric);
+      for (place.d = 0; place.d < dim; place.d += kPanel) {
+        place.length = smaller(dim - place.d, kPanel);
         const int64_t columns = round_up(place.length, V::width) / V::width;
         pack_panel<V>(vectors, count, place.d, columns, place.length, panel);
-        for (place.first = 0; place.first < count; place.first += R)
-          products<V, R, C>(symmetric, panel, smaller(count - place.first, R), columns, place);
+        for (place.first = 0; place.first < count; place.first += R) {
+          const int64_t present = smaller(count - place.first, R);
+          products<V, R, C>(symmetric, panel, lanes, present, columns, place, ahead);
+          ahead.from += lanes * ahead.step;
+        }
       }
     }
+    if constexpr (V::streams) V::fence();
   }
 };
 

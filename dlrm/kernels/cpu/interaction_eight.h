@@ -66,11 +66,11 @@ template <class E>
 struct Eight {
   using Element = E;
   using Lane = float;
-  using Coefficient = float;
   using Lanes = __m256;
   using Sum = __m256;
   static constexpr int width = 8;
   static constexpr int pair = 1;
+  static constexpr bool streams = false;
 
   static __m256 zero() { return _mm256_setzero_ps(); }
   static __m256 none() { return _mm256_setzero_ps(); }
@@ -81,6 +81,7 @@ struct Eight {
   static __m256 take(const E *from) { return to_float(from); }
   static __m256 widen(const E *from) { return to_float(from); }
   static void put(E *to, __m256 sum) { round_to(sum, to); }
+  static __m256 merge(__m256 a, __m256 b) { return _mm256_or_ps(a, b); }
   static void transpose(__m256 (&block)[8]) { transpose_eight(block); }
 };
 

@@ -57,12 +57,12 @@ template <class E>
 struct Whole {
   using Element = E;
   using Lane = float;
-  using Coefficient = float;
   using Lanes = Four;
   using Sum = Four;
   static constexpr int width = 4;
   static constexpr int rows = 4, tile = 8;
   static constexpr int pair = 1;
+  static constexpr bool streams = false;
 
   static Four zero() { return Four{}; }
   static Four none() { return Four{}; }
@@ -81,6 +81,7 @@ struct Whole {
   static void put(E *to, Four sum) {
     for (int i = 0; i < width; ++i) round_to(sum[i], to + i);
   }
+  static Four merge(Four a, Four b) { return a + b; }
   static void transpose(Four (&block)[4]) {
     for (int i = 0; i < width; ++i)
       for (int j = 0; j < i; ++j) {
@@ -92,8 +93,13 @@ struct Whole {
 };
 
 template <class E>
+struct Plain : PartsByCopy<Whole<E>> {
+  using Square = Plain;
+};
+
+template <class E>
 Kernels kernels() {
-  using V = PartsByCopy<Whole<E>>;
+  using V = Plain<E>;
   return {Forward<V>::rows, Forward<V>::scratch,
           Backward<V, 4, 2>::rows, Backward<V, 4, 2>::scratch};
 }

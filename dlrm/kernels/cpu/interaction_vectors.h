@@ -15,6 +15,9 @@
 //   take_part(…, n), widen_part(…, n), put_part(…, n)     fewer elements: no byte past the n-th is
 //                                                         read or written; zeros are read there
 //   transpose(Lanes (&)[width])
+//   merge(Lanes, Lanes) -> Lanes                          of which one is zero in each lane
+//   streams                                               whether there are stream and fence:
+//   stream(Element *, Sum), fence()                       put to 64-byte lines past the caches
 //   across(const Element *a, const Element *b, n) -> Lanes    where pair = 2: lane d is (a[d], b[d]),
 //                                                             n <= width; b may be null: zeros
 //

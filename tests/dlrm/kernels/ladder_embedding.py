@@ -58,7 +58,8 @@ SHAPES = (
     Shape((7, 300, 1, 40), (False,) * 4, rows=37, dim=16),
     Shape((5, 9, 2), (False, True, True), rows=21, dim=8),
     Shape((3, 4), (True, False), rows=50, dim=37),
-    Shape((70_000, 11), (False, True), rows=19, dim=128, longest=9),
+    Shape((700, 11), (False, True), rows=19, dim=128, longest=9),
+    Shape((70_000, 5_000), (False, True), rows=90, dim=3, longest=9),
     Shape((2, 6), (False, False), rows=33, dim=1),
     Shape((6,), (True,), rows=9, dim=136),
     Shape((4, 5), (True, False), rows=3, dim=20, longest=0),
@@ -328,7 +329,7 @@ def stochastic_rounding(value_UD: NDArray[Any], row_U: NDArray[np.int64]) -> NDA
 
 @dataclass(frozen=True)
 class _Occurrences:
-    """Of one column, in order: the row of the batch, the row of the buffer, the share of its list."""
+    """Of one column, in order: row of the batch, row of the buffer, share of its list."""
 
     row_N: NDArray[np.int64]
     id_N: NDArray[np.int64]

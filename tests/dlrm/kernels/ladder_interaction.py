@@ -9,12 +9,11 @@ float64, under the bound of the contract at the head of dlrm/interaction.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from dlrm.interaction import interaction_reference, interaction_width
+from dlrm.interaction import Kernels, interaction_reference, interaction_width
 
 VECTORS = (1, 2, 16, 17, 27, 31, 32, 33, 64)
 DIMS = (1, 8, 16, 37, 64, 120, 128, 136, 256)
@@ -24,21 +23,6 @@ GUARD = 256
 
 UNTOUCHED = 123.0
 """The value, exact in every dtype, that surrounds the outputs."""
-
-
-class Kernels(Protocol):
-    """What runs the operator on checked, contiguous tensors of one device and dtype."""
-
-    def forward(self, dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None: ...
-
-    def backward(
-        self,
-        gradient_BK: Tensor,
-        dense_BD: Tensor | None,
-        embeddings_BFD: Tensor,
-        dense_gradient_BD: Tensor | None,
-        embedding_gradient_BFD: Tensor,
-    ) -> None: ...
 
 
 @dataclass(frozen=True)

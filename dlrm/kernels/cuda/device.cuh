@@ -1,0 +1,117 @@
+// What the kernels are written against: the CUDA toolkit, or its emulation on a CPU.
+//
+// Here, under nvcc, arrays are plain pointers. In the emulation they know their bounds, so kernels
+// index them, and read or write several items at once through load_wide and store_wide, and never
+// take their addresses.
+#pragma once
+
+#ifdef PLUMBLINE_EMULATED
+
+#include "../emulation/simt.h"
+
+#else
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <mma.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace plumbline {
+
+namespace wmma = nvcuda::wmma;
+
+// An array of the device, as a kernel takes it.
+template <typename T>
+using Global = T *__restrict__;
+
+// A part of the block's shared memory.
+template <typename T>
+using Shared = T *;
+
+// Host side: an array that a kernel is given, with the number of items that it may touch.
+template <typename T>
+T *global(std::conditional_t<std::is_const_v<T>, const void *, void *> start, int64_t) {
+  return static_cast<T *>(start);
+}
+
+// The part of the block's dynamic shared memory that starts at a byte offset.
+template <typename T>
+__device__ __forceinline__ T *shared_array(int64_t offset, int64_t) {
+  extern __shared__ __align__(128) unsigned char shared_memory[];
+  return reinterpret_cast<T *>(shared_memory + offset);
+}
+
+// `Wide` holds several items of T: one access of sizeof(Wide) bytes, aligned to them.
+template <typename Wide, typename T>
+__device__ __forceinline__ Wide load_wide(const T *array, int64_t first) {
+  return *reinterpret_cast<const Wide *>(array + first);
+}
+
+template <typename Wide, typename T>
+__device__ __forceinline__ void store_wide(T *array, int64_t first, Wide value) {
+  *reinterpret_cast<Wide *>(array + first) = value;
+}
+
+struct Device {
+  int compute_capability;  // 10 · major + minor
+  int64_t shared_bytes;    // that a block may have at most
+  int64_t processors;
+};
+
+[[noreturn]] inline void fail_launch(const char *what, cudaError_t error) {
+  throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+inline Device current_device() {
+  int device = 0, major = 0, minor = 0, shared = 0, processors = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  const auto ask = [&](int *value, cudaDeviceAttr attribute) {
+    if (error == cudaSuccess) error = cudaDeviceGetAttribute(value, attribute, device);
+  };
+  ask(&major, cudaDevAttrComputeCapabilityMajor);
+  ask(&minor, cudaDevAttrComputeCapabilityMinor);
+  ask(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  ask(&processors, cudaDevAttrMultiProcessorCount);
+  if (error != cudaSuccess) fail_launch("the CUDA device cannot be asked what it is", error);
+  return {10 * major + minor, shared, processors};
+}
+
+template <typename T>
+struct Unchanged {
+  using type = T;  // keeps a parameter from being deduced
+};
+
+// launch(kernel, arguments...); throws std::runtime_error where CUDA refuses it.
+struct Launch {
+  const char *name;
+  dim3 grid, block;
+  int64_t shared_bytes;
+  cudaStream_t stream;
+
+  template <typename... Parameters>
+  void operator()(void (*kernel)(Parameters...),
+                  typename Unchanged<Parameters>::type... arguments) const {
+    constexpr int64_t kWithoutAsking = 48 * 1024;
+    cudaError_t error = cudaSuccess;
+    if (shared_bytes > kWithoutAsking)
+      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                   static_cast<int>(shared_bytes));
+    if (error == cudaSuccess) {
+      kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
+      error = cudaGetLastError();
+    }
+    if (error == cudaSuccess) return;
+    const std::string what = std::string(name) + " with grid (" + std::to_string(grid.x) + ", " +
+                             std::to_string(grid.y) + "), block " + std::to_string(block.x) +
+                             " and " + std::to_string(shared_bytes) + " bytes of shared memory";
+    fail_launch(what.c_str(), error);
+  }
+};
+
+}  // namespace plumbline
+
+#endif

@@ -1,0 +1,86 @@
+// Numbers of the tensors that kernels take, and their way to float32 and back.
+#pragma once
+
+#include "device.cuh"
+
+namespace plumbline {
+
+using bfloat16 = __nv_bfloat16;
+using float16 = __half;
+
+enum class Number : int { float32 = 0, bfloat16 = 1, float16 = 2 };
+
+__device__ __forceinline__ float to_float(float number) { return number; }
+__device__ __forceinline__ float to_float(bfloat16 number) { return __bfloat162float(number); }
+__device__ __forceinline__ float to_float(float16 number) { return __half2float(number); }
+
+// To the nearest, even on ties.
+template <typename T>
+__device__ __forceinline__ T from_float(float number);
+template <>
+__device__ __forceinline__ float from_float<float>(float number) {
+  return number;
+}
+template <>
+__device__ __forceinline__ bfloat16 from_float<bfloat16>(float number) {
+  return __float2bfloat16_rn(number);
+}
+template <>
+__device__ __forceinline__ float16 from_float<float16>(float number) {
+  return __float2half_rn(number);
+}
+
+// Items that move together in one access of at most 16 bytes.
+template <typename T, int Count>
+struct alignas(sizeof(T) * Count) Pack {
+  T items[Count];
+};
+
+__host__ __device__ __forceinline__ int64_t rounded_up(int64_t count, int64_t to) {
+  return (count + to - 1) / to * to;
+}
+
+constexpr int kQuad = 4;
+
+// Items first … first + 3 of a row that ends before `end`, as float32; zeros from there on. `wide`
+// says that rows are aligned to whole quads, and that none is cut by the end.
+template <typename T>
+__device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_t first,
+                                            int64_t end, bool wide) {
+  if (wide) {
+    const auto pack = load_wide<Pack<T, kQuad>>(array, first);
+    return make_float4(to_float(pack.items[0]), to_float(pack.items[1]), to_float(pack.items[2]),
+                       to_float(pack.items[3]));
+  }
+  float numbers[kQuad];
+#pragma unroll
+  for (int each = 0; each < kQuad; ++each)
+    numbers[each] = first + each < end ? to_float(array[first + each]) : 0.0f;
+  return make_float4(numbers[0], numbers[1], numbers[2], numbers[3]);
+}
+
+// The other way round: rounds, and leaves what lies beyond the end.
+template <typename T>
+__device__ __forceinline__ void store_quad(const Global<T> &array, int64_t first, int64_t end,
+                                           bool wide, const Pack<T, kQuad> &pack) {
+  if (wide) {
+    store_wide(array, first, pack);
+    return;
+  }
+#pragma unroll
+  for (int each = 0; each < kQuad; ++each)
+    if (first + each < end) array[first + each] = pack.items[each];
+}
+
+template <typename T>
+__device__ __forceinline__ Pack<T, kQuad> rounded(float4 numbers) {
+  return {from_float<T>(numbers.x), from_float<T>(numbers.y), from_float<T>(numbers.z),
+          from_float<T>(numbers.w)};
+}
+
+// Host side: whether an address and a row's length let whole packs of `bytes` be moved.
+inline bool aligned(const void *start, int64_t row_bytes, int64_t bytes) {
+  return reinterpret_cast<uintptr_t>(start) % bytes == 0 && row_bytes % bytes == 0;
+}
+
+}  // namespace plumbline

@@ -1,0 +1,57 @@
+"""Faults that the tests put into the CUDA sources, and what has to be said of each.
+
+All faults of an operator are compiled at once, each behind a test of one number, so that the same
+program is right while that number is 0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.dlrm.kernels.emulated import KERNELS, EmulatedModule, compiled
+
+NUMBER = "plumbline_fault"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One change of one source. `right` stands there once: an expression, or a statement."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    says: str
+    """What the error has to match."""
+
+    def put_into(self, text: str, number: int) -> str:
+        assert text.count(self.right) == 1, f"{self.file} has not once: {self.right}"
+        if ";" in self.right:
+            both = f"if ({NUMBER} == {number}) {{ {self.wrong} }} else {{ {self.right}\n}}"
+        else:
+            both = f"({NUMBER} == {number} ? ({self.wrong}) : ({self.right}))"
+        return text.replace(self.right, both)
+
+
+class FaultyModule:
+    """The emulated module of an operator, with one of its faults at a time."""
+
+    def __init__(self, operator: str, faults: Sequence[Fault], folder: Path) -> None:
+        self._numbers = {fault: number for number, fault in enumerate(faults, start=1)}
+        shutil.copytree(KERNELS / "cuda", folder / "cuda")
+        shutil.copytree(KERNELS / "emulation", folder / "emulation")
+        for fault, number in self._numbers.items():
+            file = folder / "cuda" / fault.file
+            file.write_text(fault.put_into(file.read_text(), number))
+        source = folder / "cuda" / f"{operator}.cu"
+        source.write_text(f"inline int {NUMBER} = 0;\n{source.read_text()}")
+        self.module: EmulatedModule = compiled(operator, folder)
+        self._number = ctypes.c_int.in_dll(self.module.library, NUMBER)
+
+    def choose(self, fault: Fault | None) -> None:
+        """The fault that is there from now on; None for the right program."""
+        self._number.value = 0 if fault is None else self._numbers[fault]

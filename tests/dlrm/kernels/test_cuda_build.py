@@ -1,0 +1,116 @@
+"""What nvcc made of the CUDA kernels: registers, stack and shared memory on each architecture."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from types import ModuleType
+
+import pytest
+import torch
+
+from dlrm.kernels.cuda_interaction import CudaInteraction
+from dlrm.kernels.library import cuda_module
+
+REGISTERS = {
+    "interaction_forward_tensor": 128,  # of four warps: shared memory limits how many there are
+    "interaction_backward_tensor": 128,
+    "interaction_forward_general": 128,  # eight blocks of 64 threads fill a processor's registers
+    "interaction_backward_general": 128,
+    "embedding_gather": 64,  # 32 warps a processor
+    "embedding_pool": 64,
+    "embedding_update_parts": 72,
+    "embedding_update_spans": 72,
+}
+"""Most that a thread may take, on any architecture."""
+
+NUMBERS = {
+    "interaction_forward_tensor": 2,
+    "interaction_backward_tensor": 2,
+    "interaction_forward_general": 3,
+    "interaction_backward_general": 3,
+    "embedding_gather": 6,
+    "embedding_pool": 6,
+    "embedding_update_parts": 6,
+    "embedding_update_spans": 2,
+}
+"""How many combinations of dtypes there are of each kernel."""
+
+ARCHITECTURES = (70, 75, 80, 90, 100, 120)
+STATIC_SHARED_BYTES = 48 * 1024
+
+ENTRY = re.compile(
+    r"Compiling entry function '_ZN9plumbline(?P<mangled>\w+)' for 'sm_(?P<architecture>\d+)'"
+    r".*?(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, "
+    r"(?P<loads>\d+) bytes spill loads.*?Used (?P<registers>\d+) registers(?P<rest>[^\n]*)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What ptxas said of one kernel on one architecture."""
+
+    name: str
+    architecture: int
+    registers: int
+    stack: int
+    spilled: int
+    shared: int
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    found = cuda_module()
+    if found is None:
+        pytest.skip("the CUDA kernels were not built: there was no nvcc, or PLUMBLINE_NATIVE=0")
+    return found
+
+
+@pytest.fixture(scope="module")
+def kernels(module: ModuleType) -> list[Kernel]:
+    return [_kernel(entry) for entry in ENTRY.finditer(module.resources())]
+
+
+def _kernel(entry: re.Match[str]) -> Kernel:
+    length = re.match(r"\d+", entry["mangled"])
+    assert length is not None
+    name = entry["mangled"][length.end() :][: int(length[0])]
+    shared = re.search(r"(\d+) bytes smem", entry["rest"])
+    return Kernel(
+        name,
+        int(entry["architecture"]),
+        int(entry["registers"]),
+        int(entry["stack"]),
+        int(entry["stores"]) + int(entry["loads"]),
+        int(shared[1]) if shared else 0,
+    )
+
+
+def test_every_kernel_is_built_for_every_architecture_that_nvcc_has(kernels: list[Kernel]) -> None:
+    architectures = {kernel.architecture for kernel in kernels}
+    nvcc = shutil.which("nvcc")
+    if nvcc is not None:
+        listed = subprocess.run(
+            [nvcc, "--list-gpu-arch"], capture_output=True, text=True, check=True
+        )
+        known = {int(name) for name in re.findall(r"compute_(\d+)$", listed.stdout, re.MULTILINE)}
+        assert architectures == known & set(ARCHITECTURES)
+    for architecture in architectures:
+        names = [kernel.name for kernel in kernels if kernel.architecture == architecture]
+        assert {name: names.count(name) for name in names} == NUMBERS, f"sm_{architecture}"
+
+
+def test_nothing_is_spilled_and_registers_are_within_their_limits(kernels: list[Kernel]) -> None:
+    for kernel in kernels:
+        assert kernel.spilled == 0 and kernel.stack == 0, kernel
+        assert kernel.registers <= REGISTERS[kernel.name], kernel
+        assert kernel.shared <= STATIC_SHARED_BYTES, kernel
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
+def test_without_a_device_a_launch_says_so(module: ModuleType) -> None:
+    with pytest.raises(RuntimeError, match="CUDA"):
+        CudaInteraction(module).forward(None, torch.zeros(1, 2, 8), torch.zeros(1, 8))

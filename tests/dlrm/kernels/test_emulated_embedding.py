@@ -1,0 +1,112 @@
+"""The embedding's ladder on its CUDA kernels, run by the emulation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dlrm.embedding_reference import ReferenceEmbedding
+from dlrm.kernels.cuda_embedding import CudaEmbedding
+from tests.dlrm.kernels import far_memory
+from tests.dlrm.kernels.emulated import Device, EmulatedModule, compiled
+from tests.dlrm.kernels.ladder_embedding import (
+    DTYPES,
+    ROW_DTYPES,
+    SHAPES,
+    Shape,
+    check_bad_ids,
+    check_bad_offsets,
+    check_look_up,
+    check_repeatable,
+    check_update,
+    draw,
+    look_up,
+    update,
+)
+
+ONE_PROCESSOR = Device(compute_capability=90, shared_kib=227, processors=1)
+FREQUENT = Shape((2, 900, 5), (False, False, True), rows=700, dim=8, longest=3)
+"""More groups than a processor's blocks have, and rows that many parts of 32 occurrences name."""
+
+
+@pytest.fixture(scope="module")
+def module() -> EmulatedModule:
+    return compiled("embedding")
+
+
+@pytest.fixture
+def kernels(module: EmulatedModule) -> CudaEmbedding:
+    module.emulate()
+    return CudaEmbedding(module)
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_look_up_and_update(
+    kernels: CudaEmbedding, shape: Shape, row_dtype: torch.dtype, dtype: torch.dtype
+) -> None:
+    for mean, adagrad in ((True, True), (False, True), (True, False)):
+        case = draw(shape, row_dtype, dtype, mean)
+        check_look_up(kernels, case, dtype)
+        check_update(kernels, case, adagrad, scale=0.5)
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_schedules(module: EmulatedModule, row_dtype: torch.dtype, seed: int) -> None:
+    """No order of threads and blocks, nor how many there are, changes a bit."""
+    module.emulate()
+    wanted = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
+    module.emulate(ONE_PROCESSOR, seed)
+    came = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
+    assert torch.equal(came.buffer, wanted.buffer)
+    assert torch.equal(came.state_buffer, wanted.state_buffer)
+    assert "embedding_update_spans" in module.launches()
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+def test_groups_take_further_rows(module: EmulatedModule, row_dtype: torch.dtype) -> None:
+    module.emulate(ONE_PROCESSOR)
+    case = draw(FREQUENT, row_dtype)
+    check_look_up(CudaEmbedding(module), case, torch.bfloat16)
+    check_update(CudaEmbedding(module), case, adagrad=True)
+    shape = replace(FREQUENT, cardinalities=(2, 9, 5), rows=64 * 128 // 16 + 9, dim=64)
+    check_look_up(CudaEmbedding(module), draw(shape, row_dtype), torch.float32)
+
+
+def test_a_row_longer_than_a_block_keeps(kernels: CudaEmbedding) -> None:
+    shape = Shape((3,), (False,), rows=2, dim=8192)
+    check_update(kernels, draw(shape, torch.float32), adagrad=True)
+    shape = Shape((3,), (False,), rows=2, dim=227 * 256 + 4)
+    with pytest.raises(RuntimeError, match="rows of 58116 numbers do not fit into a block's"):
+        update(kernels, draw(shape, torch.float32), adagrad=True)
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+def test_wrong_ids_and_offsets(kernels: CudaEmbedding, row_dtype: torch.dtype) -> None:
+    check_bad_ids(kernels, row_dtype)
+    check_bad_offsets(kernels, row_dtype)
+
+
+def test_a_look_up_that_does_not_wait(module: EmulatedModule) -> None:
+    """An id without a row gives zeros, or is left out of its list."""
+    module.emulate()
+    case = draw(Shape((5, 9), (False, True), rows=4, dim=8), torch.float32)
+    bag = case.columns.bags[0]
+    bad = case.columns.ids_BF.clone(), bag.ids_N.clone()
+    bad[0][2, 0], bad[1][0] = 5, -1
+    fitting = replace(bag, ids_N=bag.ids_N[1:], offsets_B1=(bag.offsets_B1 - 1).clamp(min=0))
+    columns = replace(case.columns, ids_BF=bad[0], bags=(replace(bag, ids_N=bad[1]),))
+    out_BVD, wanted_BVD = torch.empty(4, 2, 8), torch.empty(4, 2, 8)
+    look_up(CudaEmbedding(module, waits=False), replace(case, columns=columns), out_BVD)
+    wanted = replace(case, columns=replace(case.columns, bags=(fitting,)))
+    look_up(ReferenceEmbedding(), wanted, wanted_BVD)
+    wanted_BVD[2, 0] = 0
+    torch.testing.assert_close(out_BVD, wanted_BVD)
+
+
+def test_more_than_32_bits(module: EmulatedModule) -> None:
+    far_memory.check_far_table(module)

@@ -1,0 +1,64 @@
+"""Both ladders on a real device."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+
+from dlrm.kernels.cuda_embedding import CudaEmbedding
+from dlrm.kernels.cuda_interaction import CudaInteraction
+from dlrm.kernels.library import cuda_module
+from tests.dlrm.kernels import ladder_embedding, ladder_interaction
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+
+
+@pytest.fixture(scope="module")
+def module() -> ModuleType:
+    found = cuda_module()
+    assert found is not None, "there is a device, but the CUDA kernels were not built"
+    return found
+
+
+@pytest.mark.parametrize("dtype", ladder_interaction.DTYPES, ids=str)
+@pytest.mark.parametrize("has_dense", [True, False])
+@pytest.mark.parametrize("rows", [0, 1, 5, 20_001])
+def test_interaction(module: ModuleType, rows: int, has_dense: bool, dtype: torch.dtype) -> None:
+    kernels = CudaInteraction(module)
+    shapes = [(26, 16)] if rows > 5 else ladder_interaction.shapes(has_dense)
+    for features, dim in shapes:
+        for check in (ladder_interaction.check_forward, ladder_interaction.check_backward):
+            check(kernels, rows, features, dim, has_dense, dtype, "cuda")
+            check(kernels, rows, features, dim, has_dense, dtype, "cuda", shift=1)
+
+
+@pytest.mark.parametrize("dtype", ladder_interaction.DTYPES, ids=str)
+def test_a_row_changes_no_other(module: ModuleType, dtype: torch.dtype) -> None:
+    kernels = CudaInteraction(module)
+    ladder_interaction.check_rows_are_apart(kernels, 6, 26, 128, True, dtype, "cuda")
+
+
+@pytest.mark.parametrize("row_dtype", ladder_embedding.ROW_DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", ladder_embedding.DTYPES, ids=str)
+@pytest.mark.parametrize("shape", ladder_embedding.SHAPES, ids=str)
+def test_embedding(
+    module: ModuleType,
+    shape: ladder_embedding.Shape,
+    row_dtype: torch.dtype,
+    dtype: torch.dtype,
+) -> None:
+    kernels = CudaEmbedding(module)
+    for mean, adagrad in ((True, True), (False, True), (True, False)):
+        case = ladder_embedding.draw(shape, row_dtype, dtype, mean, device="cuda")
+        ladder_embedding.check_look_up(kernels, case, dtype)
+        ladder_embedding.check_update(kernels, case, adagrad, scale=0.5)
+
+
+@pytest.mark.parametrize("row_dtype", ladder_embedding.ROW_DTYPES, ids=str)
+def test_wrong_ids(module: ModuleType, row_dtype: torch.dtype) -> None:
+    ladder_embedding.check_bad_ids(CudaEmbedding(module), row_dtype, "cuda")
