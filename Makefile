@@ -6,8 +6,9 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 NATIVE := native/CMakeLists.txt $(shell find features/native dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
+PEERS := .venv-peers
 
-.PHONY: env run test lint bench clean
+.PHONY: env run test lint peers bench clean
 
 env: $(BUILT)
 
@@ -38,11 +39,21 @@ lint: env
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: env
+# What benchmarks/train.py compares with, beside the environment and not in it.
+peers: $(PEERS)
+
+$(PEERS): benchmarks/requirements-peers.txt $(STAMP)
+	rm -rf $@ $@.partial
+	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $<
+	mv $@.partial $@
+	touch $@
+
+bench: env peers
 	$(VENV)/bin/python benchmarks/etl.py
 	$(VENV)/bin/python benchmarks/online.py
 	$(VENV)/bin/python benchmarks/interaction.py
+	$(VENV)/bin/python benchmarks/train.py
 
 clean:
-	rm -rf $(VENV) runs features/_native.*.so dlrm/_kernels*.so
+	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs features/_native.*.so dlrm/_kernels*.so
 	-git clean -fdXq native

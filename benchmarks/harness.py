@@ -1,9 +1,9 @@
 """What every benchmark shares: repeats in turn, a table, and the JSON form.
 
-    {"benchmark":, "commit":, "cpu":, "threads":, "versions": {},
+    {"benchmark":, "commit":, "cpu":, "threads":, "versions": {}, "notes": [],
      "cases": [{"case":, "unit":, "ratios": {"<peer>":},
                 "sides": {"ours": {"median":, "min":, "max":}, "<peer>": {…}}}],
-     "targets": [{"name":, "value":, "target":, "met":}]}
+     "targets": [{"name":, "value": or null, "target":, "met":}]}
 
 Smaller figures are better; a ratio is the peer's median over ours, so above 1 we are faster. Sides
 run in turn, A B A B …, so that drift of the machine meets them alike.
@@ -66,6 +66,10 @@ class Benchmark:
     name: str
     cases: list[Case] = field(default_factory=list)
     targets: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a reader has to know besides: a side that was left out, and why."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of packages that are not in this process' environment."""
 
     def run(
         self, case: str, unit: str, sides: Mapping[str, Callable[[], float]], repeats: int
@@ -88,6 +92,10 @@ class Benchmark:
     def at_most(self, name: str, value: float, target: float) -> None:
         self._target(name, value, target, value <= target)
 
+    def not_measured(self, name: str, target: float) -> None:
+        """A target whose side was left out: not met."""
+        self.targets.append({"name": name, "value": None, "target": target, "met": False})
+
     def _target(self, name: str, value: float, target: float, met: bool) -> None:
         self.targets.append(
             {"name": name, "value": _rounded(value), "target": target, "met": bool(met)}
@@ -105,7 +113,10 @@ class Benchmark:
         console.print(table)
         for target in self.targets:
             met = "met" if target["met"] else "missed"
-            console.print(f"{target['name']}: {target['value']} (target {target['target']}): {met}")
+            value = "not measured" if target["value"] is None else target["value"]
+            console.print(f"{target['name']}: {value} (target {target['target']}): {met}")
+        for note in self.notes:
+            console.print(note)
         if file is not None:
             write_json(file, self._to_json())
 
@@ -115,7 +126,8 @@ class Benchmark:
             "commit": _commit(),
             "cpu": _cpu(),
             "threads": len(os.sched_getaffinity(0)),
-            "versions": package_versions(PACKAGES),
+            "versions": package_versions(PACKAGES) | self.versions,
+            "notes": self.notes,
             "cases": [case.to_json() for case in self.cases],
             "targets": self.targets,
         }

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
+from benchmarks.train import PEERS_MISSING
+from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
 
 
@@ -52,6 +54,14 @@ def test_interaction_runs_and_writes_json(command: Command, tmp_path: Path) -> N
         }
 
 
+@pytest.mark.timeout(300)
+def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    (case,) = run_quick(command, "train", tmp_path)
+    notes = json.loads((tmp_path / "figures.json").read_text())["notes"]
+    assert (TORCHREC in case["sides"]) != (PEERS_MISSING in notes)
+    assert case["sides"].keys() >= {"ours", "torch eager fp32", "bf16 matrix products alone"}
+
+
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
     figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
@@ -62,7 +72,9 @@ def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark.at_least("fast", 3.0, 2.0)
     benchmark.at_least("faster", 3.0, 4.0)
     benchmark.at_most("small", 3.0, 4.0)
-    assert [target["met"] for target in benchmark.targets] == [True, False, True]
+    benchmark.not_measured("unknown", 2.0)
+    assert [target["met"] for target in benchmark.targets] == [True, False, True, False]
+    assert [target["value"] for target in benchmark.targets] == [3.0, 3.0, 3.0, None]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +93,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online", "interaction"])
+@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train"])
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out

@@ -1,0 +1,192 @@
+"""Training side by side: whole steps of a DLRM with their rows, on the CPU, at batch 8,192.
+
+Sides (`benchmarks/train_sides.py`): our fused form with fp32 and with bf16 rows, torch eager in
+fp32 and under autocast to bf16, `torch.compile`, TorchRec with FBGEMM (where `make peers` has
+installed it), and the bf16 matrix products of the layers alone, a step's floor. All train the same
+model from the same weights on the same rows through our feed, with plain SGD on all parameters;
+that their losses agree is checked. Each run is a process of its own; its first steps, compilation
+among them, are not timed.
+
+Two models, `article` and `kaggle` (`benchmarks/train_work.py`), with 32.7 million embedding rows:
+those of the former take 16.8 GB in fp32.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import distributions
+from pathlib import Path
+
+from benchmarks.harness import OURS, Benchmark, Case, parser
+from benchmarks.train_sides import (
+    COMPILED,
+    COMPILED_KEPT,
+    EAGER_BF16,
+    EAGER_FP32,
+    OURS_BF16_ROWS,
+    PRODUCTS,
+    TORCHREC,
+)
+from benchmarks.train_work import CARDINALITIES, Work, article, kaggle, write_rows
+from dlrm.architecture import Architecture
+from features.errors import DataError
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / ".venv-peers"
+PEERS_MISSING = f"{TORCHREC}: left out, since {PEERS.name} is not there. `make peers` makes it."
+NOT_NATIVE = "ours: in its plain torch form, since the native kernels were not there."
+
+SIDES = (OURS, OURS_BF16_ROWS, EAGER_FP32, EAGER_BF16, COMPILED, COMPILED_KEPT, TORCHREC, PRODUCTS)
+MODELS: dict[str, Callable[[Sequence[int]], Architecture]] = {"article": article, "kaggle": kaggle}
+REPEATS = {"article": 3, "kaggle": 5}
+
+BATCH_SIZE, WARM_UP, STEPS = 8192, 8, 32
+QUICK_LARGEST_TABLE = 1000
+
+LOSS_TOLERANCE = 1e-3
+"""Relative; bf16 keeps 8 bits of a number, and a mean loss averages their errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a side's process printed; see `benchmarks/train_sides.py`."""
+
+    ms: float
+    peak_mb: int
+    native: bool
+    waiting: float = math.nan
+    loss: float = math.nan
+
+
+@dataclass(slots=True)
+class Runs:
+    """Runs sides in processes of their own, and keeps what they print."""
+
+    work_file: Path
+    rows_file: Path
+    of: dict[str, list[Run]] = field(default_factory=dict)
+
+    @classmethod
+    def of_work(cls, work: Work, folder: Path) -> Runs:
+        """Writes the work and its rows into the folder."""
+        made = cls(folder / "work.json", folder / "rows.parquet")
+        work.write(made.work_file)
+        write_rows(made.rows_file, work.architecture, work.rows)
+        return made
+
+    def ms(self, side: str) -> float:
+        """Milliseconds a step in one run; raises DataError where the side fails."""
+        paths = [str(PEERS)] if side == TORCHREC else []
+        paths += [path for path in (os.environ.get("PYTHONPATH"),) if path]
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.train_sides", side, self.work_file, self.rows_file],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            reason = f"status {done.returncode}: {done.stderr[-2000:]}"
+            raise DataError(f"{side} failed with {reason}")
+        run = Run(**json.loads(done.stdout.splitlines()[-1]))
+        self.of.setdefault(side, []).append(run)
+        return run.ms
+
+    @property
+    def waiting(self) -> float:
+        """Our median share of time in which the feed was waited for."""
+        return statistics.median(run.waiting for run in self.of[OURS])
+
+    def check_losses(self) -> None:
+        """Raise DataError where a side did other work than eager fp32, by its loss."""
+        wanted = self.of[EAGER_FP32][0].loss
+        for side, runs in self.of.items():
+            for run in runs if side != PRODUCTS else ():
+                if not abs(run.loss / wanted - 1) <= LOSS_TOLERANCE:
+                    raise DataError(
+                        f"{side} has the mean loss {run.loss}, {EAGER_FP32} {wanted}: not equal "
+                        "work."
+                    )
+
+    def note_if_not_native(self, benchmark: Benchmark) -> None:
+        """Without the native kernels our side is plain torch, and says nothing of them."""
+        if not all(run.native for run in self.of[OURS]) and NOT_NATIVE not in benchmark.notes:
+            benchmark.notes.append(NOT_NATIVE)
+
+    def peaks(self) -> str:
+        peak_gb = {side: max(run.peak_mb for run in runs) / 1024 for side, runs in self.of.items()}
+        return ", ".join(f"{side} {gigabytes:.1f} GB" for side, gigabytes in peak_gb.items())
+
+
+def measure(
+    benchmark: Benchmark, model: str, work: Work, sides: Sequence[str], repeats: int
+) -> tuple[Case, Runs]:
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Runs.of_work(work, Path(folder))
+        rows, dim = sum(work.architecture.cardinalities), work.architecture.embedding_dim
+        name = f"{model}, {rows:,} rows of {dim}"
+        turns = {side: lambda side=side: runs.ms(side) for side in sides}
+        case = benchmark.run(name, "ms a step", turns, repeats)
+    runs.check_losses()
+    runs.note_if_not_native(benchmark)
+    benchmark.notes.append(f"Peak memory, {name}: {runs.peaks()}.")
+    return case, runs
+
+
+def judge_article(benchmark: Benchmark, case: Case, runs: Runs) -> None:
+    ratios = case.ratios
+    benchmark.at_least("article: times torch eager fp32", ratios[EAGER_FP32], 5.0)
+    benchmark.at_least("article: times torch.compile bf16", ratios[COMPILED], 1.7)
+    if TORCHREC in ratios:
+        benchmark.at_least("article: times TorchRec with FBGEMM", ratios[TORCHREC], 2.0)
+    else:
+        benchmark.not_measured("article: times TorchRec with FBGEMM", 2.0)
+    benchmark.at_least("article: share of the bf16 matrix products alone", ratios[PRODUCTS], 0.65)
+    benchmark.at_most("article: share of time waiting for data", runs.waiting, 0.03)
+
+
+def judge_kaggle(benchmark: Benchmark, case: Case, runs: Runs) -> None:
+    benchmark.at_least("kaggle: times torch eager bf16", case.ratios[EAGER_BF16], 2.5)
+    benchmark.at_most("kaggle: share of time waiting for data", runs.waiting, 0.03)
+
+
+JUDGES = {"article": judge_article, "kaggle": judge_kaggle}
+
+
+def main() -> None:
+    wanted = parser(__doc__)
+    wanted.add_argument("--model", choices=MODELS, action="append", help="one of the two alone")
+    options = wanted.parse_args()
+    benchmark = Benchmark("train")
+    sides = list(SIDES)
+    if PEERS.is_dir():
+        for name in ("torchrec", "fbgemm-gpu-cpu"):
+            for peer in distributions(name=name, path=[str(PEERS)]):
+                benchmark.versions[name] = peer.version
+    else:
+        sides.remove(TORCHREC)
+        benchmark.notes.append(PEERS_MISSING)
+    if options.quick:
+        cardinalities = tuple(min(rows, QUICK_LARGEST_TABLE) for rows in CARDINALITIES)
+        sides.remove(COMPILED_KEPT)
+        work = Work(kaggle(cardinalities), batch_size=512, warm_up=2, steps=4)
+        measure(benchmark, "kaggle", work, sides, repeats=1)
+    else:
+        for model in options.model or MODELS:
+            work = Work(MODELS[model](CARDINALITIES), BATCH_SIZE, WARM_UP, STEPS)
+            case, runs = measure(benchmark, model, work, sides, REPEATS[model])
+            JUDGES[model](benchmark, case, runs)
+    benchmark.report(options.json)
+
+
+if __name__ == "__main__":
+    main()

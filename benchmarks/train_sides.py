@@ -1,0 +1,165 @@
+"""The sides of the training benchmark, each run in a process of its own.
+
+    python -m benchmarks.train_sides SIDE WORK.json ROWS.parquet
+
+A side takes the same encoded rows through the same feed, in the same order, and updates all its
+parameters by plain SGD; the loss is looked at after the last step. The process prints as JSON:
+milliseconds a step, the share of that in which the feed was waited for, the mean loss of the timed
+steps, the peak resident memory, and whether our native kernels were there. The side `PRODUCTS`
+reads no rows and has no loss.
+
+Legend: B rows, I inputs of a layer, O outputs.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from benchmarks.harness import OURS
+from benchmarks.train_torch import SeparateTables, TorchForm
+from benchmarks.train_work import LEARNING_RATE, Work, layer_widths, set_first_weights
+from dlrm.architecture import Architecture
+from dlrm.feed import Batch, Order
+from dlrm.fused import FusedForm
+from dlrm.kernels.library import cpu_module
+from dlrm.memory import keep_freed_memory
+from dlrm.parquet_feed import ParquetFeed
+from features.settings import Training
+
+OURS_BF16_ROWS = "ours, bf16 rows"
+EAGER_FP32, EAGER_BF16 = "torch eager fp32", "torch eager bf16"
+COMPILED, COMPILED_KEPT = "torch.compile bf16", "torch.compile bf16, freed memory kept"
+TORCHREC = "TorchRec with FBGEMM, bf16"
+PRODUCTS = "bf16 matrix products alone"
+
+
+class Form(Protocol):
+    """A model in training."""
+
+    def step(self, batch: Batch) -> Tensor:
+        """Train on a batch; its mean loss before that, a scalar."""
+
+
+class Ours:
+    """The fused form at constant learning rates."""
+
+    def __init__(self, architecture: Architecture, precision: str = "bf16") -> None:
+        settings = {
+            "precision": precision,
+            "optimizer": "sgd",
+            "embedding_optimizer": "sgd",
+            "learning_rate": LEARNING_RATE,
+            "embedding_learning_rate": LEARNING_RATE,
+        }
+        self.form = FusedForm(architecture, Training.model_validate(settings), 1, "cpu")
+        model = self.form.model
+        tables = map(model.tables.table, range(len(architecture.categorical)))
+        set_first_weights(architecture, model, tables)
+
+    def step(self, batch: Batch) -> Tensor:
+        return self.form.step(batch, 1.0)
+
+
+def ours_with_bf16_rows(architecture: Architecture) -> Form:
+    return Ours(replace(architecture, embedding_rows="bf16"))
+
+
+def torch_form(
+    *, bf16: bool, compiled: bool = False, keep_memory: bool = False
+) -> Callable[[Architecture], Form]:
+    def make(architecture: Architecture) -> Form:
+        if keep_memory:
+            keep_freed_memory()
+        return TorchForm(architecture, SeparateTables(architecture), bf16=bf16, compiled=compiled)
+
+    return make
+
+
+def torchrec(architecture: Architecture) -> Form:
+    """Its dense layers are compiled: on the article's model that is faster than eager."""
+    from benchmarks.train_torchrec import TorchRecTables
+
+    return TorchForm(architecture, TorchRecTables(architecture), bf16=True, compiled=True)
+
+
+FORMS: dict[str, Callable[[Architecture], Form]] = {
+    OURS: Ours,
+    OURS_BF16_ROWS: ours_with_bf16_rows,
+    EAGER_FP32: torch_form(bf16=False),
+    EAGER_BF16: torch_form(bf16=True),
+    COMPILED: torch_form(bf16=True, compiled=True),
+    COMPILED_KEPT: torch_form(bf16=True, compiled=True, keep_memory=True),
+    TORCHREC: torchrec,
+}
+
+
+def measure(form: Form, work: Work, file: Path) -> dict[str, float]:
+    """Train on all rows of the file."""
+    losses, waited = [], 0.0
+    feed = ParquetFeed([file], work.architecture, work.batch_size)
+    with closing(feed.batches(Order(seed=1, epoch=0))) as batches:
+        for _ in range(work.warm_up):
+            form.step(next(batches))
+        start = time.perf_counter()
+        for _ in range(work.steps):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            losses.append(form.step(batch))
+        loss = float(torch.stack(losses).mean())
+        seconds = time.perf_counter() - start
+    return {"ms": 1000 * seconds / work.steps, "waiting": waited / seconds, "loss": loss}
+
+
+def measure_products(work: Work) -> dict[str, float]:
+    """The matrix products of a step alone: forward, and the gradients of weights and inputs."""
+    products = list(_products(work))
+    for _ in range(work.warm_up):
+        for product in products:
+            product()
+    start = time.perf_counter()
+    for _ in range(work.steps):
+        for product in products:
+            product()
+    return {"ms": 1000 * (time.perf_counter() - start) / work.steps}
+
+
+def _products(work: Work) -> Iterator[Callable[[], object]]:
+    """Each layer's, into memory that is there already."""
+    for position, (before, after) in enumerate(layer_widths(work.architecture)):
+        x_BI, weight_OI, gradient_BO = (
+            torch.randn(shape).bfloat16()
+            for shape in ((work.batch_size, before), (after, before), (work.batch_size, after))
+        )
+        y_BO, weight_gradient_OI = torch.empty_like(gradient_BO), torch.empty_like(weight_OI)
+        yield partial(torch.mm, x_BI, weight_OI.T, out=y_BO)
+        yield partial(torch.mm, gradient_BO.T, x_BI, out=weight_gradient_OI)
+        if position > 0:  # nobody asks for the gradient of the rows' floats
+            yield partial(torch.mm, gradient_BO, weight_OI, out=torch.empty_like(x_BI))
+
+
+def main(side: str, work_file: str, rows_file: str) -> None:
+    work = Work.read(Path(work_file))
+    if side == PRODUCTS:
+        found: dict[str, Any] = measure_products(work)
+    else:
+        found = measure(FORMS[side](work.architecture), work, Path(rows_file))
+    found["native"] = cpu_module() is not None
+    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    sys.stdout.write(json.dumps(found) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,119 @@
+"""The training benchmark's sides do equal work: the same logits, the same step."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import Benchmark
+from benchmarks.train import LOSS_TOLERANCE, NOT_NATIVE, Run, Runs
+from benchmarks.train_sides import EAGER_FP32, OURS, PRODUCTS, Ours
+from benchmarks.train_torch import SeparateTables, TorchForm
+from benchmarks.train_work import (
+    CARDINALITIES,
+    Work,
+    article,
+    kaggle,
+    layer_widths,
+    set_first_weights,
+    write_rows,
+)
+from dlrm.feed import Batch
+from dlrm.parquet_feed import ParquetFeed
+from features.errors import DataError
+
+SMALL = kaggle([min(rows, 50) for rows in CARDINALITIES])
+ROWS = 64
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Batch:
+    write_rows(tmp_path / "rows.parquet", SMALL, ROWS)
+    return next(ParquetFeed([tmp_path / "rows.parquet"], SMALL, ROWS).batches())
+
+
+def ours_parameters(side: Ours) -> list[Tensor]:
+    model = side.form.model
+    linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    return [
+        *(parameter.detach() for layer in linear for parameter in (layer.weight, layer.bias)),
+        model.tables.weight.detach(),
+    ]
+
+
+def torch_parameters(side: TorchForm) -> list[Tensor]:
+    weight_RD = torch.cat([rows_RD.detach() for rows_RD in side.tables.weights()])
+    return [*(parameter.detach() for parameter in side.layers.parameters()), weight_RD]
+
+
+def test_logits_and_a_step_are_those_of_plain_torch(batch: Batch) -> None:
+    ours = Ours(SMALL, "fp32")
+    peer = TorchForm(SMALL, SeparateTables(SMALL), bf16=False, compiled=False)
+    before = [parameter.clone() for parameter in torch_parameters(peer)]
+    torch.testing.assert_close(ours_parameters(ours), before, rtol=0, atol=0)
+    logit_B = ours.form.model(batch.ids_BF, batch.dense_BC)
+    torch.testing.assert_close(logit_B, peer.logits(batch), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours.step(batch), peer.step(batch), rtol=1e-6, atol=0)
+    changed = zip(before, ours_parameters(ours), torch_parameters(peer), strict=True)
+    for first, one, other in changed:
+        moved = (other - first).abs().max()
+        assert moved > 0
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(moved) + 1e-8)
+
+
+def test_first_weights_do_not_depend_on_how_the_tables_are_kept() -> None:
+    layers = TorchForm(SMALL, SeparateTables(SMALL), bf16=False, compiled=False).layers
+    together_RD = torch.empty(sum(SMALL.cardinalities), SMALL.embedding_dim)
+    set_first_weights(SMALL, layers, [together_RD])
+    parts = [torch.empty(rows, SMALL.embedding_dim) for rows in SMALL.cardinalities]
+    set_first_weights(SMALL, layers, parts)
+    assert torch.equal(torch.cat(parts), together_RD)
+    assert 0.009 < together_RD.std() < 0.011
+
+
+def test_rows_fit_the_tables_and_frequent_ids_are_small(batch: Batch) -> None:
+    assert (batch.ids_BF >= 0).all()
+    assert (batch.ids_BF < torch.tensor(SMALL.cardinalities)).all()
+    assert batch.ids_BF[:, 0].median() < SMALL.cardinalities[0] / 4
+    assert set(batch.click_B.tolist()) == {0.0, 1.0}
+
+
+def test_models_are_those_reported() -> None:
+    assert sum(CARDINALITIES) == 32_709_138
+    assert layer_widths(article(CARDINALITIES)) == [
+        (13, 512), (512, 256), (256, 128),
+        (480, 1024), (1024, 1024), (1024, 512), (512, 256), (256, 1),
+    ]  # fmt: skip
+    assert layer_widths(kaggle(CARDINALITIES))[4:] == [(368, 512), (512, 256), (256, 1)]
+
+
+def test_work_comes_back_from_its_file(tmp_path: Path) -> None:
+    work = Work(SMALL, batch_size=8, warm_up=1, steps=2)
+    work.write(tmp_path / "work.json")
+    assert Work.read(tmp_path / "work.json") == work
+    assert work.rows == 24
+
+
+def run(loss: float, native: bool = True) -> Run:
+    return Run(ms=1.0, peak_mb=1, native=native, loss=loss)
+
+
+def test_another_loss_is_refused() -> None:
+    runs = Runs(Path(), Path(), {EAGER_FP32: [run(0.5)], PRODUCTS: [run(math.nan)]})
+    runs.of[OURS] = [run(0.5 * (1 + LOSS_TOLERANCE / 2))]
+    runs.check_losses()
+    runs.of[OURS].append(run(0.5 * (1 + LOSS_TOLERANCE * 2)))
+    with pytest.raises(DataError, match=r"ours has the mean loss 0\.50"):
+        runs.check_losses()
+
+
+def test_a_side_without_native_kernels_is_noted() -> None:
+    benchmark = Benchmark("train")
+    runs = Runs(Path(), Path(), {OURS: [run(0.5)]})
+    runs.note_if_not_native(benchmark)
+    assert benchmark.notes == []
+    runs.of[OURS].append(run(0.5, native=False))
+    runs.note_if_not_native(benchmark)
+    assert benchmark.notes == [NOT_NATIVE]
