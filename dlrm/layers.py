@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+"""What torch.compile makes of a linear layer and ReLU; not public, so it may be missing."""
+
 
 class LinearReLU(nn.Linear):
     """max(0, x·Wᵀ + b).
@@ -41,7 +44,7 @@ class _LinearReLU(torch.autograd.Function):
     def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
         ctx.weight_dtype = weight_OI.dtype
         weight_OI, bias_O = weight_OI.to(x_BI.dtype), bias_O.to(x_BI.dtype)
-        output_BO = torch.addmm(bias_O, x_BI, weight_OI.T).relu_()
+        output_BO = _linear_relu(x_BI, weight_OI, bias_O)
         ctx.save_for_backward(x_BI, weight_OI, output_BO)
         return output_BO
 
@@ -55,3 +58,11 @@ class _LinearReLU(torch.autograd.Function):
             (gradient_BO.T @ x_BI).to(ctx.weight_dtype),
             (ones_1B @ gradient_BO).squeeze(0).to(ctx.weight_dtype),
         )
+
+
+def _linear_relu(x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
+    if _ONEDNN is not None and x_BI.device.type == "cpu" and x_BI.dtype == torch.bfloat16:
+        # One call of oneDNN, without a pass over the output of its own for bias and for ReLU.
+        output_BO: Tensor = _ONEDNN(x_BI, weight_OI, bias_O, "relu", [], None)
+        return output_BO
+    return torch.addmm(bias_O, x_BI, weight_OI.T).relu_()
