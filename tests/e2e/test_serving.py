@@ -128,8 +128,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
     plan = small_plan(folder / "plan", *kinds)
     settings = Model(embedding_dim=8, bottom_mlp=(16, 8), top_mlp=(16,))
     model = DLRM(Architecture.of(plan, settings), seed=3)
-    for table in model.tables:
-        table.weight.data.mul_(100.0)  # so that ids make a difference to the score
+    model.tables.weight.data.mul_(100.0)  # so that ids make a difference to the score
     save_model(folder / "model", model, plan.content_hash)
     raw = raw_rows(ROWS)
     encoded = OnlineExecutor(plan).transform(to_tensors(raw, wire_columns(plan)))
