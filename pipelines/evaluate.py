@@ -56,14 +56,14 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
                     progress(len(probability_B))
             if split != "probe":
                 metrics[split] = asdict(judged.result())
-    bayes_auc = _bayes_auc(run, inputs, out)
+    reachable = bayes_auc(run, inputs, out)
     test = metrics["test"]
-    best = "" if bayes_auc is None else f" (the click model's own: {bayes_auc:.4f})"
+    best = "" if reachable is None else f" (the click model's own: {reachable:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
-    return Made(rows, facts={**metrics, "bayes_auc": bayes_auc})
+    return Made(rows, facts={**metrics, "bayes_auc": reachable})
 
 
-def _bayes_auc(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> float | None:
+def bayes_auc(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> float | None:
     """AUC on the test split of the probability that drew the clicks; no model's can be better."""
     split = run.config.split
     if "generate" not in inputs:

@@ -1,0 +1,92 @@
+"""What bfloat16 costs in quality, on drawn logs whose best reachable AUC is known.
+
+The logs of configs/criteo_synthetic.yaml are drawn and encoded once. Then the model of that
+configuration is trained on them in float32, in bfloat16, and in bfloat16 with bfloat16 rows, with
+three seeds each. The figure is what is missing of the click model's own AUC: 1 is an AUC of .5.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from statistics import mean
+
+from rich.console import Console
+
+from benchmarks.harness import OURS, Benchmark, parser
+from dlrm.architecture import Architecture
+from dlrm.evaluation import evaluate
+from dlrm.fused import FusedForm
+from dlrm.parquet_feed import ParquetFeed
+from dlrm.scorer import Scorer
+from dlrm.training import train
+from features.config import load_config
+from features.plan import read_plan
+from features.settings import Config
+from pipelines import etl, generate, ingest
+from pipelines import evaluate as evaluate_stage
+from pipelines.command import DEFAULT_CONFIG
+from pipelines.stage import RunConfig, finished, parts
+
+SEEDS = (1, 2, 3)
+QUICK_ROWS = 20_000
+SIDES = {"fp32": ("fp32", "fp32"), OURS: ("bf16", "fp32"), "bf16 rows": ("bf16", "bf16")}
+"""Side to the precision of the layers, and that of the rows."""
+
+
+def encoded(config: Config, folder: Path) -> RunConfig:
+    """Draw and encode the logs; gives the run that they belong to."""
+    run = RunConfig(config, (), "polars", "fused", "cpu", None)
+    for stage in (generate.STAGE, ingest.STAGE, etl.STAGE):
+        stage.ensure(run, folder)
+    return run
+
+
+def auc(config: Config, folder: Path, seed: int, precision: str, rows: str) -> float:
+    """AUC on the test split after training with this seed."""
+    plan = read_plan(folder / "etl" / "plan")
+    training = config.training.model_copy(update={"precision": precision})
+    model = config.model.model_copy(update={"embedding_rows": rows})
+    architecture = Architecture.of(plan, model)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        train(
+            FusedForm(architecture, training, seed, "cpu"),
+            ParquetFeed(parts(folder / "etl" / "train"), architecture, training.batch_size),
+            training,
+            seed=seed,
+            valid_files=parts(folder / "etl" / "valid"),
+            out=Path(out),
+            plan_hash=plan.content_hash,
+        )
+        scorer = Scorer.load(Path(out) / "model", plan.content_hash)
+        return evaluate(scorer, parts(folder / "etl" / "test")).auc
+
+
+def main() -> None:
+    options = parser(__doc__).parse_args()
+    config = load_config(DEFAULT_CONFIG)
+    if options.quick:
+        model = config.click_model.model_copy(update={"rows": QUICK_ROWS})
+        config = config.model_copy(update={"click_model": model})
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        run = encoded(config, folder)
+        inputs = {name: finished(folder, name) for name in ("generate", "etl")}
+        best = evaluate_stage.bayes_auc(run, inputs, folder)
+        aucs = {
+            side: [auc(config, folder, seed, *kind) for seed in SEEDS]
+            for side, kind in SIDES.items()
+        }
+    Console().print_json(json.dumps({"bayes": best, **aucs}))
+    benchmark = Benchmark("quality")
+    missing = {side: [(best - x) / (best - 0.5) for x in of] for side, of in aucs.items()}
+    benchmark.add("share of the reachable AUC that is missing", "", missing)
+    ours = mean(aucs[OURS])
+    benchmark.at_most("|AUC of bf16 - AUC of fp32|", abs(ours - mean(aucs["fp32"])), 0.0005)
+    benchmark.at_least("share of (bayes_auc - .5), bf16", (ours - 0.5) / (best - 0.5), 0.97)
+    benchmark.report(options.json)
+
+
+if __name__ == "__main__":
+    main()
