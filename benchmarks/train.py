@@ -46,7 +46,7 @@ NOT_NATIVE = "ours: in its plain torch form, since the native kernels were not t
 
 SIDES = (OURS, OURS_BF16_ROWS, EAGER_FP32, EAGER_BF16, COMPILED, COMPILED_KEPT, TORCHREC, PRODUCTS)
 MODELS: dict[str, Callable[[Sequence[int]], Architecture]] = {"article": article, "kaggle": kaggle}
-REPEATS = {"article": 3, "kaggle": 5}
+REPEATS = {"article": 2, "kaggle": 3}
 
 BATCH_SIZE, WARM_UP, STEPS = 8192, 8, 32
 QUICK_LARGEST_TABLE = 1000
