@@ -1,11 +1,11 @@
 """The interaction operator, and the fastest plain torch form that we know: bmm and gather.
 
 Criteo's 26 embeddings and a dense vector, 8,192 rows, the article's length (128) and Kaggle's (16).
-Every result is first compared with the specification in float64. The process keeps its freed memory,
-as training does. Two more sides put the figures into proportion: ours into tensors that are there
-already, and a copy of as many bytes as the operator has to move (its inputs and outputs, once each).
-The copy's time over that of ours into given tensors is the share of the copy's bandwidth that the
-kernels reach: there alone, more is better.
+Every result is first compared with the specification in float64. The process keeps its freed
+memory, as training does. Two more sides put the figures into proportion: ours into tensors that are
+there already, and a copy of as many bytes as the operator has to move (its inputs and outputs, once
+each). The copy's time over that of ours into given tensors is the share of the copy's bandwidth
+that the kernels reach: there alone, more is better.
 """
 
 from __future__ import annotations
