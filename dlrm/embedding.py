@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from dlrm.architecture import Architecture
+from dlrm.architecture import Architecture, RowPrecision
 from dlrm.embedding_memory import empty_rows, require_memory
 from dlrm.embedding_reference import ReferenceEmbedding, embedding_reference
 from dlrm.kernels.cpu_embedding import CpuEmbedding
@@ -37,11 +37,10 @@ from dlrm.kernels.embedding_interface import BagColumn, EmbeddingKernels, IdColu
 from dlrm.kernels.library import cpu_module, cuda_module
 from features.errors import ModelError
 
-__all__ = ["EmbeddingTables", "RowForm", "embedding", "embedding_kernels", "embedding_reference"]
+__all__ = ["EmbeddingTables", "embedding", "embedding_kernels", "embedding_reference"]
 
-RowForm = Literal["fp32", "bf16"]
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-ROW_DTYPES: dict[RowForm, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ROW_DTYPES: dict[RowPrecision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 INITIAL_DEVIATION = 0.01
 FILL = 1 << 20
@@ -65,7 +64,7 @@ class EmbeddingTables(nn.Module):
         "fp32", or "bf16", which halves the memory; see docs/decisions/0012.
     """
 
-    def __init__(self, architecture: Architecture, rows: RowForm = "fp32") -> None:
+    def __init__(self, architecture: Architecture, rows: RowPrecision = "fp32") -> None:
         super().__init__()
         self.architecture = architecture
         self.cardinalities = architecture.cardinalities

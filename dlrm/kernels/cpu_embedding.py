@@ -11,9 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from dlrm.kernels.dtypes import NUMBERS
 from dlrm.kernels.embedding_interface import BagColumn, IdColumns, IdOutOfRange
-
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 
 
 class CpuEmbedding:

@@ -7,7 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-DTYPE_NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+from dlrm.kernels.dtypes import NUMBERS
 
 
 class CpuInteraction:
@@ -27,7 +27,7 @@ class CpuInteraction:
         """Write the result into `out_BK`."""
         self._forward(
             self._instruction_set,
-            DTYPE_NUMBERS[embeddings_BFD.dtype],
+            NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
             _address(dense_BD),
             embeddings_BFD.data_ptr(),
@@ -46,7 +46,7 @@ class CpuInteraction:
         """Write the inputs' gradients; `dense_gradient_BD` is None where `dense_BD` is."""
         self._backward(
             self._instruction_set,
-            DTYPE_NUMBERS[embeddings_BFD.dtype],
+            NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
             gradient_BK.data_ptr(),
             _address(dense_BD),

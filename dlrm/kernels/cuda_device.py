@@ -1,4 +1,4 @@
-"""How tensors reach the CUDA kernels: the numbers of their dtypes, addresses, device and stream.
+"""How tensors reach the CUDA kernels: addresses, device and stream.
 
 The emulated kernels of the tests take tensors of the CPU, which have no device to choose and no
 stream.
@@ -10,9 +10,6 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
-
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
-"""As in dlrm/kernels/cuda/api.h."""
 
 
 def address(tensor: Tensor | None) -> int:

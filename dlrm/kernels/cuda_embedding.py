@@ -11,7 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from dlrm.kernels.cuda_device import NUMBERS, address, device_of, stream_of
+from dlrm.kernels.cuda_device import address, device_of, stream_of
+from dlrm.kernels.dtypes import NUMBERS
 from dlrm.kernels.embedding_interface import BagColumn, IdColumns, IdOutOfRange, offsets_error
 
 NOWHERE = 2**63 - 1

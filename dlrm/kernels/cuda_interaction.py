@@ -9,7 +9,8 @@ from types import ModuleType
 
 from torch import Tensor
 
-from dlrm.kernels.cuda_device import NUMBERS, address, device_of, stream_of
+from dlrm.kernels.cuda_device import address, device_of, stream_of
+from dlrm.kernels.dtypes import NUMBERS
 
 
 class CudaInteraction:
