@@ -6,24 +6,27 @@ Legend: B rows.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Encoded
 from features.errors import ServerError, ServerUnavailable
-from features.wire import Tensors, WireColumns
+from features.wire import Tensors
 from serving.connection import Protocol, Tls
 from serving.interface import FEATURES_MODEL, FUSED_MODEL
 from serving.retries import NEVER, USUAL, Attempts, Retries
-from serving.served_model import ServedModel, rows_of
+from serving.served_model import ModelFacts, ServedModel, rows_of
 from serving.transport import connect
 
+T = TypeVar("T")
 
-class Client:
+
+class Client(ModelFacts):
     """Scores rows with one served model, and encodes them with its feature step.
 
     Over HTTP a client is for one thread at a time; over gRPC it may be shared.
@@ -68,29 +71,11 @@ class Client:
         self._retries = retries or NEVER
         self._transport = connect(url, protocol, timeout_seconds, headers=headers, tls=tls)
         try:
-            self._model = self._served(model, version)
+            self._served = self._read_model(model, version)
         except ServerError:
             self._transport.close()
             raise
         self._encoder: ServedModel | None = None
-
-    @property
-    def columns(self) -> WireColumns:
-        return self._model.columns
-
-    @property
-    def plan_hash(self) -> str:
-        """Of the version asked for, when the client connected."""
-        return self._model.plan_hash
-
-    @property
-    def model_hash(self) -> str:
-        """Of the version asked for, when the client connected."""
-        return self._model.model_hash
-
-    @property
-    def max_batch_size(self) -> int:
-        return self._model.max_batch_size
 
     def __enter__(self) -> Client:
         return self
@@ -105,20 +90,6 @@ class Client:
 
     def close(self) -> None:
         self._transport.close()
-
-    def tensors(self, data: Any) -> Tensors:
-        """The rows as the wire's tensors.
-
-        `data` is a mapping of column name to values, a pandas or polars DataFrame, an Arrow table
-        or record batch, or a list of rows, each a mapping; columns come in any order, and those the
-        model does not know are passed over.
-
-        Raises
-        ------
-        PlanError
-            Missing columns, or ones whose type does not fit.
-        """
-        return self._model.tensors(data)
 
     def score(self, data: Any) -> NDArray[np.float32]:
         """Click probabilities, float32 (B,), of rows as `tensors` takes them.
@@ -148,26 +119,29 @@ class Client:
         """
         tensors = self.tensors(data)
         if self._encoder is None:
-            encoder = self._served(FEATURES_MODEL, self._model.version)
+            encoder = self._read_model(FEATURES_MODEL, self._model.version)
             self._model.check_same_plan(encoder)
             self._encoder = encoder
         return self._encoder.encoded(rows_of(tensors), self._infer(self._encoder, tensors))
 
-    def _served(self, model: str, version: str) -> ServedModel:
-        attempts = Attempts(self._retries)
-        while True:
-            try:
-                return ServedModel(self._transport.config(model, version), version)
-            except ServerUnavailable as error:
-                time.sleep(attempts.wait_after(error))
+    @property
+    def _model(self) -> ServedModel:
+        return self._served
+
+    def _read_model(self, model: str, version: str) -> ServedModel:
+        config = self._repeated(partial(self._transport.config, model, version))
+        return ServedModel(config, version)
 
     def _infer(self, model: ServedModel, tensors: Tensors) -> list[Any]:
-        return [self._answer(model, request) for request in model.requests(tensors)]
+        return [
+            self._repeated(partial(self._transport.infer, model.name, request, model.version))
+            for request in model.requests(tensors)
+        ]
 
-    def _answer(self, model: ServedModel, request: Tensors) -> Any:
+    def _repeated(self, attempt: Callable[[], T]) -> T:
         attempts = Attempts(self._retries)
         while True:
             try:
-                return self._transport.infer(model.name, request, model.version)
+                return attempt()
             except ServerUnavailable as error:
                 time.sleep(attempts.wait_after(error))

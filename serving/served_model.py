@@ -6,6 +6,7 @@ Legend: B rows, F columns with one id a row, C continuous columns.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -93,6 +94,48 @@ class ServedModel:
                 f"Model {self.name!r} is of feature plan {self.plan_hash[:12]}…, but "
                 f"{encoder.name!r} of {encoder.plan_hash[:12]}…. Export both from one plan."
             )
+
+
+class ModelFacts(ABC):
+    """What a client tells of its model, and the work that needs no server."""
+
+    @property
+    @abstractmethod
+    def _model(self) -> ServedModel: ...
+
+    @property
+    def columns(self) -> WireColumns:
+        """The raw columns that the model wants."""
+        return self._model.columns
+
+    @property
+    def plan_hash(self) -> str:
+        """Of the version asked for, when the client connected."""
+        return self._model.plan_hash
+
+    @property
+    def model_hash(self) -> str:
+        """Of the version asked for, when the client connected; empty where it has no model."""
+        return self._model.model_hash
+
+    @property
+    def max_batch_size(self) -> int:
+        """Rows of the largest request."""
+        return self._model.max_batch_size
+
+    def tensors(self, data: Any) -> Tensors:
+        """The rows as the wire's tensors.
+
+        `data` is rows in any form of `serving.tables`: a mapping of column name to values, a pandas
+        or polars DataFrame, an Arrow table or record batch, or a list of mappings, one a row. The
+        columns come in any order, and those the model does not know are passed over.
+
+        Raises
+        ------
+        PlanError
+            Missing columns, or ones whose type does not fit.
+        """
+        return self._model.tensors(data)
 
 
 def rows_of(tensors: Tensors) -> int:
