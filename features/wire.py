@@ -98,16 +98,24 @@ def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
     Raises
     ------
     PlanError
-        A missing column, or one whose type does not fit.
+        Missing columns, or ones whose type does not fit; all of them are named.
     """
     missing = set(columns.names) - set(table.column_names)
-    if missing:
-        raise PlanError.columns_differ(missing, ())
+    problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
     for tensor, (names, _) in columns.wanted.items():
-        tensors[tensor] = np.column_stack(
-            [_column(tensor, name, table[name], name in columns.hexadecimal) for name in names]
-        )
+        found = []
+        for name in names:
+            if name in missing:
+                continue
+            try:
+                found.append(_column(tensor, name, table[name], name in columns.hexadecimal))
+            except PlanError as error:
+                problems.append(str(error))
+        if not problems:
+            tensors[tensor] = np.column_stack(found)
+    if problems:
+        raise PlanError(" ".join(problems))
     return tensors
 
 

@@ -56,6 +56,14 @@ def test_columns_of_nulls_and_tables_without_rows() -> None:
     }
 
 
+def test_all_that_is_wrong_with_a_table_is_named() -> None:
+    wrong = pa.table({"x": ["a"], "h": [1], "s": [2]})
+    with pytest.raises(
+        PlanError, match=r"missing i\. Column 'x': .*numbers.* Column 's': .*string"
+    ):
+        to_tensors(wrong, COLUMNS)
+
+
 @given(st.lists(st.none() | st.integers(0, 2**63 - 1), min_size=1))
 def test_hexadecimal_text_and_integers_are_one(values: list[int | None]) -> None:
     columns = WireColumns.of({"h": "hex"})
