@@ -43,7 +43,7 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
         table = _selected(data, wanted)
     elif isinstance(data, Mapping):
         table = _from_arrays(_arrays(_of_rows(data, wanted)))
-    elif hasattr(data, "columns") and hasattr(data, "iloc"):
+    elif hasattr(data, "iloc") and hasattr(data, "columns"):
         _check_once(data.columns, wanted)
         table = _from_arrays(_arrays({n: data[n] for n in wanted if n in data.columns}))
     elif hasattr(data, "__arrow_c_stream__"):
