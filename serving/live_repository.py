@@ -15,8 +15,8 @@ from features.plan import Plan
 from serving.interface import (
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
+    KINDS,
     MODELS,
-    PLAN_HASH,
     encoded_parameters,
     raw_parameters,
 )
@@ -62,15 +62,19 @@ class LiveRepository:
         RepositoryError
             Other raw columns, or other tensors between the steps; the differences are told.
         """
-        wanted = {**raw_parameters(plan), **encoded_parameters(plan)}
-        live = self.parameters[FEATURES_MODEL]
-        there = {key: live[key] for key in wanted if key in live}
-        found = differences({**there, PLAN_HASH: ""}, {**wanted, PLAN_HASH: ""})
+        wanted = _of_tensors({**raw_parameters(plan), **encoded_parameters(plan)})
+        found = differences(_of_tensors(self.parameters[FEATURES_MODEL]), wanted)
         if found:
             raise RepositoryError(
                 f"{self.folder}: the new plan's tensors are not those that are served "
                 f"({'; '.join(found)}). Export it into a repository of its own."
             )
+
+
+def _of_tensors(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Those of a config's parameters that describe tensors."""
+    suffixes = ("_columns", "_null", "_elements")
+    return {k: value for k, value in parameters.items() if k == KINDS or k.endswith(suffixes)}
 
 
 def _config(file: Path) -> str:
