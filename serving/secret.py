@@ -1,11 +1,10 @@
-"""The secret that a server and its clients share: where it is read from, how a request shows it."""
+"""The secret that a server and its clients share, and where it is read from."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
-from typing import Literal
 
 from features.errors import ServerError
 
@@ -13,6 +12,7 @@ SECRET_VARIABLE = "PLUMBLINE_SECRET"
 """Environment variable that holds the secret. It is not handed on to the server's processes."""
 
 SECRET_HEADER = "plumbline-secret"
+"""The header that shows it, as `serving.connection.secret_header` names it for each protocol."""
 
 _FORM = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 """What passes unchanged through Triton's command line, an HTTP header and gRPC metadata."""
@@ -44,12 +44,3 @@ def read_secret(file: Path | None = None) -> str | None:
             f"{len(secret)} characters that are not. Make one with: openssl rand -hex 32"
         )
     return secret
-
-
-def secret_header(protocol: Literal["http", "grpc"]) -> str:
-    """The header that shows the secret: Triton puts a prefix before the names of gRPC's.
-
-    >>> secret_header("grpc")
-    'triton-grpc-protocol-plumbline-secret'
-    """
-    return f"triton-grpc-protocol-{SECRET_HEADER}" if protocol == "grpc" else SECRET_HEADER

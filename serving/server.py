@@ -24,7 +24,7 @@ from serving.binary import SOURCES, ServerBinary, find_server
 from serving.ports import Ports
 from serving.secret import SECRET_VARIABLE, read_secret
 from serving.server_log import cause_of_failure
-from serving.server_options import LOOPBACK, ServerOptions, Tls
+from serving.server_options import LOOPBACK, ServerOptions, ServerTls
 
 LOG_FILE = "triton.log"
 
@@ -231,9 +231,9 @@ def serve(
         console.print("Stopped.")
 
 
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> Tls | None:
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:
     if certificate is not None and key is not None:
-        return Tls(certificate, key, client_ca)
+        return ServerTls(certificate, key, client_ca)
     if (certificate, key, client_ca) != (None, None, None):
         raise ServerError("TLS: wanted --tls-certificate and --tls-key, one of them is missing.")
     return None

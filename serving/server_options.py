@@ -22,7 +22,7 @@ _SCORING = ("metadata", "inference", "model-config", "statistics")
 
 
 @dataclass(frozen=True, slots=True)
-class Tls:
+class ServerTls:
     """PEM files for gRPC; Triton's HTTP has no TLS. With `client_ca`, clients need certificates.
 
     Raises ServerError where a file is not there.
@@ -71,7 +71,7 @@ class ServerOptions:
     protect_scoring: bool = False
     """Ask for the secret in requests for scores, configs and statistics too."""
     secret: str | None = field(default=None, repr=False)
-    tls: Tls | None = None
+    tls: ServerTls | None = None
 
     def __post_init__(self) -> None:
         for name in ("allow_model_control", "allow_shared_memory", "protect_scoring"):
