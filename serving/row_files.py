@@ -157,7 +157,7 @@ class RowFile:
         if lacking:
             raise DataError(
                 f"{self._file}: the model wants columns that the file lacks: {', '.join(lacking)}. "
-                f"It has {', '.join(found)}."
+                f"It has {', '.join(found) or 'no columns'}."
             )
         twice = [name for name in self._wanted.names if found.count(name) > 1]
         if twice:

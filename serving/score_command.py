@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -20,10 +20,15 @@ from features.errors import DataError, PlumblineError
 from serving.async_client import AsyncClient
 from serving.connection import Protocol, Tls, secret_header
 from serving.interface import FUSED_MODEL
+from serving.retries import Retries
 from serving.row_files import RowFile, TextForm
 from serving.score_file import Scored, score_rows
 from serving.score_output import CsvOutput, check_output, output_file
 from serving.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
+
+_LOCAL: dict[Protocol, str] = {"http": "127.0.0.1:8000", "grpc": "127.0.0.1:8001"}
+
+_PATIENT = Retries(attempts=6)  # about eight seconds
 
 console = Console(stderr=True)
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,9 +46,10 @@ def score(
         Path | None, typer.Option(help="A .csv or .parquet file; standard output unless given.")
     ] = None,
     url: Annotated[
-        str, typer.Option(help="HOST:PORT of the server; HTTP has 8000, gRPC 8001.")
-    ] = "127.0.0.1:8001",
-    protocol: Annotated[str, typer.Option(help=" or ".join(get_args(Protocol)))] = "grpc",
+        str | None,
+        typer.Option(help="HOST:PORT; this machine's 8001 unless given, or 8000 for http."),
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "grpc",
     model: Annotated[str, typer.Option(help="The model that scores.")] = FUSED_MODEL,
     version: Annotated[str, typer.Option(help="Its version; the newest unless given.")] = "",
     delimiter: Annotated[
@@ -80,15 +86,15 @@ def score(
     async def run() -> None:
         tls = Tls(ca, certificate, key) if ca or certificate or key else None
         secret = read_secret(secret_file)
-        wire = _protocol(protocol)
         async with AsyncClient(
-            url,
-            wire,
+            url or _LOCAL[protocol],
+            protocol,
             model,
             timeout,
             version=version,
-            headers=secret_header(wire, SECRET_HEADER, secret) if secret else None,
+            headers=secret_header(protocol, SECRET_HEADER, secret) if secret else None,
             tls=tls,
+            retries=_PATIENT,
             concurrency=in_flight,
         ) as connected:
             names = connected.raw_columns if not header and columns is None else _names(columns)
@@ -148,12 +154,6 @@ def _progress(file: RowFile) -> Iterator[_Bar]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress, file)
-
-
-def _protocol(given: str) -> Protocol:
-    if given not in get_args(Protocol):
-        raise DataError(f"--protocol {given}: wanted {' or '.join(get_args(Protocol))}.")
-    return cast("Protocol", given)
 
 
 def _delimiter(file: Path) -> str:

@@ -101,7 +101,7 @@ def output_file(file: Path) -> Iterator[ScoreOutput]:
     partial = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with partial.open("wb") as stream, _removed_after_error(partial):
             output: ScoreOutput = _BY_SUFFIX[file.suffix](stream)
             yield output
             output.finish()
@@ -110,5 +110,12 @@ def output_file(file: Path) -> Iterator[ScoreOutput]:
         partial.replace(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be written ({error.strerror}).") from None
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _removed_after_error(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
