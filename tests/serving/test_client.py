@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import shutil
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -184,6 +187,57 @@ def test_an_answer_that_is_no_tls(stub: Stub, score: Score) -> None:
     assert type(raised.value) is ServerError
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Vouches for itself as `localhost`; and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    file, key = folder / "certificate.pem", folder / "key.pem"
+    form = (
+        "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    )
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", file]
+    subprocess.run([openssl, "req", *form.split(), *names], check=True, capture_output=True)
+    return file, key
+
+
+@both
+def test_https_with_a_server_that_is_vouched_for(
+    stub: Stub, score: Score, certificate: tuple[Path, Path]
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    stub.server.socket = context.wrap_socket(stub.server.socket, server_side=True)
+    stub.answers = [(200, CONFIG), (400, {"error": "reached"})]
+    url = f"localhost:{stub.server.server_port}"
+    with pytest.raises(ServerError, match="reached"):
+        score(url, tls=Tls(certificate[0]))
+    with pytest.raises(ServerError, match=r"TLS with it fails .*CERTIFICATE_VERIFY_FAILED"):
+        score(url, tls=Tls())
+    with pytest.raises(ServerError, match=r"TLS with it fails .*match"):
+        score(stub.url, tls=Tls(certificate[0]))
+
+
+def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) -> None:
+    stub = GrpcStub()
+    file, key = certificate
+    credentials = grpc.ssl_server_credentials([(key.read_bytes(), file.read_bytes())])
+
+    async def score(url: str) -> Any:
+        async with AsyncClient(url, "grpc", tls=Tls(file)) as client:
+            return await client.score({"x": 1.0})
+
+    with stub.running(credentials=credentials) as port:
+        url = f"localhost:{port}"
+        with Client(url, "grpc", tls=Tls(file)) as client:
+            assert client.score({"x": 1.0}).tolist() == [0.25]
+        assert asyncio.run(score(url)).tolist() == [0.25]
+        with pytest.raises(ServerError, match=f"Triton at {url}"):
+            Client(url, "grpc", tls=Tls(), retries=None)
+
+
 class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
     """Knows the model, and has a probability for every row unless it is told to refuse."""
 
@@ -207,10 +261,13 @@ class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
         return service_pb2.ModelInferResponse(outputs=[tensor], raw_output_contents=[content])
 
     @contextmanager
-    def running(self, port: int = 0) -> Iterator[int]:
+    def running(self, port: int = 0, credentials: Any = None) -> Iterator[int]:
         server = grpc.server(ThreadPoolExecutor(2))
         service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)
-        taken = server.add_insecure_port(f"127.0.0.1:{port}")
+        if credentials is None:
+            taken = server.add_insecure_port(f"127.0.0.1:{port}")
+        else:
+            taken = server.add_secure_port(f"localhost:{port}", credentials)
         server.start()
         try:
             yield taken
