@@ -186,13 +186,13 @@ class RowFile:
 
 
 def _of_integers(name: str, lists: Any) -> Any:
-    """Lists of text as lists of integers, where an empty text is null."""
+    """Lists of text as lists of integers; an empty text is null, and a null list is empty."""
     texts = lists.values
     try:
         numbers = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.int64())
     except pa.ArrowInvalid as error:
         raise pa.ArrowInvalid(f"Column {name!r}: {error}") from None
-    return pa.ListArray.from_arrays(lists.offsets, numbers, mask=lists.is_null())
+    return pa.ListArray.from_arrays(lists.offsets, numbers)
 
 
 def _first_bytes(file: Path) -> bytes:

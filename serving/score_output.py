@@ -45,7 +45,7 @@ class CsvOutput(ScoreOutput):
     def write(self, probability_B: NDArray[np.float32]) -> None:
         lines = pa.BufferOutputStream()
         without_header = pa_csv.WriteOptions(include_header=False)
-        pa_csv.write_csv(pa.table([pa.array(probability_B)], SCHEMA), lines, without_header)
+        pa_csv.write_csv(pa.table([pa.array(probability_B)], schema=SCHEMA), lines, without_header)
         self._stream.write(lines.getvalue())
 
     def finish(self) -> None:
@@ -74,7 +74,7 @@ class ParquetOutput(ScoreOutput):
 
     def _write_group(self) -> None:
         together = np.concatenate([*self._waiting, np.empty(0, np.float32)])
-        self._writer.write_table(pa.table([pa.array(together)], SCHEMA))
+        self._writer.write_table(pa.table([pa.array(together)], schema=SCHEMA))
         self._waiting, self._rows = [], 0
 
 

@@ -42,7 +42,9 @@ def pieces(file: Path, form: TextForm = LISTS, rows: int = 2) -> list[pa.Table]:
 
 
 def values(found: list[pa.Table]) -> list[dict[str, Any]]:
-    return [row for piece in found for row in piece.to_pylist()]
+    """A null list is an empty one, whichever way it is told."""
+    rows = [row for piece in found for row in piece.to_pylist()]
+    return [{n: None if value == [] else value for n, value in row.items()} for row in rows]
 
 
 @pytest.mark.parametrize(
