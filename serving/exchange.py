@@ -15,7 +15,8 @@ from features.errors import ServerError, ServerUnavailable
 from features.wire import Tensors
 from serving.connection import Tls
 
-_UNAVAILABLE = ("503", "StatusCode.UNAVAILABLE")
+_UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
+"""Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
