@@ -17,6 +17,8 @@ from serving.connection import Tls
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
+_NOT_CONNECTED = "failed to connect to all addresses"
+"""What gRPC says under the same status as of a server without room."""
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
@@ -50,6 +52,8 @@ def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterato
     except InferenceServerException as error:
         if error.status() == _TIME_OVER:
             raise _late(url) from None
+        if _NOT_CONNECTED in error.message():
+            raise _unreachable(url, error.message()) from None
         kind = ServerUnavailable if error.status() in _UNAVAILABLE else ServerError
         raise kind(f"Triton at {url}: {error.message()}") from None
     except (TimeoutError, asyncio.TimeoutError):
@@ -57,9 +61,13 @@ def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterato
     except ssl.SSLError as error:
         raise ServerError(f"Triton at {url}: TLS with it fails ({error}).") from None
     except lost as error:
-        raise ServerUnavailable(
-            f"Triton at {url} cannot be reached ({error}). Start it, or give its address."
-        ) from None
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, cause: object) -> ServerUnavailable:
+    return ServerUnavailable(
+        f"Triton at {url} cannot be reached ({cause}). Start it, or give its address."
+    )
 
 
 def _late(url: str) -> ServerError:

@@ -152,7 +152,9 @@ def _progress(file: RowFile) -> Iterator[_Bar]:
         TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield _Bar(progress, file)
 
 

@@ -96,13 +96,13 @@ def stub() -> Iterator[Stub]:
 
 
 def score_blocking(url: str, rows: int = 1, **options: Any) -> Any:
-    with Client(url, "http", **options) as client:
+    with Client(url, **options) as client:
         return client.score({"x": [1.0] * rows})
 
 
 def score_async(url: str, rows: int = 1, **options: Any) -> Any:
     async def score() -> Any:
-        async with AsyncClient(url, "http", **options) as client:
+        async with AsyncClient(url, **options) as client:
             return await client.score({"x": [1.0] * rows})
 
     return asyncio.run(score())
@@ -175,9 +175,10 @@ def test_headers_and_version_go_with_every_request(stub: Stub, score: Score) -> 
 
 
 @both
-def test_nobody_there(stub: Stub, score: Score) -> None:
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_nobody_there(score: Score, protocol: str) -> None:
     with pytest.raises(ServerUnavailable, match=r"cannot be reached .*\(3 attempts in"):
-        score("127.0.0.1:1", retries=AT_ONCE)
+        score("127.0.0.1:1", protocol=protocol, retries=AT_ONCE)
 
 
 @both
