@@ -300,6 +300,14 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
         assert asyncio.run(score()).tolist() == [0.25] * 5
 
 
+@both
+def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
+    with pytest.raises(ServerError, match=f"{stub.url} answers in another protocol"):
+        score(stub.url, protocol="grpc", retries=AT_ONCE)
+    with GrpcStub().running() as port, pytest.raises(ServerError, match="another protocol"):
+        score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
+
+
 def test_a_grpc_server_that_started_again_is_found() -> None:
     stub = GrpcStub()
     with stub.running() as port:
