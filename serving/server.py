@@ -18,13 +18,14 @@ import typer
 from rich.console import Console
 
 from features.errors import PlumblineError, ServerError
-from features.manifest import MANIFEST_FILE, Manifest
 from serving import with_parent
 from serving.binary import SOURCES, ServerBinary, find_server
 from serving.ports import Ports
+from serving.publish import undo_cut_off
 from serving.secret import SECRET_VARIABLE, read_secret
 from serving.server_log import cause_of_failure
 from serving.server_options import LOOPBACK, ServerOptions, ServerTls
+from serving.vouching import verify_repository
 
 LOG_FILE = "triton.log"
 
@@ -215,8 +216,8 @@ def serve(
             secret=read_secret(secret_file),
             tls=_tls(tls_certificate, tls_key, tls_client_ca),
         )
-        if (repository.parent / MANIFEST_FILE).is_file():
-            Manifest.read(repository.parent).verify(repository.parent)
+        undo_cut_off(repository, console.print)
+        verify_repository(repository)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:
                 console.print(f"warning: {options.warning}", markup=False, soft_wrap=True)

@@ -23,7 +23,7 @@ from serving.exchange import (
     server_errors,
 )
 
-_BROKEN = (HTTPConnectionClosed,)
+BROKEN = (HTTPConnectionClosed,)
 
 
 class Transport(ABC):
@@ -66,12 +66,12 @@ class HttpTransport(Transport):
         )
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, _BROKEN):
+        with server_errors(self._connection.url, BROKEN):
             headers = dict(self._connection.headers)
             return model_config(self._client.get_model_config(model, version, headers))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, _BROKEN):
+        with server_errors(self._connection.url, BROKEN):
             return self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),
