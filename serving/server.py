@@ -59,7 +59,7 @@ class TritonServer:
         ready_seconds: float = 120.0,
         binary: ServerBinary | None = None,
     ) -> None:
-        self._repository = repository.resolve()
+        self.repository = repository.resolve()
         self._work = work
         self.options = options or ServerOptions()
         self._ready_seconds = ready_seconds
@@ -85,8 +85,8 @@ class TritonServer:
             No server program, a port that is taken, a model that does not load (with the cause), or
             a server that is not ready in time.
         """
-        if not self._repository.is_dir():
-            raise ServerError(f"{self._repository}: wanted a model repository, there is no folder.")
+        if not self.repository.is_dir():
+            raise ServerError(f"{self.repository}: wanted a model repository, there is no folder.")
         binary = self._binary or find_server()
         self.ports = self.options.ports.resolved(self.options.host, self.options.unencrypted_host)
         self._work.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ class TritonServer:
 
     def _arguments(self) -> list[str]:
         return [
-            f"--model-repository={self._repository}",
+            f"--model-repository={self.repository}",
             "--strict-readiness=true",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
