@@ -100,8 +100,8 @@ class ScoringModel:
 
     `dtype` is the activations', `row_dtype` that of the rows at the address `tables`, which have to
     stay there. A column is (first_row, cardinality, place), a layer a float32 weight (outputs,
-    inputs) and bias (outputs,), both contiguous; they are copied. ValueError where layers do not fit
-    together.
+    inputs) and bias (outputs,), both contiguous; they are copied. ValueError where layers do not
+    fit together.
     """
 
     def __init__(
