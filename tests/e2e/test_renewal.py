@@ -29,7 +29,6 @@ from features.steps import FillMissing
 from features.wire import Tensors, to_tensors
 from serving.binary import SOURCES
 from serving.connection import Connection, secret_header
-from serving.encoding import to_encoded_tensors
 from serving.interface import wire_columns
 from serving.live_repository import LiveRepository
 from serving.model_control import HttpModelControl, ModelControl, model_control
@@ -92,7 +91,7 @@ def scores(plan: Plan, model_folder: Path, encoded: Encoded) -> np.ndarray:
 
 @dataclass
 class Load:
-    """Threads that ask one request after the other, and tell each answer's version by what it says."""
+    """Threads that ask one request after the other, and tell versions by their answers."""
 
     server: TritonServer
     raw: Tensors
@@ -236,11 +235,9 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
     http, grpc = (model_control(connection(server, name)) for name in ("http", "grpc"))
     wrong = WrongAnswers(connection(server, "http"))
     lines: list[str] = []
-    T=time.time()
-    def dbg(l): print(round(time.time()-T,1), l, load.seen if "load" in dir() else "", flush=True); lines.append(l)
 
     def renew(candidate: Candidate, control: ModelControl) -> Published:
-        return publish(candidate.release, repository, SETTINGS, control, dbg)
+        return publish(candidate.release, repository, SETTINGS, control, lines.append)
 
     with Load(server, raw, known) as load:
         load.wait_for("ctr", "1")
@@ -253,7 +250,7 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
         refused = dataclasses.replace(refused, checks=checks)
         before = {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()}
         with pytest.raises(RepositoryError, match=r"3 was not published.*check.arrow: the step"):
-            publish(refused, repository, SETTINGS, http, dbg)
+            publish(refused, repository, SETTINGS, http, lines.append)
         with pytest.raises(RepositoryError, match=r"3 was not published.*Model 'ctr', version 3"):
             renew(candidates[2], wrong)
         assert {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()} == before
