@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlrm.scoring_precision import ScoringPrecision
 from serving.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
-from serving.versions import ServedPrecision, parameters_of, verified_manifest
+from serving.versions import parameters_of, verified_manifest
 from serving.waiting import Limits
 
 
@@ -22,7 +23,7 @@ class ServedVersion:
     folder: Path
     parameters: Mapping[str, str]
     """Of the config, with the hashes of this version."""
-    precision: ServedPrecision | None
+    precision: ScoringPrecision | None
     threads: int
     """Of each instance."""
     limits: Limits
