@@ -145,3 +145,9 @@ class Client(ModelFacts):
                 return attempt()
             except ServerUnavailable as error:
                 time.sleep(attempts.wait_after(error))
+
+
+if __name__ == "__main__":
+    from serving.score_command import app
+
+    app()

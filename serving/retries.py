@@ -22,8 +22,8 @@ class Retries:
     ----------
     attempts
         How often a request is sent at most.
-    first_delay_seconds, factor
-        The wait before the second attempt, and how much longer each further wait is.
+    first_delay_seconds, factor, longest_delay_seconds
+        The wait before the second attempt, how much longer each further wait is, and up to where.
     jitter
         The share of a wait that is drawn at random, 0 to 1.
     total_seconds
@@ -33,6 +33,7 @@ class Retries:
     attempts: int = 3
     first_delay_seconds: float = 0.1
     factor: float = 3.0
+    longest_delay_seconds: float = 5.0
     jitter: float = 0.5
     total_seconds: float = 30.0
 
@@ -41,6 +42,7 @@ class Retries:
             ("attempts", self.attempts >= 1, "at least 1"),
             ("first_delay_seconds", self.first_delay_seconds >= 0.0, "0 or more"),
             ("factor", self.factor >= 1.0, "at least 1"),
+            ("longest_delay_seconds", self.longest_delay_seconds >= 0.0, "0 or more"),
             ("jitter", 0.0 <= self.jitter <= 1.0, "0 to 1"),
             ("total_seconds", self.total_seconds >= 0.0, "0 or more"),
         )
@@ -76,7 +78,8 @@ class Attempts:
             The attempts or the time are used up: how many there were, and the last one's error.
         """
         self._made += 1
-        longest = self._retries.first_delay_seconds * self._retries.factor ** (self._made - 1)
+        grown = self._retries.first_delay_seconds * self._retries.factor ** (self._made - 1)
+        longest = min(grown, self._retries.longest_delay_seconds)
         wait = longest * (1.0 - self._retries.jitter * self._draw())
         passed = self._clock() - self._start
         if self._made >= self._retries.attempts or passed + wait > self._retries.total_seconds:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Encoded
-from features.errors import ServerError
+from features.errors import RepositoryError, ServerError
 from features.list_bytes import unpack_integers
 from features.wire import Tensors, WireColumns, to_tensors
 from serving.exchange import ModelConfig
@@ -22,15 +22,14 @@ from serving.interface import (
     CLICK_PROBABILITY,
     DENSE,
     IDS,
+    KINDS,
     LIST_IDS,
     MODEL_HASH,
     PLAN_HASH,
     read_wire_columns,
 )
 from serving.tables import to_table
-
-VERSIONS = "versions"
-"""The config parameter that tells of every version: JSON, version to its hashes."""
+from serving.versions import VERSIONS, parameters_of
 
 
 class ServedModel:
@@ -53,12 +52,13 @@ class ServedModel:
         self.name = config.model
         self.version = version
         self.max_batch_size = config.max_batch_size
-        self.columns: WireColumns = read_wire_columns(config.model, config.parameters)
-        hashes = _hashes(config, version)
-        self.plan_hash = str(hashes.get(PLAN_HASH, ""))
-        self.model_hash = str(hashes.get(MODEL_HASH) or "")
+        parameters = _parameters(config, version)
+        self.columns: WireColumns = read_wire_columns(config.model, parameters)
+        self.raw_columns: tuple[str, ...] = tuple(json.loads(parameters[KINDS]))
+        self.plan_hash = parameters.get(PLAN_HASH, "")
+        self.model_hash = parameters.get(MODEL_HASH, "")
         self._columns_of = {
-            tensor: [str(n) for n in json.loads(config.parameters.get(f"{tensor}_columns", "[]"))]
+            tensor: [str(n) for n in json.loads(parameters.get(f"{tensor}_columns", "[]"))]
             for tensor in (IDS, LIST_IDS, DENSE)
         }
 
@@ -105,8 +105,13 @@ class ModelFacts(ABC):
 
     @property
     def columns(self) -> WireColumns:
-        """The raw columns that the model wants."""
+        """The raw columns that the model wants, by tensor."""
         return self._model.columns
+
+    @property
+    def raw_columns(self) -> tuple[str, ...]:
+        """Their names, in the order of the feature plan."""
+        return self._model.raw_columns
 
     @property
     def plan_hash(self) -> str:
@@ -142,24 +147,14 @@ def rows_of(tensors: Tensors) -> int:
     return len(next(iter(tensors.values())))
 
 
-def _hashes(config: ModelConfig, version: str) -> dict[str, Any]:
-    """Of a version, where the config tells of several; else of the one that it tells of."""
-    parameters = config.parameters
-    if not version or VERSIONS not in parameters:
-        return dict(parameters)
+def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
+    """As they are for the version, where the config tells of several."""
+    if not version or VERSIONS not in config.parameters:
+        return config.parameters
     try:
-        versions: dict[str, dict[str, Any]] = json.loads(parameters[VERSIONS])
-        return versions[version]
-    except ValueError:
-        raise ServerError(
-            f"Model {config.model!r}: its config has no readable parameter {VERSIONS!r}. "
-            "Export the model repository again."
-        ) from None
-    except KeyError:
-        raise ServerError(
-            f"Model {config.model!r}: wanted version {version!r}, "
-            f"its config tells of {', '.join(versions)}."
-        ) from None
+        return parameters_of(config.model, config.parameters, version)[0]
+    except RepositoryError as error:
+        raise ServerError(str(error)) from None
 
 
 def _together(
