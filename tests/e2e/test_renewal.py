@@ -43,7 +43,7 @@ from serving.transport import connect
 from tests.plans import categorify, plan_of
 
 SECRET = "renewal-of-the-test"
-SETTINGS = Serving(max_batch_size=64)
+SETTINGS = Serving(max_batch_size=64, precision="fp32")
 CITIES = ["Oslo", "Rome", "Lima", "Bonn", "Kyiv", "Riga"]
 ROWS = pa.table(
     {
@@ -153,7 +153,7 @@ class Load:
 @pytest.fixture(scope="module")
 def candidates(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
     folder = tmp_path_factory.mktemp("candidates")
-    made = [Candidate.make(folder / str(number), number) for number in range(1, 6)]
+    made = [Candidate.make(folder / str(number), number) for number in range(1, 5)]
     for place, one in enumerate(made):
         for other in made[:place]:
             mixed_B = scores(other.plan, other.model_folder, one.encoded)
@@ -208,7 +208,7 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
         "from serving.model_control import model_control\n"
         "from serving.publish import publish; from serving.release import Release\n"
         "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
-        f"settings = Serving(max_batch_size={SETTINGS.max_batch_size})\n"
+        f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
         "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"
         "control = model_control(Connection(url, 'http', 60.0, {header: secret}))\n"
         "publish(release, Path(repository), settings, control, print)\n"
@@ -230,8 +230,7 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
 def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) -> None:
     repository = server.repository
     raw = to_tensors(ROWS, wire_columns(candidates[0].plan))
-    known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2]}
-    known |= {"3": candidates[3], "4": candidates[4]}
+    known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2], "3": candidates[3]}
     http, grpc = (model_control(connection(server, name)) for name in ("http", "grpc"))
     wrong = WrongAnswers(connection(server, "http"))
     lines: list[str] = []
@@ -257,26 +256,24 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
         for model in ("ctr", "ctr_fused", "ctr_features"):
             load.wait_for(model, "2")
 
-        assert renew(candidates[3], grpc) == Published("3", is_new=True)
-        assert renew(candidates[3], grpc) == Published("3", is_new=False)
-
         killed_half_way(candidates[2], repository, server)
         assert (repository / JOURNAL_FILE).exists()
         lines.clear()
-        assert renew(candidates[4], http) == Published("4", is_new=True)
-        assert lines[0] == "version 4 was left half published: undone"
+        assert renew(candidates[3], grpc) == Published("3", is_new=True)
+        assert lines[0] == "version 3 was left half published: undone"
+        assert renew(candidates[3], grpc) == Published("3", is_new=False)
         for model in ("ctr", "ctr_fused", "ctr_features"):
-            load.wait_for(model, "4")
+            load.wait_for(model, "3")
         known_before = load.seen.copy()
         time.sleep(0.3)
     assert load.errors == []
     assert {version for _, version in load.seen} <= set(known), load.seen
     late = load.seen - known_before
-    assert {version for _, version in late} == {"4"}
+    assert {version for _, version in late} == {"3"}
     for control in (http, grpc, wrong):
         control.close()
     assert sorted(entry.name for entry in (repository / "ctr_fused").iterdir()) == [
+        "2",
         "3",
-        "4",
         "config.pbtxt",
     ]
