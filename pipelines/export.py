@@ -1,7 +1,8 @@
-"""Stage export: plan and weights as a Triton model repository."""
+"""Stage export: plan and weights as a Triton model repository, or a new version of a live one."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pyarrow as pa
 from pyarrow.dataset import dataset
 
 from features.plan import read_plan
-from pipelines.command import stage_main
-from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
+from pipelines.command import guarded, run_config, run_folder, run_parser
+from pipelines.publishing import add_publish_options, publish_folder, publish_release
+from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
 from serving.check_rows import CHECK_ROWS
+from serving.release import Release
 from serving.repository import export_repository
 
 
@@ -34,5 +37,35 @@ def _first_rows(probe: Path) -> pa.Table:
 
 STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
 
+
+def main() -> None:
+    parser = run_parser(__doc__)
+    add_publish_options(parser)
+    options = parser.parse_args()
+    guarded(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Ensure the stage, then publish what it was made from where that is asked for.
+
+    Raises
+    ------
+    PlumblineError
+        See `Stage.ensure` and `serving.publish`.
+    """
+    config = run_config(options)
+    folder = run_folder(options, config)
+    live = publish_folder(options, folder, folder / STAGE.name)
+    STAGE.ensure(config, folder, force=options.force)
+    if live is not None:
+        release = Release.of(
+            read_plan(finished(folder, "etl").folder / "plan"),
+            finished(folder, "train").folder / "model",
+            _first_rows(finished(folder, "ingest").folder / "probe"),
+            config.config.serving,
+        )
+        publish_release(options, live, release, config.config.serving)
+
+
 if __name__ == "__main__":
-    stage_main(STAGE, __doc__)
+    main()

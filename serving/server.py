@@ -18,13 +18,14 @@ import typer
 from rich.console import Console
 
 from features.errors import PlumblineError, ServerError
-from features.manifest import MANIFEST_FILE, Manifest
 from serving import with_parent
 from serving.binary import SOURCES, ServerBinary, find_server
 from serving.ports import Ports
+from serving.publish import undo_cut_off
 from serving.secret import SECRET_VARIABLE, read_secret
 from serving.server_log import cause_of_failure
 from serving.server_options import LOOPBACK, ServerOptions, ServerTls
+from serving.vouching import verify_repository
 
 LOG_FILE = "triton.log"
 
@@ -58,7 +59,7 @@ class TritonServer:
         ready_seconds: float = 120.0,
         binary: ServerBinary | None = None,
     ) -> None:
-        self._repository = repository.resolve()
+        self.repository = repository.resolve()
         self._work = work
         self.options = options or ServerOptions()
         self._ready_seconds = ready_seconds
@@ -75,6 +76,13 @@ class TritonServer:
     def grpc_url(self) -> str:
         return f"{_reachable(self.options.host)}:{self.ports.grpc}"
 
+    @property
+    def process_id(self) -> int:
+        """Raises ServerError where it does not run."""
+        if self._process is None:
+            raise ServerError("The Triton server does not run: it has no process.")
+        return self._process.pid
+
     def __enter__(self) -> TritonServer:
         """Start the server, and wait until it is ready.
 
@@ -84,8 +92,8 @@ class TritonServer:
             No server program, a port that is taken, a model that does not load (with the cause), or
             a server that is not ready in time.
         """
-        if not self._repository.is_dir():
-            raise ServerError(f"{self._repository}: wanted a model repository, there is no folder.")
+        if not self.repository.is_dir():
+            raise ServerError(f"{self.repository}: wanted a model repository, there is no folder.")
         binary = self._binary or find_server()
         self.ports = self.options.ports.resolved(self.options.host, self.options.unencrypted_host)
         self._work.mkdir(parents=True, exist_ok=True)
@@ -133,7 +141,7 @@ class TritonServer:
 
     def _arguments(self) -> list[str]:
         return [
-            f"--model-repository={self._repository}",
+            f"--model-repository={self.repository}",
             "--strict-readiness=true",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
@@ -215,8 +223,8 @@ def serve(
             secret=read_secret(secret_file),
             tls=_tls(tls_certificate, tls_key, tls_client_ca),
         )
-        if (repository.parent / MANIFEST_FILE).is_file():
-            Manifest.read(repository.parent).verify(repository.parent)
+        undo_cut_off(repository, console.print)
+        verify_repository(repository)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:
                 console.print(f"warning: {options.warning}", markup=False, soft_wrap=True)

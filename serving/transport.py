@@ -24,8 +24,8 @@ from serving.exchange import (
     server_errors,
 )
 
-_BROKEN = (HTTPConnectionClosed,)
-_STRANGE = (http.client.HTTPException,)
+BROKEN = (HTTPConnectionClosed,)
+STRANGE = (http.client.HTTPException,)
 
 
 class Transport(ABC):
@@ -68,12 +68,12 @@ class HttpTransport(Transport):
         )
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, _BROKEN, _STRANGE):
+        with server_errors(self._connection.url, BROKEN, STRANGE):
             headers = dict(self._connection.headers)
             return model_config(self._client.get_model_config(model, version, headers))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, _BROKEN, _STRANGE):
+        with server_errors(self._connection.url, BROKEN, STRANGE):
             return self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),
