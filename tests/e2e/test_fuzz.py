@@ -1,0 +1,204 @@
+"""A real server under bad requests: each gets an error, and right ones in between right answers.
+
+`FUZZ_SEED` in the environment draws the same cases again; a failure names its seed and number.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
+from http.client import HTTPException
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from features.list_bytes import unpack_integers
+from features.wire import Tensors
+from serving.server import TritonServer
+from tests.fuzz import bad_bytes, bad_calls, bad_messages, bad_posts
+from tests.fuzz.call import Call, call, to_message, to_post
+from tests.fuzz.connection import Answer, GrpcConnection, HttpConnection
+from tests.fuzz.line import KNOWN, Line, make_line
+from tests.fuzz.pool import MODELS
+
+SEED = int(os.environ.get("FUZZ_SEED") or (5 if os.environ.get("CI") else secrets.randbits(32)))
+PROTOCOLS = ("http", "grpc")
+WORKERS = 3
+BAD_OF_A_WORKER = 1750
+BYTES_OF_A_PORT = 150
+SECONDS_OF_A_REQUEST = 10.0
+TOLERANCE = 1e-6
+
+Connection = HttpConnection | GrpcConnection
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    return make_line(tmp_path_factory.mktemp("line"))
+
+
+@pytest.fixture(scope="module")
+def server(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    with TritonServer(line.repository, tmp_path_factory.mktemp("server")) as running:
+        yield running
+
+
+def test_odd_values_have_their_ids(line: Line) -> None:
+    """What the fuzz takes for right: the executor's ids are those of a dictionary."""
+    encoded = line.pool.answers["ctr_features"]
+    single = [name for name in KNOWN if name not in ("visited", "tags")]
+    by_hand = line.ids_by_hand()
+    assert encoded["ids"].T.tolist() == [by_hand[name] for name in single]
+    for place, name in enumerate(("visited", "tags")):
+        lists = unpack_integers(name, encoded["list_ids"][:, place])
+        bounds = lists.offsets.tolist()
+        found = [lists.values[a:b].tolist() for a, b in pairwise(bounds)]
+        assert found == by_hand[name]
+    assert np.isfinite(line.pool.answers["ctr"]["click_probability"]).all()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_bad_requests_between_right_ones(line: Line, server: TritonServer, protocol: str) -> None:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = list(pool.map(lambda worker: _work(line, server, protocol, worker), range(WORKERS)))
+    faults = [fault for _, found in done for fault in found]
+    assert not faults, "\n".join([f"{len(faults)} faults with FUZZ_SEED={SEED}:", *faults[:9]])
+    sent = Counter(kind for kinds, _ in done for kind in kinds)
+    assert sent.total() == WORKERS * BAD_OF_A_WORKER
+    assert min(sent.values()) > 20, sent
+
+
+@pytest.mark.parametrize("port", ["http", "grpc", "metrics"])
+def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) -> None:
+    """Each connection is closed, if not at once then when the other side is; some stay half-open."""
+    address = ("127.0.0.1", int(getattr(server.ports, port)))
+    with ExitStack() as open_until_the_end:
+        right = [open_until_the_end.enter_context(closing(_connect(server, p))) for p in PROTOCOLS]
+        for number in range(BYTES_OF_A_PORT):
+            rng = np.random.default_rng([SEED, number])
+            kind = str(rng.choice(list(bad_bytes.KINDS)))
+            sent = bad_bytes.KINDS[kind](rng, to_post(_good(line, rng)[0]))
+            told = f"FUZZ_SEED={SEED}, {port} {number} {kind}: {sent!r:.2000}"
+            if number % 5 == 0:
+                connection = socket.create_connection(address, SECONDS_OF_A_REQUEST)
+                open_until_the_end.enter_context(closing(connection))
+                with suppress(OSError):
+                    connection.sendall(sent)
+            else:
+                assert not _answer_to_bytes(address, sent).startswith(b"HTTP/1.1 200"), told
+            good, answer = _good(line, rng)
+            for protocol, connection in zip(PROTOCOLS, right, strict=True):
+                assert _is_right(_sent(connection, _rendered(protocol, good)), answer), told
+
+
+def _work(
+    line: Line, server: TritonServer, protocol: str, worker: int
+) -> tuple[list[str], list[str]]:
+    """The kinds of the bad requests that were sent, and the faults that were found."""
+    sent, faults = [], []
+    kinds = _kinds(protocol)
+    with closing(_connect(server, protocol)) as connection:
+        for number in range(BAD_OF_A_WORKER):
+            rng = np.random.default_rng([SEED, worker, number])
+            kind = str(rng.choice(list(kinds)))
+            good, right = _good(line, rng)
+            bad = kinds[kind](rng, good)
+            came = _sent(connection, bad)
+            fault = _fault_of_bad(came, right if kind in _HARMLESS else None)
+            if fault:
+                faults.append(f"{protocol} {worker}/{number} {kind}: {fault}: {came} {bad!r:.2000}")
+            sent.append(kind)
+            if number % 3 == 0:
+                good, right = _good(line, rng)
+                came = _sent(connection, _rendered(protocol, good))
+                if not (came.is_good and _is_right(came, right)):
+                    faults.append(
+                        f"{protocol} {worker}/{number} right, after {kind}: {came} {right}"
+                    )
+    return sent, faults
+
+
+def _answer_to_bytes(address: tuple[str, int], sent: bytes) -> bytes:
+    """What comes until the server closes; raises TimeoutError where it does not."""
+    came = bytearray()
+    with socket.create_connection(address, SECONDS_OF_A_REQUEST) as connection:
+        try:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            while piece := connection.recv(65536):
+                came += piece
+        except (ConnectionError, OSError) as error:
+            if isinstance(error, TimeoutError):
+                raise
+    return bytes(came)
+
+
+def _sent(connection: Connection, wanted: Any) -> Answer:
+    try:
+        return connection.send(wanted)
+    except (OSError, HTTPException, ValueError) as error:
+        return Answer("no answer", repr(error))
+
+
+_HARMLESS = bad_calls.HARMLESS | bad_posts.HARMLESS | bad_messages.HARMLESS
+
+
+def _kinds(protocol: str) -> dict[str, Callable[[np.random.Generator, Call], Any]]:
+    """The kinds of bad requests as functions from a good one to what is sent."""
+    own = bad_posts.KINDS if protocol == "http" else bad_messages.KINDS
+    both = {
+        name: lambda rng, good, kind=kind: _rendered(protocol, kind(rng, good))
+        for name, kind in bad_calls.KINDS.items()
+    }
+    return {**both, **own}
+
+
+def _connect(server: TritonServer, protocol: str) -> Connection:
+    if protocol == "http":
+        return HttpConnection(server.http_url, SECONDS_OF_A_REQUEST)
+    return GrpcConnection(server.grpc_url, SECONDS_OF_A_REQUEST)
+
+
+def _rendered(protocol: str, wanted: Call) -> Any:
+    return to_post(wanted) if protocol == "http" else to_message(wanted).SerializeToString()
+
+
+def _good(line: Line, rng: np.random.Generator) -> tuple[Call, Tensors]:
+    """A right request of a few rows to one of the models, and its answer."""
+    model = MODELS[int(rng.integers(0, len(MODELS)))]
+    rows = rng.integers(0, len(line.raw["continuous"]), int(rng.integers(4, 9)))
+    asked, right = line.pool.take(model, rows)
+    return call(model, asked), right
+
+
+def _fault_of_bad(came: Answer, right: Tensors | None) -> str:
+    """What is wrong with the answer to a bad request, or nothing; `right` where it may have one."""
+    if came.is_good:
+        return "" if right is not None and _is_right(came, right) else "it was answered"
+    if came.status in ("no answer", "DEADLINE_EXCEEDED", "UNAVAILABLE"):
+        return "no answer"
+    if "Failed to process" in came.message or "stub" in came.message:
+        return "a fault in the model's code"
+    return "" if len(came.message) > 8 else "an error that says nothing"
+
+
+def _is_right(came: Answer, right: Tensors) -> bool:
+    """Whether the answer holds the right tensors, or one of them where only it was asked for."""
+    return bool(came.tensors) and all(
+        name in right and tensor.shape == right[name].shape and _is_equal(tensor, right[name])
+        for name, tensor in came.tensors.items()
+    )
+
+
+def _is_equal(came: NDArray[Any], right: NDArray[Any]) -> bool:
+    if right.dtype == np.float32:
+        return bool(np.allclose(came, right, rtol=0, atol=TOLERANCE, equal_nan=True))
+    return bool(np.array_equal(came, right))
