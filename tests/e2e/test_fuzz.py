@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from http.client import HTTPException
 from itertools import pairwise
 from typing import Any
@@ -24,7 +26,7 @@ from features.list_bytes import unpack_integers
 from features.wire import Tensors
 from serving.server import TritonServer
 from tests.fuzz import bad_bytes, bad_calls, bad_messages, bad_posts
-from tests.fuzz.call import Call, call, to_message, to_post
+from tests.fuzz.call import Call, call, text_bytes, to_message, to_post
 from tests.fuzz.connection import Answer, GrpcConnection, HttpConnection
 from tests.fuzz.line import KNOWN, Line, make_line
 from tests.fuzz.pool import MODELS
@@ -34,7 +36,7 @@ PROTOCOLS = ("http", "grpc")
 WORKERS = 3
 BAD_OF_A_WORKER = 1750
 BYTES_OF_A_PORT = 150
-SECONDS_OF_A_REQUEST = 10.0
+SECONDS_OF_A_REQUEST = 30.0
 TOLERANCE = 1e-6
 
 Connection = HttpConnection | GrpcConnection
@@ -78,7 +80,7 @@ def test_bad_requests_between_right_ones(line: Line, server: TritonServer, proto
 
 @pytest.mark.parametrize("port", ["http", "grpc", "metrics"])
 def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) -> None:
-    """Each connection is closed, if not at once then when the other side is; some stay half-open."""
+    """A connection is closed when its other side is, if not at once; some stay half-open."""
     address = ("127.0.0.1", int(getattr(server.ports, port)))
     with ExitStack() as open_until_the_end:
         right = [open_until_the_end.enter_context(closing(_connect(server, p))) for p in PROTOCOLS]
@@ -93,10 +95,69 @@ def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) 
                 with suppress(OSError):
                     connection.sendall(sent)
             else:
-                assert not _answer_to_bytes(address, sent).startswith(b"HTTP/1.1 200"), told
+                is_answered = _answer_to_bytes(address, sent).startswith(b"HTTP/1.1 200")
+                assert not is_answered or (port, kind) == ("metrics", "wrong_verb"), told
             good, answer = _good(line, rng)
             for protocol, connection in zip(PROTOCOLS, right, strict=True):
                 assert _is_right(_sent(connection, _rendered(protocol, good)), answer), told
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("model", ["ctr_features", "ctr_fused"])
+def test_huge_values_are_unseen_ones(
+    line: Line, server: TritonServer, protocol: str, model: str
+) -> None:
+    """A megabyte of text, a list of a megabyte, and a list of many: what a small one would get."""
+    small = {name: tensor[:4].copy() for name, tensor in line.raw.items()}
+    small["categorical_bytes"][:, 0] = b"unseen"
+    small["list_bytes"][:, 0] = [b"", *map(text_bytes, ([b"unseen"], [b"unseen"] * 9000, [b"new"]))]
+    huge = {name: tensor.copy() for name, tensor in small.items()}
+    huge["categorical_bytes"][:, 0] = [b"\0" * 2**20, b"\xff" * 2**20, b"north" * 2**18, b"unseen"]
+    huge["list_bytes"][1, 0] = text_bytes([b"\xfe" * 2**20])
+    huge["list_bytes"][2, 0] = text_bytes([b"\xc3\0" * 60] * 9000)
+    with closing(_connect(server, protocol)) as connection:
+        right = _sent(connection, _rendered(protocol, call(model, small)))
+        came = _sent(connection, _rendered(protocol, call(model, huge)))
+    assert right.is_good, right
+    assert _is_right(came, right.tensors), came
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("rows", [0, 2**32])
+def test_no_rows_declared_but_one_sent(
+    line: Line, server: TritonServer, protocol: str, model: str, rows: int
+) -> None:
+    """Triton, which counts rows modulo 2³², lets it pass: the steps refuse it.
+
+    Only an ensemble makes one row of it by itself, which it scores, in a form without rows.
+    """
+    asked, right = line.pool.take(model, np.array([5]))
+    declared = bad_calls.with_rows(call(model, asked), rows)
+    with closing(_connect(server, protocol)) as connection:
+        came = _sent(connection, _rendered(protocol, declared))
+    if model == "ctr":
+        (score,) = came.tensors["click_probability"]
+        assert score == pytest.approx(right["click_probability"][0, 0], abs=TOLERANCE)
+    else:
+        assert re.search(r"wants (bytes of )?shape \(rows, 2\), got .*shape \(2,\)", came.message)
+
+
+@pytest.mark.parametrize("form", ["many chunks", "deep JSON"])
+def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str) -> None:
+    """Either ends a Triton 2.51 whose threads have 8 MiB of stack: see `serving.with_parent`."""
+    good, right = _good(line, np.random.default_rng(1))
+    post = to_post(good)
+    if form == "many chunks":
+        chunks = b"1\r\n[\r\n" * 1_000_000 + b"0\r\n\r\n"
+        sent = bad_bytes.request_bytes(post, "Transfer-Encoding: chunked", body=chunks)
+    else:
+        deep = replace(post, headers={"Content-Length": "1000000"})
+        sent = bad_bytes.request_bytes(deep, body=b"[" * 1_000_000)
+    address = ("127.0.0.1", server.ports.http)
+    assert b"failed to parse the request JSON" in _answer_to_bytes(address, sent)
+    with closing(_connect(server, "http")) as connection:
+        assert _is_right(_sent(connection, post), right)
 
 
 def _work(
@@ -112,18 +173,32 @@ def _work(
             good, right = _good(line, rng)
             bad = kinds[kind](rng, good)
             came = _sent(connection, bad)
-            fault = _fault_of_bad(came, right if kind in _HARMLESS else None)
+            fault = _fault_of_bad(kind, came, right if kind in _HARMLESS else None)
             if fault:
                 faults.append(f"{protocol} {worker}/{number} {kind}: {fault}: {came} {bad!r:.2000}")
             sent.append(kind)
             if number % 3 == 0:
                 good, right = _good(line, rng)
-                came = _sent(connection, _rendered(protocol, good))
-                if not (came.is_good and _is_right(came, right)):
+                came = _sent_right(connection, _rendered(protocol, good))
+                if not _is_right(came, right):
                     faults.append(
                         f"{protocol} {worker}/{number} right, after {kind}: {came} {right}"
                     )
     return sent, faults
+
+
+def _sent_right(connection: Connection, wanted: Any) -> Answer:
+    """As `_sent`, and again where Triton refused a right request for the fault of another one.
+
+    Triton looks at the number of a request's strings and at their lengths, but not at whether all
+    bytes of the last one came. That is left to its Python backend, which refuses every request of
+    the batch for it.
+    """
+    came = _sent(connection, wanted)
+    for _ in range(9):
+        if came.message.removeprefix("in ensemble 'ctr', ").startswith("incomplete string data"):
+            came = _sent(connection, wanted)
+    return came
 
 
 def _answer_to_bytes(address: tuple[str, int], sent: bytes) -> bytes:
@@ -147,6 +222,11 @@ def _sent(connection: Connection, wanted: Any) -> Answer:
     except (OSError, HTTPException, ValueError) as error:
         return Answer("no answer", repr(error))
 
+
+_OUR_MESSAGES = {
+    "list_of_torn_bytes": r"Column '\w+': the feature plan wants a list in row \d+ as .*, got .*",
+    "id_that_no_table_has": r"Column '\w+': the model has ids 0 to \d+, got -?\d+|got \d+ inputs?",
+}
 
 _HARMLESS = bad_calls.HARMLESS | bad_posts.HARMLESS | bad_messages.HARMLESS
 
@@ -179,7 +259,7 @@ def _good(line: Line, rng: np.random.Generator) -> tuple[Call, Tensors]:
     return call(model, asked), right
 
 
-def _fault_of_bad(came: Answer, right: Tensors | None) -> str:
+def _fault_of_bad(kind: str, came: Answer, right: Tensors | None) -> str:
     """What is wrong with the answer to a bad request, or nothing; `right` where it may have one."""
     if came.is_good:
         return "" if right is not None and _is_right(came, right) else "it was answered"
@@ -187,6 +267,8 @@ def _fault_of_bad(came: Answer, right: Tensors | None) -> str:
         return "no answer"
     if "Failed to process" in came.message or "stub" in came.message:
         return "a fault in the model's code"
+    if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], came.message):
+        return f"a message without {_OUR_MESSAGES[kind]!r}"
     return "" if len(came.message) > 8 else "an error that says nothing"
 
 

@@ -64,6 +64,11 @@ def empty_batch(rng: Random, good: Call) -> Call:
     return _each(good, lambda tensor: replace(tensor, shape=(0, tensor.shape[1]), data=b""))
 
 
+def with_rows(good: Call, rows: int) -> Call:
+    """The same data, declared as another number of rows."""
+    return _each(good, lambda tensor: replace(tensor, shape=(rows, tensor.shape[1])))
+
+
 def too_many_rows(rng: Random, good: Call) -> Call:
     """Twenty times as many: the tests' servers take fewer."""
     return _each(
@@ -78,8 +83,7 @@ def more_rows_than_data(rng: Random, good: Call) -> Call:
     """All tensors agree; Triton counts rows modulo 2³²."""
     rows = good.inputs[0].shape[0]
     counts = [size for size in (*SIZES, rows + 1, rows - 1) if size % 2**32 not in (0, rows)]
-    count = _one(rng, counts)
-    return _each(good, lambda tensor: replace(tensor, shape=(count, tensor.shape[1])))
+    return with_rows(good, _one(rng, counts))
 
 
 def wrong_size(rng: Random, good: Call) -> Call:

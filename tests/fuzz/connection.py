@@ -83,7 +83,7 @@ class GrpcConnection:
 
 
 def _of_body(head: dict[str, Any], data: bytes) -> Tensors:
-    """Numbers come in JSON, or as bytes behind it; text in JSON, which cannot hold it, is left out."""
+    """Tensors come as bytes behind the JSON, or in it, which cannot hold text that is not UTF-8."""
     tensors, place = {}, 0
     for tensor in head["outputs"]:
         name, datatype, shape = tensor["name"], tensor["datatype"], tensor["shape"]
