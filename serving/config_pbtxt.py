@@ -10,9 +10,10 @@ from serving.interface import Tensor
 
 @dataclass(frozen=True, slots=True)
 class EnsembleStep:
-    """A model of an ensemble; its tensors keep their names between the steps."""
+    """A version of a model in an ensemble; its tensors keep their names between the steps."""
 
     model: str
+    version: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
@@ -23,16 +24,19 @@ def python_config(
     outputs: Sequence[Tensor],
     parameters: Mapping[str, str],
     *,
+    versions: Iterable[str],
     max_batch_size: int,
     instances: int,
     warmup_rows: Iterable[int],
 ) -> str:
     """A model of the Python backend, with dynamic batching and a warm-up of zeros.
 
-    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more.
+    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more. The
+    queue has no policy, since the batcher sleeps through requests where it has one; the limits are
+    the step's own (`serving.waiting`).
     """
     return (
-        _head(name, ('backend: "python"',), max_batch_size, inputs, outputs)
+        _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
         + "dynamic_batching {\n}\n"
         + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
@@ -46,12 +50,13 @@ def ensemble_config(
     outputs: Sequence[Tensor],
     parameters: Mapping[str, str],
     *,
+    versions: Iterable[str],
     max_batch_size: int,
     steps: Sequence[EnsembleStep],
 ) -> str:
     """An ensemble; batching and warm-up are its steps' own."""
     return (
-        _head(name, ('platform: "ensemble"',), max_batch_size, inputs, outputs)
+        _head(name, ('platform: "ensemble"',), max_batch_size, versions, inputs, outputs)
         + "ensemble_scheduling {\n"
         + _indented(_repeated("step", [_step(step) for step in steps]))
         + "}\n"
@@ -63,12 +68,15 @@ def _head(
     name: str,
     kind: Sequence[str],
     max_batch_size: int,
+    versions: Iterable[str],
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
 ) -> str:
     lines = (f"name: {_quoted(name)}", *kind, f"max_batch_size: {max_batch_size}")
+    listed = ", ".join(sorted(versions, key=int))
     return (
         "".join(line + "\n" for line in lines)
+        + _block("version_policy", _block("specific", f"versions: [ {listed} ]\n"))
         + _repeated("input", [_tensor(tensor) for tensor in inputs])
         + _repeated("output", [_tensor(tensor) for tensor in outputs])
     )
@@ -99,7 +107,7 @@ def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
 
 
 def _step(step: EnsembleStep) -> str:
-    return f"model_name: {_quoted(step.model)}\nmodel_version: -1\n" + "".join(
+    return f"model_name: {_quoted(step.model)}\nmodel_version: {step.version}\n" + "".join(
         _block(field, f"key: {_quoted(tensor.name)}\nvalue: {_quoted(tensor.name)}\n")
         for field, tensors in (("input_map", step.inputs), ("output_map", step.outputs))
         for tensor in tensors

@@ -2,42 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlrm.architecture import Architecture
+from dlrm.model_card import CARD_FILE, read_model_card
 from dlrm.scorer import Scorer
-from dlrm.weights import read_model_card
 from features.encoder import Encoded
 from features.errors import ModelError, PlanError
 from features.list_bytes import unpack_integers
 from features.values import Lists
 from features.wire import Tensors
 from serving.interface import CLICK_PROBABILITY, DENSE, IDS, LIST_IDS, MODEL_HASH, PLAN_HASH
+from serving.served_version import ServedVersion
 
 MODEL_FOLDER = "model"
 """Where the model lies inside a model's version folder."""
 
 
-def load_scorer(folder: Path, parameters: Mapping[str, str]) -> Scorer:
-    """Load the model of a version folder; its files are checked against their hashes.
+def load_scorer(version: ServedVersion) -> Scorer:
+    """Load the model of a served version; its files are checked against their hashes.
 
     Raises
     ------
     ModelError
-        A missing or changed file, or a model that was trained on another plan than the config's.
+        A missing or changed file, or another model than the config's, or one that was trained on
+        another plan than the config's.
     """
-    model_folder = folder / MODEL_FOLDER
-    came = read_model_card(model_folder).model_hash
-    if came != parameters[MODEL_HASH]:
+    model_folder = version.folder / MODEL_FOLDER
+    wanted, came = version.parameters[MODEL_HASH], read_model_card(model_folder).model_hash
+    if came != wanted:
         raise ModelError(
-            f"{model_folder}: wanted model {parameters[MODEL_HASH][:12]}…, as the config says, "
+            f"{model_folder / CARD_FILE}: wanted model {wanted[:12]}…, as the config says, "
             f"found {came[:12]}…. Export the model repository again."
         )
-    return Scorer.load(model_folder, parameters[PLAN_HASH])
+    return Scorer.load(
+        model_folder,
+        version.parameters[PLAN_HASH],
+        precision=version.precision or "fp32",
+        threads=version.threads,
+    )
 
 
 def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
