@@ -2,9 +2,9 @@
 
 Run as a script in the child. Linux sends SIGTERM when the parent's starting thread ends.
 
-The program's threads get a large stack. Triton 2.51, the wheel's, keeps there 16 bytes for each chunk
-of an HTTP body (CVE-2025-23310, closed in 2.59) and a frame for each level of its JSON: with the
-usual 8 MiB, one request of 1 MB ends the server. What a thread does not use costs no memory.
+The program's threads get a large stack. Triton 2.51, the wheel's, keeps there 16 bytes for each
+chunk of an HTTP body (CVE-2025-23310, closed in 2.59) and a frame for each level of its JSON: with
+the usual 8 MiB, one request of 1 MB ends the server. What a thread does not use costs no memory.
 """
 
 from __future__ import annotations

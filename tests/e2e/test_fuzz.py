@@ -265,7 +265,7 @@ def _fault_of_bad(kind: str, came: Answer, right: Tensors | None) -> str:
         return "" if right is not None and _is_right(came, right) else "it was answered"
     if came.status in ("no answer", "DEADLINE_EXCEEDED", "UNAVAILABLE"):
         return "no answer"
-    if "Failed to process" in came.message or "stub" in came.message:
+    if re.search("Failed to process|The step failed|stub", came.message):
         return "a fault in the model's code"
     if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], came.message):
         return f"a message without {_OUR_MESSAGES[kind]!r}"

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
@@ -40,6 +41,10 @@ _KINDS = {
     "tags": "string_list",
 }
 _POOL_ROWS = 600
+_CHECK_ROWS = pa.table(
+    {name: [*KNOWN[name][:2], None] if name in KNOWN else [1.5, -3.0, None] for name in _KINDS}
+    | {name: [KNOWN[name], [], None] for name in ("visited", "tags")}
+)
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,11 @@ def make_line(folder: Path) -> Line:
     model.tables.weight.data.mul_(100.0)  # so that ids make a difference to the score
     save_model(folder / "model", model, plan.content_hash)
     serving = Serving(max_batch_size=MAX_BATCH_SIZE, precision="fp32")
-    repository = export_repository(plan, folder / "model", folder / "export", serving).folder
+    exported = export_repository(plan, folder / "model", folder / "export", serving, _CHECK_ROWS)
     executor = OnlineExecutor(plan)
     raw = odd_tensors(np.random.default_rng(1), executor.columns, KNOWN, _POOL_ROWS)
     scorer = Scorer.load(folder / "model", plan.content_hash)
-    return Line(repository, executor, make_pool(raw, executor, scorer), raw)
+    return Line(exported.folder, executor, make_pool(raw, executor, scorer), raw)
 
 
 def _ids(name: str, values: object) -> list[object]:
