@@ -9,27 +9,27 @@ import os
 import re
 import secrets
 import socket
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
-from http.client import HTTPException
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from features.list_bytes import unpack_integers
 from features.wire import Tensors
 from serving.server import TritonServer
 from tests.fuzz import bad_bytes, bad_calls, bad_messages, bad_posts
 from tests.fuzz.call import Call, call, text_bytes, to_message, to_post
-from tests.fuzz.connection import Answer, GrpcConnection, HttpConnection
+from tests.fuzz.connection import GrpcConnection, HttpConnection
 from tests.fuzz.line import KNOWN, Line, make_line
 from tests.fuzz.pool import MODELS
+from tests.fuzz.verdict import TOLERANCE, Connection, fault_of_bad, is_right, send, send_right
 
 SEED = int(os.environ.get("FUZZ_SEED") or (5 if os.environ.get("CI") else secrets.randbits(32)))
 PROTOCOLS = ("http", "grpc")
@@ -37,9 +37,6 @@ WORKERS = 3
 BAD_OF_A_WORKER = 1750
 BYTES_OF_A_PORT = 150
 SECONDS_OF_A_REQUEST = 30.0
-TOLERANCE = 1e-6
-
-Connection = HttpConnection | GrpcConnection
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +96,7 @@ def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) 
                 assert not is_answered or (port, kind) == ("metrics", "wrong_verb"), told
             good, answer = _good(line, rng)
             for protocol, connection in zip(PROTOCOLS, right, strict=True):
-                assert _is_right(_sent(connection, _rendered(protocol, good)), answer), told
+                assert is_right(send(connection, _rendered(protocol, good)), answer), told
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -116,10 +113,10 @@ def test_huge_values_are_unseen_ones(
     huge["list_bytes"][1, 0] = text_bytes([b"\xfe" * 2**20])
     huge["list_bytes"][2, 0] = text_bytes([b"\xc3\0" * 60] * 9000)
     with closing(_connect(server, protocol)) as connection:
-        right = _sent(connection, _rendered(protocol, call(model, small)))
-        came = _sent(connection, _rendered(protocol, call(model, huge)))
+        right = send(connection, _rendered(protocol, call(model, small)))
+        came = send(connection, _rendered(protocol, call(model, huge)))
     assert right.is_good, right
-    assert _is_right(came, right.tensors), came
+    assert is_right(came, right.tensors), came
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -135,12 +132,30 @@ def test_no_rows_declared_but_one_sent(
     asked, right = line.pool.take(model, np.array([5]))
     declared = bad_calls.with_rows(call(model, asked), rows)
     with closing(_connect(server, protocol)) as connection:
-        came = _sent(connection, _rendered(protocol, declared))
+        came = send(connection, _rendered(protocol, declared))
     if model == "ctr":
         (score,) = came.tensors["click_probability"]
         assert score == pytest.approx(right["click_probability"][0, 0], abs=TOLERANCE)
     else:
         assert re.search(r"wants (bytes of )?shape \(rows, 2\), got .*shape \(2,\)", came.message)
+
+
+def test_askers_that_do_not_wait(line: Line, server: TritonServer) -> None:
+    """A connection that is reset, or a call that is cancelled, at once after a right request."""
+    by_http = HttpConnection(server.http_url, SECONDS_OF_A_REQUEST)
+    by_grpc = GrpcConnection(server.grpc_url, SECONDS_OF_A_REQUEST)
+    with closing(by_http), closing(by_grpc):
+        for number in range(100):
+            rng = np.random.default_rng([SEED, number])
+            good, right = _good(line, rng)
+            post, message = to_post(good), to_message(good).SerializeToString()
+            with socket.create_connection(("127.0.0.1", server.ports.http)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                length = f"Content-Length: {len(post.body)}"
+                connection.sendall(bad_bytes.request_bytes(post, length))
+            by_grpc.cancel(message)
+            assert is_right(send(by_http, post), right)
+            assert is_right(send(by_grpc, message), right)
 
 
 @pytest.mark.parametrize("form", ["many chunks", "deep JSON"])
@@ -157,7 +172,7 @@ def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str
     address = ("127.0.0.1", server.ports.http)
     assert b"failed to parse the request JSON" in _answer_to_bytes(address, sent)
     with closing(_connect(server, "http")) as connection:
-        assert _is_right(_sent(connection, post), right)
+        assert is_right(send(connection, post), right)
 
 
 def _work(
@@ -172,33 +187,19 @@ def _work(
             kind = str(rng.choice(list(kinds)))
             good, right = _good(line, rng)
             bad = kinds[kind](rng, good)
-            came = _sent(connection, bad)
-            fault = _fault_of_bad(kind, came, right if kind in _HARMLESS else None)
+            came = send(connection, bad)
+            fault = fault_of_bad(kind, came, right if kind in _HARMLESS else None)
             if fault:
                 faults.append(f"{protocol} {worker}/{number} {kind}: {fault}: {came} {bad!r:.2000}")
             sent.append(kind)
             if number % 3 == 0:
                 good, right = _good(line, rng)
-                came = _sent_right(connection, _rendered(protocol, good))
-                if not _is_right(came, right):
+                came = send_right(connection, _rendered(protocol, good))
+                if not is_right(came, right):
                     faults.append(
                         f"{protocol} {worker}/{number} right, after {kind}: {came} {right}"
                     )
     return sent, faults
-
-
-def _sent_right(connection: Connection, wanted: Any) -> Answer:
-    """As `_sent`, and again where Triton refused a right request for the fault of another one.
-
-    Triton looks at the number of a request's strings and at their lengths, but not at whether all
-    bytes of the last one came. That is left to its Python backend, which refuses every request of
-    the batch for it.
-    """
-    came = _sent(connection, wanted)
-    for _ in range(9):
-        if came.message.removeprefix("in ensemble 'ctr', ").startswith("incomplete string data"):
-            came = _sent(connection, wanted)
-    return came
 
 
 def _answer_to_bytes(address: tuple[str, int], sent: bytes) -> bytes:
@@ -216,17 +217,8 @@ def _answer_to_bytes(address: tuple[str, int], sent: bytes) -> bytes:
     return bytes(came)
 
 
-def _sent(connection: Connection, wanted: Any) -> Answer:
-    try:
-        return connection.send(wanted)
-    except (OSError, HTTPException, ValueError) as error:
-        return Answer("no answer", repr(error))
-
-
-_OUR_MESSAGES = {
-    "list_of_torn_bytes": r"Column '\w+': the feature plan wants a list in row \d+ as .*, got .*",
-    "id_that_no_table_has": r"Column '\w+': the model has ids 0 to \d+, got -?\d+|got \d+ inputs?",
-}
+_RESET = struct.pack("ii", 1, 0)
+"""Linger for no time: closing resets the connection."""
 
 _HARMLESS = bad_calls.HARMLESS | bad_posts.HARMLESS | bad_messages.HARMLESS
 
@@ -257,30 +249,3 @@ def _good(line: Line, rng: np.random.Generator) -> tuple[Call, Tensors]:
     rows = rng.integers(0, len(line.raw["continuous"]), int(rng.integers(4, 9)))
     asked, right = line.pool.take(model, rows)
     return call(model, asked), right
-
-
-def _fault_of_bad(kind: str, came: Answer, right: Tensors | None) -> str:
-    """What is wrong with the answer to a bad request, or nothing; `right` where it may have one."""
-    if came.is_good:
-        return "" if right is not None and _is_right(came, right) else "it was answered"
-    if came.status in ("no answer", "DEADLINE_EXCEEDED", "UNAVAILABLE"):
-        return "no answer"
-    if re.search("Failed to process|The step failed|stub", came.message):
-        return "a fault in the model's code"
-    if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], came.message):
-        return f"a message without {_OUR_MESSAGES[kind]!r}"
-    return "" if len(came.message) > 8 else "an error that says nothing"
-
-
-def _is_right(came: Answer, right: Tensors) -> bool:
-    """Whether the answer holds the right tensors, or one of them where only it was asked for."""
-    return bool(came.tensors) and all(
-        name in right and tensor.shape == right[name].shape and _is_equal(tensor, right[name])
-        for name, tensor in came.tensors.items()
-    )
-
-
-def _is_equal(came: NDArray[Any], right: NDArray[Any]) -> bool:
-    if right.dtype == np.float32:
-        return bool(np.allclose(came, right, rtol=0, atol=TOLERANCE, equal_nan=True))
-    return bool(np.array_equal(came, right))
