@@ -120,6 +120,17 @@ def test_huge_values_are_unseen_ones(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_request_of_64_megabytes(line: Line, server: TritonServer, protocol: str) -> None:
+    good, right = _good(line, np.random.default_rng(1))
+    *others, last = good.inputs
+    large = replace(good, inputs=(*others, replace(last, data=last.data + bytes(2**26))))
+    with closing(_connect(server, protocol)) as connection:
+        came = send(connection, _rendered(protocol, large))
+        assert last.name in came.message
+        assert is_right(send(connection, _rendered(protocol, good)), right)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("rows", [0, 2**32])
 def test_no_rows_declared_but_one_sent(
