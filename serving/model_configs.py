@@ -29,6 +29,7 @@ from serving.interface import (
 from serving.versions import VERSIONS, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
+"""And the largest batch."""
 
 
 def model_configs(
@@ -40,6 +41,10 @@ def model_configs(
     precision: ScoringPrecision,
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
+
+    Triton batches for the steps that take raw columns. The model step's requests come from the
+    ensemble, one after another, where its batcher only costs time; when that step is behind, it
+    batches itself (`serving.waiting`).
 
     Parameters
     ----------
@@ -80,6 +85,7 @@ def model_configs(
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
+            is_batched=model != DLRM_MODEL,
             warmup_rows=warmup_rows(settings),
         )
 

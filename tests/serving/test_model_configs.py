@@ -91,7 +91,7 @@ def test_configs_are_triton_model_configs(case: str) -> None:
         assert (config.backend, config.platform) == backend
         assert list(config.version_policy.specific.versions) == [1, 2]
         if name != "ctr":
-            assert config.HasField("dynamic_batching")
+            assert config.HasField("dynamic_batching") == (name != "ctr_dlrm")
             assert not config.dynamic_batching.HasField("default_queue_policy"), (
                 "with one, the batcher sleeps through requests"
             )
@@ -201,6 +201,7 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
         versions=["1"],
         max_batch_size=1,
         instances=1,
+        is_batched=True,
         warmup_rows=[1],
     )
     found = parsed(text).parameters

@@ -1,0 +1,114 @@
+"""Send a request in either protocol, and read what came: tensors, or an error's message."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
+
+from features.wire import Tensors
+from tests.fuzz.call import Post
+
+_DTYPES = {"FP32": "<f4", "INT64": "<i8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """HTTP's or gRPC's status; `tensors` where it was answered, else the server's message."""
+
+    status: str
+    message: str = ""
+    tensors: Tensors = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        return self.status in ("200", "OK")
+
+
+class HttpConnection:
+    """One connection, kept open from request to request as far as the server does so."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._connection = http.client.HTTPConnection(url, timeout=timeout_seconds)
+
+    def send(self, wanted: Post) -> Answer:
+        """Raises OSError or HTTPException where no answer comes, ValueError where it is no JSON."""
+        try:
+            self._connection.request("POST", wanted.path, wanted.body, dict(wanted.headers))
+            came = self._connection.getresponse()
+            body = came.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            raise
+        if came.status != http.client.OK:
+            return Answer(str(came.status), json.loads(body.decode(errors="replace"))["error"])
+        head = int(came.getheader("Inference-Header-Content-Length") or len(body))
+        return Answer("200", tensors=_of_body(json.loads(body[:head]), body[head:]))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class GrpcConnection:
+    """One channel; what is sent are a message's bytes."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        self._channel = grpc.insecure_channel(url, [("grpc.max_send_message_length", -1)])
+        self._infer = self._channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer",
+            request_serializer=bytes,
+            response_deserializer=service_pb2.ModelInferResponse.FromString,
+        )
+        self._timeout_seconds = timeout_seconds
+
+    def send(self, message: bytes) -> Answer:
+        """No answer in time has the status DEADLINE_EXCEEDED."""
+        try:
+            came = self._infer(message, timeout=self._timeout_seconds)
+        except grpc.RpcError as error:
+            return Answer(error.code().name, error.details() or "")
+        tensors = zip(came.outputs, came.raw_output_contents, strict=True)
+        return Answer(
+            "OK", tensors={t.name: _array(t.datatype, list(t.shape), data) for t, data in tensors}
+        )
+
+    def cancel(self, message: bytes) -> None:
+        """Send a message, and do not wait for its answer."""
+        self._infer.future(message, timeout=self._timeout_seconds).cancel()
+
+    def close(self) -> None:
+        self._channel.close()
+
+
+def _of_body(head: dict[str, Any], data: bytes) -> Tensors:
+    """Tensors come as bytes behind the JSON, or in it, which cannot hold text that is not UTF-8."""
+    tensors, place = {}, 0
+    for tensor in head["outputs"]:
+        name, datatype, shape = tensor["name"], tensor["datatype"], tensor["shape"]
+        if "data" in tensor:
+            if datatype in _DTYPES:
+                tensors[name] = np.array(tensor["data"], _DTYPES[datatype]).reshape(shape)
+            continue
+        end = place + tensor["parameters"]["binary_data_size"]
+        tensors[name] = _array(datatype, shape, data[place:end])
+        place = end
+    return tensors
+
+
+def _array(datatype: str, shape: list[int], data: bytes) -> NDArray[Any]:
+    if datatype in _DTYPES:
+        return np.frombuffer(data, _DTYPES[datatype]).reshape(shape)
+    values, place = [], 0
+    while place < len(data):
+        start = place + 4
+        place = start + int.from_bytes(data[place:start], "little")
+        values.append(data[start:place])
+    array = np.empty(len(values), np.object_)
+    array[:] = values
+    return array.reshape(shape)
