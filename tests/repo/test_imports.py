@@ -27,6 +27,7 @@ ONLY_IN = {
     "merlin.models": {"dlrm"},
     "merlin.dataloader": {"dlrm"},
     "torch": {"dlrm", "serving"},
+    "onnx": {"dlrm"},
 }
 NO_ONE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
