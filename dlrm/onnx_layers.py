@@ -14,9 +14,7 @@ from onnx import TensorProto
 
 from dlrm.architecture import Architecture
 from dlrm.onnx_graph import GraphBuilder
-
-PADDING = -1
-"""What stands behind a list's ids; not 0, which is an id like any other to the model."""
+from dlrm.padded_ids import PADDING
 
 _TABLES = "tables.weight"
 _DTYPES = {"fp32": "F32", "bf16": "BF16"}

@@ -1,4 +1,4 @@
-"""Stage export: plan and weights as a Triton model repository."""
+"""Stage export: plan and weights as Triton model repositories, without and with a GPU."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from features.plan import read_plan
 from pipelines.command import stage_main
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 from serving.check_rows import CHECK_ROWS
+from serving.gpu_repository import export_gpu_repository
 from serving.repository import export_repository
 
 
@@ -23,7 +24,9 @@ def settings(run: RunConfig) -> dict[str, Any]:
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     plan = read_plan(inputs["etl"].folder / "plan")
     rows = _first_rows(inputs["ingest"].folder / "probe")
-    export_repository(plan, inputs["train"].folder / "model", out, run.config.serving, rows)
+    model_folder = inputs["train"].folder / "model"
+    repository = export_repository(plan, model_folder, out, run.config.serving, rows)
+    export_gpu_repository(repository.folder, run.config.serving)
     return Made(facts={"plan_hash": plan.content_hash})
 
 

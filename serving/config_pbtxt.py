@@ -46,7 +46,34 @@ def python_config(
     return (
         _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
         + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
-        + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
+        + _instances(instances, "KIND_CPU")
+        + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
+        + _parameters(parameters)
+    )
+
+
+def onnx_config(
+    name: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, str],
+    *,
+    versions: Iterable[str],
+    max_batch_size: int,
+    queue: Queue,
+    warmup_rows: Iterable[int],
+    tensorrt: bool,
+) -> str:
+    """A model that ONNX Runtime runs on each GPU of the server, batched and warmed up like others.
+
+    One instance a GPU: each has all weights in its memory. With `tensorrt` ONNX Runtime hands
+    TensorRT what TensorRT can run, in float32.
+    """
+    return (
+        _head(name, ('backend: "onnxruntime"',), max_batch_size, versions, inputs, outputs)
+        + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
+        + _instances(1, "KIND_GPU")
+        + (_TENSORRT if tensorrt else "")
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)
     )
@@ -72,6 +99,23 @@ def ensemble_config(
     )
 
 
+_TENSORRT = """\
+optimization {
+  execution_accelerators {
+    gpu_execution_accelerator [
+      {
+        name: "tensorrt"
+        parameters {
+          key: "precision_mode"
+          value: "FP32"
+        }
+      }
+    ]
+  }
+}
+"""
+
+
 def _head(
     name: str,
     kind: Sequence[str],
@@ -91,11 +135,16 @@ def _head(
 
 
 def _tensor(tensor: Tensor) -> str:
+    open_size = ", -1" if tensor.padded else ""
     return (
         f"name: {_quoted(tensor.name)}\n"
         f"data_type: {tensor.data_type}\n"
-        f"dims: [ {len(tensor.columns)} ]\n"
+        f"dims: [ {len(tensor.columns)}{open_size} ]\n"
     )
+
+
+def _instances(count: int, kind: str) -> str:
+    return f"instance_group [\n  {{\n    count: {count}\n    kind: {kind}\n  }}\n]\n"
 
 
 def _queue_policy(queue: Queue) -> str:
@@ -115,7 +164,7 @@ def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
             + _block(
                 "value",
                 f"data_type: {tensor.data_type}\n"
-                f"dims: [ {len(tensor.columns)} ]\n"
+                f"dims: [ {len(tensor.columns)}{', 1' if tensor.padded else ''} ]\n"
                 "zero_data: true\n",
             ),
         )

@@ -161,10 +161,11 @@ def _place(source: Path, names: list[str], folders: list[Path]) -> None:
         shutil.copyfile(source / name, first / name)
         for other in others:
             (other / name).parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(first / name, other / name)
+            link_or_copy(first / name, other / name)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """One file under two names, where the file system has hard links."""
     try:
         os.link(source, target)
     except OSError:

@@ -28,6 +28,7 @@ ONLY_IN = {
     "merlin.dataloader": {"dlrm"},
     "torch": {"dlrm", "serving"},
     "onnx": {"dlrm"},
+    "onnxruntime": {"serving"},
 }
 NO_ONE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
