@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.interface import Tensor
+
+_PARAMETER = re.compile(
+    r"^parameters \{\n  key: (?P<key>\".*\")\n  value \{\n    string_value: (?P<value>\".*\")\n",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,17 @@ optimization {
 """
 
 
+def read_parameters(text: str) -> dict[str, str]:
+    """The parameters of a config that was rendered here; the server's image has no protobuf.
+
+    >>> read_parameters(_parameters({"column": 'say "é"'}))
+    {'column': 'say "é"'}
+    """
+    return {
+        _unquoted(match["key"]): _unquoted(match["value"]) for match in _PARAMETER.finditer(text)
+    }
+
+
 def _head(
     name: str,
     kind: Sequence[str],
@@ -217,3 +235,8 @@ def _escaped(byte: int) -> str:
     if character in '"\\':
         return "\\" + character
     return character if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+
+
+def _unquoted(literal: str) -> str:
+    """The way back from `_quoted`."""
+    return bytes(ast.literal_eval(f"b{literal}")).decode()
