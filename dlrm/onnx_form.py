@@ -21,10 +21,10 @@ from pathlib import Path
 
 from onnx import ModelProto, TensorProto, helper
 
+from dlrm.model_card import WEIGHTS_FILE, read_model_card
 from dlrm.onnx_graph import GraphBuilder
 from dlrm.onnx_layers import DlrmLayers
 from dlrm.tensor_places import read_places
-from dlrm.weights import WEIGHTS_FILE, read_model_card
 from features.errors import ModelError
 from features.files import write_bytes
 

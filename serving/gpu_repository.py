@@ -17,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 import serving.gpu_models
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from dlrm.onnx_form import write_onnx
-from dlrm.weights import CARD_FILE, WEIGHTS_FILE, read_model_card
 from features.errors import ConfigError
 from features.plan import PLAN_FILE, Plan, read_plan
 from features.settings import Serving

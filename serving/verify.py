@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dlrm.weights import WEIGHTS_FILE, read_model_card
+from dlrm.model_card import WEIGHTS_FILE, read_model_card
 from features.errors import ModelError, PlumblineError, RepositoryError
 from features.hashing import file_sha256
 from features.plan import read_plan

@@ -17,13 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
+from dlrm.model_card import write_model_card
 from dlrm.onnx_form import write_onnx
 from dlrm.padded_ids import PADDING, padded
 from dlrm.scorer import Scorer
-from dlrm.weights import FORMAT_VERSION, save_model
+from dlrm.weights import save_model
 from features.errors import ModelError
-from features.files import write_json
-from features.hashing import json_sha256
 from features.values import Lists, offsets_of
 
 
@@ -206,13 +205,7 @@ def write_grown(source: Path, target: Path, architecture: Architecture) -> None:
         stream.write(tables[1:].numpy().tobytes())
         for tensor in tensors.values():
             stream.write(tensor.numpy().tobytes())
-    content = {
-        "format_version": FORMAT_VERSION,
-        "architecture": architecture.to_json(),
-        "plan_hash": "p" * 64,
-        "weights_sha256": "0" * 64,
-    }
-    write_json(target / "model.json", {**content, "model_hash": json_sha256(content)})
+    write_model_card(target, architecture, "p" * 64, "0" * 64)
 
 
 def test_what_cannot_be_pointed_to_is_refused(tmp_path: Path) -> None:
