@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 import serving.models
-from dlrm.weights import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
 from features.errors import ModelError, PlanError, RepositoryError
 from features.manifest import differences
 from features.online import OnlineExecutor

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from dlrm.architecture import Architecture
+from dlrm.model_card import CARD_FILE, read_model_card
 from dlrm.scorer import Scorer
-from dlrm.weights import CARD_FILE, read_model_card
 from features.encoder import Encoded
 from features.errors import ModelError, PlanError
 from features.list_bytes import unpack_integers

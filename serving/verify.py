@@ -15,9 +15,8 @@ from dlrm.model_card import WEIGHTS_FILE, read_model_card
 from features.errors import ModelError, PlumblineError, RepositoryError
 from features.hashing import file_sha256
 from features.plan import read_plan
-from serving.config_pbtxt import read_parameters
+from serving.config_pbtxt import CONFIG_FILE, read_parameters
 from serving.encoding import PLAN_FOLDER
-from serving.repository import CONFIG_FILE
 from serving.scoring import MODEL_FOLDER
 from serving.versions import VERSIONS, verified_manifest, versions_from_json
 
