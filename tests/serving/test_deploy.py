@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
+from dlrm.kernels.library import cpu_module
 from serving.binary import find_server
+from tests.serving.test_gpu_repository import KINDS, exported
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "serving" / "deploy"
@@ -221,11 +223,29 @@ sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_bac
 import serving.verify
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
+
+from pathlib import Path
+from dlrm.scorer import Scorer
+from features.online import OnlineExecutor
+from features.plan import read_plan
+from serving.check_rows import CheckRows
+from serving.scoring import scored
+
+for repository in sys.argv[2:]:
+    serving.verify.verify_repository(Path(repository))
+folder = Path(sys.argv[2]) / "ctr_fused" / "1"
+encode = OnlineExecutor(read_plan(folder / "plan")).transform
+scorer = Scorer.load(folder / "model", None)
+check = CheckRows.read(folder / "check.arrow")
+check.verify(lambda tensors: scored(scorer, encode(tensors)), "fp32", "check.arrow")
 """
 
 
-def test_the_images_packages_are_enough_for_the_steps() -> None:
+@pytest.mark.skipif(cpu_module() is None, reason="the image has the native module")
+def test_the_images_packages_are_enough_to_verify_and_to_serve(tmp_path: Path) -> None:
+    repository = exported(tmp_path, KINDS)
+    repositories = [repository.with_name("model_repository"), repository]
     names = ",".join(line.split("==")[0] for line in requirements())
-    command = [sys.executable, "-c", ONLY_THE_IMAGES, names]
+    command = [sys.executable, "-c", ONLY_THE_IMAGES, names, *map(str, repositories)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
