@@ -45,16 +45,17 @@ def python_config(
     versions: Iterable[str],
     max_batch_size: int,
     instances: int,
-    queue: Queue,
     warmup_rows: Iterable[int],
 ) -> str:
     """A model of the Python backend, with dynamic batching and a warm-up of zeros.
 
-    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more.
+    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more. The
+    queue has no policy, since the batcher sleeps through requests where it has one; the limits are
+    the step's own (`serving.waiting`).
     """
     return (
         _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
-        + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
+        + "dynamic_batching {\n}\n"
         + _instances(instances, "KIND_CPU")
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)

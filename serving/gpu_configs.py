@@ -15,11 +15,10 @@ from serving.interface import (
     MODEL_HASH,
     PRECISION,
     PROBABILITY,
-    THREADS,
     raw_parameters,
     raw_tensors,
 )
-from serving.model_configs import warmup_rows
+from serving.model_configs import step_parameters, warmup_rows
 from serving.versions import VERSIONS, Version, versions_to_json
 
 
@@ -40,14 +39,10 @@ def gpu_configs(
             FEATURES_MODEL,
             raw,
             between,
-            from_raw
-            | from_encoded
-            | {THREADS: str(settings.threads or "")}
-            | listed[FEATURES_MODEL],
+            from_raw | from_encoded | step_parameters(settings) | listed[FEATURES_MODEL],
             versions=[number],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
-            queue=queue,
             warmup_rows=warmup_rows(settings),
         ),
         DLRM_MODEL: onnx_config(

@@ -30,7 +30,7 @@ from serving.gpu_interface import to_gpu_tensors
 from serving.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from serving.onnx_check import check_onnx
 from serving.release import ENTRY_FILE, link_or_copy
-from serving.repository import FIRST_VERSION, write_config
+from serving.repository import VERSION, write_config
 from serving.scoring import MODEL_FOLDER, from_encoded_tensors, open_scorer, scored
 from serving.versions import Version, write_manifest
 
@@ -53,7 +53,7 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
     RepositoryError
         The ONNX form computes something else than the scorer.
     """
-    encoder, model = (repository / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    encoder, model = (repository / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
     plan = read_plan(encoder / PLAN_FOLDER)
     if settings.tensorrt:
         _check_size(model / MODEL_FOLDER / WEIGHTS_FILE)
@@ -62,7 +62,7 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
     with tempfile.TemporaryDirectory(prefix=scratch_prefix, dir=folder.parent) as scratch:
         built = Path(scratch) / GPU_REPOSITORY_FOLDER
         to_encoder, to_model, to_ensemble = (
-            built / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
+            built / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
         )
         to_ensemble.mkdir(parents=True)
         _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
@@ -74,7 +74,7 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
         }
         model_hash = versions[DLRM_MODEL].model_hash
         versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None)
-        for name, config in gpu_configs(plan, settings, FIRST_VERSION, versions).items():
+        for name, config in gpu_configs(plan, settings, VERSION, versions).items():
             write_config(built, name, config)
         if folder.exists():
             folder.replace(Path(scratch) / "replaced")

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from features.plan import Plan
 from features.settings import Serving
-from serving.config_pbtxt import EnsembleStep, Queue, ensemble_config, python_config
+from serving.config_pbtxt import EnsembleStep, ensemble_config, python_config
 from serving.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
+    MAX_QUEUE_SIZE,
     MODEL_HASH,
     PLAN_HASH,
     PRECISION,
     PROBABILITY,
+    QUEUE_TIMEOUT_MS,
     THREADS,
     Tensor,
     encoded_parameters,
@@ -68,11 +70,10 @@ def model_configs(
             model,
             inputs,
             outputs,
-            parameters(model, *parts, {THREADS: str(settings.threads or "")}),
+            parameters(model, *parts, step_parameters(settings)),
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
-            queue=Queue(settings.max_queue_size, settings.queue_timeout_ms),
             warmup_rows=warmup_rows(settings),
         )
 
@@ -92,6 +93,15 @@ def model_configs(
             ],
         ),
         FUSED_MODEL: step(FUSED_MODEL, raw, [PROBABILITY], from_raw, of_model),
+    }
+
+
+def step_parameters(settings: Serving) -> dict[str, str]:
+    """The config parameters that every step of the Python backend reads."""
+    return {
+        THREADS: str(settings.threads or ""),
+        MAX_QUEUE_SIZE: str(settings.max_queue_size),
+        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
     }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from features.plan import Plan
 from features.wire import Tensors
 from serving.batching import Run
 from serving.encoding import load_encoding
 from serving.gpu_interface import to_gpu_tensors
+from serving.monitoring import See
 from serving.served_version import ServedVersion
 from serving.step import TritonStep
 
@@ -13,10 +15,12 @@ from serving.step import TritonStep
 class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion) -> Run:
-        encode = load_encoding(version)
+    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
+        encode, plan = load_encoding(version)
 
         def run(tensors: Tensors) -> Tensors:
-            return to_gpu_tensors(encode(tensors))
+            encoded = encode(tensors)
+            see(tensors, encoded, None)
+            return to_gpu_tensors(encoded)
 
-        return run
+        return run, plan
