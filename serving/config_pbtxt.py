@@ -16,6 +16,22 @@ _PARAMETER = re.compile(
     re.MULTILINE,
 )
 
+_TENSORRT = """\
+optimization {
+  execution_accelerators {
+    gpu_execution_accelerator [
+      {
+        name: "tensorrt"
+        parameters {
+          key: "precision_mode"
+          value: "FP32"
+        }
+      }
+    ]
+  }
+}
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class EnsembleStep:
@@ -25,15 +41,6 @@ class EnsembleStep:
     version: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Limits of what waits for a model; a request beyond them is refused as unavailable."""
-
-    max_size: int
-    timeout_ms: int
-    """A request may ask for less."""
 
 
 def python_config(
@@ -70,18 +77,18 @@ def onnx_config(
     *,
     versions: Iterable[str],
     max_batch_size: int,
-    queue: Queue,
     warmup_rows: Iterable[int],
     tensorrt: bool,
 ) -> str:
     """A model that ONNX Runtime runs on each GPU of the server, batched and warmed up like others.
 
     One instance a GPU: each has all weights in its memory. With `tensorrt` ONNX Runtime hands
-    TensorRT what TensorRT can run, in float32.
+    TensorRT what TensorRT can run, in float32. The queue has no policy here either, so what limits
+    it is the step in front of it.
     """
     return (
         _head(name, ('backend: "onnxruntime"',), max_batch_size, versions, inputs, outputs)
-        + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
+        + "dynamic_batching {\n}\n"
         + _instances(1, "KIND_GPU")
         + (_TENSORRT if tensorrt else "")
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
@@ -107,23 +114,6 @@ def ensemble_config(
         + "}\n"
         + _parameters(parameters)
     )
-
-
-_TENSORRT = """\
-optimization {
-  execution_accelerators {
-    gpu_execution_accelerator [
-      {
-        name: "tensorrt"
-        parameters {
-          key: "precision_mode"
-          value: "FP32"
-        }
-      }
-    ]
-  }
-}
-"""
 
 
 def read_parameters(text: str) -> dict[str, str]:
@@ -166,15 +156,6 @@ def _tensor(tensor: Tensor) -> str:
 
 def _instances(count: int, kind: str) -> str:
     return f"instance_group [\n  {{\n    count: {count}\n    kind: {kind}\n  }}\n]\n"
-
-
-def _queue_policy(queue: Queue) -> str:
-    return (
-        "timeout_action: REJECT\n"
-        f"default_timeout_microseconds: {queue.timeout_ms * 1000}\n"
-        "allow_timeout_override: true\n"
-        f"max_queue_size: {queue.max_size}\n"
-    )
 
 
 def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from features.plan import Plan
 from features.settings import Serving
-from serving.config_pbtxt import EnsembleStep, Queue, ensemble_config, onnx_config, python_config
+from serving.config_pbtxt import EnsembleStep, ensemble_config, onnx_config, python_config
 from serving.gpu_interface import gpu_parameters, gpu_tensors
 from serving.interface import (
     DLRM_MODEL,
@@ -33,7 +33,6 @@ def gpu_configs(
         model: {VERSIONS: versions_to_json({number: version})}
         for model, version in versions.items()
     }
-    queue = Queue(settings.max_queue_size, settings.queue_timeout_ms)
     return {
         FEATURES_MODEL: python_config(
             FEATURES_MODEL,
@@ -52,7 +51,6 @@ def gpu_configs(
             from_encoded | of_model | listed[DLRM_MODEL],
             versions=[number],
             max_batch_size=settings.max_batch_size,
-            queue=queue,
             warmup_rows=warmup_rows(settings),
             tensorrt=settings.tensorrt,
         ),
