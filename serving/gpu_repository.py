@@ -19,6 +19,7 @@ from pathlib import Path
 import serving.gpu_models
 from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from dlrm.onnx_form import write_onnx
+from dlrm.scorer import Scorer
 from features.errors import ConfigError
 from features.plan import PLAN_FILE, Plan, read_plan
 from features.settings import Serving
@@ -31,7 +32,7 @@ from serving.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from serving.onnx_check import check_onnx
 from serving.release import ENTRY_FILE, link_or_copy
 from serving.repository import VERSION, write_config
-from serving.scoring import MODEL_FOLDER, from_encoded_tensors, open_scorer, scored
+from serving.scoring import MODEL_FOLDER, from_encoded_tensors, scored
 from serving.versions import Version, write_manifest
 
 GPU_REPOSITORY_FOLDER = "gpu_model_repository"
@@ -87,7 +88,7 @@ def _checked_tensors(
 ) -> tuple[Tensors, Tensors, Tensors]:
     """The check rows raw, encoded for a GPU server, and scored in float32."""
     check = CheckRows.read(encoder / CHECK_FILE)
-    scorer = open_scorer(model_folder, plan.content_hash, "fp32", None)
+    scorer = Scorer.load(model_folder, plan.content_hash)
     encoded = from_encoded_tensors(check.outputs, scorer.architecture)
     return check.inputs, to_gpu_tensors(encoded), scored(scorer, encoded)
 

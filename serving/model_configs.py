@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dlrm.scoring_precision import ScoringPrecision
 from features.plan import Plan
 from features.settings import Serving
 from serving.config_pbtxt import EnsembleStep, ensemble_config, python_config
@@ -25,7 +26,7 @@ from serving.interface import (
     raw_parameters,
     raw_tensors,
 )
-from serving.versions import VERSIONS, ServedPrecision, Versions, versions_to_json
+from serving.versions import VERSIONS, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
 
@@ -36,7 +37,7 @@ def model_configs(
     versions: Mapping[str, Versions],
     *,
     current: str,
-    precision: ServedPrecision,
+    precision: ScoringPrecision,
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlrm.scoring_precision import ScoringPrecision
+from serving.cores import cores
 from serving.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
-from serving.versions import ServedPrecision, parameters_of, verified_manifest
+from serving.versions import parameters_of, verified_manifest
 from serving.waiting import Limits
 
 
@@ -22,7 +23,7 @@ class ServedVersion:
     folder: Path
     parameters: Mapping[str, str]
     """Of the config, with the hashes of this version."""
-    precision: ServedPrecision | None
+    precision: ScoringPrecision | None
     threads: int
     """Of each instance."""
     limits: Limits
@@ -63,4 +64,4 @@ def threads_of(setting: str, instances: int) -> int:
     >>> threads_of("3", 2)
     3
     """
-    return int(setting) if setting else max(1, len(os.sched_getaffinity(0)) // instances)
+    return int(setting) if setting else max(1, cores() // instances)

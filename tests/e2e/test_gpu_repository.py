@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dlrm.scorer import Scorer
 from features.online import OnlineExecutor
 from features.plan import read_plan
 from features.wire import to_tensors
 from serving.client import Client
 from serving.interface import wire_columns
-from serving.scoring import open_scorer
 from serving.server import TritonServer
 from tests.serving.test_gpu_repository import KINDS, ROWS, exported
 
@@ -56,7 +56,7 @@ def test_the_ensemble_scores_as_the_scorer_does(tmp_path: Path, protocol: str) -
 
     plan = read_plan(tmp_path / "plan")
     encoded = OnlineExecutor(plan).transform(to_tensors(ROWS, wire_columns(plan)))
-    scorer = open_scorer(tmp_path / "model", plan.content_hash, "fp32", None)
+    scorer = Scorer.load(tmp_path / "model", plan.content_hash)
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     with TritonServer(repository, tmp_path / "work") as server:
         url = server.http_url if protocol == "http" else server.grpc_url

@@ -13,6 +13,7 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
+from dlrm.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import ConfigError, RepositoryError
 from features.online import OnlineExecutor
@@ -26,7 +27,6 @@ from serving.gpu_interface import to_gpu_tensors
 from serving.gpu_repository import export_gpu_repository
 from serving.interface import CLICK_PROBABILITY, wire_columns
 from serving.repository import export_repository
-from serving.scoring import open_scorer
 from tests.plans import categorify, plan_of
 
 KINDS = {
@@ -81,7 +81,7 @@ def test_onnx_runtime_scores_what_the_exported_plan_encodes(tmp_path: Path, form
     encoded = OnlineExecutor(plan).transform(raw)
     session = onnxruntime.InferenceSession(repository / "ctr_dlrm" / "1" / "model.onnx")
     (came_B1,) = session.run(None, to_gpu_tensors(encoded))
-    scorer = open_scorer(tmp_path / "model", plan.content_hash, "fp32", None)
+    scorer = Scorer.load(tmp_path / "model", plan.content_hash)
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     np.testing.assert_allclose(came_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
 
