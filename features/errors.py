@@ -164,6 +164,10 @@ class ServerError(PlumblineError):
     """The Triton server cannot be found, started or reached."""
 
 
+class ServerUnavailable(ServerError):
+    """The server cannot be reached, or takes no more requests now; the same one may pass later."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint for a misspelt word: the nearest known one, or all of them.
 

@@ -13,7 +13,6 @@ Each tensor holds its columns in plan order; one without columns is left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from features.columns import FeatureKind
 from features.errors import PlanError
+from features.hexadecimal import parse_hexadecimal
 from features.list_bytes import pack, unpack_integers, unpack_texts
 from features.values import NULL_INT64 as NULL_INT64
 from features.values import Lists, Text, Values, offsets_of
@@ -36,8 +36,6 @@ LIST_INT64 = "list_int64"
 LIST_BYTES = "list_bytes"
 
 NULL_BYTES = b""
-
-_HEX = re.compile("[0-9a-fA-F]{1,16}")
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -98,16 +96,24 @@ def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
     Raises
     ------
     PlanError
-        A missing column, or one whose type does not fit.
+        Missing columns, or ones whose type does not fit; all of them are named.
     """
     missing = set(columns.names) - set(table.column_names)
-    if missing:
-        raise PlanError.columns_differ(missing, ())
+    problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
     for tensor, (names, _) in columns.wanted.items():
-        tensors[tensor] = np.column_stack(
-            [_column(tensor, name, table[name], name in columns.hexadecimal) for name in names]
-        )
+        found = []
+        for name in names:
+            if name in missing:
+                continue
+            try:
+                found.append(_column(tensor, name, table[name], name in columns.hexadecimal))
+            except PlanError as error:
+                problems.append(str(error))
+        if not problems:
+            tensors[tensor] = np.column_stack(found)
+    if problems:
+        raise PlanError(" ".join(problems))
     return tensors
 
 
@@ -194,8 +200,7 @@ def _floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float32]:
 
 def _integers(name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[np.int64]:
     if hexadecimal and _is_text(column.type):
-        values = [_from_hex(name, text) for text in column.to_pylist()]
-        column = pa.chunked_array([pa.array(values, pa.int64())])
+        return parse_hexadecimal(name, column)
     if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
         wanted = "integers or hexadecimal text" if hexadecimal else "integers"
         raise PlanError.wrong_type(name, wanted, str(column.type))
@@ -203,14 +208,6 @@ def _integers(name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[
         return np.asarray(pc.fill_null(column.cast(pa.int64()), NULL_INT64), dtype=np.int64)
     except pa.ArrowInvalid:
         raise PlanError.wrong_type(name, "64-bit signed integers", str(column.type)) from None
-
-
-def _from_hex(name: str, text: str | None) -> int | None:
-    if not text:
-        return None
-    if not _HEX.fullmatch(text) or int(text, 16) >= 2**63:
-        raise PlanError.wrong_type(name, "up to 16 hexadecimal digits, 63 bits", repr(text))
-    return int(text, 16)
 
 
 def _bytes(name: str, column: pa.ChunkedArray) -> NDArray[np.object_]:

@@ -1,7 +1,8 @@
-"""Stage export: plan and weights as Triton model repositories, without and with a GPU."""
+"""Stage export: plan and weights as Triton model repositories, or a new version of a live one."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pyarrow as pa
 from pyarrow.dataset import dataset
 
 from features.plan import read_plan
-from pipelines.command import stage_main
-from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
+from pipelines.command import guarded, run_config, run_folder, run_parser
+from pipelines.publishing import add_publish_options, check_publish_options, publish_release
+from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
 from serving.check_rows import CHECK_ROWS
 from serving.gpu_repository import export_gpu_repository
+from serving.release import Release
 from serving.repository import export_repository
 
 
@@ -37,5 +40,35 @@ def _first_rows(probe: Path) -> pa.Table:
 
 STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
 
+
+def main() -> None:
+    parser = run_parser(__doc__)
+    add_publish_options(parser)
+    options = parser.parse_args()
+    guarded(lambda: run(options))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Ensure the stage, then publish what it was made from where that is asked for.
+
+    Raises
+    ------
+    PlumblineError
+        See `Stage.ensure` and `serving.publish`.
+    """
+    config = run_config(options)
+    folder = run_folder(options, config)
+    check_publish_options(options, folder / STAGE.name)
+    STAGE.ensure(config, folder, force=options.force)
+    if options.publish is not None:
+        release = Release.of(
+            read_plan(finished(folder, "etl").folder / "plan"),
+            finished(folder, "train").folder / "model",
+            _first_rows(finished(folder, "ingest").folder / "probe"),
+            config.config.serving,
+        )
+        publish_release(options, release, config.config.serving)
+
+
 if __name__ == "__main__":
-    stage_main(STAGE, __doc__)
+    main()

@@ -26,9 +26,9 @@ from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, reads
 from serving.client import Client
 from serving.comparison import Comparison, compare
+from serving.connection import Protocol
 from serving.latency import BATCH_SIZES, measure_latency
 from serving.server import TritonServer
-from serving.transport import Protocol
 
 MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import serving
 from features.errors import ServerError
+from serving.secret import SECRET_VARIABLE
 
 SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""
@@ -48,8 +49,11 @@ class ServerBinary:
 
         Unless told otherwise, threads that wait for work sleep: the models' processes share the
         cores, and where waiting threads spin instead, a request takes many times as long.
+
+        The secret is left out: the models' processes have no use for it.
         """
         environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+        environment.pop(SECRET_VARIABLE, None)
         packages = [str(SOURCES), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
         if self.wheel is not None:

@@ -1,37 +1,32 @@
 """A client that takes rows by column name; what the server wants, it asks the server.
 
-Legend: B rows, F columns with one id a row, C continuous columns.
+Legend: B rows.
 """
 
 from __future__ import annotations
 
-import json
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Encoded
-from features.errors import ServerError
-from features.list_bytes import unpack_integers
-from features.wire import Tensors, WireColumns, to_tensors
-from serving.interface import (
-    CLICK_PROBABILITY,
-    DENSE,
-    FEATURES_MODEL,
-    FUSED_MODEL,
-    IDS,
-    LIST_IDS,
-    MODEL_HASH,
-    PLAN_HASH,
-    read_wire_columns,
-)
-from serving.tables import to_table
-from serving.transport import ModelConfig, Protocol, connect
+from features.errors import ServerError, ServerUnavailable
+from features.wire import Tensors
+from serving.connection import Protocol, Tls
+from serving.interface import FEATURES_MODEL, FUSED_MODEL
+from serving.retries import NEVER, USUAL, Attempts, Retries
+from serving.served_model import ModelFacts, ServedModel, rows_of
+from serving.transport import connect
+
+T = TypeVar("T")
 
 
-class Client:
+class Client(ModelFacts):
     """Scores rows with one served model, and encodes them with its feature step.
 
     Over HTTP a client is for one thread at a time; over gRPC it may be shared.
@@ -43,12 +38,22 @@ class Client:
     model
         The model that scores: `ctr_fused`, or the ensemble `ctr`.
     timeout_seconds
-        Time limit of one request.
+        Time limit of one request, at the server too: what waits longer in its queue is turned away.
+    version
+        The model's version; the newest unless given.
+    headers
+        Sent with every request: HTTP headers, or gRPC metadata.
+    tls
+        Encryption; none unless given.
+    retries
+        When a request is repeated that the server could not take; None for never.
 
     Raises
     ------
+    ServerUnavailable
+        The server is not there.
     ServerError
-        The server is not there, has no such model, or the model takes no raw columns.
+        It has no such model or version, or the model takes no raw columns.
     """
 
     def __init__(
@@ -57,27 +62,20 @@ class Client:
         protocol: Protocol = "http",
         model: str = FUSED_MODEL,
         timeout_seconds: float = 60.0,
+        *,
+        version: str = "",
+        headers: Mapping[str, str] | None = None,
+        tls: Tls | None = None,
+        retries: Retries | None = USUAL,
     ) -> None:
-        self._transport = connect(url, protocol, timeout_seconds)
+        self._retries = retries or NEVER
+        self._transport = connect(url, protocol, timeout_seconds, headers=headers, tls=tls)
         try:
-            self._config = self._transport.config(model)
-            self.columns: WireColumns = read_wire_columns(model, self._config.parameters)
+            self._served = self._read_model(model, version)
         except ServerError:
             self._transport.close()
             raise
-        self._encoder: ModelConfig | None = None
-
-    @property
-    def plan_hash(self) -> str:
-        return self._config.parameters[PLAN_HASH]
-
-    @property
-    def model_hash(self) -> str:
-        return self._config.parameters[MODEL_HASH]
-
-    @property
-    def max_batch_size(self) -> int:
-        return self._config.max_batch_size
+        self._encoder: ServedModel | None = None
 
     def __enter__(self) -> Client:
         return self
@@ -93,19 +91,6 @@ class Client:
     def close(self) -> None:
         self._transport.close()
 
-    def tensors(self, data: Any) -> Tensors:
-        """The rows as the wire's tensors.
-
-        `data` is a mapping of column name to values, a pandas or polars DataFrame, or an Arrow
-        table; columns come in any order, and those the model does not know are passed over.
-
-        Raises
-        ------
-        PlanError
-            A missing column, or one whose type does not fit.
-        """
-        return to_tensors(to_table(data, self.columns.names), self.columns)
-
     def score(self, data: Any) -> NDArray[np.float32]:
         """Click probabilities, float32 (B,), of rows as `tensors` takes them.
 
@@ -113,17 +98,16 @@ class Client:
         ------
         PlanError
             As in `tensors`.
+        ServerUnavailable
+            The server cannot be reached or takes no more requests, after the retries.
         ServerError
-            The server's message, or why it cannot be reached.
+            The server's message.
         """
         return self.predict(self.tensors(data))
 
     def predict(self, tensors: Tensors) -> NDArray[np.float32]:
         """As `score`, of tensors; more rows than the model's maximum go as several requests."""
-        answers = self._infer(self._config, tensors)
-        if not answers:
-            return np.empty(0, np.float32)
-        return np.concatenate([a.as_numpy(CLICK_PROBABILITY)[:, 0] for a in answers])
+        return self._model.probabilities(self._infer(self._model, tensors))
 
     def encode(self, data: Any) -> Encoded:
         """The feature step's answer: ids, lists of ids, floats, of rows as `tensors` takes them.
@@ -134,51 +118,36 @@ class Client:
             As `score`; also where the feature step is of another plan than the model.
         """
         tensors = self.tensors(data)
-        config = self._encoder_config()
-        rows, answers = _rows(tensors), self._infer(config, tensors)
-        encoded = {
-            name: _together(answers, name, rows, len(_columns(config, name)), dtype)
-            for name, dtype in ((IDS, np.int64), (LIST_IDS, np.object_), (DENSE, np.float32))
-        }
-        lists = zip(_columns(config, LIST_IDS), encoded[LIST_IDS].T, strict=True)
-        bags = tuple(unpack_integers(name, packed_B) for name, packed_B in lists)
-        return Encoded(encoded[IDS], bags, encoded[DENSE])
-
-    def _encoder_config(self) -> ModelConfig:
         if self._encoder is None:
-            self._encoder = self._transport.config(FEATURES_MODEL)
-            came = self._encoder.parameters.get(PLAN_HASH, "")
-            if came != self.plan_hash:
-                raise ServerError(
-                    f"Model {self._config.model!r} is of feature plan {self.plan_hash[:12]}…, but "
-                    f"{FEATURES_MODEL!r} of {came[:12]}…. Export both from one plan."
-                )
-        return self._encoder
+            encoder = self._read_model(FEATURES_MODEL, self._model.version)
+            self._model.check_same_plan(encoder)
+            self._encoder = encoder
+        return self._encoder.encoded(rows_of(tensors), self._infer(self._encoder, tensors))
 
-    def _infer(self, config: ModelConfig, tensors: Tensors) -> list[Any]:
+    @property
+    def _model(self) -> ServedModel:
+        return self._served
+
+    def _read_model(self, model: str, version: str) -> ServedModel:
+        config = self._repeated(partial(self._transport.config, model, version))
+        return ServedModel(config, version)
+
+    def _infer(self, model: ServedModel, tensors: Tensors) -> list[Any]:
         return [
-            self._transport.infer(
-                config.model,
-                {name: t[start : start + config.max_batch_size] for name, t in tensors.items()},
-            )
-            for start in range(0, _rows(tensors), config.max_batch_size)
+            self._repeated(partial(self._transport.infer, model.name, request, model.version))
+            for request in model.requests(tensors)
         ]
 
+    def _repeated(self, attempt: Callable[[], T]) -> T:
+        attempts = Attempts(self._retries)
+        while True:
+            try:
+                return attempt()
+            except ServerUnavailable as error:
+                time.sleep(attempts.wait_after(error))
 
-def _rows(tensors: Tensors) -> int:
-    return len(next(iter(tensors.values())))
 
+if __name__ == "__main__":
+    from serving.score_command import app
 
-def _columns(config: ModelConfig, tensor: str) -> list[str]:
-    """A tensor without columns is left out of the config."""
-    return [str(name) for name in json.loads(config.parameters.get(f"{tensor}_columns", "[]"))]
-
-
-def _together(
-    answers: list[Any], name: str, rows: int, width: int, dtype: type[np.generic]
-) -> NDArray[Any]:
-    """A tensor of all answers, (rows, width)."""
-    together = np.empty((rows, width), dtype)
-    if together.size:
-        np.concatenate([answer.as_numpy(name) for answer in answers], out=together)
-    return together
+    app()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
@@ -34,20 +35,21 @@ class LiveRepository:
     parameters: Mapping[str, Mapping[str, str]]
     versions: Mapping[str, Mapping[str, Version]]
     """Model name, then version number."""
+    max_batch_size: int
+    """Of a request for scores."""
 
     @classmethod
     def read(cls, folder: Path) -> LiveRepository:
         """Raises RepositoryError where one of the four models has no config, or not one of ours."""
         configs = {model: _config(folder / model / CONFIG_FILE) for model in MODELS}
-        parameters = {
-            model: _parameters(folder / model / CONFIG_FILE, text)
-            for model, text in configs.items()
-        }
+        parsed = {m: _parsed(folder / m / CONFIG_FILE, text) for m, text in configs.items()}
+        parameters = {model: _parameters(config) for model, config in parsed.items()}
         versions = {
             model: versions_from_json(model, parameters[model].get(VERSIONS, ""))
             for model in MODELS
         }
-        return cls(folder, configs, parameters, versions)
+        max_batch_size = int(parsed[ENSEMBLE_MODEL].max_batch_size)
+        return cls(folder, configs, parameters, versions, max_batch_size)
 
     @property
     def current(self) -> str:
@@ -83,9 +85,12 @@ def _config(file: Path) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def _parameters(file: Path, text: str) -> dict[str, str]:
+def _parsed(file: Path, text: str) -> Any:
     try:
-        parsed = text_format.Parse(text, ModelConfig())
+        return text_format.Parse(text, ModelConfig())
     except text_format.ParseError as error:
         raise RepositoryError.unreadable(str(file), "a model config", str(error)) from None
-    return {key: value.string_value for key, value in parsed.parameters.items()}
+
+
+def _parameters(config: Any) -> dict[str, str]:
+    return {key: value.string_value for key, value in config.parameters.items()}

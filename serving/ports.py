@@ -22,8 +22,10 @@ class Ports:
         """Any free ports."""
         return cls(0, 0, 0)
 
-    def resolved(self, host: str) -> Ports:
+    def resolved(self, host: str, unencrypted_host: str | None = None) -> Ports:
         """The same, each 0 replaced by a port that is free now.
+
+        `host` is gRPC's; that of HTTP and metrics may be another.
 
         Raises
         ------
@@ -31,8 +33,9 @@ class Ports:
             A port is taken, given twice, or the host is not an address of this machine.
         """
         with ExitStack() as open_sockets:
+            hosts = {name: unencrypted_host or host for name in ("http", "metrics")}
             found = {
-                name: _bound(open_sockets, name, host, getattr(self, name))
+                name: _bound(open_sockets, name, hosts.get(name, host), getattr(self, name))
                 for name in ("http", "grpc", "metrics")
             }
         return replace(self, **found)

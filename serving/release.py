@@ -42,6 +42,9 @@ from serving.scoring import MODEL_FOLDER, scored
 from serving.versions import Version, write_manifest
 
 ENTRY_FILE = "model.py"
+COMPILED = "__pycache__"
+"""An empty file where Python would make a folder: for the compiled `model.py`, which would change
+the version's time, so that Triton loads it once more, and which no manifest would vouch for."""
 
 _WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)
 _WITH_WEIGHTS = (DLRM_MODEL, FUSED_MODEL)
@@ -103,6 +106,7 @@ def write_version(release: Release, repository: Path, number: str) -> dict[str, 
     versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None)}
     for model in _STEPS:
         shutil.copyfile(_entry(model), built[model] / ENTRY_FILE)
+        (built[model] / COMPILED).touch()
         release.checks[model].write(built[model] / CHECK_FILE)
         versions[model] = _with_manifest(release, model, built[model])
     for model, folder in built.items():

@@ -18,13 +18,15 @@ import typer
 from rich.console import Console
 
 from features.errors import PlumblineError, ServerError
-from features.manifest import MANIFEST_FILE, Manifest
 from serving import with_parent
 from serving.binary import SOURCES, ServerBinary, find_server
 from serving.ports import Ports
+from serving.publish import undo_cut_off
+from serving.secret import SECRET_VARIABLE, read_secret
 from serving.server_log import cause_of_failure
+from serving.server_options import LOOPBACK, ServerOptions, ServerTls
+from serving.vouching import verify_repository
 
-LOOPBACK = "127.0.0.1"
 LOG_FILE = "triton.log"
 
 _SHUTDOWN_SECONDS = 10
@@ -33,7 +35,7 @@ _SHUTDOWN_SECONDS = 10
 class TritonServer:
     """A running server, from `with` to its end; it ends with the process that started it, too.
 
-    Models cannot be loaded or unloaded from outside, and it is ready when every model is.
+    It is ready when every model is.
 
     Parameters
     ----------
@@ -41,10 +43,9 @@ class TritonServer:
         The model repository folder.
     work
         Folder for the log, `triton.log`, and for the backend folder of the wheel's server.
-    ports
-        Where it listens; any free ports unless given.
-    host
-        The address to bind to: only this machine unless given.
+    options
+        Where it listens, what it allows; any free ports of this machine, and scoring alone, unless
+        given.
     ready_seconds
         Time limit for loading the models.
     """
@@ -54,32 +55,33 @@ class TritonServer:
         repository: Path,
         work: Path,
         *,
-        ports: Ports | None = None,
-        host: str = LOOPBACK,
+        options: ServerOptions | None = None,
         ready_seconds: float = 120.0,
         binary: ServerBinary | None = None,
     ) -> None:
-        self._repository = repository.resolve()
+        self.repository = repository.resolve()
         self._work = work
-        self._wanted_ports = ports or Ports.free()
-        self._host = host
+        self.options = options or ServerOptions()
         self._ready_seconds = ready_seconds
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
-        self.ports = self._wanted_ports
+        self.ports = self.options.ports
         self.log = work / LOG_FILE
 
     @property
     def http_url(self) -> str:
-        return f"{self._reachable_host}:{self.ports.http}"
+        return f"{_reachable(self.options.unencrypted_host)}:{self.ports.http}"
 
     @property
     def grpc_url(self) -> str:
-        return f"{self._reachable_host}:{self.ports.grpc}"
+        return f"{_reachable(self.options.host)}:{self.ports.grpc}"
 
     @property
-    def _reachable_host(self) -> str:
-        return LOOPBACK if self._host == "0.0.0.0" else self._host
+    def process_id(self) -> int:
+        """Raises ServerError where it does not run."""
+        if self._process is None:
+            raise ServerError("The Triton server does not run: it has no process.")
+        return self._process.pid
 
     def __enter__(self) -> TritonServer:
         """Start the server, and wait until it is ready.
@@ -90,10 +92,10 @@ class TritonServer:
             No server program, a port that is taken, a model that does not load (with the cause), or
             a server that is not ready in time.
         """
-        if not self._repository.is_dir():
-            raise ServerError(f"{self._repository}: wanted a model repository, there is no folder.")
+        if not self.repository.is_dir():
+            raise ServerError(f"{self.repository}: wanted a model repository, there is no folder.")
         binary = self._binary or find_server()
-        self.ports = self._wanted_ports.resolved(self._host)
+        self.ports = self.options.ports.resolved(self.options.host, self.options.unencrypted_host)
         self._work.mkdir(parents=True, exist_ok=True)
         watched = [sys.executable, "-I", with_parent.__file__, str(os.getpid())]
         with self.log.open("wb") as log:
@@ -139,18 +141,12 @@ class TritonServer:
 
     def _arguments(self) -> list[str]:
         return [
-            f"--model-repository={self._repository}",
-            "--model-control-mode=none",
+            f"--model-repository={self.repository}",
             "--strict-readiness=true",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
             "--allow-gpu-metrics=false",
-            f"--http-address={self._host}",
-            f"--http-port={self.ports.http}",
-            f"--grpc-address={self._host}",
-            f"--grpc-port={self.ports.grpc}",
-            f"--metrics-address={self._host}",
-            f"--metrics-port={self.ports.metrics}",
+            *self.options.arguments(self.ports),
         ]
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -170,7 +166,7 @@ class TritonServer:
             time.sleep(0.05)
 
     def _is_ready(self) -> bool:
-        connection = http.client.HTTPConnection(self._reachable_host, self.ports.http, timeout=5)
+        connection = http.client.HTTPConnection(self.http_url, timeout=5)
         try:
             connection.request("GET", "/v2/health/ready")
             return connection.getresponse().status == http.client.OK
@@ -178,6 +174,10 @@ class TritonServer:
             return False
         finally:
             connection.close()
+
+
+def _reachable(host: str) -> str:
+    return LOOPBACK if host == "0.0.0.0" else host
 
 
 def serve(
@@ -188,16 +188,46 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to bind to; 0.0.0.0 opens it to the network.")
     ] = LOOPBACK,
+    allow_model_control: Annotated[
+        bool, typer.Option("--allow-model-control", help="Models may be loaded; needs a secret.")
+    ] = False,
+    allow_shared_memory: Annotated[
+        bool, typer.Option("--allow-shared-memory", help="For local tensors; needs a secret.")
+    ] = False,
+    protect_scoring: Annotated[
+        bool, typer.Option("--protect-scoring", help="Ask for the secret in every request.")
+    ] = False,
+    secret_file: Annotated[
+        Path | None, typer.Option(help=f"File with the secret; else {SECRET_VARIABLE} holds it.")
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="PEM; gRPC is encrypted, HTTP stays on this machine.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM; clients need a certificate that it signed.")
+    ] = None,
+    ready_seconds: Annotated[float, typer.Option(help="Time limit for loading the models.")] = 120,
 ) -> None:
     """Serve a model repository until interrupted; the log is kept where the server fails."""
     console = Console(stderr=True)
     work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if (repository.parent / MANIFEST_FILE).is_file():
-            Manifest.read(repository.parent).verify(repository.parent)
-        ports = Ports(http_port, grpc_port, metrics_port)
-        with TritonServer(repository, work, ports=ports, host=host) as server:
+        options = ServerOptions(
+            host=host,
+            ports=Ports(http_port, grpc_port, metrics_port),
+            allow_model_control=allow_model_control,
+            allow_shared_memory=allow_shared_memory,
+            protect_scoring=protect_scoring,
+            secret=read_secret(secret_file),
+            tls=_tls(tls_certificate, tls_key, tls_client_ca),
+        )
+        undo_cut_off(repository, console.print)
+        verify_repository(repository)
+        with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
+            if options.warning is not None:
+                console.print(f"warning: {options.warning}", markup=False, soft_wrap=True)
             console.print(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
             status = server.wait()
             raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
@@ -207,6 +237,14 @@ def serve(
     except KeyboardInterrupt:
         shutil.rmtree(work, ignore_errors=True)
         console.print("Stopped.")
+
+
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:
+    if certificate is not None and key is not None:
+        return ServerTls(certificate, key, client_ca)
+    if (certificate, key, client_ca) != (None, None, None):
+        raise ServerError("TLS: wanted --tls-certificate and --tls-key, one of them is missing.")
+    return None
 
 
 if __name__ == "__main__":

@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
+import gevent.ssl
 import tritonclient.grpc
 import tritonclient.http
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from geventhttpclient.response import HTTPConnectionClosed
 
-from features.errors import ServerError
 from features.wire import Tensors
+from serving.connection import Connection, Protocol, Tls
+from serving.exchange import (
+    GRPC_CHANNEL,
+    ModelConfig,
+    grpc_files,
+    grpc_metadata,
+    inputs,
+    model_config,
+    server_errors,
+)
 
-Protocol = Literal["http", "grpc"]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """What a client needs of a served model's config."""
-
-    model: str
-    max_batch_size: int
-    parameters: Mapping[str, str]
+BROKEN = (HTTPConnectionClosed,)
 
 
 class Transport(ABC):
     """A connection to a server; `HttpTransport` is for one thread, `GrpcTransport` for any."""
 
     @abstractmethod
-    def config(self, model: str) -> ModelConfig:
-        """Raises ServerError where the server is not there or has no such model."""
+    def config(self, model: str, version: str = "") -> ModelConfig:
+        """Raises ServerError where the server is not there or has no such model or version."""
 
     @abstractmethod
-    def infer(self, model: str, tensors: Tensors) -> Any:
+    def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
         """One request; the answer has `as_numpy(name)`.
 
         Raises
         ------
+        ServerUnavailable
+            The server cannot be reached, or takes no more requests now.
         ServerError
-            The server's own message, or why it cannot be reached.
+            The server's own message.
         """
 
     @abstractmethod
@@ -52,19 +53,32 @@ class Transport(ABC):
 class HttpTransport(Transport):
     """HTTP with binary tensors."""
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url = url
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        tls = connection.tls
+        context = None if tls is None else tls.context(gevent.ssl.create_default_context)
         self._client = tritonclient.http.InferenceServerClient(
-            url, connection_timeout=timeout_seconds, network_timeout=timeout_seconds
+            connection.url,
+            connection_timeout=connection.timeout_seconds,
+            network_timeout=connection.timeout_seconds,
+            ssl=tls is not None,
+            ssl_context_factory=None if context is None else lambda **_: context,
         )
 
-    def config(self, model: str) -> ModelConfig:
-        with _server_errors(self._url):
-            return _model_config(self._client.get_model_config(model))
+    def config(self, model: str, version: str = "") -> ModelConfig:
+        with server_errors(self._connection.url, BROKEN):
+            headers = dict(self._connection.headers)
+            return model_config(self._client.get_model_config(model, version, headers))
 
-    def infer(self, model: str, tensors: Tensors) -> Any:
-        with _server_errors(self._url):
-            return self._client.infer(model, _inputs(tritonclient.http.InferInput, tensors))
+    def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
+        with server_errors(self._connection.url, BROKEN):
+            return self._client.infer(
+                model,
+                inputs(tritonclient.http.InferInput, tensors),
+                version,
+                timeout=self._connection.timeout_microseconds,
+                headers=dict(self._connection.headers),  # it puts a header of its own among them
+            )
 
     def close(self) -> None:
         self._client.close()
@@ -73,63 +87,47 @@ class HttpTransport(Transport):
 class GrpcTransport(Transport):
     """gRPC."""
 
-    def __init__(self, url: str, timeout_seconds: float) -> None:
-        self._url, self._timeout_seconds = url, timeout_seconds
-        self._client = tritonclient.grpc.InferenceServerClient(url)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._metadata = grpc_metadata(connection.headers)
+        self._client = tritonclient.grpc.InferenceServerClient(
+            connection.url, channel_args=GRPC_CHANNEL, **grpc_files(connection.tls)
+        )
 
-    def config(self, model: str) -> ModelConfig:
-        with _server_errors(self._url):
+    def config(self, model: str, version: str = "") -> ModelConfig:
+        with server_errors(self._connection.url):
             answer = self._client.get_model_config(
-                model, as_json=True, client_timeout=self._timeout_seconds
+                model,
+                version,
+                self._metadata,
+                as_json=True,
+                client_timeout=self._connection.timeout_seconds,
             )
-            return _model_config(answer["config"])
+            return model_config(answer["config"])
 
-    def infer(self, model: str, tensors: Tensors) -> Any:
-        with _server_errors(self._url):
+    def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
+        with server_errors(self._connection.url):
             return self._client.infer(
                 model,
-                _inputs(tritonclient.grpc.InferInput, tensors),
-                client_timeout=self._timeout_seconds,
+                inputs(tritonclient.grpc.InferInput, tensors),
+                version,
+                timeout=self._connection.timeout_microseconds,
+                client_timeout=self._connection.timeout_seconds,
+                headers=self._metadata,
             )
 
     def close(self) -> None:
         self._client.close()
 
 
-def connect(url: str, protocol: Protocol, timeout_seconds: float) -> Transport:
-    """`url` is host:port, without a scheme."""
-    if protocol == "grpc":
-        return GrpcTransport(url, timeout_seconds)
-    return HttpTransport(url, timeout_seconds)
-
-
-@contextmanager
-def _server_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except InferenceServerException as error:
-        raise ServerError(f"Triton at {url}: {error.message()}") from None
-    except OSError as error:
-        raise ServerError(
-            f"Triton at {url} cannot be reached ({error}). Start it, or give its address."
-        ) from None
-
-
-def _model_config(config: Mapping[str, Any]) -> ModelConfig:
-    return ModelConfig(
-        model=str(config["name"]),
-        max_batch_size=int(config["max_batch_size"]),
-        parameters={
-            key: value.get("string_value", "")
-            for key, value in config.get("parameters", {}).items()
-        },
-    )
-
-
-def _inputs(form: Any, tensors: Tensors) -> list[Any]:
-    inputs = []
-    for name, tensor in tensors.items():
-        wanted = form(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
-        wanted.set_data_from_numpy(tensor)
-        inputs.append(wanted)
-    return inputs
+def connect(
+    url: str,
+    protocol: Protocol,
+    timeout_seconds: float,
+    *,
+    headers: Mapping[str, str] | None = None,
+    tls: Tls | None = None,
+) -> Transport:
+    """The options are those of `serving.connection.Connection`."""
+    connection = Connection(url, protocol, timeout_seconds, headers or {}, tls)
+    return GrpcTransport(connection) if protocol == "grpc" else HttpTransport(connection)

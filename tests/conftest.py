@@ -25,6 +25,7 @@ class Ended:
 
     returncode: int
     stderr: str
+    stdout: str = ""
 
 
 Command = Callable[..., Ended]
@@ -61,6 +62,6 @@ def process(tmp_path: Path) -> Command:
             timeout=150,
             check=False,
         )
-        return Ended(done.returncode, done.stderr)
+        return Ended(done.returncode, done.stderr, done.stdout)
 
     return run

@@ -33,6 +33,7 @@ from serving.latency import measure_latency
 from serving.ports import Ports
 from serving.repository import export_repository
 from serving.server import TritonServer
+from serving.server_options import ServerOptions
 from serving.transport import connect
 from tests.plans import categorify, plan_of
 
@@ -325,7 +326,7 @@ def test_a_taken_port_is_named(repository: Path, server: TritonServer, tmp_path:
     ports = Ports(http=0, grpc=server.ports.grpc, metrics=0)
     with (
         pytest.raises(ServerError, match=f"Port {server.ports.grpc} for grpc on 127.0.0.1"),
-        TritonServer(repository, tmp_path, ports=ports),
+        TritonServer(repository, tmp_path, options=ServerOptions(ports=ports)),
     ):
         pytest.fail("two servers on one port")
 

@@ -56,8 +56,18 @@ def test_columns_of_nulls_and_tables_without_rows() -> None:
     }
 
 
-@given(st.lists(st.none() | st.integers(0, 2**63 - 1), min_size=1))
-def test_hexadecimal_text_and_integers_are_one(values: list[int | None]) -> None:
+def test_all_that_is_wrong_with_a_table_is_named() -> None:
+    wrong = pa.table({"x": ["a"], "h": [1], "s": [2]})
+    with pytest.raises(
+        PlanError, match=r"missing i\. Column 'x': .*numbers.* Column 's': .*string"
+    ):
+        to_tensors(wrong, COLUMNS)
+
+
+@pytest.mark.parametrize("times", [1, 150], ids=["few rows", "many rows"])
+@given(values=st.lists(st.none() | st.integers(0, 2**63 - 1), min_size=1))
+def test_hexadecimal_text_and_integers_are_one(times: int, values: list[int | None]) -> None:
+    values = values * times
     columns = WireColumns.of({"h": "hex"})
     text = pa.table({"h": pa.array([None if v is None else f"{v:x}" for v in values], pa.string())})
     integers = pa.table({"h": pa.array(values, pa.int64())})
@@ -68,11 +78,11 @@ def test_hexadecimal_text_and_integers_are_one(values: list[int | None]) -> None
 
 
 @pytest.mark.parametrize("text", ["xyz", "-1", "0x1f", " ff", "1_0", "8000000000000000", "0" * 17])
-def test_what_the_ingest_would_not_take_as_hexadecimal_is_refused(text: str) -> None:
-    with pytest.raises(
-        PlanError, match=r"Column 'h': .* wants up to 16 hexadecimal digits, 63 bit"
-    ):
-        to_tensors(table(h=[text]), COLUMNS)
+@pytest.mark.parametrize("others", [0, 150])
+def test_what_the_ingest_would_not_take_as_hexadecimal_is_refused(text: str, others: int) -> None:
+    message = f"Column 'h': .* wants up to 16 hexadecimal digits, 63 bits, got {text!r}"
+    with pytest.raises(PlanError, match=message):
+        to_tensors(pa.table({"h": ["ff"] * others + [text, "", "A"]}), WireColumns.of({"h": "hex"}))
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_pa
     vocabulary = "plan/vocabulary/city.parquet"
     plan_files = ["plan/plan.json", vocabulary, index_of(vocabulary)]
     model_files = ["model/model.json", "model/model.safetensors"]
-    own_files = ["model.py", "check.arrow", "manifest.json"]
+    own_files = ["model.py", "check.arrow", "manifest.json", "__pycache__"]
     assert sorted(names) == sorted(
         [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
         + [f"ctr_dlrm/1/{file}" for file in [*own_files, *model_files]]

@@ -201,7 +201,7 @@ def test_the_command_serves_until_it_is_interrupted(
         "    def do_GET(self):\n"
         "        self.send_response(200)\n"
         "        self.end_headers()\n"
-        "options = dict(word.split('=') for word in sys.argv[1:] if '=' in word)\n"
+        "options = dict(word.split('=', 1) for word in sys.argv[1:] if '=' in word)\n"
         "address = options['--http-address'], int(options['--http-port'])\n"
         "HTTPServer(address, Ready).serve_forever()"
     )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,9 +28,19 @@ COLUMNS = ("s", "n", "x")
         pd.DataFrame(LISTS),
         pd.DataFrame({**LISTS, "s": pd.Categorical(LISTS["s"])}),
         pl.DataFrame({**LISTS, "s": pl.Series(LISTS["s"], dtype=pl.Categorical)}),
+        pa.record_batch(LISTS),
+        pa.table(LISTS).to_reader(),
+        [{"x": 0.5, "n": 1, "s": "a", "other": 1}, {"s": None, "n": None, "x": None}],
+        {name: pd.Series(values) for name, values in LISTS.items()},
+        {name: pl.Series(values) for name, values in LISTS.items()},
+        {n: np.array(LISTS[n], object if n == "s" else float) for n in COLUMNS},
+        {"s": ("a", None), "n": pa.array([1, None]), "x": pa.chunked_array([[0.5], [None]])},
     ],
-    ids=["lists", "arrow", "polars", "pandas", "pandas categories", "polars categories"],
-)
+    ids=[
+        "lists", "arrow", "polars", "pandas", "pandas categories", "polars categories",
+        "record batch", "stream", "rows", "pandas series", "polars series", "numpy", "mixed",
+    ],
+)  # fmt: skip
 def test_every_form_gives_the_same_values_in_plain_types(data: object) -> None:
     table = to_table(data, COLUMNS)
     assert table.column_names == list(COLUMNS)
@@ -80,12 +91,48 @@ def test_what_is_wrong_is_named() -> None:
         to_table({"n": [1, "a"]}, ["n"])
     with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*too large"):
         to_table({"n": [2**64]}, ["n"])
-    with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got int"):
-        to_table({"n": 1}, ["n"])
+    with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got object"):
+        to_table({"n": object()}, ["n"])
     with pytest.raises(PlanError, match="number of rows: n 1, x 2"):
         to_table({"n": [1], "x": [1.0, 2.0]}, ["n", "x"])
-    with pytest.raises(PlanError, match=r"wanted a mapping .* got list"):
+    with pytest.raises(PlanError, match=r"wanted a mapping .* got int"):
+        to_table(1, ["n"])
+    with pytest.raises(PlanError, match=r"row of a list as a mapping .* got int in row 0"):
         to_table([1, 2], ["n"])
+    with pytest.raises(PlanError, match=r"row 1 lacks x, n\. Every row"):
+        to_table([{"n": 1, "x": 1.0}, {"s": "a"}], ["x", "n"])
+    with pytest.raises(PlanError, match=r"got LazyFrame\. Call collect\(\) on it"):
+        to_table(pl.LazyFrame(LISTS), COLUMNS)
+
+
+def test_all_columns_of_mixed_types_are_named() -> None:
+    with pytest.raises(PlanError, match=r"Column 'n': .*Column 'x': .*values of one type"):
+        to_table({"n": [1, "a"], "x": [2, {}], "s": ["a", "b"]}, COLUMNS)
+
+
+@pytest.mark.parametrize("form", [lambda t: t, lambda t: t.to_pandas()], ids=["arrow", "pandas"])
+def test_a_column_that_is_there_twice_is_refused(form: Any) -> None:
+    data = form(pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["n", "n", "x"]))
+    assert to_table(data, ["x"]).to_pydict() == {"x": [3]}
+    with pytest.raises(PlanError, match="more than one column is called n"):
+        to_table(data, ["x", "n"])
+
+
+def test_single_values_are_one_row_with_its_lists() -> None:
+    row = {"s": "a", "n": 1, "x": None, "t": ["u", "v"], "other": [1, 2]}
+    found = to_table(row, ["t", "s", "n", "x"])
+    assert found.to_pydict() == {"t": [["u", "v"]], "s": ["a"], "n": [1], "x": [None]}
+    assert to_table({"n": np.int64(3)}, ["n"]).to_pydict() == {"n": [3]}
+
+
+def test_polars_columns_without_a_form_in_arrow_are_passed_over() -> None:
+    other = pl.Series([object()], dtype=pl.Object)
+    assert to_table(pl.DataFrame({"n": [1], "o": other}), ["n"]).to_pydict() == {"n": [1]}
+
+
+def test_no_rows_in_a_list() -> None:
+    assert to_table([], ["n"]).num_rows == 0
+    assert to_table([], ["n"]).column_names == ["n"]
 
 
 def test_the_client_does_not_import_pandas() -> None:

@@ -1,0 +1,107 @@
+"""What is said to a server and what comes back, whichever protocol, blocking or not."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from features.errors import ServerError, ServerUnavailable
+from features.wire import Tensors
+from serving.connection import Tls
+
+_UNAVAILABLE = ("503", "StatusCode.UNAVAILABLE")
+_TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
+_LARGEST_MESSAGE = 2**31 - 1
+
+GRPC_CHANNEL = [
+    ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+]
+"""A server that starts again is found again within the delays of a repeated request."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a client needs of a served model's config."""
+
+    model: str
+    max_batch_size: int
+    parameters: Mapping[str, str]
+
+
+@contextmanager
+def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Raise as ServerUnavailable or ServerError what the clients of the protocols raise.
+
+    `broken` is what a protocol's library raises where a connection breaks, beside OSError.
+    """
+    lost: tuple[type[Exception], ...] = (OSError, *broken)
+    try:
+        yield
+    except InferenceServerException as error:
+        if error.status() == _TIME_OVER:
+            raise _late(url) from None
+        kind = ServerUnavailable if error.status() in _UNAVAILABLE else ServerError
+        raise kind(f"Triton at {url}: {error.message()}") from None
+    except (TimeoutError, asyncio.TimeoutError):
+        raise _late(url) from None
+    except ssl.SSLError as error:
+        raise ServerError(f"Triton at {url}: TLS with it fails ({error}).") from None
+    except lost as error:
+        raise ServerUnavailable(
+            f"Triton at {url} cannot be reached ({error}). Start it, or give its address."
+        ) from None
+
+
+def _late(url: str) -> ServerError:
+    return ServerError(
+        f"Triton at {url} did not answer within the time limit of the request. "
+        "Send fewer rows at once, or give it more time."
+    )
+
+
+def model_config(config: Mapping[str, Any]) -> ModelConfig:
+    """From the config as JSON gives it."""
+    return ModelConfig(
+        model=str(config["name"]),
+        max_batch_size=int(config["max_batch_size"]),
+        parameters={
+            key: value.get("string_value", "")
+            for key, value in config.get("parameters", {}).items()
+        },
+    )
+
+
+def inputs(form: Any, tensors: Tensors) -> list[Any]:
+    """The tensors as a protocol's `InferInput`, which is `form`."""
+    made = []
+    for name, tensor in tensors.items():
+        wanted = form(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
+        wanted.set_data_from_numpy(tensor)
+        made.append(wanted)
+    return made
+
+
+def grpc_metadata(headers: Mapping[str, str]) -> dict[str, str]:
+    """gRPC takes names in lower case only."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def grpc_files(tls: Tls | None) -> dict[str, Any]:
+    """The options for encryption of both gRPC clients."""
+    if tls is None:
+        return {}
+    return {
+        "ssl": True,
+        "root_certificates": tls.authority,
+        "private_key": tls.key,
+        "certificate_chain": tls.certificate,
+    }

@@ -1,0 +1,279 @@
+"""New versions under load: no request fails, and every answer is wholly of one version."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dlrm.architecture import Architecture
+from dlrm.model import DLRM
+from dlrm.scorer import Scorer
+from dlrm.weights import save_model
+from features.encoder import Encoded
+from features.errors import PlumblineError, RepositoryError
+from features.online import OnlineExecutor
+from features.plan import Plan
+from features.settings import Model, Serving
+from features.steps import FillMissing
+from features.wire import Tensors, to_tensors
+from serving.binary import SOURCES
+from serving.connection import Connection, secret_header
+from serving.interface import wire_columns
+from serving.live_repository import LiveRepository
+from serving.model_control import HttpModelControl, ModelControl, model_control
+from serving.publish import Published, publish
+from serving.publish_journal import JOURNAL_FILE
+from serving.release import Release
+from serving.repository import export_repository
+from serving.secret import SECRET_HEADER
+from serving.server import TritonServer
+from serving.server_options import ServerOptions
+from serving.transport import connect
+from tests.plans import categorify, plan_of
+
+SECRET = "renewal-of-the-test"
+SETTINGS = Serving(max_batch_size=64, precision="fp32")
+CITIES = ["Oslo", "Rome", "Lima", "Bonn", "Kyiv", "Riga"]
+ROWS = pa.table(
+    {
+        "price": [float(number % 7) for number in range(24)],
+        "city": [[*CITIES, None, "Atlantis"][number % 8] for number in range(24)],
+    }
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What may become a version, with what it answers to the rows: ids, and scores."""
+
+    plan: Plan
+    model_folder: Path
+    encoded: Encoded
+    score_B: np.ndarray
+
+    @classmethod
+    def make(cls, folder: Path, number: int) -> "Candidate":
+        """Each has its own ids for the cities, and its own weights."""
+        cities = CITIES[number % 6 :] + CITIES[: number % 6]
+        plan = plan_of(
+            folder / "plan",
+            {"price": "continuous", "city": "string"},
+            price=("price", FillMissing(0.0)),
+            city=("city", categorify(folder / "plan", "city", cities)),
+        )
+        settings = Model(embedding_dim=8, bottom_mlp=(8,), top_mlp=(8,))
+        model = DLRM(Architecture.of(plan, settings), seed=number)
+        model.tables.weight.data.mul_(100.0)  # so that ids make a difference to the score
+        save_model(folder / "model", model, plan.content_hash)
+        encoded = OnlineExecutor(plan).transform(to_tensors(ROWS, wire_columns(plan)))
+        return cls(plan, folder / "model", encoded, scores(plan, folder / "model", encoded))
+
+    @property
+    def release(self) -> Release:
+        return Release.of(self.plan, self.model_folder, ROWS, SETTINGS)
+
+
+def scores(plan: Plan, model_folder: Path, encoded: Encoded) -> np.ndarray:
+    scorer = Scorer.load(model_folder, plan.content_hash)
+    return scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+
+
+@dataclass
+class Load:
+    """Threads that ask one request after the other, and tell versions by their answers."""
+
+    server: TritonServer
+    raw: Tensors
+    known: dict[str, Candidate]
+    """Version, or another name, to what gives such answers."""
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Model and version to the number of answers."""
+    errors: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> "Load":
+        self._threads = [
+            threading.Thread(target=self._ask, args=(model, protocol))
+            for model in ("ctr", "ctr_fused", "ctr_features")
+            for protocol in ("http", "grpc")
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, model: str, version: str) -> None:
+        already, give_up = self.seen[model, version], time.monotonic() + 10
+        while self.seen[model, version] == already:
+            assert time.monotonic() < give_up, (self.seen, self.errors)
+            time.sleep(0.01)
+
+    def _ask(self, model: str, protocol: str) -> None:
+        url = self.server.grpc_url if protocol == "grpc" else self.server.http_url
+        transport = connect(url, protocol, 30.0)
+        place = 0
+        while not self.ended.wait(0.002):
+            rows = slice(place % 20, place % 20 + 1 + place % 4)
+            place += 1
+            try:
+                answer = transport.infer(model, {n: t[rows] for n, t in self.raw.items()})
+            except PlumblineError as error:
+                self.errors.append(f"{model} {protocol}: {error}")
+                continue
+            self.seen[model, self._version_of(model, answer, rows)] += 1
+        transport.close()
+
+    def _version_of(self, model: str, answer: object, rows: slice) -> str:
+        for version, candidate in self.known.items():
+            if model == "ctr_features":
+                same = np.array_equal(answer.as_numpy("ids"), candidate.encoded.ids_BF[rows])
+            else:
+                came_B = answer.as_numpy("click_probability")[:, 0]
+                same = np.allclose(came_B, candidate.score_B[rows], rtol=0, atol=1e-6)
+            if same:
+                return version
+        return "mixed"
+
+
+@pytest.fixture(scope="module")
+def candidates(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
+    folder = tmp_path_factory.mktemp("candidates")
+    made = [Candidate.make(folder / str(number), number) for number in range(1, 5)]
+    for place, one in enumerate(made):
+        for other in made[:place]:
+            mixed_B = scores(other.plan, other.model_folder, one.encoded)
+            for score_B in (other.score_B, mixed_B):
+                apart_B = np.abs(one.score_B - score_B) > 1e-4
+                assert apart_B.all(), "each row tells the versions apart, and a mixture of them"
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(
+    candidates: list[Candidate], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    folder = tmp_path_factory.mktemp("live")
+    first = candidates[0]
+    exported = export_repository(first.plan, first.model_folder, folder, SETTINGS, ROWS)
+    options = ServerOptions(allow_model_control=True, secret=SECRET)
+    with TritonServer(exported.folder, folder / "server", options=options) as running:
+        yield running
+
+
+def connection(server: TritonServer, protocol: str) -> Connection:
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    return Connection(url, protocol, 60.0, secret_header(protocol, SECRET_HEADER, SECRET))
+
+
+class WrongAnswers(HttpModelControl):
+    """What comes of the ensemble, published last, is not what was exported."""
+
+    def infer(self, model: str, tensors: Tensors, version: str = "") -> object:
+        answer = super().infer(model, tensors, version)
+        return Wrong(answer) if model == "ctr" else answer
+
+
+@dataclass(frozen=True)
+class Wrong:
+    answer: object
+
+    def as_numpy(self, name: str) -> np.ndarray:
+        return self.answer.as_numpy(name) * 0.9
+
+
+def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer) -> None:
+    """A publish in a process of its own that is killed when it has begun with the second model."""
+    rows = candidate.model_folder / "rows.parquet"
+    pq.write_table(ROWS, rows)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "import pyarrow.parquet as pq\n"
+        "from features.plan import read_plan; from features.settings import Serving\n"
+        "from serving.connection import Connection\n"
+        "from serving.model_control import model_control\n"
+        "from serving.publish import publish; from serving.release import Release\n"
+        "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
+        f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
+        "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"
+        "control = model_control(Connection(url, 'http', 60.0, {header: secret}))\n"
+        "publish(release, Path(repository), settings, control, print)\n"
+    )
+    arguments = [candidate.plan.folder, candidate.model_folder, rows, repository]
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments, server.http_url, SECRET_HEADER, SECRET],
+        cwd=SOURCES,
+    )
+    current = LiveRepository.read(repository).current
+    config, give_up = repository / "ctr_dlrm" / "config.pbtxt", time.monotonic() + 30
+    while f"versions: [ {current}, {int(current) + 1} ]" not in config.read_text():
+        assert process.poll() is None and time.monotonic() < give_up
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) -> None:
+    repository = server.repository
+    raw = to_tensors(ROWS, wire_columns(candidates[0].plan))
+    known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2], "3": candidates[3]}
+    http, grpc = (model_control(connection(server, name)) for name in ("http", "grpc"))
+    wrong = WrongAnswers(connection(server, "http"))
+    lines: list[str] = []
+
+    def renew(candidate: Candidate, control: ModelControl) -> Published:
+        return publish(candidate.release, repository, SETTINGS, control, lines.append)
+
+    with Load(server, raw, known) as load:
+        load.wait_for("ctr", "1")
+        assert renew(candidates[1], http) == Published("2", is_new=True)
+        for model in ("ctr", "ctr_fused", "ctr_features"):
+            load.wait_for(model, "2")
+
+        refused = candidates[2].release
+        checks = {**refused.checks, "ctr_features": candidates[3].release.checks["ctr_features"]}
+        refused = dataclasses.replace(refused, checks=checks)
+        before = {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()}
+        with pytest.raises(RepositoryError, match=r"3 was not published.*check.arrow: the step"):
+            publish(refused, repository, SETTINGS, http, lines.append)
+        with pytest.raises(RepositoryError, match=r"3 was not published.*Model 'ctr', version 3"):
+            renew(candidates[2], wrong)
+        assert {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()} == before
+        for model in ("ctr", "ctr_fused", "ctr_features"):
+            load.wait_for(model, "2")
+
+        killed_half_way(candidates[2], repository, server)
+        assert (repository / JOURNAL_FILE).exists()
+        lines.clear()
+        assert renew(candidates[3], grpc) == Published("3", is_new=True)
+        assert lines[0] == "version 3 was left half published: undone"
+        assert renew(candidates[3], grpc) == Published("3", is_new=False)
+        for model in ("ctr", "ctr_fused", "ctr_features"):
+            load.wait_for(model, "3")
+        known_before = load.seen.copy()
+        time.sleep(0.3)
+    assert load.errors == []
+    assert {version for _, version in load.seen} <= set(known), load.seen
+    late = load.seen - known_before
+    assert {version for _, version in late} == {"3"}
+    for control in (http, grpc, wrong):
+        control.close()
+    assert sorted(entry.name for entry in (repository / "ctr_fused").iterdir()) == [
+        "2",
+        "3",
+        "config.pbtxt",
+    ]
