@@ -12,7 +12,7 @@ from pyarrow.dataset import dataset
 
 from features.plan import read_plan
 from pipelines.command import guarded, run_config, run_folder, run_parser
-from pipelines.publishing import add_publish_options, check_publish_options, publish_release
+from pipelines.publishing import add_publish_options, publish_folder, publish_release
 from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
 from serving.check_rows import CHECK_ROWS
 from serving.gpu_repository import export_gpu_repository
@@ -58,16 +58,16 @@ def run(options: argparse.Namespace) -> None:
     """
     config = run_config(options)
     folder = run_folder(options, config)
-    check_publish_options(options, folder / STAGE.name)
+    live = publish_folder(options, folder, folder / STAGE.name)
     STAGE.ensure(config, folder, force=options.force)
-    if options.publish is not None:
+    if live is not None:
         release = Release.of(
             read_plan(finished(folder, "etl").folder / "plan"),
             finished(folder, "train").folder / "model",
             _first_rows(finished(folder, "ingest").folder / "probe"),
             config.config.serving,
         )
-        publish_release(options, release, config.config.serving)
+        publish_release(options, live, release, config.config.serving)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,20 @@ from serving.publish import publish
 from serving.release import Release
 from serving.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
 
+LIVE = "live_repository"
+
+_IN_RUN = Path()
+"""Stands for the repository in the run's folder."""
+
 _OF_SERVER = ("protocol", "secret_file", "tls_authority", "tls_certificate", "tls_key")
 
 
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("publish")
     group.add_argument(
-        "--publish", type=Path, metavar="REPOSITORY",
-        help="add this run's plan and model as the next version of a live repository",
+        "--publish", type=Path, nargs="?", const=_IN_RUN, metavar="REPOSITORY",
+        help="add this run's plan and model as the next version of a live repository, or begin it "
+        f"with them (default: {LIVE} in the folder of the run)",
     )  # fmt: skip
     group.add_argument(
         "--url", metavar="HOST:PORT",
@@ -45,32 +51,38 @@ def add_publish_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def check_publish_options(options: argparse.Namespace, export: Path) -> None:
-    """Before any work is done.
+def publish_folder(options: argparse.Namespace, run: Path, export: Path) -> Path | None:
+    """The live repository that is asked for, of a run's folder; looked at before any work is done.
 
     Raises
     ------
     PlumblineError
-        An option that would have no effect, or a live repository that this stage itself replaces.
+        An option that would have no effect, or a live repository that stage export itself replaces.
     """
     given = [f"--{name.replace('_', '-')}" for name in _OF_SERVER if getattr(options, name)]
     if options.publish is None and (options.url or given):
         raise PlumblineError(f"{' '.join(given or ['--url'])}: wanted --publish with it.")
     if options.url is None and given:
         raise PlumblineError(f"{' '.join(given)}: wanted --url with it, the server's address.")
-    if options.publish is not None and options.publish.resolve().is_relative_to(export.resolve()):
+    if options.publish is None:
+        return None
+    folder = run / LIVE if options.publish is _IN_RUN else options.publish
+    if folder.resolve().is_relative_to(export.resolve()):
         raise PlumblineError(
-            f"--publish {options.publish}: this is what the export of the same run writes, so it "
-            "cannot be served meanwhile. Copy it to a folder of its own, serve and publish there."
+            f"--publish {folder}: this is what the export of the same run writes, so it cannot be "
+            "served meanwhile. Publish into a folder of its own, and serve that."
         )
+    return Path(folder)
 
 
-def publish_release(options: argparse.Namespace, release: Release, settings: Serving) -> None:
+def publish_release(
+    options: argparse.Namespace, folder: Path, release: Release, settings: Serving
+) -> None:
     """Raises RepositoryError or ServerError where it fails; all is as before then."""
     console.print("[bold]publish[/bold]", highlight=False)
     control = None if options.url is None else _control(options)
     try:
-        done = publish(release, options.publish, settings, control, _line)
+        done = publish(release, folder, settings, control, _line)
     finally:
         if control is not None:
             control.close()

@@ -27,7 +27,7 @@ from serving.model_configs import model_configs
 from serving.model_control import ModelControl
 from serving.publish_journal import Journal, publishing
 from serving.release import Release, partial_name, write_version
-from serving.repository import write_config
+from serving.repository import write_config, write_repository
 from serving.vouching import vouch_for_configs
 
 Report = Callable[[str], None]
@@ -54,9 +54,10 @@ def publish(
 ) -> Published:
     """Add a release to the live repository in `folder`, beside the version that is served.
 
-    With `control`, the running server loads it model by model, and each one's check rows go through
-    the server; without it, the next start of a server picks it up. Whatever fails, the repository
-    and the server go back to what they were. Versions before the current one are removed.
+    Where nothing is there, and no server, the repository is begun with the release. With `control`,
+    the running server loads it model by model, and each one's check rows go through the server;
+    without it, the next start of a server picks it up. Whatever fails, the repository and the
+    server go back to what they were. Versions before the current one are removed.
 
     Raises
     ------
@@ -66,6 +67,11 @@ def publish(
         The server cannot be reached, serves another repository, or its model control is closed:
         nothing was changed.
     """
+    if control is None and not folder.exists():
+        report(f"{folder}: begun with this plan and model")
+        write_repository(release, folder, settings)
+        vouch_for_configs(folder)
+        return Published(LiveRepository.read(folder).current, is_new=True)
     with publishing(folder):
         _undo_cut_off(folder, control, report)
         live = LiveRepository.read(folder)

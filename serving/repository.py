@@ -34,8 +34,8 @@ def export_repository(
 ) -> Repository:
     """Write `out/model_repository` with its four models (see `serving.interface`).
 
-    The repository is built beside its place and renamed into it, so what has its name is whole; one
-    that is there already is replaced. The first raw `rows` become its check rows.
+    What has its name is whole; one that is there already is replaced. The first raw `rows` become
+    its check rows.
 
     Raises
     ------
@@ -47,22 +47,30 @@ def export_repository(
         There is no row.
     """
     release = Release.of(plan, model_folder, rows, settings)
-    out.mkdir(parents=True, exist_ok=True)
     folder = out / REPOSITORY_FOLDER
-    with tempfile.TemporaryDirectory(prefix=f".{REPOSITORY_FOLDER}-", dir=out) as scratch:
-        built = Path(scratch) / REPOSITORY_FOLDER
+    write_repository(release, folder, settings)
+    files = tuple(sorted(file for file in folder.rglob("*") if file.is_file()))
+    return Repository(folder, plan.content_hash, release.card.model_hash, files)
+
+
+def write_repository(release: Release, folder: Path, settings: Serving) -> None:
+    """Write a repository with a release as its first version; one that is there is replaced.
+
+    It is built beside its place and renamed into it, so what has its name is whole.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        built = Path(scratch) / folder.name
         written = write_version(release, built, VERSION)
         versions = {model: {VERSION: version} for model, version in written.items()}
         configs = model_configs(
-            plan, settings, versions, current=VERSION, precision=release.precision
+            release.plan, settings, versions, current=VERSION, precision=release.precision
         )
         for model, config in configs.items():
             write_config(built, model, config)
         if folder.exists():
             folder.replace(Path(scratch) / "replaced")
         built.replace(folder)
-    files = tuple(sorted(file for file in folder.rglob("*") if file.is_file()))
-    return Repository(folder, plan.content_hash, release.card.model_hash, files)
 
 
 def write_config(repository: Path, model: str, config: str) -> None:

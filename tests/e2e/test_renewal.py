@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
@@ -40,6 +41,7 @@ from serving.secret import SECRET_HEADER
 from serving.server import TritonServer
 from serving.server_options import ServerOptions
 from serving.transport import connect
+from tests.conftest import Command
 from tests.plans import categorify, plan_of
 
 SECRET = "renewal-of-the-test"
@@ -277,3 +279,53 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
         "3",
         "config.pbtxt",
     ]
+
+
+TINY = {
+    "name": "tiny",
+    "click_model": {"rows": 900, "days": 3, "vocabulary": [40, 5], "continuous": 1},
+    "log": {
+        "separator": "\t",
+        "header": False,
+        "columns": {"label": "label", "I1": "continuous", "C1..C2": "hex"},
+    },
+    "split": {"by": "file", "valid": [1], "test": [2]},
+    "workflow": {"graph": "criteo"},
+    "model": {"embedding_dim": 4, "bottom_mlp": [4], "top_mlp": [4]},
+    "training": {"batch_size": 64},
+}
+
+
+def test_the_command(command: Command, tmp_path: Path) -> None:
+    config, run = tmp_path / "tiny.yaml", tmp_path / "runs" / "tiny"
+    config.write_text(yaml.safe_dump(TINY, sort_keys=False))
+    made = command("pipelines/run_all.py", "--config", config, "--to", "train")
+    assert made.returncode == 0, made.stderr
+
+    def export(*options: object) -> tuple[int, str]:
+        done = command("pipelines/export.py", "--config", config, *options)
+        return done.returncode, " ".join(done.stderr.split())
+
+    status, said = export("--url", "127.0.0.1:1")
+    assert status == 2 and "--url: wanted --publish with it" in said
+    status, said = export("--publish", run / "export" / "model_repository")
+    assert status == 2 and "Publish into a folder of its own" in said
+    assert not (run / "export").exists()
+
+    status, said = export("--publish")
+    assert status == 0 and "live_repository: begun with this plan and model" in said
+    assert LiveRepository.read(run / "live_repository").current == "1"
+    status, said = export("--publish")
+    assert status == 0 and "version 1 has this plan and model already: nothing to do" in said
+
+    retrained = {**TINY, "training": {"batch_size": 32}}
+    config.write_text(yaml.safe_dump(retrained, sort_keys=False))
+    trained = command("pipelines/train.py", "--config", config, "--force")
+    assert trained.returncode == 0, trained.stderr
+    before = sorted(run.rglob("*"))
+    status, said = export("--force", "--publish", "--url", "127.0.0.1:1", "--protocol", "grpc")
+    assert status == 2 and "Triton at 127.0.0.1:1" in said
+    assert not [file for file in set(run.rglob("*")) - set(before) if file.name == "2"]
+    status, said = export("--publish")
+    assert status == 0 and "version 2 is written: the next start of a server picks it up" in said
+    assert LiveRepository.read(run / "live_repository").current == "2"

@@ -225,9 +225,13 @@ def test_what_clients_count_on_stays(live: Path, tmp_path: Path) -> None:
         publish(release_of(tmp_path, 2), live, fewer, None, quietly)
 
 
-def test_there_has_to_be_a_repository(tmp_path: Path) -> None:
+def test_the_first_release_begins_the_repository(live: Path, tmp_path: Path) -> None:
+    new, release = tmp_path / "new" / "live", release_of(tmp_path, 1)
+    assert publish(release, new, SETTINGS, None, quietly) == Published("1", is_new=True)
+    verify_repository(new)
+    assert content(new).keys() - content(live).keys() == {VOUCHING_FILE}
     with pytest.raises(RepositoryError, match="absent: wanted a model repository"):
-        publish(release_of(tmp_path, 2), tmp_path / "absent", SETTINGS, None, quietly)
+        publish(release, tmp_path / "absent", SETTINGS, Served(live), quietly)
 
 
 @pytest.mark.parametrize(
