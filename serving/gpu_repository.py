@@ -33,10 +33,10 @@ from serving.onnx_check import check_onnx
 from serving.release import ENTRY_FILE, link_or_copy
 from serving.repository import VERSION, write_config
 from serving.scoring import MODEL_FOLDER, from_encoded_tensors, scored
+from serving.version_files import COMPILED, ONNX_FILE
 from serving.versions import Version, write_manifest
 
 GPU_REPOSITORY_FOLDER = "gpu_model_repository"
-ONNX_FILE = "model.onnx"
 
 TENSORRT_BYTES = 1 << 31
 """What ONNX Runtime hands to TensorRT is one protobuf message, weights included."""
@@ -96,6 +96,7 @@ def _checked_tensors(
 def _encoder_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
     (entries,) = serving.gpu_models.__path__
     shutil.copyfile(Path(entries) / f"{FEATURES_MODEL}.py", folder / ENTRY_FILE)
+    (folder / COMPILED).touch()
     check.write(folder / CHECK_FILE)
     files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
     return write_manifest(folder, plan.content_hash, None, None, files)

@@ -221,6 +221,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
 import serving.verify
+from serving.version_files import verify_versions
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
 
@@ -232,7 +233,7 @@ from serving.check_rows import CheckRows
 from serving.scoring import scored
 
 for repository in sys.argv[2:]:
-    serving.verify.verify_repository(Path(repository))
+    verify_versions(Path(repository), large_files=True)
 folder = Path(sys.argv[2]) / "ctr_fused" / "1"
 encode = OnlineExecutor(read_plan(folder / "plan")).transform
 scorer = Scorer.load(folder / "model", None)
