@@ -193,7 +193,7 @@ def _taken_apart(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64],
 def _floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float32]:
     if not (_is_number(column.type) or pa.types.is_null(column.type)):
         raise PlanError.wrong_type(name, "numbers", str(column.type))
-    filled = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
+    filled = _filled(column.cast(pa.float64(), safe=False), float("nan"))
     with np.errstate(over="ignore"):  # beyond float32 is infinite, as everywhere in a plan
         return np.asarray(filled, dtype=np.float64).astype(np.float32)
 
@@ -205,9 +205,14 @@ def _integers(name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[
         wanted = "integers or hexadecimal text" if hexadecimal else "integers"
         raise PlanError.wrong_type(name, wanted, str(column.type))
     try:
-        return np.asarray(pc.fill_null(column.cast(pa.int64()), NULL_INT64), dtype=np.int64)
+        return np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), dtype=np.int64)
     except pa.ArrowInvalid:
         raise PlanError.wrong_type(name, "64-bit signed integers", str(column.type)) from None
+
+
+def _filled(column: pa.ChunkedArray, value: float) -> pa.ChunkedArray:
+    """To fill nothing costs as much as all else that a column of one row needs."""
+    return pc.fill_null(column, value) if column.null_count else column
 
 
 def _bytes(name: str, column: pa.ChunkedArray) -> NDArray[np.object_]:

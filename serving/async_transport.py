@@ -22,6 +22,7 @@ from serving.exchange import (
 )
 
 _BROKEN = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
+_STRANGE = (aiohttp.ClientResponseError,)
 
 
 class AsyncTransport(ABC):
@@ -63,12 +64,12 @@ class AsyncHttpTransport(AsyncTransport):
         )
 
     async def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, _BROKEN):
+        with server_errors(self._connection.url, _BROKEN, _STRANGE):
             headers = dict(self._connection.headers)
             return model_config(await self._client.get_model_config(model, version, headers))
 
     async def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, _BROKEN):
+        with server_errors(self._connection.url, _BROKEN, _STRANGE):
             return await self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),

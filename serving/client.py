@@ -40,7 +40,8 @@ class Client(ModelFacts):
     timeout_seconds
         Time limit of one request, at the server too: what waits longer in its queue is turned away.
     version
-        The model's version; the newest unless given.
+        The model's version; unless given, each request takes the newest there is. Rows of one call
+        that need several requests may then be of two versions while a new one is published.
     headers
         Sent with every request: HTTP headers, or gRPC metadata.
     tls

@@ -15,7 +15,11 @@ from features.errors import ServerError, ServerUnavailable
 from features.wire import Tensors
 from serving.connection import Tls
 
-_UNAVAILABLE = ("503", "StatusCode.UNAVAILABLE")
+_UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
+"""Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
+_NOT_CONNECTED = "failed to connect to all addresses"
+"""What gRPC says under the same status as of a server without room."""
+_OTHER_PROTOCOL = "Failed parsing HTTP/2"
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
@@ -38,10 +42,15 @@ class ModelConfig:
 
 
 @contextmanager
-def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def server_errors(
+    url: str,
+    broken: tuple[type[Exception], ...] = (),
+    strange: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
     """Raise as ServerUnavailable or ServerError what the clients of the protocols raise.
 
-    `broken` is what a protocol's library raises where a connection breaks, beside OSError.
+    `broken` is what a protocol's library raises where a connection breaks, beside OSError;
+    `strange` where the answer is of another protocol.
     """
     lost: tuple[type[Exception], ...] = (OSError, *broken)
     try:
@@ -49,6 +58,10 @@ def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterato
     except InferenceServerException as error:
         if error.status() == _TIME_OVER:
             raise _late(url) from None
+        if _OTHER_PROTOCOL in error.message():
+            raise _strange(url) from None
+        if _NOT_CONNECTED in error.message():
+            raise _unreachable(url, error.message()) from None
         kind = ServerUnavailable if error.status() in _UNAVAILABLE else ServerError
         raise kind(f"Triton at {url}: {error.message()}") from None
     except (TimeoutError, asyncio.TimeoutError):
@@ -56,9 +69,22 @@ def server_errors(url: str, broken: tuple[type[Exception], ...] = ()) -> Iterato
     except ssl.SSLError as error:
         raise ServerError(f"Triton at {url}: TLS with it fails ({error}).") from None
     except lost as error:
-        raise ServerUnavailable(
-            f"Triton at {url} cannot be reached ({error}). Start it, or give its address."
-        ) from None
+        raise _unreachable(url, error) from None
+    except strange:
+        raise _strange(url) from None
+
+
+def _strange(url: str) -> ServerError:
+    return ServerError(
+        f"{url} answers in another protocol. Triton has a port for HTTP (8000 unless told "
+        "otherwise) and one for gRPC (8001); and TLS is only where it was asked for."
+    )
+
+
+def _unreachable(url: str, cause: object) -> ServerUnavailable:
+    return ServerUnavailable(
+        f"Triton at {url} cannot be reached ({cause}). Start it, or give its address."
+    )
 
 
 def _late(url: str) -> ServerError:

@@ -30,13 +30,14 @@ _LONGEST_HEADER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TextForm:
-    """What a text file does not tell of itself; Parquet needs none of it.
+    """What a text file does not tell of itself.
 
-    `columns` names the columns of a file without a header line. `list_separator` stands between the
-    elements of a list; None where the file has no lists.
+    `delimiter` is a comma unless given, or a tab in a file with `.tsv` in its name. `columns` names
+    the columns of a file without a header line. `list_separator` stands between the elements of a
+    list; None where the file has no lists.
     """
 
-    delimiter: str = ","
+    delimiter: str | None = None
     columns: tuple[str, ...] | None = None
     list_separator: str | None = None
 
@@ -94,6 +95,11 @@ class RowFile:
             parquet = self._open.enter_context(pq.ParquetFile(self._file))
         except pa.ArrowException as error:
             raise DataError(f"{self._file}: not a Parquet file ({_one_line(error)}).") from None
+        if self._form != TextForm():
+            raise DataError(
+                f"{self._file}: a Parquet file tells of its columns and lists by itself. "
+                "Leave out what says how to read a text file (delimiter, columns, lists)."
+            )
         self._check_columns(parquet.schema_arrow.names)
         self.size = parquet.metadata.num_rows
         return self._batches_of(parquet)
@@ -103,12 +109,24 @@ class RowFile:
         self._position = lambda: done
         for batch in parquet.iter_batches(self._piece_rows, columns=list(self._wanted.names)):
             done += batch.num_rows
-            yield pa.Table.from_batches([batch])
+            yield self._with_integers(pa.Table.from_batches([batch]))
+
+    def _with_integers(self, table: pa.Table) -> pa.Table:
+        """Whole numbers may stand as floats: pandas keeps integers with missing values so."""
+        for name in self._wanted.integer:
+            if pa.types.is_floating(table[name].type):
+                try:
+                    whole = table[name].cast(pa.int64())
+                except pa.ArrowInvalid as error:
+                    raise pa.ArrowInvalid(f"Column {name!r}: {error}") from None
+                table = table.set_column(table.column_names.index(name), name, whole)
+        return table
 
     def _text(self, start: bytes) -> Iterator[pa.Table]:
         compression = next((c for mark, c in _COMPRESSIONS.items() if start.startswith(mark)), None)
         columns = self._form.columns
-        found = columns or _header(self._file, compression, self._form.delimiter)
+        delimiter = self._form.delimiter or ("\t" if ".tsv" in self._file.suffixes else ",")
+        found = columns or _header(self._file, compression, delimiter)
         self._check_columns(found)
         self._columns = tuple(found)
         if self._form.list_separator is None and self._lists:
@@ -124,7 +142,7 @@ class RowFile:
                 pa.input_stream(raw, compression),
                 pa_csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=columns),
                 pa_csv.ParseOptions(
-                    delimiter=self._form.delimiter,
+                    delimiter=delimiter,
                     ignore_empty_lines=len(found) > 1,  # of one column it is a row without a value
                 ),
                 pa_csv.ConvertOptions(

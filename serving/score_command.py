@@ -98,13 +98,13 @@ def score(
             concurrency=in_flight,
         ) as connected:
             names = connected.raw_columns if not header and columns is None else _names(columns)
-            form = TextForm(delimiter or _delimiter(file), names, list_separator)
+            form = TextForm(delimiter, names, list_separator)
             rows = min(batch_rows or connected.max_batch_size, connected.max_batch_size)
             await _score(connected, RowFile(file, connected.columns, form, rows), out, in_flight)
 
     try:
         if out is not None:
-            check_output(out, force)
+            check_output(out, force, file)
         asyncio.run(run())
     except PlumblineError as error:
         _fail(f"error: {error}", 2)
@@ -152,12 +152,10 @@ def _progress(file: RowFile) -> Iterator[_Bar]:
         TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield _Bar(progress, file)
-
-
-def _delimiter(file: Path) -> str:
-    return "\t" if ".tsv" in file.suffixes else ","
 
 
 def _names(columns: str | None) -> tuple[str, ...] | None:

@@ -81,10 +81,18 @@ class ParquetOutput(ScoreOutput):
 _BY_SUFFIX = {".csv": CsvOutput, ".parquet": ParquetOutput}
 
 
-def check_output(file: Path, force: bool) -> None:
-    """Raises DataError for another ending than .csv or .parquet, and for a file that is there."""
+def check_output(file: Path, force: bool, rows: Path) -> None:
+    """Whether scores may go to `file`.
+
+    Raises
+    ------
+    DataError
+        Another ending than .csv or .parquet, a file that is there, or the file of the rows itself.
+    """
     if file.suffix not in _BY_SUFFIX:
         raise DataError(f"{file}: wanted a name that ends in {' or '.join(_BY_SUFFIX)}.")
+    if file.resolve() == rows.resolve():
+        raise DataError(f"{file}: is the file of the rows. Choose another name for the scores.")
     if file.exists() and not force:
         raise DataError(f"{file}: is there already. Choose another name, or give --force.")
 

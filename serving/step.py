@@ -129,13 +129,14 @@ def _report(model: str, number: str) -> Report:
         for names, kind in kinds
         for name, description in names.items()
     }
-    metrics = {name: family.Metric(labels=labels) for name, family in families.items()}
+    metrics = {name: (family.Metric(labels=labels), family) for name, family in families.items()}
+    """A metric is no good without its family."""
 
     def report(grown: dict[str, float], gauges: dict[str, float]) -> None:
         for name, value in grown.items():
             if value:
-                metrics[name].increment(value)
+                metrics[name][0].increment(value)
         for name, value in gauges.items():
-            metrics[name].set(value)
+            metrics[name][0].set(value)
 
     return report

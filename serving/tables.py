@@ -52,7 +52,15 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
         table = _from_arrays(_arrays(_transposed(data, wanted)))
     else:
         raise _unknown_form(data)
-    return _from_arrays({name: _plain(table[name]) for name in table.column_names})
+    return _with_plain_types(table)
+
+
+def _with_plain_types(table: pa.Table) -> pa.Table:
+    columns = {name: table[name] for name in table.column_names}
+    plain = {name: _plain(column) for name, column in columns.items()}
+    if all(plain[name] is column for name, column in columns.items()):
+        return table
+    return _from_arrays(plain)
 
 
 def _unknown_form(data: Any) -> PlanError:

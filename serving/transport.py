@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ from serving.exchange import (
 )
 
 BROKEN = (HTTPConnectionClosed,)
+STRANGE = (http.client.HTTPException,)
 
 
 class Transport(ABC):
@@ -66,12 +68,12 @@ class HttpTransport(Transport):
         )
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, BROKEN):
+        with server_errors(self._connection.url, BROKEN, STRANGE):
             headers = dict(self._connection.headers)
             return model_config(self._client.get_model_config(model, version, headers))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, BROKEN):
+        with server_errors(self._connection.url, BROKEN, STRANGE):
             return self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),

@@ -96,13 +96,13 @@ def stub() -> Iterator[Stub]:
 
 
 def score_blocking(url: str, rows: int = 1, **options: Any) -> Any:
-    with Client(url, "http", **options) as client:
+    with Client(url, **options) as client:
         return client.score({"x": [1.0] * rows})
 
 
 def score_async(url: str, rows: int = 1, **options: Any) -> Any:
     async def score() -> Any:
-        async with AsyncClient(url, "http", **options) as client:
+        async with AsyncClient(url, **options) as client:
             return await client.score({"x": [1.0] * rows})
 
     return asyncio.run(score())
@@ -175,9 +175,10 @@ def test_headers_and_version_go_with_every_request(stub: Stub, score: Score) -> 
 
 
 @both
-def test_nobody_there(stub: Stub, score: Score) -> None:
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_nobody_there(score: Score, protocol: str) -> None:
     with pytest.raises(ServerUnavailable, match=r"cannot be reached .*\(3 attempts in"):
-        score("127.0.0.1:1", retries=AT_ONCE)
+        score("127.0.0.1:1", protocol=protocol, retries=AT_ONCE)
 
 
 @both
@@ -297,6 +298,14 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
                 return await client.score({"x": [1.0] * 5})
 
         assert asyncio.run(score()).tolist() == [0.25] * 5
+
+
+@both
+def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
+    with pytest.raises(ServerError, match=f"{stub.url} answers in another protocol"):
+        score(stub.url, protocol="grpc", retries=AT_ONCE)
+    with GrpcStub().running() as port, pytest.raises(ServerError, match="another protocol"):
+        score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
 
 
 def test_a_grpc_server_that_started_again_is_found() -> None:

@@ -67,10 +67,28 @@ def test_parquet_in_pieces(tmp_path: Path) -> None:
     assert values(found) == ROWS
 
 
+def test_whole_numbers_of_pandas_in_parquet(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(ROWS)
+    place = table.column_names.index("i")
+    floats = table.set_column(place, "i", table["i"].cast(pa.float64()))
+    pq.write_table(floats, tmp_path / "rows")
+    assert values(pieces(tmp_path / "rows", TextForm())) == ROWS
+    pq.write_table(table.set_column(place, "i", pa.array([0.5, None, 1.0])), tmp_path / "rows")
+    with pytest.raises(DataError, match=r"Column 'i': Float value 0.5.* was truncated"):
+        pieces(tmp_path / "rows", TextForm())
+
+
+def test_parquet_needs_no_form(tmp_path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "rows")
+    for form in (TextForm(columns=("a",)), TextForm("\t"), LISTS):
+        with pytest.raises(DataError, match="a Parquet file tells of its columns"):
+            pieces(tmp_path / "rows", form)
+
+
 def test_a_file_without_a_header(tmp_path: Path) -> None:
-    (tmp_path / "rows").write_bytes(TEXT.split(b"\n", 1)[1].replace(b",", b"\t"))
+    (tmp_path / "rows.tsv.gz").write_bytes(TEXT.split(b"\n", 1)[1].replace(b",", b"\t"))
     names = ("i", "x", "h", "s", "t", "n", "other")
-    found = values(pieces(tmp_path / "rows", TextForm("\t", names, "|")))
+    found = values(pieces(tmp_path / "rows.tsv.gz", TextForm(None, names, "|")))
     assert found == [*ROWS[:2], {**ROWS[2], "s": "q\tr"}]
 
 

@@ -131,13 +131,15 @@ def test_a_failure_leaves_no_file_and_spoils_no_old_one(tmp_path: Path, name: st
 
 
 def test_outputs_that_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "scores.csv"
-    check_output(file, force=False)
+    file, rows = tmp_path / "scores.csv", tmp_path / "rows.csv"
+    check_output(file, force=False, rows=rows)
     file.write_text("old")
-    check_output(file, force=True)
+    check_output(file, force=True, rows=rows)
     with pytest.raises(DataError, match=r"is there already\. .*--force"):
-        check_output(file, force=False)
+        check_output(file, force=False, rows=rows)
+    with pytest.raises(DataError, match=r"is the file of the rows"):
+        check_output(rows, force=True, rows=rows)
     with pytest.raises(DataError, match=r"scores.txt: wanted a name that ends in .csv or .parquet"):
-        check_output(tmp_path / "scores.txt", force=True)
+        check_output(tmp_path / "scores.txt", force=True, rows=rows)
     with pytest.raises(DataError, match=r"cannot be written"), output_file(file / "a.csv"):
         pytest.fail("a folder that is a file")
