@@ -27,8 +27,8 @@ def python_config(
     versions: Iterable[str],
     max_batch_size: int,
     instances: int,
-    is_batched: bool,
     warmup_rows: Iterable[int],
+    is_batched: bool = True,
 ) -> str:
     """A model of the Python backend, with a warm-up of zeros.
 

@@ -201,7 +201,6 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
         versions=["1"],
         max_batch_size=1,
         instances=1,
-        is_batched=True,
         warmup_rows=[1],
     )
     found = parsed(text).parameters
