@@ -29,6 +29,7 @@ from serving.interface import (
 from serving.versions import VERSIONS, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
+"""And the largest batch."""
 
 
 def model_configs(
@@ -40,6 +41,10 @@ def model_configs(
     precision: ScoringPrecision,
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
+
+    Triton batches for the steps that take raw columns. The model step's requests come from the
+    ensemble, one after another, where its batcher only costs time; when that step is behind, it
+    batches itself (`serving.waiting`).
 
     Parameters
     ----------
@@ -55,6 +60,7 @@ def model_configs(
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
     of_model = {PRECISION: precision}
+    of_step = step_parameters(settings)
 
     def parameters(model: str, *parts: Mapping[str, str]) -> dict[str, str]:
         joined = {key: value for part in parts for key, value in part.items()}
@@ -71,10 +77,11 @@ def model_configs(
             model,
             inputs,
             outputs,
-            parameters(model, *parts, step_parameters(settings)),
+            parameters(model, *parts, of_step),
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
+            is_batched=model != DLRM_MODEL,
             warmup_rows=warmup_rows(settings),
         )
 
@@ -98,7 +105,7 @@ def model_configs(
 
 
 def step_parameters(settings: Serving) -> dict[str, str]:
-    """The config parameters that every step of the Python backend reads."""
+    """The config parameters that a step of ours reads its limits from."""
     return {
         THREADS: str(settings.threads or ""),
         MAX_QUEUE_SIZE: str(settings.max_queue_size),

@@ -179,7 +179,8 @@ def _write(
 def _to_disk(folder: Path, number: str) -> None:
     """Before a config lists the version, so that a power cut leaves no config without its files."""
     for model in MODELS:
-        for entry in (folder / model, *(folder / model / number).rglob("*")):
+        version = folder / model / number
+        for entry in (folder / model, version, *version.rglob("*")):
             descriptor = os.open(entry, os.O_RDONLY)
             try:
                 os.fsync(descriptor)

@@ -7,7 +7,6 @@ and nowhere else.
 from __future__ import annotations
 
 import gc
-import json
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -46,7 +45,7 @@ class TritonStep(ABC):
         check = version.folder / CHECK_FILE
         CheckRows.read(check).verify(self._run, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _refuse)
-        self._warmups = len(json.loads(args["model_config"]).get("model_warmup", ()))
+        self._warmups = version.warmups
         self._made = Monitor(plan, _report(version.model, version.number))
         gc.collect()
         gc.freeze()
