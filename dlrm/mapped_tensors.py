@@ -8,15 +8,14 @@ the first row is looked up.
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlrm.tensor_places import TensorPlace, places_in
 from features.errors import ModelError
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
@@ -44,11 +43,8 @@ def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
     came = _sha256(mapped)
     if came != sha256:
         raise ModelError.damaged(str(file), sha256, came)
-    try:
-        return _tensors(mapped)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"no safetensors file ({type(error).__name__} {error})"
-        raise ModelError.unreadable(str(file), reason) from None
+    places = places_in(mapped, len(mapped), str(file))
+    return {name: _tensor(mapped, place) for name, place in places.items()}
 
 
 def _sha256(mapped: mmap.mmap) -> str:
@@ -61,26 +57,7 @@ def _sha256(mapped: mmap.mmap) -> str:
     return digest.hexdigest()
 
 
-def _tensors(mapped: mmap.mmap) -> dict[str, NDArray[Any]]:
-    """See https://github.com/huggingface/safetensors#format."""
-    header_bytes = int.from_bytes(mapped[:8], "little")
-    start = 8 + header_bytes
-    if start > len(mapped):
-        raise ValueError(f"a header of {header_bytes} bytes in a file of {len(mapped)}")
-    header: dict[str, Any] = json.loads(mapped[8:start])
-    header.pop("__metadata__", None)
-    return {name: _tensor(mapped, start, name, entry) for name, entry in header.items()}
-
-
-def _tensor(mapped: mmap.mmap, start: int, name: str, entry: Mapping[str, Any]) -> NDArray[Any]:
-    if entry["dtype"] not in DTYPES:
-        raise ValueError(f"{name}: wanted {' or '.join(DTYPES)}, got {entry['dtype']}")
-    dtype = DTYPES[entry["dtype"]]
-    shape = tuple(int(length) for length in entry["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
-    first, last = (start + int(offset) for offset in entry["data_offsets"])
-    if min(shape, default=0) < 0 or not start <= first <= last <= len(mapped):
-        raise ValueError(f"{name}: shape {shape} at bytes {first} to {last} of {len(mapped)}")
-    if last - first != count * dtype.itemsize:
-        raise ValueError(f"{name}: wanted {count * dtype.itemsize} bytes, got {last - first}")
-    return np.frombuffer(mapped, dtype, count, first).reshape(shape)
+def _tensor(mapped: mmap.mmap, place: TensorPlace) -> NDArray[Any]:
+    dtype = DTYPES[place.dtype]
+    count = place.length // dtype.itemsize
+    return np.frombuffer(mapped, dtype, count, place.offset).reshape(place.shape)

@@ -364,6 +364,8 @@ class Serving(Settings):
     """Requests that may wait for a step; more are refused at once."""
     queue_timeout_ms: PositiveInt = 1000
     """How long a request may wait for a step before it is refused."""
+    tensorrt: bool = False
+    """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
     probe_rows: Annotated[int, Field(ge=1000)] = 1000
     """Raw test rows that are served and compared with offline scoring."""
     latency_requests: PositiveInt = 200

@@ -1,4 +1,4 @@
-"""Stage export: plan and weights as a Triton model repository, or a new version of a live one."""
+"""Stage export: plan and weights as Triton model repositories, or a new version of a live one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pipelines.command import guarded, run_config, run_folder, run_parser
 from pipelines.publishing import add_publish_options, publish_folder, publish_release
 from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
 from serving.check_rows import CHECK_ROWS
+from serving.gpu_repository import export_gpu_repository
 from serving.release import Release
 from serving.repository import export_repository
 
@@ -26,7 +27,9 @@ def settings(run: RunConfig) -> dict[str, Any]:
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     plan = read_plan(inputs["etl"].folder / "plan")
     rows = _first_rows(inputs["ingest"].folder / "probe")
-    export_repository(plan, inputs["train"].folder / "model", out, run.config.serving, rows)
+    model_folder = inputs["train"].folder / "model"
+    repository = export_repository(plan, model_folder, out, run.config.serving, rows)
+    export_gpu_repository(repository.folder, run.config.serving)
     return Made(facts={"plan_hash": plan.content_hash})
 
 

@@ -6,6 +6,7 @@ runs them when it is loaded, and is not served where it computes something else.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ CHECK_FILE = "check.arrow"
 CHECK_ROWS = 64
 
 _ROLE = b"role"
+_SHAPE = b"shape"
+"""Of a row, as JSON."""
 _TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2}
 
 
@@ -46,8 +49,8 @@ class CheckRows:
         ]
         arrays = [_to_arrow(tensor) for _, tensor, _ in columns]
         fields = [
-            pa.field(name, array.type, metadata={_ROLE: role})
-            for (name, _, role), array in zip(columns, arrays, strict=True)
+            pa.field(name, array.type, metadata={_ROLE: role, _SHAPE: json.dumps(tensor.shape[1:])})
+            for (name, tensor, role), array in zip(columns, arrays, strict=True)
         ]
         table = pa.table(arrays, schema=pa.schema(fields))
         with pa.OSFile(str(file), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
@@ -61,8 +64,9 @@ class CheckRows:
             with pa.OSFile(str(file), "rb") as stream:
                 table = pa.ipc.open_file(stream).read_all()
             for field in table.schema:
-                roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name])
-        except (OSError, pa.ArrowException, KeyError, TypeError, AttributeError) as error:
+                shape = json.loads(field.metadata[_SHAPE])
+                roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name], shape)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise RepositoryError.unreadable(str(file), "check rows", str(error)) from None
         return cls(roles[b"input"], roles[b"output"])
 
@@ -102,12 +106,13 @@ def _difference(wanted: NDArray[Any], came: NDArray[Any] | None, tolerance: floa
         same = np.asarray(came == wanted)
     if same.all():
         return ""
-    row, column = (int(place) for place in np.argwhere(~same)[0])
-    return f"in row {row}, column {column} is {came[row, column]}, wanted {wanted[row, column]}"
+    row, column, *inside = np.argwhere(~same)[0].tolist()
+    place = (row, column, *inside)
+    return f"in row {row}, column {column} is {came[place]}, wanted {wanted[place]}"
 
 
 def _to_arrow(tensor: NDArray[Any]) -> Any:
-    width = tensor.shape[1]
+    width = int(np.prod(tensor.shape[1:]))
     if tensor.dtype == np.object_:
         values = pa.array(tensor.ravel().tolist(), pa.large_binary())
     else:
@@ -115,7 +120,7 @@ def _to_arrow(tensor: NDArray[Any]) -> Any:
     return pa.FixedSizeListArray.from_arrays(values, width)
 
 
-def _from_arrow(column: Any) -> NDArray[Any]:
+def _from_arrow(column: Any, shape: list[int]) -> NDArray[Any]:
     values = column.combine_chunks().flatten()
     flat = values.to_numpy(zero_copy_only=False)
-    return np.array(flat).reshape(len(column), column.type.list_size)
+    return np.array(flat).reshape(len(column), *shape)

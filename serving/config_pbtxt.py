@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.interface import Tensor
+
+CONFIG_FILE = "config.pbtxt"
+
+_PARAMETER = re.compile(
+    r"^parameters \{\n  key: (?P<key>\".*\")\n  value \{\n    string_value: (?P<value>\".*\")\n",
+    re.MULTILINE,
+)
+
+_TENSORRT = """\
+optimization {
+  execution_accelerators {
+    gpu_execution_accelerator [
+      {
+        name: "tensorrt"
+        parameters {
+          key: "precision_mode"
+          value: "FP32"
+        }
+      }
+    ]
+  }
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +52,8 @@ def python_config(
     versions: Iterable[str],
     max_batch_size: int,
     instances: int,
-    is_batched: bool,
     warmup_rows: Iterable[int],
+    is_batched: bool = True,
 ) -> str:
     """A model of the Python backend, with a warm-up of zeros.
 
@@ -39,7 +64,34 @@ def python_config(
     return (
         _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
         + ("dynamic_batching {\n}\n" if is_batched else "")
-        + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
+        + _instances(instances, "KIND_CPU")
+        + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
+        + _parameters(parameters)
+    )
+
+
+def onnx_config(
+    name: str,
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    parameters: Mapping[str, str],
+    *,
+    versions: Iterable[str],
+    max_batch_size: int,
+    warmup_rows: Iterable[int],
+    tensorrt: bool,
+) -> str:
+    """A model that ONNX Runtime runs on each GPU of the server, batched and warmed up like others.
+
+    One instance a GPU: each has all weights in its memory. With `tensorrt` ONNX Runtime hands
+    TensorRT what TensorRT can run, in float32. The queue has no policy here either, so what limits
+    it is the step in front of it.
+    """
+    return (
+        _head(name, ('backend: "onnxruntime"',), max_batch_size, versions, inputs, outputs)
+        + "dynamic_batching {\n}\n"
+        + _instances(1, "KIND_GPU")
+        + (_TENSORRT if tensorrt else "")
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)
     )
@@ -65,6 +117,17 @@ def ensemble_config(
     )
 
 
+def read_parameters(text: str) -> dict[str, str]:
+    """The parameters of a config that was rendered here; the server's image has no protobuf.
+
+    >>> read_parameters(_parameters({"column": 'say "é"'}))
+    {'column': 'say "é"'}
+    """
+    return {
+        _unquoted(match["key"]): _unquoted(match["value"]) for match in _PARAMETER.finditer(text)
+    }
+
+
 def _head(
     name: str,
     kind: Sequence[str],
@@ -84,11 +147,16 @@ def _head(
 
 
 def _tensor(tensor: Tensor) -> str:
+    open_size = ", -1" if tensor.padded else ""
     return (
         f"name: {_quoted(tensor.name)}\n"
         f"data_type: {tensor.data_type}\n"
-        f"dims: [ {len(tensor.columns)} ]\n"
+        f"dims: [ {len(tensor.columns)}{open_size} ]\n"
     )
+
+
+def _instances(count: int, kind: str) -> str:
+    return f"instance_group [\n  {{\n    count: {count}\n    kind: {kind}\n  }}\n]\n"
 
 
 def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
@@ -99,7 +167,7 @@ def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
             + _block(
                 "value",
                 f"data_type: {tensor.data_type}\n"
-                f"dims: [ {len(tensor.columns)} ]\n"
+                f"dims: [ {len(tensor.columns)}{', 1' if tensor.padded else ''} ]\n"
                 "zero_data: true\n",
             ),
         )
@@ -152,3 +220,8 @@ def _escaped(byte: int) -> str:
     if character in '"\\':
         return "\\" + character
     return character if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+
+
+def _unquoted(literal: str) -> str:
+    """The way back from `_quoted`."""
+    return bytes(ast.literal_eval(f"b{literal}")).decode()

@@ -76,6 +76,8 @@ class Tensor:
     name: str
     data_type: str
     columns: tuple[str, ...]
+    padded: bool = False
+    """Whether a third size follows, the number of ids of the longest list."""
 
 
 PROBABILITY = Tensor(CLICK_PROBABILITY, "TYPE_FP32", (CLICK_PROBABILITY,))

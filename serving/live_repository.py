@@ -13,6 +13,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from features.errors import RepositoryError
 from features.manifest import differences
 from features.plan import Plan
+from serving.config_pbtxt import CONFIG_FILE
 from serving.interface import (
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
@@ -21,7 +22,6 @@ from serving.interface import (
     encoded_parameters,
     raw_parameters,
 )
-from serving.repository import CONFIG_FILE
 from serving.versions import VERSIONS, Version, newest, versions_from_json
 
 

@@ -60,11 +60,7 @@ def model_configs(
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
     of_model = {PRECISION: precision}
-    of_step = {
-        THREADS: str(settings.threads or ""),
-        MAX_QUEUE_SIZE: str(settings.max_queue_size),
-        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
-    }
+    of_step = step_parameters(settings)
 
     def parameters(model: str, *parts: Mapping[str, str]) -> dict[str, str]:
         joined = {key: value for part in parts for key, value in part.items()}
@@ -105,6 +101,15 @@ def model_configs(
             ],
         ),
         FUSED_MODEL: step(FUSED_MODEL, raw, [PROBABILITY], from_raw, of_model),
+    }
+
+
+def step_parameters(settings: Serving) -> dict[str, str]:
+    """The config parameters that a step of ours reads its limits from."""
+    return {
+        THREADS: str(settings.threads or ""),
+        MAX_QUEUE_SIZE: str(settings.max_queue_size),
+        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
     }
 
 

@@ -6,6 +6,7 @@ versions of its steps, so no answer mixes two (docs/decisions/0015-renewal.md).
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,6 +157,7 @@ def _write(
     report: Report,
 ) -> None:
     written = write_version(release, live.folder, number)
+    _to_disk(live.folder, number)
     versions = {
         model: {live.current: live.versions[model][live.current], number: written[model]}
         for model in MODELS
@@ -172,6 +174,18 @@ def _write(
             check_version(control, live.folder, model, number, release.precision, settings)
             report(f"{model}: loaded and checked")
     vouch_for_configs(live.folder)
+
+
+def _to_disk(folder: Path, number: str) -> None:
+    """Before a config lists the version, so that a power cut leaves no config without its files."""
+    for model in MODELS:
+        version = folder / model / number
+        for entry in (folder / model, version, *version.rglob("*")):
+            descriptor = os.open(entry, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _load(control: ModelControl, model: str, number: str) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from features.errors import RepositoryError
 from features.files import write_json, write_text
+from serving.config_pbtxt import CONFIG_FILE
 from serving.live_repository import LiveRepository
-from serving.repository import CONFIG_FILE, write_config
+from serving.repository import write_config
 from serving.vouching import VOUCHING_FILE
 
 LOCK_FILE = ".publish.lock"

@@ -39,12 +39,10 @@ from serving.interface import (
     wire_columns,
 )
 from serving.scoring import MODEL_FOLDER, scored
+from serving.version_files import COMPILED
 from serving.versions import Version, write_manifest
 
 ENTRY_FILE = "model.py"
-COMPILED = "__pycache__"
-"""An empty file where Python would make a folder: for the compiled `model.py`, which would change
-the version's time, so that Triton loads it once more, and which no manifest would vouch for."""
 
 _WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)
 _WITH_WEIGHTS = (DLRM_MODEL, FUSED_MODEL)
@@ -167,10 +165,11 @@ def _place(source: Path, names: list[str], folders: list[Path]) -> None:
         shutil.copyfile(source / name, first / name)
         for other in others:
             (other / name).parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(first / name, other / name)
+            link_or_copy(first / name, other / name)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """One file under two names, where the file system has hard links."""
     try:
         os.link(source, target)
     except OSError:

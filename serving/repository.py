@@ -11,11 +11,11 @@ import pyarrow as pa
 from features.files import write_text
 from features.plan import Plan
 from features.settings import Serving
+from serving.config_pbtxt import CONFIG_FILE
 from serving.model_configs import model_configs
 from serving.release import Release, write_version
 
 REPOSITORY_FOLDER = "model_repository"
-CONFIG_FILE = "config.pbtxt"
 VERSION = "1"
 
 

@@ -28,7 +28,7 @@ def read_secret(file: Path | None = None) -> str | None:
         message does not show it.
     """
     if file is None:
-        secret, source = os.environ.get(SECRET_VARIABLE), SECRET_VARIABLE
+        secret, source = os.environ.get(SECRET_VARIABLE) or None, SECRET_VARIABLE
     else:
         source = str(file)
         try:

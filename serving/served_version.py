@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlrm.scoring_precision import ScoringPrecision
+from serving.cores import cores
 from serving.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
 from serving.versions import parameters_of, verified_manifest
 from serving.waiting import CALL_SECONDS, Limits
@@ -68,4 +68,4 @@ def threads_of(setting: str, instances: int) -> int:
     >>> threads_of("3", 2)
     3
     """
-    return int(setting) if setting else max(1, len(os.sched_getaffinity(0)) // instances)
+    return int(setting) if setting else max(1, cores() // instances)

@@ -142,7 +142,6 @@ class TritonServer:
     def _arguments(self) -> list[str]:
         return [
             f"--model-repository={self.repository}",
-            "--strict-readiness=true",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
             "--allow-gpu-metrics=false",

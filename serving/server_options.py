@@ -102,10 +102,8 @@ class ServerOptions:
 
     def arguments(self, ports: Ports) -> list[str]:
         """Options of `tritonserver`; `ports` are those of the options with every 0 resolved."""
-        control = "explicit" if self.allow_model_control else "none"
         return [
-            f"--model-control-mode={control}",
-            *(["--load-model=*"] if self.allow_model_control else []),
+            *self._model_control(),
             f"--http-address={self.unencrypted_host}",
             f"--http-port={ports.http}",
             f"--grpc-address={self.host}",
@@ -115,6 +113,16 @@ class ServerOptions:
             *self._restrictions(),
             *(self.tls.arguments() if self.tls is not None else []),
         ]
+
+    def _model_control(self) -> list[str]:
+        """Triton listens when all models are loaded, and ends where one is not.
+
+        Strictly it would call itself not ready while a version is loaded beside those that serve,
+        and after one that was refused, and probes would turn requests away.
+        """
+        if not self.allow_model_control:
+            return ["--model-control-mode=none", "--strict-readiness=true"]
+        return ["--model-control-mode=explicit", "--load-model=*", "--strict-readiness=false"]
 
     def _restrictions(self) -> list[str]:
         """Triton has no switch for these endpoints, but serves them only to who shows a header."""

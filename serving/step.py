@@ -115,8 +115,12 @@ def _refuse(request: Any, reason: str) -> None:
 
 
 def _send(request: Any, response: Any) -> None:
-    sender = request.get_response_sender()
-    sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    """One request whose answer cannot be sent does not keep the others from theirs."""
+    try:
+        sender = request.get_response_sender()
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    except Exception:  # noqa: BLE001  whatever Triton raises
+        pb_utils.Logger.log_error(traceback.format_exc())
 
 
 def _report(model: str, number: str) -> Report:

@@ -9,7 +9,6 @@ would double the time to start.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,11 +16,9 @@ from features.errors import RepositoryError
 from features.files import write_json
 from features.hashing import file_sha256
 from features.manifest import MANIFEST_FILE, Manifest, hash_files
+from serving.config_pbtxt import CONFIG_FILE
 from serving.interface import MODELS
-from serving.live_repository import LiveRepository
-from serving.release import COMPILED
-from serving.repository import CONFIG_FILE
-from serving.versions import verified_manifest
+from serving.version_files import verify_versions
 
 VOUCHING_FILE = "published.json"
 FORMAT_VERSION = 1
@@ -43,23 +40,21 @@ def verify_repository(repository: Path) -> None:
     StageError
         The manifest of the export cannot be read.
     """
+    if verify_configs(repository):
+        verify_versions(repository, large_files=False)
+
+
+def verify_configs(repository: Path) -> bool:
+    """Check the configs, as `verify_repository` does; whether anything vouches for them."""
     configs = _vouched_configs(repository)
-    if configs is None:
-        return
-    for name, wanted in configs.items():
+    for name, wanted in (configs or {}).items():
         file = repository / name
         if not file.is_file():
             raise RepositoryError.missing(str(file))
         came = file_sha256(file)
         if came != wanted:
             raise RepositoryError.damaged(str(file), wanted, came)
-    live = LiveRepository.read(repository)
-    for model, versions in live.versions.items():
-        for number, version in versions.items():
-            folder = repository / model / number
-            if version.manifest_sha256 is not None:
-                verified_manifest(folder, version)
-            _remove_compiled(folder)
+    return configs is not None
 
 
 def _vouched_configs(repository: Path) -> Mapping[str, str] | None:
@@ -83,10 +78,3 @@ def _vouched_configs(repository: Path) -> Mapping[str, str] | None:
         for name, sha256 in Manifest.read(beside).files.items()
         if name.startswith(inside) and name.endswith(f"/{CONFIG_FILE}")
     }
-
-
-def _remove_compiled(folder: Path) -> None:
-    """Python would run a compiled `model.py`, which no manifest vouches for, in its place."""
-    compiled = folder / COMPILED
-    if compiled.is_dir():
-        shutil.rmtree(compiled)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -110,6 +112,7 @@ class Load:
             for model in ("ctr", "ctr_fused", "ctr_features")
             for protocol in ("http", "grpc")
         ]
+        self._threads.append(threading.Thread(target=self._probe))
         for thread in self._threads:
             thread.start()
         return self
@@ -139,6 +142,15 @@ class Load:
                 continue
             self.seen[model, self._version_of(model, answer, rows)] += 1
         transport.close()
+
+    def _probe(self) -> None:
+        """As what sends requests to servers probes them."""
+        url = f"http://{self.server.http_url}/v2/health/ready"
+        while not self.ended.wait(0.02):
+            try:
+                urllib.request.urlopen(url).close()
+            except urllib.error.HTTPError as error:
+                self.errors.append(f"not ready: {error}")
 
     def _version_of(self, model: str, answer: object, rows: slice) -> str:
         for version, candidate in self.known.items():

@@ -27,6 +27,8 @@ ONLY_IN = {
     "merlin.models": {"dlrm"},
     "merlin.dataloader": {"dlrm"},
     "torch": {"dlrm", "serving"},
+    "onnx": {"dlrm"},
+    "onnxruntime": {"serving"},
 }
 NO_ONE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 

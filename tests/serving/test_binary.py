@@ -8,6 +8,7 @@ import pytest
 import serving.binary
 from features.errors import ServerError
 from serving.binary import SETTING, ServerBinary, find_server
+from serving.secret import SECRET_VARIABLE
 
 STUBS = "python_backend_stubs"
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -103,3 +104,8 @@ def test_the_servers_python_finds_the_running_interpreters_packages(
     assert environment["PATH"].split(":")[0] == str(Path(sys.executable).parent)
     assert environment["LD_LIBRARY_PATH"].endswith(":/first")
     assert str(Path(pytest.__file__).parent.parent) in environment["PYTHONPATH"].split(":")
+
+
+def test_the_secret_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SECRET_VARIABLE, "0123456789abcdef")
+    assert SECRET_VARIABLE not in ServerBinary(Path("/triton")).environment()

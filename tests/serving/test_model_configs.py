@@ -13,7 +13,7 @@ from features.chains import Chain
 from features.plan import InputColumn, OutputColumn, Plan, output_column
 from features.settings import Serving
 from features.steps import Categorify, FillMissing
-from serving.config_pbtxt import python_config
+from serving.config_pbtxt import python_config, read_parameters
 from serving.interface import PROBABILITY, Tensor
 from serving.model_configs import model_configs
 from serving.versions import Version, versions_from_json
@@ -201,8 +201,8 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
         versions=["1"],
         max_batch_size=1,
         instances=1,
-        is_batched=True,
         warmup_rows=[1],
     )
     found = parsed(text).parameters
     assert {key: value.string_value for key, value in found.items()} == parameters
+    assert read_parameters(text) == parameters

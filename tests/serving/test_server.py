@@ -190,6 +190,23 @@ def test_the_command_checks_the_files_against_their_manifest(repository: Path) -
     assert re.match(r".*ctr/config\.pbtxt: wanted SHA-256", errors)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--allow-model-control",), "--allow-model-control needs a secret"),
+        (("--tls-key", "key.pem"), "wanted --tls-certificate and --tls-key"),
+        (("--secret-file", "/nowhere"), "/nowhere: wanted a file with the secret"),
+    ],
+)
+def test_the_command_refuses_options_that_do_not_fit(
+    repository: Path, options: tuple[str, ...], message: str
+) -> None:
+    running = command(repository, *options)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 2
+    assert message in errors and len(errors.splitlines()) == 1
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_interrupted(
     repository: Path, tmp_path: Path, sign: signal.Signals

@@ -1,0 +1,26 @@
+"""Triton entry of a GPU server's `ctr_features`: raw columns to padded ids and dense features."""
+
+from __future__ import annotations
+
+from features.plan import Plan
+from features.wire import Tensors
+from serving.batching import Run
+from serving.encoding import load_encoding
+from serving.gpu_interface import to_gpu_tensors
+from serving.monitoring import See
+from serving.served_version import ServedVersion
+from serving.step import TritonStep
+
+
+class TritonPythonModel(TritonStep):
+    """The name that Triton looks for."""
+
+    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
+        encode, plan = load_encoding(version)
+
+        def run(tensors: Tensors) -> Tensors:
+            encoded = encode(tensors)
+            see(tensors, encoded, None)
+            return to_gpu_tensors(encoded)
+
+        return run, plan
