@@ -4,6 +4,7 @@ import re
 import shutil
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -391,6 +392,35 @@ def test_a_request_that_comes_while_another_is_answered_is_not_slept_through(
             first.result()
     transport.close()
     assert np.median(taken) < 0.3
+
+
+def test_under_too_much_load_every_answer_is_right_or_a_refusal(line: Line, tmp_path: Path) -> None:
+    settings = Serving(
+        max_batch_size=MAX_BATCH_SIZE, precision="fp32", max_queue_size=2, queue_timeout_ms=100
+    )
+    repository = export_repository(
+        line.plan, line.model_folder, tmp_path, settings, line.raw
+    ).folder
+    tensors = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
+
+    def work(model: str) -> Counter[str]:
+        transport, outcomes = connect(server.grpc_url, "grpc", 60.0), Counter[str]()
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:
+            try:
+                answer = transport.infer(model, tensors).as_numpy("click_probability")[:, 0]
+            except ServerError as error:
+                outcomes["busy" if "The server is busy" in str(error) else str(error)] += 1
+                continue
+            wanted_B = line.probability_B[:MAX_BATCH_SIZE]
+            outcomes["right" if np.allclose(answer, wanted_B, rtol=0, atol=1e-6) else "wrong"] += 1
+        transport.close()
+        return outcomes
+
+    with TritonServer(repository, tmp_path / "work") as server, ThreadPoolExecutor(24) as pool:
+        total = sum(pool.map(work, ["ctr", "ctr_fused"] * 12), Counter[str]())
+    assert total.keys() <= {"busy", "right"}
+    assert total["right"] > 10
 
 
 def test_latency_is_measured_for_every_batch_size(line: Line, fused: Client) -> None:
