@@ -16,29 +16,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.criteo_rows import (
-    CARDINALITIES,
-    CATEGORICAL,
-    CONTINUOUS,
-    KINDS,
-    MISSING,
-    value_of,
-    write_parquet,
-)
+from benchmarks.criteo_plan import criteo_plan, requests_of
+from benchmarks.criteo_rows import CATEGORICAL, KINDS, write_parquet
 from benchmarks.harness import OURS, Benchmark, parser
-from features import fitted
-from features.chains import Chain
 from features.errors import DataError
 from features.online import OnlineExecutor
-from features.plan import InputColumn, Plan, output_column, write_plan
+from features.plan import write_plan
 from features.settings import CriteoWorkflow
-from features.steps import Clip, FillMissing, Log, Normalize
-from features.wire import CATEGORICAL_INT64, NULL_INT64, Tensors, to_tensors
-from features.wire import CONTINUOUS as NUMBERS
+from features.wire import Tensors, to_tensors
 from workflows.compile import compile_fitted
 from workflows.frames import FrameReader
 from workflows.graphs import build
@@ -48,37 +35,6 @@ from workflows.quiet import quiet
 FITTED_ROWS = 200_000
 REQUESTS = 2000
 GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
-
-
-def criteo_plan(folder: Path, share: float) -> Plan:
-    """A plan with vocabularies of Criteo's cardinalities, or a share of them."""
-    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items())
-    chains = {}
-    for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
-        values = value_of(np.arange(1, 1 + max(1, int(cardinality * share))))
-        step = fitted.categorify(
-            folder, name, [pa.array(values)], np.arange(len(values), 0, -1),
-            frequency_threshold=0, limit=None, num_buckets=1, sources=[name],
-        )  # fmt: skip
-        chains[name] = Chain((name,), (step,))
-    numbers = (FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.5, 1.2))
-    chains |= {name: Chain((name,), numbers) for name in CONTINUOUS}
-    outputs = tuple(output_column(name, chain, inputs) for name, chain in chains.items())
-    return write_plan(folder, inputs, outputs)
-
-
-def requests_of(rows: int, count: int) -> list[Tensors]:
-    """Requests of that many rows, by Zipf's law over the whole vocabularies."""
-    generator = np.random.default_rng(7)
-    made: list[Tensors] = []
-    for _ in range(count):
-        share = generator.random((rows, len(CATEGORICAL)))
-        ids = value_of(np.floor(np.array(CARDINALITIES) ** share).astype(np.int64))
-        ids[generator.random(ids.shape) < MISSING] = NULL_INT64
-        numbers = np.floor(generator.lognormal(1.5, 2.0, (rows, len(CONTINUOUS))))
-        numbers[generator.random(numbers.shape) < MISSING] = np.nan
-        made.append({NUMBERS: numbers.astype(np.float32), CATEGORICAL_INT64: ids})
-    return made
 
 
 def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors]) -> list[float]:
