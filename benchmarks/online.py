@@ -16,25 +16,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from benchmarks.criteo_plan import criteo_plan, requests_of
-from benchmarks.criteo_rows import CATEGORICAL, KINDS, write_parquet
+from benchmarks.criteo_rows import CATEGORICAL
+from benchmarks.criteo_workflow import fit_criteo
 from benchmarks.harness import OURS, Benchmark, parser
 from features.errors import DataError
 from features.online import OnlineExecutor
-from features.plan import write_plan
-from features.settings import CriteoWorkflow
 from features.wire import Tensors, to_tensors
-from workflows.compile import compile_fitted
-from workflows.frames import FrameReader
-from workflows.graphs import build
 from workflows.library import Dataset, Serial
 from workflows.quiet import quiet
 
 FITTED_ROWS = 200_000
 REQUESTS = 2000
-GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
 
 
 def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors]) -> list[float]:
@@ -78,26 +71,17 @@ print(json.dumps({"seconds": seconds, "own_mb": own() - before}))
 
 
 def against_nvtabular(benchmark: Benchmark, scratch: Path, rows: int, repeats: int) -> None:
-    """NVTabular as it comes, and the plan compiled from the same fitted workflow.
-
-    One row at a time, of those without a missing value: NVTabular fails on a frame whose column has
-    no value at all.
-    """
-    write_parquet(scratch / "train", rows)
-    files = sorted((scratch / "train").iterdir())
-    reader = FrameReader(KINDS, "cpu")
+    """NVTabular as it comes, and the plan compiled from the same fitted workflow, row by row."""
+    fitted = fit_criteo(scratch, rows)
+    executor = OnlineExecutor(fitted.plan)
+    chosen = [fitted.whole_rows.slice(row, 1) for row in range(repeats)]
+    tensors = [to_tensors(row, executor.columns) for row in chosen]
+    theirs = []
     with quiet(), Serial():
-        workflow = build(KINDS, GRAPH, scratch / "vocabulary").fit(reader.dataset(files))
-        fitted_columns = compile_fitted(workflow, KINDS, scratch / "plan")
-        executor = OnlineExecutor(write_plan(scratch / "plan", *fitted_columns))
-        whole = pq.read_table(files[0]).drop_null()
-        chosen = [whole.slice(row, 1) for row in range(repeats)]
-        tensors = [to_tensors(row, executor.columns) for row in chosen]
-        theirs = []
         for row, request in zip(chosen, tensors, strict=True):
-            frame = reader.frame(row)
+            frame = fitted.reader.frame(row)
             start = time.perf_counter_ns()
-            came = workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
+            came = fitted.workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
             theirs.append((time.perf_counter_ns() - start) / 1000)
             ids_BF = executor.transform(request).ids_BF
             if came[CATEGORICAL].to_numpy().tolist() != ids_BF.tolist():
