@@ -30,7 +30,7 @@ from serving.interface import FUSED_MODEL
 from serving.repository import VERSION, Repository, export_repository
 from serving.scoring import MODEL_FOLDER
 
-ARCHITECTURES = {"article": article, "kaggle": kaggle}
+ARCHITECTURES = {"kaggle": kaggle, "article": article}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,17 @@ class Served:
             f"{sum(shape.cardinalities):,} rows of {shape.embedding_dim} in {shape.embedding_rows}"
         )
 
-    def offline(self, requests: Sequence[Tensors]) -> list[NDArray[np.float32]]:
-        """The probabilities of each request's rows, float32 (B,), without a server."""
+    def offline(self, requests: Sequence[Sequence[Tensors]]) -> list[list[NDArray[np.float32]]]:
+        """The probabilities of each request's rows, float32 (B,), computed without a server."""
         folder = self.repository.folder / FUSED_MODEL / VERSION
         executor = OnlineExecutor(read_plan(folder / PLAN_FOLDER))
         scorer = Scorer.load(folder / MODEL_FOLDER, self.plan.content_hash)
-        found = []
-        for request in requests:
+
+        def probability_B(request: Tensors) -> NDArray[np.float32]:
             encoded = executor.transform(request)
-            found.append(scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags))
-        return found
+            return scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+
+        return [[probability_B(request) for request in some] for some in requests]
 
 
 def export_criteo(

@@ -39,8 +39,8 @@ class Load:
     p50: float
     p99: float
     """Of answers with scores; NaN without any, here and above."""
-    refusal_p99: float
-    """Of errors; 0 without any."""
+    error_p99: float
+    """Milliseconds until an error; 0 without any."""
     errors: dict[str, int]
     wrong_scores: int
 
@@ -82,7 +82,7 @@ def open_loop(
     rate = rows_a_second / len(requests[0].expected_B)
     senders = min(MOST_SENDERS, math.ceil(rate * longest_answer) + 1)
     begin = time.perf_counter() + 0.1
-    due = _Arrivals(begin, rate, begin + RAMP_SECONDS + seconds)
+    due = Arrivals(begin, rate, begin + RAMP_SECONDS + seconds)
 
     def sender(_: int) -> list[Outcome]:
         connection, outcomes = Connection(url), []
@@ -96,7 +96,7 @@ def open_loop(
     return _load(name, outcomes, begin + RAMP_SECONDS, seconds, offered_rows_a_second=rows_a_second)
 
 
-class _Arrivals(Iterator[tuple[int, float]]):
+class Arrivals(Iterator[tuple[int, float]]):
     """Number and time of each arrival, handed out to any thread."""
 
     def __init__(self, begin: float, rate: float, end: float) -> None:
@@ -142,7 +142,7 @@ def _load(
         rows_a_second=sum(outcome.rows for outcome in answered) / seconds,
         p50=float(p50),
         p99=float(p99),
-        refusal_p99=float(np.percentile(refused, 99)) if refused else 0.0,
+        error_p99=float(np.percentile(refused, 99)) if refused else 0.0,
         errors=dict(Counter(outcome.error for outcome in counted if outcome.error)),
         wrong_scores=sum(outcome.wrong_scores for outcome in outcomes),
     )

@@ -9,7 +9,7 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,19 +88,13 @@ class Connection:
         if answer.status != http.client.OK:
             return Outcome(rows, begun, ended, _kind(content))
         served_B = np.frombuffer(content[int(answer.headers[HEADER_LENGTH]) :], np.float32)
-        return Outcome(rows, begun, ended, "", _differing(served_B, request.expected_B))
+        return Outcome(rows, begun, ended, "", differing(served_B, request.expected_B))
 
     def close(self) -> None:
         self._connection.close()
 
 
-def requests_for(
-    model: str, batches: Sequence[Tensors], expected: Sequence[NDArray[np.float32]]
-) -> list[Request]:
-    return [Request.of(model, t, e) for t, e in zip(batches, expected, strict=True)]
-
-
-def _differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) -> int:
+def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) -> int:
     if served_B.shape != expected_B.shape:
         return len(expected_B)
     return int(np.count_nonzero(served_B != expected_B))
