@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.criteo_plan import requests_of
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.serve_export import ARCHITECTURES, Served, export_criteo
@@ -31,6 +34,7 @@ from benchmarks.serve_requests import Request
 from benchmarks.serve_saturation import judge, saturate
 from dlrm.architecture import RowPrecision
 from features.settings import Serving
+from features.wire import Tensors
 from serving.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from serving.server import TritonServer
 from serving.transport import Protocol
@@ -98,12 +102,16 @@ def measure(
 def _batches(served: Served, scale: Scale) -> tuple[list[Batches], Batches]:
     """Those of the latencies, and those of the loads."""
     counts = {**scale.requests_a_round, LOAD_ROWS: scale.load_requests}
-    tensors = [requests_of(rows, count) for rows, count in counts.items()]
-    expected = served.offline(tensors)
-    made = [
-        Batches(rows, wire, scores, count)
-        for (rows, count), wire, scores in zip(counts.items(), tensors, expected, strict=True)
-    ]
+    executor, scorer = served.offline()
+
+    def probability_B(request: Tensors) -> NDArray[np.float32]:
+        encoded = executor.transform(request)
+        return scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+
+    made = []
+    for rows, count in counts.items():
+        tensors = requests_of(rows, count)
+        made.append(Batches(rows, tensors, [*map(probability_B, tensors)], count))
     return made[:-1], made[-1]
 
 

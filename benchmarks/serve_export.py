@@ -1,18 +1,15 @@
 """What the serving benchmark serves: a repository of Criteo's size, and what it has to answer.
 
-Legend: B rows, R rows of a table, D embedding length.
+Legend: R rows of a table, D embedding length.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.criteo_plan import criteo_plan
@@ -24,7 +21,6 @@ from dlrm.weights import save_model
 from features.online import OnlineExecutor
 from features.plan import Plan, read_plan
 from features.settings import Serving
-from features.wire import Tensors
 from serving.encoding import PLAN_FOLDER
 from serving.interface import FUSED_MODEL
 from serving.repository import VERSION, Repository, export_repository
@@ -51,17 +47,11 @@ class Served:
             f"{sum(shape.cardinalities):,} rows of {shape.embedding_dim} in {shape.embedding_rows}"
         )
 
-    def offline(self, requests: Sequence[Sequence[Tensors]]) -> list[list[NDArray[np.float32]]]:
-        """The probabilities of each request's rows, float32 (B,), computed without a server."""
+    def offline(self) -> tuple[OnlineExecutor, Scorer]:
+        """What encodes and scores rows without a server, from the exported files."""
         folder = self.repository.folder / FUSED_MODEL / VERSION
         executor = OnlineExecutor(read_plan(folder / PLAN_FOLDER))
-        scorer = Scorer.load(folder / MODEL_FOLDER, self.plan.content_hash)
-
-        def probability_B(request: Tensors) -> NDArray[np.float32]:
-            encoded = executor.transform(request)
-            return scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
-
-        return [[probability_B(request) for request in some] for some in requests]
+        return executor, Scorer.load(folder / MODEL_FOLDER, self.plan.content_hash)
 
 
 def export_criteo(

@@ -40,7 +40,7 @@ class Load:
     p99: float
     """Of answers with scores; NaN without any, here and above."""
     error_p99: float
-    """Milliseconds until an error; 0 without any."""
+    """Of errors; 0 without any."""
     errors: dict[str, int]
     wrong_scores: int
 

@@ -19,7 +19,7 @@ COLOURS = ("#1f6f8b", "#c8553d")
 def plot(loads: Mapping[str, Sequence[Load]], title: str, file: Path) -> None:
     """Write a picture, of the kind that the file's ending names.
 
-    `loads` are the closed loops of each configuration.
+    `loads` are the closed loops of each configuration, all with the same numbers in flight.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def plot(loads: Mapping[str, Sequence[Load]], title: str, file: Path) -> None:
         raise DataError(f"--plot wants matplotlib ({error}). Run `make peers`.") from None
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     throughput, latency = figure.subplots(1, 2)
+    in_flight = [point.in_flight for point in next(iter(loads.values()))]
     for (name, points), colour in zip(loads.items(), COLOURS, strict=False):
-        in_flight = [point.in_flight for point in points]
         style = {"marker": "o", "color": colour}
         throughput.plot(in_flight, [p.rows_a_second for p in points], label=name, **style)
         latency.plot(in_flight, [p.p50 for p in points], label=f"{name}, p50", **style)
@@ -45,6 +45,7 @@ def plot(loads: Mapping[str, Sequence[Load]], title: str, file: Path) -> None:
     latency.set(ylabel="milliseconds", yscale="log")
     for axes in (throughput, latency):
         axes.set_xscale("log", base=2)
+        axes.set_xticks(in_flight, labels=[str(number) for number in in_flight])
         axes.set_xlabel("requests in flight")
         axes.grid(alpha=0.3)
         axes.legend()
