@@ -1,5 +1,9 @@
 """The native module of the CPU kernels: what each function takes, see dlrm/kernels/cpu."""
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 def instruction_sets() -> list[str]:
     """Instruction sets of this processor that kernels are compiled for, the widest last."""
 
@@ -90,3 +94,41 @@ def interaction_backward(
     threads: int,
 ) -> None:
     """The gradients of `dense`, if it is there, and of `embeddings` from that of `out`."""
+
+class ScoringModel:
+    """A DLRM for inference, see dlrm/kernels/cpu/scoring.h.
+
+    `dtype` is the activations', `row_dtype` that of the rows at the address `tables`, which have to
+    stay there. A column is (first_row, cardinality, place), a layer a float32 weight (outputs,
+    inputs) and bias (outputs,), both contiguous; they are copied. ValueError where layers do not
+    fit together.
+    """
+
+    def __init__(
+        self,
+        instruction_set: str,
+        dtype: int,
+        tables: int,
+        row_dtype: int,
+        dim: int,
+        continuous: int,
+        singles: list[tuple[int, int, int]],
+        lists: list[tuple[int, int, int]],
+        mean: bool,
+        bottom: list[tuple[NDArray[Any], NDArray[Any]]],
+        top: list[tuple[NDArray[Any], NDArray[Any]]],
+        last: tuple[NDArray[Any], NDArray[Any]],
+    ) -> None: ...
+    def score(
+        self,
+        ids: NDArray[Any],
+        dense: NDArray[Any],
+        lists: list[tuple[NDArray[Any], NDArray[Any]]],
+        probability: NDArray[Any],
+        threads: int,
+    ) -> bool:
+        """Fill `probability`, float32 (B,), from int64 (B, F) and float32 (B, C), of any strides.
+
+        A list column is its int64 ids and offsets, which rise from 0 to the number of ids. False
+        where a table has no row for an id.
+        """

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from dlrm.interaction import interaction_width
+from dlrm.kernels.interaction_width import interaction_width
 from features.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:

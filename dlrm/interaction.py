@@ -50,12 +50,9 @@ from dlrm.kernels.interaction_checks import (
     check_inputs,
     check_place,
 )
+from dlrm.kernels.interaction_width import interaction_width
 from dlrm.kernels.library import cpu_module, cuda_module
-from dlrm.kernels.reference_interaction import (
-    ReferenceInteraction,
-    interaction_reference,
-    interaction_width,
-)
+from dlrm.kernels.reference_interaction import ReferenceInteraction, interaction_reference
 
 __all__ = [
     "Kernels",

@@ -1,4 +1,4 @@
-"""Click probabilities from encoded rows. Imports torch, NumPy and safetensors, and no Merlin.
+"""Click probabilities from encoded rows. Imports torch only where there is no native module.
 
 Legend: B rows, F columns with one id a row, C continuous columns, N ids of a list column.
 """
@@ -7,45 +7,96 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dlrm.model import DLRM
-from dlrm.weights import CARD_FILE, load_model, read_model_card
+from dlrm.architecture import Architecture
+from dlrm.kernels.cpu_scoring import CpuScoring
+from dlrm.kernels.library import cpu_module
+from dlrm.mapped_tensors import make_resident, map_tensors
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from dlrm.scoring_precision import ScoringPrecision
+from dlrm.weight_forms import check_forms
 from features.errors import ModelError
 
 if TYPE_CHECKING:
+    from dlrm.model import DLRM
     from features.values import Lists
 
 
-class Scorer:
-    """A model for inference, in float32, on the device that its weights are on."""
+class ScoringForm(Protocol):
+    """What computes the probabilities of inputs of the right shapes and dtypes."""
 
-    def __init__(self, model: DLRM) -> None:
-        self.architecture = model.architecture
-        self._model = model.eval()
-        self._device = next(model.parameters()).device
-        architecture = model.architecture
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32] | None:
+        """probability_B; None where a table has no row for an id."""
+
+
+class Scorer:
+    """A model for inference.
+
+    On a CPU with the native module a row's probability depends on that row alone: it has the same
+    bits in any batch, at any place in it, with any number of threads. It may be called from several
+    threads at a time.
+
+    `precision` is that of the layers' products: in bf16 weights, activations and embeddings are
+    rounded to bfloat16, as training in bf16 does; sums are float32 in both.
+    """
+
+    def __init__(
+        self, architecture: Architecture, precision: ScoringPrecision, form: ScoringForm
+    ) -> None:
+        self.architecture = architecture
+        self.precision = precision
+        self._form = form
         sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
         self._cardinality_F = np.array([sizes[n] for n in architecture.single], np.int64)
         self._cardinality_L = [sizes[name] for name in architecture.bags]
 
     @classmethod
-    def load(cls, folder: Path, expected_plan_hash: str | None) -> Scorer:
+    def load(
+        cls,
+        folder: Path,
+        expected_plan_hash: str | None,
+        *,
+        precision: ScoringPrecision = "fp32",
+        threads: int | None = None,
+    ) -> Scorer:
         """From a model folder; its files are checked.
+
+        Parameters
+        ----------
+        threads
+            Of one call, on a CPU; None: as many as the process may use cores.
 
         Raises
         ------
         ModelError
             A damaged model, or one of another feature plan than the expected (None takes any).
         """
-        came = read_model_card(folder).plan_hash
-        if expected_plan_hash is not None and came != expected_plan_hash:
-            raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, came)
-        return cls(load_model(folder))
+        card = read_model_card(folder)
+        if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
+            raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, card.plan_hash)
+        module = cpu_module()
+        if module is None:
+            from dlrm.weights import load_model
+
+            return cls.of(load_model(folder), precision=precision, threads=threads)
+        form = _mapped(module, folder / WEIGHTS_FILE, card, precision, threads)
+        return cls(card.architecture, precision, form)
+
+    @classmethod
+    def of(
+        cls, model: DLRM, *, precision: ScoringPrecision = "fp32", threads: int | None = None
+    ) -> Scorer:
+        """From a model in memory, on its device; it shares its tables' memory."""
+        from dlrm.torch_scoring import scoring_of
+
+        return cls(model.architecture, precision, scoring_of(model, precision, threads))
 
     def score(
         self,
@@ -62,23 +113,18 @@ class Scorer:
         ModelError
             A wrong shape or dtype, or an id that no embedding table has.
         """
-        self._check(ids_BF, dense_BC, bags)
-        ids, dense = self._tensor(ids_BF), self._tensor(dense_BC)
-        lists = [(self._tensor(_ids(bag)), self._tensor(bag.offsets)) for bag in bags]
-        with torch.inference_mode():
-            logit_B = self._model(ids, dense, lists)
-            return torch.sigmoid(logit_B).cpu().numpy()
+        self._check_forms(ids_BF, dense_BC, bags)
+        probability_B = self._form.score(ids_BF, dense_BC, bags)
+        if probability_B is None:
+            raise self._bad_id(ids_BF, bags)
+        return probability_B
 
-    def _tensor(self, values: NDArray[Any]) -> torch.Tensor:
-        """Copied only where torch cannot share the memory: read-only, or not contiguous."""
-        return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self._device)
-
-    def _check(
+    def _check_forms(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> None:
         architecture = self.architecture
         rows = len(ids_BF)
-        _check_form("ids", ids_BF, len(architecture.single), np.int64)
+        _check_form("ids", ids_BF, len(self._cardinality_F), np.int64)
         _check_form("dense", dense_BC, len(architecture.continuous), np.float32)
         if rows != len(dense_BC):
             raise ModelError.wrong_input(
@@ -87,25 +133,48 @@ class Scorer:
         if len(bags) != len(architecture.bags):
             wanted = f"{len(architecture.bags)} list columns"
             raise ModelError.wrong_input("bags", wanted, f"{len(bags)}")
+        for name, bag in zip(architecture.bags, bags, strict=True):
+            _check_bag(name, bag, rows)
+
+    def _bad_id(self, ids_BF: NDArray[np.int64], bags: Sequence[Lists]) -> ModelError:
+        """Names the first id that is out of range: of the rows' columns, then of the lists."""
         outside_BF = (ids_BF < 0) | (ids_BF >= self._cardinality_F)
         if outside_BF.any():
             row, column = np.argwhere(outside_BF)[0]
-            raise ModelError.id_out_of_range(
-                architecture.single[column],
+            return ModelError.id_out_of_range(
+                self.architecture.single[column],
                 int(ids_BF[row, column]),
                 int(self._cardinality_F[column]),
             )
+        found = []
         for name, bag, cardinality in zip(
-            architecture.bags, bags, self._cardinality_L, strict=True
+            self.architecture.bags, bags, self._cardinality_L, strict=True
         ):
-            _check_bag(name, bag, rows, cardinality)
+            ids_N = _ids(bag)
+            for came in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
+                found.append(ModelError.id_out_of_range(name, int(came), cardinality))
+        return found[0]
+
+
+def _mapped(
+    module: ModuleType,
+    file: Path,
+    card: ModelCard,
+    precision: ScoringPrecision,
+    threads: int | None,
+) -> CpuScoring:
+    """The native form; the tables stay in the mapped file."""
+    weights = map_tensors(file, card.weights_sha256)
+    check_forms(card.architecture, weights, str(file))
+    make_resident(weights["tables.weight"])
+    return CpuScoring(module, card.architecture, weights, precision, threads)
 
 
 def _ids(bag: Lists) -> NDArray[np.int64]:
     return cast("NDArray[np.int64]", bag.values)
 
 
-def _check_bag(name: str, bag: Lists, rows: int, cardinality: int) -> None:
+def _check_bag(name: str, bag: Lists, rows: int) -> None:
     ids_N, offsets_B1 = _ids(bag), bag.offsets
     for form, values in (("ids", ids_N), ("offsets", offsets_B1)):
         if getattr(values, "dtype", None) != np.int64 or values.ndim != 1:
@@ -118,9 +187,6 @@ def _check_bag(name: str, bag: Lists, rows: int, cardinality: int) -> None:
     if offsets_B1[0] != 0 or offsets_B1[-1] != len(ids_N) or (np.diff(offsets_B1) < 0).any():
         wanted = f"offsets that rise from 0 to {len(ids_N)}, its number of ids"
         raise ModelError.wrong_input(f"Column {name!r}", wanted, "others")
-    outside_N = (ids_N < 0) | (ids_N >= cardinality)
-    if outside_N.any():
-        raise ModelError.id_out_of_range(name, int(ids_N[outside_N][0]), cardinality)
 
 
 def _form(values: object) -> str:

@@ -127,7 +127,7 @@ def train(
             _run_epoch(
                 form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
             )
-        position.valid.append(evaluate(Scorer(form.canonical()), valid_files))
+        position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files))
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position)
     save_model(out / "model", form.canonical(), plan_hash)

@@ -1,81 +1,37 @@
-"""A trained model on disk: `model.safetensors`, and `model.json`, which says what it is.
-
-`model.json` is written last, so a folder that has it is complete. No pickle is involved.
-"""
+"""A trained model on disk: `model.safetensors`, and its card, `model.json`."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from dlrm.architecture import Architecture
 from dlrm.model import DLRM
+from dlrm.model_card import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+    read_model_card,
+    write_model_card,
+)
 from dlrm.tensor_file import read_tensors, write_tensors
 from features.errors import ModelError
-from features.files import write_json
-from features.hashing import json_sha256
 
-FORMAT_VERSION = 3
-"""3: all embedding tables are one tensor, `tables.weight`."""
-CARD_FILE = "model.json"
-WEIGHTS_FILE = "model.safetensors"
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What `model.json` says."""
-
-    architecture: Architecture
-    plan_hash: str
-    """Content hash of the feature plan that the rows were encoded with."""
-    weights_sha256: str
-    model_hash: str
-    """Hash of all of the above: of what the model computes."""
+__all__ = [
+    "CARD_FILE",
+    "WEIGHTS_FILE",
+    "ModelCard",
+    "load_model",
+    "read_model_card",
+    "save_model",
+]
 
 
 def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:
     """Write the model into `folder`; an older one there is replaced."""
     (folder / CARD_FILE).unlink(missing_ok=True)
-    content = {
-        "format_version": FORMAT_VERSION,
-        "architecture": model.architecture.to_json(),
-        "plan_hash": plan_hash,
-        "weights_sha256": write_tensors(folder / WEIGHTS_FILE, model.state_dict()),
-    }
-    write_json(folder / CARD_FILE, {**content, "model_hash": json_sha256(content)})
-    return read_model_card(folder)
-
-
-def read_model_card(folder: Path) -> ModelCard:
-    """Read `model.json` alone; the weights are not looked at.
-
-    Raises
-    ------
-    ModelError
-        Missing, changed, or of another format version.
-    """
-    file = folder / CARD_FILE
-    if not file.is_file():
-        raise ModelError.missing(str(file))
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
-        if version != FORMAT_VERSION:
-            raise ModelError.other_format(str(file), version, FORMAT_VERSION)
-        came = json_sha256(content)
-        if came != wanted:
-            raise ModelError.damaged(str(file), wanted, came)
-        return ModelCard(
-            architecture=Architecture.from_json(content["architecture"], str(file)),
-            plan_hash=str(content["plan_hash"]),
-            weights_sha256=str(content["weights_sha256"]),
-            model_hash=wanted,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError.unreadable(str(file), f"{type(error).__name__} {error}") from None
+    sha256 = write_tensors(folder / WEIGHTS_FILE, model.state_dict())
+    return write_model_card(folder, model.architecture, plan_hash, sha256)
 
 
 def load_model(folder: Path) -> DLRM:

@@ -18,6 +18,7 @@ from dlrm.click_metrics import ClickMetrics
 from dlrm.evaluation import column_blocks, scored
 from dlrm.pair_counts import PairCounts
 from dlrm.scorer import Scorer
+from dlrm.scoring_precision import ScoringPrecision, resolve_precision
 from features.columns import CLICK
 from features.errors import StageError
 from features.plan import read_plan
@@ -33,13 +34,19 @@ ROWS_PER_GROUP = 2**20
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
-    return {"splits": list(SPLITS)}
+    return {"splits": list(SPLITS), "precision": precision(run)}
+
+
+def precision(run: RunConfig) -> ScoringPrecision:
+    """Of offline scores on this machine: that of the served ones."""
+    return resolve_precision(run.config.serving.precision)
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl = inputs["etl"]
     plan = read_plan(etl.folder / "plan")
-    scorer = Scorer.load(inputs["train"].folder / "model", plan.content_hash)
+    model = inputs["train"].folder / "model"
+    scorer = Scorer.load(model, plan.content_hash, precision=precision(run))
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
     metrics: dict[str, Any] = {}
     with progress_bar("scoring", sum(rows.values())) as progress:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dlrm.kernels.reference_interaction import interaction_width
+from dlrm.kernels.interaction_width import interaction_width
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 

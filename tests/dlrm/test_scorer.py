@@ -22,7 +22,7 @@ from features.values import Lists, Text, offsets_of
 
 @pytest.fixture
 def scorer(world) -> Scorer:
-    return Scorer(DLRM(world.architecture, seed=1))
+    return Scorer.of(DLRM(world.architecture, seed=1))
 
 
 def encoded(world, files) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +173,7 @@ def list_rows(list_world, files) -> tuple[np.ndarray, np.ndarray, list[Lists]]:
 
 @pytest.mark.parametrize("batch_size", [7, 300, 8192])
 def test_lists_in_files_are_scored_in_row_order(list_world, batch_size):
-    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     for files in (list_world.train_files, list_world.valid_files):
         wanted = scorer.score(*list_rows(list_world, files))
         assert np.allclose(score_files(scorer, files, batch_size), wanted, atol=1e-6)
@@ -181,7 +181,7 @@ def test_lists_in_files_are_scored_in_row_order(list_world, batch_size):
 
 def test_a_list_scores_alone_as_among_others(list_world):
     """To the bit, where the matrix products are: the layers' widths are powers of two here."""
-    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     ids_BF, dense_BC, bags = list_rows(list_world, list_world.valid_files)
     together = scorer.score(ids_BF, dense_BC, bags)
     for row in range(5):
@@ -191,7 +191,7 @@ def test_a_list_scores_alone_as_among_others(list_world):
 
 
 def test_lists_that_do_not_fit_are_refused(list_world):
-    scorer = Scorer(DLRM(list_world.architecture, seed=1))
+    scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     ids_BF, dense_BC = np.zeros((2, 2), np.int64), np.zeros((2, 1), np.float32)
     good = Lists(np.array([1, 6, 2]), np.array([0, 1, 3]))
     scorer.score(ids_BF, dense_BC, [good, good])
@@ -230,4 +230,4 @@ def test_files_whose_lists_do_not_fit_are_refused(list_world, tmp_path, values, 
     table = pq.read_table(list_world.valid_files[0]).slice(0, 2).drop_columns(["tags"])
     pq.write_table(table.append_column("tags", values), tmp_path / "x.parquet")
     with pytest.raises(DataError, match=message):
-        score_files(Scorer(DLRM(list_world.architecture, seed=1)), [tmp_path / "x.parquet"])
+        score_files(Scorer.of(DLRM(list_world.architecture, seed=1)), [tmp_path / "x.parquet"])

@@ -16,18 +16,7 @@ namespace {
 using Bad = std::optional<std::tuple<int64_t, int64_t, int64_t, int64_t>>;
 
 const EmbeddingLoops &loops_of(const std::string &name) {
-  switch (instruction_set(name)) {
-#if defined(__x86_64__)
-    case InstructionSet::avx2:
-      return embedding_loops_avx2();
-    case InstructionSet::avx512:
-      return embedding_loops_avx512();
-    case InstructionSet::avx512bf16:
-      return embedding_loops_avx512bf16();
-#endif
-    default:
-      return embedding_loops_plain();
-  }
+  return embedding_loops(instruction_set(name));
 }
 
 template <typename T>

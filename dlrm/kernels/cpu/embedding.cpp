@@ -35,6 +35,21 @@ BadId bad_of_list(const Bag &bag, int64_t index) {
 
 }  // namespace
 
+const EmbeddingLoops &embedding_loops(InstructionSet set) {
+  switch (set) {
+#if defined(__x86_64__)
+    case InstructionSet::avx2:
+      return embedding_loops_avx2();
+    case InstructionSet::avx512:
+      return embedding_loops_avx512();
+    case InstructionSet::avx512bf16:
+      return embedding_loops_avx512bf16();
+#endif
+    default:
+      return embedding_loops_plain();
+  }
+}
+
 void require_offsets(const Bag &bag) {
   bool fits = bag.offsets[0] == 0 && bag.offsets[bag.rows] == bag.count;
   for (int64_t row = 0; row < bag.rows; ++row) fits &= bag.offsets[row] <= bag.offsets[row + 1];

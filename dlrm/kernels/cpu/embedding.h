@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "embedding_loops.h"
+#include "instruction_set.h"
 
 namespace plumbline {
 
@@ -17,6 +18,8 @@ namespace plumbline {
 struct BadId {
   int64_t place, row, id, cardinality;
 };
+
+const EmbeddingLoops &embedding_loops(InstructionSet set);
 
 std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const Singles &singles,
                             const Result &result, int threads);

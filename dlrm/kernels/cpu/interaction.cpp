@@ -39,14 +39,6 @@ int this_thread() {
 #endif
 }
 
-Kernels kernels(InstructionSet set, Dtype dtype) {
-  Kernels found;
-  if (set == InstructionSet::avx512bf16) found = avx512bf16_kernels(dtype);
-  if (!found.forward && set >= InstructionSet::avx512) found = avx512_kernels(dtype);
-  if (!found.forward && set >= InstructionSet::avx2) found = avx2_kernels(dtype);
-  return found.forward ? found : plain_kernels(dtype);
-}
-
 // Threads take ranges of rows as they come: one that the system holds up does not hold up all.
 constexpr int64_t kRangesEach = 8;
 constexpr int64_t kFewestRows = 16;
@@ -63,6 +55,14 @@ void share(int64_t rows, int64_t scratch_bytes, int threads, const Work &work) {
 }
 
 }  // namespace
+
+Kernels kernels(InstructionSet set, Dtype dtype) {
+  Kernels found;
+  if (set == InstructionSet::avx512bf16) found = avx512bf16_kernels(dtype);
+  if (!found.forward && set >= InstructionSet::avx512) found = avx512_kernels(dtype);
+  if (!found.forward && set >= InstructionSet::avx2) found = avx2_kernels(dtype);
+  return found.forward ? found : plain_kernels(dtype);
+}
 
 void forward(InstructionSet set, Dtype dtype, const Shape &shape, const void *dense,
              const void *embeddings, void *out, int threads) {

@@ -40,11 +40,12 @@ struct Kernels {
   Size *backward_scratch = nullptr;
 };
 
-// Where there are none for a dtype, those of the next narrower instruction set serve.
+// Where there are none for a dtype, `kernels` takes those of the next narrower instruction set.
 Kernels plain_kernels(Dtype);
 Kernels avx2_kernels(Dtype);
 Kernels avx512_kernels(Dtype);
 Kernels avx512bf16_kernels(Dtype);
+Kernels kernels(InstructionSet, Dtype);
 
 // `dense` and `dense_gradient` are read and written only where the shape has a dense vector.
 void forward(InstructionSet, Dtype, const Shape &, const void *dense, const void *embeddings,

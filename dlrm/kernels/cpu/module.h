@@ -9,5 +9,6 @@ namespace plumbline {
 
 void bind_interaction(nanobind::module_ &m);
 void bind_embedding(nanobind::module_ &m);
+void bind_scoring(nanobind::module_ &m);
 
 }  // namespace plumbline

@@ -1,0 +1,260 @@
+#include "scoring.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace plumbline {
+namespace {
+
+// Activations of this size, and a panel's weights, stay in the second level of the caches.
+constexpr int64_t kActivationBytes = int64_t{448} << 10;
+constexpr int64_t kMostRows = 192;
+
+// Rows whose embeddings are looked up at a time; they stay in the caches until they are used.
+constexpr int64_t kLookUpRows = 16;
+
+// What is worth another thread.
+constexpr int64_t kMultiplyAddsEach = 4'000'000;
+constexpr int64_t kFewestRows = 6;
+
+int64_t bytes_of(Number number) { return number == Number::float32 ? 4 : 2; }
+
+int64_t parts_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
+
+int64_t padded(int64_t width) { return parts_of(width, kPanel) * kPanel; }
+
+int this_thread() {
+#if defined(_OPENMP)
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+ScoringLoops loops_of(InstructionSet set, Number number) {
+  switch (set) {
+#if defined(__x86_64__)
+    case InstructionSet::avx2:
+      return scoring_loops_avx2(number);
+    case InstructionSet::avx512:
+      return scoring_loops_avx512(number);
+    case InstructionSet::avx512bf16:
+      return scoring_loops_avx512bf16(number);
+#endif
+    default:
+      return scoring_loops_plain(number);
+  }
+}
+
+interaction::Shape shape_of(const ScoringForm &form) {
+  const auto columns = static_cast<int64_t>(form.place.size() + form.lists.size());
+  return {0, columns, form.tables.dim, form.continuous > 0};
+}
+
+int64_t require_widths(const std::vector<LayerWeights> &layers, int64_t inputs) {
+  for (const auto &layer : layers) {
+    if (layer.inputs != inputs || layer.outputs < 1)
+      throw std::invalid_argument("scoring: a layer takes " + std::to_string(layer.inputs) +
+                                  " numbers, and gets " + std::to_string(inputs));
+    inputs = layer.outputs;
+  }
+  return inputs;
+}
+
+int64_t top_input(const ScoringForm &form, const interaction::Shape &shape) {
+  return shape.features > 0 ? shape.width() : form.tables.dim;
+}
+
+int64_t checked_widest(const ScoringForm &form, const interaction::Shape &shape) {
+  if (form.continuous > 0 && require_widths(form.bottom, form.continuous) != form.tables.dim)
+    throw std::invalid_argument("scoring: the bottom layers do not end in the embedding length");
+  const int64_t hidden = require_widths(form.top, top_input(form, shape));
+  require_widths({form.last}, hidden);
+  int64_t widest = std::max(padded(form.continuous), padded(top_input(form, shape)));
+  for (const auto *layers : {&form.bottom, &form.top})
+    for (const auto &layer : *layers) widest = std::max(widest, padded(layer.outputs));
+  return widest;
+}
+
+int64_t multiply_adds_of(const ScoringForm &form, const interaction::Shape &shape) {
+  int64_t count = shape.pairs() * shape.dim + form.last.inputs;
+  for (const auto *layers : {&form.bottom, &form.top})
+    for (const auto &layer : *layers) count += layer.inputs * layer.outputs;
+  return count;
+}
+
+// Parts of one memory, each at a cache line.
+class Parts {
+ public:
+  explicit Parts(std::byte *memory) : begin_(reinterpret_cast<uintptr_t>(memory)), at_(begin_) {}
+
+  template <typename T>
+  T *take(int64_t bytes) {
+    const uintptr_t part = at_;
+    at_ += static_cast<uintptr_t>(parts_of(bytes, 64) * 64);
+    return reinterpret_cast<T *>(part);
+  }
+  int64_t taken() const { return static_cast<int64_t>(at_ - begin_); }
+
+ private:
+  uintptr_t begin_, at_;
+};
+
+}  // namespace
+
+// What a thread works in: a layer reads one of the two activations and writes the other.
+struct ScoringModel::Block {
+  std::byte *in, *out;
+  float *floats;
+  int64_t *ids;
+  std::byte *embeddings, *interaction;
+  float *sum;
+  int64_t bytes;
+
+  Block(const ScoringModel &model, std::byte *memory) {
+    Parts parts(memory);
+    const int64_t number = bytes_of(model.form_.number), dim = model.shape_.dim;
+    in = parts.take<std::byte>(model.most_rows_ * model.widest_ * number);
+    out = parts.take<std::byte>(model.most_rows_ * model.widest_ * number);
+    floats = parts.take<float>(model.most_rows_ * padded(model.form_.continuous) * 4);
+    ids = parts.take<int64_t>(kLookUpRows * static_cast<int64_t>(model.form_.place.size()) * 8);
+    embeddings = parts.take<std::byte>(kLookUpRows * model.shape_.features * dim * number);
+    const bool interacts = model.shape_.features > 0;
+    interaction =
+        parts.take<std::byte>(interacts ? model.interaction_.forward_scratch(model.shape_) : 0);
+    sum = parts.take<float>((dim + kScratch) * 4);
+    bytes = parts.taken();
+  }
+};
+
+ScoringModel::ScoringModel(InstructionSet set, const ScoringForm &form)
+    : form_(form),
+      loops_(loops_of(set, form.number)),
+      embedding_loops_(embedding_loops(set)),
+      shape_(shape_of(form)),
+      interaction_(interaction::kernels(
+          set, form.number == Number::float32 ? interaction::Dtype::float32
+                                              : interaction::Dtype::bfloat16)),
+      bottom_(form.bottom, form.number, loops_.round),
+      top_(form.top, form.number, loops_.round),
+      last_(form.last.weight, form.last.weight + form.last.inputs),
+      last_bias_(form.last.bias[0]),
+      widest_(checked_widest(form, shape_)),
+      most_rows_(std::clamp<int64_t>(kActivationBytes / (2 * widest_ * bytes_of(form.number)),
+                                     kLookUpRows, kMostRows)),
+      multiply_adds_(multiply_adds_of(form, shape_)),
+      scratch_(Block(*this, nullptr).bytes) {}
+
+bool ScoringModel::takes(int64_t singles, int64_t continuous, size_t lists) const {
+  return singles == static_cast<int64_t>(form_.place.size()) && continuous == form_.continuous &&
+         lists == form_.lists.size();
+}
+
+int64_t ScoringModel::rows_at_a_time(int64_t rows, int threads) const {
+  int64_t blocks = parts_of(rows, most_rows_);
+  blocks = parts_of(blocks, threads) * threads;
+  const int64_t even = parts_of(parts_of(rows, blocks), kFewestRows) * kFewestRows;
+  return std::min(even, most_rows_);
+}
+
+bool ScoringModel::score(const EncodedRows &rows, float *probability, int threads) const {
+  if (rows.rows == 0) return true;
+  const int64_t worth = std::min(rows.rows * multiply_adds_ / kMultiplyAddsEach,
+                                 rows.rows / kFewestRows);
+  threads = static_cast<int>(std::clamp<int64_t>(threads, 1, std::max<int64_t>(worth, 1)));
+  const int64_t each = rows_at_a_time(rows.rows, threads), blocks = parts_of(rows.rows, each);
+  const TakenMemory scratch(scratch_, threads);
+  std::atomic<bool> good = true;
+#pragma omp parallel for num_threads(threads) schedule(dynamic) if (threads > 1)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t begin = block * each, end = std::min(rows.rows, begin + each);
+    if (good && !score_block(rows, begin, end, probability + begin, scratch.of(this_thread())))
+      good = false;
+  }
+  return good;
+}
+
+bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t end,
+                               float *probability, std::byte *scratch) const {
+  Block block(*this, scratch);
+  const int64_t count = end - begin;
+  int64_t width = padded(form_.continuous), stride = width;
+  const auto layer = [&](const PackedLayer &weights, int64_t outputs) {
+    loops_.linear_relu(weights, {block.in, stride}, {block.out, outputs}, outputs, count);
+    std::swap(block.in, block.out);
+    width = stride = outputs;
+  };
+  if (form_.continuous > 0) {
+    for (int64_t row = 0; row < count; ++row) {
+      float *to = block.floats + row * width;
+      const float *from = rows.dense.data + (begin + row) * rows.dense.row_stride;
+      for (int64_t column = 0; column < form_.continuous; ++column)
+        to[column] = from[column * rows.dense.column_stride];
+      std::fill(to + form_.continuous, to + width, 0.0f);
+    }
+    loops_.round(block.floats, block.in, count * width);
+    for (size_t place = 0; place < form_.bottom.size(); ++place) {
+      // The interaction reads vectors that follow each other closely.
+      const bool interacts = place + 1 == form_.bottom.size() && shape_.features > 0;
+      layer(bottom_[place], interacts ? shape_.dim : padded(form_.bottom[place].outputs));
+    }
+  }
+  if (shape_.features > 0) {
+    if (!look_up(rows, begin, end, block)) return false;
+    std::swap(block.in, block.out);
+    width = stride = shape_.width();
+  }
+  for (size_t place = 0; place < form_.top.size(); ++place)
+    layer(top_[place], padded(form_.top[place].outputs));
+  loops_.logits(last_.data(), last_bias_, form_.last.inputs, {block.in, stride}, probability,
+                count);
+  for (int64_t row = 0; row < count; ++row)
+    probability[row] = 1.0f / (1.0f + std::exp(-probability[row]));
+  return true;
+}
+
+// Looks the rows' embeddings up, a few rows at a time, and puts the interaction's result, of those
+// and of the dense vectors in `block.in`, into `block.out`.
+bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
+                           const Block &block) const {
+  const auto columns = static_cast<int64_t>(form_.place.size());
+  const int64_t number = bytes_of(form_.number);
+  const Result result{block.embeddings, form_.number, shape_.features, false};
+  const std::byte *dense = block.in;
+  std::byte *out = block.out;
+  for (int64_t first = begin; first < end; first += kLookUpRows) {
+    const int64_t count = std::min(end - first, kLookUpRows);
+    for (int64_t row = 0; row < count; ++row) {
+      const int64_t *from = rows.ids.data + (first + row) * rows.ids.row_stride;
+      for (int64_t column = 0; column < columns; ++column)
+        block.ids[row * columns + column] = from[column * rows.ids.column_stride];
+    }
+    const Singles singles{block.ids,           count, columns, form_.first_row.data(),
+                          form_.cardinality.data(), form_.place.data()};
+    if (columns > 0 &&
+        embedding_loops_.gather(form_.tables, singles, result, 0, count * columns) >= 0)
+      return false;
+    for (size_t list = 0; list < form_.lists.size(); ++list) {
+      const ListColumn &column = form_.lists[list];
+      const ListIds &ids = rows.lists[list];
+      const Bag bag{ids.ids, ids.count,          ids.offsets + first, count,
+                    column.first_row, column.cardinality, column.place};
+      if (embedding_loops_.pool(form_.tables, bag, form_.mean, result, 0, count, block.sum) >= 0)
+        return false;
+    }
+    interaction_.forward(shape_, shape_.has_dense ? dense : nullptr, block.embeddings, out, 0,
+                         count, block.interaction);
+    dense += count * shape_.dim * number;
+    out += count * shape_.width() * number;
+  }
+  return true;
+}
+
+}  // namespace plumbline

@@ -1,0 +1,55 @@
+// The inner loops of scoring, one set an instruction set: what they are given.
+//
+// As embedding_loops.h, this header has no function with a body.
+#pragma once
+
+#include <cstdint>
+
+#include "embedding_loops.h"
+
+namespace plumbline {
+
+// Outputs of a layer are worked in panels of this many, and stored in groups of so many panels.
+constexpr int64_t kPanel = 16;
+constexpr int64_t kPanelsInGroup = 4;
+
+// A linear layer, its weights in the order that the loops read them: see scoring_packing.h.
+struct PackedLayer {
+  const void *weight;
+  const float *bias;  // one an output, zeros up to a whole panel
+  int64_t depth;      // lanes of a row that goes in: numbers of float32, pairs of bfloat16
+  int64_t panels;
+};
+
+// Rows of activations: row r begins `stride` numbers after row r − 1.
+struct Activations {
+  void *numbers;
+  int64_t stride;
+};
+
+// `width` numbers of a row that comes out are written.
+using LinearReLU = void(const PackedLayer &, const Activations &in, const Activations &out,
+                        int64_t width, int64_t rows);
+
+// out[r] = bias + Σ in[r][k] · weight[k], over `width` numbers.
+using Logits = void(const float *weight, float bias, int64_t width, const Activations &in,
+                    float *out, int64_t rows);
+
+// Rounds `count` float32 numbers to nearest, even on ties.
+using Rounding = void(const float *from, void *to, int64_t count);
+
+// For activations of float32 or of bfloat16. With bfloat16 products are summed in float32, and a
+// layer's output is rounded once. What a row gives depends on that row alone: an output's products
+// are summed in the order of k, whatever the number of rows and the row's place.
+struct ScoringLoops {
+  LinearReLU *linear_relu;
+  Logits *logits;
+  Rounding *round;
+};
+
+ScoringLoops scoring_loops_plain(Number);
+ScoringLoops scoring_loops_avx2(Number);
+ScoringLoops scoring_loops_avx512(Number);
+ScoringLoops scoring_loops_avx512bf16(Number);
+
+}  // namespace plumbline

@@ -1,0 +1,54 @@
+// Memory of scoring: packed weights, and what threads work in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace plumbline {
+
+// Bytes that begin at a large page where they fill one, and at a cache line else.
+class Memory {
+ public:
+  explicit Memory(int64_t bytes);
+  std::byte *data() const { return held_.get(); }
+
+ private:
+  struct Release {
+    std::align_val_t alignment;
+    void operator()(std::byte *memory) const { ::operator delete(memory, alignment); }
+  };
+  std::unique_ptr<std::byte, Release> held_;
+};
+
+// Memories of one size that calls take and give back, so that a call seldom asks the system.
+class MemoryPool {
+ public:
+  explicit MemoryPool(int64_t bytes_each) : bytes_(bytes_each) {}
+  std::vector<Memory> take(int count);
+  void give_back(std::vector<Memory> memories);
+
+ private:
+  int64_t bytes_;
+  std::mutex mutex_;
+  std::vector<Memory> free_;
+};
+
+// The memories of one call.
+class TakenMemory {
+ public:
+  TakenMemory(MemoryPool &pool, int count) : pool_(pool), memories_(pool.take(count)) {}
+  ~TakenMemory() { pool_.give_back(std::move(memories_)); }
+  TakenMemory(const TakenMemory &) = delete;
+  TakenMemory &operator=(const TakenMemory &) = delete;
+  std::byte *of(int thread) const { return memories_[static_cast<size_t>(thread)].data(); }
+
+ private:
+  MemoryPool &pool_;
+  std::vector<Memory> memories_;
+};
+
+}  // namespace plumbline
