@@ -141,6 +141,25 @@ class ModelError(PlumblineError):
         )
 
 
+class RepositoryError(PlumblineError):
+    """A model repository is damaged, or a version does not fit into it."""
+
+    @classmethod
+    def missing(cls, file: str) -> RepositoryError:
+        return cls(f"{file}: missing. Export the model repository again.")
+
+    @classmethod
+    def damaged(cls, file: str, wanted: str, came: str) -> RepositoryError:
+        return cls(
+            f"{file}: wanted SHA-256 {wanted[:12]}…, found {came[:12]}…: "
+            "the file was changed after the export. Export the model repository again."
+        )
+
+    @classmethod
+    def unreadable(cls, file: str, wanted: str, reason: str) -> RepositoryError:
+        return cls(f"{file}: wanted {wanted}, but {reason}. Export the model repository again.")
+
+
 class ServerError(PlumblineError):
     """The Triton server cannot be found, started or reached."""
 

@@ -10,11 +10,21 @@ from serving.interface import Tensor
 
 @dataclass(frozen=True, slots=True)
 class EnsembleStep:
-    """A model of an ensemble; its tensors keep their names between the steps."""
+    """A version of a model in an ensemble; its tensors keep their names between the steps."""
 
     model: str
+    version: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Limits of what waits for a model; a request beyond them is refused as unavailable."""
+
+    max_size: int
+    timeout_ms: int
+    """A request may ask for less."""
 
 
 def python_config(
@@ -23,8 +33,10 @@ def python_config(
     outputs: Sequence[Tensor],
     parameters: Mapping[str, str],
     *,
+    versions: Iterable[str],
     max_batch_size: int,
     instances: int,
+    queue: Queue,
     warmup_rows: Iterable[int],
 ) -> str:
     """A model of the Python backend, with dynamic batching and a warm-up of zeros.
@@ -32,8 +44,8 @@ def python_config(
     The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more.
     """
     return (
-        _head(name, ('backend: "python"',), max_batch_size, inputs, outputs)
-        + "dynamic_batching {\n}\n"
+        _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
+        + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
         + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)
@@ -46,12 +58,13 @@ def ensemble_config(
     outputs: Sequence[Tensor],
     parameters: Mapping[str, str],
     *,
+    versions: Iterable[str],
     max_batch_size: int,
     steps: Sequence[EnsembleStep],
 ) -> str:
     """An ensemble; batching and warm-up are its steps' own."""
     return (
-        _head(name, ('platform: "ensemble"',), max_batch_size, inputs, outputs)
+        _head(name, ('platform: "ensemble"',), max_batch_size, versions, inputs, outputs)
         + "ensemble_scheduling {\n"
         + _indented(_repeated("step", [_step(step) for step in steps]))
         + "}\n"
@@ -63,12 +76,15 @@ def _head(
     name: str,
     kind: Sequence[str],
     max_batch_size: int,
+    versions: Iterable[str],
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
 ) -> str:
     lines = (f"name: {_quoted(name)}", *kind, f"max_batch_size: {max_batch_size}")
+    listed = ", ".join(sorted(versions, key=int))
     return (
         "".join(line + "\n" for line in lines)
+        + _block("version_policy", _block("specific", f"versions: [ {listed} ]\n"))
         + _repeated("input", [_tensor(tensor) for tensor in inputs])
         + _repeated("output", [_tensor(tensor) for tensor in outputs])
     )
@@ -79,6 +95,15 @@ def _tensor(tensor: Tensor) -> str:
         f"name: {_quoted(tensor.name)}\n"
         f"data_type: {tensor.data_type}\n"
         f"dims: [ {len(tensor.columns)} ]\n"
+    )
+
+
+def _queue_policy(queue: Queue) -> str:
+    return (
+        "timeout_action: REJECT\n"
+        f"default_timeout_microseconds: {queue.timeout_ms * 1000}\n"
+        "allow_timeout_override: true\n"
+        f"max_queue_size: {queue.max_size}\n"
     )
 
 
@@ -99,7 +124,7 @@ def _warmup(rows: int, inputs: Sequence[Tensor]) -> str:
 
 
 def _step(step: EnsembleStep) -> str:
-    return f"model_name: {_quoted(step.model)}\nmodel_version: -1\n" + "".join(
+    return f"model_name: {_quoted(step.model)}\nmodel_version: {step.version}\n" + "".join(
         _block(field, f"key: {_quoted(tensor.name)}\nvalue: {_quoted(tensor.name)}\n")
         for field, tensors in (("input_map", step.inputs), ("output_map", step.outputs))
         for tensor in tensors

@@ -5,8 +5,7 @@ Legend: B rows, F columns with one id a row, L list columns, C continuous column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from features.online import OnlineExecutor
 from features.plan import read_plan
 from features.wire import Tensors
 from serving.interface import DENSE, IDS, LIST_IDS, check_raw_parameters
+from serving.served_version import ServedVersion
 
 PLAN_FOLDER = "plan"
 """Where the plan lies inside a model's version folder."""
@@ -23,16 +23,16 @@ PLAN_FOLDER = "plan"
 Encode = Callable[[Tensors], Encoded]
 
 
-def load_encoding(folder: Path, parameters: Mapping[str, str]) -> Encode:
-    """Load the plan of a version folder; its files are checked against their hashes.
+def load_encoding(version: ServedVersion) -> Encode:
+    """Load the plan of a served version; its files are checked against their hashes.
 
     Raises
     ------
     PlanError
         A missing or changed file, or a plan that does not fit the model's config.
     """
-    plan = read_plan(folder / PLAN_FOLDER)
-    check_raw_parameters(plan, parameters)
+    plan = read_plan(version.folder / PLAN_FOLDER)
+    check_raw_parameters(plan, version.parameters)
     return OnlineExecutor(plan).transform
 
 

@@ -38,6 +38,7 @@ FEATURES_MODEL = "ctr_features"
 DLRM_MODEL = "ctr_dlrm"
 ENSEMBLE_MODEL = "ctr"
 FUSED_MODEL = "ctr_fused"
+MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
 
 IDS = "ids"
 LIST_IDS = "list_ids"
@@ -47,6 +48,8 @@ CLICK_PROBABILITY = "click_probability"
 PLAN_HASH = "plan_hash"
 MODEL_HASH = "model_hash"
 KINDS = "kinds"
+PRECISION = "precision"
+THREADS = "threads"
 
 _NULLS = {
     CONTINUOUS: "NaN",

@@ -1,72 +1,102 @@
-"""The four served models' configs, from a plan, the model's hash and the settings."""
+"""The four served models' configs, from a plan, the settings and the versions that are served."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from features.plan import Plan
 from features.settings import Serving
-from serving.config_pbtxt import EnsembleStep, ensemble_config, python_config
+from serving.config_pbtxt import EnsembleStep, Queue, ensemble_config, python_config
 from serving.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
     MODEL_HASH,
+    PLAN_HASH,
+    PRECISION,
     PROBABILITY,
+    THREADS,
+    Tensor,
     encoded_parameters,
     encoded_tensors,
     raw_parameters,
     raw_tensors,
 )
+from serving.versions import VERSIONS, ServedPrecision, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
 
 
-def model_configs(plan: Plan, model_hash: str, settings: Serving) -> dict[str, str]:
-    """Model name to the text of its `config.pbtxt`."""
+def model_configs(
+    plan: Plan,
+    settings: Serving,
+    versions: Mapping[str, Versions],
+    *,
+    current: str,
+    precision: ServedPrecision,
+) -> dict[str, str]:
+    """Model name to the text of its `config.pbtxt`.
+
+    Parameters
+    ----------
+    plan
+        That of any of the versions: they have the same tensors.
+    versions
+        Model name to the versions of it that are to be served.
+    current
+        The version whose steps the ensemble joins, and whose hashes the parameters tell.
+    precision
+        Of the current version's model; each version's manifest tells its own.
+    """
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
-    of_model = {MODEL_HASH: model_hash}
+    of_model = {PRECISION: precision}
+
+    def parameters(model: str, *parts: Mapping[str, str]) -> dict[str, str]:
+        joined = {key: value for part in parts for key, value in part.items()}
+        version = versions[model][current]
+        joined[PLAN_HASH] = version.plan_hash
+        if version.model_hash is not None:
+            joined[MODEL_HASH] = version.model_hash
+        return {**joined, VERSIONS: versions_to_json(versions[model])}
+
+    def step(
+        model: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *parts: Mapping[str, str]
+    ) -> str:
+        return python_config(
+            model,
+            inputs,
+            outputs,
+            parameters(model, *parts, {THREADS: str(settings.threads or "")}),
+            versions=versions[model],
+            max_batch_size=settings.max_batch_size,
+            instances=settings.instances,
+            queue=Queue(settings.max_queue_size, settings.queue_timeout_ms),
+            warmup_rows=warmup_rows(settings),
+        )
+
     return {
-        FEATURES_MODEL: python_config(
-            FEATURES_MODEL,
-            raw,
-            encoded,
-            from_raw | from_encoded,
-            max_batch_size=settings.max_batch_size,
-            instances=settings.instances,
-            warmup_rows=_warmup_rows(settings),
-        ),
-        DLRM_MODEL: python_config(
-            DLRM_MODEL,
-            encoded,
-            [PROBABILITY],
-            from_encoded | of_model,
-            max_batch_size=settings.max_batch_size,
-            instances=settings.instances,
-            warmup_rows=_warmup_rows(settings),
-        ),
+        FEATURES_MODEL: step(FEATURES_MODEL, raw, encoded, from_raw, from_encoded),
+        DLRM_MODEL: step(DLRM_MODEL, encoded, [PROBABILITY], from_encoded, of_model),
         ENSEMBLE_MODEL: ensemble_config(
             ENSEMBLE_MODEL,
             raw,
             [PROBABILITY],
-            from_raw | of_model,
+            parameters(ENSEMBLE_MODEL, from_raw, of_model),
+            versions=versions[ENSEMBLE_MODEL],
             max_batch_size=settings.max_batch_size,
             steps=[
-                EnsembleStep(FEATURES_MODEL, raw, encoded),
-                EnsembleStep(DLRM_MODEL, encoded, (PROBABILITY,)),
+                EnsembleStep(FEATURES_MODEL, current, raw, encoded),
+                EnsembleStep(DLRM_MODEL, current, encoded, (PROBABILITY,)),
             ],
         ),
-        FUSED_MODEL: python_config(
-            FUSED_MODEL,
-            raw,
-            [PROBABILITY],
-            from_raw | of_model,
-            max_batch_size=settings.max_batch_size,
-            instances=settings.instances,
-            warmup_rows=_warmup_rows(settings),
-        ),
+        FUSED_MODEL: step(FUSED_MODEL, raw, [PROBABILITY], from_raw, of_model),
     }
 
 
-def _warmup_rows(settings: Serving) -> list[int]:
-    return [rows for rows in WARMUP_ROWS if rows <= settings.max_batch_size]
+def warmup_rows(settings: Serving) -> list[int]:
+    """The numbers of rows that a step is warmed up with: some usual ones, and the largest."""
+    return [rows for rows in WARMUP_ROWS if rows < settings.max_batch_size] + [
+        settings.max_batch_size
+    ]

@@ -2,42 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from dlrm.architecture import Architecture
 from dlrm.scorer import Scorer
-from dlrm.weights import read_model_card
+from dlrm.weights import CARD_FILE, read_model_card
 from features.encoder import Encoded
 from features.errors import ModelError, PlanError
 from features.list_bytes import unpack_integers
 from features.values import Lists
 from features.wire import Tensors
 from serving.interface import CLICK_PROBABILITY, DENSE, IDS, LIST_IDS, MODEL_HASH, PLAN_HASH
+from serving.served_version import ServedVersion
+from serving.versions import ServedPrecision
 
 MODEL_FOLDER = "model"
 """Where the model lies inside a model's version folder."""
 
 
-def load_scorer(folder: Path, parameters: Mapping[str, str]) -> Scorer:
-    """Load the model of a version folder; its files are checked against their hashes.
+def load_scorer(version: ServedVersion) -> Scorer:
+    """Load the model of a served version; its files are checked against their hashes.
 
     Raises
     ------
     ModelError
-        A missing or changed file, or a model that was trained on another plan than the config's.
+        A missing or changed file, or another model than the config's, or one that was trained on
+        another plan than the config's.
     """
-    model_folder = folder / MODEL_FOLDER
-    came = read_model_card(model_folder).model_hash
-    if came != parameters[MODEL_HASH]:
+    model_folder = version.folder / MODEL_FOLDER
+    wanted, came = version.parameters[MODEL_HASH], read_model_card(model_folder).model_hash
+    if came != wanted:
         raise ModelError(
-            f"{model_folder}: wanted model {parameters[MODEL_HASH][:12]}…, as the config says, "
+            f"{model_folder / CARD_FILE}: wanted model {wanted[:12]}…, as the config says, "
             f"found {came[:12]}…. Export the model repository again."
         )
-    return Scorer.load(model_folder, parameters[PLAN_HASH])
+    plan_hash = version.parameters[PLAN_HASH]
+    return open_scorer(model_folder, plan_hash, version.precision or "fp32", version.threads)
+
+
+def open_scorer(
+    model_folder: Path, plan_hash: str, precision: ServedPrecision, threads: int | None
+) -> Scorer:
+    """The scorer of a model folder; raises ModelError as `Scorer.load` does."""
+    return Scorer.load(model_folder, plan_hash)
+
+
+def served_precision(setting: Literal["auto", "fp32", "bf16"]) -> ServedPrecision:
+    """The precision that a version is exported in."""
+    return "fp32"
 
 
 def scored(scorer: Scorer, encoded: Encoded) -> Tensors:

@@ -6,10 +6,8 @@ and nowhere else.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb_utils
@@ -17,13 +15,15 @@ import triton_python_backend_utils as pb_utils
 from features.errors import PlumblineError
 from features.wire import Tensors
 from serving.batching import Run, answer
+from serving.check_rows import CHECK_FILE, CheckRows
+from serving.served_version import ServedVersion
 
 
 class TritonStep(ABC):
     """Triton makes one object an instance, and calls it from one thread."""
 
     @abstractmethod
-    def load(self, folder: Path, parameters: Mapping[str, str]) -> Run:
+    def load(self, version: ServedVersion) -> Run:
         """Load the step from its version folder and its config's parameters.
 
         Raises
@@ -33,12 +33,11 @@ class TritonStep(ABC):
         """
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        config = json.loads(args["model_config"])
-        self._inputs = tuple(tensor["name"] for tensor in config["input"])
-        parameters = {
-            key: value.get("string_value", "") for key, value in config["parameters"].items()
-        }
-        self._run = self.load(Path(args["model_repository"]) / args["model_version"], parameters)
+        version = ServedVersion.open(args)
+        self._inputs = version.inputs
+        self._run = self.load(version)
+        check = version.folder / CHECK_FILE
+        CheckRows.read(check).verify(self._run, version.precision, str(check))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         answers = answer([self._tensors(request) for request in requests], self._run)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from features.wire import Tensors
 from serving.batching import Run
 from serving.encoding import load_encoding, to_encoded_tensors
+from serving.served_version import ServedVersion
 from serving.step import TritonStep
 
 
 class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
-    def load(self, folder: Path, parameters: Mapping[str, str]) -> Run:
-        encode = load_encoding(folder, parameters)
+    def load(self, version: ServedVersion) -> Run:
+        encode = load_encoding(version)
 
         def run(tensors: Tensors) -> Tensors:
             return to_encoded_tensors(encode(tensors))

@@ -139,7 +139,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
 
 def export(line: Line, out: Path) -> Path:
     settings = Serving(max_batch_size=MAX_BATCH_SIZE)
-    return export_repository(line.plan, line.model_folder, out, settings).folder
+    return export_repository(line.plan, line.model_folder, out, settings, line.raw).folder
 
 
 @pytest.fixture(scope="module")

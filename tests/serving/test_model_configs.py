@@ -13,9 +13,10 @@ from features.chains import Chain
 from features.plan import InputColumn, OutputColumn, Plan, output_column
 from features.settings import Serving
 from features.steps import Categorify, FillMissing
-from serving.config_pbtxt import python_config
+from serving.config_pbtxt import Queue, python_config
 from serving.interface import PROBABILITY, Tensor
 from serving.model_configs import model_configs
+from serving.versions import Version, versions_from_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KINDS = {
@@ -49,9 +50,22 @@ def plan_of(*kinds: str) -> Plan:
     return Plan(Path("nowhere"), inputs, outputs, "p" * 64)
 
 
-def configs(case: str, settings: Serving | None = None) -> dict[str, str]:
-    settings = settings or Serving(max_batch_size=512, instances=2)
-    return model_configs(plan_of(*CASES[case]), "m" * 64, settings)
+def configs(case: str, settings: Serving | None = None, current: str = "2") -> dict[str, str]:
+    """Of two versions, the second of which is the plan's own."""
+    settings = settings or Serving(max_batch_size=512, instances=2, threads=3)
+    versions = {
+        model: {
+            number: Version(
+                plan_hash=plan * 64,
+                model_hash=None if model == "ctr_features" else scorer * 64,
+                manifest_sha256=None if model == "ctr" else manifest * 64,
+            )
+            for number, plan, scorer, manifest in (("2", "p", "m", "f"), ("1", "q", "n", "e"))
+        }
+        for model in MODELS
+    }
+    plan = plan_of(*CASES[case])
+    return model_configs(plan, settings, versions, current=current, precision="bf16")
 
 
 def parsed(text: str) -> ModelConfig:
@@ -75,10 +89,14 @@ def test_configs_are_triton_model_configs(case: str) -> None:
         assert config.max_batch_size == 512
         backend = ("", "ensemble") if name == "ctr" else ("python", "")
         assert (config.backend, config.platform) == backend
+        assert list(config.version_policy.specific.versions) == [1, 2]
         if name != "ctr":
-            assert config.HasField("dynamic_batching")
+            policy = config.dynamic_batching.default_queue_policy
+            assert policy.timeout_action == policy.REJECT
+            assert (policy.default_timeout_microseconds, policy.max_queue_size) == (1_000_000, 256)
+            assert policy.allow_timeout_override
             assert [group.count for group in config.instance_group] == [2]
-            assert [warmup.batch_size for warmup in config.model_warmup] == [1, 64]
+            assert [warmup.batch_size for warmup in config.model_warmup] == [1, 64, 512]
             for warmup in config.model_warmup:
                 assert set(warmup.inputs) == {tensor.name for tensor in config.input}
 
@@ -87,6 +105,7 @@ def test_the_ensemble_hands_over_what_its_steps_take_and_give() -> None:
     found = {name: parsed(text) for name, text in configs("all_kinds").items()}
     first, second = found["ctr"].ensemble_scheduling.step
     assert (first.model_name, second.model_name) == ("ctr_features", "ctr_dlrm")
+    assert (first.model_version, second.model_version) == (2, 2), "an answer is of one version"
     assert found["ctr"].input == found["ctr_features"].input == found["ctr_fused"].input
     given, taken = found["ctr_features"].output, found["ctr_dlrm"].input
     assert [str(tensor) for tensor in given] == [str(tensor) for tensor in taken]
@@ -151,7 +170,25 @@ def test_parameters_tell_columns_nulls_and_hashes() -> None:
 
 def test_warm_up_keeps_to_the_maximum_batch() -> None:
     config = parsed(configs("all_kinds", Serving(max_batch_size=32))["ctr_fused"])
-    assert [warmup.batch_size for warmup in config.model_warmup] == [1]
+    assert [warmup.batch_size for warmup in config.model_warmup] == [1, 32]
+
+
+def parameters_of(text: str) -> dict[str, str]:
+    return {key: value.string_value for key, value in parsed(text).parameters.items()}
+
+
+def test_parameters_tell_every_version_and_the_current_one() -> None:
+    for current, plan_hash, model_hash in (("2", "p", "m"), ("1", "q", "n")):
+        found = {n: parameters_of(text) for n, text in configs("all_kinds", None, current).items()}
+        for model, parameters in found.items():
+            assert parameters["plan_hash"] == plan_hash * 64
+            assert set(versions_from_json(model, parameters["versions"])) == {"1", "2"}
+            assert parameters.get("threads") == (None if model == "ctr" else "3")
+            has_model = model != "ctr_features"
+            assert parameters.get("model_hash") == (model_hash * 64 if has_model else None)
+            assert parameters.get("precision") == ("bf16" if has_model else None)
+        steps = parsed(configs("all_kinds", None, current)["ctr"]).ensemble_scheduling.step
+        assert [step.model_version for step in steps] == [int(current)] * 2
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
@@ -161,8 +198,10 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
         [Tensor("x", "TYPE_FP32", ("a",))],
         [PROBABILITY],
         parameters,
+        versions=["1"],
         max_batch_size=1,
         instances=1,
+        queue=Queue(1, 1),
         warmup_rows=[1],
     )
     found = parsed(text).parameters

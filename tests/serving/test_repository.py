@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-import serving.repository
+import serving.release
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
 from dlrm.weights import save_model
@@ -18,6 +19,7 @@ from serving.repository import export_repository
 from tests.plans import categorify, plan_of
 
 SETTINGS = Serving(max_batch_size=64)
+ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
 
 
 def write_small_plan(folder: Path, cities: list[str]) -> Plan:
@@ -43,17 +45,18 @@ def model_folder(plan: Plan, tmp_path: Path) -> Path:
 
 
 def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_path: Path) -> None:
-    repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS)
+    repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS, ROWS)
     assert repository.folder == tmp_path / "out" / "model_repository"
     names = [file.relative_to(repository.folder).as_posix() for file in repository.files]
     vocabulary = "plan/vocabulary/city.parquet"
     plan_files = ["plan/plan.json", vocabulary, index_of(vocabulary)]
     model_files = ["model/model.json", "model/model.safetensors"]
+    own_files = ["model.py", "check.arrow", "manifest.json"]
     assert sorted(names) == sorted(
         [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
-        + [f"ctr_dlrm/1/{file}" for file in ["model.py", *model_files]]
-        + [f"ctr_features/1/{file}" for file in ["model.py", *plan_files]]
-        + [f"ctr_fused/1/{file}" for file in ["model.py", *plan_files, *model_files]]
+        + [f"ctr_dlrm/1/{file}" for file in [*own_files, *model_files]]
+        + [f"ctr_features/1/{file}" for file in [*own_files, *plan_files]]
+        + [f"ctr_fused/1/{file}" for file in [*own_files, *plan_files, *model_files]]
     )
     assert (repository.folder / "ctr" / "1").is_dir(), "Triton wants a version of an ensemble, too"
     assert read_plan(repository.folder / "ctr_fused" / "1" / "plan").content_hash == (
@@ -65,7 +68,7 @@ def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
     plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weights(out: str) -> list[Path]:
-        repository = export_repository(plan, model_folder, tmp_path / out, SETTINGS)
+        repository = export_repository(plan, model_folder, tmp_path / out, SETTINGS, ROWS)
         return sorted(file for file in repository.files if file.suffix == ".safetensors")
 
     one, two = weights("linked")
@@ -75,7 +78,7 @@ def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
     def no_links(source: Path, target: Path) -> None:
         raise OSError(f"no hard links here: {source} {target}")
 
-    monkeypatch.setattr(serving.repository.os, "link", no_links)
+    monkeypatch.setattr(serving.release.os, "link", no_links)
     one, two = weights("copied")
     assert not one.samefile(two)
     assert one.read_bytes() == two.read_bytes()
@@ -84,7 +87,7 @@ def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
 def test_a_model_of_another_plan_is_refused(model_folder: Path, tmp_path: Path) -> None:
     other = write_small_plan(tmp_path / "other", ["Oslo", "Rome", "Lima"])
     with pytest.raises(ModelError, match=r"model\.json: wanted.*\(city: was 5, is 6\).*Train"):
-        export_repository(other, model_folder, tmp_path / "out", SETTINGS)
+        export_repository(other, model_folder, tmp_path / "out", SETTINGS, ROWS)
     assert not (tmp_path / "out").exists()
 
 
@@ -115,7 +118,7 @@ def test_damaged_and_missing_files_are_refused(
         content[len(content) // 2] ^= 1
         target.write_bytes(content)
     with pytest.raises(error, match=target.name):
-        export_repository(plan, model_folder, tmp_path / "out", SETTINGS)
+        export_repository(plan, model_folder, tmp_path / "out", SETTINGS, ROWS)
     assert not (tmp_path / "out").exists()
 
 
@@ -123,7 +126,7 @@ def test_a_repository_is_replaced_whole_or_not_at_all(
     plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    folder = export_repository(plan, model_folder, out, SETTINGS).folder
+    folder = export_repository(plan, model_folder, out, SETTINGS, ROWS).folder
     before = (folder / "ctr" / "config.pbtxt").read_text()
 
     copy = shutil.copyfile
@@ -134,12 +137,12 @@ def test_a_repository_is_replaced_whole_or_not_at_all(
         return Path(copy(source, target))
 
     with monkeypatch.context() as patch:
-        patch.setattr(serving.repository.shutil, "copyfile", fails_at_the_weights)
+        patch.setattr(serving.release.shutil, "copyfile", fails_at_the_weights)
         with pytest.raises(OSError, match="disk full"):
-            export_repository(plan, model_folder, out, Serving(max_batch_size=7))
+            export_repository(plan, model_folder, out, Serving(max_batch_size=7), ROWS)
     assert (folder / "ctr" / "config.pbtxt").read_text() == before
     assert [entry.name for entry in out.iterdir()] == ["model_repository"]
 
-    export_repository(plan, model_folder, out, Serving(max_batch_size=7))
+    export_repository(plan, model_folder, out, Serving(max_batch_size=7), ROWS)
     assert "max_batch_size: 7" in (folder / "ctr" / "config.pbtxt").read_text()
     assert [entry.name for entry in out.iterdir()] == ["model_repository"]
