@@ -9,10 +9,12 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from benchmarks.criteo_plan import criteo_plan
+from benchmarks.criteo_rows import frames
 from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
 from dlrm.architecture import Architecture, RowPrecision
 from dlrm.model import DLRM
@@ -21,10 +23,11 @@ from dlrm.weights import save_model
 from features.online import OnlineExecutor
 from features.plan import Plan, read_plan
 from features.settings import Serving
+from serving.check_rows import CHECK_ROWS
 from serving.encoding import PLAN_FOLDER
 from serving.interface import FUSED_MODEL
-from serving.repository import VERSION, Repository, export_repository
-from serving.scoring import MODEL_FOLDER
+from serving.repository import FIRST_VERSION, Repository, export_repository
+from serving.scoring import MODEL_FOLDER, open_scorer, served_precision
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 
@@ -49,23 +52,34 @@ class Served:
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
         """What encodes and scores rows without a server, from the exported files."""
-        folder = self.repository.folder / FUSED_MODEL / VERSION
-        executor = OnlineExecutor(read_plan(folder / PLAN_FOLDER))
-        return executor, Scorer.load(folder / MODEL_FOLDER, self.plan.content_hash)
+        folder = self.repository.folder / FUSED_MODEL / FIRST_VERSION
+        scorer = open_scorer(
+            folder / MODEL_FOLDER,
+            self.plan.content_hash,
+            served_precision(self.settings.precision),
+            self.settings.threads,
+        )
+        return OnlineExecutor(read_plan(folder / PLAN_FOLDER)), scorer
 
 
 def export_criteo(
     name: str, folder: Path, share: float, rows: RowPrecision, settings: Serving
 ) -> Served:
     """The configuration `name` on vocabularies of Criteo's sizes, or a share of them."""
-    return export(name, criteo_plan(folder / "plan", share), folder, rows, settings)
+    plan = criteo_plan(folder / "plan", share)
+    return export(name, plan, folder, rows, settings, next(frames(CHECK_ROWS)).to_arrow())
 
 
-def export(name: str, plan: Plan, folder: Path, rows: RowPrecision, settings: Serving) -> Served:
-    """A model of random weights on the plan, exported; its first copy does not stay on the disk."""
+def export(
+    name: str, plan: Plan, folder: Path, rows: RowPrecision, settings: Serving, checked: pa.Table
+) -> Served:
+    """A model of random weights on the plan, exported with these check rows.
+
+    Its first copy does not stay on the disk.
+    """
     architecture = replace(ARCHITECTURES[name](plan.cardinalities), embedding_rows=rows)
     save_model(folder / "model", _model(architecture), plan.content_hash)
-    repository = export_repository(plan, folder / "model", folder, settings)
+    repository = export_repository(plan, folder / "model", folder, settings, checked)
     shutil.rmtree(folder / "model")
     return Served(name, plan, architecture, repository, settings)
 

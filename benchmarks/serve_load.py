@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.serve_requests import Connection, Outcome, Request
 
-RAMP_SECONDS = 1.0
+RAMP_SECONDS = 1.5
 """At the start of each load, not counted."""
 MOST_SENDERS = 400
 

@@ -61,7 +61,7 @@ def against_merlin(benchmark: Benchmark, folder: Path, rows: int, rounds: int) -
     benchmark.notes.append(PICKLES)
     _export(folder, rows)
     whole = pq.read_table(folder / "rows.parquet")
-    served = export("kaggle", read_plan(folder / "plan"), folder, "fp32", Serving())
+    served = export("kaggle", read_plan(folder / "plan"), folder, "fp32", Serving(), whole)
     for model in (folder / "models").iterdir():
         _with_peers(model / "1" / "model.py")
         model.rename(served.repository.folder / model.name)
