@@ -3,7 +3,8 @@
 Kaggle's configuration of Criteo's size. Requests arrive by chance, for the ensemble, the fused
 model and each step, over HTTP and gRPC, of 1 to 2,048 rows; one in fifty is wrong and has to be
 refused. Every answer is compared with the one computed offline, bit for bit. The capacity is
-measured first, with the same requests as fast as they are answered.
+measured first, with the same requests as fast as they are answered. A case's figures are the
+medians of the tenths of the time.
 """
 
 from __future__ import annotations
@@ -91,7 +92,6 @@ def judge(benchmark: Benchmark, answered: Sequence[Answered], seconds: float) ->
 
 
 def _add_latencies(benchmark: Benchmark, answered: Iterable[Answered], seconds: float) -> None:
-    """Of each model and protocol, the median of each tenth of the time."""
     tenths: dict[str, dict[int, list[float]]] = {}
     first = None
     for one in answered:
@@ -101,7 +101,7 @@ def _add_latencies(benchmark: Benchmark, answered: Iterable[Answered], seconds: 
         tenths.setdefault(one.piece.name, {}).setdefault(tenth, []).append(milliseconds)
     for name, of_tenth in sorted(tenths.items()):
         medians = [float(np.median(taken)) for taken in of_tenth.values()]
-        benchmark.add(f"{name}, median of each tenth of the time", "ms", {OURS: medians})
+        benchmark.add(name, "ms", {OURS: medians})
 
 
 def judge_memory(benchmark: Benchmark, watch: MemoryWatch, seconds: float) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
+from benchmarks.serve_merlin import MISSING as MERLIN_MISSING
 from benchmarks.train import PEERS_MISSING
 from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
@@ -62,6 +63,37 @@ def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert case["sides"].keys() >= {"ours", "torch eager fp32", "bf16 matrix products alone"}
 
 
+@pytest.mark.timeout(300)
+def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = {case["case"]: case for case in run_quick(command, "serve", tmp_path)}
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert ("feature step, 1 rows, HTTP" in cases) != (MERLIN_MISSING in written["notes"])
+    assert cases["kaggle, grpc, 64 rows, p50"]["ratios"].keys() == {
+        "ensemble",
+        "no-op",
+        "ensemble of no-ops",
+    }
+    assert [load["in_flight"] for load in written["loads"]] == [1, 4, None, None]
+    assert not any(load["wrong_scores"] for load in written["loads"])
+    met = {target["name"]: target["met"] for target in written["targets"]}
+    assert met["kaggle: scores that differ from offline"]
+    assert met["kaggle: errors that are no refusals"]
+
+
+@pytest.mark.timeout(300)
+def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "soak", tmp_path)
+    assert {case["case"] for case in cases} == {
+        f"{model}, {protocol}"
+        for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")
+        for protocol in ("grpc", "http")
+    }
+    targets = json.loads((tmp_path / "figures.json").read_text())["targets"]
+    met = {target["name"]: target["met"] for target in targets}
+    assert met["errors"] and met["answers that differ from offline"]
+    assert met["wrong requests that were not refused"]
+
+
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
     figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
@@ -93,7 +125,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train"])
+@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train", "serve", "soak"])
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out
