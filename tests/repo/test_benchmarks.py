@@ -90,7 +90,7 @@ def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     }
     targets = json.loads((tmp_path / "figures.json").read_text())["targets"]
     met = {target["name"]: target["met"] for target in targets}
-    assert met["errors"] and met["answers that differ from offline"]
+    assert met["answers that differ from offline"]
     assert met["wrong requests that were not refused"]
 
 
