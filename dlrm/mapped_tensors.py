@@ -1,11 +1,13 @@
-"""The tensors of a safetensors file as arrays on the mapped file: nothing is read but the header.
+"""The tensors of a safetensors file as arrays on the mapped file. Needs no torch.
 
-The pages are the system's own copy of the file, so all processes that map it share them. Needs no
-torch.
+The pages are the system's own copy of the file, so all processes that map it share them. The hash
+is taken over the mapping: what was hashed is what is used, and the process has seen every page when
+the first row is looked up.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 from collections.abc import Mapping
@@ -16,13 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import ModelError
-from features.hashing import file_sha256
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
 """Of the tensors of a model; NumPy has no bfloat16: its bits are given as uint16."""
 
-POPULATE_READ = 22
-"""Linux's MADV_POPULATE_READ, which Python has no name for."""
+HASHED_AT_A_TIME = 64 << 20
+"""Bytes; a signal waits for no more."""
 
 
 def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
@@ -35,31 +36,29 @@ def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
     """
     if not file.is_file():
         raise ModelError.missing(str(file))
-    came = file_sha256(file)
-    if came != sha256:
-        raise ModelError.damaged(str(file), sha256, came)
     with file.open("rb") as stream:
         try:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            return _tensors(mapped)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            reason = f"no safetensors file ({type(error).__name__} {error})"
-            raise ModelError.unreadable(str(file), reason) from None
+        except ValueError as error:  # an empty file
+            raise ModelError.unreadable(str(file), f"no safetensors file ({error})") from None
+    came = _sha256(mapped)
+    if came != sha256:
+        raise ModelError.damaged(str(file), sha256, came)
+    try:
+        return _tensors(mapped)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no safetensors file ({type(error).__name__} {error})"
+        raise ModelError.unreadable(str(file), reason) from None
 
 
-def make_resident(tensor: NDArray[Any]) -> None:
-    """Let the process see the pages of a mapped tensor now, not at the first look at each.
-
-    Where the system has no such call (Linux before 5.14), each page comes when it is looked at.
-    """
-    mapped: Any = tensor
-    while isinstance(mapped, np.ndarray):
-        mapped = mapped.base
-    if isinstance(mapped, memoryview) and isinstance(mapped.obj, mmap.mmap):
-        try:
-            mapped.obj.madvise(POPULATE_READ)
-        except OSError:
-            return
+def _sha256(mapped: mmap.mmap) -> str:
+    digest = hashlib.sha256()
+    mapped.madvise(mmap.MADV_SEQUENTIAL)
+    with memoryview(mapped) as content:
+        for start in range(0, len(content), HASHED_AT_A_TIME):
+            digest.update(content[start : start + HASHED_AT_A_TIME])
+    mapped.madvise(mmap.MADV_RANDOM)
+    return digest.hexdigest()
 
 
 def _tensors(mapped: mmap.mmap) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dlrm.architecture import Architecture
 from dlrm.kernels.cpu_scoring import CpuScoring
 from dlrm.kernels.library import cpu_module
-from dlrm.mapped_tensors import make_resident, map_tensors
+from dlrm.mapped_tensors import map_tensors
 from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
 from dlrm.scoring_precision import ScoringPrecision
 from dlrm.weight_forms import check_forms
@@ -166,8 +166,9 @@ def _mapped(
     """The native form; the tables stay in the mapped file."""
     weights = map_tensors(file, card.weights_sha256)
     check_forms(card.architecture, weights, str(file))
-    make_resident(weights["tables.weight"])
-    return CpuScoring(module, card.architecture, weights, precision, threads)
+    return CpuScoring(
+        module, module.instruction_sets()[-1], card.architecture, weights, precision, threads
+    )
 
 
 def _ids(bag: Lists) -> NDArray[np.int64]:

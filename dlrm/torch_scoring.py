@@ -31,7 +31,9 @@ def scoring_of(
     if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
     weights = {name: _array(tensor) for name, tensor in model.state_dict().items()}
-    return CpuScoring(module, model.architecture, weights, precision, threads)
+    return CpuScoring(
+        module, module.instruction_sets()[-1], model.architecture, weights, precision, threads
+    )
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:

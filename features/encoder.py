@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.chains import Chain, Columns, Runner
 from features.native_lane import NativeLane
-from features.plan import OutputColumn
+from features.plan import Dtype, OutputColumn
 from features.requests import Place, Request
 from features.tables import Tables
 from features.values import Lists
@@ -57,13 +57,12 @@ class Encoder:
         places: Mapping[str, Place],
     ) -> None:
         self._lane = NativeLane(outputs, chains, tables, places)
-        self._ids: list[_Job] = []
-        self._bags: list[_Job] = []
-        self._dense: list[_Job] = []
+        jobs: dict[Dtype, list[Runner | None]] = {"int64": [], "float32": [], "list<int64>": []}
         for output, chain, taken in zip(outputs, chains, self._lane.takes, strict=True):
-            jobs = self._bags if output.is_list else self._dense
-            jobs = self._ids if output.dtype == "int64" else jobs
-            jobs.append(None if taken else Runner(chain, tables))
+            jobs[output.dtype].append(None if taken else Runner(chain, tables))
+        self._widths = len(jobs["int64"]), len(jobs["float32"])
+        self._ids, self._dense = _general(jobs["int64"]), _general(jobs["float32"])
+        self._bags = [run for _, run in _general(jobs["list<int64>"])]
         general = [c for c, taken in zip(chains, self._lane.takes, strict=True) if not taken]
         self.reads = frozenset(column for chain in general for column in chain.columns)
         """The raw columns that `encode` looks up by name."""
@@ -76,16 +75,19 @@ class Encoder:
         ids_dtype: type[np.signedinteger[Any]] = np.int64,
     ) -> Encoded:
         """Encode `rows` rows, given in both forms; each column of the result is contiguous."""
-        ids_BF = np.empty((rows, len(self._ids)), ids_dtype, order="F")
-        dense_BC = np.empty((rows, len(self._dense)), np.float32, order="F")
+        ids_width, dense_width = self._widths
+        ids_BF = np.empty((rows, ids_width), ids_dtype, order="F")
+        dense_BC = np.empty((rows, dense_width), np.float32, order="F")
         self._lane.run(request, ids_BF, dense_BC)
-        with np.errstate(over="ignore"):  # beyond float32 is infinite
-            for jobs, out in ((self._ids, ids_BF), (self._dense, dense_BC)):
-                for place, run in enumerate(jobs):
-                    if run is not None:
-                        out[:, place] = run(columns)
-        return Encoded(ids_BF, tuple(run(columns) for run in self._bags if run), dense_BC)
+        for place, run in self._ids:
+            ids_BF[:, place] = run(columns)
+        if self._dense:
+            with np.errstate(over="ignore"):  # beyond float32 is infinite
+                for place, run in self._dense:
+                    dense_BC[:, place] = run(columns)
+        return Encoded(ids_BF, tuple([run(columns) for run in self._bags]), dense_BC)
 
 
-_Job: TypeAlias = Runner | None
-"""None where the native lane does it."""
+def _general(jobs: Sequence[Runner | None]) -> list[tuple[int, Runner]]:
+    """Those that the native lane leaves, with their columns' places."""
+    return [(place, run) for place, run in enumerate(jobs) if run is not None]

@@ -59,10 +59,11 @@ class NativeLane:
                 taken.append(False)
         self.takes = tuple(taken)
         """Of each output, whether it is encoded here."""
+        self._takes_any = any(taken)
 
     def run(self, request: Request, ids_BF: NDArray[Any], dense_BC: NDArray[np.float32]) -> None:
         """Fill the columns of the outputs that are encoded here; the others are left alone."""
-        if any(self.takes):
+        if self._takes_any:
             texts = [(text.offsets, text.data) for text in request.texts]
             self._encoder.run(request.numbers, request.integers, texts, ids_BF, dense_BC)
 

@@ -18,15 +18,6 @@ class EnsembleStep:
     outputs: tuple[Tensor, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Limits of what waits for a model; a request beyond them is refused as unavailable."""
-
-    max_size: int
-    timeout_ms: int
-    """A request may ask for less."""
-
-
 def python_config(
     name: str,
     inputs: Sequence[Tensor],
@@ -36,16 +27,17 @@ def python_config(
     versions: Iterable[str],
     max_batch_size: int,
     instances: int,
-    queue: Queue,
     warmup_rows: Iterable[int],
 ) -> str:
     """A model of the Python backend, with dynamic batching and a warm-up of zeros.
 
-    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more.
+    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more. The
+    queue has no policy, since the batcher sleeps through requests where it has one; the limits are
+    the step's own (`serving.waiting`).
     """
     return (
         _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
-        + _block("dynamic_batching", _block("default_queue_policy", _queue_policy(queue)))
+        + "dynamic_batching {\n}\n"
         + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)
@@ -95,15 +87,6 @@ def _tensor(tensor: Tensor) -> str:
         f"name: {_quoted(tensor.name)}\n"
         f"data_type: {tensor.data_type}\n"
         f"dims: [ {len(tensor.columns)} ]\n"
-    )
-
-
-def _queue_policy(queue: Queue) -> str:
-    return (
-        "timeout_action: REJECT\n"
-        f"default_timeout_microseconds: {queue.timeout_ms * 1000}\n"
-        "allow_timeout_override: true\n"
-        f"max_queue_size: {queue.max_size}\n"
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from features.encoder import Encoded
 from features.list_bytes import pack
 from features.online import OnlineExecutor
-from features.plan import read_plan
+from features.plan import Plan, read_plan
 from features.wire import Tensors
 from serving.interface import DENSE, IDS, LIST_IDS, check_raw_parameters
 from serving.served_version import ServedVersion
@@ -23,7 +23,7 @@ PLAN_FOLDER = "plan"
 Encode = Callable[[Tensors], Encoded]
 
 
-def load_encoding(version: ServedVersion) -> Encode:
+def load_encoding(version: ServedVersion) -> tuple[Encode, Plan]:
     """Load the plan of a served version; its files are checked against their hashes.
 
     Raises
@@ -33,7 +33,7 @@ def load_encoding(version: ServedVersion) -> Encode:
     """
     plan = read_plan(version.folder / PLAN_FOLDER)
     check_raw_parameters(plan, version.parameters)
-    return OnlineExecutor(plan).transform
+    return OnlineExecutor(plan).transform, plan
 
 
 def to_encoded_tensors(encoded: Encoded) -> Tensors:

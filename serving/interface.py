@@ -50,6 +50,8 @@ MODEL_HASH = "model_hash"
 KINDS = "kinds"
 PRECISION = "precision"
 THREADS = "threads"
+MAX_QUEUE_SIZE = "max_queue_size"
+QUEUE_TIMEOUT_MS = "queue_timeout_ms"
 
 _NULLS = {
     CONTINUOUS: "NaN",

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dlrm.scoring_precision import ScoringPrecision
 from features.plan import Plan
 from features.settings import Serving
-from serving.config_pbtxt import EnsembleStep, Queue, ensemble_config, python_config
+from serving.config_pbtxt import EnsembleStep, ensemble_config, python_config
 from serving.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
+    MAX_QUEUE_SIZE,
     MODEL_HASH,
     PLAN_HASH,
     PRECISION,
     PROBABILITY,
+    QUEUE_TIMEOUT_MS,
     THREADS,
     Tensor,
     encoded_parameters,
@@ -23,7 +26,7 @@ from serving.interface import (
     raw_parameters,
     raw_tensors,
 )
-from serving.versions import VERSIONS, ServedPrecision, Versions, versions_to_json
+from serving.versions import VERSIONS, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
 
@@ -34,7 +37,7 @@ def model_configs(
     versions: Mapping[str, Versions],
     *,
     current: str,
-    precision: ServedPrecision,
+    precision: ScoringPrecision,
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
 
@@ -52,6 +55,11 @@ def model_configs(
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
     of_model = {PRECISION: precision}
+    of_step = {
+        THREADS: str(settings.threads or ""),
+        MAX_QUEUE_SIZE: str(settings.max_queue_size),
+        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
+    }
 
     def parameters(model: str, *parts: Mapping[str, str]) -> dict[str, str]:
         joined = {key: value for part in parts for key, value in part.items()}
@@ -68,11 +76,10 @@ def model_configs(
             model,
             inputs,
             outputs,
-            parameters(model, *parts, {THREADS: str(settings.threads or "")}),
+            parameters(model, *parts, of_step),
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
-            queue=Queue(settings.max_queue_size, settings.queue_timeout_ms),
             warmup_rows=warmup_rows(settings),
         )
 

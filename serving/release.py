@@ -19,7 +19,9 @@ from pathlib import Path
 import pyarrow as pa
 
 import serving.models
-from dlrm.weights import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from dlrm.scorer import Scorer
+from dlrm.scoring_precision import ScoringPrecision, resolve_precision
 from features.errors import ModelError, PlanError, RepositoryError
 from features.manifest import differences
 from features.online import OnlineExecutor
@@ -36,8 +38,8 @@ from serving.interface import (
     MODELS,
     wire_columns,
 )
-from serving.scoring import MODEL_FOLDER, open_scorer, scored, served_precision
-from serving.versions import ServedPrecision, Version, write_manifest
+from serving.scoring import MODEL_FOLDER, scored
+from serving.versions import Version, write_manifest
 
 ENTRY_FILE = "model.py"
 
@@ -53,7 +55,7 @@ class Release:
     plan: Plan
     model_folder: Path
     card: ModelCard
-    precision: ServedPrecision
+    precision: ScoringPrecision
     checks: Mapping[str, CheckRows]
     """Of each step, by model name."""
 
@@ -74,7 +76,7 @@ class Release:
         if came != plan.content_hash:
             raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, came)
         card = _card_of(plan, model_folder)
-        precision = served_precision(settings.precision)
+        precision = resolve_precision(settings.precision)
         checks = _checks(plan, model_folder, rows, precision)
         return cls(plan, model_folder, card, precision, checks)
 
@@ -130,9 +132,9 @@ def _with_manifest(release: Release, model: str, folder: Path) -> Version:
 
 
 def _checks(
-    plan: Plan, model_folder: Path, rows: pa.Table, precision: ServedPrecision
+    plan: Plan, model_folder: Path, rows: pa.Table, precision: ScoringPrecision
 ) -> dict[str, CheckRows]:
-    scorer = open_scorer(model_folder, plan.content_hash, precision, None)
+    scorer = Scorer.load(model_folder, plan.content_hash, precision=precision)
     if not rows.num_rows:
         raise RepositoryError("Check rows: wanted at least one raw row, got none.")
     raw = to_tensors(rows.slice(0, CHECK_ROWS), wire_columns(plan))

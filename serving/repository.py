@@ -16,7 +16,7 @@ from serving.release import Release, write_version
 
 REPOSITORY_FOLDER = "model_repository"
 CONFIG_FILE = "config.pbtxt"
-FIRST_VERSION = "1"
+VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ def export_repository(
     folder = out / REPOSITORY_FOLDER
     with tempfile.TemporaryDirectory(prefix=f".{REPOSITORY_FOLDER}-", dir=out) as scratch:
         built = Path(scratch) / REPOSITORY_FOLDER
-        written = write_version(release, built, FIRST_VERSION)
-        versions = {model: {FIRST_VERSION: version} for model, version in written.items()}
+        written = write_version(release, built, VERSION)
+        versions = {model: {VERSION: version} for model, version in written.items()}
         configs = model_configs(
-            plan, settings, versions, current=FIRST_VERSION, precision=release.precision
+            plan, settings, versions, current=VERSION, precision=release.precision
         )
         for model, config in configs.items():
             write_config(built, model, config)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from dlrm.architecture import Architecture
+from dlrm.model_card import CARD_FILE, read_model_card
 from dlrm.scorer import Scorer
-from dlrm.weights import CARD_FILE, read_model_card
 from features.encoder import Encoded
 from features.errors import ModelError, PlanError
 from features.list_bytes import unpack_integers
@@ -17,7 +16,6 @@ from features.values import Lists
 from features.wire import Tensors
 from serving.interface import CLICK_PROBABILITY, DENSE, IDS, LIST_IDS, MODEL_HASH, PLAN_HASH
 from serving.served_version import ServedVersion
-from serving.versions import ServedPrecision
 
 MODEL_FOLDER = "model"
 """Where the model lies inside a model's version folder."""
@@ -39,20 +37,12 @@ def load_scorer(version: ServedVersion) -> Scorer:
             f"{model_folder / CARD_FILE}: wanted model {wanted[:12]}…, as the config says, "
             f"found {came[:12]}…. Export the model repository again."
         )
-    plan_hash = version.parameters[PLAN_HASH]
-    return open_scorer(model_folder, plan_hash, version.precision or "fp32", version.threads)
-
-
-def open_scorer(
-    model_folder: Path, plan_hash: str, precision: ServedPrecision, threads: int | None
-) -> Scorer:
-    """The scorer of a model folder; raises ModelError as `Scorer.load` does."""
-    return Scorer.load(model_folder, plan_hash)
-
-
-def served_precision(setting: Literal["auto", "fp32", "bf16"]) -> ServedPrecision:
-    """The precision that a version is exported in."""
-    return "fp32"
+    return Scorer.load(
+        model_folder,
+        version.parameters[PLAN_HASH],
+        precision=version.precision or "fp32",
+        threads=version.threads,
+    )
 
 
 def scored(scorer: Scorer, encoded: Encoded) -> Tensors:

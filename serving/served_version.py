@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving.interface import THREADS
-from serving.versions import ServedPrecision, parameters_of, verified_manifest
+from dlrm.scoring_precision import ScoringPrecision
+from serving.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
+from serving.versions import parameters_of, verified_manifest
+from serving.waiting import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,10 @@ class ServedVersion:
     folder: Path
     parameters: Mapping[str, str]
     """Of the config, with the hashes of this version."""
-    inputs: tuple[str, ...]
-    """Names of the input tensors, in the config's order."""
-    precision: ServedPrecision | None
+    precision: ScoringPrecision | None
     threads: int
     """Of each instance."""
+    limits: Limits
 
     @classmethod
     def open(cls, args: Mapping[str, str]) -> ServedVersion:
@@ -47,9 +48,13 @@ class ServedVersion:
             number=number,
             folder=folder,
             parameters=parameters,
-            inputs=tuple(tensor["name"] for tensor in config["input"]),
             precision=verified_manifest(folder, version).precision,
             threads=threads_of(parameters.get(THREADS, ""), instances),
+            limits=Limits(
+                requests=int(parameters[MAX_QUEUE_SIZE]),
+                seconds=int(parameters[QUEUE_TIMEOUT_MS]) / 1000,
+                rows=int(config["max_batch_size"]),
+            ),
         )
 
 

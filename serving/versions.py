@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
+from dlrm.scoring_precision import ScoringPrecision
 from features.errors import RepositoryError
 from features.files import write_json
 from features.hashing import file_sha256
@@ -22,8 +23,6 @@ from serving.interface import MODEL_HASH, PLAN_HASH
 FORMAT_VERSION = 1
 VERSIONS = "versions"
 """The config parameter."""
-
-ServedPrecision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class VersionManifest:
 
     plan_hash: str
     model_hash: str | None
-    precision: ServedPrecision | None
+    precision: ScoringPrecision | None
     """Of the model's products; None where the step has no model."""
     files: Mapping[str, str]
     """Path inside the version folder to SHA-256."""
@@ -109,7 +108,7 @@ def write_manifest(
     folder: Path,
     plan_hash: str,
     model_hash: str | None,
-    precision: ServedPrecision | None,
+    precision: ScoringPrecision | None,
     files: Iterable[str],
 ) -> Version:
     """Write the manifest of a version folder that holds these files."""
@@ -153,7 +152,7 @@ def _read(file: Path) -> VersionManifest:
         if came != FORMAT_VERSION:
             raise ValueError(f"it is of format version {came}")
         manifest = VersionManifest(**content)
-        if manifest.precision not in (None, *get_args(ServedPrecision)):
+        if manifest.precision not in (None, *get_args(ScoringPrecision)):
             raise ValueError(f"its precision is {manifest.precision!r}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"a version's manifest of format version {FORMAT_VERSION}"

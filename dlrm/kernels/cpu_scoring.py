@@ -28,6 +28,8 @@ NUMBERS = {"fp32": 0, "bf16": 1}
 class CpuScoring:
     """A model's layers, packed for one instruction set, and its tables where they are.
 
+    `module` is `dlrm._kernels`, and the instruction set one of its `instruction_sets()`.
+
     Parameters
     ----------
     weights
@@ -40,17 +42,17 @@ class CpuScoring:
     def __init__(
         self,
         module: ModuleType,
+        instruction_set: str,
         architecture: Architecture,
         weights: Mapping[str, NDArray[Any]],
         precision: ScoringPrecision,
         threads: int | None = None,
-        instruction_set: str | None = None,
     ) -> None:
         columns = _columns(architecture)
         self._tables_RD = weights["tables.weight"]
         self._threads = threads or len(os.sched_getaffinity(0))
         self._model = module.ScoringModel(
-            instruction_set or module.instruction_sets()[-1],
+            instruction_set,
             NUMBERS[precision],
             self._tables_RD.ctypes.data,
             NUMBERS[architecture.embedding_rows],

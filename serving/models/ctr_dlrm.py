@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from features.plan import Plan
 from features.wire import Tensors
 from serving.batching import Run
+from serving.interface import CLICK_PROBABILITY
+from serving.monitoring import See
 from serving.scoring import from_encoded_tensors, load_scorer, scored
 from serving.served_version import ServedVersion
 from serving.step import TritonStep
@@ -12,10 +15,12 @@ from serving.step import TritonStep
 class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion) -> Run:
+    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
         scorer = load_scorer(version)
 
         def run(tensors: Tensors) -> Tensors:
-            return scored(scorer, from_encoded_tensors(tensors, scorer.architecture))
+            outputs = scored(scorer, from_encoded_tensors(tensors, scorer.architecture))
+            see(tensors, None, outputs[CLICK_PROBABILITY])
+            return outputs
 
-        return run
+        return run, None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from features.plan import Plan
 from features.wire import Tensors
 from serving.batching import Run
 from serving.encoding import load_encoding, to_encoded_tensors
+from serving.monitoring import See
 from serving.served_version import ServedVersion
 from serving.step import TritonStep
 
@@ -12,10 +14,12 @@ from serving.step import TritonStep
 class TritonPythonModel(TritonStep):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion) -> Run:
-        encode = load_encoding(version)
+    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
+        encode, plan = load_encoding(version)
 
         def run(tensors: Tensors) -> Tensors:
-            return to_encoded_tensors(encode(tensors))
+            encoded = encode(tensors)
+            see(tensors, encoded, None)
+            return to_encoded_tensors(encoded)
 
-        return run
+        return run, plan

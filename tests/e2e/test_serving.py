@@ -138,7 +138,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
 
 
 def export(line: Line, out: Path) -> Path:
-    settings = Serving(max_batch_size=MAX_BATCH_SIZE)
+    settings = Serving(max_batch_size=MAX_BATCH_SIZE, precision="fp32")
     return export_repository(line.plan, line.model_folder, out, settings, line.raw).folder
 
 

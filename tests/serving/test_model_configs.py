@@ -13,7 +13,7 @@ from features.chains import Chain
 from features.plan import InputColumn, OutputColumn, Plan, output_column
 from features.settings import Serving
 from features.steps import Categorify, FillMissing
-from serving.config_pbtxt import Queue, python_config
+from serving.config_pbtxt import python_config
 from serving.interface import PROBABILITY, Tensor
 from serving.model_configs import model_configs
 from serving.versions import Version, versions_from_json
@@ -91,10 +91,10 @@ def test_configs_are_triton_model_configs(case: str) -> None:
         assert (config.backend, config.platform) == backend
         assert list(config.version_policy.specific.versions) == [1, 2]
         if name != "ctr":
-            policy = config.dynamic_batching.default_queue_policy
-            assert policy.timeout_action == policy.REJECT
-            assert (policy.default_timeout_microseconds, policy.max_queue_size) == (1_000_000, 256)
-            assert policy.allow_timeout_override
+            assert config.HasField("dynamic_batching")
+            assert not config.dynamic_batching.HasField("default_queue_policy"), (
+                "with one, the batcher sleeps through requests"
+            )
             assert [group.count for group in config.instance_group] == [2]
             assert [warmup.batch_size for warmup in config.model_warmup] == [1, 64, 512]
             for warmup in config.model_warmup:
@@ -201,7 +201,6 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
         versions=["1"],
         max_batch_size=1,
         instances=1,
-        queue=Queue(1, 1),
         warmup_rows=[1],
     )
     found = parsed(text).parameters

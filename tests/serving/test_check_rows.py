@@ -1,0 +1,76 @@
+"""Check rows come back as they were written, and see every kind of difference."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from features.errors import RepositoryError
+from features.wire import Tensors
+from serving.check_rows import CheckRows
+
+INPUTS: Tensors = {
+    "continuous": np.array([[1.0, np.nan], [np.inf, -0.0]], np.float32),
+    "list_bytes": np.array([[b""], [b"\x00\xff"]], np.object_),
+}
+OUTPUTS: Tensors = {
+    "ids": np.array([[1, 2**62], [3, 4]]),
+    "list_ids": np.array([[b"abc"], [b""]], np.object_),
+    "dense": np.array([[0.5], [np.nan]], np.float32),
+    "click_probability": np.array([[0.25], [0.75]], np.float32),
+}
+
+
+@pytest.fixture
+def rows() -> CheckRows:
+    return CheckRows(INPUTS, OUTPUTS)
+
+
+def test_they_come_back_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
+    rows.write(tmp_path / "check.arrow")
+    came = CheckRows.read(tmp_path / "check.arrow")
+    assert came.rows == 2
+    for found, wanted in ((came.inputs, INPUTS), (came.outputs, OUTPUTS)):
+        assert list(found) == list(wanted)
+        for name, tensor in wanted.items():
+            assert found[name].dtype == tensor.dtype
+            np.testing.assert_array_equal(found[name], tensor)
+            assert found[name].flags.writeable, "as the server's tensors are"
+
+
+def test_the_same_passes(rows: CheckRows) -> None:
+    rows.verify(lambda _: OUTPUTS, "fp32", "here")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ids", np.array([[1, 2**62], [3, 5]]), "ids in row 1, column 1 is 5, wanted 4"),
+        ("ids", np.array([[1], [3]]), r"ids is of shape \(2, 1\), wanted \(2, 2\)"),
+        ("list_ids", np.array([[b"abc"], [b"d"]], np.object_), "list_ids in row 1, column 0"),
+        ("dense", np.array([[0.6], [np.nan]], np.float32), "dense in row 0"),
+        ("dense", np.array([[0.5], [0.0]], np.float32), "dense in row 1"),
+        ("click_probability", np.array([[0.25], [0.751]], np.float32), "click_probability in row"),
+    ],
+)
+def test_a_difference_is_told_with_its_place(
+    rows: CheckRows, name: str, value: np.ndarray, message: str
+) -> None:
+    with pytest.raises(RepositoryError, match=f"^here: .*{message}"):
+        rows.compare({**OUTPUTS, name: value}, "fp32", "here")
+
+
+def test_bf16_may_differ_by_its_own_rounding(rows: CheckRows) -> None:
+    near = {**OUTPUTS, "click_probability": np.array([[0.26], [0.75]], np.float32)}
+    rows.compare(near, "bf16", "here")
+    with pytest.raises(RepositoryError, match="click_probability in row 0"):
+        rows.compare(near, "fp32", "here")
+    with pytest.raises(RepositoryError, match="dense did not come"):
+        rows.compare({n: t for n, t in OUTPUTS.items() if n != "dense"}, "bf16", "here")
+
+
+@pytest.mark.parametrize("content", [b"", b"ARROW1 and nothing more", bytes(100)])
+def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "check.arrow").write_bytes(content)
+    with pytest.raises(RepositoryError, match=r"check\.arrow: wanted check rows"):
+        CheckRows.read(tmp_path / "check.arrow")
