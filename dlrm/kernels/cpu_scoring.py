@@ -84,7 +84,7 @@ class CpuScoring:
 def _columns(architecture: Architecture) -> dict[str, tuple[int, int, int]]:
     """Of each id column: its first row in the tables, its number of rows, its place."""
     sizes = architecture.cardinalities
-    first_rows = accumulate((0, *sizes[:-1]))
+    first_rows = list(accumulate((0, *sizes)))[:-1]
     return {
         name: (first_row, size, place)
         for place, (name, first_row, size) in enumerate(

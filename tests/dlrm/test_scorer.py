@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -12,16 +13,28 @@ import pytest
 import torch
 
 from dlrm.evaluation import check_outcomes_of, column_blocks, evaluate, score_files
+from dlrm.kernels.library import cpu_module
 from dlrm.metrics import area_under_curve, log_loss
 from dlrm.model import DLRM
+from dlrm.model_card import write_model_card
 from dlrm.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import DataError, ModelError
+from features.hashing import file_sha256
 from features.values import Lists, Text, offsets_of
 
 
+@pytest.fixture(params=["native", "torch"])
+def native_or_not(request, monkeypatch) -> None:
+    """Both forms that score on a CPU, where both are here."""
+    if request.param == "torch":
+        monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
+    elif cpu_module() is None:
+        pytest.skip("no native module here")
+
+
 @pytest.fixture
-def scorer(world) -> Scorer:
+def scorer(world, native_or_not) -> Scorer:
     return Scorer.of(DLRM(world.architecture, seed=1))
 
 
@@ -85,14 +98,64 @@ def test_load_checks_the_plan(world, scorer, tmp_path):
         Scorer.load(tmp_path, "cd" * 32)
 
 
-def test_the_serving_path_imports_no_merlin():
-    code = (
-        "import sys, dlrm.scorer; "
-        "heavy = {'merlin', 'pandas', 'pyarrow', 'pydantic', 'dask'} & set(sys.modules); "
-        "sys.exit(', '.join(sorted(heavy)) or None)"
-    )
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+def test_load_checks_the_files(world, tmp_path, native_or_not, name):
+    save_model(tmp_path, DLRM(world.architecture, seed=1), "ab" * 32)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content.replace(b"0", b"1") + b"\n")
+    with pytest.raises(ModelError, match=f"{name}: wanted SHA-256"):
+        Scorer.load(tmp_path, None)
+    (tmp_path / name).unlink()
+    with pytest.raises(ModelError, match=f"{name}: missing from the model"):
+        Scorer.load(tmp_path, None)
+
+
+def test_load_checks_the_shapes(world, tmp_path, native_or_not):
+    save_model(tmp_path, DLRM(world.architecture, seed=1), "ab" * 32)
+    sha256 = file_sha256(tmp_path / "model.safetensors")
+    larger = dataclasses.replace(world.architecture, cardinalities=(23, 9, 12, 5, 7))
+    write_model_card(tmp_path, larger, "ab" * 32, sha256)
+    with pytest.raises(ModelError, match=r"tables.weight: wanted \(56, 4\) .*found \(55, 4\)"):
+        Scorer.load(tmp_path, None)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("rows", ["fp32", "bf16"])
+def test_loaded_and_in_memory_native_and_torch_agree(world, tmp_path, monkeypatch, precision, rows):
+    architecture = dataclasses.replace(world.architecture, embedding_rows=rows)
+    model = DLRM(architecture, seed=1)
+    save_model(tmp_path, model, "ab" * 32)
+    encoded_rows = encoded(world, world.valid_files)
+    loaded = Scorer.load(tmp_path, None, precision=precision)
+    assert (loaded.architecture, loaded.precision) == (architecture, precision)
+    came = loaded.score(*encoded_rows)
+    assert np.array_equal(Scorer.of(model, precision=precision).score(*encoded_rows), came)
+    monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
+    in_torch = Scorer.load(tmp_path, None, precision=precision, threads=1).score(*encoded_rows)
+    assert np.allclose(came, in_torch, atol=1e-6 if precision == "fp32" else 2e-3)
+
+
+def imported_by(code: str, names: set[str]) -> str:
+    """Those of the modules that the code imports, where it succeeds."""
+    code = f"import sys; {code}; sys.exit(', '.join(sorted({names} & set(sys.modules))) or None)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    return done.stderr
+
+
+def test_the_serving_path_imports_no_merlin():
+    heavy = {"merlin", "pandas", "pyarrow", "pydantic", "dask"}
+    assert imported_by("import dlrm.scorer", heavy) == ""
+
+
+@pytest.mark.skipif(cpu_module() is None, reason="no native module here")
+def test_scoring_natively_imports_no_torch(world, tmp_path):
+    save_model(tmp_path, DLRM(world.architecture, seed=1), "ab" * 32)
+    code = (
+        "import numpy as np; from pathlib import Path; from dlrm.scorer import Scorer; "
+        f"scorer = Scorer.load(Path({str(tmp_path)!r}), None, precision='bf16'); "
+        "scorer.score(np.zeros((2, 5), np.int64), np.zeros((2, 3), np.float32))"
+    )
+    assert imported_by(code, {"torch", "safetensors"}) == ""
 
 
 @pytest.mark.parametrize("batch_size", [7, 300, 8192])
@@ -179,7 +242,7 @@ def test_lists_in_files_are_scored_in_row_order(list_world, batch_size):
         assert np.allclose(score_files(scorer, files, batch_size), wanted, atol=1e-6)
 
 
-def test_a_list_scores_alone_as_among_others(list_world):
+def test_a_list_scores_alone_as_among_others(list_world, native_or_not):
     """To the bit, where the matrix products are: the layers' widths are powers of two here."""
     scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     ids_BF, dense_BC, bags = list_rows(list_world, list_world.valid_files)
@@ -190,7 +253,7 @@ def test_a_list_scores_alone_as_among_others(list_world):
         assert alone == pytest.approx(together[row], abs=1e-7)
 
 
-def test_lists_that_do_not_fit_are_refused(list_world):
+def test_lists_that_do_not_fit_are_refused(list_world, native_or_not):
     scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     ids_BF, dense_BC = np.zeros((2, 2), np.int64), np.zeros((2, 1), np.float32)
     good = Lists(np.array([1, 6, 2]), np.array([0, 1, 3]))

@@ -160,8 +160,7 @@ bool ScoringModel::takes(int64_t singles, int64_t continuous, size_t lists) cons
 int64_t ScoringModel::rows_at_a_time(int64_t rows, int threads) const {
   int64_t blocks = parts_of(rows, most_rows_);
   blocks = parts_of(blocks, threads) * threads;
-  const int64_t even = parts_of(parts_of(rows, blocks), kFewestRows) * kFewestRows;
-  return std::min(even, most_rows_);
+  return parts_of(rows, blocks);
 }
 
 bool ScoringModel::score(const EncodedRows &rows, float *probability, int threads) const {

@@ -1,0 +1,123 @@
+"""Models and rows for the scoring forms, and what their probabilities have to be.
+
+Legend: B rows, F columns with one id a row, C continuous columns, V id columns in all, D embedding
+length, I inputs and O outputs of a layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlrm.architecture import Architecture
+from dlrm.interaction import interaction_reference
+from dlrm.model import DLRM
+from dlrm.scoring_precision import ScoringPrecision
+from features.values import Lists, offsets_of
+
+
+def architecture(
+    singles: int = 0,
+    lists: int = 0,
+    continuous: int = 0,
+    dim: int = 8,
+    bottom: tuple[int, ...] = (),
+    top: tuple[int, ...] = (),
+    bag: str = "mean",
+    rows: str = "fp32",
+) -> Architecture:
+    """Columns with one id and with lists in turn; the bottom layers end in `dim`."""
+    names = [f"C{place}" for place in range(singles)] + [f"L{place}" for place in range(lists)]
+    names = names[::2] + names[1::2]
+    return Architecture(
+        categorical=tuple(names),
+        cardinalities=tuple(5 + 3 * place for place in range(len(names))),
+        continuous=tuple(f"I{place}" for place in range(continuous)),
+        embedding_dim=dim,
+        bottom_mlp=(*bottom, dim) if continuous else (),
+        top_mlp=top,
+        bags=tuple(name for name in names if name.startswith("L")),
+        bag=bag,
+        embedding_rows=rows,
+    )
+
+
+ARCHITECTURES = {
+    "usual": architecture(6, 0, 3, 16, (40, 24), (70, 33)),
+    "lists too": architecture(4, 3, 5, 8, (17,), (20,), bag="sum", rows="bf16"),
+    "lists alone": architecture(0, 2, 0, 5, (), (9, 7)),
+    "one column": architecture(1, 0, 1, 3, (), ()),
+    "two columns, nothing else": architecture(2, 0, 0, 1),
+    "no id column": architecture(0, 0, 4, 7, (19,), (6,)),
+    "wide": architecture(9, 1, 2, 33, (130,), (200, 64, 1), rows="bf16"),
+    "many columns": architecture(29, 0, 1, 12, (16,), (48,)),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows of a model."""
+
+    ids_BF: NDArray[np.int64]
+    dense_BC: NDArray[np.float32]
+    bags: tuple[Lists, ...]
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        return Rows(
+            self.ids_BF[rows], self.dense_BC[rows], tuple(bag.take(rows) for bag in self.bags)
+        )
+
+
+def model_of(of: Architecture, seed: int = 1) -> DLRM:
+    """With embeddings large enough for their dots to matter."""
+    model = DLRM(of, seed)
+    model.tables.weight.mul_(30.0)
+    return model
+
+
+def draw(of: Architecture, rows: int, seed: int = 0) -> Rows:
+    """Every fourth list is empty."""
+    generator = np.random.default_rng(seed)
+    sizes = dict(zip(of.categorical, of.cardinalities, strict=True))
+    ids = [generator.integers(0, sizes[name], rows) for name in of.single]
+    bags = []
+    for name in of.bags:
+        length_B = generator.integers(0, 6, rows) * (generator.integers(0, 4, rows) > 0)
+        ids_N = generator.integers(0, sizes[name], int(length_B.sum()))
+        bags.append(Lists(ids_N, offsets_of(length_B)))
+    return Rows(
+        np.stack(ids, 1) if ids else np.empty((rows, 0), np.int64),
+        generator.normal(size=(rows, len(of.continuous))).astype(np.float32),
+        tuple(bags),
+    )
+
+
+def expected(model: DLRM, rows: Rows, precision: ScoringPrecision) -> NDArray[np.float64]:
+    """probability_B in float64; with bf16 rounded where the model's layers round."""
+    bags = [(torch.from_numpy(bag.values), torch.from_numpy(bag.offsets)) for bag in rows.bags]
+    vector_BVD = model.tables(torch.from_numpy(rows.ids_BF), bags, torch.float32)
+    vector_BVD = _rounded(vector_BVD, precision)
+    hidden = _rounded(torch.from_numpy(rows.dense_BC), precision)
+    for layer in model.bottom:
+        hidden = _layer(layer, hidden, precision)
+    if model.architecture.categorical:
+        dense_BD = hidden if model.architecture.continuous else None
+        hidden = _rounded(interaction_reference(dense_BD, vector_BVD), precision)
+    for layer in model.top:
+        hidden = _layer(layer, hidden, precision)
+    last = model.last
+    logit_B1 = hidden @ last.weight.double().T + last.bias.double()
+    return torch.sigmoid(logit_B1.squeeze(1)).detach().numpy()
+
+
+def _layer(layer: torch.nn.Linear, x_BI: Tensor, precision: ScoringPrecision) -> Tensor:
+    weight_OI, bias_O = _rounded(layer.weight, precision), _rounded(layer.bias, precision)
+    return _rounded((x_BI @ weight_OI.T + bias_O).relu(), precision)
+
+
+def _rounded(values: Tensor, precision: ScoringPrecision) -> Tensor:
+    return values.double() if precision == "fp32" else values.bfloat16().double()

@@ -1,0 +1,162 @@
+"""Native scoring with each instruction set, in both precisions, against the model in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlrm.kernels.cpu_scoring import CpuScoring
+from dlrm.kernels.library import cpu_module
+from dlrm.model import DLRM
+from dlrm.scoring_precision import ScoringPrecision, resolve_precision
+from tests.dlrm.kernels import ladder_scoring as ladder
+
+SETS = ("plain", "avx2", "avx512", "avx512bf16")
+PRECISIONS: tuple[ScoringPrecision, ...] = ("fp32", "bf16")
+FEW = ("usual", "lists too", "wide", "no id column")
+
+pytestmark = pytest.mark.skipif(cpu_module() is None, reason="no native module here")
+
+
+@pytest.fixture(params=SETS)
+def instruction_set(request: pytest.FixtureRequest) -> str:
+    if request.param not in cpu_module().instruction_sets():
+        pytest.skip(f"no {request.param} kernels here")
+    return request.param
+
+
+def native(
+    model: DLRM, instruction_set: str, precision: ScoringPrecision, threads: int = 1
+) -> CpuScoring:
+    weights = {
+        name: (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        for name, tensor in model.state_dict().items()
+    }
+    return CpuScoring(
+        cpu_module(), instruction_set, model.architecture, weights, precision, threads
+    )
+
+
+def scored(scoring: CpuScoring, rows: ladder.Rows) -> np.ndarray:
+    probability_B = scoring.score(rows.ids_BF, rows.dense_BC, rows.bags)
+    assert probability_B is not None
+    return probability_B
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ladder.ARCHITECTURES)
+def test_equals_the_model(instruction_set, name, precision):
+    """In bf16 a sum next to the middle of two numbers may be rounded to either: few rows differ."""
+    model = ladder.model_of(ladder.ARCHITECTURES[name])
+    scoring = native(model, instruction_set, precision)
+    for count in (0, 1, 2, 7, 333):
+        rows = ladder.draw(model.architecture, count, seed=count)
+        came, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
+        assert came.dtype == np.float32
+        assert came.shape == wanted.shape == (count,)
+        if precision == "fp32":
+            np.testing.assert_allclose(came, wanted, rtol=0, atol=1e-6)
+        elif count:
+            assert np.median(np.abs(came - wanted)) < 1e-6
+            np.testing.assert_allclose(came, wanted, rtol=0, atol=3e-3)
+
+
+@pytest.mark.parametrize("name", ladder.ARCHITECTURES)
+def test_bf16_is_near_fp32(instruction_set, name):
+    model = ladder.model_of(ladder.ARCHITECTURES[name])
+    rows = ladder.draw(model.architecture, 200)
+    came = scored(native(model, instruction_set, "bf16"), rows)
+    np.testing.assert_allclose(came, ladder.expected(model, rows, "fp32"), rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", FEW)
+@settings(deadline=None)
+@given(data=st.data())
+def test_a_row_scores_alone_as_among_others(name, precision, data):
+    """To the bit: rows in any order, cut into any batches."""
+    model = ladder.model_of(ladder.ARCHITECTURES[name])
+    instruction_set = data.draw(st.sampled_from(cpu_module().instruction_sets()))
+    scoring = native(model, instruction_set, precision)
+    rows = ladder.draw(model.architecture, 40, seed=2)
+    together = scored(scoring, rows)
+    order = np.array(data.draw(st.permutations(range(40))))
+    cuts = sorted(data.draw(st.sets(st.integers(1, 39), max_size=5)))
+    parts = [scored(scoring, rows.take(part)) for part in np.split(order, cuts)]
+    assert np.array_equal(np.concatenate(parts), together[order])
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_any_number_of_threads_gives_equal_bits(instruction_set, precision):
+    """Rows enough for every thread to have several blocks of them."""
+    model = ladder.model_of(ladder.ARCHITECTURES["wide"])
+    rows = ladder.draw(model.architecture, 2000)
+    wanted = scored(native(model, instruction_set, precision), rows)
+    for threads in (2, 3, 5):
+        came = scored(native(model, instruction_set, precision, threads), rows)
+        assert np.array_equal(came, wanted)
+    alone = native(model, instruction_set, precision)
+    for row in (0, 1, 191, 192, 1999):
+        assert scored(alone, rows.take(np.array([row]))) == wanted[row]
+
+
+def test_any_strides(instruction_set):
+    model = ladder.model_of(ladder.ARCHITECTURES["usual"])
+    scoring = native(model, instruction_set, "bf16")
+    rows = ladder.draw(model.architecture, 50)
+    wanted = scored(scoring, rows)
+    turned = ladder.Rows(np.asfortranarray(rows.ids_BF), np.asfortranarray(rows.dense_BC), ())
+    backwards = ladder.Rows(rows.ids_BF[::-1], rows.dense_BC[::-1], ())
+    read_only = ladder.Rows(rows.ids_BF.copy(), rows.dense_BC.copy(), ())
+    read_only.ids_BF.flags.writeable = read_only.dense_BC.flags.writeable = False
+    assert np.array_equal(scored(scoring, turned), wanted)
+    assert np.array_equal(scored(scoring, backwards), wanted[::-1])
+    assert np.array_equal(scored(scoring, read_only), wanted)
+
+
+@pytest.mark.parametrize("bad", [-1, 2**40, -(2**63), 2**63 - 1])
+def test_an_id_without_a_row_is_told(instruction_set, bad):
+    model = ladder.model_of(ladder.ARCHITECTURES["lists too"])
+    for threads in (1, 2):
+        scoring = native(model, instruction_set, "fp32", threads)
+        for row in (0, 149, 299):
+            rows = ladder.draw(model.architecture, 300)
+            rows.ids_BF[row, 2] = bad
+            assert scoring.score(rows.ids_BF, rows.dense_BC, rows.bags) is None
+        rows = ladder.draw(model.architecture, 300)
+        rows.bags[1].values[-1] = bad
+        assert scoring.score(rows.ids_BF, rows.dense_BC, rows.bags) is None
+        assert scored(scoring, ladder.draw(model.architecture, 300)).shape == (300,)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_what_is_not_finite_reaches_no_other_row(instruction_set, precision):
+    model = ladder.model_of(ladder.ARCHITECTURES["usual"])
+    scoring = native(model, instruction_set, precision)
+    rows = ladder.draw(model.architecture, 30)
+    wanted = scored(scoring, rows)
+    rows.dense_BC[[3, 17], [0, 1]] = np.nan, np.inf
+    came = scored(scoring, rows)
+    assert np.isnan(came[3])
+    others = np.delete(np.arange(30), [3, 17])
+    assert np.array_equal(came[others], wanted[others])
+
+
+def test_layers_that_do_not_fit_together_are_refused(instruction_set):
+    model = ladder.model_of(ladder.ARCHITECTURES["usual"])
+    other = ladder.model_of(ladder.architecture(6, 0, 3, 16, (40, 24), (70, 30)))
+    other.architecture = model.architecture
+    other.last = model.last
+    with pytest.raises(ValueError, match="a layer takes 33 numbers, and gets 30"):
+        native(other, instruction_set, "fp32")
+
+
+def test_auto_is_bf16_where_the_processor_has_it(monkeypatch):
+    wanted = "bf16" if "avx512bf16" in cpu_module().instruction_sets() else "fp32"
+    assert resolve_precision("auto") == wanted
+    assert [resolve_precision(precision) for precision in PRECISIONS] == list(PRECISIONS)
+    monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
+    assert resolve_precision("auto") == "fp32"
