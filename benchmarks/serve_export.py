@@ -19,6 +19,7 @@ from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
 from dlrm.architecture import Architecture, RowPrecision
 from dlrm.model import DLRM
 from dlrm.scorer import Scorer
+from dlrm.scoring_precision import resolve_precision
 from dlrm.weights import save_model
 from features.online import OnlineExecutor
 from features.plan import Plan, read_plan
@@ -26,10 +27,14 @@ from features.settings import Serving
 from serving.check_rows import CHECK_ROWS
 from serving.encoding import PLAN_FOLDER
 from serving.interface import FUSED_MODEL
-from serving.repository import FIRST_VERSION, Repository, export_repository
-from serving.scoring import MODEL_FOLDER, open_scorer, served_precision
+from serving.repository import VERSION, Repository, export_repository
+from serving.scoring import MODEL_FOLDER
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
+
+GAIN = 6**0.5
+"""Over the first weights of training: what goes through a layer and its ReLU keeps its size, so
+that scores spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,11 @@ class Served:
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
         """What encodes and scores rows without a server, from the exported files."""
-        folder = self.repository.folder / FUSED_MODEL / FIRST_VERSION
-        scorer = open_scorer(
+        folder = self.repository.folder / FUSED_MODEL / VERSION
+        scorer = Scorer.load(
             folder / MODEL_FOLDER,
             self.plan.content_hash,
-            served_precision(self.settings.precision),
-            self.settings.threads,
+            precision=resolve_precision(self.settings.precision),
         )
         return OnlineExecutor(read_plan(folder / PLAN_FOLDER)), scorer
 
@@ -89,6 +93,9 @@ def _model(architecture: Architecture) -> DLRM:
     state = {name: _empty(weight) for name, weight in model.state_dict().items()}
     model.load_state_dict(state, assign=True)
     set_first_weights(architecture, model, ())
+    for weight in state.values():
+        if weight.dim() == 2 and weight is not state["tables.weight"]:
+            weight.mul_(GAIN)
     _fill(state["tables.weight"])
     return model
 
@@ -98,7 +105,7 @@ def _empty(weight: Tensor) -> Tensor:
 
 
 def _fill(rows_RD: Tensor) -> None:
-    """N(0, 1/D), so that scores spread; the rows repeat after `PERIOD`, to draw them in time."""
+    """N(0, 1/D); the rows repeat after `PERIOD`, to draw them in time."""
     generator = torch.Generator().manual_seed(3)
     deviation = rows_RD.shape[1] ** -0.5
     block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, deviation, generator=generator)

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from serving.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL, FUSED_MODEL
-from serving.repository import FIRST_VERSION
+from serving.repository import VERSION
 
 ENTRY = Path(__file__).with_name("serve_noop_model.py")
 """Only the server's own Python process can import it."""
@@ -25,7 +25,7 @@ def add_noops(repository: Path) -> None:
     """Beside each of our models one with the same config under another name, batching included."""
     for ours, name in _NAMES.items():
         config = (repository / ours / "config.pbtxt").read_text(encoding="utf-8")
-        version = repository / name / FIRST_VERSION
+        version = repository / name / VERSION
         version.mkdir(parents=True)
         (repository / name / "config.pbtxt").write_text(_renamed(config), encoding="utf-8")
         if ours != ENSEMBLE_MODEL:

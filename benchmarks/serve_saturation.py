@@ -13,10 +13,10 @@ from features.settings import Serving
 
 OVERLOADS = (1.5, 2.0)
 """Times the greatest throughput of the closed loops."""
-REFUSALS = ("Exceeds maximum queue size", "Request timeout expired")
-"""What Triton says where it sheds load."""
+REFUSAL = "The server is busy"
+"""How a step begins what it says where it sheds load."""
 SLACK = 1.2
-"""A request whose time in the queue is over is refused when the step next takes requests."""
+"""A request whose time is over is refused when the step next takes requests."""
 KEPT_SHARE = 0.8
 
 
@@ -56,7 +56,7 @@ class Saturation:
 
     def _errors(self, refusals: bool) -> int:
         kinds = chain.from_iterable(load.errors.items() for load in (*self.closed, *self.open))
-        return sum(number for kind, number in kinds if any(r in kind for r in REFUSALS) == refusals)
+        return sum(number for kind, number in kinds if kind.startswith(REFUSAL) == refusals)
 
 
 def saturate(
