@@ -101,13 +101,13 @@ def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) ->
 
 
 def _kind(content: bytes) -> str:
-    """The server's message without what differs from request to request.
+    """The server's first sentence, without the request's number.
 
-    >>> _kind(b'{"error":"[request id: 7] Request timeout expired"}')
-    'Request timeout expired'
+    >>> _kind(b'{"error":"[request id: 7] The server is busy. Send it later."}')
+    'The server is busy'
     """
     try:
         message = str(json.loads(content)["error"])
     except (ValueError, KeyError, TypeError):
         return "no readable error"
-    return re.sub(r"^\[request id: [^]]*\] ", "", message)
+    return re.sub(r"^\[request id: [^]]*\] ", "", message).split(". ")[0]
