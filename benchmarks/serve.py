@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.criteo_plan import requests_of
 from benchmarks.harness import OURS, Benchmark, parser
-from benchmarks.serve_export import ARCHITECTURES, Served, export_criteo
+from benchmarks.serve_export import ARCHITECTURES, READY_SECONDS, Served, export_criteo
 from benchmarks.serve_latency import Batches, Latency, clients, measure_latency
 from benchmarks.serve_load import Load
 from benchmarks.serve_merlin import against_merlin
@@ -50,7 +50,9 @@ ROWS: dict[str, RowPrecision] = {"kaggle": "fp32", "article": "bf16"}
 """The article's tables take 17 GB in fp32."""
 LEAST_ROWS = {"kaggle": 150_000.0, "article": 60_000.0}
 LOAD_ROWS = 2048
-READY_SECONDS = 300.0
+MERLIN_PART = "merlin"
+PARTS = (MERLIN_PART, *ARCHITECTURES)
+QUICK_PARTS = (MERLIN_PART, "kaggle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +148,7 @@ def _judge_latency(benchmark: Benchmark, case: str, rows: int, found: Latency) -
 
 def main() -> None:
     wanted = parser(__doc__)
-    wanted.add_argument(
-        "--model", choices=ARCHITECTURES, action="append", help="one of the two alone"
-    )
+    wanted.add_argument("--part", choices=PARTS, action="append", help="that alone; may repeat")
     wanted.add_argument(
         "--fp32-rows", action="store_true", help="the article's tables too: 17 GB, and twice that"
     )
@@ -156,14 +156,15 @@ def main() -> None:
     options = wanted.parse_args()
     scale = QUICK if options.quick else FULL
     benchmark, loads = Benchmark("serve"), {}
-    with tempfile.TemporaryDirectory() as folder:
-        against_merlin(benchmark, Path(folder), scale.fitted_rows, scale.rounds)
-    for name in options.model or (("kaggle",) if options.quick else ARCHITECTURES):
-        rows = "fp32" if options.fp32_rows else ROWS[name]
+    for part in options.part or (QUICK_PARTS if options.quick else PARTS):
         with tempfile.TemporaryDirectory() as folder:
-            loads[name] = measure(benchmark, name, rows, scale, Path(folder))
+            if part == MERLIN_PART:
+                against_merlin(benchmark, Path(folder), scale.fitted_rows, scale.rounds)
+            else:
+                rows = "fp32" if options.fp32_rows else ROWS[part]
+                loads[part] = measure(benchmark, part, rows, scale, Path(folder))
     benchmark.report(options.json)
-    if options.plot is not None:
+    if options.plot is not None and loads:
         plot(loads, f"{FUSED_MODEL}, {LOAD_ROWS:,} rows a request", options.plot)
 
 

@@ -32,6 +32,8 @@ from serving.scoring import MODEL_FOLDER
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 
+READY_SECONDS = 300.0
+"""After which a server is given up."""
 GAIN = 6**0.5
 """Over the first weights of training: what goes through a layer and its ReLU keeps its size, so
 that scores spread."""

@@ -25,7 +25,7 @@ from tritonclient.utils import np_to_triton_dtype
 
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS
 from benchmarks.harness import OURS, Benchmark
-from benchmarks.serve_export import export
+from benchmarks.serve_export import READY_SECONDS, export
 from features.errors import DataError
 from features.plan import read_plan
 from features.settings import Serving
@@ -65,8 +65,9 @@ def against_merlin(benchmark: Benchmark, folder: Path, rows: int, rounds: int) -
     for model in (folder / "models").iterdir():
         _with_peers(model / "1" / "model.py")
         model.rename(served.repository.folder / model.name)
+    server = TritonServer(served.repository.folder, folder / "server", ready_seconds=READY_SECONDS)
     with (
-        TritonServer(served.repository.folder, folder / "server") as server,
+        server,
         tritonclient.http.InferenceServerClient(server.http_url) as client,
     ):
         for size in (1, 64):

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness import OURS, Benchmark, parser
-from benchmarks.serve_export import export_criteo
+from benchmarks.serve_export import READY_SECONDS, export_criteo
 from benchmarks.serve_load import Arrivals
 from benchmarks.soak_memory import MemoryWatch
 from benchmarks.soak_traffic import Answered, Piece, Sender, traffic
@@ -34,7 +34,6 @@ PIECES = 2000
 """Of the drawn order, which repeats."""
 SETTLED_SHARE = 0.2
 """Of the time, after which memory is not to grow."""
-READY_SECONDS = 300.0
 
 
 def capacity(server: TritonServer, pieces: Sequence[Piece], seconds: float) -> float:
