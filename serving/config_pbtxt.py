@@ -28,16 +28,17 @@ def python_config(
     max_batch_size: int,
     instances: int,
     warmup_rows: Iterable[int],
+    is_batched: bool = True,
 ) -> str:
-    """A model of the Python backend, with dynamic batching and a warm-up of zeros.
+    """A model of the Python backend, with a warm-up of zeros.
 
-    The queue delay is Triton's default, 0: what waits is batched, and nothing waits for more. The
-    queue has no policy, since the batcher sleeps through requests where it has one; the limits are
-    the step's own (`serving.waiting`).
+    Where it is batched, dynamically, the queue delay is Triton's default, 0: what waits is batched,
+    and nothing waits for more. The queue has no policy, since the batcher sleeps through requests
+    where it has one; the limits are the step's own (`serving.waiting`).
     """
     return (
         _head(name, ('backend: "python"',), max_batch_size, versions, inputs, outputs)
-        + "dynamic_batching {\n}\n"
+        + ("dynamic_batching {\n}\n" if is_batched else "")
         + f"instance_group [\n  {{\n    count: {instances}\n    kind: KIND_CPU\n  }}\n]\n"
         + _repeated("model_warmup", [_warmup(rows, inputs) for rows in warmup_rows])
         + _parameters(parameters)

@@ -29,6 +29,7 @@ from serving.interface import (
 from serving.versions import VERSIONS, Versions, versions_to_json
 
 WARMUP_ROWS = (1, 64, 1024)
+"""And the largest batch."""
 
 
 def model_configs(
@@ -40,6 +41,10 @@ def model_configs(
     precision: ScoringPrecision,
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
+
+    Triton batches for the steps that take raw columns. The model step's requests come from the
+    ensemble, one after another, where its batcher only costs time; when that step is behind, it
+    batches itself (`serving.waiting`).
 
     Parameters
     ----------
@@ -55,11 +60,7 @@ def model_configs(
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
     of_model = {PRECISION: precision}
-    of_step = {
-        THREADS: str(settings.threads or ""),
-        MAX_QUEUE_SIZE: str(settings.max_queue_size),
-        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
-    }
+    of_step = step_parameters(settings)
 
     def parameters(model: str, *parts: Mapping[str, str]) -> dict[str, str]:
         joined = {key: value for part in parts for key, value in part.items()}
@@ -80,6 +81,7 @@ def model_configs(
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
+            is_batched=model != DLRM_MODEL,
             warmup_rows=warmup_rows(settings),
         )
 
@@ -99,6 +101,15 @@ def model_configs(
             ],
         ),
         FUSED_MODEL: step(FUSED_MODEL, raw, [PROBABILITY], from_raw, of_model),
+    }
+
+
+def step_parameters(settings: Serving) -> dict[str, str]:
+    """The config parameters that a step of ours reads its limits from."""
+    return {
+        THREADS: str(settings.threads or ""),
+        MAX_QUEUE_SIZE: str(settings.max_queue_size),
+        QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from dlrm.scoring_precision import ScoringPrecision
 from serving.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
 from serving.versions import parameters_of, verified_manifest
-from serving.waiting import Limits
+from serving.waiting import CALL_SECONDS, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class ServedVersion:
     threads: int
     """Of each instance."""
     limits: Limits
+    warmups: int
+    """Calls that Triton makes before any request."""
 
     @classmethod
     def open(cls, args: Mapping[str, str]) -> ServedVersion:
@@ -54,7 +56,9 @@ class ServedVersion:
                 requests=int(parameters[MAX_QUEUE_SIZE]),
                 seconds=int(parameters[QUEUE_TIMEOUT_MS]) / 1000,
                 rows=int(config["max_batch_size"]),
+                call_seconds=0.0 if "dynamic_batching" in config else CALL_SECONDS,
             ),
+            warmups=len(config.get("model_warmup", ())),
         )
 
 

@@ -7,7 +7,6 @@ and nowhere else.
 from __future__ import annotations
 
 import gc
-import json
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -46,7 +45,7 @@ class TritonStep(ABC):
         check = version.folder / CHECK_FILE
         CheckRows.read(check).verify(self._run, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _refuse)
-        self._warmups = len(json.loads(args["model_config"]).get("model_warmup", ()))
+        self._warmups = version.warmups
         self._made = Monitor(plan, _report(version.model, version.number))
         gc.collect()
         gc.freeze()
@@ -116,8 +115,12 @@ def _refuse(request: Any, reason: str) -> None:
 
 
 def _send(request: Any, response: Any) -> None:
-    sender = request.get_response_sender()
-    sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    """One request whose answer cannot be sent does not keep the others from theirs."""
+    try:
+        sender = request.get_response_sender()
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    except Exception:  # noqa: BLE001  whatever Triton raises
+        pb_utils.Logger.log_error(traceback.format_exc())
 
 
 def _report(model: str, number: str) -> Report:
@@ -129,13 +132,14 @@ def _report(model: str, number: str) -> Report:
         for names, kind in kinds
         for name, description in names.items()
     }
-    metrics = {name: family.Metric(labels=labels) for name, family in families.items()}
+    metrics = {name: (family.Metric(labels=labels), family) for name, family in families.items()}
+    """A metric is no good without its family."""
 
     def report(grown: dict[str, float], gauges: dict[str, float]) -> None:
         for name, value in grown.items():
             if value:
-                metrics[name].increment(value)
+                metrics[name][0].increment(value)
         for name, value in gauges.items():
-            metrics[name].set(value)
+            metrics[name][0].set(value)
 
     return report

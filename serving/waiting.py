@@ -19,6 +19,8 @@ from typing import Generic, TypeVar
 BUSY = 0.85
 """From this share of the time on, a step is behind."""
 WINDOW_SECONDS = 0.1
+CALL_SECONDS = 1e-4
+"""About what Triton needs to hand over one request to a step that it does not batch for."""
 
 FULL = "The server is busy: {limit} requests wait for this model already. Send it again later."
 LATE = "The server is busy: the request waited for its time-out of {timeout:g} s. Send it later."
@@ -35,6 +37,8 @@ class Limits:
     """A request may ask for less."""
     rows: int
     """Answered in one pass."""
+    call_seconds: float = 0.0
+    """What Triton needs to hand a pass over, where the passes are too short to neglect it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,12 @@ class Waiting(Generic[R]):
 class BusyShare:
     """The share of the time that a step was at work, over the last whole window."""
 
-    def __init__(self) -> None:
+    def __init__(self, call_seconds: float = 0.0) -> None:
+        self._call_seconds = call_seconds
         self._share = self._busy = self._begin = 0.0
 
     def note(self, started: float, ended: float) -> None:
-        self._busy += ended - started
+        self._busy += ended - started + self._call_seconds
         span = ended - self._begin
         if span >= WINDOW_SECONDS:
             self._share = self._busy / span
@@ -83,7 +88,7 @@ class WaitingLine(Generic[R]):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._limits, self._answer, self._refuse, self._clock = limits, answer, refuse, clock
-        self._share = BusyShare()
+        self._share = BusyShare(limits.call_seconds)
         self._line: deque[tuple[Waiting[R], float]] = deque()
         """With the time at which each is too late."""
         self._changed = threading.Condition()

@@ -1,6 +1,9 @@
 """A real Triton server on an exported repository, held against offline encoding and scoring."""
 
+import re
 import shutil
+import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +27,13 @@ from features.plan import Plan
 from features.settings import Model, Serving
 from features.steps import Clip, FillMissing, Log, Normalize
 from features.values import Lists, offsets_of
-from features.wire import to_tensors
+from features.wire import Tensors, to_tensors
 from serving.client import Client
 from serving.comparison import compare
 from serving.encoding import to_encoded_tensors
 from serving.interface import wire_columns
 from serving.latency import measure_latency
+from serving.monitoring import COUNTERS, GAUGES
 from serving.ports import Ports
 from serving.repository import export_repository
 from serving.server import TritonServer
@@ -315,6 +319,79 @@ def test_concurrent_requests_each_get_their_own_answer(line: Line, server: Trito
     assert int(statistics["execution_count"]) < int(statistics["inference_count"])
 
 
+def metrics_of(server: TritonServer) -> dict[tuple[str, str], float]:
+    """Metric and model to value, of our own metrics."""
+    url = f"http://127.0.0.1:{server.ports.metrics}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        text = answer.read().decode()
+    found = re.findall(r'^(plumbline_\w+)\{model="(\w+)",version="1"\} (\S+)$', text, re.M)
+    return {(metric, model): float(value) for metric, model, value in found}
+
+
+def test_the_metrics_count_what_was_seen(line: Line, repository: Path, tmp_path: Path) -> None:
+    ids_BF, bags = line.encoded.ids_BF, line.encoded.bags
+    continuous_BC = to_tensors(line.raw, wire_columns(line.plan))["continuous"]
+    counted = {
+        "plumbline_rows_total": ROWS,
+        "plumbline_categorical_values_total": ids_BF.size + sum(bag.values.size for bag in bags),
+        "plumbline_unseen_values_total": sum((ids == 2).sum() for ids in (ids_BF, *_values(bags))),
+        "plumbline_null_values_total": sum((ids == 1).sum() for ids in (ids_BF, *_values(bags)))
+        + np.isnan(continuous_BC).sum(),
+        "plumbline_continuous_values_total": continuous_BC.size,
+        "plumbline_score_sum": line.probability_B.sum(dtype=np.float64),
+    }
+    of_scores = {"plumbline_rows_total", "plumbline_score_sum", "plumbline_mean_score"}
+    of_values = {*COUNTERS, *GAUGES} - of_scores | {"plumbline_rows_total"}
+    with TritonServer(repository, tmp_path) as server:
+        for model in ("ctr", "ctr_fused"):
+            with Client(server.http_url, "http", model) as client:
+                client.score(line.raw)
+        wanted = {("plumbline_rows_total", m) for m in ("ctr_features", "ctr_dlrm", "ctr_fused")}
+        give_up = time.monotonic() + 20
+        while (found := metrics_of(server)) is not None and time.monotonic() < give_up:
+            if all(found.get(key) == ROWS for key in wanted):
+                break
+            time.sleep(0.1)
+    for model, names in (
+        ("ctr_features", of_values),
+        ("ctr_dlrm", of_scores),
+        ("ctr_fused", of_values | of_scores),
+    ):
+        assert {metric for metric, of in found if of == model} >= names
+        for metric in names & counted.keys():
+            assert found[metric, model] == pytest.approx(counted[metric], rel=1e-6), metric
+        for metric in names & GAUGES.keys():
+            assert 0.0 < found[metric, model] < 1.0
+
+
+def _values(bags: tuple[Lists, ...]) -> list[np.ndarray]:
+    return [bag.values for bag in bags]
+
+
+def test_a_request_that_comes_while_another_is_answered_is_not_slept_through(
+    line: Line, server: TritonServer
+) -> None:
+    """Triton's batcher would, for half a second, if its queue had a limit."""
+    slow = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
+    quick = {name: tensor[:1] for name, tensor in slow.items()}
+    transport = connect(server.grpc_url, "grpc", 60.0)
+
+    def seconds(tensors: Tensors) -> float:
+        started = time.perf_counter()
+        transport.infer("ctr_fused", tensors)
+        return time.perf_counter() - started
+
+    taken = []
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(30):
+            first = pool.submit(seconds, slow)
+            time.sleep(0.001)
+            taken.append(seconds(quick))
+            first.result()
+    transport.close()
+    assert np.median(taken) < 0.3
+
+
 def test_latency_is_measured_for_every_batch_size(line: Line, fused: Client) -> None:
     found = measure_latency(fused, fused.tensors(line.raw), requests=5, batch_sizes=(1, 64))
     assert list(found) == ["1", "64"]
@@ -335,6 +412,8 @@ def test_a_taken_port_is_named(repository: Path, server: TritonServer, tmp_path:
     [
         ("ctr_features", "plan/vocabulary/shop.parquet"),
         ("ctr_dlrm", "model/model.safetensors"),
+        ("ctr_fused", "manifest.json"),
+        ("ctr_fused", "check.arrow"),
     ],
 )
 def test_a_changed_file_is_refused_at_load(

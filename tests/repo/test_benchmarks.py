@@ -94,6 +94,18 @@ def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert met["wrong requests that were not refused"]
 
 
+@pytest.mark.timeout(300)
+def test_scoring_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "scoring", tmp_path)
+    assert [case["case"] for case in cases] == [
+        f"{model}, {rows}"
+        for model in ("article", "kaggle")
+        for rows in ("1 row", "64 rows", "2,048 rows")
+    ]
+    for case in cases:
+        assert case["ratios"].keys() == {"ours in fp32", "torch eager bf16", "torch eager fp32"}
+
+
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
     figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
@@ -125,7 +137,9 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train", "serve", "soak"])
+@pytest.mark.parametrize(
+    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak"]
+)
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out

@@ -62,6 +62,16 @@ def test_a_step_is_behind_when_it_is_busy_nearly_all_the_time(part: float, is_hi
     assert not share.is_high(end + 5.0), "after a pause it is not"
 
 
+def test_short_passes_count_with_what_it_takes_to_call_them() -> None:
+    with_calls, without = BusyShare(call_seconds=0.0001), BusyShare()
+    for number in range(2000):
+        started = number * 0.00015
+        for share in (with_calls, without):
+            share.note(started, started + 0.00005)
+    assert with_calls.is_high(0.3)
+    assert not without.is_high(0.3)
+
+
 def test_a_step_that_keeps_up_lets_nothing_wait() -> None:
     clock = Clock()
     line = line_of(Step(clock))

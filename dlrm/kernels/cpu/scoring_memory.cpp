@@ -1,7 +1,6 @@
 #include "scoring_memory.h"
 
 #include <iterator>
-#include <utility>
 
 #include "embedding_memory.h"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,17 @@ def test_any_number_of_threads_gives_equal_bits(instruction_set, precision):
     alone = native(model, instruction_set, precision)
     for row in (0, 1, 191, 192, 1999):
         assert scored(alone, rows.take(np.array([row]))) == wanted[row]
+
+
+def test_calls_at_the_same_time(instruction_set):
+    model = ladder.model_of(ladder.ARCHITECTURES["wide"])
+    scoring = native(model, instruction_set, "bf16", threads=2)
+    batches = [ladder.draw(model.architecture, 400 + seed, seed) for seed in range(8)]
+    wanted = [scored(scoring, rows) for rows in batches]
+    with ThreadPoolExecutor(4) as pool:
+        came = list(pool.map(scored, [scoring] * 16, batches * 2))
+    for one, other in zip(came, wanted * 2, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_any_strides(instruction_set):
