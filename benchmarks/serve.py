@@ -7,7 +7,8 @@ under load, from one request in flight to 64, and in overload. All scores are co
 computed offline. At first our feature step beside Merlin Systems' of the same workflow.
 
 What is compared runs on one server. The client runs on the same machine, and takes its share of the
-cores.
+cores. Before the start the repository was just written and read, so its files are in the page cache
+as far as memory goes.
 """
 
 from __future__ import annotations
