@@ -64,7 +64,7 @@ def closed_loop(
         return outcomes
 
     outcomes = _all_of(sender, in_flight)
-    return _load(name, outcomes, begin + RAMP_SECONDS, seconds, in_flight=in_flight)
+    return summary(name, outcomes, begin + RAMP_SECONDS, seconds, in_flight=in_flight)
 
 
 def open_loop(
@@ -93,7 +93,9 @@ def open_loop(
         return outcomes
 
     outcomes = _all_of(sender, senders)
-    return _load(name, outcomes, begin + RAMP_SECONDS, seconds, offered_rows_a_second=rows_a_second)
+    return summary(
+        name, outcomes, begin + RAMP_SECONDS, seconds, offered_rows_a_second=rows_a_second
+    )
 
 
 class Arrivals(Iterator[tuple[int, float]]):
@@ -117,7 +119,7 @@ def _all_of(sender: Callable[[int], list[Outcome]], senders: int) -> list[Outcom
         return [outcome for part in pool.map(sender, range(senders)) for outcome in part]
 
 
-def _load(
+def summary(
     name: str,
     outcomes: Sequence[Outcome],
     begin: float,

@@ -27,12 +27,12 @@ def add_noops(repository: Path) -> None:
         config = (repository / ours / "config.pbtxt").read_text(encoding="utf-8")
         version = repository / name / VERSION
         version.mkdir(parents=True)
-        (repository / name / "config.pbtxt").write_text(_renamed(config), encoding="utf-8")
+        (repository / name / "config.pbtxt").write_text(renamed(config), encoding="utf-8")
         if ours != ENSEMBLE_MODEL:
             shutil.copyfile(ENTRY, version / "model.py")
 
 
-def _renamed(config: str) -> str:
+def renamed(config: str) -> str:
     """The config's own name, and those of an ensemble's steps."""
     return re.sub(
         r'^( *)(name|model_name): "(\w+)"$',

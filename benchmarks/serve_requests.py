@@ -86,7 +86,7 @@ class Connection:
             return Outcome(rows, begun, time.perf_counter(), type(error).__name__)
         ended = time.perf_counter()
         if answer.status != http.client.OK:
-            return Outcome(rows, begun, ended, _kind(content))
+            return Outcome(rows, begun, ended, error_kind(content))
         served_B = np.frombuffer(content[int(answer.headers[HEADER_LENGTH]) :], np.float32)
         return Outcome(rows, begun, ended, "", differing(served_B, request.expected_B))
 
@@ -100,10 +100,10 @@ def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) ->
     return int(np.count_nonzero(served_B != expected_B))
 
 
-def _kind(content: bytes) -> str:
+def error_kind(content: bytes) -> str:
     """The server's first sentence, without the request's number.
 
-    >>> _kind(b'{"error":"[request id: 7] The server is busy. Send it later."}')
+    >>> error_kind(b'{"error":"[request id: 7] The server is busy. Send it later."}')
     'The server is busy'
     """
     try:
