@@ -32,6 +32,7 @@ IN_FLIGHT = 4
 SENDERS = 32
 PIECES = 2000
 """Of the drawn order, which repeats."""
+OWN_MEMORY = "own memory of the server's processes"
 SETTLED_SHARE = 0.2
 """Of the time, after which memory is not to grow."""
 
@@ -110,6 +111,8 @@ def judge_memory(benchmark: Benchmark, watch: MemoryWatch, seconds: float) -> No
         f"own; of mapped files from {first.mapped:.0f} to {last.mapped:.0f} MB."
     )
     settled = SETTLED_SHARE * seconds
+    own = [sample.own for sample in watch.samples if sample.seconds >= settled]
+    benchmark.add(OWN_MEMORY, "MB", {OURS: own})
     growth = 100.0 * watch.growth(settled, seconds)
     benchmark.at_most(f"% by which own memory grew after {settled / 60:.1f} minutes", growth, 1.0)
 

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
 from benchmarks.serve_merlin import MISSING as MERLIN_MISSING
+from benchmarks.soak import OWN_MEMORY
 from benchmarks.train import PEERS_MISSING
 from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
@@ -83,11 +84,12 @@ def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = run_quick(command, "soak", tmp_path)
-    assert {case["case"] for case in cases} == {
+    latencies = {
         f"{model}, {protocol}"
         for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")
         for protocol in ("grpc", "http")
     }
+    assert {case["case"] for case in cases} == {*latencies, OWN_MEMORY}
     targets = json.loads((tmp_path / "figures.json").read_text())["targets"]
     met = {target["name"]: target["met"] for target in targets}
     assert met["answers that differ from offline"]
