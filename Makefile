@@ -8,7 +8,7 @@ NATIVE := native/CMakeLists.txt $(shell find features/native dlrm/kernels -type 
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
 
-.PHONY: env run test lint peers bench clean
+.PHONY: env run test lint peers bench soak clean
 
 env: $(BUILT)
 
@@ -39,7 +39,7 @@ lint: env
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# What benchmarks/train.py compares with, beside the environment and not in it.
+# What benchmarks compare with and draw with, beside the environment and not in it.
 peers: $(PEERS)
 
 $(PEERS): benchmarks/requirements-peers.txt $(STAMP)
@@ -53,6 +53,12 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/online.py
 	$(VENV)/bin/python benchmarks/interaction.py
 	$(VENV)/bin/python benchmarks/train.py
+	$(VENV)/bin/python benchmarks/scoring.py
+	$(VENV)/bin/python benchmarks/serve.py
+
+# Ten minutes of mixed load on a server.
+soak: env
+	$(VENV)/bin/python benchmarks/soak.py
 
 clean:
 	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs features/_native.*.so dlrm/_kernels*.so

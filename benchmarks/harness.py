@@ -3,10 +3,12 @@
     {"benchmark":, "commit":, "cpu":, "threads":, "versions": {}, "notes": [],
      "cases": [{"case":, "unit":, "ratios": {"<peer>":},
                 "sides": {"ours": {"median":, "min":, "max":}, "<peer>": {…}}}],
-     "targets": [{"name":, "value": or null, "target":, "met":}]}
+     "targets": [{"name":, "value": or null, "target":, "met":}],
+     "loads": [{"name":, "rows_a_second":, …}]}
 
 Smaller figures are better; a ratio is the peer's median over ours, so above 1 we are faster. Sides
-run in turn, A B A B …, so that drift of the machine meets them alike.
+run in turn, A B A B …, so that drift of the machine meets them alike. `loads` is there where a
+benchmark puts load on a server (`benchmarks/serve_load.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +31,16 @@ from features.manifest import package_versions
 
 OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")
+
+LOAD_COLUMNS = {
+    "name": "load",
+    "rows_a_second": "rows/s",
+    "p50": "p50 ms",
+    "p99": "p99 ms",
+    "errors": "errors",
+    "error_p99": "p99 ms until an error",
+}
+"""Keys of a load that are printed, and their headings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,8 @@ class Benchmark:
     """What a reader has to know besides: a side that was left out, and why."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of packages that are not in this process' environment."""
+    loads: list[dict[str, Any]] = field(default_factory=list)
+    """As `benchmarks/serve_load.py` has them."""
 
     def run(
         self, case: str, unit: str, sides: Mapping[str, Callable[[], float]], repeats: int
@@ -111,6 +125,11 @@ class Benchmark:
                 numbers = [f"{figures[key]:g}" for key in ("median", "min", "max")]
                 table.add_row(case.name, side, case.unit, *numbers, ratio)
         console.print(table)
+        if self.loads:
+            loads = Table(*LOAD_COLUMNS.values())
+            for load in self.loads:
+                loads.add_row(*(_cell(load[key]) for key in LOAD_COLUMNS))
+            console.print(loads)
         for target in self.targets:
             met = "met" if target["met"] else "missed"
             value = "not measured" if target["value"] is None else target["value"]
@@ -121,7 +140,7 @@ class Benchmark:
             write_json(file, self._to_json())
 
     def _to_json(self) -> dict[str, Any]:
-        return {
+        form = {
             "benchmark": self.name,
             "commit": _commit(),
             "cpu": _cpu(),
@@ -131,6 +150,7 @@ class Benchmark:
             "cases": [case.to_json() for case in self.cases],
             "targets": self.targets,
         }
+        return form | ({"loads": self.loads} if self.loads else {})
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -143,6 +163,12 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def _rounded(value: float) -> float:
     """Four significant digits."""
     return float(f"{value:.4g}")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {kind}" for kind, count in value.items())
+    return f"{value:,g}" if isinstance(value, float) else str("" if value is None else value)
 
 
 def _commit() -> str:

@@ -16,69 +16,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from benchmarks.criteo_rows import (
-    CARDINALITIES,
-    CATEGORICAL,
-    CONTINUOUS,
-    KINDS,
-    MISSING,
-    value_of,
-    write_parquet,
-)
+from benchmarks.criteo_plan import criteo_plan, requests_of
+from benchmarks.criteo_rows import CATEGORICAL
+from benchmarks.criteo_workflow import fit_criteo
 from benchmarks.harness import OURS, Benchmark, parser
-from features import fitted
-from features.chains import Chain
 from features.errors import DataError
 from features.online import OnlineExecutor
-from features.plan import InputColumn, Plan, output_column, write_plan
-from features.settings import CriteoWorkflow
-from features.steps import Clip, FillMissing, Log, Normalize
-from features.wire import CATEGORICAL_INT64, NULL_INT64, Tensors, to_tensors
-from features.wire import CONTINUOUS as NUMBERS
-from workflows.compile import compile_fitted
-from workflows.frames import FrameReader
-from workflows.graphs import build
+from features.wire import Tensors, to_tensors
 from workflows.library import Dataset, Serial
 from workflows.quiet import quiet
 
 FITTED_ROWS = 200_000
 REQUESTS = 2000
-GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
-
-
-def criteo_plan(folder: Path, share: float) -> Plan:
-    """A plan with vocabularies of Criteo's cardinalities, or a share of them."""
-    inputs = tuple(InputColumn(name, kind) for name, kind in KINDS.items())
-    chains = {}
-    for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
-        values = value_of(np.arange(1, 1 + max(1, int(cardinality * share))))
-        step = fitted.categorify(
-            folder, name, [pa.array(values)], np.arange(len(values), 0, -1),
-            frequency_threshold=0, limit=None, num_buckets=1, sources=[name],
-        )  # fmt: skip
-        chains[name] = Chain((name,), (step,))
-    numbers = (FillMissing(0.0), Clip(0.0, None), Log(), Normalize(1.5, 1.2))
-    chains |= {name: Chain((name,), numbers) for name in CONTINUOUS}
-    outputs = tuple(output_column(name, chain, inputs) for name, chain in chains.items())
-    return write_plan(folder, inputs, outputs)
-
-
-def requests_of(rows: int, count: int) -> list[Tensors]:
-    """Requests of that many rows, by Zipf's law over the whole vocabularies."""
-    generator = np.random.default_rng(7)
-    made: list[Tensors] = []
-    for _ in range(count):
-        share = generator.random((rows, len(CATEGORICAL)))
-        ids = value_of(np.floor(np.array(CARDINALITIES) ** share).astype(np.int64))
-        ids[generator.random(ids.shape) < MISSING] = NULL_INT64
-        numbers = np.floor(generator.lognormal(1.5, 2.0, (rows, len(CONTINUOUS))))
-        numbers[generator.random(numbers.shape) < MISSING] = np.nan
-        made.append({NUMBERS: numbers.astype(np.float32), CATEGORICAL_INT64: ids})
-    return made
 
 
 def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors]) -> list[float]:
@@ -122,26 +71,17 @@ print(json.dumps({"seconds": seconds, "own_mb": own() - before}))
 
 
 def against_nvtabular(benchmark: Benchmark, scratch: Path, rows: int, repeats: int) -> None:
-    """NVTabular as it comes, and the plan compiled from the same fitted workflow.
-
-    One row at a time, of those without a missing value: NVTabular fails on a frame whose column has
-    no value at all.
-    """
-    write_parquet(scratch / "train", rows)
-    files = sorted((scratch / "train").iterdir())
-    reader = FrameReader(KINDS, "cpu")
+    """NVTabular as it comes, and the plan compiled from the same fitted workflow, row by row."""
+    fitted = fit_criteo(scratch, rows)
+    executor = OnlineExecutor(fitted.plan)
+    chosen = [fitted.whole_rows.slice(row, 1) for row in range(repeats)]
+    tensors = [to_tensors(row, executor.columns) for row in chosen]
+    theirs = []
     with quiet(), Serial():
-        workflow = build(KINDS, GRAPH, scratch / "vocabulary").fit(reader.dataset(files))
-        fitted_columns = compile_fitted(workflow, KINDS, scratch / "plan")
-        executor = OnlineExecutor(write_plan(scratch / "plan", *fitted_columns))
-        whole = pq.read_table(files[0]).drop_null()
-        chosen = [whole.slice(row, 1) for row in range(repeats)]
-        tensors = [to_tensors(row, executor.columns) for row in chosen]
-        theirs = []
         for row, request in zip(chosen, tensors, strict=True):
-            frame = reader.frame(row)
+            frame = fitted.reader.frame(row)
             start = time.perf_counter_ns()
-            came = workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
+            came = fitted.workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
             theirs.append((time.perf_counter_ns() - start) / 1000)
             ids_BF = executor.transform(request).ids_BF
             if came[CATEGORICAL].to_numpy().tolist() != ids_BF.tolist():

@@ -9,6 +9,8 @@ import pytest
 
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
+from benchmarks.serve_merlin import MISSING as MERLIN_MISSING
+from benchmarks.soak import OWN_MEMORY
 from benchmarks.train import PEERS_MISSING
 from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
@@ -63,6 +65,38 @@ def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = {case["case"]: case for case in run_quick(command, "serve", tmp_path)}
+    written = json.loads((tmp_path / "figures.json").read_text())
+    assert ("feature step, 1 rows, HTTP" in cases) != (MERLIN_MISSING in written["notes"])
+    assert cases["kaggle, grpc, 64 rows, p50"]["ratios"].keys() == {
+        "ensemble",
+        "no-op",
+        "ensemble of no-ops",
+    }
+    assert [load["in_flight"] for load in written["loads"]] == [1, 4, None, None]
+    assert not any(load["wrong_scores"] for load in written["loads"])
+    met = {target["name"]: target["met"] for target in written["targets"]}
+    assert met["kaggle: scores that differ from offline"]
+    assert met["kaggle: errors that are no refusals"]
+
+
+@pytest.mark.timeout(300)
+def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "soak", tmp_path)
+    latencies = {
+        f"{model}, {protocol}"
+        for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")
+        for protocol in ("grpc", "http")
+    }
+    assert {case["case"] for case in cases} == {*latencies, OWN_MEMORY}
+    targets = json.loads((tmp_path / "figures.json").read_text())["targets"]
+    met = {target["name"]: target["met"] for target in targets}
+    assert met["answers that differ from offline"]
+    assert met["wrong requests that were not refused"]
+
+
+@pytest.mark.timeout(300)
 def test_scoring_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = run_quick(command, "scoring", tmp_path)
     assert [case["case"] for case in cases] == [
@@ -105,7 +139,9 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
     assert same_but_for_ties(one, pl.Series(other)) == same
 
 
-@pytest.mark.parametrize("name", ["etl", "online", "interaction", "train", "scoring"])
+@pytest.mark.parametrize(
+    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak"]
+)
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out

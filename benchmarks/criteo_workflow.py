@@ -1,0 +1,47 @@
+"""NVTabular's own workflow for Criteo's columns, fitted on drawn rows, and our plan compiled of it.
+
+Needs NVTabular; nothing of it is written but the vocabularies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.criteo_rows import KINDS, write_parquet
+from features.plan import Plan, write_plan
+from features.settings import CriteoWorkflow
+from workflows.compile import compile_fitted
+from workflows.frames import FrameReader
+from workflows.graphs import build
+from workflows.library import Serial
+from workflows.quiet import quiet
+
+GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """`whole_rows` are rows without a missing value: NVTabular fails on one row whose column has no
+    value at all, and a Triton tensor has no way to say that one is missing."""
+
+    workflow: Any
+    plan: Plan
+    reader: FrameReader
+    whole_rows: pa.Table
+
+
+def fit_criteo(folder: Path, rows: int) -> Fitted:
+    write_parquet(folder / "train", rows)
+    files = sorted((folder / "train").iterdir())
+    reader = FrameReader(KINDS, "cpu")
+    with quiet(), Serial():
+        workflow = build(KINDS, GRAPH, folder / "vocabulary").fit(reader.dataset(files))
+        columns = compile_fitted(workflow, KINDS, folder / "plan")
+        plan = write_plan(folder / "plan", *columns)
+    whole_rows = pq.read_table(files[0]).drop_null()
+    return Fitted(workflow, plan, reader, whole_rows)

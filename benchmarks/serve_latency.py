@@ -1,0 +1,101 @@
+"""How long one request takes at a time, of several served models in turn."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harness import Benchmark, Case
+from benchmarks.serve_requests import differing
+from features.wire import Tensors
+from serving.client import Client
+from serving.server import TritonServer
+from serving.transport import Protocol
+
+WARM_UP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Requests of one size, and what they have to be answered; they repeat."""
+
+    rows: int
+    tensors: Sequence[Tensors]
+    expected: Sequence[NDArray[np.float32]]
+    requests_a_round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A case of medians and one of 99th percentiles, both round by round."""
+
+    p50: Case
+    p99: Case
+    wrong_scores: int
+
+    def times(self, side: str, peer: str) -> float:
+        """`side` over `peer`: the median over the rounds, each of which has both."""
+        rounds = zip(self.p50.figures[side], self.p50.figures[peer], strict=True)
+        return statistics.median(one / other for one, other in rounds)
+
+
+@contextmanager
+def clients(
+    server: TritonServer, protocol: Protocol, models: Mapping[str, str]
+) -> Iterator[dict[str, Client]]:
+    """A client for each side's model."""
+    url = server.grpc_url if protocol == "grpc" else server.http_url
+    with ExitStack() as stack:
+        yield {
+            side: stack.enter_context(Client(url, protocol, model))
+            for side, model in models.items()
+        }
+
+
+def measure_latency(
+    benchmark: Benchmark,
+    name: str,
+    client: Mapping[str, Client],
+    scored: Sequence[str],
+    batches: Batches,
+    rounds: int,
+) -> Latency:
+    """Every side's requests of a round after the other's, round by round.
+
+    Making the request from its tensors is in the time, reading the answer too. Of the sides in
+    `scored` every score is compared with the expected one, exactly.
+    """
+    p50: dict[str, list[float]] = {side: [] for side in client}
+    p99: dict[str, list[float]] = {side: [] for side in client}
+    wrong, count = 0, batches.requests_a_round
+    for side in client:
+        _ask(client[side], batches, range(WARM_UP))
+    for turn in range(rounds):
+        for side in client:
+            numbers = range(turn * count, (turn + 1) * count)
+            milliseconds, wrong_scores = _ask(client[side], batches, numbers)
+            p50[side].append(float(np.percentile(milliseconds, 50)))
+            p99[side].append(float(np.percentile(milliseconds, 99)))
+            wrong += wrong_scores if side in scored else 0
+    case = f"{name}, {batches.rows:,} rows"
+    return Latency(
+        benchmark.add(f"{case}, p50", "ms", p50), benchmark.add(f"{case}, p99", "ms", p99), wrong
+    )
+
+
+def _ask(client: Client, batches: Batches, numbers: range) -> tuple[list[float], int]:
+    """Milliseconds of each request, and how many scores were not the expected ones."""
+    taken, wrong = [], 0
+    for number in numbers:
+        place = number % len(batches.tensors)
+        start = time.perf_counter()
+        probability_B = client.predict(batches.tensors[place])
+        taken.append((time.perf_counter() - start) * 1000.0)
+        wrong += differing(probability_B, batches.expected[place])
+    return taken, wrong

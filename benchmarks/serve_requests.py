@@ -1,0 +1,113 @@
+"""Requests made ready beforehand, and sent over HTTP at little cost to the server's cores.
+
+Legend: B rows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tritonclient.http
+from numpy.typing import NDArray
+from tritonclient.utils import np_to_triton_dtype
+
+from features.wire import Tensors
+from serving.interface import CLICK_PROBABILITY
+
+HEADER_LENGTH = "Inference-Header-Content-Length"
+ANSWER_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request for scores, as its bytes, and the right answer to it."""
+
+    path: str
+    body: bytes
+    headers: Mapping[str, str]
+    expected_B: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, model: str, tensors: Tensors, expected_B: NDArray[np.float32]) -> Request:
+        inputs = []
+        for name, tensor in tensors.items():
+            wanted = tritonclient.http.InferInput(
+                name, list(tensor.shape), np_to_triton_dtype(tensor.dtype)
+            )
+            wanted.set_data_from_numpy(tensor)
+            inputs.append(wanted)
+        outputs = [tritonclient.http.InferRequestedOutput(CLICK_PROBABILITY, binary_data=True)]
+        body, header = tritonclient.http.InferenceServerClient.generate_request_body(
+            inputs, outputs=outputs
+        )
+        headers = {HEADER_LENGTH: str(header), "Content-Type": "application/octet-stream"}
+        return cls(f"/v2/models/{model}/infer", bytes(body), headers, expected_B)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request."""
+
+    rows: int
+    started: float
+    """On `time.perf_counter`'s clock; where arrivals are scheduled, when it was due."""
+    ended: float
+    error: str = ""
+    """Its kind; empty where scores came."""
+    wrong_scores: int = 0
+
+    @property
+    def milliseconds(self) -> float:
+        return (self.ended - self.started) * 1000.0
+
+
+class Connection:
+    """One kept-open HTTP connection, for one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(url, timeout=ANSWER_SECONDS)
+
+    def send(self, request: Request, started: float | None = None) -> Outcome:
+        """Send, and wait for the answer; an answer that is no error is compared exactly."""
+        begun = time.perf_counter() if started is None else started
+        rows = len(request.expected_B)
+        try:
+            self._connection.request("POST", request.path, request.body, dict(request.headers))
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            return Outcome(rows, begun, time.perf_counter(), type(error).__name__)
+        ended = time.perf_counter()
+        if answer.status != http.client.OK:
+            return Outcome(rows, begun, ended, error_kind(content))
+        served_B = np.frombuffer(content[int(answer.headers[HEADER_LENGTH]) :], np.float32)
+        return Outcome(rows, begun, ended, "", differing(served_B, request.expected_B))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) -> int:
+    if served_B.shape != expected_B.shape:
+        return len(expected_B)
+    return int(np.count_nonzero(served_B != expected_B))
+
+
+def error_kind(content: bytes) -> str:
+    """The server's first sentence, without the request's number.
+
+    >>> error_kind(b'{"error":"[request id: 7] The server is busy. Send it later."}')
+    'The server is busy'
+    """
+    try:
+        message = str(json.loads(content)["error"])
+    except (ValueError, KeyError, TypeError):
+        return "no readable error"
+    return re.sub(r"^\[request id: [^]]*\] ", "", message).split(". ")[0]

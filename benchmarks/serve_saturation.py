@@ -1,0 +1,106 @@
+"""One served model from idle to overload: more and more requests in flight, then too many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from benchmarks.harness import Benchmark
+from benchmarks.serve_load import Load, closed_loop, open_loop
+from benchmarks.serve_requests import Request
+from features.settings import Serving
+
+OVERLOADS = (1.5, 2.0)
+"""Times the greatest throughput of the closed loops."""
+REFUSAL = "The server is busy"
+"""How a step begins what it says where it sheds load."""
+SLACK = 1.2
+"""A request whose time is over is refused when the step next takes requests."""
+KEPT_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Saturation:
+    """`closed` by requests in flight, `open` by times of capacity, both rising."""
+
+    closed: list[Load]
+    open: list[Load]
+
+    @property
+    def peak(self) -> Load:
+        return max(self.closed, key=lambda load: load.rows_a_second)
+
+    @property
+    def kept_share(self) -> float:
+        """The least throughput at and past the peak, in overload too, over the peak's."""
+        past = self.closed[self.closed.index(self.peak) :] + self.open
+        return min(load.rows_a_second for load in past) / self.peak.rows_a_second
+
+    @property
+    def slowest_refusal(self) -> float:
+        return max(load.error_p99 for load in (*self.closed, *self.open))
+
+    @property
+    def wrong_scores(self) -> int:
+        return sum(load.wrong_scores for load in (*self.closed, *self.open))
+
+    @property
+    def refusals(self) -> int:
+        return self._errors(refusals=True)
+
+    @property
+    def failures(self) -> int:
+        """Errors that are no refusals."""
+        return self._errors(refusals=False)
+
+    def _errors(self, refusals: bool) -> int:
+        kinds = chain.from_iterable(load.errors.items() for load in (*self.closed, *self.open))
+        return sum(number for kind, number in kinds if kind.startswith(REFUSAL) == refusals)
+
+
+def saturate(
+    name: str,
+    url: str,
+    requests: Sequence[Request],
+    in_flight: Sequence[int],
+    seconds: float,
+    settings: Serving,
+) -> Saturation:
+    closed = [
+        closed_loop(f"{name}, {number} in flight", url, requests, number, seconds)
+        for number in in_flight
+    ]
+    capacity = max(load.rows_a_second for load in closed)
+    longest_answer = 1.0 + SLACK * settings.queue_timeout_ms / 1000.0
+    opened = [
+        open_loop(
+            f"{name}, {times}× capacity", url, requests, times * capacity, seconds, longest_answer
+        )
+        for times in OVERLOADS
+    ]
+    return Saturation(closed, opened)
+
+
+def judge(
+    benchmark: Benchmark, name: str, found: Saturation, settings: Serving, least_rows: float
+) -> None:
+    benchmark.loads += [load.to_json() for load in (*found.closed, *found.open)]
+    peak = found.peak
+    benchmark.at_least(
+        f"{name}: rows a second at {peak.rows_a_request:,} rows a request",
+        peak.rows_a_second,
+        least_rows,
+    )
+    benchmark.at_least(
+        f"{name}: share of its peak that throughput keeps past saturation",
+        found.kept_share,
+        KEPT_SHARE,
+    )
+    benchmark.at_least(f"{name}: requests refused in overload", found.refusals, 1)
+    benchmark.at_most(
+        f"{name}: ms until a refusal, 99th percentile",
+        found.slowest_refusal,
+        SLACK * settings.queue_timeout_ms,
+    )
+    benchmark.at_most(f"{name}: errors that are no refusals", found.failures, 0)
