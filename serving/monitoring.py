@@ -41,8 +41,11 @@ SECONDS = 1.0
 WINDOW_ROWS = 1000
 _PENDING_ROWS = 4096
 
+ROWS = "plumbline_rows_total"
+_OF_SCORES = ("plumbline_score_sum", "plumbline_mean_score")
+
 COUNTERS = {
-    "plumbline_rows_total": "Rows that were encoded or scored",
+    ROWS: "Rows that were encoded or scored",
     "plumbline_categorical_values_total": "Values that were looked up in a vocabulary",
     "plumbline_unseen_values_total": "Looked up values that the vocabulary does not have",
     "plumbline_null_values_total": "Looked up and continuous values that were missing",
@@ -54,6 +57,23 @@ GAUGES = {
     "plumbline_null_value_rate": "Missing share of the last values",
     "plumbline_mean_score": "Mean of the last click probabilities",
 }
+
+
+def told(has_plan: bool, has_model: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of COUNTERS and of GAUGES that a step can tell.
+
+    >>> sorted(told(has_plan=False, has_model=True)[1])
+    ['plumbline_mean_score']
+    """
+
+    def chosen(metrics: dict[str, str]) -> dict[str, str]:
+        return {
+            name: description
+            for name, description in metrics.items()
+            if name == ROWS or (has_model if name in _OF_SCORES else has_plan)
+        }
+
+    return chosen(COUNTERS), chosen(GAUGES)
 
 
 @dataclass(slots=True)

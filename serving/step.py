@@ -20,7 +20,7 @@ from features.plan import Plan
 from features.wire import Tensors
 from serving.batching import Run, answer
 from serving.check_rows import CHECK_FILE, CheckRows
-from serving.monitoring import COUNTERS, GAUGES, Monitor, Report, See
+from serving.monitoring import Monitor, Report, See, told
 from serving.served_version import ServedVersion
 from serving.waiting import Waiting, WaitingLine
 
@@ -46,7 +46,8 @@ class TritonStep(ABC):
         CheckRows.read(check).verify(self._run, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _refuse)
         self._warmups = version.warmups
-        self._made = Monitor(plan, _report(version.model, version.number))
+        names = told(plan is not None, version.precision is not None)
+        self._made = Monitor(plan, _report(version.model, version.number, *names))
         gc.collect()
         gc.freeze()
 
@@ -115,14 +116,20 @@ def _refuse(request: Any, reason: str) -> None:
 
 
 def _send(request: Any, response: Any) -> None:
-    sender = request.get_response_sender()
-    sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    """One request whose answer cannot be sent does not keep the others from theirs."""
+    try:
+        sender = request.get_response_sender()
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    except Exception:  # noqa: BLE001  whatever Triton raises
+        pb_utils.Logger.log_error(traceback.format_exc())
 
 
-def _report(model: str, number: str) -> Report:
-    """Sends to the server's metrics endpoint."""
+def _report(
+    model: str, number: str, counters: Mapping[str, str], gauges: Mapping[str, str]
+) -> Report:
+    """Sends to the server's metrics endpoint; `counters` and `gauges` are names to descriptions."""
     labels = {"model": model, "version": number}
-    kinds = ((COUNTERS, pb_utils.MetricFamily.COUNTER), (GAUGES, pb_utils.MetricFamily.GAUGE))
+    kinds = ((counters, pb_utils.MetricFamily.COUNTER), (gauges, pb_utils.MetricFamily.GAUGE))
     families = {
         name: pb_utils.MetricFamily(name=name, description=description, kind=kind)
         for names, kind in kinds
@@ -131,11 +138,11 @@ def _report(model: str, number: str) -> Report:
     metrics = {name: (family.Metric(labels=labels), family) for name, family in families.items()}
     """A metric is no good without its family."""
 
-    def report(grown: dict[str, float], gauges: dict[str, float]) -> None:
+    def report(grown: dict[str, float], shares: dict[str, float]) -> None:
         for name, value in grown.items():
             if value:
                 metrics[name][0].increment(value)
-        for name, value in gauges.items():
+        for name, value in shares.items():
             metrics[name][0].set(value)
 
     return report

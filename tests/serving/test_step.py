@@ -190,6 +190,22 @@ def test_a_step_that_is_behind_answers_later(step: Any) -> None:
         np.testing.assert_array_equal(scores(response), wanted)
 
 
+def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
+    step: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone() -> Any:
+        raise RuntimeError("the request is gone")
+
+    step._line.takes_over = lambda now: True
+    requests = [Request(rows(1)) for _ in range(3)]
+    monkeypatch.setattr(requests[0], "get_response_sender", gone)
+    step.execute(requests)
+    step._line.close()
+    assert "the request is gone" in log[0]
+    for request in requests[1:]:
+        scores(request.sent[0])
+
+
 def test_what_a_step_refuses_is_unavailable(step: Any, log: list[str]) -> None:
     module = importlib.import_module("serving.step")
     request = Request(rows(1))
