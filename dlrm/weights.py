@@ -7,24 +7,9 @@ from pathlib import Path
 from torch import Tensor
 
 from dlrm.model import DLRM
-from dlrm.model_card import (
-    CARD_FILE,
-    WEIGHTS_FILE,
-    ModelCard,
-    read_model_card,
-    write_model_card,
-)
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card, write_model_card
 from dlrm.tensor_file import read_tensors, write_tensors
 from features.errors import ModelError
-
-__all__ = [
-    "CARD_FILE",
-    "WEIGHTS_FILE",
-    "ModelCard",
-    "load_model",
-    "read_model_card",
-    "save_model",
-]
 
 
 def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:

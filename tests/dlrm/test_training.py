@@ -16,9 +16,10 @@ from dlrm.feed import Feed
 from dlrm.fused import FusedForm
 from dlrm.merlin_feed import MerlinFeed
 from dlrm.merlin_form import MerlinForm
+from dlrm.model_card import read_model_card
 from dlrm.parquet_feed import ParquetFeed
 from dlrm.training import Form, TrainResult, loss_curve, train
-from dlrm.weights import load_model, read_model_card
+from dlrm.weights import load_model
 from features.errors import DataError, ModelError, StageError
 from features.files import write_json
 from features.settings import Training

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from dlrm.model import DLRM
+from dlrm.model_card import read_model_card
 from dlrm.tensor_file import read_tensors, write_tensors
-from dlrm.weights import load_model, read_model_card, save_model
+from dlrm.weights import load_model, save_model
 from features.errors import ModelError
 from features.hashing import json_sha256
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from dlrm.weights import read_model_card
+from dlrm.model_card import read_model_card
 from tests.conftest import Command
 
 CONFIG = {
