@@ -132,7 +132,7 @@ class Load:
         url = self.server.grpc_url if protocol == "grpc" else self.server.http_url
         transport = connect(url, protocol, 30.0)
         place = 0
-        while not self.ended.wait(0.002):
+        while not self.ended.wait(0.01):
             rows = slice(place % 20, place % 20 + 1 + place % 4)
             place += 1
             try:
