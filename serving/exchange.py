@@ -19,6 +19,11 @@ _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
 _NOT_CONNECTED = "failed to connect to all addresses"
 """What gRPC says under the same status as of a server without room."""
+_CLOSED = "This protocol is restricted"
+"""What Triton's gRPC says, under that status too, where a secret header is missing or wrong."""
+_SPOILT = "incomplete string data for inference input"
+"""Triton's Python backend refuses a whole batch where one request's last string is cut short. No
+request made here is, so another one in the batch was."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
@@ -62,7 +67,7 @@ def server_errors(
             raise _strange(url) from None
         if _NOT_CONNECTED in error.message():
             raise _unreachable(url, error.message()) from None
-        kind = ServerUnavailable if error.status() in _UNAVAILABLE else ServerError
+        kind = ServerUnavailable if _may_be_repeated(error) else ServerError
         raise kind(f"Triton at {url}: {error.message()}") from None
     except (TimeoutError, asyncio.TimeoutError):
         raise _late(url) from None
@@ -72,6 +77,12 @@ def server_errors(
         raise _unreachable(url, error) from None
     except strange:
         raise _strange(url) from None
+
+
+def _may_be_repeated(error: InferenceServerException) -> bool:
+    if _CLOSED in error.message():
+        return False
+    return error.status() in _UNAVAILABLE or _SPOILT in error.message()
 
 
 def _strange(url: str) -> ServerError:

@@ -356,3 +356,18 @@ def test_files_of_tls_are_checked(tmp_path: Path) -> None:
         Tls(certificate=tmp_path / "bad.pem")
     with pytest.raises(ServerError, match="cannot be read"):
         Tls(tmp_path / "bad.pem").context()
+
+
+def test_grpc_repeats_for_the_fault_of_another_request_but_not_without_the_secret() -> None:
+    stub = GrpcStub()
+    spoilt = (grpc.StatusCode.INTERNAL, "incomplete string data for inference input 'shop'")
+    closed = (grpc.StatusCode.UNAVAILABLE, "This protocol is restricted, expecting header 'secret'")
+    with stub.running() as port, Client(f"127.0.0.1:{port}", "grpc", retries=AT_ONCE) as client:
+        stub.refusals = [spoilt]
+        assert client.score({"x": 1.0}).tolist() == [0.25]
+        assert len(stub.metadata) == 2
+        stub.refusals = [closed]
+        with pytest.raises(ServerError, match="restricted") as caught:
+            client.score({"x": 1.0})
+        assert not isinstance(caught.value, ServerUnavailable)
+        assert len(stub.metadata) == 3
