@@ -17,9 +17,9 @@ from rich.console import Console
 from benchmarks.harness import OURS, Benchmark, parser
 from dlrm.architecture import Architecture
 from dlrm.evaluation import evaluate
+from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
-from dlrm.parquet_feed import ParquetFeed
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.training import train
 from features.config import load_config
 from features.plan import read_plan

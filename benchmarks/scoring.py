@@ -24,7 +24,7 @@ from benchmarks.train_work import CARDINALITIES, article, kaggle
 from dlrm.architecture import Architecture
 from dlrm.kernels.library import cpu_module
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.errors import DataError
 
 MODELS = {"article": article, "kaggle": kaggle}

@@ -36,9 +36,9 @@ from benchmarks.serve_saturation import judge, saturate
 from dlrm.architecture import RowPrecision
 from features.settings import Serving
 from features.wire import Tensors
-from serving.interface import ENSEMBLE_MODEL, FUSED_MODEL
+from serving.remote.transport import Protocol
+from serving.repository.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from serving.server import TritonServer
-from serving.transport import Protocol
 
 ENSEMBLE, NOTHING, NOTHING_TWICE = "ensemble", "no-op", "ensemble of no-ops"
 SIDES = {

@@ -18,17 +18,17 @@ from benchmarks.criteo_rows import frames
 from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
 from dlrm.architecture import Architecture, RowPrecision
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
-from dlrm.scoring_precision import resolve_precision
+from dlrm.scoring.scorer import Scorer
+from dlrm.scoring.scoring_precision import resolve_precision
 from dlrm.weights import save_model
 from features.online import OnlineExecutor
 from features.plan import Plan, read_plan
 from features.settings import Serving
-from serving.check_rows import CHECK_ROWS
-from serving.encoding import PLAN_FOLDER
-from serving.interface import FUSED_MODEL
-from serving.repository import VERSION, Repository, export_repository
-from serving.scoring import MODEL_FOLDER
+from serving.repository.check_rows import CHECK_ROWS
+from serving.repository.export import VERSION, Repository, export_repository
+from serving.repository.interface import FUSED_MODEL
+from serving.steps.encoding import PLAN_FOLDER
+from serving.steps.scoring import MODEL_FOLDER
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 

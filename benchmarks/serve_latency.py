@@ -15,8 +15,8 @@ from benchmarks.harness import Benchmark, Case
 from benchmarks.serve_requests import differing
 from features.wire import Tensors
 from serving.client import Client
+from serving.remote.transport import Protocol
 from serving.server import TritonServer
-from serving.transport import Protocol
 
 WARM_UP = 20
 

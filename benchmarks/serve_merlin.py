@@ -30,7 +30,7 @@ from features.errors import DataError
 from features.plan import read_plan
 from features.settings import Serving
 from features.wire import Tensors, to_tensors
-from serving.interface import DENSE, FEATURES_MODEL, IDS, wire_columns
+from serving.repository.interface import DENSE, FEATURES_MODEL, IDS, wire_columns
 from serving.server import TritonServer
 
 ROOT = Path(__file__).parent.parent

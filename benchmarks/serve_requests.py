@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import np_to_triton_dtype
 
 from features.wire import Tensors
-from serving.interface import CLICK_PROBABILITY
+from serving.repository.interface import CLICK_PROBABILITY
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ANSWER_SECONDS = 30.0

@@ -16,11 +16,10 @@ import tritonclient.http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from benchmarks.criteo_plan import requests_of
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.online import OnlineExecutor
 from features.wire import CATEGORICAL_INT64, CONTINUOUS, Tensors
-from serving.encoding import to_encoded_tensors
-from serving.interface import (
+from serving.repository.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
     ENSEMBLE_MODEL,
@@ -28,6 +27,7 @@ from serving.interface import (
     FUSED_MODEL,
 )
 from serving.server import TritonServer
+from serving.steps.encoding import to_encoded_tensors
 
 SIZES = (1, 1, 1, 16, 64, 256, 1024, 2048)
 MODELS = (FUSED_MODEL, FUSED_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL, DLRM_MODEL)

@@ -31,11 +31,11 @@ from benchmarks.harness import OURS
 from benchmarks.train_torch import SeparateTables, TorchForm
 from benchmarks.train_work import LEARNING_RATE, Work, layer_widths, set_first_weights
 from dlrm.architecture import Architecture
-from dlrm.feed import Batch, Order
+from dlrm.feeds.feed import Batch, Order
+from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.kernels.library import cpu_module
 from dlrm.memory import keep_freed_memory
-from dlrm.parquet_feed import ParquetFeed
 from features.settings import Training
 
 OURS_BF16_ROWS = "ours, bf16 rows"

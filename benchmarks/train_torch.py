@@ -21,7 +21,7 @@ from torch.optim import SGD, Optimizer
 
 from benchmarks.train_work import LEARNING_RATE, set_first_weights
 from dlrm.architecture import Architecture
-from dlrm.feed import Batch
+from dlrm.feeds.feed import Batch
 
 
 class Layers(nn.Module):

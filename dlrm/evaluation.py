@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dlrm.click_metrics import ClickMetrics
-from dlrm.encoded_rows import check_columns, readable
+from dlrm.feeds.encoded_rows import check_columns, readable
+from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.metrics import Metrics, check_clicks, check_outcomes
-from dlrm.parquet_feed import ParquetFeed
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.columns import CLICK
 from features.values import Lists
 

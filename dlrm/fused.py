@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dlrm.architecture import Architecture
 from dlrm.embedding_optimizer import EmbeddingOptimizer
-from dlrm.feed import Batch
+from dlrm.feeds.feed import Batch
 from dlrm.memory import keep_freed_memory
 from dlrm.model import DLRM
 from dlrm.optimizers import dense_optimizer

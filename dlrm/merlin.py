@@ -28,8 +28,8 @@ from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
 from dlrm.embedding import Bags
+from dlrm.feeds.merlin_feed import LIST_SUFFIXES
 from dlrm.interaction import interaction
-from dlrm.merlin_feed import LIST_SUFFIXES
 from dlrm.model import DLRM
 from features.errors import ConfigError, ModelError
 

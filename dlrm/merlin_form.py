@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dlrm.architecture import Architecture
-from dlrm.feed import Batch
+from dlrm.feeds.feed import Batch
 from dlrm.merlin import build_merlin, load_canonical, quiet, to_canonical
 from dlrm.model import DLRM
 from dlrm.optimizers import dense_optimizer, sparse_optimizer

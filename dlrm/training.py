@@ -21,12 +21,12 @@ from torch import Tensor
 
 from dlrm.checkpoint import Checkpoint, Position, Stateful
 from dlrm.evaluation import check_outcomes_of, evaluate
-from dlrm.feed import Batch, Feed, Order
+from dlrm.feeds.feed import Batch, Feed, Order
 from dlrm.metrics import Metrics
 from dlrm.model import DLRM
 from dlrm.precision import Precision
 from dlrm.schedule import Schedule
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import StageError
 

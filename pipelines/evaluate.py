@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from dlrm.click_metrics import ClickMetrics
 from dlrm.evaluation import column_blocks, scored
 from dlrm.pair_counts import PairCounts
-from dlrm.scorer import Scorer
-from dlrm.scoring_precision import ScoringPrecision, resolve_precision
+from dlrm.scoring.scorer import Scorer
+from dlrm.scoring.scoring_precision import ScoringPrecision, resolve_precision
 from features.columns import CLICK
 from features.errors import StageError
 from features.plan import read_plan

@@ -14,10 +14,10 @@ from features.plan import read_plan
 from pipelines.command import guarded, run_config, run_folder, run_parser
 from pipelines.publishing import add_publish_options, publish_folder, publish_release
 from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
-from serving.check_rows import CHECK_ROWS
-from serving.gpu_repository import export_gpu_repository
-from serving.release import Release
-from serving.repository import export_repository
+from serving.repository.check_rows import CHECK_ROWS
+from serving.repository.export import export_repository
+from serving.repository.gpu_repository import export_gpu_repository
+from serving.repository.release import Release
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
     Raises
     ------
     PlumblineError
-        See `Stage.ensure` and `serving.publish`.
+        See `Stage.ensure` and `serving.renewal.publish`.
     """
     config = run_config(options)
     folder = run_folder(options, config)

@@ -8,11 +8,11 @@ from pathlib import Path
 from features.errors import PlumblineError
 from features.settings import Serving
 from pipelines.console import console
-from serving.connection import Connection, Protocol, Tls, secret_header
-from serving.model_control import ModelControl, model_control
-from serving.publish import publish
-from serving.release import Release
-from serving.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
+from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
+from serving.remote.connection import Connection, Protocol, Tls, secret_header
+from serving.remote.model_control import ModelControl, model_control
+from serving.renewal.publish import publish
+from serving.repository.release import Release
 
 LIVE = "live_repository"
 

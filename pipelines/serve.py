@@ -25,9 +25,9 @@ from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, reads
 from serving.client import Client
-from serving.comparison import Comparison, compare
-from serving.connection import Protocol
-from serving.latency import BATCH_SIZES, measure_latency
+from serving.remote.comparison import Comparison, compare
+from serving.remote.connection import Protocol
+from serving.remote.latency import BATCH_SIZES, measure_latency
 from serving.server import TritonServer
 
 MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}

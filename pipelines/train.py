@@ -15,7 +15,7 @@ from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 
 if TYPE_CHECKING:
-    from dlrm.feed import Feed
+    from dlrm.feeds.feed import Feed
     from dlrm.training import Form
 
 
@@ -78,10 +78,10 @@ def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Seque
     """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
     batch_size = run.config.training.batch_size
     if run.device == "cpu":
-        from dlrm.parquet_feed import ParquetFeed
+        from dlrm.feeds.parquet_feed import ParquetFeed
 
         return ParquetFeed(files, architecture, batch_size)
-    from dlrm.merlin_feed import MerlinFeed
+    from dlrm.feeds.merlin_feed import MerlinFeed
     from workflows.merlin_data import merlin_dataset
 
     return MerlinFeed(merlin_dataset(files, plan, run.device), architecture, batch_size, run.device)

@@ -15,15 +15,15 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from dlrm.padded_ids import PADDING
+from dlrm.onnx.padded_ids import PADDING
 from features.errors import PlumblineError, RepositoryError
 from features.wire import Tensors
-from serving.check_rows import CHECK_FILE, CheckRows
-from serving.config_pbtxt import CONFIG_FILE, read_parameters
-from serving.connection import Protocol
-from serving.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
-from serving.transport import Transport, connect
-from serving.versions import VERSIONS, newest, versions_from_json
+from serving.remote.connection import Protocol
+from serving.remote.transport import Transport, connect
+from serving.repository.check_rows import CHECK_FILE, CheckRows
+from serving.repository.config_pbtxt import CONFIG_FILE, read_parameters
+from serving.repository.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
+from serving.repository.versions import VERSIONS, newest, versions_from_json
 
 TIMEOUT_SECONDS = 60.0
 TOLERANCE = 1e-5

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from features.encoder import Encoded
 from features.errors import ServerError, ServerUnavailable
 from features.wire import Tensors
-from serving.connection import Protocol, Tls
-from serving.interface import FEATURES_MODEL, FUSED_MODEL
-from serving.retries import NEVER, USUAL, Attempts, Retries
-from serving.served_model import ModelFacts, ServedModel, rows_of
-from serving.transport import connect
+from serving.remote.connection import Protocol, Tls
+from serving.remote.retries import NEVER, USUAL, Attempts, Retries
+from serving.remote.served_model import ModelFacts, ServedModel, rows_of
+from serving.remote.transport import connect
+from serving.repository.interface import FEATURES_MODEL, FUSED_MODEL
 
 T = TypeVar("T")
 
@@ -149,6 +149,6 @@ class Client(ModelFacts):
 
 
 if __name__ == "__main__":
-    from serving.score_command import app
+    from serving.score.score_command import app
 
     app()

@@ -18,14 +18,14 @@ import typer
 from rich.console import Console
 
 from features.errors import PlumblineError, ServerError
-from serving import with_parent
-from serving.binary import SOURCES, ServerBinary, find_server
-from serving.ports import Ports
-from serving.publish import undo_cut_off
-from serving.secret import SECRET_VARIABLE, read_secret
-from serving.server_log import cause_of_failure
-from serving.server_options import LOOPBACK, ServerOptions, ServerTls
-from serving.vouching import verify_repository
+from serving.launch import with_parent
+from serving.launch.binary import SOURCES, ServerBinary, find_server
+from serving.launch.ports import Ports
+from serving.launch.secret import SECRET_VARIABLE, read_secret
+from serving.launch.server_log import cause_of_failure
+from serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
+from serving.renewal.publish import undo_cut_off
+from serving.repository.vouching import verify_repository
 
 LOG_FILE = "triton.log"
 

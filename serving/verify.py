@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from features.errors import PlumblineError
-from serving.version_files import verify_versions
-from serving.vouching import verify_configs
+from serving.repository.version_files import verify_versions
+from serving.repository.vouching import verify_configs
 
 
 def main() -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlrm.architecture import Architecture
-from dlrm.scoring_precision import ScoringPrecision
+from dlrm.scoring.scoring_precision import ScoringPrecision
 
 if TYPE_CHECKING:
     from features.values import Lists

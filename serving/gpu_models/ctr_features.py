@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from features.plan import Plan
 from features.wire import Tensors
-from serving.batching import Run
-from serving.encoding import load_encoding
-from serving.gpu_interface import to_gpu_tensors
-from serving.monitoring import See
-from serving.served_version import ServedVersion
-from serving.step import TritonStep
+from serving.repository.gpu_interface import to_gpu_tensors
+from serving.steps.batching import Run
+from serving.steps.encoding import load_encoding
+from serving.steps.monitoring import See
+from serving.steps.served_version import ServedVersion
+from serving.steps.step import TritonStep
 
 
 class TritonPythonModel(TritonStep):

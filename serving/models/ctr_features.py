@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from features.plan import Plan
 from features.wire import Tensors
-from serving.batching import Run
-from serving.encoding import load_encoding, to_encoded_tensors
-from serving.monitoring import See
-from serving.served_version import ServedVersion
-from serving.step import TritonStep
+from serving.steps.batching import Run
+from serving.steps.encoding import load_encoding, to_encoded_tensors
+from serving.steps.monitoring import See
+from serving.steps.served_version import ServedVersion
+from serving.steps.step import TritonStep
 
 
 class TritonPythonModel(TritonStep):

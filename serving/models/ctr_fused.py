@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from features.plan import Plan
 from features.wire import Tensors
-from serving.batching import Run
-from serving.encoding import load_encoding
-from serving.interface import CLICK_PROBABILITY
-from serving.monitoring import See
-from serving.scoring import load_scorer, scored
-from serving.served_version import ServedVersion
-from serving.step import TritonStep
+from serving.repository.interface import CLICK_PROBABILITY
+from serving.steps.batching import Run
+from serving.steps.encoding import load_encoding
+from serving.steps.monitoring import See
+from serving.steps.scoring import load_scorer, scored
+from serving.steps.served_version import ServedVersion
+from serving.steps.step import TritonStep
 
 
 class TritonPythonModel(TritonStep):

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm import merlin_feed, row_order
-from dlrm.feed import Batch, Feed, Order
-from dlrm.merlin_feed import MerlinFeed
-from dlrm.parquet_feed import ParquetFeed
+from dlrm.feeds import merlin_feed, row_order
+from dlrm.feeds.feed import Batch, Feed, Order
+from dlrm.feeds.merlin_feed import MerlinFeed
+from dlrm.feeds.parquet_feed import ParquetFeed
 from features.errors import DataError
 from workflows.merlin_data import merlin_dataset
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dlrm.embedding import EmbeddingTables
-from dlrm.feed import Batch
+from dlrm.feeds.feed import Batch
 from dlrm.fused import FusedForm
 from dlrm.merlin_form import MerlinForm
 from dlrm.precision import LossScale

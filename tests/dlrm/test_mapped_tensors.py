@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlrm.mapped_tensors import map_tensors
+from dlrm.scoring.mapped_tensors import map_tensors
 from dlrm.tensor_file import write_tensors
 from features.errors import ModelError
 from features.hashing import file_sha256

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
 from dlrm.model_card import write_model_card
-from dlrm.onnx_form import write_onnx
-from dlrm.padded_ids import PADDING, padded
-from dlrm.scorer import Scorer
+from dlrm.onnx.onnx_form import write_onnx
+from dlrm.onnx.padded_ids import PADDING, padded
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import ModelError
 from features.values import Lists, offsets_of

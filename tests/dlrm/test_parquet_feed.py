@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm import row_order
 from dlrm.architecture import Architecture
-from dlrm.encoded_rows import EncodedColumns
-from dlrm.feed import Order
-from dlrm.parquet_feed import ParquetFeed
-from dlrm.row_order import RowGroup, windows
+from dlrm.feeds import row_order
+from dlrm.feeds.encoded_rows import EncodedColumns
+from dlrm.feeds.feed import Order
+from dlrm.feeds.parquet_feed import ParquetFeed
+from dlrm.feeds.row_order import RowGroup, windows
 from features.errors import DataError
 
 
@@ -198,7 +198,7 @@ def test_batches_do_not_keep_their_window(world):
 
 def test_it_does_not_import_merlin():
     code = (
-        "import sys, dlrm.parquet_feed; "
+        "import sys, dlrm.feeds.parquet_feed; "
         "heavy = {'merlin', 'pandas', 'pydantic', 'dask'} & set(sys.modules); "
         "sys.exit(', '.join(sorted(heavy)) or None)"
     )

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.feed import Feed
+from dlrm.feeds.feed import Feed
+from dlrm.feeds.merlin_feed import MerlinFeed
+from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
-from dlrm.merlin_feed import MerlinFeed
 from dlrm.merlin_form import MerlinForm
 from dlrm.model_card import read_model_card
-from dlrm.parquet_feed import ParquetFeed
 from dlrm.training import Form, TrainResult, loss_curve, train
 from dlrm.weights import load_model
 from features.errors import DataError, ModelError, StageError

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import ServerError
-from serving.async_client import AsyncClient
 from serving.client import Client
+from serving.remote.async_client import AsyncClient
 from serving.server import TritonServer
 from tests.conftest import Command
 from tests.e2e.test_serving import KINDS, Line, export, make_line

@@ -171,7 +171,7 @@ def test_askers_that_do_not_wait(line: Line, server: TritonServer) -> None:
 
 @pytest.mark.parametrize("form", ["many chunks", "deep JSON"])
 def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str) -> None:
-    """Either ends a Triton 2.51 whose threads have 8 MiB of stack: see `serving.with_parent`."""
+    """Either ends a Triton 2.51 with stacks of 8 MiB: see `serving.launch.with_parent`."""
     good, right = _good(line, np.random.default_rng(1))
     post = to_post(good)
     if form == "many chunks":

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.errors import RepositoryError
 from features.online import OnlineExecutor
 from features.plan import read_plan
 from features.wire import to_tensors
 from serving.acceptance import check_server
-from serving.check_rows import CheckRows
 from serving.client import Client
-from serving.interface import wire_columns
+from serving.remote.transport import connect
+from serving.repository.check_rows import CheckRows
+from serving.repository.interface import wire_columns
 from serving.server import TritonServer
-from serving.transport import connect
 from tests.serving.test_gpu_repository import KINDS, ROWS, exported
 
 STAND_IN = """

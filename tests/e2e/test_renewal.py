@@ -21,7 +21,7 @@ import yaml
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.encoder import Encoded
 from features.errors import PlumblineError, RepositoryError
@@ -30,19 +30,19 @@ from features.plan import Plan
 from features.settings import Model, Serving
 from features.steps import FillMissing
 from features.wire import Tensors, to_tensors
-from serving.binary import SOURCES
-from serving.connection import Connection, secret_header
-from serving.interface import wire_columns
-from serving.live_repository import LiveRepository
-from serving.model_control import HttpModelControl, ModelControl, model_control
-from serving.publish import Published, publish
-from serving.publish_journal import JOURNAL_FILE
-from serving.release import Release
-from serving.repository import export_repository
-from serving.secret import SECRET_HEADER
+from serving.launch.binary import SOURCES
+from serving.launch.secret import SECRET_HEADER
+from serving.launch.server_options import ServerOptions
+from serving.remote.connection import Connection, secret_header
+from serving.remote.model_control import HttpModelControl, ModelControl, model_control
+from serving.remote.transport import connect
+from serving.renewal.publish import Published, publish
+from serving.renewal.publish_journal import JOURNAL_FILE
+from serving.repository.export import export_repository
+from serving.repository.interface import wire_columns
+from serving.repository.live_repository import LiveRepository
+from serving.repository.release import Release
 from serving.server import TritonServer
-from serving.server_options import ServerOptions
-from serving.transport import connect
 from tests.conftest import Command
 from tests.plans import categorify, plan_of
 
@@ -218,9 +218,10 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
         "import sys; from pathlib import Path\n"
         "import pyarrow.parquet as pq\n"
         "from features.plan import read_plan; from features.settings import Serving\n"
-        "from serving.connection import Connection\n"
-        "from serving.model_control import model_control\n"
-        "from serving.publish import publish; from serving.release import Release\n"
+        "from serving.remote.connection import Connection\n"
+        "from serving.remote.model_control import model_control\n"
+        "from serving.renewal.publish import publish\n"
+        "from serving.repository.release import Release\n"
         "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
         f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
         "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"

@@ -15,12 +15,12 @@ from tritonclient.utils import InferenceServerException
 
 from features.errors import ServerError
 from serving.client import Client
-from serving.connection import Connection, Tls, secret_header
-from serving.model_control import model_control
-from serving.repository import export_repository
-from serving.secret import SECRET_HEADER, SECRET_VARIABLE
+from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
+from serving.launch.server_options import ServerOptions, ServerTls
+from serving.remote.connection import Connection, Tls, secret_header
+from serving.remote.model_control import model_control
+from serving.repository.export import export_repository
 from serving.server import TritonServer
-from serving.server_options import ServerOptions, ServerTls
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import SETTINGS, write_small_plan
 

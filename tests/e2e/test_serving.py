@@ -20,7 +20,7 @@ import tritonclient.http as triton_http
 from dlrm.architecture import Architecture
 from dlrm.kernels.library import cpu_module
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.encoder import Encoded
 from features.errors import PlanError, ServerError
@@ -31,16 +31,16 @@ from features.steps import Clip, FillMissing, Log, Normalize
 from features.values import Lists, offsets_of
 from features.wire import Tensors, to_tensors
 from serving.client import Client
-from serving.comparison import compare
-from serving.encoding import to_encoded_tensors
-from serving.interface import wire_columns
-from serving.latency import measure_latency
-from serving.monitoring import COUNTERS, GAUGES
-from serving.ports import Ports
-from serving.repository import export_repository
+from serving.launch.ports import Ports
+from serving.launch.server_options import ServerOptions
+from serving.remote.comparison import compare
+from serving.remote.latency import measure_latency
+from serving.remote.transport import connect
+from serving.repository.export import export_repository
+from serving.repository.interface import wire_columns
 from serving.server import TritonServer
-from serving.server_options import ServerOptions
-from serving.transport import connect
+from serving.steps.encoding import to_encoded_tensors
+from serving.steps.monitoring import COUNTERS, GAUGES
 from tests.plans import categorify, plan_of
 
 ROWS = 2500

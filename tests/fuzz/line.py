@@ -11,14 +11,14 @@ import pyarrow as pa
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.online import OnlineExecutor
 from features.settings import Model, Serving
 from features.steps import Clip, FillMissing, Log, Normalize
 from features.values import Lists
 from features.wire import NULL_BYTES, NULL_INT64, Tensors, from_tensors
-from serving.repository import export_repository
+from serving.repository.export import export_repository
 from tests.fuzz.pool import Pool, make_pool, odd_tensors
 from tests.plans import categorify, plan_of
 

@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.list_bytes import pack
 from features.online import OnlineExecutor
 from features.values import NULL_INT64, Lists, Text, offsets_of
 from features.wire import Tensors, WireColumns
-from serving.encoding import to_encoded_tensors
-from serving.interface import (
+from serving.repository.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
 )
+from serving.steps.encoding import to_encoded_tensors
 
 MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
 

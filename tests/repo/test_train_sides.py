@@ -20,8 +20,8 @@ from benchmarks.train_work import (
     set_first_weights,
     write_rows,
 )
-from dlrm.feed import Batch
-from dlrm.parquet_feed import ParquetFeed
+from dlrm.feeds.feed import Batch
+from dlrm.feeds.parquet_feed import ParquetFeed
 from features.errors import DataError
 
 SMALL = kaggle([min(rows, 50) for rows in CARDINALITIES])

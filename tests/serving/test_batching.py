@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from features.errors import ModelError, PlumblineError
 from features.wire import Tensors
-from serving.batching import answer
+from serving.steps.batching import answer
 
 LIMIT = 100
 

@@ -7,7 +7,7 @@ import pytest
 
 from features.errors import RepositoryError
 from features.wire import Tensors
-from serving.check_rows import CheckRows
+from serving.repository.check_rows import CheckRows
 
 INPUTS: Tensors = {
     "continuous": np.array([[1.0, np.nan], [np.inf, -0.0]], np.float32),

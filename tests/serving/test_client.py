@@ -20,10 +20,10 @@ from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from features.errors import ServerError, ServerUnavailable
-from serving.async_client import AsyncClient
 from serving.client import Client
-from serving.connection import Connection, Tls, secret_header
-from serving.retries import Retries
+from serving.remote.async_client import AsyncClient
+from serving.remote.connection import Connection, Tls, secret_header
+from serving.remote.retries import Retries
 
 CONFIG = {
     "name": "ctr_fused",

@@ -10,8 +10,8 @@ from features.encoder import Encoded
 from features.errors import ServerError
 from features.values import Lists
 from features.wire import Tensors
-from serving.comparison import compare
-from serving.latency import WARMUP_REQUESTS, measure_latency
+from serving.remote.comparison import compare
+from serving.remote.latency import WARMUP_REQUESTS, measure_latency
 
 RAW = pa.table({"x": [1.0, 2.0]})
 IDS_BF = np.array([[3], [4]])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving import cores
-from serving.served_version import threads_of
+from serving.steps import cores
+from serving.steps.served_version import threads_of
 
 COUNT = len(os.sched_getaffinity(0))
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from dlrm.kernels.library import cpu_module
-from serving.binary import find_server
+from serving.launch.binary import find_server
 from tests.serving.test_gpu_repository import KINDS, exported
 
 ROOT = Path(__file__).parents[2]
@@ -221,16 +221,16 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
 import serving.verify
-from serving.version_files import verify_versions
+from serving.repository.version_files import verify_versions
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
 
 from pathlib import Path
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from features.online import OnlineExecutor
 from features.plan import read_plan
-from serving.check_rows import CheckRows
-from serving.scoring import scored
+from serving.repository.check_rows import CheckRows
+from serving.steps.scoring import scored
 
 for repository in sys.argv[2:]:
     verify_versions(Path(repository), large_files=True)

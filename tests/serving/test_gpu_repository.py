@@ -13,7 +13,7 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from dlrm.architecture import Architecture
 from dlrm.model import DLRM
-from dlrm.scorer import Scorer
+from dlrm.scoring.scorer import Scorer
 from dlrm.weights import save_model
 from features.errors import ConfigError, RepositoryError
 from features.online import OnlineExecutor
@@ -21,12 +21,12 @@ from features.plan import Plan, read_plan
 from features.settings import Model, Serving
 from features.steps import FillMissing
 from features.wire import to_tensors
-from serving import gpu_repository, onnx_check
-from serving.check_rows import CheckRows
-from serving.gpu_interface import to_gpu_tensors
-from serving.gpu_repository import export_gpu_repository
-from serving.interface import CLICK_PROBABILITY, wire_columns
-from serving.repository import export_repository
+from serving.repository import gpu_repository, onnx_check
+from serving.repository.check_rows import CheckRows
+from serving.repository.export import export_repository
+from serving.repository.gpu_interface import to_gpu_tensors
+from serving.repository.gpu_repository import export_gpu_repository
+from serving.repository.interface import CLICK_PROBABILITY, wire_columns
 from tests.plans import categorify, plan_of
 
 KINDS = {

@@ -9,7 +9,7 @@ from features.chains import Chain
 from features.errors import PlanError, ServerError
 from features.plan import InputColumn, OutputColumn, Plan
 from features.steps import FillMissing, HashBucket
-from serving.interface import (
+from serving.repository.interface import (
     Tensor,
     check_raw_parameters,
     encoded_tensors,

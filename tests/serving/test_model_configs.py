@@ -13,10 +13,10 @@ from features.chains import Chain
 from features.plan import InputColumn, OutputColumn, Plan, output_column
 from features.settings import Serving
 from features.steps import Categorify, FillMissing
-from serving.config_pbtxt import python_config, read_parameters
-from serving.interface import PROBABILITY, Tensor
-from serving.model_configs import model_configs
-from serving.versions import Version, versions_from_json
+from serving.repository.config_pbtxt import python_config, read_parameters
+from serving.repository.interface import PROBABILITY, Tensor
+from serving.repository.model_configs import model_configs
+from serving.repository.versions import Version, versions_from_json
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KINDS = {

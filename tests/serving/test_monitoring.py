@@ -10,8 +10,8 @@ from features.encoder import Encoded
 from features.plan import Plan
 from features.steps import FillMissing, HashBucket
 from features.values import Lists
-from serving import monitoring
-from serving.monitoring import Counter, Counts, Monitor
+from serving.steps import monitoring
+from serving.steps.monitoring import Counter, Counts, Monitor
 from tests.plans import categorify, plan_of
 
 

@@ -9,14 +9,14 @@ import pytest
 from features.errors import PlumblineError, RepositoryError, ServerError
 from features.settings import Serving
 from features.wire import Tensors
-from serving.check_rows import CheckRows
-from serving.live_repository import LiveRepository
-from serving.model_control import ModelControl
-from serving.publish import Published, publish, undo_cut_off
-from serving.publish_journal import JOURNAL_FILE, LOCK_FILE, Journal, publishing
-from serving.release import Release, write_version
-from serving.repository import export_repository, write_config
-from serving.vouching import VOUCHING_FILE, verify_repository
+from serving.remote.model_control import ModelControl
+from serving.renewal.publish import Published, publish, undo_cut_off
+from serving.renewal.publish_journal import JOURNAL_FILE, LOCK_FILE, Journal, publishing
+from serving.repository.check_rows import CheckRows
+from serving.repository.export import export_repository, write_config
+from serving.repository.live_repository import LiveRepository
+from serving.repository.release import Release, write_version
+from serving.repository.vouching import VOUCHING_FILE, verify_repository
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
 

@@ -11,12 +11,12 @@ from features.errors import RepositoryError
 from features.plan import Plan
 from features.settings import Model, Serving
 from features.steps import FillMissing
-from serving.interface import MODELS
-from serving.live_repository import LiveRepository
-from serving.model_configs import model_configs
-from serving.release import Release, write_version
-from serving.repository import export_repository, write_config
-from serving.versions import parameters_of, verified_manifest
+from serving.repository.export import export_repository, write_config
+from serving.repository.interface import MODELS
+from serving.repository.live_repository import LiveRepository
+from serving.repository.model_configs import model_configs
+from serving.repository.release import Release, write_version
+from serving.repository.versions import parameters_of, verified_manifest
 from tests.plans import categorify, plan_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
 
@@ -78,7 +78,7 @@ def test_a_version_is_whole_or_has_no_number(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("serving.release.write_manifest", fails)
+        patch.setattr("serving.repository.release.write_manifest", fails)
         with pytest.raises(OSError, match="disk full"):
             write_version(release, first, "2")
     assert not [folder for folder in first.rglob("2") if folder.is_dir()]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import ServerError, ServerUnavailable
-from serving.retries import NEVER, Attempts, Retries
+from serving.remote.retries import NEVER, Attempts, Retries
 
 FULL = ServerUnavailable("Triton at here: Exceeds maximum queue size")
 

@@ -11,8 +11,8 @@ import pytest
 
 from features.errors import DataError
 from features.wire import WireColumns
-from serving import row_files
-from serving.row_files import RowFile, TextForm
+from serving.score import row_files
+from serving.score.row_files import RowFile, TextForm
 
 WANTED = WireColumns.of(
     {

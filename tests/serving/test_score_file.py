@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import DataError, PlanError, ServerError
-from serving.score_file import Scored, score_rows
-from serving.score_output import CsvOutput, check_output, output_file
+from serving.score.score_file import Scored, score_rows
+from serving.score.score_output import CsvOutput, check_output, output_file
 
 
 class Answers:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import ServerError
-from serving.exchange import ModelConfig
-from serving.served_model import ServedModel
+from serving.remote.exchange import ModelConfig
+from serving.remote.served_model import ServedModel
 
 KINDS = {"s": "string", "x": "continuous", "h": "hex"}
 VERSIONS = {

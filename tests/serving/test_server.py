@@ -14,11 +14,11 @@ import pytest
 
 from features.errors import ServerError
 from features.manifest import Manifest, hash_files
-from serving.binary import SETTING, SOURCES, ServerBinary
 from serving.client import Client
-from serving.ports import Ports
+from serving.launch.binary import SETTING, SOURCES, ServerBinary
+from serving.launch.ports import Ports
+from serving.launch.server_log import cause_of_failure
 from serving.server import TritonServer
-from serving.server_log import cause_of_failure
 
 LOG = r"""
 W1123 19:40:46.919863 7388 pinned_memory_manager.cc:273] "Unable to allocate pinned memory"
@@ -109,7 +109,7 @@ def test_a_killed_parent_takes_its_server_along(repository: Path, tmp_path: Path
     body = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     starts = (
         "from pathlib import Path\n"
-        "from serving.binary import ServerBinary\n"
+        "from serving.launch.binary import ServerBinary\n"
         "from serving.server import TritonServer\n"
         f"binary = ServerBinary(Path({str(program(tmp_path, body).executable)!r}))\n"
         f"TritonServer(Path({str(repository)!r}), Path({str(tmp_path / 'work')!r}), binary=binary)"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from features.errors import ServerError
-from serving.ports import Ports
-from serving.secret import SECRET_VARIABLE, read_secret
-from serving.server_options import ServerOptions, ServerTls
+from serving.launch.ports import Ports
+from serving.launch.secret import SECRET_VARIABLE, read_secret
+from serving.launch.server_options import ServerOptions, ServerTls
 
 SECRET = "0123456789abcdef"
 PORTS = Ports(1, 2, 3)

@@ -13,7 +13,7 @@ import pytest
 from features.errors import PlanError
 from features.values import NULL_INT64, Lists, Text
 from features.wire import WireColumns, from_tensors, to_tensors
-from serving.tables import to_table
+from serving.remote.tables import to_table
 
 LISTS = {"n": [1, None], "x": [0.5, None], "s": ["a", None]}
 COLUMNS = ("s", "n", "x")

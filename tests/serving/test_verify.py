@@ -11,8 +11,8 @@ import pytest
 
 from features.errors import ModelError, PlumblineError, RepositoryError
 from features.manifest import Manifest, hash_files
-from serving.version_files import verify_versions
-from serving.vouching import verify_configs, verify_repository
+from serving.repository.version_files import verify_versions
+from serving.repository.vouching import verify_configs, verify_repository
 from tests.serving.test_gpu_repository import KINDS, exported
 
 FILES = [

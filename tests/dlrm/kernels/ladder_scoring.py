@@ -16,7 +16,7 @@ from torch import Tensor
 from dlrm.architecture import Architecture
 from dlrm.interaction import interaction_reference
 from dlrm.model import DLRM
-from dlrm.scoring_precision import ScoringPrecision
+from dlrm.scoring.scoring_precision import ScoringPrecision
 from features.values import Lists, offsets_of
 
 

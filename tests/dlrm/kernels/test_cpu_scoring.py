@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dlrm.kernels.cpu_scoring import CpuScoring
 from dlrm.kernels.library import cpu_module
 from dlrm.model import DLRM
-from dlrm.scoring_precision import ScoringPrecision, resolve_precision
+from dlrm.scoring.scoring_precision import ScoringPrecision, resolve_precision
 from tests.dlrm.kernels import ladder_scoring as ladder
 
 SETS = ("plain", "avx2", "avx512", "avx512bf16")

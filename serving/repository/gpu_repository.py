@@ -1,0 +1,124 @@
+"""Export a second model repository beside the first, for a server with a GPU.
+
+| model | backend | version folder |
+|---|---|---|
+| `ctr_features` | python, on the CPU | `model.py`, `plan/`, `check.arrow`, `manifest.json` |
+| `ctr_dlrm` | onnxruntime, on each GPU | `model.onnx`, `model/`, `check.arrow`, `manifest.json` |
+| `ctr` | ensemble of the two | empty |
+
+`plan/` and `model/` are those of the first repository, stored once where the file system has hard
+links. ONNX Runtime checks no hash: `serving.verify` does, before the server starts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import serving.gpu_models
+from dlrm.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
+from dlrm.onnx.onnx_form import write_onnx
+from dlrm.scoring.scorer import Scorer
+from features.errors import ConfigError
+from features.plan import PLAN_FILE, Plan, read_plan
+from features.settings import Serving
+from features.wire import Tensors
+from serving.repository.check_rows import CHECK_FILE, CheckRows
+from serving.repository.export import VERSION, write_config
+from serving.repository.gpu_configs import gpu_configs
+from serving.repository.gpu_interface import to_gpu_tensors
+from serving.repository.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
+from serving.repository.onnx_check import check_onnx
+from serving.repository.release import ENTRY_FILE, link_or_copy
+from serving.repository.version_files import COMPILED, ONNX_FILE
+from serving.repository.versions import Version, write_manifest
+from serving.steps.encoding import PLAN_FOLDER
+from serving.steps.scoring import MODEL_FOLDER, from_encoded_tensors, scored
+
+GPU_REPOSITORY_FOLDER = "gpu_model_repository"
+
+TENSORRT_BYTES = 1 << 31
+"""What ONNX Runtime hands to TensorRT is one protobuf message, weights included."""
+
+
+def export_gpu_repository(repository: Path, settings: Serving) -> Path:
+    """Write `gpu_model_repository` beside an exported repository; the ONNX form is checked here.
+
+    Like the other it is built beside its place, renamed into it, and replaces one that is there.
+
+    Raises
+    ------
+    ConfigError
+        TensorRT is asked for, and the weights are too large for it.
+    RepositoryError
+        The ONNX form computes something else than the scorer.
+    """
+    encoder, model = (repository / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    plan = read_plan(encoder / PLAN_FOLDER)
+    if settings.tensorrt:
+        _check_size(model / MODEL_FOLDER / WEIGHTS_FILE)
+    folder = repository.with_name(GPU_REPOSITORY_FOLDER)
+    scratch_prefix = f".{GPU_REPOSITORY_FOLDER}-"
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix, dir=folder.parent) as scratch:
+        built = Path(scratch) / GPU_REPOSITORY_FOLDER
+        to_encoder, to_model, to_ensemble = (
+            built / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
+        )
+        to_ensemble.mkdir(parents=True)
+        _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
+        _link(model / MODEL_FOLDER, to_model / MODEL_FOLDER)
+        raw, between, probability = _checked_tensors(encoder, model / MODEL_FOLDER, plan)
+        versions = {
+            FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between)),
+            DLRM_MODEL: _model_version(to_model, plan, CheckRows(between, probability)),
+        }
+        model_hash = versions[DLRM_MODEL].model_hash
+        versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None)
+        for name, config in gpu_configs(plan, settings, VERSION, versions).items():
+            write_config(built, name, config)
+        if folder.exists():
+            folder.replace(Path(scratch) / "replaced")
+        built.replace(folder)
+    return folder
+
+
+def _checked_tensors(
+    encoder: Path, model_folder: Path, plan: Plan
+) -> tuple[Tensors, Tensors, Tensors]:
+    """The check rows raw, encoded for a GPU server, and scored in float32."""
+    check = CheckRows.read(encoder / CHECK_FILE)
+    scorer = Scorer.load(model_folder, plan.content_hash)
+    encoded = from_encoded_tensors(check.outputs, scorer.architecture)
+    return check.inputs, to_gpu_tensors(encoded), scored(scorer, encoded)
+
+
+def _encoder_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
+    (entries,) = serving.gpu_models.__path__
+    shutil.copyfile(Path(entries) / f"{FEATURES_MODEL}.py", folder / ENTRY_FILE)
+    (folder / COMPILED).touch()
+    check.write(folder / CHECK_FILE)
+    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
+    return write_manifest(folder, plan.content_hash, None, None, files)
+
+
+def _model_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
+    write_onnx(folder / MODEL_FOLDER, folder / ONNX_FILE)
+    check_onnx(folder / ONNX_FILE, check)
+    check.write(folder / CHECK_FILE)
+    files = [ONNX_FILE, CHECK_FILE, f"{MODEL_FOLDER}/{CARD_FILE}"]
+    model_hash = read_model_card(folder / MODEL_FOLDER).model_hash
+    return write_manifest(folder, plan.content_hash, model_hash, "fp32", files)
+
+
+def _link(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=link_or_copy)
+
+
+def _check_size(weights: Path) -> None:
+    size = weights.stat().st_size
+    if size >= TENSORRT_BYTES:
+        raise ConfigError(
+            f"serving.tensorrt: wanted weights of less than 2 GB, got {size / 1e9:.1f} GB "
+            f"({weights}). Leave it off: ONNX Runtime runs them on the GPU itself."
+        )

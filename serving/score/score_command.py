@@ -1,0 +1,172 @@
+"""The command line of the client: `python serving/client.py score FILE`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from features.columns import expand_range
+from features.errors import DataError, PlumblineError
+from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
+from serving.remote.async_client import AsyncClient
+from serving.remote.connection import Protocol, Tls, secret_header
+from serving.remote.retries import Retries
+from serving.repository.interface import FUSED_MODEL
+from serving.score.row_files import RowFile, TextForm
+from serving.score.score_file import Scored, score_rows
+from serving.score.score_output import CsvOutput, check_output, output_file
+
+_LOCAL: dict[Protocol, str] = {"http": "127.0.0.1:8000", "grpc": "127.0.0.1:8001"}
+
+_PATIENT = Retries(attempts=6)  # about eight seconds
+
+console = Console(stderr=True)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def client() -> None:
+    """The client of a served model."""
+
+
+@app.command()
+def score(
+    file: Annotated[Path, typer.Argument(help="CSV, plain or compressed, or Parquet.")],
+    out: Annotated[
+        Path | None, typer.Option(help="A .csv or .parquet file; standard output unless given.")
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="HOST:PORT; this machine's 8001 unless given, or 8000 for http."),
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "grpc",
+    model: Annotated[str, typer.Option(help="The model that scores.")] = FUSED_MODEL,
+    version: Annotated[str, typer.Option(help="Its version; the newest unless given.")] = "",
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between a line's fields; a comma, or a tab in .tsv files.")
+    ] = None,
+    header: Annotated[
+        bool, typer.Option(help="Without: a text file has the model's columns in the plan's order.")
+    ] = True,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="All columns of a file without a header: label,I1..I13,C1..C26."),
+    ] = None,
+    list_separator: Annotated[
+        str | None, typer.Option(help="Between the elements of a list, in a text file.")
+    ] = None,
+    batch_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of a request; the model's most unless given.")
+    ] = None,
+    in_flight: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 4,
+    timeout: Annotated[float, typer.Option(help="Seconds for one request.")] = 60.0,
+    ca: Annotated[
+        Path | None, typer.Option(help="Use TLS, with a server that these certificates vouch for.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="The client's own, for TLS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="The key of --certificate.")] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(help=f"The secret of a protected server; else {SECRET_VARIABLE} has it."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Score every row of a file, in its order; columns are taken by name."""
+
+    async def run() -> None:
+        tls = Tls(ca, certificate, key) if ca or certificate or key else None
+        secret = read_secret(secret_file)
+        async with AsyncClient(
+            url or _LOCAL[protocol],
+            protocol,
+            model,
+            timeout,
+            version=version,
+            headers=secret_header(protocol, SECRET_HEADER, secret) if secret else None,
+            tls=tls,
+            retries=_PATIENT,
+            concurrency=in_flight,
+        ) as connected:
+            names = connected.raw_columns if not header and columns is None else _names(columns)
+            form = TextForm(delimiter, names, list_separator)
+            rows = min(batch_rows or connected.max_batch_size, connected.max_batch_size)
+            await _score(connected, RowFile(file, connected.columns, form, rows), out, in_flight)
+
+    try:
+        if out is not None:
+            check_output(out, force, file)
+        asyncio.run(run())
+    except PlumblineError as error:
+        _fail(f"error: {error}", 2)
+    except BrokenPipeError:  # whoever reads the scores has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight: int) -> None:
+    start = time.perf_counter()
+    writing = output_file(out) if out is not None else nullcontext(CsvOutput(sys.stdout.buffer))
+    try:
+        with _progress(file) as bar, writing as output:
+            scored = await score_rows(client, file, output, in_flight, bar.show)
+        if out is None:
+            sys.stdout.buffer.flush()
+    finally:
+        file.close()
+    seconds = time.perf_counter() - start
+    console.print(
+        f"{scored.rows:,} rows in {seconds:.1f} s ({scored.rows / seconds:,.0f} rows/s), mean "
+        f"probability {scored.mean_probability:.4f}" + (f" → {out}" if out is not None else ""),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+class _Bar:
+    def __init__(self, progress: Progress, file: RowFile) -> None:
+        self._progress, self._file = progress, file
+        self._task = progress.add_task("score", total=1.0, rows=0)
+
+    def show(self, scored: Scored) -> None:
+        self._progress.update(self._task, completed=self._file.fraction_read, rows=scored.rows)
+
+
+@contextmanager
+def _progress(file: RowFile) -> Iterator[_Bar]:
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        yield _Bar(progress, file)
+
+
+def _names(columns: str | None) -> tuple[str, ...] | None:
+    if columns is None:
+        return None
+    try:
+        return tuple(name for part in columns.split(",") for name in expand_range(part.strip()))
+    except ValueError as error:
+        raise DataError(f"--columns: {error}.") from None
+
+
+def _fail(message: str, status: int) -> None:
+    console.print(" ".join(message.split()), style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(status)

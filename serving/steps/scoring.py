@@ -1,0 +1,85 @@
+"""The model step: ids and dense features to click probabilities, by the DLRM scorer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlrm.architecture import Architecture
+from dlrm.model_card import CARD_FILE, read_model_card
+from dlrm.scoring.scorer import Scorer
+from features.encoder import Encoded
+from features.errors import ModelError, PlanError
+from features.list_bytes import unpack_integers
+from features.values import Lists
+from features.wire import Tensors
+from serving.repository.interface import (
+    CLICK_PROBABILITY,
+    DENSE,
+    IDS,
+    LIST_IDS,
+    MODEL_HASH,
+    PLAN_HASH,
+)
+from serving.steps.served_version import ServedVersion
+
+MODEL_FOLDER = "model"
+"""Where the model lies inside a model's version folder."""
+
+
+def load_scorer(version: ServedVersion) -> Scorer:
+    """Load the model of a served version; its files are checked against their hashes.
+
+    Raises
+    ------
+    ModelError
+        A missing or changed file, or another model than the config's, or one that was trained on
+        another plan than the config's.
+    """
+    model_folder = version.folder / MODEL_FOLDER
+    wanted, came = version.parameters[MODEL_HASH], read_model_card(model_folder).model_hash
+    if came != wanted:
+        raise ModelError(
+            f"{model_folder / CARD_FILE}: wanted model {wanted[:12]}…, as the config says, "
+            f"found {came[:12]}…. Export the model repository again."
+        )
+    return Scorer.load(
+        model_folder,
+        version.parameters[PLAN_HASH],
+        precision=version.precision or "fp32",
+        threads=version.threads,
+    )
+
+
+def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
+    """The probabilities of encoded rows; raises ModelError where they are not the model's."""
+    probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+    return {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
+
+
+def from_encoded_tensors(tensors: Tensors, architecture: Architecture) -> Encoded:
+    """The way back from `to_encoded_tensors`.
+
+    Raises
+    ------
+    ModelError
+        A list tensor of another form.
+    """
+    rows = len(next(iter(tensors.values())))
+    ids: Any = tensors.get(IDS, np.empty((rows, 0), np.int64))
+    dense: Any = tensors.get(DENSE, np.empty((rows, 0), np.float32))
+    return Encoded(ids, _bags(tensors, architecture.bags), dense)
+
+
+def _bags(tensors: Tensors, names: tuple[str, ...]) -> tuple[Lists, ...]:
+    if not names:
+        return ()
+    packed: Any = tensors[LIST_IDS]
+    if packed.ndim != 2 or packed.shape[1] != len(names) or packed.dtype != np.object_:
+        wanted = f"bytes of shape (rows, {len(names)})"
+        raise ModelError.wrong_input(LIST_IDS, wanted, f"{packed.dtype} of shape {packed.shape}")
+    try:
+        return tuple(unpack_integers(n, packed[:, place]) for place, n in enumerate(names))
+    except PlanError as error:
+        raise ModelError(str(error)) from None

@@ -1,0 +1,148 @@
+"""What the served steps share: Triton's Python model interface around a function on tensors.
+
+Only the server's own Python process can import this module: `triton_python_backend_utils` is there
+and nowhere else.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import triton_python_backend_utils as pb_utils
+
+from features.errors import PlumblineError
+from features.plan import Plan
+from features.wire import Tensors
+from serving.repository.check_rows import CHECK_FILE, CheckRows
+from serving.steps.batching import Run, answer
+from serving.steps.monitoring import Monitor, Report, See, told
+from serving.steps.served_version import ServedVersion
+from serving.steps.waiting import Waiting, WaitingLine
+
+
+class TritonStep(ABC):
+    """Triton makes one object an instance, and calls it from one thread."""
+
+    @abstractmethod
+    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
+        """Load the step; it calls `see` with all that it answers. Gives its plan, if it has one.
+
+        Raises
+        ------
+        PlumblineError
+            A file is missing, was changed, or does not fit the config: the model is not loaded.
+        """
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        version = ServedVersion.open(args)
+        self._monitor: Monitor | None = None
+        self._run, plan = self.load(version, self._see)
+        check = version.folder / CHECK_FILE
+        CheckRows.read(check).verify(self._run, version.precision, str(check))
+        self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _refuse)
+        self._warmups = version.warmups
+        names = told(plan is not None, version.precision is not None)
+        self._made = Monitor(plan, _report(version.model, version.number, *names))
+        gc.collect()
+        gc.freeze()
+
+    def execute(self, requests: Sequence[Any]) -> list[Any] | None:
+        started = time.perf_counter()
+        if self._line.takes_over(started):
+            self._line.put([_waiting(request) for request in requests])
+            return None
+        responses = self._responses(requests)
+        self._line.answered(started, time.perf_counter())
+        if self._warmups:
+            self._warmed_up()
+        return responses
+
+    def finalize(self) -> None:
+        """Called when every request has been answered."""
+        self._line.close()
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def _warmed_up(self) -> None:
+        """Triton's warm-up comes before any request, and is not counted."""
+        self._warmups -= 1
+        if not self._warmups:
+            self._monitor = self._made
+            self._monitor.start()
+
+    def _see(self, *seen: Any) -> None:
+        if self._monitor is not None:
+            self._monitor.see(*seen)
+
+    def _responses(self, requests: Sequence[Any]) -> list[Any]:
+        try:
+            answers = answer([_tensors(request) for request in requests], self._run)
+            return [_response(given) for given in answers]
+        except Exception as error:  # noqa: BLE001  a fault of ours ends these requests, not the server
+            pb_utils.Logger.log_error(traceback.format_exc())
+            reason = f"The step failed: {type(error).__name__}: {error}. See the server's log."
+            return [_error(reason, pb_utils.TritonError.INTERNAL) for _ in requests]
+
+    def _answer_late(self, requests: list[Any]) -> None:
+        for request, response in zip(requests, self._responses(requests), strict=True):
+            _send(request, response)
+
+
+def _tensors(request: Any) -> Tensors:
+    return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
+
+
+def _response(given: Tensors | PlumblineError) -> Any:
+    if isinstance(given, PlumblineError):
+        return _error(str(given), pb_utils.TritonError.INVALID_ARG)
+    return pb_utils.InferenceResponse([pb_utils.Tensor(n, array) for n, array in given.items()])
+
+
+def _error(reason: str, code: Any) -> Any:
+    return pb_utils.InferenceResponse([], error=pb_utils.TritonError(reason, code))
+
+
+def _waiting(request: Any) -> Waiting[Any]:
+    return Waiting(request, request.inputs()[0].shape()[0], request.timeout() / 1e6)
+
+
+def _refuse(request: Any, reason: str) -> None:
+    _send(request, _error(reason, pb_utils.TritonError.UNAVAILABLE))
+
+
+def _send(request: Any, response: Any) -> None:
+    """One request whose answer cannot be sent does not keep the others from theirs."""
+    try:
+        sender = request.get_response_sender()
+        sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+    except Exception:  # noqa: BLE001  whatever Triton raises
+        pb_utils.Logger.log_error(traceback.format_exc())
+
+
+def _report(
+    model: str, number: str, counters: Mapping[str, str], gauges: Mapping[str, str]
+) -> Report:
+    """Sends to the server's metrics endpoint; `counters` and `gauges` are names to descriptions."""
+    labels = {"model": model, "version": number}
+    kinds = ((counters, pb_utils.MetricFamily.COUNTER), (gauges, pb_utils.MetricFamily.GAUGE))
+    families = {
+        name: pb_utils.MetricFamily(name=name, description=description, kind=kind)
+        for names, kind in kinds
+        for name, description in names.items()
+    }
+    metrics = {name: (family.Metric(labels=labels), family) for name, family in families.items()}
+    """A metric is no good without its family."""
+
+    def report(grown: dict[str, float], shares: dict[str, float]) -> None:
+        for name, value in grown.items():
+            if value:
+                metrics[name][0].increment(value)
+        for name, value in shares.items():
+            metrics[name][0].set(value)
+
+    return report
