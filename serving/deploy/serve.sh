@@ -5,11 +5,18 @@
 # It listens on all addresses of its container: who reaches them is for the ports that compose
 # publishes, or the Kubernetes service and network policy, to say.
 set -eu
+# Triton walks through a request's chunks and its JSON by recursion: 8 MiB of stack are few.
+ulimit -S -s 1048576 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"
+# What is not served is closed by a header that nobody is told.
+closed="shared-memory,model-repository,trace,logging:plumbline-closed=$(python3 -c \
+    'import secrets; print(secrets.token_urlsafe())')"
 python3 -m serving.verify "$PLUMBLINE_REPOSITORY"
 exec tritonserver \
     --model-repository="$PLUMBLINE_REPOSITORY" \
     --model-control-mode=none \
     --strict-readiness=true \
+    --http-restricted-api="$closed" \
+    --grpc-restricted-protocol="$closed" \
     --disable-auto-complete-config \
     --exit-on-error=true \
     --exit-timeout-secs=20 \

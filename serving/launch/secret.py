@@ -12,7 +12,7 @@ SECRET_VARIABLE = "PLUMBLINE_SECRET"
 """Environment variable that holds the secret. It is not handed on to the server's processes."""
 
 SECRET_HEADER = "plumbline-secret"
-"""The header that shows it; `serving.remote.connection.secret_header` names it for each protocol."""
+"""The header that shows it; see `serving.remote.connection.secret_header`."""
 
 _FORM = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 """What passes unchanged through Triton's command line, an HTTP header and gRPC metadata."""

@@ -140,7 +140,10 @@ class RowFile:
         try:
             reader = pa_csv.open_csv(
                 pa.input_stream(raw, compression),
-                pa_csv.ReadOptions(block_size=_BLOCK_BYTES, column_names=columns),
+                # In threads it would not tell the number of a line that it cannot read.
+                pa_csv.ReadOptions(
+                    use_threads=False, block_size=_BLOCK_BYTES, column_names=columns
+                ),
                 pa_csv.ParseOptions(
                     delimiter=delimiter,
                     ignore_empty_lines=len(found) > 1,  # of one column it is a row without a value
