@@ -39,11 +39,14 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     def run(script: str, *arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
         stderr, status = io.StringIO(), 0
+        cores = os.sched_getaffinity(0)
         with contextlib.redirect_stderr(stderr):
             try:
                 runpy.run_path(str(ROOT / script), run_name="__main__")
             except SystemExit as end:
                 status = int(end.code or 0)
+            finally:
+                os.sched_setaffinity(0, cores)  # a benchmark may keep to one of them
         return Ended(status, stderr.getvalue())
 
     return run

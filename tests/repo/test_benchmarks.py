@@ -16,8 +16,8 @@ from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
 
 
-def run_quick(command: Command, name: str, folder: Path) -> list[dict[str, Any]]:
-    done = command(f"benchmarks/{name}.py", "--quick", "--json", folder / "figures.json")
+def run_quick(command: Command, name: str, folder: Path, *options: str) -> list[dict[str, Any]]:
+    done = command(f"benchmarks/{name}.py", "--quick", "--json", folder / "figures.json", *options)
     assert done.returncode == 0, done.stderr
     written = json.loads((folder / "figures.json").read_text())
     assert written["benchmark"] == name

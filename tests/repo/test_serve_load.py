@@ -49,7 +49,7 @@ def test_saturation_looks_past_the_peak_and_tells_refusals_from_failures() -> No
         open=[load(90.0, **{f"{REFUSAL}: so many": 3}), load(80.0, reset=1)],
     )
     assert found.peak.rows_a_second == 100.0
-    assert found.kept_share == 0.8
+    assert (found.kept_share, found.share_in_overload) == (0.95, 0.8)
     assert (found.refusals, found.failures) == (3, 1)
 
 

@@ -1,0 +1,70 @@
+"""One data set, from raw log to served score."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from features.columns import CLICK, FEATURE_KINDS, FeatureKind
+from features.settings.base import Settings
+from features.settings.data import ClickModel, FileSplit, Label, Log, ShareSplit, SideTable
+from features.settings.model import Model
+from features.settings.serving import Serving
+from features.settings.training import Training
+from features.settings.workflow import CriteoWorkflow, StandardWorkflow
+
+
+class Config(Settings):
+    """One data set, from raw log to served score."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0)] = 1
+    click_model: ClickModel | None = None
+    """Where given, the logs are drawn from it, and `--data` is not needed."""
+    log: Log
+    tables: dict[str, SideTable] = Field(default_factory=dict)
+    label: Label = Label()
+    split: Annotated[FileSplit | ShareSplit, Field(discriminator="by")]
+    workflow: Annotated[CriteoWorkflow | StandardWorkflow, Field(discriminator="graph")]
+    model: Model = Model()
+    training: Training = Training()
+    serving: Serving = Serving()
+
+    @model_validator(mode="after")
+    def _columns_fit_together(self) -> Config:
+        if len(self.log.names("label")) != 1:
+            raise ValueError("log.columns: wanted exactly one column of kind 'label'")
+        if self.split.by == "time" and len(self.log.names("time")) != 1:
+            raise ValueError("split by time: wanted exactly one log column of kind 'time'")
+        if self.log.names("key"):
+            raise ValueError("log.columns: kind 'key' is for tables; in the log give the real kind")
+        for name, table in self.tables.items():
+            if table.key not in self.log.columns:
+                raise ValueError(f"tables.{name}: the log has no column {table.key!r} to join on")
+            kind = self.log.columns[table.key]
+            if kind not in ("integer", "hex", "string"):
+                raise ValueError(
+                    f"tables.{name}: the log's column {table.key!r} is {kind}, "
+                    "wanted integer, hex or string to join on"
+                )
+        if CLICK in self.features:
+            raise ValueError(f"a feature cannot be named {CLICK!r}: that is the label's name")
+        if not self.features:
+            raise ValueError(f"no feature column: wanted one of kind {', '.join(FEATURE_KINDS)}")
+        return self
+
+    @property
+    def features(self) -> dict[str, FeatureKind]:
+        """Name to kind of every feature column, the log's first, then each table's."""
+        found: dict[str, FeatureKind] = {}
+        for table in (self.log, *self.tables.values()):
+            for name, kind in table.features.items():
+                if name in found:
+                    raise ValueError(f"column {name!r} stands in two tables")
+                found[name] = kind
+        return found
+
+    @property
+    def label_column(self) -> str:
+        return self.log.names("label")[0]

@@ -1,0 +1,197 @@
+"""The logs: their layout, the tables beside them, the label, the split."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, cast
+
+from pydantic import Field, field_validator, model_validator
+
+from features.columns import (
+    ELEMENT_KINDS,
+    FEATURE_KINDS,
+    FeatureKind,
+    Kind,
+    check_name,
+    expand_range,
+    expand_ranges,
+)
+from features.settings.base import PositiveInt, Settings, Share
+
+
+class Table(Settings):
+    """How a text or Parquet table is laid out."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    header: bool = True
+    quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    encoding: str = "utf-8"
+    list_separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the elements of a list inside a text field."""
+    columns: dict[str, Kind]
+    """Name to kind. Without a header this is the order of the file's columns, all of them."""
+    multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
+    holds the names of those that are 1, in the order given here."""
+
+    @field_validator("columns", mode="after")
+    @classmethod
+    def _expand(cls, columns: dict[str, Kind]) -> dict[str, Kind]:
+        return expand_ranges(columns)
+
+    @field_validator("multi_hot", mode="after")
+    @classmethod
+    def _expand_flags(cls, multi_hot: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(single for flag in flags for single in expand_range(flag))
+            for name, flags in multi_hot.items()
+        }
+
+    @model_validator(mode="after")
+    def _lists_can_be_told_apart(self) -> Table:
+        separator = self.list_separator
+        if separator is not None and separator in (self.separator, self.quote):
+            raise ValueError(
+                f"list_separator {separator!r} is the separator or the quote too: "
+                "choose another character"
+            )
+        lists = self.names(*ELEMENT_KINDS)
+        if lists and self.format == "csv" and separator is None:
+            raise ValueError(
+                f"column {lists[0]!r} is {self.columns[lists[0]]}: "
+                "wanted list_separator, the character between a list's elements"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_flag_has_one_use(self) -> Table:
+        used: dict[str, str] = {}
+        for name, flags in self.multi_hot.items():
+            check_name(name)
+            if name in self.columns:
+                raise ValueError(f"multi_hot.{name}: the table has a column of that name")
+            if not flags:
+                raise ValueError(f"multi_hot.{name}: wanted columns of kind 'flag', got none")
+            for flag in flags:
+                kind = self.columns.get(flag, "not in the table")
+                if kind != "flag":
+                    raise ValueError(
+                        f"multi_hot.{name}: column {flag!r} is {kind}, wanted kind 'flag'"
+                    )
+                if flag in used:
+                    raise ValueError(
+                        f"column {flag!r} stands in multi_hot.{used[flag]} and again in "
+                        f"multi_hot.{name}: wanted one use"
+                    )
+                used[flag] = name
+        unused = [flag for flag in self.names("flag") if flag not in used]
+        if unused:
+            raise ValueError(
+                f"column {unused[0]!r} is a flag in no multi_hot: name it in one, "
+                "or declare it as unused"
+            )
+        return self
+
+    @field_validator("separator", "quote", "list_separator", mode="after")
+    @classmethod
+    def _is_ascii(cls, character: str | None) -> str | None:
+        if character is not None and (not character.isascii() or character in "\r\n"):
+            raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
+        return character
+
+    @field_validator("encoding", mode="after")
+    @classmethod
+    def _extends_ascii(cls, encoding: str) -> str:
+        ascii_bytes = bytes(range(128))
+        try:
+            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        except (LookupError, UnicodeError):
+            extends_ascii = False
+        if not extends_ascii:
+            raise ValueError(f"wanted utf-8, latin-1 or such, got {encoding!r}")
+        return encoding
+
+    def names(self, *kinds: str) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.columns.items() if kind in kinds)
+
+    @property
+    def features(self) -> dict[str, FeatureKind]:
+        """Name to kind of the table's feature columns; those of `multi_hot` come last."""
+        own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
+        made: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
+        return own | made
+
+
+class Log(Table):
+    """The table of clicks: one row an impression."""
+
+    files: tuple[str, ...] = ()
+    """File names inside the folder given by `--data`; none means every file, in name order."""
+    malformed_limit: Annotated[int, Field(ge=0)] = 100
+    """Malformed lines above this number stop the ingest."""
+    typed_copy: bool = False
+    """Keep the typed rows of all splits as Parquet. Without it the ETL reads the log itself, where
+    the engine can (Polars can) and the split is not by time."""
+
+
+class SideTable(Table):
+    """A table joined to the log by one key column, which is of kind `key` here."""
+
+    file: str
+    """File name beside the first log file."""
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> SideTable:
+        if len(self.names("key")) != 1:
+            raise ValueError("wanted exactly one column of kind 'key'")
+        return self
+
+    @property
+    def key(self) -> str:
+        return self.names("key")[0]
+
+
+class ClickModel(Settings):
+    """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
+
+    rows: PositiveInt
+    days: Annotated[int, Field(ge=3)]
+    vocabulary: tuple[PositiveInt, ...]
+    """Number of values of each categorical column."""
+    continuous: Annotated[int, Field(ge=0)] = 13
+    click_rate: Share = 0.25
+
+
+class Label(Settings):
+    """A label column holds 0 and 1, or a number that counts as a click from `at_least` on."""
+
+    at_least: float | None = None
+
+
+class FileSplit(Settings):
+    """Whole files: `valid` and `test` are positions in the list of files, the others train."""
+
+    by: Literal["file"]
+    valid: tuple[int, ...]
+    test: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _do_not_overlap(self) -> FileSplit:
+        both = sorted({*self.valid} & {*self.test})
+        if both:
+            raise ValueError(f"file {both[0]} stands in valid and in test")
+        return self
+
+
+class ShareSplit(Settings):
+    """Shares of the rows, in row order, in time order, or at random by hash."""
+
+    by: Literal["rows", "time", "hash"]
+    valid: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _leave_rows_to_train_on(self) -> ShareSplit:
+        if self.valid + self.test >= 1.0:
+            raise ValueError(f"valid {self.valid} and test {self.test} leave no rows to train on")
+        return self

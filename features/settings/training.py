@@ -1,0 +1,72 @@
+"""Optimizers, learning rates, precision."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from features.settings.base import PositiveFloat, PositiveInt, Settings
+
+ARTICLE_BATCH = 65_536
+ARTICLE_LEARNING_RATE = 24.0
+ARTICLE_RECIPE: dict[str, Any] = {
+    "batch_size": ARTICLE_BATCH,
+    "optimizer": "sgd",
+    "embedding_optimizer": "sgd",
+    "warmup_share": 0.125,
+    "decay_share": 0.25,
+    "decay_power": 2.0,
+}
+"""How NVIDIA's DeepLearningExamples train the article's model: one epoch of 64,014 steps, of which
+the first 8,000 warm up and those from 48,000 on decay. Shares fit any number of rows."""
+
+
+class Training(Settings):
+    """Binary cross-entropy on logits; one optimizer for the dense layers, one for the embeddings.
+
+    Both learning rates rise linearly over `warmup_share` of the steps, stay, and fall as a
+    polynomial to zero over the last `decay_share` of them.
+    """
+
+    recipe: Literal["adaptive", "article"] = "adaptive"
+    """Gives the keys that are not given. adaptive: the defaults here, Adam and row-wise Adagrad.
+    article: SGD in batches of 65,536 with warm-up and quadratic decay, and the learning rates 24
+    for that batch; they shrink with `batch_size`, which smaller data wants smaller."""
+    epochs: PositiveInt = 1
+    batch_size: PositiveInt = 2048
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
+    embedding_learning_rate: PositiveFloat = 2e-2
+    warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    decay_power: PositiveFloat = 1.0
+    clip_norm: PositiveFloat | None = None
+    """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
+    Embeddings are left as they are."""
+    checkpoint_every: PositiveInt = 2000
+    """Steps between two checkpoints; one is also written after each epoch."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_recipe(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("recipe") != "article":
+            return data
+        filled = {**ARTICLE_RECIPE, **data}
+        batch_size = filled["batch_size"]
+        if isinstance(batch_size, int):
+            scaled = ARTICLE_LEARNING_RATE * batch_size / ARTICLE_BATCH
+            filled = {"learning_rate": scaled, "embedding_learning_rate": scaled, **filled}
+        return filled
+
+    @model_validator(mode="after")
+    def _warm_up_and_decay_do_not_overlap(self) -> Training:
+        if self.warmup_share + self.decay_share > 1.0:
+            raise ValueError(
+                f"warmup_share {self.warmup_share} and decay_share {self.decay_share} overlap: "
+                "wanted a sum of at most 1"
+            )
+        return self
