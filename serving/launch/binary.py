@@ -48,11 +48,13 @@ class ServerBinary:
         other servers.
 
         Unless told otherwise, threads that wait for work sleep: the models' processes share the
-        cores, and where waiting threads spin instead, a request takes many times as long.
+        cores, and where waiting threads spin instead, a request takes many times as long. And memory
+        is allocated from two arenas, since each of the many that glibc makes for Triton's threads
+        keeps what it once needed.
 
         The secret is left out: the models' processes have no use for it.
         """
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2", **os.environ}
         environment.pop(SECRET_VARIABLE, None)
         packages = [str(SOURCES), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
