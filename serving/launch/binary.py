@@ -48,8 +48,8 @@ class ServerBinary:
         other servers.
 
         Unless told otherwise, threads that wait for work sleep: the models' processes share the
-        cores, and where waiting threads spin instead, a request takes many times as long. And memory
-        is allocated from two arenas, since each of the many that glibc makes for Triton's threads
+        cores, and where waiting threads spin instead, a request takes many times as long. And
+        memory comes from two arenas, since each of the many that glibc makes for Triton's threads
         keeps what it once needed.
 
         The secret is left out: the models' processes have no use for it.
