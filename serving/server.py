@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -28,8 +30,13 @@ from serving.renewal.publish import undo_cut_off
 from serving.repository.vouching import verify_repository
 
 LOG_FILE = "triton.log"
+LOG_BEFORE_FILE = "triton.before.log"
+"""The log of the server that was started before, in the same folder."""
 
 _SHUTDOWN_SECONDS = 10
+
+_REGIONS = Path("/dev/shm")
+"""Where the Python backend exchanges tensors with the models' processes."""
 
 
 class TritonServer:
@@ -65,6 +72,7 @@ class TritonServer:
         self._ready_seconds = ready_seconds
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
+        self._regions = f"plumbline_{secrets.token_hex(8)}_"
         self.ports = self.options.ports
         self.log = work / LOG_FILE
 
@@ -94,9 +102,15 @@ class TritonServer:
         """
         if not self.repository.is_dir():
             raise ServerError(f"{self.repository}: wanted a model repository, there is no folder.")
-        binary = self._binary or find_server()
         self.ports = self.options.ports.resolved(self.options.host, self.options.unencrypted_host)
+        self._start()
+        return self
+
+    def _start(self) -> None:
+        binary = self._binary or find_server()
         self._work.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            self.log.replace(self.log.with_name(LOG_BEFORE_FILE))
         watched = [sys.executable, "-I", with_parent.__file__, str(os.getpid())]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -113,7 +127,6 @@ class TritonServer:
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(
         self,
@@ -124,11 +137,16 @@ class TritonServer:
         self.stop()
 
     def wait(self) -> int:
-        """Wait until the server ends by itself; its exit status."""
+        """Wait until the server ends by itself; its status, below 0 where a signal ended it."""
         return self._process.wait() if self._process is not None else 0
 
+    def start_again(self) -> None:
+        """Start it anew, on the same ports; raises ServerError as at its first start."""
+        self.stop()
+        self._start()
+
     def stop(self) -> None:
-        """End the server: asked first, then killed."""
+        """End the server, asked first, then killed, and what a crashed one has left."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -136,8 +154,12 @@ class TritonServer:
         try:
             process.wait(_SHUTDOWN_SECONDS)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        for region in _REGIONS.glob(f"{self._regions}*"):
+            region.unlink(missing_ok=True)
 
     def _arguments(self) -> list[str]:
         return [
@@ -145,6 +167,7 @@ class TritonServer:
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
             "--allow-gpu-metrics=false",
+            f"--backend-config=python,shm-region-prefix-name={self._regions}",
             *self.options.arguments(self.ports),
         ]
 
@@ -208,7 +231,10 @@ def serve(
     ] = None,
     ready_seconds: Annotated[float, typer.Option(help="Time limit for loading the models.")] = 120,
 ) -> None:
-    """Serve a model repository until interrupted; the log is kept where the server fails."""
+    """Serve a model repository until interrupted; a server that crashes is started again.
+
+    The log is kept where the server fails.
+    """
     console = Console(stderr=True)
     work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -228,7 +254,10 @@ def serve(
             if options.warning is not None:
                 console.print(f"warning: {options.warning}", markup=False, soft_wrap=True)
             console.print(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
-            status = server.wait()
+            while (status := server.wait()) < 0:
+                console.print(f"The Triton server died ({signal.strsignal(-status)}).")
+                server.start_again()
+                console.print(f"It serves again; the log until then: {work / LOG_BEFORE_FILE}.")
             raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
     except PlumblineError as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

@@ -78,10 +78,6 @@ class GrpcConnection:
             "OK", tensors={t.name: _array(t.datatype, list(t.shape), data) for t, data in tensors}
         )
 
-    def cancel(self, message: bytes) -> None:
-        """Send a message, and do not wait for its answer."""
-        self._infer.future(message, timeout=self._timeout_seconds).cancel()
-
     def close(self) -> None:
         self._channel.close()
 

@@ -300,6 +300,32 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
         assert asyncio.run(score()).tolist() == [0.25] * 5
 
 
+def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
+    """A Triton before 2.59 may die of a cancelled call."""
+    arrived, go_on = threading.Event(), threading.Event()
+    ends: list[bool] = []
+
+    class Slow(GrpcStub):
+        def ModelInfer(self, request: Any, context: Any) -> Any:
+            arrived.set()
+            go_on.wait(20)
+            ends.append(context.is_active())
+            return super().ModelInfer(request, context)
+
+    async def ask_and_leave(url: str) -> None:
+        async with AsyncClient(url, "grpc") as client:
+            asker = asyncio.ensure_future(client.score({"x": 1.0}))
+            await asyncio.to_thread(arrived.wait, 20)
+            asker.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asker
+            asyncio.get_running_loop().call_later(0.1, go_on.set)
+
+    with Slow().running() as port:
+        asyncio.run(ask_and_leave(f"127.0.0.1:{port}"))
+    assert ends == [True]
+
+
 @both
 def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
     with pytest.raises(ServerError, match=f"{stub.url} answers in another protocol"):

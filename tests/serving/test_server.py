@@ -1,5 +1,6 @@
 """Starting and stopping a server program, with small programs that stand in for Triton."""
 
+import http.client
 import os
 import re
 import signal
@@ -207,25 +208,61 @@ def test_the_command_refuses_options_that_do_not_fit(
     assert message in errors and len(errors.splitlines()) == 1
 
 
+READY = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Ready(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+options = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+HTTPServer((options["--http-address"], int(options["--http-port"])), Ready).serve_forever()
+"""
+ANY_PORTS = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_serves_until_it_is_interrupted(
     repository: Path, tmp_path: Path, sign: signal.Signals
 ) -> None:
-    body = (
-        "import sys\n"
-        "from http.server import BaseHTTPRequestHandler, HTTPServer\n"
-        "class Ready(BaseHTTPRequestHandler):\n"
-        "    def do_GET(self):\n"
-        "        self.send_response(200)\n"
-        "        self.end_headers()\n"
-        "options = dict(word.split('=', 1) for word in sys.argv[1:] if '=' in word)\n"
-        "address = options['--http-address'], int(options['--http-port'])\n"
-        "HTTPServer(address, Ready).serve_forever()"
-    )
-    ports = ("--http-port", "0", "--grpc-port", "0", "--metrics-port", "0")
-    running = command(repository, *ports, binary=program(tmp_path, body))
+    running = command(repository, *ANY_PORTS, binary=program(tmp_path, READY))
     assert re.match(r"HTTP 127\.0\.0\.1:\d+, gRPC 127\.0\.0\.1:\d+\.", running.stderr.readline())
     running.send_signal(sign)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 0
     assert errors.endswith("Stopped.\n")
+
+
+def test_the_command_starts_a_server_again_that_died(repository: Path, tmp_path: Path) -> None:
+    """On the same ports; the log of the one that died is kept, and nothing of it runs on."""
+    model_pid, server_pid = tmp_path / "model", tmp_path / "server"
+    body = (
+        "import os, subprocess, sys\n"
+        "print('this is', os.getpid(), flush=True)\n"
+        "model = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(model_pid)!r}, 'a').write(f'{{model.pid}}\\n')\n"
+        f"open({str(server_pid)!r}, 'a').write(f'{{os.getpid()}}\\n')\n"
+        "prefix = next(word for word in sys.argv if 'shm-region' in word).rpartition('=')[2]\n"
+        "region = f'/dev/shm/{prefix}{os.getpid()}'\n"
+        "open(region, 'w').close()\n"
+    )
+    running = command(repository, *ANY_PORTS, binary=program(tmp_path, body + READY))
+    serves = running.stderr.readline()
+    first = int(wait_for(server_pid))
+    os.kill(first, signal.SIGSEGV)
+    assert running.stderr.readline() == "The Triton server died (Segmentation fault).\n"
+    again = running.stderr.readline()
+    log = Path(again.removeprefix("It serves again; the log until then: ").rstrip(".\n"))
+    assert log.read_text().splitlines()[0] == f"this is {first}"
+    url = re.match(r"HTTP (\S+),", serves)[1]
+    connection = http.client.HTTPConnection(url, timeout=20)
+    connection.request("GET", "/v2/health/ready")
+    assert connection.getresponse().status == http.client.OK
+    connection.close()
+    models = [int(line) for line in model_pid.read_text().splitlines()]
+    assert [is_running(pid) for pid in models] == [False, True]
+    assert not list(Path("/dev/shm").glob(f"plumbline_*_{first}"))
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode == 0
+    assert not is_running(models[1])
