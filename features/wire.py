@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ NULL_BYTES = b""
 Tensors = dict[str, NDArray[np.generic]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WireColumns:
     """Which raw columns travel in which tensor, in order.
 
@@ -74,15 +75,15 @@ class WireColumns:
     def names(self) -> tuple[str, ...]:
         return tuple(name for names, _ in self.wanted.values() for name in names)
 
-    @property
-    def wanted(self) -> dict[str, tuple[tuple[str, ...], type[np.generic]]]:
+    @cached_property
+    def wanted(self) -> dict[str, tuple[tuple[str, ...], np.dtype[Any]]]:
         """The tensors that have columns: name to their columns and dtype."""
-        forms: dict[str, tuple[tuple[str, ...], type[np.generic]]] = {
-            CONTINUOUS: (self.continuous, np.float32),
-            CATEGORICAL_INT64: (self.integer, np.int64),
-            CATEGORICAL_BYTES: (self.string, np.object_),
-            LIST_INT64: (self.integer_list, np.object_),
-            LIST_BYTES: (self.string_list, np.object_),
+        forms = {
+            CONTINUOUS: (self.continuous, np.dtype(np.float32)),
+            CATEGORICAL_INT64: (self.integer, np.dtype(np.int64)),
+            CATEGORICAL_BYTES: (self.string, np.dtype(np.object_)),
+            LIST_INT64: (self.integer_list, np.dtype(np.object_)),
+            LIST_BYTES: (self.string_list, np.dtype(np.object_)),
         }
         return {tensor: form for tensor, form in forms.items() if form[0]}
 
@@ -136,7 +137,7 @@ def from_tensors(
             if chosen is not None and name not in chosen:
                 continue
             packed_B: NDArray[Any] = np.ascontiguousarray(tensors[tensor][:, place])
-            if dtype is not np.object_:
+            if dtype != np.object_:
                 values[name] = packed_B
             elif tensor == CATEGORICAL_BYTES:
                 values[name] = _text(name, packed_B)
@@ -159,7 +160,7 @@ def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
             came = f"shape {tensor.shape}"
             raise PlanError.wrong_type(name, f"shape (rows, {len(names)})", came)
         if tensor.dtype != dtype:
-            raise PlanError.wrong_type(name, np.dtype(dtype).name, str(tensor.dtype))
+            raise PlanError.wrong_type(name, dtype.name, str(tensor.dtype))
     rows = {len(tensor) for tensor in tensors.values()}
     if len(rows) != 1:
         raise PlanError(f"All tensors of a request need one number of rows, got {sorted(rows)}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlrm.architecture import Architecture
 from dlrm.model_card import CARD_FILE, read_model_card
@@ -66,10 +67,13 @@ def from_encoded_tensors(tensors: Tensors, architecture: Architecture) -> Encode
     ModelError
         A list tensor of another form.
     """
-    rows = len(next(iter(tensors.values())))
-    ids: Any = tensors.get(IDS, np.empty((rows, 0), np.int64))
-    dense: Any = tensors.get(DENSE, np.empty((rows, 0), np.float32))
+    ids: Any = tensors[IDS] if IDS in tensors else _no_columns(tensors, np.int64)
+    dense: Any = tensors[DENSE] if DENSE in tensors else _no_columns(tensors, np.float32)
     return Encoded(ids, _bags(tensors, architecture.bags), dense)
+
+
+def _no_columns(tensors: Tensors, dtype: type[np.generic]) -> NDArray[Any]:
+    return np.empty((len(next(iter(tensors.values()))), 0), dtype)
 
 
 def _bags(tensors: Tensors, names: tuple[str, ...]) -> tuple[Lists, ...]:

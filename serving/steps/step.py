@@ -82,7 +82,7 @@ class TritonStep(ABC):
     def _responses(self, requests: Sequence[Any]) -> list[Any]:
         try:
             answers = answer([_tensors(request) for request in requests], self._run)
-            return [_response(given) for given in answers]
+            return [_response(*pair) for pair in zip(requests, answers, strict=True)]
         except Exception as error:  # noqa: BLE001  a fault of ours ends these requests, not the server
             pb_utils.Logger.log_error(traceback.format_exc())
             reason = f"The step failed: {type(error).__name__}: {error}. See the server's log."
@@ -97,10 +97,16 @@ def _tensors(request: Any) -> Tensors:
     return {tensor.name(): tensor.as_numpy() for tensor in request.inputs()}
 
 
-def _response(given: Tensors | PlumblineError) -> Any:
+def _response(request: Any, given: Tensors | PlumblineError) -> Any:
+    """With the outputs that were asked for, no others.
+
+    Triton's Python backend would take the others out, but does so without Python's lock where the
+    response is sent from a thread, and that corrupts the process's memory.
+    """
     if isinstance(given, PlumblineError):
         return _error(str(given), pb_utils.TritonError.INVALID_ARG)
-    return pb_utils.InferenceResponse([pb_utils.Tensor(n, array) for n, array in given.items()])
+    asked = request.requested_output_names()
+    return pb_utils.InferenceResponse([pb_utils.Tensor(n, given[n]) for n in given if n in asked])
 
 
 def _error(reason: str, code: Any) -> Any:

@@ -42,6 +42,10 @@ class Request:
     tensors: Tensors
     timeout_us: int = 0
     sent: list[Any] = field(default_factory=list)
+    asked: tuple[str, ...] = ("ids", "dense", "click_probability")
+
+    def requested_output_names(self) -> list[str]:
+        return list(self.asked)
 
     def inputs(self) -> list[Tensor]:
         return [Tensor(name, array) for name, array in self.tensors.items()]
@@ -188,6 +192,16 @@ def test_a_step_that_is_behind_answers_later(step: Any) -> None:
     for request in requests:
         (response,) = request.sent
         np.testing.assert_array_equal(scores(response), wanted)
+
+
+def test_an_answer_has_the_outputs_that_were_asked_for(step: Any) -> None:
+    step._run = lambda tensors: {"ids": np.zeros((1, 2)), "dense": np.ones((1, 3))}
+    requests = [Request(rows(1), asked=asked) for asked in (("dense",), ("ids", "dense"))]
+    step._line.takes_over = lambda now: True
+    step.execute(requests)
+    step._line.close()
+    sent = [[tensor.of for tensor in r.sent[0].output_tensors] for r in requests]
+    assert sent == [["dense"], ["ids", "dense"]]
 
 
 def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
