@@ -78,7 +78,7 @@ class WireColumns:
     @cached_property
     def wanted(self) -> dict[str, tuple[tuple[str, ...], np.dtype[Any]]]:
         """The tensors that have columns: name to their columns and dtype."""
-        forms = {
+        forms: dict[str, tuple[tuple[str, ...], np.dtype[Any]]] = {
             CONTINUOUS: (self.continuous, np.dtype(np.float32)),
             CATEGORICAL_INT64: (self.integer, np.dtype(np.int64)),
             CATEGORICAL_BYTES: (self.string, np.dtype(np.object_)),

@@ -42,9 +42,9 @@ def model_configs(
 ) -> dict[str, str]:
     """Model name to the text of its `config.pbtxt`.
 
-    Triton batches for the steps that take raw columns. The model step's requests come from the
-    ensemble, one after another, where its batcher only costs time; when that step is behind, it
-    batches itself (`serving.steps.waiting`).
+    Triton batches for the fused step. The requests of the other two come one after another as the
+    ensemble gets them, where its batcher only costs time; a step that is behind batches itself
+    (`serving.steps.waiting`).
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def model_configs(
             versions=versions[model],
             max_batch_size=settings.max_batch_size,
             instances=settings.instances,
-            is_batched=model != DLRM_MODEL,
+            is_batched=model == FUSED_MODEL,
             warmup_rows=warmup_rows(settings),
         )
 

@@ -91,7 +91,7 @@ def test_configs_are_triton_model_configs(case: str) -> None:
         assert (config.backend, config.platform) == backend
         assert list(config.version_policy.specific.versions) == [1, 2]
         if name != "ctr":
-            assert config.HasField("dynamic_batching") == (name != "ctr_dlrm")
+            assert config.HasField("dynamic_batching") == (name == "ctr_fused")
             assert not config.dynamic_batching.HasField("default_queue_policy"), (
                 "with one, the batcher sleeps through requests"
             )
