@@ -32,7 +32,7 @@ run: env
 	$(VENV)/bin/python pipelines/run_all.py
 
 test: env
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
 
 lint: env
 	$(VENV)/bin/ruff check .

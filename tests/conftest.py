@@ -19,6 +19,14 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Workers take whole files; those with real servers go to one worker, one after the other."""
+    for item in items:
+        is_with_servers = "e2e" in item.path.parts
+        group = "servers" if is_with_servers else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""

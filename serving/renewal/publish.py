@@ -204,11 +204,18 @@ def _listed(versions: set[str]) -> str:
 def _roll_back(journal: Journal, control: ModelControl | None) -> list[str]:
     """Bring files and server back to what they were, the ensemble before its steps.
 
+    The server looks at the steps' configs too when it loads the ensemble. So where the ensemble has
+    not gone on to the new version yet, they are restored before: the server would try once more to
+    load what has just failed, which Triton 2.51 may die of under load.
+
     Returns
     -------
     What the server did not take. The journal stays then, so that the next publish begins with this.
     """
     problems = []
+    if not journal.has_changed(ENSEMBLE_MODEL):
+        for model in MODELS:
+            journal.restore_config(model)
     for model in reversed(LOAD_ORDER):
         journal.restore_config(model)
         if control is not None:

@@ -93,10 +93,14 @@ class Journal:
             wanted = "the journal of a publish"
             raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
 
+    def has_changed(self, model: str) -> bool:
+        """Whether its config is another than it was."""
+        config = self.folder / model / CONFIG_FILE
+        return not config.is_file() or config.read_text(encoding="utf-8") != self.configs[model]
+
     def restore_config(self, model: str) -> None:
         """A config that is as it was is left alone: Triton takes a new time for a change."""
-        config = self.folder / model / CONFIG_FILE
-        if not config.is_file() or config.read_text(encoding="utf-8") != self.configs[model]:
+        if self.has_changed(model):
             write_config(self.folder, model, self.configs[model])
 
     def restore_vouching(self) -> None:

@@ -32,10 +32,13 @@ class Served(ModelControl):
     def __init__(self, folder: Path, fails: Callable[[str, int], bool] = lambda *_: False) -> None:
         self.folder, self.fails = folder, fails
         self.loads: list[str] = []
+        self.listed: list[dict[str, list[str]]] = []
+        """The versions in the configs at each load."""
         self.ready = LiveRepository.read(folder).versions
 
     def load(self, model: str) -> None:
         self.loads.append(model)
+        self.listed.append(listed(self.folder))
         if self.fails(model, len(self.loads) - 1):
             raise ServerError("no luck")
         self.ready = {**self.ready, model: LiveRepository.read(self.folder).versions[model]}
@@ -135,6 +138,9 @@ def test_a_load_that_is_refused_changes_nothing(live: Path, tmp_path: Path, plac
     back = ["ctr", "ctr_fused", "ctr_dlrm", "ctr_features"]
     assert server.loads == [*STEPS, "ctr"][: place + 1] + back
     assert {m: set(v) for m, v in listed(live).items()} == {m: set(server.ready[m]) for m in back}
+    if place < len(STEPS):
+        refused_again = [m for at in server.listed[place + 1 :] for m in at if "3" in at[m]]
+        assert not refused_again, "loading the ensemble would load them once more"
 
 
 @pytest.mark.parametrize("model", [*STEPS, "ctr"])
