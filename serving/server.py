@@ -257,7 +257,8 @@ def serve(
             while (status := server.wait()) < 0:
                 console.print(f"The Triton server died ({signal.strsignal(-status)}).")
                 server.start_again()
-                console.print(f"It serves again; the log until then: {work / LOG_BEFORE_FILE}.")
+                told = f"It serves again; the log until then: {work / LOG_BEFORE_FILE}."
+                console.print(told, markup=False, soft_wrap=True)
             raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
     except PlumblineError as error:
         console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from features.values import Lists
 
 
-_INT64, _FLOAT32 = np.dtype(np.int64), np.dtype(np.float32)
-
-
 class ScoringForm(Protocol):
     """What computes the probabilities of inputs of the right shapes and dtypes."""
 
@@ -127,8 +124,8 @@ class Scorer:
     ) -> None:
         architecture = self.architecture
         rows = len(ids_BF)
-        _check_form("ids", ids_BF, len(self._cardinality_F), _INT64)
-        _check_form("dense", dense_BC, len(architecture.continuous), _FLOAT32)
+        _check_form("ids", ids_BF, len(self._cardinality_F), np.int64)
+        _check_form("dense", dense_BC, len(architecture.continuous), np.float32)
         if rows != len(dense_BC):
             raise ModelError.wrong_input(
                 "dense", f"{rows} rows, as many as ids", f"{len(dense_BC)}"
@@ -199,8 +196,8 @@ def _form(values: object) -> str:
     return type(values).__name__
 
 
-def _check_form(name: str, values: NDArray[Any], width: int, dtype: np.dtype[Any]) -> None:
+def _check_form(name: str, values: NDArray[Any], width: int, dtype: type[np.generic]) -> None:
     if values.ndim != 2 or values.shape[1] != width:
         raise ModelError.wrong_input(name, f"shape (rows, {width})", f"shape {values.shape}")
     if values.dtype != dtype:
-        raise ModelError.wrong_input(name, dtype.name, values.dtype.name)
+        raise ModelError.wrong_input(name, np.dtype(dtype).name, values.dtype.name)
