@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 FeatureKind = Literal[
-    "continuous", "integer", "hex", "string", "integer_list", "hex_list", "string_list"
+    "continuous", "integer", "boolean", "hex", "string", "integer_list", "hex_list", "string_list"
 ]
 Kind = Literal[FeatureKind, "label", "time", "key", "unused", "flag"]
 ElementKind = Literal["integer", "hex", "string"]

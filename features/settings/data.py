@@ -22,14 +22,30 @@ class Table(Settings):
     """How a text or Parquet table is laid out."""
 
     format: Literal["csv", "parquet"] = "csv"
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
+    """What stands between the fields of a line: one character or several, such as `::`."""
     header: bool = True
+    """Whether the first line of a text file names its columns."""
     quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """The character around a field that holds the separator, a line end, or itself doubled. None:
+    quotes are text like any other."""
     encoding: str = "utf-8"
+    """Python's name of the text's encoding: utf-8, latin-1, utf-16, …"""
+    trim: bool = False
+    """Whether blanks and tabs around a field are left out."""
+    missing: tuple[str, ...] = ()
+    """Words that mean missing, such as NA, NULL or \\N; empty text always does."""
+    decimal: Literal[".", ","] = "."
+    """The decimal mark of numbers in text."""
+    thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the thousands of numbers in text: `,` in 1,234,567."""
     list_separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """What stands between the elements of a list inside a text field."""
     columns: dict[str, Kind]
-    """Name to kind. Without a header this is the order of the file's columns, all of them."""
+    """Name to kind. Without a header this is the order of the file's columns, all of them. A time
+    in a form that is not ISO 8601 is given as `{kind: time, format: "%d/%m/%y %H:%M"}`."""
+    time_formats: dict[str, str] = Field(default_factory=dict)
+    """Column of kind time to its format; filled from `columns`."""
     multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
     holds the names of those that are 1, in the order given here."""
@@ -163,9 +179,13 @@ class ClickModel(Settings):
 
 
 class Label(Settings):
-    """A label column holds 0 and 1, or a number that counts as a click from `at_least` on."""
+    """A label column holds 0 and 1, or true and false; or numbers or words of which some are
+    clicks."""
 
     at_least: float | None = None
+    """Numbers from here on are clicks, smaller ones are not."""
+    click: tuple[str, ...] = ()
+    """Words that are clicks; any other word is none."""
 
 
 class FileSplit(Settings):
