@@ -12,13 +12,14 @@ from features.columns import FeatureKind
 from features.errors import DataError
 from features.rows import Portion, Rows
 from features.settings import Config
-from rawlogs.blocks import COMPRESSIONS, read_block
+from rawlogs.blocks import read_block
 from rawlogs.fingerprint import Fingerprint
-from rawlogs.raw_rows import TextBlock
+from rawlogs.raw_rows import TextBlock, declared_constants
 from rawlogs.row_parser import Piece, RowParser
 from rawlogs.side_tables import table_files
 from rawlogs.split import SPLITS, assignment
 from rawlogs.survey import Survey, SurveyedFile
+from rawlogs.text_streams import TextForm
 
 
 class RawLog:
@@ -87,7 +88,7 @@ class RawLog:
         self, position: int, surveyed: SurveyedFile, places: Iterator[_Place]
     ) -> Iterator[Portion]:
         file = self._files[position]
-        if surveyed.ends and file.suffix not in COMPRESSIONS:
+        if surveyed.ends and TextForm.of(file, self._config.log).is_plain:
             bounds = (surveyed.start, *surveyed.ends)
             for place in places:
                 start, end = bounds[place.number : place.number + 2]
@@ -105,8 +106,10 @@ class RawLog:
             yield partial(self._rows, place, piece)
 
     def _read(self, place: _Place, start: int, end: int, names: Sequence[str]) -> Rows:
-        block = read_block(self._files[place.file], start, end)
-        return self._rows(place, TextBlock(block, names, 1))
+        file = self._files[place.file]
+        constants = declared_constants(file, self._config.log)
+        block = TextBlock(read_block(file, start, end), names, 1, constants=constants)
+        return self._rows(place, block)
 
     def _rows(self, place: _Place, piece: Piece) -> Rows:
         file = self._files[place.file]

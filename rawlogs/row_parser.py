@@ -20,10 +20,12 @@ from features.rows import Rows
 from features.settings import Config
 from features.typed import values_of
 from features.values import Values
-from rawlogs.blocks import RawBlock, unix_lines
+from rawlogs.blocks import RawBlock
 from rawlogs.frames import series
 from rawlogs.malformed import Fault
 from rawlogs.native_parse import NATIVE_KINDS, parse_block
+from rawlogs.plain_text import plain_text
+from rawlogs.quoting import Dialect, row_ends
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
 from rawlogs.values import TIME, convert
@@ -63,6 +65,7 @@ class RowParser:
         self.features = config.features
         self._config = config
         self._kinds = log_kinds(config)
+        self._dialect = Dialect.of(config.log)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
         self._mostly_plain = is_native and config.label.at_least is None
@@ -97,7 +100,7 @@ class RowParser:
     def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
         """The block's rows in one part, or where it is not plain, in parts that mostly are."""
         plain = self._parse_plainly(block)
-        halves = _halves(block) if plain is None and self._mostly_plain else None
+        halves = _halves(block, self._dialect) if plain is None and self._mostly_plain else None
         if plain is not None:
             yield plain
         elif halves is None:
@@ -111,11 +114,16 @@ class RowParser:
         if not self._mostly_plain:
             return None
         log = self._config.log
-        text = unix_lines(block.raw.text)
-        found = parse_block(text, log.separator, block.names, self._kinds, log.quote, log.encoding)
+        text = plain_text(block.raw.text, self._dialect)
+        if text is None or block.constants:
+            return None
+        encoding = block.encoding or log.encoding
+        found = parse_block(text.lines, text.separator, block.names, self._kinds, encoding=encoding)
         if found is None or found.click is None:
             return None
-        return Parsed(Rows(found.columns, found.click), (), block.first - 1 + found.rows, {})
+        columns = {name: text.restored(values) for name, values in found.columns.items()}
+        lines = found.rows if text.lines_are_rows else block.raw.count_lines()
+        return Parsed(Rows(columns, found.click), (), block.first - 1 + lines, {})
 
     def _parse_anything(self, file: Path, piece: Piece) -> Parsed:
         log = self._config.log
@@ -130,16 +138,22 @@ class RowParser:
         return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
 
 
-def _halves(block: TextBlock) -> tuple[TextBlock, TextBlock] | None:
-    """The block cut between two lines near its middle; None where it is short, or one line."""
+def _halves(block: TextBlock, dialect: Dialect) -> tuple[TextBlock, TextBlock] | None:
+    """The block cut between two rows near its middle; None where it is short, or one row."""
     text, start = block.raw.text, block.raw.start
     if len(text) < 2 * SHORT_BYTES:
         return None
     middle = text.rfind(b"\n", 0, len(text) // 2) + 1
+    if dialect.has_quotes(text):
+        ends = row_ends(text, dialect).ends
+        before = int(np.searchsorted(ends, len(text) // 2))
+        middle = int(ends[before - 1]) + 1 if before > 0 else 0
     if middle == 0:
         return None
-    before, after = RawBlock(text[:middle], start), RawBlock(text[middle:], start + middle)
-    return TextBlock(before, block.names, block.first), TextBlock(after, block.names, 1)
+    return (
+        replace(block, raw=RawBlock(text[:middle], start)),
+        replace(block, raw=RawBlock(text[middle:], start + middle), first=1),
+    )
 
 
 def _together(parts: Sequence[Parsed]) -> Parsed:

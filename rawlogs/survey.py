@@ -215,5 +215,6 @@ class _SplitClicks:
 def _piece_bytes(config: Config, files: Sequence[Path]) -> int:
     if config.log.format == "parquet":
         return LARGEST_PIECE_BYTES  # not used
-    wanted = bytes_of_rows(files[0], ROWS_A_PIECE)
+    first = next((file for file in files if file.stat().st_size > 0), files[0])
+    wanted = bytes_of_rows(config.log, first, ROWS_A_PIECE)
     return min(max(wanted, SMALLEST_PIECE_BYTES), LARGEST_PIECE_BYTES)

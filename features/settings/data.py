@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import Annotated, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
@@ -110,21 +111,33 @@ class Table(Settings):
 
     @field_validator("separator", "quote", "list_separator", mode="after")
     @classmethod
-    def _is_ascii(cls, character: str | None) -> str | None:
-        if character is not None and (not character.isascii() or character in "\r\n"):
-            raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
-        return character
+    def _is_ascii(cls, text: str | None) -> str | None:
+        if text is not None and (not text.isascii() or set(text) & set("\r\n")):
+            raise ValueError(f"wanted ASCII characters, no line end, got {text!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _quote_is_no_separator(self) -> Table:
+        if self.quote is not None and self.quote in self.separator:
+            raise ValueError(
+                f"quote {self.quote!r} stands in separator {self.separator!r}: "
+                "choose another character"
+            )
+        if self.trim and self.quote in (" ", "\t"):
+            raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
+        return self
 
     @field_validator("encoding", mode="after")
     @classmethod
-    def _extends_ascii(cls, encoding: str) -> str:
+    def _has_line_ends(cls, encoding: str) -> str:
         ascii_bytes = bytes(range(128))
         try:
-            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+            is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+            is_known = is_wide or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
         except (LookupError, UnicodeError):
-            extends_ascii = False
-        if not extends_ascii:
-            raise ValueError(f"wanted utf-8, latin-1 or such, got {encoding!r}")
+            is_known = False
+        if not is_known:
+            raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
         return encoding
 
     def names(self, *kinds: str) -> tuple[str, ...]:
