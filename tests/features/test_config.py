@@ -84,7 +84,7 @@ def test_a_list_column_of_a_parquet_table_needs_no_separator(tmp_path: Path) -> 
 def test_extends_replaces_key_by_key(tmp_path: Path) -> None:
     config = load_config(extended(tmp_path, "name: other\nsplit: {test: 0.3}\n"))
     assert config.name == "other"
-    assert config.split.model_dump() == {"by": "rows", "valid": 0.1, "test": 0.3}
+    assert config.split.model_dump(exclude_none=True) == {"by": "rows", "valid": 0.1, "test": 0.3}
     assert "I1" in config.features
 
 

@@ -13,7 +13,8 @@ from features.errors import DataError
 from features.settings import Config
 from rawlogs.ingest import Ingested
 from rawlogs.parts import TypedRows
-from rawlogs.split import TEST, TRAIN, VALID, assignment, check_files, sorted_by_time
+from rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from rawlogs.time_order import sorted_by_time
 from rawlogs.values import TIME
 
 
@@ -29,6 +30,10 @@ def config(seed: int = 1, **split: object) -> Config:
     )
 
 
+def stretch(first: int, count: int, file: int = 0) -> Stretch:
+    return Stretch(first, file, np.zeros(count, np.int8))
+
+
 SHARES = st.floats(0.01, 0.45)
 
 
@@ -37,7 +42,7 @@ def test_by_rows_the_splits_follow_each_other_in_their_shares(
     rows: int, valid: float, test: float
 ) -> None:
     assign = assignment(config(by="rows", valid=valid, test=test), rows)
-    splits = assign(0, rows, 0)
+    splits = assign(stretch(0, rows))
     assert (np.diff(splits) >= 0).all()
     assert (splits == TEST).sum() == round(test * rows)
     assert (splits == VALID).sum() == round(valid * rows)
@@ -53,19 +58,19 @@ def test_by_hash_depends_on_seed_and_row_alone(
     seed: int, cut: int, valid: float, test: float
 ) -> None:
     chosen = config(seed, by="hash", valid=valid, test=test)
-    whole = assignment(chosen, 2000)(0, 2000, 0)
+    whole = assignment(chosen, 2000)(stretch(0, 2000))
     again = assignment(chosen, 2000)
-    pieces = np.concatenate([again(0, cut, 0), again(cut, 2000 - cut, 3)])
+    pieces = np.concatenate([again(stretch(0, cut)), again(stretch(cut, 2000 - cut, 3))])
     assert (whole == pieces).all()
     assert abs((whole == TEST).mean() - test) < 0.06
     assert abs((whole == VALID).mean() - valid) < 0.06
     other = assignment(config(seed + 1, by="hash", valid=valid, test=test), 2000)
-    assert (whole != other(0, 2000, 0)).any()
+    assert (whole != other(stretch(0, 2000))).any()
 
 
 def test_by_file() -> None:
     assign = assignment(config(by="file", valid=[2], test=[0]), 9)
-    assert [assign(0, 2, file).tolist() for file in range(4)] == [
+    assert [assign(stretch(0, 2, file)).tolist() for file in range(4)] == [
         [TEST] * 2,
         [TRAIN] * 2,
         [VALID] * 2,
