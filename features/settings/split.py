@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from features.settings.base import Settings, Share
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*")
+_NUMBER = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
 _ROUNDING = 1e-9
 """What a sum of shares that is meant to be 1 may be off by."""
 
@@ -25,14 +26,10 @@ def _seconds(value: Any) -> Any:
         raise ValueError(f"wanted seconds, or text such as 90m, 36h or 1d, got {value}")
     if not isinstance(value, str):
         return value
-    try:
+    if _NUMBER.fullmatch(value):
         return float(value)
-    except ValueError:
-        pass
     if not value.strip() or _DURATION.sub("", value):
-        raise ValueError(
-            f"wanted seconds, or text such as 90s, 90m, 36h, 1d or 2w, got {value!r}"
-        ) from None
+        raise ValueError(f"wanted seconds, or text such as 90s, 90m, 36h, 1d or 2w, got {value!r}")
     return float(sum(float(n) * _UNITS[unit] for n, unit in _DURATION.findall(value)))
 
 
