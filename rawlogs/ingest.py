@@ -152,14 +152,14 @@ def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
 
 
 def _write_splits(config: Config, typed: Sequence[TypedRows], out: Path) -> Counted:
-    by_time = isinstance(config.split, TimeSplit)
-    times = times_of(typed) if by_time else None
+    split = config.split
+    times = times_of(typed) if isinstance(split, TimeSplit) and split.gap else None
     assign = assignment(config, sum(part.rows for part in typed), times)
     schema, counts = typed_schema(config.features), SplitCounts()
     with ExitStack() as stack:
         writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
         first = 0
-        for frame, file in _in_order(typed, by_time):
+        for frame, file in _in_order(config, typed):
             click = frame[CLICK].to_numpy()
             group = frame[GROUP].to_numpy() if GROUP in frame.columns else None
             splits = assign(Stretch(first, file, click, group))
@@ -170,7 +170,7 @@ def _write_splits(config: Config, typed: Sequence[TypedRows], out: Path) -> Coun
     return counts.result(config)
 
 
-def _in_order(typed: Sequence[TypedRows], by_time: bool) -> Iterable[tuple[pl.DataFrame, int]]:
-    if by_time:
+def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.DataFrame, int]]:
+    if config.split.by == "time":
         return ((frame, 0) for frame in sorted_by_time(typed))
     return ((part.frame(), part.file) for part in typed)

@@ -17,7 +17,11 @@ _SORTED_ROWS = 100_000
 
 def times_of(parts: Sequence[TypedRows]) -> NDArray[np.float64]:
     """The time of every row, in the old order; seconds, float64 (N,)."""
-    return np.concatenate([part.read()[TIME].to_numpy() for part in parts])
+    return _times([part.read() for part in parts])
+
+
+def _times(tables: Sequence[pa.Table]) -> NDArray[np.float64]:
+    return np.concatenate([table[TIME].to_numpy() for table in tables])
 
 
 def sorted_by_time(
@@ -28,7 +32,7 @@ def sorted_by_time(
     Held in memory are 16 bytes a row for the order, and the rows of one portion.
     """
     tables = [part.read() for part in parts]
-    order = np.argsort(times_of(parts), kind="stable")
+    order = np.argsort(_times(tables), kind="stable")
     starts = np.cumsum([0, *(part.rows for part in parts)])
     for first in range(0, len(order), rows_at_once):
         yield as_frame(_gather(tables, starts, order[first : first + rows_at_once]))

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.settings import Config
+from features.values import Text
+from rawlogs.groups import group_of
 from rawlogs.ingest import Ingested
 from rawlogs.parts import TypedRows
 from rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
@@ -68,6 +70,27 @@ def test_by_hash_depends_on_seed_and_row_alone(
     assert (whole != other(stretch(0, 2000))).any()
 
 
+def letters(found: np.ndarray) -> str:
+    return "".join("tve--n"[outcome] for outcome in found)
+
+
+def test_the_splits_of_a_seed_stay_what_they_were() -> None:
+    """Known answers: another version of Plumbline has to test on the same rows."""
+    by_hash = assignment(config(by="hash", valid=0.2, test=0.3), 0)
+    assert letters(by_hash(stretch(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
+    assert letters(by_hash(stretch(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
+    by_group = assignment(config(by="group", column="x", valid=0.3, test=0.3), 0)
+    numbers = group_of(np.arange(40))
+    words = group_of(Text.from_objects([b"%d" % number for number in range(40)]))
+    for group, expected in (
+        (numbers, "vetttteevevvtvvvvevtvvvtttetevveetvtettv"),
+        (words, "veeevetttttvvtevveeevttvvvevvveevtetttee"),
+    ):
+        assert letters(by_group(Stretch(0, 0, np.zeros(40, np.int8), group))) == expected
+    thinned = assignment(config(by="file", valid=[1], test=[2], keep_negatives=0.5), 0)
+    assert letters(thinned(stretch(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
+
+
 def test_by_file() -> None:
     assign = assignment(config(by="file", valid=[2], test=[0]), 9)
     assert [assign(stretch(0, 2, file)).tolist() for file in range(4)] == [
@@ -93,6 +116,7 @@ def test_by_file_without_one_to_train_on() -> None:
         check_files(config(by="file", valid=[1], test=[0]), [Path("a"), Path("b")])
 
 
+@settings(deadline=None)
 @given(
     parts=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=5),
     at_once=st.integers(1, 8),
