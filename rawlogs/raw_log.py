@@ -17,7 +17,7 @@ from rawlogs.fingerprint import Fingerprint
 from rawlogs.raw_rows import TextBlock, declared_constants
 from rawlogs.row_parser import Piece, RowParser
 from rawlogs.side_tables import table_files
-from rawlogs.split import SPLITS, assignment
+from rawlogs.split import SPLITS, Stretch, assignment
 from rawlogs.survey import Survey, SurveyedFile
 from rawlogs.text_streams import TextForm
 
@@ -51,7 +51,7 @@ class RawLog:
         self._fingerprints = tuple(fingerprints)
         self._require_unchanged()
         self._parser = parser or RowParser(config, files)
-        self._assign = assignment(config, sum(survey.rows.values()))
+        self._assign = assignment(config, sum(sum(file.rows) for file in survey.files))
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:
@@ -66,7 +66,7 @@ class RawLog:
         self._require_unchanged()
         wanted, first = SPLITS.index(split), 0
         for position, surveyed in enumerate(self._survey.files):
-            places = self._places(wanted, first, position, surveyed.rows)
+            places = _places(wanted, first, position, surveyed)
             yield from self._of_file(position, surveyed, places)
             first += sum(surveyed.rows)
 
@@ -74,15 +74,6 @@ class RawLog:
         tables = table_files(self._config, self._files).values()
         for file, fingerprint in zip((*self._files, *tables), self._fingerprints, strict=True):
             fingerprint.require(file)
-
-    def _places(
-        self, split: int, first: int, position: int, rows: Sequence[int]
-    ) -> Iterator[_Place]:
-        """The pieces of a file that have rows of the split; `first` is the file's first row."""
-        firsts = accumulate(rows, initial=first)
-        for number, (start, count) in enumerate(zip(firsts, rows, strict=False)):
-            if (self._assign(start, count, position) == split).any():
-                yield _Place(number, start, count, position, split)
 
     def _of_file(
         self, position: int, surveyed: SurveyedFile, places: Iterator[_Place]
@@ -113,10 +104,12 @@ class RawLog:
 
     def _rows(self, place: _Place, piece: Piece) -> Rows:
         file = self._files[place.file]
-        rows = self._parser.parse(file, piece).rows
-        if len(rows) != place.rows:
+        parsed = self._parser.parse(file, piece)
+        rows = parsed.rows
+        stretch = Stretch(place.first, place.file, rows.click, parsed.group)
+        mask = self._assign(stretch) == place.split
+        if len(rows) != place.rows or mask.sum() != place.split_rows:
             raise _changed(file)
-        mask = self._assign(place.first, place.rows, place.file) == place.split
         return rows if mask.all() else rows.take(mask)
 
 
@@ -129,6 +122,16 @@ class _Place:
     rows: int
     file: int
     split: int
+    split_rows: int
+
+
+def _places(split: int, first: int, file: int, surveyed: SurveyedFile) -> Iterator[_Place]:
+    """The pieces of a file that have rows of the split; `first` is the file's first row."""
+    firsts = accumulate(surveyed.rows, initial=first)
+    pieces = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
+    for number, (start, rows, of_splits) in enumerate(pieces):
+        if of_splits[split]:
+            yield _Place(number, start, rows, file, split, of_splits[split])
 
 
 def _changed(file: Path) -> DataError:

@@ -22,6 +22,7 @@ from features.typed import values_of
 from features.values import Values
 from rawlogs.blocks import RawBlock
 from rawlogs.frames import series
+from rawlogs.groups import group_of, with_text
 from rawlogs.malformed import Fault
 from rawlogs.native_parse import NATIVE_KINDS, parse_block
 from rawlogs.plain_text import plain_text
@@ -50,6 +51,8 @@ class Parsed:
     """Side table to the rows whose key it does not have."""
     time: NDArray[np.float64] | None = None
     """(B,), where the split is by time."""
+    group: NDArray[np.uint64] | None = None
+    """(B,), where the split is by group: see `rawlogs.groups.group_of`."""
 
 
 class RowParser:
@@ -66,6 +69,7 @@ class RowParser:
         self._config = config
         self._kinds = log_kinds(config)
         self._dialect = Dialect.of(config.log)
+        self._read_to_split = read_to_split(config)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
         self._mostly_plain = is_native and config.label.at_least is None
@@ -93,9 +97,12 @@ class RowParser:
         parts = list(self._parts(file, piece)) if isinstance(piece, TextBlock) else []
         parsed = _together(parts) if parts else self._parse_anything(file, piece)
         columns = parsed.rows.columns
+        name = self._config.group_column
+        group = None if name is None else group_of(columns[name])
         unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
         ordered = {name: columns[name] for name in self.features}
-        return replace(parsed, rows=Rows(ordered, parsed.rows.click), unmatched=unmatched)
+        rows = Rows(ordered, parsed.rows.click)
+        return replace(parsed, rows=rows, unmatched=unmatched, group=group)
 
     def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
         """The block's rows in one part, or where it is not plain, in parts that mostly are."""
@@ -131,11 +138,19 @@ class RowParser:
             raw = parse_text(piece, piece.first, log, tuple(self._kinds))
             lines = piece.first - 1 + piece.raw.count_lines()
         else:
-            raw, lines = piece, 0
+            raw, lines = self._with_group(file, piece), 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-        rows = Rows(_columns(frame, log.features), frame[CLICK].to_numpy())
+        kept = dict.fromkeys((*log.features, *self._read_to_split))
+        rows = Rows(_columns(frame, kept), frame[CLICK].to_numpy())
         time = frame[TIME].to_numpy() if TIME in frame.columns else None
         return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
+
+    def _with_group(self, file: Path, rows: RawRows) -> RawRows:
+        """The rows of a Parquet file; a column that is read for the split alone is text in them."""
+        columns = rows.columns
+        for name in self._read_to_split:
+            columns = with_text(file, columns, name)
+        return replace(rows, columns=columns)
 
 
 def _halves(block: TextBlock, dialect: Dialect) -> tuple[TextBlock, TextBlock] | None:
@@ -171,7 +186,14 @@ def _together(parts: Sequence[Parsed]) -> Parsed:
 def log_kinds(config: Config) -> dict[str, Kind]:
     """The log columns that are read; the time only where it orders the rows."""
     kinds = (*READ_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
-    return {name: config.log.columns[name] for name in config.log.names(*kinds)}
+    read = {name: config.log.columns[name] for name in config.log.names(*kinds)}
+    return read | dict.fromkeys(read_to_split(config), "string")
+
+
+def read_to_split(config: Config) -> tuple[str, ...]:
+    """The column of kind unused by whose text the rows are split, where there is one."""
+    name = config.group_column
+    return () if name is None or config.log.columns[name] != "unused" else (name,)
 
 
 def _join(columns: dict[str, Values], table: LoadedTable, config: Config) -> int:

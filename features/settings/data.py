@@ -1,4 +1,4 @@
-"""The logs: their layout, the tables beside them, the label, the split."""
+"""The logs: their layout, the tables beside them, the label."""
 
 from __future__ import annotations
 
@@ -199,32 +199,3 @@ class Label(Settings):
     """Numbers from here on are clicks, smaller ones are not."""
     click: tuple[str, ...] = ()
     """Words that are clicks; any other word is none."""
-
-
-class FileSplit(Settings):
-    """Whole files: `valid` and `test` are positions in the list of files, the others train."""
-
-    by: Literal["file"]
-    valid: tuple[int, ...]
-    test: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _do_not_overlap(self) -> FileSplit:
-        both = sorted({*self.valid} & {*self.test})
-        if both:
-            raise ValueError(f"file {both[0]} stands in valid and in test")
-        return self
-
-
-class ShareSplit(Settings):
-    """Shares of the rows, in row order, in time order, or at random by hash."""
-
-    by: Literal["rows", "time", "hash"]
-    valid: Share
-    test: Share
-
-    @model_validator(mode="after")
-    def _leave_rows_to_train_on(self) -> ShareSplit:
-        if self.valid + self.test >= 1.0:
-            raise ValueError(f"valid {self.valid} and test {self.test} leave no rows to train on")
-        return self
