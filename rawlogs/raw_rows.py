@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.errors import DataError, nearest
 from features.settings import Table
+from features.value_rules.arrow_types import TypeRefused, simple
 from rawlogs.blocks import BLOCK_BYTES, Block, RawBlock, decode, read_blocks
 from rawlogs.fields import well_formed
 from rawlogs.malformed import Fault
@@ -187,13 +188,22 @@ def _frame(table: pa.Table) -> pl.DataFrame:
     return frame
 
 
+def _simple(file: Path, batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.Table:
+    """The wanted columns in types that Polars takes."""
+    table = pa.Table.from_batches([batch])
+    try:
+        return pa.table({name: simple(name, table[name]) for name in wanted})
+    except TypeRefused as error:
+        raise DataError(f"{file}: {error}.") from None
+
+
 def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[RawRows]:
     try:
         with pq.ParquetFile(file) as parquet:
             _require_columns(file, table, parquet.schema_arrow.names)
             first = 1
             for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=list(wanted)):
-                frame = _frame(pa.Table.from_batches([batch])).select(wanted)
+                frame = _frame(_simple(file, batch, wanted))
                 numbers = np.arange(first, first + len(frame), dtype=np.int64)
                 first += len(frame)
                 yield RawRows(frame, numbers, [])
