@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from features.errors import DataError
 from features.settings import Table
-from rawlogs.arrow_columns import polars_column
+from features.value_rules.arrow_types import TypeRefused, simple
 from rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
 from rawlogs.decoding import decoded_rows
 from rawlogs.fields import field_texts, split_fields
@@ -210,6 +210,14 @@ def _names(
     return first.fields
 
 
+def _column(file: Path, name: str, values: pa.Array) -> pl.Series:
+    """The column in a type that Polars takes."""
+    try:
+        return pl.Series(name, simple(name, pa.chunked_array([values])))
+    except TypeRefused as error:
+        raise DataError(f"{file}: {error}.") from None
+
+
 def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[RawRows]:
     constants = declared_constants(file, table)
     if not _parquet_names(file, table):
@@ -222,7 +230,7 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
     try:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=read):
-                columns = [polars_column(file, name, batch[name]) for name in read]
+                columns = [_column(file, name, batch[name]) for name in read]
                 frame = pl.DataFrame(columns, height=len(batch)).with_columns(literals)
                 numbers = np.arange(first, first + len(batch), dtype=np.int64)
                 first += len(batch)

@@ -11,6 +11,7 @@ import polars as pl
 from features.columns import READ_KINDS, Kind
 from features.errors import DataError
 from features.settings import Config, Label, SideTable
+from features.unsigned import unsigned_number
 from rawlogs.malformed import Fault, MalformedLines
 from rawlogs.partitions import partition_root
 from rawlogs.raw_rows import read_raw_rows
@@ -98,4 +99,6 @@ def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> Loade
 
 
 def _in_file(key: object, kind: Kind) -> object:
-    return f"{key:x}" if kind == "hex" else key
+    if isinstance(key, int) and kind == "hex":
+        return f"{unsigned_number(key):x}"
+    return key

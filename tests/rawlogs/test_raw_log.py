@@ -247,7 +247,8 @@ def test_a_parquet_log(tmp_path: Path) -> None:
             made = require_same(config_of(split, format="parquet"), files, tmp_path / "out")
         assert made.malformed == 24
         assert made.examples[0].endswith(
-            "log_0.parquet:5: column 'y': wanted label 0 or 1, found 2"
+            "log_0.parquet:5: column 'y': wanted label 0 or 1, found 2; give label.at_least the "
+            "smallest number that is a click, or label.click the clicks"
         )
 
 
