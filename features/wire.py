@@ -125,19 +125,20 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
     missing = set(columns.names) - set(table.column_names)
     problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
-    for tensor, (names, _) in columns.wanted.items():
-        found = []
-        for name in names:
-            if name in missing:
-                continue
-            try:
-                values = values_of_raw(name, table[name], columns.kind(tensor, name), rules)
-            except PlanError as error:
-                problems.append(str(error))
-            else:
-                found.append(_packed(values))
-        if not problems:
-            tensors[tensor] = np.column_stack(found)
+    with np.errstate(over="ignore"):  # a number that is infinite in float32 is refused
+        for tensor, (names, _) in columns.wanted.items():
+            found = []
+            for name in names:
+                if name in missing:
+                    continue
+                try:
+                    values = values_of_raw(name, table[name], columns.kind(tensor, name), rules)
+                except PlanError as error:
+                    problems.append(str(error))
+                else:
+                    found.append(_packed(values))
+            if not problems:
+                tensors[tensor] = np.column_stack(found)
     if problems:
         raise PlanError(" ".join(problems))
     return tensors
