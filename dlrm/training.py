@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from dlrm.averaging import AveragedForm
 from dlrm.checkpoint import Checkpoint, Position, Stateful
 from dlrm.early_stopping import EarlyStopping
 from dlrm.evaluation import clicks_of, evaluate
@@ -159,6 +160,8 @@ def train(
         "click_rate": click_rate,
         "logit_offset": form.logit_offset,
     }
+    if training.averaging:
+        form = AveragedForm(form)
     checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
     if position.step == 0 and click_rate is not None:

@@ -24,6 +24,7 @@ class PlannedTraining(Training):
     batch_size: PositiveInt
     learning_rate: PositiveFloat
     embedding_learning_rate: PositiveFloat
+    averaging: bool
 
     @property
     def stops_early(self) -> bool:
@@ -33,6 +34,9 @@ class PlannedTraining(Training):
 
 def planned(training: Training, rows: int) -> PlannedTraining:
     """The settings for so many training rows; what is given stays.
+
+    Weights are averaged where there is more than one epoch: in a single one the learning rate falls
+    to zero instead, and all weights would be passed over again and again for tables that are large.
 
     The batch is the power of two next to √rows: small tables need many steps, large ones few wide
     ones.
@@ -55,7 +59,8 @@ def planned(training: Training, rows: int) -> PlannedTraining:
         "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
     }
     given = {key: value for key, value in training.model_dump().items() if value != "auto"}
-    return PlannedTraining.model_validate({**found, **given})
+    averaging = given.get("epochs", found["epochs"]) > 1
+    return PlannedTraining.model_validate({**found, "averaging": averaging, **given})
 
 
 def _batch_size(rows: int) -> int:

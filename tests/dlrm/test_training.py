@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from dlrm.averaging import STEPS_BETWEEN, AveragedForm
 from dlrm.evaluation import evaluate
-from dlrm.feeds.feed import Feed
+from dlrm.feeds.feed import Feed, Order
 from dlrm.feeds.merlin_feed import MerlinFeed
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
@@ -35,6 +37,7 @@ SETTINGS = PlannedTraining(
     embedding_learning_rate=5e-2,
     checkpoint_every=10,
     precision="fp32",
+    averaging=False,
 )
 STEPS = 3 * 37  # 1,155 rows are 37 batches of 32
 
@@ -409,3 +412,47 @@ def test_large_validation_splits_are_scored_in_part(world, whole):
     rows = np.concatenate([np.arange(start, start + 50) for start in range(0, 600, 150)])
     tables = pa.concat_tables([pq.read_table(file) for file in world.valid_files])
     assert third.click_rate == tables["click"].to_numpy()[rows].mean()
+
+
+AVERAGED = SETTINGS.model_copy(update={"averaging": True})
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp_path, form):
+    whole = run_in(world, tmp_path / "whole", AVERAGED, form=form, click_rate=0.3)
+    plain = run_in(world, tmp_path / "plain", form=form, click_rate=0.3)
+    assert whole.loss_curve == plain.loss_curve  # the average changes no step
+    assert weights(tmp_path / "whole") != weights(tmp_path / "plain")
+    for rows in (25 * 32, 1155, 1155 + 2 * 32):
+        out = tmp_path / f"cut {rows}"
+        kinds = {"form": form, "click_rate": 0.3}
+        with pytest.raises(CutOff):
+            run_in(world, out, AVERAGED, progress=cut_after(rows), **kinds)
+        taken_up = run_in(world, out, AVERAGED, **kinds)
+        assert without_times(taken_up) == without_times(whole)
+        assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_the_average_is_the_one_that_its_formula_gives(world):
+    live = form_of(world, "fused", SETTINGS, 1)
+    form = AveragedForm(live)
+    form.start_at(-1.0)
+    wanted = {name: t.double().clone() for name, t in live.canonical().state_dict().items()}
+    assert wanted["last.bias"].item() == -1.0
+    batches = feed_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
+    for step, batch in enumerate(islice(batches, 12), start=1):
+        form.step(batch, 1.0)
+        if step % STEPS_BETWEEN == 0:
+            decay = (step // STEPS_BETWEEN) / (step // STEPS_BETWEEN + 9)
+            for name, tensor in live.canonical().state_dict().items():
+                wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
+    for name, tensor in form.canonical().state_dict().items():
+        assert torch.allclose(tensor.double(), wanted[name], atol=1e-6), name
+
+
+def test_rows_of_bfloat16_are_averaged_in_float32(world, tmp_path):
+    narrow = replace(world, architecture=replace(world.architecture, embedding_rows="bf16"))
+    result = run_in(narrow, tmp_path / "run", AVERAGED, click_rate=0.3)
+    assert result.valid[-1].auc > 0.72
+    stored = load_model(tmp_path / "run" / "model").tables.weight
+    assert stored.dtype == torch.bfloat16
