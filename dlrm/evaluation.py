@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,10 +37,11 @@ def evaluate(
     files: Sequence[Path],
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
+    every: int = 1,
 ) -> Metrics:
     """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
     metrics = ClickMetrics()
-    with closing(scored(scorer, files, batch_size)) as blocks:
+    with closing(scored(scorer, files, batch_size, every)) as blocks:
         for click_B, probability_B in blocks:
             metrics.add(click_B, probability_B)
             if progress is not None:
@@ -72,12 +74,15 @@ def score_files(
 
 
 def scored(
-    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE
+    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
 ) -> Generator[Scored, None, None]:
-    """The rows of all files, a batch at a time, file after file; raises as `score_files` does."""
+    """The rows of all files, a batch at a time, file after file; raises as `score_files` does.
+
+    Of the batches each `every`-th is scored, the first among them; the others are passed over.
+    """
     feed = ParquetFeed(files, scorer.architecture, batch_size)
     with closing(feed.batches()) as batches:
-        for batch in batches:
+        for batch in islice(batches, 0, None, every):
             bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
             probability_B = scorer.score(batch.ids_BF.numpy(), batch.dense_BC.numpy(), bags)
             yield batch.click_B.numpy(), probability_B
@@ -85,12 +90,17 @@ def scored(
 
 def check_outcomes_of(files: Sequence[Path]) -> None:
     """Raises DataError where all rows have a click or none has, and for clicks but 0 and 1."""
+    check_outcomes(*clicks_of(files))
+
+
+def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
+    """Number of clicks and of rows; raises DataError for clicks but 0 and 1."""
     clicks = rows = 0
     for click_B in column_blocks(files, CLICK):
         check_clicks(click_B)
         clicks += int(click_B.sum())
         rows += len(click_B)
-    check_outcomes(clicks, rows)
+    return clicks, rows
 
 
 def column_blocks(

@@ -21,8 +21,8 @@ from dlrm.model import DLRM
 from dlrm.optimizers import dense_optimizer
 from dlrm.precision import DTYPES, LossScale, resolve_precision
 from dlrm.tensor_file import under
+from dlrm.training_plan import PlannedTraining
 from features.device import Device
-from features.settings import Training
 
 
 class FusedForm:
@@ -42,7 +42,7 @@ class FusedForm:
     def __init__(
         self,
         architecture: Architecture,
-        training: Training,
+        training: PlannedTraining,
         seed: int,
         device: Device,
         logit_offset: float = 0.0,
@@ -59,6 +59,11 @@ class FusedForm:
         self._loss_scale = LossScale(self.precision)
         self._step = 0
         self.logit_offset = logit_offset
+
+    @torch.no_grad()
+    def start_at(self, logit: float) -> None:
+        """See `dlrm.training.Form`."""
+        self.model.last.bias.fill_(logit)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
         """Train on a batch at `factor` times the learning rates.

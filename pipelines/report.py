@@ -14,7 +14,23 @@ from pipelines.stage import RunConfig, finished
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
 _ETL = ("engine", "fit_seconds", "transform_seconds", "rows_per_second", "peak_rss_mb")
-_TRAIN = ("model", "precision", "samples_per_second", "waiting_share", "steps", "final_loss")
+_TRAIN = (
+    "model",
+    "precision",
+    "samples_per_second",
+    "waiting_share",
+    "steps",
+    "final_loss",
+    "best_epoch",
+)
+_PLANNED = (
+    "batch_size",
+    "epochs",
+    "learning_rate",
+    "embedding_learning_rate",
+    "early_stopping",
+    "patience",
+)
 _SERVE = (
     "rows_compared",
     "max_abs_score_diff",
@@ -50,7 +66,11 @@ def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, 
             "keep_negatives": ingest.facts["keep_negatives"],
         },
         "etl": {key: etl.facts[key] for key in _ETL},
-        "train": {key: train.facts[key] for key in _TRAIN},
+        "train": {
+            **{key: train.facts[key] for key in _TRAIN},
+            **{key: train.facts["planned"][key] for key in _PLANNED},
+            "epochs_run": len(train.facts["epochs"]),
+        },
         "evaluate": {
             **evaluate.facts["test"],
             "bayes_auc": evaluate.facts["bayes_auc"],
