@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrm.architecture import Architecture
+from dlrm.judgement.proportion import proportion_warnings
 from features.plan import Plan, read_plan
 from pipelines.command import stage_main
-from pipelines.console import console, progress_bar
+from pipelines.console import console, progress_bar, warn
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.folder / "plan")
     architecture = Architecture.of(plan, config.model)
+    warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
+    for text in warnings:
+        warn(text)
     form = form_of(run, plan, architecture)
     rows = etl.manifest.rows["train"] * config.training.epochs
     with progress_bar("training", rows) as progress:
@@ -57,6 +61,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "final_loss": made.final_loss,
         "loss_curve": made.loss_curve,
         "valid": [asdict(metrics) for metrics in made.valid],
+        "warnings": warnings,
     }
     return Made({"train": etl.manifest.rows["train"]}, facts=facts)
 
