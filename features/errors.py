@@ -48,6 +48,8 @@ class DataError(PlumblineError):
     ) -> DataError:
         """An encoded number that no model can be trained on, and that no row can be scored with."""
         where = f"Column {column!r}, row {row + 1} of the encoded split {split}"
+        if split == "probe":
+            where += " (test rows, and copies with missing values as a server may get them)"
         if math.isnan(came):
             return cls(
                 f"{where}: the number is missing after the graph, and a model has no score for it. "

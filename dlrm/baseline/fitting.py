@@ -52,6 +52,9 @@ STEPS = 128
 FEWEST_ROWS, MOST_ROWS = 64, 8192
 """Rows of a step."""
 
+WHOLE_TABLE = 4
+"""A step is made for all ids at once where there are at most so many for each id of its rows."""
+
 MOST_PASSES = 20
 PATIENCE = 3
 """Passes without a smaller log loss of the validation split, after which no more are made."""
@@ -213,7 +216,7 @@ class _Learner:
         rest = slice(ids, None)
         gradient_W[ids:-1] = residual_B.astype(np.float32) @ rows.dense_BC
         gradient_W[-1] = residual_B.sum()
-        if ids <= 4 * len(places):
+        if ids <= WHOLE_TABLE * len(places):
             gradient_W[:ids] = np.bincount(places, parts, ids)[:ids]
             self._update(slice(None), gradient_W)
             return True

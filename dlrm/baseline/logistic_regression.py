@@ -118,7 +118,7 @@ class Spread:
 
     @classmethod
     def of(cls, dense_BC: Numbers) -> Spread:
-        numbers_BC = np.nan_to_num(dense_BC.astype(np.float64))
+        numbers_BC = np.nan_to_num(dense_BC).astype(np.float64)
         deviation_C = numbers_BC.std(0) if len(numbers_BC) else np.ones(dense_BC.shape[1])
         mean_C = numbers_BC.mean(0) if len(numbers_BC) else np.zeros(dense_BC.shape[1])
         smallest = np.finfo(np.float32).tiny

@@ -44,6 +44,9 @@ LEAK_AUC = 0.95
 LEAK_RATIO = 2.0
 """A column without which so many times as many pairs are put in the wrong order is suspected."""
 
+LEAK_DROP = 0.03
+"""At least so much AUC goes with it."""
+
 LEAK_JOINT_AUC = 0.85
 """Of the columns together; below it no column is suspected for what is left without it."""
 
@@ -93,10 +96,14 @@ def find_leaks(train: SplitSurvey, valid: SplitSurvey) -> Leaks:
     found = []
     for name in best[:CANDIDATES]:
         without = _joint_auc([odds[other] for other in best if other != name], second_B, judged_B)
-        rests_on_it = together >= LEAK_JOINT_AUC and 1 - without >= LEAK_RATIO * (1 - together)
-        if auc[name] >= LEAK_AUC or rests_on_it:
+        if auc[name] >= LEAK_AUC or _rests_on_it(together, without):
             found.append(Suspect(name, auc[name], together, without))
     return Leaks(auc, tuple(found))
+
+
+def _rests_on_it(together: float, without: float) -> bool:
+    dropped = together - without >= LEAK_DROP
+    return dropped and together >= LEAK_JOINT_AUC and 1 - without >= LEAK_RATIO * (1 - together)
 
 
 def _joint_auc(
