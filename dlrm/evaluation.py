@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -49,10 +50,11 @@ def evaluate(
     files: Sequence[Path],
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
+    every: int = 1,
 ) -> Metrics:
     """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
     metrics = ClickMetrics()
-    with closing(scored(scorer, files, batch_size)) as blocks:
+    with closing(scored(scorer, files, batch_size, every)) as blocks:
         for click_B, probability_B in blocks:
             metrics.add(click_B, probability_B)
             if progress is not None:
@@ -85,10 +87,13 @@ def score_files(
 
 
 def scored(
-    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE
+    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
 ) -> Generator[Scored, None, None]:
-    """The rows of all files, a batch at a time, file after file; raises as `score_files` does."""
-    with closing(scored_by([scorer], scorer.architecture, files, batch_size)) as blocks:
+    """The rows of all files, a batch at a time, file after file; raises as `score_files` does.
+
+    Of the batches each `every`-th is scored, the first among them; the others are passed over.
+    """
+    with closing(scored_by([scorer], scorer.architecture, files, batch_size, every)) as blocks:
         for click_B, (probability_B,) in blocks:
             yield click_B, probability_B
 
@@ -98,8 +103,9 @@ def scored_by(
     architecture: Architecture,
     files: Sequence[Path],
     batch_size: int = BATCH_SIZE,
+    every: int = 1,
 ) -> Generator[tuple[NDArray[np.float32], list[NDArray[np.float32]]], None, None]:
-    """click_B, and each scorer's probability_B of the same rows, which are read once.
+    """click_B, and each scorer's probability_B of the same rows, which are read once; see `scored`.
 
     Raises
     ------
@@ -107,18 +113,16 @@ def scored_by(
         A probability is not a number: weights that overflowed; and see `score_files`.
     """
     feed = ParquetFeed(files, architecture, batch_size)
-    rows = 0
     with closing(feed.batches()) as batches:
-        for batch in batches:
+        for number, batch in islice(enumerate(batches), 0, None, every):
             bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
             ids_BF, dense_BC = batch.ids_BF.numpy(), batch.dense_BC.numpy()
             found = [scorer.score(ids_BF, dense_BC, bags) for scorer in scorers]
             for probability_B in found:
                 if np.isnan(probability_B).any():
                     row = int(np.argmax(np.isnan(probability_B)))
-                    raise _no_score(rows + row, dense_BC[row], architecture)
+                    raise _no_score(number * batch_size + row, dense_BC[row], architecture)
             yield batch.click_B.numpy(), found
-            rows += len(batch)
 
 
 def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture) -> ModelError:
@@ -130,12 +134,17 @@ def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture
 
 def check_outcomes_of(files: Sequence[Path]) -> None:
     """Raises DataError where all rows have a click or none has, and for clicks but 0 and 1."""
+    check_outcomes(*clicks_of(files))
+
+
+def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
+    """Number of clicks and of rows; raises DataError for clicks but 0 and 1."""
     clicks = rows = 0
     for click_B in column_blocks(files, CLICK):
         check_clicks(click_B)
         clicks += int(click_B.sum())
         rows += len(click_B)
-    check_outcomes(clicks, rows)
+    return clicks, rows
 
 
 def column_blocks(

@@ -23,7 +23,7 @@ from dlrm.architecture import Architecture
 from dlrm.baseline.fitting import fit_logistic_regression
 from dlrm.baseline.logistic_regression import LogisticRegression
 from dlrm.click_metrics import ClickMetrics
-from dlrm.evaluation import RowScorer, column_blocks, scored_by
+from dlrm.evaluation import RowScorer, clicks_of, column_blocks, scored_by
 from dlrm.judgement.verdict import Evidence, LossDifference, Verdict, judge
 from dlrm.pair_counts import PairCounts
 from dlrm.scoring.scorer import Scorer
@@ -35,6 +35,7 @@ from features.settings import FileSplit
 from pipelines.command import stage_main
 from pipelines.console import alarm, approve, console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts
+from pipelines.train import validation_of
 
 SPLITS = ("valid", "test", "probe")
 JUDGED = ("valid", "test")
@@ -63,7 +64,8 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl, train = inputs["etl"], inputs["train"]
     plan = read_plan(etl.folder / "plan")
     scorer = Scorer.load(train.folder / "model", plan.content_hash, precision=precision(run))
-    rate = click_rate(parts(etl.folder / "train"))
+    clicks, train_rows = clicks_of(parts(etl.folder / "train"))
+    rate = clicks / train_rows
     baseline = fit_baseline(run, etl, scorer.architecture, rate)
     judged: dict[str, _Judged] = {}
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
@@ -98,15 +100,6 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "verdict": asdict(verdict),
     }
     return Made(rows, facts=facts)
-
-
-def click_rate(files: Sequence[Path]) -> float:
-    """Of the encoded rows."""
-    clicks = rows = 0
-    for click_B in column_blocks(files, CLICK):
-        clicks += int(np.count_nonzero(click_B))
-        rows += len(click_B)
-    return clicks / rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +167,7 @@ def evidence_of(
         train_click_rate=rate,
         steps=facts["steps"],
         final_loss=facts["final_loss"],
-        valid_losses=tuple(of_epoch["logloss"] for of_epoch in facts["valid"]),
+        valid_losses=tuple(metrics["logloss"] for metrics in validation_of(facts)),
         data_warnings=len(warnings),
     )
 

@@ -13,6 +13,7 @@ import jinja2
 from features.files import write_json, write_text
 from features.manifest import Manifest
 from pipelines.stage import RunConfig, finished
+from pipelines.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
@@ -63,7 +64,7 @@ def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, 
         "etl": {key: etl.facts[key] for key in _ETL},
         "train": {
             **{key: train.facts[key] for key in _TRAIN},
-            "valid": train.facts["valid"],
+            "valid": validation_of(train.facts),
         },
         "evaluate": {
             **evaluate.facts["test"],

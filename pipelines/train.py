@@ -92,6 +92,13 @@ def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Seque
     return MerlinFeed(merlin_dataset(files, plan, run.device), architecture, batch_size, run.device)
 
 
+def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics of the validation split after each epoch, from the facts of the finished stage."""
+    if "epochs" in facts:
+        return [epoch["valid"] for epoch in facts["epochs"]]
+    return list(facts["valid"])
+
+
 STAGE = Stage("train", reads("etl"), settings, work)
 
 if __name__ == "__main__":

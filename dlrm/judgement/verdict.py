@@ -20,8 +20,8 @@ NOISE = 2.0
 FEW_STEPS = 300
 OVERFIT = 1.05
 """Validation log loss over training log loss from which on the model knows its rows by heart."""
-RISEN = 1.002
-"""The last epoch's validation log loss over the best one's."""
+RISEN = 1.005
+"""A validation log loss over that of the best epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,7 @@ def _from_training(evidence: Evidence) -> list[str]:
     losses: Sequence[float] = evidence.valid_losses
     best = min(losses, default=math.inf)
     risen = len(losses) > 1 and losses[-1] > best * RISEN
+    kept_best = evidence.valid.logloss <= best * RISEN
     found = []
     if evidence.steps < FEW_STEPS and not risen:
         found.append(
@@ -171,10 +172,11 @@ def _from_training(evidence: Evidence) -> list[str]:
         )
     if risen:
         epoch = 1 + losses.index(best)
+        fewer = "" if kept_best else f"training.epochs to {epoch}, "
         found.append(
             "The model learns its rows by heart: the validation log loss was best after epoch "
-            f"{epoch} ({best:.4f}) and {losses[-1]:.4f} at the end. Set training.epochs to "
-            f"{epoch}, smaller learning rates, or a higher workflow.frequency_threshold."
+            f"{epoch} ({best:.4f}) and {losses[-1]:.4f} at the end. Set {fewer}smaller learning "
+            "rates, a smaller model.embedding_dim, or a higher workflow.frequency_threshold."
         )
     elif evidence.valid.logloss > OVERFIT * evidence.final_loss and evidence.steps >= FEW_STEPS:
         found.append(

@@ -81,6 +81,10 @@ BAD = replace(
     [
         ({"steps": 15}, r"only 15 steps.*batch_size.*epochs"),
         ({"valid_losses": (0.45, 0.44, 0.47)}, r"by heart.*after epoch 2 \(0\.4400\).*epochs to 2"),
+        (
+            {"valid_losses": (0.50, 0.47, 0.53)},
+            r"best after epoch 2 \(0\.4700\) and 0\.5300 at the end\. Set smaller learning rates",
+        ),
         ({"valid_losses": (0.49, 0.48, 0.47)}, r"still fell in the last epoch.*more training\.ep"),
         ({"final_loss": 0.2}, r"training loss \(0\.2000\) is far below the validation log loss"),
         ({"train_click_rate": 0.1}, r"click rate is 10\.000% in training and 20\.000% in test"),
