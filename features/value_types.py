@@ -16,6 +16,7 @@ Element = Literal["number", "integer", "text", "ids"]
 _ELEMENTS: Mapping[FeatureKind, Element] = {
     "continuous": "number",
     "integer": "integer",
+    "boolean": "integer",
     "hex": "integer",
     "string": "text",
     "integer_list": "integer",

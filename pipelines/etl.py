@@ -21,6 +21,9 @@ from pipelines.memory import peak_memory
 from pipelines.rows import row_source, typed_folders
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts
 
+CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
+"""What the later stages have to know of the rows' clicks: see `rawlogs.split_counts.Counted`."""
+
 
 def settings(run: RunConfig) -> dict[str, Any]:
     return {
@@ -31,11 +34,12 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
-    rows = inputs["ingest"].manifest.rows
+    ingested = inputs["ingest"].manifest
+    rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "polars" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         made = _run_engine(run, inputs, out, progress)
-    found = look_through(made.plan, made.rows, out)
+    found = look_through(made.plan, made.rows, ingested.facts["click_rate"], out)
     for text in found.warnings:
         warn(text)
     seconds = made.fit_seconds + made.transform_seconds
@@ -46,6 +50,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "transform_seconds": round(made.transform_seconds, 3),
         "rows_per_second": round(sum(made.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
+        **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(found),
     }
     return Made(made.rows, _schema(made.plan), facts)
@@ -55,14 +60,15 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
 class Found:
     """What stands in the encoded rows: see `dlrm.judgement`."""
 
-    click_rates: dict[str, float]
     columns: list[dict[str, Any]]
     warnings: list[str]
     check_seconds: float
 
 
-def look_through(plan: Plan, rows: Mapping[str, int], out: Path) -> Found:
-    """One pass over the encoded rows of all splits.
+def look_through(
+    plan: Plan, rows: Mapping[str, int], click_rate: Mapping[str, float], out: Path
+) -> Found:
+    """One pass over the encoded rows of all splits, whose click rates are known.
 
     Raises
     ------
@@ -83,9 +89,8 @@ def look_through(plan: Plan, rows: Mapping[str, int], out: Path) -> Found:
         }
     leaks = find_leaks(surveys["train"], surveys["valid"])
     return Found(
-        click_rates={split: survey.click_rate for split, survey in surveys.items()},
         columns=[_column(column, surveys, leaks) for column in plan.outputs],
-        warnings=data_warnings(plan, surveys, leaks),
+        warnings=data_warnings(plan, surveys, leaks, click_rate),
         check_seconds=round(time.perf_counter() - started, 3),
     )
 

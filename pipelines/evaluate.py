@@ -6,6 +6,7 @@ logistic regression on the same encoded rows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -23,7 +24,7 @@ from dlrm.architecture import Architecture
 from dlrm.baseline.fitting import fit_logistic_regression
 from dlrm.baseline.logistic_regression import LogisticRegression
 from dlrm.click_metrics import ClickMetrics
-from dlrm.evaluation import RowScorer, clicks_of, column_blocks, scored_by
+from dlrm.evaluation import RowScorer, column_blocks, scored_by
 from dlrm.judgement.verdict import Evidence, LossDifference, Verdict, judge
 from dlrm.pair_counts import PairCounts
 from dlrm.scoring.scorer import Scorer
@@ -64,8 +65,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl, train = inputs["etl"], inputs["train"]
     plan = read_plan(etl.folder / "plan")
     scorer = Scorer.load(train.folder / "model", plan.content_hash, precision=precision(run))
-    clicks, train_rows = clicks_of(parts(etl.folder / "train"))
-    rate = clicks / train_rows
+    rate = etl.manifest.facts["click_rate"]["train"]
     baseline = fit_baseline(run, etl, scorer.architecture, rate)
     judged: dict[str, _Judged] = {}
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
@@ -123,6 +123,7 @@ def fit_baseline(
             parts(etl.folder / "valid"),
             seed=run.config.seed,
             click_rate=rate,
+            logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
             progress=progress,
         )
     return _Baseline(made.regression, made.passes, time.perf_counter() - started)

@@ -23,7 +23,6 @@ _ETL = (
     "transform_seconds",
     "rows_per_second",
     "peak_rss_mb",
-    "click_rates",
     "columns",
 )
 _TRAIN = ("model", "precision", "samples_per_second", "waiting_share", "steps", "final_loss")
@@ -60,6 +59,8 @@ def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, 
             "malformed": ingest.facts["malformed"],
             "unmatched": ingest.facts["unmatched"],
             "click_rate": ingest.facts["click_rate"],
+            "left_out": ingest.facts["left_out"],
+            "keep_negatives": ingest.facts["keep_negatives"],
         },
         "etl": {key: etl.facts[key] for key in _ETL},
         "train": {

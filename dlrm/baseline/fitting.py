@@ -88,6 +88,7 @@ def fit_logistic_regression(
     *,
     seed: int,
     click_rate: float,
+    logit_offset: float = 0.0,
     progress: Callable[[int], None] | None = None,
 ) -> Fitted:
     """Fit on the encoded training files; equal seeds and files give equal weights.
@@ -97,7 +98,9 @@ def fit_logistic_regression(
     architecture
         Its columns and cardinalities are taken, and its bag.
     click_rate
-        Of the training split, in (0, 1): where the bias starts.
+        In (0, 1): where the bias starts.
+    logit_offset
+        Added to the logits in training alone, as `dlrm.training.train` does.
     progress
         Told the rows of every step.
 
@@ -120,7 +123,7 @@ def fit_logistic_regression(
             ahead: list[Batch] = []
             if learner is None:
                 ahead = _first(batches, ROWS_TO_SPREAD)
-                learner = _Learner(architecture, ahead, click_rate)
+                learner = _Learner(architecture, ahead, click_rate, logit_offset)
             now = learner.one_pass(_chained(ahead, batches), -(-feed.rows // step_rows), progress)
         done += 1
         loss = _log_loss(now, valid_files, architecture) if passes > 1 else 0.0
@@ -168,7 +171,13 @@ def _arrays(batch: Batch) -> tuple[NDArray[np.int64], Numbers, list[Lists]]:
 class _Learner:
     """Weights, and what FTRL-Proximal keeps of each: z_W, and the sum of squared gradients."""
 
-    def __init__(self, architecture: Architecture, sample: list[Batch], click_rate: float) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        sample: list[Batch],
+        click_rate: float,
+        logit_offset: float = 0.0,
+    ) -> None:
         self._layout = Layout(architecture)
         dense_BC = np.concatenate([batch.dense_BC.numpy() for batch in sample])
         self._spread = Spread.of(dense_BC)
@@ -180,6 +189,7 @@ class _Learner:
         )
         self._gradient_W = np.zeros(self._layout.weights, np.float32)
         self._bias = math.log(click_rate) - math.log1p(-click_rate)
+        self._offset = logit_offset
 
     def one_pass(
         self, batches: Iterator[Batch], steps: int, progress: Callable[[int], None] | None
@@ -211,7 +221,8 @@ class _Learner:
     def _step(self, rows: RowsOfWeights, click_B: Numbers) -> bool:
         """One step; whether it was made for all weights at once, or for the batch's only."""
         ids, gradient_W = self._layout.ids, self._gradient_W
-        residual_B = probabilities(rows.logits(self._weight_W) + self._bias) - click_B
+        logit_B = rows.logits(self._weight_W) + self._bias + self._offset
+        residual_B = probabilities(logit_B) - click_B
         places, parts = rows.places(), rows.parts(residual_B)
         rest = slice(ids, None)
         gradient_W[ids:-1] = residual_B.astype(np.float32) @ rows.dense_BC

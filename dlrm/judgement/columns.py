@@ -79,15 +79,10 @@ class SplitSurvey:
 
     name: str
     rows: int = 0
-    clicks: int = 0
     numbers: dict[str, Numbers] = field(default_factory=dict)
     ids: dict[str, Ids] = field(default_factory=dict)
     sample: dict[str, NDArray[Any] | Lists] = field(default_factory=dict)
     """The first rows' values, the click's among them."""
-
-    @property
-    def click_rate(self) -> float:
-        return self.clicks / self.rows if self.rows else 0.0
 
 
 def survey_split(
@@ -116,9 +111,7 @@ def survey_split(
             for block in parquet.iter_batches(BLOCK_ROWS, columns=list(held)):
                 left = max(wanted - survey.rows, 0)
                 for column, values in _values_of(block):
-                    if column == CLICK:
-                        survey.clicks += int(np.count_nonzero(np.asarray(values)))
-                    else:
+                    if column != CLICK:
                         counters[column].add(values, survey)
                     if left:
                         held[column].append(_first(values, left))

@@ -35,8 +35,16 @@ SIGNIFICANT = 4.0
 """Standard errors."""
 
 
-def data_warnings(plan: Plan, surveys: Mapping[str, SplitSurvey], leaks: Leaks) -> list[str]:
-    """Of the splits train, valid and test; each is one line that names columns and what to do."""
+def data_warnings(
+    plan: Plan,
+    surveys: Mapping[str, SplitSurvey],
+    leaks: Leaks,
+    click_rate: Mapping[str, float],
+) -> list[str]:
+    """Of the splits train, valid and test; each is one line that names columns and what to do.
+
+    `click_rate` is that of each split's rows, before any were left out for training.
+    """
     train, valid, test = (surveys[split] for split in ("train", "valid", "test"))
     return [
         *_leaks(leaks),
@@ -44,7 +52,7 @@ def data_warnings(plan: Plan, surveys: Mapping[str, SplitSurvey], leaks: Leaks) 
         *_identifiers(plan, train),
         *_unseen(train, valid, test),
         *_large(train, valid, test),
-        *_drift(train, valid, test),
+        *_drift(surveys, click_rate),
     ]
 
 
@@ -156,20 +164,19 @@ def _large(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[st
     return told
 
 
-def _drift(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[str]:
+def _drift(surveys: Mapping[str, SplitSurvey], click_rate: Mapping[str, float]) -> list[str]:
     told = []
-    for split in (valid, test):
-        if not train.rows or not split.rows or not train.clicks:
-            continue
-        ratio = split.click_rate / train.click_rate
-        rate = (train.clicks + split.clicks) / (train.rows + split.rows)
-        error = math.sqrt(rate * (1 - rate) * (1 / train.rows + 1 / split.rows))
-        apart = abs(split.click_rate - train.click_rate)
-        if not 1 / DRIFT <= ratio <= DRIFT and apart > SIGNIFICANT * error:
+    trained = click_rate["train"]
+    for split in ("valid", "test"):
+        found = click_rate[split]
+        rate = max(trained, found)
+        sizes = 1 / max(surveys["train"].rows, 1) + 1 / max(surveys[split].rows, 1)
+        is_significant = abs(found - trained) > SIGNIFICANT * math.sqrt(rate * (1 - rate) * sizes)
+        if not trained / DRIFT <= found <= trained * DRIFT and is_significant:
             told.append(
-                f"The click rate is {train.click_rate:.3%} in training and {split.click_rate:.3%} "
-                f"in {split.name}: the splits differ, and scores will be off by that much. Train "
-                "on rows nearer to those that are scored, or split them at random (split.by: hash)."
+                f"The click rate is {trained:.3%} in training and {found:.3%} in {split}: the "
+                "splits differ, and scores will be off by that much. Train on rows nearer to those "
+                "that are scored, or split them at random (split.by: hash)."
             )
     return told
 

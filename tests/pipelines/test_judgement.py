@@ -40,7 +40,7 @@ def run_of(folder: Path, columns: dict[str, Any], engine: Any = "polars", **sett
         {
             "name": "tiny",
             "log": {"columns": {"click": "label", **settings.pop("kinds", kinds)}},
-            "split": {"by": "rows", "valid": 0.2, "test": 0.2},
+            "split": {"by": "rows", "valid": 0.2, "test": 0.2, **settings.pop("split", {})},
             "workflow": {"graph": "standard", **settings.pop("workflow", {})},
             "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [16]},
             "training": {"batch_size": 32, "precision": "fp32", **settings.pop("training", {})},
@@ -101,6 +101,17 @@ def test_baselines_are_the_same_every_time(tmp_path: Path) -> None:
     for facts in (first, again):
         del facts["baselines"]["logistic_regression"]["seconds"]
     assert json.loads(json.dumps(first)) == json.loads(json.dumps(again))
+
+
+def test_baselines_of_a_training_split_with_fewer_negatives(tmp_path: Path) -> None:
+    columns = columns_of(6000)
+    run = run_of(tmp_path, columns, split={"keep_negatives": 0.25})
+    _, found, _, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
+    assert found["sampled_click_rate"] > 1.5 * found["click_rate"]["train"]
+    baselines = made["baselines"]
+    assert baselines["constant"]["probability"] == found["click_rate"]["train"]
+    assert 0.9 < baselines["logistic_regression"]["calibration"] < 1.1
+    assert not any("click rate" in line for line in found["warnings"])
 
 
 def test_an_evaluation_without_baselines_is_made_anew(tmp_path: Path) -> None:

@@ -19,12 +19,11 @@ def report_of(**verdict: Any) -> dict[str, Any]:
     return {
         "config": HOSTILE,
         "rows": {"train": 3000, "valid": 200, "test": 100},
-        "ingest": {"malformed": 0},
+        "ingest": {"malformed": 0, "click_rate": rates},
         "etl": {
             "engine": "polars",
             "rows_per_second": 1,
             "peak_rss_mb": 1.0,
-            "click_rates": rates,
             "columns": [],
         },
         "train": {

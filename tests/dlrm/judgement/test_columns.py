@@ -70,7 +70,9 @@ def test_counts_ranges_and_the_sample(tmp_path_factory, rows, block, sample, buc
         patch.setattr(columns, "BLOCK_ROWS", block)
         patch.setattr(columns, "SAMPLE_ROWS", sample)
         found = survey_split("train", files, outputs, sampled=True)
-    assert (found.rows, found.clicks) == (len(rows), sum(clicks))
+    assert found.rows == len(rows)
+    if sample:
+        assert found.sample["click"].tolist() == clicks[:sample]
     for name, values in (("c", ids), ("tags", [one for row in lists for one in row])):
         of = found.ids[name]
         assert of.count == len(values)
@@ -112,7 +114,7 @@ def test_the_largest_number_and_the_smallest_split_are_taken(tmp_path: Path) -> 
     assert survey_split("train", files, [number("x")], sampled=True).numbers["x"].largest <= 1e12
     empty = write(tmp_path, x=pa.array([], pa.float32()), click=pa.array([], pa.int8()))
     found = survey_split("probe", empty, [number("x")], sampled=True)
-    assert (found.rows, found.click_rate, found.sample) == (0, 0.0, {}) or found.rows == 0
+    assert found.rows == 0 and found.sample == {}
 
 
 def test_ids_without_a_vocabulary_are_neither_missing_nor_unseen(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def surveys(columns, seed: int = 0, rows: int = ROWS, rate: float = 0.3):
         generator = np.random.default_rng([seed, number])
         click = (generator.random(rows) < rate).astype(np.int8)
         sample = {**columns(click, generator), "click": click}
-        made.append(SplitSurvey(name, rows, int(click.sum()), sample=sample))
+        made.append(SplitSurvey(name, rows, sample=sample))
     return made
 
 
