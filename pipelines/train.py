@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrm.architecture import Architecture
+from dlrm.judgement.proportion import proportion_warnings
 from dlrm.training_plan import PlannedTraining, planned
 from features.plan import Plan, read_plan
 from pipelines.command import stage_main
-from pipelines.console import console, progress_bar
+from pipelines.console import console, progress_bar, warn
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.folder / "plan")
     architecture = Architecture.of(plan, config.model)
+    warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
+    for text in warnings:
+        warn(text)
     files = parts(etl.folder / "train")
     clicks, rows = clicks_of(files)
     training = planned(config.training, rows)
@@ -75,6 +79,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "final_loss": made.final_loss,
         "loss_curve": made.loss_curve,
         "epochs": [asdict(epoch) for epoch in made.epochs],
+        "warnings": warnings,
     }
     return Made({"train": rows}, facts=facts)
 
@@ -130,6 +135,11 @@ def feed_of(
     from workflows.merlin_data import merlin_dataset
 
     return MerlinFeed(merlin_dataset(files, plan, run.device), architecture, batch_size, run.device)
+
+
+def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics of the validation split after each epoch, from the facts of the finished stage."""
+    return [epoch["valid"] for epoch in facts["epochs"]]
 
 
 STAGE = Stage("train", reads("etl"), settings, work)
