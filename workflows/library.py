@@ -21,6 +21,7 @@ with quiet():
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
+    from merlin.dag.ops.stat_operator import StatOperator
     from nvtabular import ColumnSelector, Workflow, ops
 
 STRUCTURAL = (
@@ -66,6 +67,7 @@ __all__ = [
     "LocalExecutor",
     "Schema",
     "Serial",
+    "StatOperator",
     "Tags",
     "Workflow",
     "clean_worker_cache",
