@@ -123,8 +123,9 @@ WAYS: dict[str, Way] = {
     "normalize + 32": settings(normalize=True, buckets=32, bucket_columns=1000),
     **{
         f"scores + {buckets}": settings(buckets=buckets, bucket_columns=1000)
-        for buckets in (8, 16, 32, 64)
+        for buckets in (8, 16, 32, 64, 128)
     },
+    "normalize + 64": settings(normalize=True, buckets=64, bucket_columns=1000),
     "buckets alone": buckets_alone,
     OURS: settings(),
 }
@@ -135,6 +136,8 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
     configs = sorted(options.configs.glob("*.yaml")) if options.configs else []
     for file in configs:
         config = load_config(file)
+        if options.tables and config.name not in options.tables:
+            continue
         log = config.log.model_copy(update={"typed_copy": True})
         data = tuple(options.data / name for name in config.log.files)
         run = RunConfig(
@@ -144,7 +147,7 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
         splits = typed_folders(made)
         kept = {split: splits[split] for split in ("train", "valid")}
         yield Rows(config.name, config.features, kept, config.workflow.frequency_threshold)
-    for name in DRAWN:
+    for name in DRAWN if not options.tables else set(DRAWN) & set(options.tables):
         kinds, splits = write_drawn(name, 2_000 if options.quick else 40_000, folder / name)
         yield Rows(name, kinds, splits, 0)
 
@@ -181,6 +184,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--configs", type=Path, metavar="DIR", help="one configuration a table")
     made.add_argument("--data", type=Path, metavar="DIR", default=Path(), help="their files")
+    made.add_argument("--tables", nargs="*", metavar="NAME", help="only these")
     made.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), metavar="WAY")
     made.add_argument("--epochs", type=int, default=EPOCHS)
     made.add_argument("--seeds", type=int, nargs="*", default=SEEDS)

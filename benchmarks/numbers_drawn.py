@@ -47,8 +47,8 @@ def waves(rows: int, random: np.random.Generator) -> tuple[dict[str, Floats], Fl
 
 
 DRAWN: dict[str, Callable[[int, np.random.Generator], tuple[dict[str, Floats], Floats]]] = {
-    "drawn: unkind": unkind,
-    "drawn: waves": waves,
+    "unkind": unkind,
+    "waves": waves,
 }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,7 @@ from features.counting import IntegerCounter
 
 MOST_BINS = 2**15
 
-_SIGN = np.uint32(2**31)
-_LARGEST = float(np.finfo(np.float32).max)
+_LARGEST = np.finfo(np.float32).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,10 @@ class Counting:
         self._counted = Histogram.empty()
         self._counter = IntegerCounter()
 
-    def add(self, numbers: NDArray[np.float64]) -> None:
+    def add(self, numbers: NDArray[np.floating[Any]]) -> None:
         """Count the numbers, (N,), NaN being missing ones."""
-        present = numbers[~np.isnan(numbers)]
+        there = numbers == numbers
+        present = numbers if there.all() else numbers[there]
         self._counter.add(_folded(present) >> self._counted.level)
         if len(self._counter) > MOST_BINS:
             self._take_over()
@@ -96,19 +97,21 @@ class Counting:
         self._counter = IntegerCounter()
 
 
-def _folded(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
-    """32 bits, from 0, that ascend with the numbers' float32; beyond float32 is its last number."""
-    narrow = np.clip(numbers, -_LARGEST, _LARGEST).astype(np.float32)
-    bits = (narrow + np.float32(0)).view(np.uint32)  # 0 added, -0.0 is 0.0
-    return np.where(bits >= _SIGN, ~bits, bits | _SIGN).astype(np.int64)
+def _folded(numbers: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """32 bits that ascend with the numbers' float32; beyond float32 is its largest number."""
+    narrow = np.clip(numbers, -_LARGEST, _LARGEST).astype(np.float32, copy=False)
+    return _flipped((narrow + np.float32(0)).view(np.int32)).astype(np.int64)  # -0.0 is 0.0
 
 
 def _unfolded(folded: NDArray[np.int64]) -> NDArray[np.float64]:
-    bits = folded.astype(np.uint32)
-    bits = np.where(bits >= _SIGN, bits & ~_SIGN, ~bits)
-    return bits.view(np.float32).astype(np.float64)
+    return _flipped(folded.astype(np.int32)).view(np.float32).astype(np.float64)
+
+
+def _flipped(bits: NDArray[np.int32]) -> NDArray[np.int32]:
+    """All but the sign of what is below 0: its bits descend as it ascends. Undoes itself."""
+    return np.asarray(bits ^ ((bits >> 31) & np.int32(2**31 - 1)))
 
 
 def _starts(bins: NDArray[np.int64]) -> NDArray[np.int64]:
     """Where a new bin begins in sorted bins."""
-    return np.flatnonzero(np.diff(bins, prepend=-1))
+    return np.flatnonzero(np.diff(bins, prepend=bins[:1] - 1))

@@ -92,7 +92,9 @@ class NumberCounts(Accumulator):
         self._counting = Counting()
 
     def add(self, portion: int, values: Sequence[Values]) -> None:
-        self._counting.add(as_numbers(values[0]))
+        (column,) = values
+        is_float = isinstance(column, np.ndarray) and column.dtype.kind == "f"
+        self._counting.add(column if is_float else as_numbers(column))
 
     def histogram(self) -> Histogram:
         return self._counting.histogram()
