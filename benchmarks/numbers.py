@@ -1,9 +1,9 @@
 """What each way of preparing numbers is worth to the DLRM, on many tables.
 
-Runs every configuration of a folder, whose `log.files` name the files inside `--data`, and two drawn
-tables of unkind scales. Each table's rows are encoded once a way, and the DLRM is trained on them
-with every seed; the figures are the log loss and the AUC of the *valid* split after the epoch in which
-its log loss is least. The test split is not read.
+Runs every configuration of a folder, whose `log.files` name the files inside `--data`, and two
+drawn tables of unkind scales. Each table's rows are encoded once a way, and the DLRM is trained on
+them with every seed; the figures are the log loss and the AUC of the *valid* split after the epoch
+in which its log loss is least. The test split is not read.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ WAYS: dict[str, Way] = {
     },
     "normalize + 64": settings(normalize=True, buckets=64, bucket_columns=1000),
     "buckets alone": buckets_alone,
+    **{f"ids seen {n} times": settings(frequency_threshold=n) for n in (1, 2, 3, 5)},
     OURS: settings(),
 }
 

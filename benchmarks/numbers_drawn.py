@@ -1,8 +1,8 @@
 """Tables of numbers on unkind scales, drawn, for `benchmarks/numbers.py`.
 
 Every column's own number is hidden behind a scale: amounts over twelve powers of ten, milliseconds
-since 1970, a count that is mostly 0, a number that is missing where it says most, numbers below 0, a
-constant, two values a million apart, a column without a number.
+since 1970, a count that is mostly 0, a number that is missing where it says most, numbers below 0,
+a constant, two values a million apart, a column without a number.
 """
 
 from __future__ import annotations

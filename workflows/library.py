@@ -17,11 +17,11 @@ with quiet():
     from merlin.dag.ops import add_metadata as dag_metadata
     from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
     from merlin.dag.ops import rename as dag_rename
+    from merlin.dag.ops.stat_operator import StatOperator
     from merlin.io import Dataset
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
-    from merlin.dag.ops.stat_operator import StatOperator
     from nvtabular import ColumnSelector, Workflow, ops
 
 STRUCTURAL = (

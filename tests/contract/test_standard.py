@@ -1,9 +1,10 @@
-"""The standard graph as it is without settings: any numbers, both engines, any parts of the rows."""
+"""The standard graph without settings: any numbers, both engines, any parts of the rows."""
 
 from __future__ import annotations
 
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
     ends = [0, *cuts, len(rows)]
     raw = folder / "raw" / "train"
     raw.mkdir(parents=True)
-    for number, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
+    for number, (start, end) in enumerate(pairwise(ends)):
         part = rows.slice(start, end - start)
         pq.write_table(part, raw / f"part-{number:05d}.parquet", row_group_size=5)
     workflow = build(KINDS, StandardWorkflow(graph="standard"), folder / "unused")
@@ -87,7 +88,8 @@ def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
 def test_the_plan_is_the_same_to_the_bit(
     bins: int, numbers: list[tuple[Any, Any, Any]], cuts: list[int]
 ) -> None:
-    columns = dict(zip(("age", "amount", "milliseconds"), map(list, zip(*numbers)), strict=True))
+    names = ("age", "amount", "milliseconds")
+    columns = {name: [row[place] for row in numbers] for place, name in enumerate(names)}
     rows = table(columns)
     within = sorted(min(cut, len(rows)) for cut in cuts)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
