@@ -17,7 +17,7 @@ from features.columns import FeatureKind
 from features.encoder import Encoded
 from features.errors import RepositoryError, ServerError
 from features.list_bytes import unpack_integers
-from features.wire import Tensors, WireColumns, to_tensors
+from features.wire import Tensors, WireColumns, require_finite, to_tensors
 from serving.remote.exchange import ModelConfig
 from serving.remote.tables import to_table
 from serving.repository.interface import (
@@ -66,7 +66,9 @@ class ServedModel:
 
     def tensors(self, data: Any) -> Tensors:
         """Rows in any form of `serving.remote.tables`; raises PlanError where they do not fit."""
-        return to_tensors(to_table(data, self.columns.names), self.columns)
+        tensors = to_tensors(to_table(data, self.columns.names), self.columns)
+        require_finite(tensors, self.columns)
+        return tensors
 
     def requests(self, tensors: Tensors) -> Iterator[Tensors]:
         """The rows in order, in pieces of at most the model's maximum; none for no rows."""
@@ -150,7 +152,7 @@ class ModelFacts(ABC):
         Raises
         ------
         PlanError
-            Missing columns, or ones whose type does not fit.
+            Missing columns, ones whose type does not fit, or a number that is infinite in float32.
         """
         return self._model.tensors(data)
 
