@@ -49,7 +49,7 @@ class FusedForm:
         self._loss_scale = LossScale(self.precision)
         self._step = 0
 
-    def step(self, batch: Batch, factor: float) -> Tensor:
+    def step(self, batch: Batch, factor: float, logit_offset: float = 0.0) -> Tensor:
         """Train on a batch at `factor` times the learning rates.
 
         Gives the batch's mean loss before the step, a scalar that stays on the device.
@@ -57,7 +57,7 @@ class FusedForm:
         dtype = DTYPES[self.precision]
         vector_BVD = self.model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
         logit_B = self.model.logits(vector_BVD, batch.dense_BC)
-        loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
+        loss = binary_cross_entropy_with_logits(logit_B + logit_offset, batch.click_B)
         self._dense.zero_grad()
         scale = self._loss_scale.value
         (loss * scale).backward()

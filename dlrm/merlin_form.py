@@ -49,10 +49,10 @@ class MerlinForm:
             self._optimizers["embeddings"] = sparse_optimizer(tables, training)
 
     @quiet()
-    def step(self, batch: Batch, factor: float) -> Tensor:
+    def step(self, batch: Batch, factor: float, logit_offset: float = 0.0) -> Tensor:
         """See `dlrm.training.Form`."""
         logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)
-        loss = binary_cross_entropy_with_logits(logit_B, batch.click_B)
+        loss = binary_cross_entropy_with_logits(logit_B + logit_offset, batch.click_B)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad()
         loss.backward()

@@ -46,8 +46,11 @@ class Form(Stateful, Protocol):
     name: str
     precision: Precision
 
-    def step(self, batch: Batch, factor: float) -> Tensor:
-        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
+    def step(self, batch: Batch, factor: float, logit_offset: float = 0.0) -> Tensor:
+        """Train on a batch at `factor` times the learning rates; the mean loss, on the device.
+
+        `logit_offset` is added to the logits in the loss.
+        """
         ...
 
     def canonical(self) -> DLRM:
@@ -82,6 +85,7 @@ def train(
     out: Path,
     plan_hash: str,
     progress: Callable[[int], None] | None = None,
+    logit_offset: float = 0.0,
 ) -> TrainResult:
     """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
 
@@ -95,6 +99,9 @@ def train(
         Content hash of the plan that encoded the rows; kept with the model.
     progress
         Told after each step how many rows more are done; the rows of an earlier run come at once.
+    logit_offset
+        Added to the logits in the training loss: what the log-odds of the feed's rows have more
+        than those that are to be learnt. The model is without it.
 
     Raises
     ------
@@ -115,6 +122,7 @@ def train(
         "seed": seed,
         "plan_hash": plan_hash,
         "train_rows": feed.rows,
+        "logit_offset": logit_offset,
     }
     checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
@@ -125,7 +133,14 @@ def train(
         batches = feed.batches(Order(seed, position.epoch), skip=position.batch)
         with closing(batches):
             _run_epoch(
-                form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
+                form,
+                batches,
+                schedule,
+                training.checkpoint_every,
+                checkpoint,
+                position,
+                tell,
+                logit_offset,
             )
         position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files))
         position.epoch, position.batch = position.epoch + 1, 0
@@ -161,12 +176,13 @@ def _run_epoch(
     checkpoint: Checkpoint,
     position: Position,
     tell: Callable[[int], None],
+    logit_offset: float,
 ) -> None:
     """Train on the rest of an epoch's batches, and move `position` along."""
     pending: list[Tensor] = []
     since = time.perf_counter()
     for batch in _timed(batches, position):
-        pending.append(form.step(batch, schedule.factor(position.step)))
+        pending.append(form.step(batch, schedule.factor(position.step), logit_offset))
         position.batch += 1
         position.step += 1
         position.samples += len(batch)

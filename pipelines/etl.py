@@ -16,6 +16,9 @@ from pipelines.memory import peak_memory
 from pipelines.rows import row_source, typed_folders
 from pipelines.stage import Finished, Made, RunConfig, Stage
 
+CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
+"""What the later stages have to know of the rows' clicks: see `rawlogs.split_counts.Counted`."""
+
 
 def settings(run: RunConfig) -> dict[str, Any]:
     return {
@@ -26,7 +29,8 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
-    rows = inputs["ingest"].manifest.rows
+    ingested = inputs["ingest"].manifest
+    rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "polars" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         made = _run_engine(run, inputs, out, progress)
@@ -38,6 +42,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "transform_seconds": round(made.transform_seconds, 3),
         "rows_per_second": round(sum(made.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
+        **{key: ingested.facts[key] for key in CLICK_FACTS},
     }
     return Made(made.rows, _schema(made.plan), facts)
 

@@ -6,7 +6,7 @@ configuration asks for it, the rows are kept as typed Parquet, one folder a spli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage
 from rawlogs.estimate import estimated_rows
 from rawlogs.fingerprint import Fingerprint
-from rawlogs.ingest import fingerprints_of, ingest, ingest_typed
+from rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_typed
 from rawlogs.side_tables import table_files
 from rawlogs.sources import resolve_files
 
@@ -47,6 +47,8 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         made = write(run.config, files, out, progress)
     for example in made.examples:
         console.print(f"  malformed: {example}", style="yellow", markup=False, soft_wrap=True)
+    for line in _told(made):
+        console.print(f"  {line}", highlight=False)
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
     facts = {key: value for key, value in asdict(made).items() if key != "rows"}
     facts["read"] = {
@@ -54,6 +56,21 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "fingerprints": [asdict(found) for found in fingerprints],
     }
     return Made(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
+
+
+def _told(made: Ingested) -> Iterator[str]:
+    """What became of rows that are in no split."""
+    left_out = made.left_out
+    if left_out["no_split"]:
+        yield f"left out: {left_out['no_split']:,} rows that the split gives to none"
+    if left_out["gap"]:
+        yield f"left out: {left_out['gap']:,} rows within split.gap"
+    if left_out["negatives"]:
+        yield (
+            f"left out: {left_out['negatives']:,} training rows without a click, "
+            f"{made.keep_negatives:.2%} kept; clicks {made.click_rate['train']:.3%} before, "
+            f"{made.sampled_click_rate:.3%} after"
+        )
 
 
 def takes_typed_copy(run: RunConfig) -> bool:

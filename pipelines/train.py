@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -42,6 +43,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
             out=out,
             plan_hash=plan.content_hash,
             progress=progress,
+            logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     console.print(

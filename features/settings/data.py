@@ -1,7 +1,8 @@
-"""The logs: their layout, the tables beside them, the label, the split."""
+"""The logs: their layout, the tables beside them, the label."""
 
 from __future__ import annotations
 
+import codecs
 import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
@@ -150,21 +151,33 @@ class Table(Settings):
 
     @field_validator("separator", "quote", "list_separator", mode="after")
     @classmethod
-    def _is_ascii(cls, character: str | None) -> str | None:
-        if character is not None and (not character.isascii() or character in "\r\n"):
-            raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
-        return character
+    def _is_ascii(cls, text: str | None) -> str | None:
+        if text is not None and (not text.isascii() or set(text) & set("\r\n")):
+            raise ValueError(f"wanted ASCII characters, no line end, got {text!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _quote_is_no_separator(self) -> Table:
+        if self.quote is not None and self.quote in self.separator:
+            raise ValueError(
+                f"quote {self.quote!r} stands in separator {self.separator!r}: "
+                "choose another character"
+            )
+        if self.trim and self.quote in (" ", "\t"):
+            raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
+        return self
 
     @field_validator("encoding", mode="after")
     @classmethod
-    def _extends_ascii(cls, encoding: str) -> str:
+    def _has_line_ends(cls, encoding: str) -> str:
         ascii_bytes = bytes(range(128))
         try:
-            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+            is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+            is_known = is_wide or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
         except (LookupError, UnicodeError):
-            extends_ascii = False
-        if not extends_ascii:
-            raise ValueError(f"wanted utf-8, latin-1 or such, got {encoding!r}")
+            is_known = False
+        if not is_known:
+            raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
         return encoding
 
     def names(self, *kinds: str) -> tuple[str, ...]:
@@ -295,32 +308,3 @@ class Label(Settings):
 
 _YAML_WORDS = {True: ("true", "yes", "on"), False: ("false", "no", "off")}
 _YAML_CASES = (str.lower, str.title, str.upper)
-
-
-class FileSplit(Settings):
-    """Whole files: `valid` and `test` are positions in the list of files, the others train."""
-
-    by: Literal["file"]
-    valid: tuple[int, ...]
-    test: tuple[int, ...]
-
-    @model_validator(mode="after")
-    def _do_not_overlap(self) -> FileSplit:
-        both = sorted({*self.valid} & {*self.test})
-        if both:
-            raise ValueError(f"file {both[0]} stands in valid and in test")
-        return self
-
-
-class ShareSplit(Settings):
-    """Shares of the rows, in row order, in time order, or at random by hash."""
-
-    by: Literal["rows", "time", "hash"]
-    valid: Share
-    test: Share
-
-    @model_validator(mode="after")
-    def _leave_rows_to_train_on(self) -> ShareSplit:
-        if self.valid + self.test >= 1.0:
-            raise ValueError(f"valid {self.valid} and test {self.test} leave no rows to train on")
-        return self

@@ -95,7 +95,8 @@ def require_same(config: Config, files: list[Path], out: Path) -> Ingested:
     read: list[int] = []
     made = ingest(config, files, out / "raw", read.append)
     assert made == typed
-    assert sum(read) == made.malformed + sum(made.rows[split] for split in SPLITS)
+    rows = sum(made.rows[split] for split in SPLITS) + sum(made.left_out.values())
+    assert sum(read) == made.malformed + rows
     log = open_log(config, files, out / "raw")
     assert dict(log.splits) == {split: made.rows[split] for split in SPLITS}
     for split in SPLITS:
@@ -130,10 +131,18 @@ SPLIT_RULES = [
     {"by": "rows", "valid": 0.2, "test": 0.3},
     {"by": "hash", "valid": 0.25, "test": 0.25},
     {"by": "file", "valid": [1], "test": [0]},
+    {"by": "group", "column": "word", "valid": 0.3, "test": 0.3},
+]
+RULES_THAT_LEAVE_OUT = [
+    {"by": "group", "column": "note", "train": 0.4, "valid": 0.25, "test": 0.3},
+    {"by": "group", "column": "shop", "valid": 0.3, "test": 0.3, "keep_negatives": 0.6},
+    {"by": "rows", "train": 0.4, "valid": 0.2, "test": 0.3, "keep_negatives": 0.5},
+    {"by": "hash", "train": 0.4, "valid": 0.25, "test": 0.25},
+    {"by": "file", "train": [2], "valid": [1], "test": [0], "keep_negatives": 0.5},
 ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     logs=st.lists(
         st.lists(
@@ -144,7 +153,7 @@ SPLIT_RULES = [
         min_size=3,
         max_size=4,
     ),
-    rule=st.sampled_from(SPLIT_RULES),
+    rule=st.sampled_from(SPLIT_RULES + RULES_THAT_LEAVE_OUT),
     lists=st.booleans(),
     header=st.booleans(),
     quote=st.sampled_from([None, '"']),
@@ -230,7 +239,7 @@ def test_a_parquet_log(tmp_path: Path) -> None:
             "note": [None] * 40,
         }
     )
-    for split in SPLIT_RULES:
+    for split in SPLIT_RULES + RULES_THAT_LEAVE_OUT[1:]:
         files = [tmp_path / f"log_{position}.parquet" for position in range(3)]
         for file in files:
             frame.write_parquet(file)
@@ -283,8 +292,8 @@ def test_a_compressed_log_is_read_as_its_portions_are_asked_for(tmp_path: Path) 
         ingest(config, [file], tmp_path / "out", lambda _: None)
     read: list[int] = []
 
-    def counted(file: Path, block_bytes: int) -> Iterator[RawBlock]:
-        for block in read_blocks(file, block_bytes):
+    def counted(*given: Any) -> Iterator[RawBlock]:
+        for block in read_blocks(*given):
             read.append(len(block.text))
             yield block
 
