@@ -36,6 +36,7 @@ class MerlinForm:
         seed: int,
         device: Device,
         schema: Any,
+        logit_offset: float = 0.0,
     ) -> None:
         if training.precision not in ("auto", "fp32"):
             raise ConfigError(
@@ -47,12 +48,13 @@ class MerlinForm:
         if architecture.categorical:
             tables = self._model.table_parameters()
             self._optimizers["embeddings"] = sparse_optimizer(tables, training)
+        self.logit_offset = logit_offset
 
     @quiet()
-    def step(self, batch: Batch, factor: float, logit_offset: float = 0.0) -> Tensor:
+    def step(self, batch: Batch, factor: float) -> Tensor:
         """See `dlrm.training.Form`."""
         logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)
-        loss = binary_cross_entropy_with_logits(logit_B + logit_offset, batch.click_B)
+        loss = binary_cross_entropy_with_logits(logit_B + self.logit_offset, batch.click_B)
         for optimizer in self._optimizers.values():
             optimizer.zero_grad()
         loss.backward()

@@ -45,12 +45,12 @@ class Form(Stateful, Protocol):
 
     name: str
     precision: Precision
+    logit_offset: float
+    """Added to the logits in the training loss alone: what the log-odds of the rows trained on have
+    more than those of the rows to score."""
 
-    def step(self, batch: Batch, factor: float, logit_offset: float = 0.0) -> Tensor:
-        """Train on a batch at `factor` times the learning rates; the mean loss, on the device.
-
-        `logit_offset` is added to the logits in the loss.
-        """
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
         ...
 
     def canonical(self) -> DLRM:
@@ -85,7 +85,6 @@ def train(
     out: Path,
     plan_hash: str,
     progress: Callable[[int], None] | None = None,
-    logit_offset: float = 0.0,
 ) -> TrainResult:
     """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
 
@@ -99,9 +98,6 @@ def train(
         Content hash of the plan that encoded the rows; kept with the model.
     progress
         Told after each step how many rows more are done; the rows of an earlier run come at once.
-    logit_offset
-        Added to the logits in the training loss: what the log-odds of the feed's rows have more
-        than those that are to be learnt. The model is without it.
 
     Raises
     ------
@@ -122,7 +118,7 @@ def train(
         "seed": seed,
         "plan_hash": plan_hash,
         "train_rows": feed.rows,
-        "logit_offset": logit_offset,
+        "logit_offset": form.logit_offset,
     }
     checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
@@ -133,14 +129,7 @@ def train(
         batches = feed.batches(Order(seed, position.epoch), skip=position.batch)
         with closing(batches):
             _run_epoch(
-                form,
-                batches,
-                schedule,
-                training.checkpoint_every,
-                checkpoint,
-                position,
-                tell,
-                logit_offset,
+                form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
             )
         position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files))
         position.epoch, position.batch = position.epoch + 1, 0
@@ -176,13 +165,12 @@ def _run_epoch(
     checkpoint: Checkpoint,
     position: Position,
     tell: Callable[[int], None],
-    logit_offset: float,
 ) -> None:
     """Train on the rest of an epoch's batches, and move `position` along."""
     pending: list[Tensor] = []
     since = time.perf_counter()
     for batch in _timed(batches, position):
-        pending.append(form.step(batch, schedule.factor(position.step), logit_offset))
+        pending.append(form.step(batch, schedule.factor(position.step)))
         position.batch += 1
         position.step += 1
         position.samples += len(batch)

@@ -31,7 +31,8 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.folder / "plan")
     architecture = Architecture.of(plan, config.model)
-    form = form_of(run, plan, architecture)
+    offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
+    form = form_of(run, plan, architecture, offset)
     rows = etl.manifest.rows["train"] * config.training.epochs
     with progress_bar("training", rows) as progress:
         made = train(
@@ -43,7 +44,6 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
             out=out,
             plan_hash=plan.content_hash,
             progress=progress,
-            logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     console.print(
@@ -63,17 +63,17 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     return Made({"train": etl.manifest.rows["train"]}, facts=facts)
 
 
-def form_of(run: RunConfig, plan: Plan, architecture: Architecture) -> Form:
+def form_of(run: RunConfig, plan: Plan, architecture: Architecture, logit_offset: float) -> Form:
     training, seed, device = run.config.training, run.config.seed, run.device
     if run.model == "fused":
         from dlrm.fused import FusedForm
 
-        return FusedForm(architecture, training, seed, device)
+        return FusedForm(architecture, training, seed, device, logit_offset)
     # Merlin takes seconds to import.
     from dlrm.merlin_form import MerlinForm
     from workflows.merlin_data import merlin_schema
 
-    return MerlinForm(architecture, training, seed, device, merlin_schema(plan))
+    return MerlinForm(architecture, training, seed, device, merlin_schema(plan), logit_offset)
 
 
 def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path]) -> Feed:
