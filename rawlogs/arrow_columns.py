@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import DataError
 from rawlogs.headers import shortened
+
+_LISTS = (
+    pa.ListArray,
+    pa.LargeListArray,
+    pa.ListViewArray,
+    pa.LargeListViewArray,
+    pa.FixedSizeListArray,
+)
 
 
 def polars_column(file: Path, name: str, column: pa.Array) -> pl.Series:
@@ -39,7 +48,8 @@ def _known(column: pa.Array) -> pa.Array:
     if isinstance(dtype, pa.BaseExtensionType):
         return _known(column.storage)
     if pa.types.is_dictionary(dtype):
-        return _known(column.dictionary_decode())
+        values = _known(column.dictionary)
+        return pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
     if pa.types.is_run_end_encoded(dtype):
         return _known(pc.run_end_decode(column))
     if pa.types.is_string_view(dtype):
@@ -50,13 +60,7 @@ def _known(column: pa.Array) -> pa.Array:
         return _text(column)
     if pa.types.is_decimal256(dtype):
         return column.cast(pa.string())
-    if pa.types.is_list_view(dtype):
-        return _known(column.cast(pa.list_(dtype.value_type)))
-    if pa.types.is_large_list_view(dtype):
-        return _known(column.cast(pa.large_list(dtype.value_type)))
-    if pa.types.is_fixed_size_list(dtype):
-        return _known(column.cast(pa.list_(dtype.value_type)))
-    if pa.types.is_list(dtype) or pa.types.is_large_list(dtype):
+    if isinstance(column, _LISTS):
         return _lists(column)
     return column
 
@@ -73,13 +77,9 @@ def _text(column: pa.Array) -> pa.Array:
 
 
 def _lists(column: pa.Array) -> pa.Array:
-    """A column of lists, whose elements are of a type that Polars has."""
-    values = _known(column.values)
-    if values.type == column.values.type:
-        return column
-    size = 8 if pa.types.is_large_list(column.type) else 4
-    kind = pa.large_list(values.type) if size == 8 else pa.list_(values.type)
-    validity, offsets = column.buffers()[:2]
-    return pa.Array.from_buffers(
-        kind, len(column), [validity, offsets], column.null_count, column.offset, [values]
-    )
+    """The lists, each of values of a type that Polars has."""
+    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(column) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    values = _known(column.flatten())
+    return pa.LargeListArray.from_arrays(offsets, values, mask=column.is_null())
