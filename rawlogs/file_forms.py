@@ -65,6 +65,8 @@ _MAGIC: tuple[tuple[bytes, Foreign], ...] = (
         Foreign("a Git LFS pointer, not the file itself", "fetch the file with git lfs pull"),
     ),
 )
+_WRITTEN = (b"<stata_dta>", b"%PDF-", b"%!PS", b"version https://git-lfs.github.com/spec/")
+"""Marks in front of what is, or may be, text all the same."""
 _ARCHIVE = Foreign("a zip archive", "unpack it first, with unzip")
 _ARCHIVED = (
     ("xl/", Foreign("an Excel workbook", "export it as CSV")),
@@ -97,8 +99,15 @@ def foreign(file: Path, start: bytes) -> Foreign | None:
         return Foreign("a DuckDB database", "export the table as CSV or Parquet")
     if _is_pickle(start):
         return _PICKLE
-    found = next((kind for mark, kind in _MAGIC if start.startswith(mark)), None)
-    return found or _marked_up(start)
+    for mark, kind in _MAGIC:
+        if start.startswith(mark) and (mark in _WRITTEN or _is_binary(start)):
+            return kind
+    return _marked_up(start)
+
+
+def _is_binary(start: bytes) -> bool:
+    """Whether there are bytes among the first ones that text does not have."""
+    return any(byte < ord("\t") or byte > 127 for byte in start[:512])
 
 
 def _is_pickle(start: bytes) -> bool:
