@@ -25,7 +25,23 @@ _ETL = (
     "peak_rss_mb",
     "columns",
 )
-_TRAIN = ("model", "precision", "samples_per_second", "waiting_share", "steps", "final_loss")
+_TRAIN = (
+    "model",
+    "precision",
+    "samples_per_second",
+    "waiting_share",
+    "steps",
+    "final_loss",
+    "best_epoch",
+)
+_PLANNED = (
+    "batch_size",
+    "epochs",
+    "learning_rate",
+    "embedding_learning_rate",
+    "early_stopping",
+    "patience",
+)
 _SHOWN_SETTINGS = ("split", "label", "workflow", "model", "training", "seed")
 """Of the configuration, on the page."""
 _SERVE = (
@@ -65,6 +81,8 @@ def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, 
         "etl": {key: etl.facts[key] for key in _ETL},
         "train": {
             **{key: train.facts[key] for key in _TRAIN},
+            **{key: train.facts["planned"][key] for key in _PLANNED},
+            "epochs_run": len(train.facts["epochs"]),
             "valid": validation_of(train.facts),
         },
         "evaluate": {

@@ -191,7 +191,7 @@ class _Judged:
         reason = f"wanted {_plural(self.fields, 'field')}, found {self.found[row]}"
         lines = rows.text.count(b"\n", start, int(rows.ends[row])) + 1
         if lines > 1:
-            reason += f" in lines {number} to {number + lines - 1}"
+            reason += f" in a row of {lines} lines"
         return Fault(number, reason)
 
 

@@ -165,5 +165,5 @@ def require_parquet(file: Path) -> None:
     if compression is not None:
         found = Foreign(f"packed with {compression}", "unpack it first, or set log.format: csv")
     elif found is None:
-        found = Foreign("no Parquet file", "set log.format: csv if it is text")
-    raise DataError(f"{file} is {found.name}; wanted Parquet: {found.advice}.")
+        found = Foreign("something else", "set log.format: csv if it is text")
+    raise DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")

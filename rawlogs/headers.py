@@ -50,7 +50,13 @@ def listed(names: Sequence[str]) -> str:
 
 
 def shortened(text: str, most: int = _SHOWN_CHARACTERS) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+    """The beginning of a text, with what cannot be printed as an escape.
+
+    >>> shortened("y" + chr(0), 2), shortened("column", 3)
+    ('y\\\\x00', 'col…')
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
+    return shown if len(text) <= most else f"{shown}…"
 
 
 def setting(table: Table, key: str) -> str:

@@ -151,6 +151,12 @@ def column_names(file: Path, table: Table) -> tuple[str, ...]:
     return tuple(next((block.names for block in text_blocks(file, table)), ()))
 
 
+def undeclared_columns(files: Sequence[Path], table: Table) -> tuple[str, ...]:
+    """The columns that the first of the files has and the table does not name."""
+    names = next((found for file in files if (found := column_names(file, table))), ())
+    return tuple(name for name in names if name not in table.columns)
+
+
 def _read_text(
     file: Path, table: Table, wanted: Sequence[str], block_bytes: int
 ) -> Iterator[RawRows]:

@@ -106,7 +106,7 @@ class RowParser:
 
     def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
         """The block's rows in one part, or where it is not plain, in parts that mostly are."""
-        plain = self._parse_plainly(block)
+        plain = self._parse_plainly(file, block)
         halves = _halves(block, self._dialect) if plain is None and self._mostly_plain else None
         if plain is not None:
             yield plain
@@ -116,21 +116,39 @@ class RowParser:
             for half in halves:
                 yield from self._parts(file, half)
 
-    def _parse_plainly(self, block: TextBlock) -> Parsed | None:
+    def _parse_plainly(self, file: Path, block: TextBlock) -> Parsed | None:
         """None where the block has anything that is not plain, as is every malformed line."""
         if not self._mostly_plain:
             return None
         log = self._config.log
         text = plain_text(block.raw.text, self._dialect)
-        if text is None or block.constants:
+        if text is None:
             return None
         encoding = block.encoding or log.encoding
-        found = parse_block(text.lines, text.separator, block.names, self._kinds, encoding=encoding)
-        if found is None or found.click is None:
+        kinds = {name: kind for name, kind in self._kinds.items() if name not in block.constants}
+        found = parse_block(text.lines, text.separator, block.names, kinds, encoding=encoding)
+        constants = None if found is None else self._constants(file, block, found.rows)
+        if found is None or constants is None:
             return None
         columns = {name: text.restored(values) for name, values in found.columns.items()}
+        click = constants.click if found.click is None else found.click
         lines = found.rows if text.lines_are_rows else block.raw.count_lines()
-        return Parsed(Rows(columns, found.click), (), block.first - 1 + lines, {})
+        rows = Rows({**columns, **constants.columns}, click)
+        return Parsed(rows, (), block.first - 1 + lines, {})
+
+    def _constants(self, file: Path, block: TextBlock, rows: int) -> Rows | None:
+        """The columns that the folders above the file give; None where a value is refused."""
+        kinds = {name: kind for name, kind in self._kinds.items() if name in block.constants}
+        if not kinds:
+            return Rows({}, np.zeros(rows, np.int8))
+        values = {name: [block.constants[name]] for name in kinds}
+        raw = RawRows(pl.DataFrame(values, dict.fromkeys(kinds, pl.String)), np.zeros(1, int), [])
+        frame, faults = convert(file, raw, kinds, self._config.label, self._config.log)
+        if faults:
+            return None
+        click = frame[CLICK].to_numpy() if CLICK in frame.columns else np.zeros(1, np.int8)
+        names = [name for name in frame.columns if name != CLICK]
+        return Rows(_columns(frame, names), click).take(np.zeros(rows, np.int64))
 
     def _parse_anything(self, file: Path, piece: Piece) -> Parsed:
         log = self._config.log

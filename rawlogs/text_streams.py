@@ -33,6 +33,8 @@ _MARKS = (  # that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_FEW, _MOST = 0.1, 0.6
+"""Shares of characters: text of other letters holds blanks, digits and separators too."""
 FAILURES = (OSError, EOFError, lzma.LZMAError, pa.ArrowException, UnicodeError)
 """What reading a damaged file raises."""
 
@@ -165,19 +167,21 @@ def _decoded(file: Path, table: Table, start: bytes) -> str | None:
 
 
 def _wide_by_zeros(start: bytes) -> str | None:
-    """The encoding of ASCII text whose characters take two or four bytes."""
+    """The encoding of text that is mostly ASCII and whose characters take two or four bytes."""
     first = np.frombuffer(start[: len(start[:512]) // 4 * 4], np.uint8).reshape(-1, 4) == 0
     if len(first) == 0:
         return None
-    zeros = tuple(first.all(axis=0).tolist())
-    some = tuple(first.any(axis=0).tolist())
+    shares = first.mean(axis=0)
+    if ((shares > _FEW) & (shares < _MOST)).any():
+        return None
+    zeros = tuple((shares >= _MOST).tolist())
     forms = {
         (False, True, False, True): "utf-16-le",
         (True, False, True, False): "utf-16-be",
         (False, True, True, True): "utf-32-le",
         (True, True, True, False): "utf-32-be",
     }
-    return forms.get(zeros) if zeros == some else None
+    return forms.get(zeros)
 
 
 def _is_bytewise(encoding: str) -> bool:

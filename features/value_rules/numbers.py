@@ -115,7 +115,8 @@ def _codes(column: pl.Series, rules: ValueRules) -> _Codes:
 
 def without_zero_fraction(column: pl.Series) -> pl.Series:
     """Decimals as text, exactly; whole ones without a point."""
-    return column.cast(pl.String).str.replace(r"\.0*$", "")
+    text: pl.Series = column.cast(pl.String).str.replace(r"\.0*$", "")
+    return text
 
 
 class _Codes:

@@ -7,7 +7,6 @@ same. Legend: B rows.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from features.value_rules.rules import ValueRules
 from features.value_rules.text_values import REFUSED
 from features.values import NULL_INT64, Lists, Text, Values, offsets_of
 
-_FEW_ROWS = 32
+_FEW_ROWS = 128
 """Text is taken one by one up to here: that is faster than anything done to whole columns."""
 
 _MEANINGS: dict[str, Callable[[str, ValueRules], Any]] = {
@@ -35,7 +34,10 @@ _MEANINGS: dict[str, Callable[[str, ValueRules], Any]] = {
 
 
 def plain(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
-    """The values of a column; None where one of them, or the type, leaves a doubt."""
+    """The values of a column; None where one of them, or the type, leaves a doubt.
+
+    NumPy warns of numbers that are infinite in float32; whoever calls this tells it not to.
+    """
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
     type_ = column.type
@@ -58,8 +60,7 @@ def _floats(column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.float32] |
     wide = np.asarray(_filled(column.cast(pa.float64(), safe=False), float("nan")), np.float64)
     if rules.missing_numbers:
         wide = np.where(np.isin(wide, rules.missing_numbers), np.nan, wide)
-    with np.errstate(over="ignore"):
-        narrow = wide.astype(np.float32)
+    narrow = wide.astype(np.float32)
     return None if np.isinf(narrow).any() else narrow
 
 
@@ -85,18 +86,18 @@ def _integers(column: pa.ChunkedArray, kind: str, rules: ValueRules) -> NDArray[
 
 
 def _text(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
+    if kind == "string" and not (rules.missing or rules.trim):
+        return Text.from_arrow(column) if _is_utf8(column) else None
     if len(column) > _FEW_ROWS:
         if kind == "hex" and not rules.missing:
             return plain_hexadecimal(column)
-        if kind == "string" and not rules.missing and not rules.trim and _is_utf8(column):
-            return Text.from_arrow(column)
         return None
-    meaning = partial(_MEANINGS[kind], rules=rules)
+    meaning = _MEANINGS[kind]
     try:
-        found = [None if text is None else meaning(text) for text in column.to_pylist()]
+        found = [None if text is None else meaning(text, rules) for text in column.to_pylist()]
     except UnicodeDecodeError:
         return None
-    if any(value is REFUSED for value in found):
+    if REFUSED in found:
         return None
     if kind == "string":
         return Text.from_objects([(value or "").encode() for value in found])
@@ -110,8 +111,7 @@ def _text(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Valu
 
 def _narrow(found: list[float | None]) -> NDArray[np.float32] | None:
     wide = np.array([np.nan if value is None else value for value in found], np.float64)
-    with np.errstate(over="ignore"):
-        narrow = wide.astype(np.float32)
+    narrow = wide.astype(np.float32)
     return None if np.isinf(narrow).any() else narrow
 
 

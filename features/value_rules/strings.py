@@ -74,11 +74,14 @@ def _of_floats(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
 
 
 def _written(column: pl.Series) -> pl.Series:
+    text: pl.Series
     if column.dtype == pl.Date:
-        return column.dt.to_string("%Y-%m-%d")
-    if isinstance(column.dtype, pl.Datetime):
+        text = column.dt.to_string("%Y-%m-%d")
+    elif isinstance(column.dtype, pl.Datetime):
         zoned = column.dtype.time_zone is not None
         if zoned:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-        return column.dt.to_string("%Y-%m-%dT%H:%M:%S%.f" + ("Z" if zoned else ""))
-    return column.cast(pl.String)
+        text = column.dt.to_string("%Y-%m-%dT%H:%M:%S%.f" + ("Z" if zoned else ""))
+    else:
+        text = column.cast(pl.String)
+    return text

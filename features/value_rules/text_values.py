@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[+-]?nan", re.IGNORECASE)
 _INFINITY = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _HEX_DIGITS = re.compile(r"[0-9a-fA-F]{1,16}")
+_FEW_HEX_DIGITS = re.compile(r"[0-9a-fA-F]{1,15}")
 _BLANK_MARKS = " \u00a0\u202f"
 _MOST_DIGITS = 19
 """An exponent of ten above this is beyond 64 bits."""
@@ -82,6 +83,8 @@ def whole(value: str, rules: ValueRules) -> int | Refused | None:
 
 def hexadecimal(value: str, rules: ValueRules) -> int | Refused | None:
     """1 to 16 hexadecimal digits in the wire's form."""
+    if not rules.missing and _FEW_HEX_DIGITS.fullmatch(value):
+        return int(value, 16)
     found = _given(value, rules)
     if found is None:
         return None

@@ -129,7 +129,7 @@ def _of_form(column: pl.Series, form: str) -> pl.Series:
     """Seconds of text, or of numbers as their digits, in a format of strptime's directives."""
     if column.dtype != pl.String:
         column = column.cast(pl.Int64, strict=False).cast(pl.String)
-    seconds = pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
+    seconds: pl.Series = pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
     directives = set(re.findall("%(.)", form))
     if directives <= _PLAIN_DIRECTIVES:
         texts, known_form = column, form
@@ -158,7 +158,8 @@ def _strptime_seconds(text: str, form: str) -> float | Refused:
 def _of_dates(column: pl.Series) -> pl.Series:
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    seconds: pl.Series = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    return seconds
 
 
 def _scaled(number: pl.Series) -> pl.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def _ones_and_zeros(
 ) -> tuple[pl.Series, NDArray[np.bool_]]:
     """int8, null where missing or malformed; and which are malformed."""
     if column.dtype == pl.String:
-        return by_value(column, partial(meaning, rules=rules), pa.int8())
+        return by_value(column, lambda text: meaning(text, rules), pa.int8())
     number, malformed = reals(column, rules)
     usable = number.is_in([0.0, 1.0]).fill_null(False)
     malformed |= mask_of(number.is_not_null() & ~usable)
@@ -61,14 +60,14 @@ def _ones_and_zeros(
 def _clicks(column: pl.Series, rules: ValueRules, words: tuple[str, ...]) -> pl.Series:
     """int8, null where missing."""
     if column.dtype == pl.String:
-        value, _ = by_value(column, text_values.clicks(words, rules), pa.int8())
-        return value
+        return by_value(column, text_values.clicks(words, rules), pa.int8())[0]
     numbers = text_values.click_numbers(words)
     if column.dtype == pl.Boolean:
         known = {text_values.label(word, ValueRules()) for word in words}
         numbers = frozenset(float(word) for word in known if word in (0, 1))
     number, _ = reals(column, rules)
-    return number.is_in(list(numbers)).cast(pl.Int8).set(number.is_null(), None)
+    value: pl.Series = number.is_in(list(numbers)).cast(pl.Int8).set(number.is_null(), None)
+    return value
 
 
 def _label_hint(found: object) -> str:

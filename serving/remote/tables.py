@@ -165,16 +165,15 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _array(name: str, values: Any) -> Any:
     """An Arrow array of a column's values, whatever they stand in."""
-    if hasattr(values, "to_arrow"):  # polars
-        return _of_polars(name, values)
-    if isinstance(values, Mapping | Set):  # they have no order, or are no values
-        raise PlanError.wrong_type(name, "a list of values", type(values).__name__)
-    if type(getattr(values, "dtype", None)).__name__ == "SparseDtype":
-        values = np.asarray(values)
+    if type(values) is not list:
+        if hasattr(values, "to_arrow"):  # polars
+            return _of_polars(name, values)
+        if isinstance(values, Mapping | Set):  # they have no order, or are no values
+            raise PlanError.wrong_type(name, "a list of values", type(values).__name__)
+        if type(getattr(values, "dtype", None)).__name__ == "SparseDtype":
+            values = np.asarray(values)
     try:
         array = pa.array(values, from_pandas=True)
-        may_be_whole = isinstance(values, np.ndarray) or hasattr(values, "iloc")
-        return _whole_if_possible(array) if may_be_whole else array
     except OverflowError:
         return _of_large_integers(name, values)
     except UnicodeEncodeError as error:
@@ -185,6 +184,8 @@ def _array(name: str, values: Any) -> Any:
             came = type(values).__name__
             raise PlanError.wrong_type(name, "a list of values", came) from None
         return _of_objects(name, values, error)
+    may_be_whole = isinstance(values, np.ndarray) or hasattr(values, "iloc")
+    return _whole_if_possible(array) if may_be_whole else array
 
 
 def _whole_if_possible(array: Any) -> Any:

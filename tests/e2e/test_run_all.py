@@ -21,7 +21,7 @@ TINY = {
     "split": {"by": "file", "valid": [1], "test": [2]},
     "workflow": {"graph": "criteo", "frequency_threshold": 2},
     "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [8]},
-    "training": {"batch_size": 64},
+    "training": {"batch_size": 64, "epochs": 1},
     "serving": {"latency_requests": 3},
 }
 STAGES = ["generate", "ingest", "etl", "train", "evaluate", "export", "serve"]

@@ -90,6 +90,7 @@ def write_parquet(file: Path, users: pl.Series) -> Path:
 
 
 USERS = {
+    "continuous": st.floats(width=32, allow_nan=False, allow_infinity=False),
     "integer": st.integers(-(2**63) + 1, 2**63 - 1),
     "hex": st.integers(0, 2**63 - 1),
     "string": st.text(st.characters(exclude_characters='\r\n\0,"', codec="utf-8"), max_size=12),
@@ -108,7 +109,8 @@ def test_every_way_to_store_a_log_gives_the_same_splits(
     config = config_of(kind, data.draw(st.integers(0, 2**64)))
     in_parquet = config_of(kind, config.seed, format="parquet")
     texts = ["" if u is None else f"{u:x}" if kind == "hex" else str(u) for u in users]
-    series = pl.Series(users, dtype=pl.Int64 if kind in ("integer", "hex") else pl.String)
+    types = {"continuous": pl.Float64, "integer": pl.Int64, "hex": pl.Int64}
+    series = pl.Series(users, dtype=types.get(kind, pl.String()))
     folder = tmp_path_factory.mktemp("log")
     found: list[Any] = []
     with pieces_of(data.draw(st.integers(30, 2000)), data.draw(st.integers(3, 300))):
