@@ -26,8 +26,8 @@ _SPOILT = "incomplete string data for inference input"
 """Triton's Python backend refuses a whole batch where one request's last string is cut short. No
 request made here is, so another one in the batch was."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
-_ENDED = ("Socket closed", "andshake")
-"""What gRPC tells of a connection that a server took and ended."""
+_ENDED = ("Socket closed", "andshake", "reset by peer")
+"""What is told of a connection that a server took and ended."""
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
