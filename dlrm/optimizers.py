@@ -15,7 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam, Optimizer
 
 if TYPE_CHECKING:
-    from features.settings import Training
+    from dlrm.training_plan import PlannedTraining
 
 
 class NamedOptimizer:
@@ -70,7 +70,9 @@ class NamedOptimizer:
             self._optimizer.state[parameter][quantity] = tensor.to(parameter.device, copy=True)
 
 
-def dense_optimizer(parameters: Mapping[str, Parameter], training: Training) -> NamedOptimizer:
+def dense_optimizer(
+    parameters: Mapping[str, Parameter], training: PlannedTraining
+) -> NamedOptimizer:
     """That of the dense layers; all of it in one pass over their memory."""
     kinds: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
     kind = kinds[training.optimizer]
@@ -82,7 +84,9 @@ def dense_optimizer(parameters: Mapping[str, Parameter], training: Training) -> 
     )
 
 
-def sparse_optimizer(parameters: Mapping[str, Parameter], training: Training) -> NamedOptimizer:
+def sparse_optimizer(
+    parameters: Mapping[str, Parameter], training: PlannedTraining
+) -> NamedOptimizer:
     """That of embedding tables with sparse gradients."""
     kinds: dict[str, type[Optimizer]] = {"rowwise_adagrad": RowwiseAdagrad, "sgd": SGD}
     kind = kinds[training.embedding_optimizer]

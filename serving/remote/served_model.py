@@ -17,7 +17,8 @@ from features.columns import FeatureKind
 from features.encoder import Encoded
 from features.errors import RepositoryError, ServerError
 from features.list_bytes import unpack_integers
-from features.wire import Tensors, WireColumns, require_finite, to_tensors
+from features.value_rules.rules import ValueRules
+from features.wire import Tensors, WireColumns, to_tensors
 from serving.remote.exchange import ModelConfig
 from serving.remote.tables import to_table
 from serving.repository.interface import (
@@ -26,6 +27,7 @@ from serving.repository.interface import (
     IDS,
     KINDS,
     LIST_IDS,
+    LOG,
     MODEL_HASH,
     PLAN_HASH,
     read_wire_columns,
@@ -59,16 +61,18 @@ class ServedModel:
         self.kinds: dict[str, FeatureKind] = json.loads(parameters[KINDS])
         self.plan_hash = parameters.get(PLAN_HASH, "")
         self.model_hash = parameters.get(MODEL_HASH, "")
+        self._rules = _value_rules(config.model, parameters)
         self._columns_of = {
             tensor: [str(n) for n in json.loads(parameters.get(f"{tensor}_columns", "[]"))]
             for tensor in (IDS, LIST_IDS, DENSE)
         }
 
     def tensors(self, data: Any) -> Tensors:
-        """Rows in any form of `serving.remote.tables`; raises PlanError where they do not fit."""
-        tensors = to_tensors(to_table(data, self.columns.names), self.columns)
-        require_finite(tensors, self.columns)
-        return tensors
+        """Rows in any form of `serving.remote.tables`, by the rules of the log.
+
+        Raises PlanError where they do not fit.
+        """
+        return to_tensors(to_table(data, self.columns.names), self.columns, self._rules)
 
     def requests(self, tensors: Tensors) -> Iterator[Tensors]:
         """The rows in order, in pieces of at most the model's maximum; none for no rows."""
@@ -169,6 +173,19 @@ def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
         return parameters_of(config.model, config.parameters, version)[0]
     except RepositoryError as error:
         raise ServerError(str(error)) from None
+
+
+def _value_rules(model: str, parameters: Mapping[str, str]) -> ValueRules:
+    """The rules of the log that the model was trained on; the usual ones where none are told."""
+    if LOG not in parameters:
+        return ValueRules()
+    try:
+        return ValueRules.from_json(parameters[LOG])
+    except (ValueError, TypeError) as error:
+        raise ServerError(
+            f"Model {model!r}: its config tells how the log was read in a form that this "
+            f"Plumbline does not know ({error}). Upgrade the client."
+        ) from None
 
 
 def _together(

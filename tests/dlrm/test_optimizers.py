@@ -41,7 +41,7 @@ def test_gradients_are_clipped_by_their_common_norm() -> None:
 def test_the_state_has_the_parameters_names_and_is_taken_up() -> None:
     def adam(weight: torch.Tensor) -> tuple[Parameter, NamedOptimizer]:
         parameter = Parameter(weight.clone())
-        return parameter, dense_optimizer({"last.weight": parameter}, Training())
+        return parameter, dense_optimizer({"last.weight": parameter}, Training(learning_rate=1e-3))
 
     whole, of_whole = adam(torch.ones(2))
     for gradient in (1.0, -0.5):

@@ -84,8 +84,37 @@ def test_a_list_column_of_a_parquet_table_needs_no_separator(tmp_path: Path) -> 
 def test_extends_replaces_key_by_key(tmp_path: Path) -> None:
     config = load_config(extended(tmp_path, "name: other\nsplit: {test: 0.3}\n"))
     assert config.name == "other"
-    assert config.split.model_dump() == {"by": "rows", "valid": 0.1, "test": 0.3}
+    assert config.split.model_dump(exclude_none=True) == {"by": "rows", "valid": 0.1, "test": 0.3}
     assert "I1" in config.features
+
+
+@pytest.mark.parametrize(
+    ("gap", "seconds"),
+    [
+        ("3600", 3600),
+        ("'3600'", 3600),
+        ("1.5", 1.5),
+        ("90s", 90),
+        ("90m", 5400),
+        ("36h", 129_600),
+        ("1d", 86_400),
+        ("2w", 1_209_600),
+        ("1d 12h", 129_600),
+        ("1.5h", 5400),
+        ("0", 0),
+    ],
+)
+def test_a_gap_is_seconds_or_text(tmp_path: Path, gap: str, seconds: float) -> None:
+    config = load_config(extended(tmp_path, f"split: {{by: time, gap: {gap}}}"))
+    assert config.split.model_dump()["gap"] == seconds
+
+
+def test_a_column_for_the_split_alone_is_no_feature(tmp_path: Path) -> None:
+    config = load_config(
+        extended(tmp_path, "split: {by: group, column: at}\nlog: {columns: {at: unused}}")
+    )
+    assert config.group_column == "at" and "at" not in config.features
+    assert load_config(extended(tmp_path, "seed: 2")).group_column is None
 
 
 def test_extends_through_two_files(tmp_path: Path) -> None:
@@ -136,6 +165,8 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("label: {x: 1}", "label: unknown key 'x', known: at_least"),
         ("training: {epochs: 0}", "training.epochs: Input should be greater than 0, got 0"),
         ("training: {epochs: many}", "training.epochs: Input should be a valid integer"),
+        ("training: {epochs: 0}", "got 0 ('auto' is allowed too)"),
+        ("training: {patience: 0}", "training.patience: Input should be greater than 0, got 0"),
         ("seed: -1", "seed: Input should be greater than or equal to 0, got -1"),
         ("log: {columns: {user: number}}", "log.columns.user: Input should be 'continuous',"),
         ("log: {columns: {I2: integer}}", "log.columns: column 'I2' is declared twice"),
@@ -157,6 +188,73 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         (
             "split: {by: time}\nlog: {columns: {at: unused}}",
             "exactly one log column of kind 'time'",
+        ),
+        (
+            "split: {by: file, train: [0], valid: [1], test: [0]}",
+            "file 0 stands in train and in test",
+        ),
+        (
+            "split: {by: file, train: [], valid: [1], test: [0]}",
+            "split.file: train names no file: leave it out to train on all other files",
+        ),
+        (
+            "split: {train: 0.8}",
+            "split.rows: train 0.8, valid 0.1 and test 0.2 are 1.1 of the rows together: wanted",
+        ),
+        ("split: {train: 0}", "split.rows.train: Input should be greater than 0, got 0"),
+        ("split: {tran: 0.5}", "split.rows: unknown key 'tran', did you mean 'train'?"),
+        (
+            "split: {gap: 1h}",
+            "split.rows: gap is for a split by time, and this one is by rows: leave it out, or",
+        ),
+        (
+            "split: {by: file, valid: [1], test: [0], gap: 1h}",
+            "split.file: gap is for a split by time, and this one is by file",
+        ),
+        (
+            "split: {by: hash, column: user}",
+            "split.hash: column is for a split by group, and this one is by hash: leave it out",
+        ),
+        ("split: {by: time, gap: 3 days}", "split.time.gap: wanted seconds, or text such as 90s"),
+        ("split: {by: time, gap: ''}", "split.time.gap: wanted seconds, or text such as 90s, 90m"),
+        ("split: {by: time, gap: 1h30}", "text such as 90s, 90m, 36h, 1d or 2w, got '1h30'"),
+        ("split: {by: time, gap: yes}", "split.time.gap: wanted seconds, or text such as"),
+        (
+            "split: {by: time, gap: -1}",
+            "split.time.gap: Input should be greater than or equal to 0",
+        ),
+        ("split: {by: time, gap: nan}", "split.time.gap: wanted seconds, or text such as 90s"),
+        ("split: {by: time, gap: .nan}", "split.time.gap: Input should be"),
+        ("split: {by: time, gap: .inf}", "split.time.gap: Input should be a finite number"),
+        ("split: {keep_negatives: 0}", "keep_negatives: Input should be greater than 0, got 0"),
+        ("split: {keep_negatives: 1}", "keep_negatives: Input should be less than 1, got 1"),
+        ("split: {keep_negatives: .nan}", "split.rows.keep_negatives: Input should be"),
+        ("split: {by: group}", "split.group.column: Field required"),
+        (
+            "split: {by: group, column: usr}",
+            "split.column: log.columns has no 'usr' (did you mean 'user'?); a column that is no",
+        ),
+        (
+            "split: {by: group, column: tags}\n"
+            "log: {format: parquet, columns: {tags: string_list}}",
+            "split.column 'tags' is string_list: wanted a column of single values",
+        ),
+        (
+            "split: {by: group, column: clicked}",
+            "split.column 'clicked' is of kind label: wanted continuous, integer,",
+        ),
+        (
+            "split: {by: group, column: at}",
+            "split.column 'at' is of kind time: wanted continuous, integer,",
+        ),
+        (
+            "split: {by: group, column: age}\n"
+            "tables: {users: {file: u, columns: {user: key, age: continuous}}}",
+            "split.column 'age' is a column of tables.users: wanted one of the log, such as 'user'",
+        ),
+        (
+            "split: {by: group, column: g}\nlog: {columns: {F1: flag}, multi_hot: {g: [F1]}}",
+            "split.column 'g' is a list made of flags: wanted single values",
         ),
         ("workflow: {graph: graph}", "workflow: Input tag 'graph' found using 'graph' does not"),
         ("model: {bottom_mlp: [8]}", "bottom_mlp has to end in embedding_dim 16, got [8]"),
