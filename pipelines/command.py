@@ -11,7 +11,7 @@ from pathlib import Path
 from features.config import load_config
 from features.device import Device, resolve_device
 from features.errors import PlumblineError
-from pipelines.console import console
+from pipelines.console import say
 from pipelines.stage import Engine, RunConfig, Stage
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "criteo_synthetic.yaml"
@@ -96,8 +96,8 @@ def guarded(body: Callable[[], None]) -> None:
     try:
         body()
     except PlumblineError as error:
-        console.print(f"[red]error:[/red] {' '.join(str(error).split())}", soft_wrap=True)
+        say(f" {error}", label="error:", label_style="red")
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("interrupted: the next run goes on from here", soft_wrap=True)
+        say("interrupted: the next run goes on from here")
         sys.exit(130)

@@ -18,7 +18,20 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from features.plain_text import one_line
+
 console = Console(stderr=True)
+
+
+def say(text: str, style: str | None = None, *, label: str = "", label_style: str = "bold") -> None:
+    """Print a line that may hold data: brackets in it are brackets, and escapes are shown.
+
+    `label` stands in front, in a style of its own.
+    """
+    line = Text(one_line(label), style=label_style) if label else Text()
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    line.append(indent + one_line(text), style=style)
+    console.print(line, soft_wrap=True, highlight=False)
 
 
 class _RateColumn(ProgressColumn):
@@ -39,7 +52,7 @@ def progress_bar(
 ) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; the function given advances it by a number of units."""
     columns = (
-        TextColumn("  {task.description:<12}"),
+        TextColumn("  {task.description:<12}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         _RateColumn(unit),
