@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, cast
+import re
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
@@ -113,6 +114,16 @@ class Table(Settings):
     def _is_ascii(cls, character: str | None) -> str | None:
         if character is not None and (not character.isascii() or character in "\r\n"):
             raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
+        return character
+
+    @field_validator("separator", "quote", "list_separator", mode="before")
+    @classmethod
+    def _is_no_escape(cls, character: Any) -> Any:
+        if isinstance(character, str) and re.fullmatch(r"\\[abtnrvx].*", character):
+            raise ValueError(
+                f"got a backslash and {character[1:]!r}: "
+                f'in YAML write "{character}" in double quotes'
+            )
         return character
 
     @field_validator("encoding", mode="after")
