@@ -72,9 +72,9 @@ def _told(error: Mapping[str, Any], place: Place | None) -> str:
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
         return f"wanted {words.format(context[key])}, got {_shown(value)}"
-    wanted = _WANTED.get(kind)
-    if wanted is None:
+    if kind not in _WANTED:
         return f"{error['msg']}, got {_shown(value)}"
+    wanted = _WANTED[kind]
     return f"wanted {wanted}, got {_shown(value)}{_hint(kind, value, place)}"
 
 
@@ -125,9 +125,10 @@ def _found(
     Of a key that is missing it is the mapping's place that is told.
     """
     path: KeyPath = ()
-    *_, last = (*error["loc"], "")
-    for part in error["loc"]:
-        if (*path, part) in places or (error["type"] == "missing" and part == last):
+    location: KeyPath = tuple(error["loc"])
+    missing = len(location) - 1 if error["type"] == "missing" else None
+    for depth, part in enumerate(location):
+        if (*path, part) in places or depth == missing:
             path = (*path, part)
     place = places.get(path) or places.get(path[:-1])
     return path, place
