@@ -13,7 +13,7 @@ from typing import Any
 
 from features.columns import CLICK
 from pipelines.command import stage_main
-from pipelines.console import console, progress_bar
+from pipelines.console import progress_bar, say
 from pipelines.stage import Finished, Made, RunConfig, Stage
 from rawlogs.estimate import estimated_rows
 from rawlogs.fingerprint import Fingerprint
@@ -46,7 +46,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
         made = write(run.config, files, out, progress)
     for example in made.examples:
-        console.print(f"  malformed: {example}", style="yellow", markup=False, soft_wrap=True)
+        say(f"  malformed: {example}", style="yellow")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
     facts = {key: value for key, value in asdict(made).items() if key != "rows"}
     facts["read"] = {

@@ -11,6 +11,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from features.columns import CLICK
+from features.exact import columns
 
 ROWS_PER_PART = 500_000
 ROWS_PER_GROUP = 125_000
@@ -48,7 +49,7 @@ class PartWriter:
             return
         self.rows += len(frame)
         self.clicks += int(frame[CLICK].sum())
-        self._held.append(frame.select(self._schema.names).to_arrow().cast(self._schema))
+        self._held.append(frame.select(columns(self._schema.names)).to_arrow().cast(self._schema))
         self._held_rows += len(frame)
         while self._held_rows >= self._rows_per_group:
             self._write_group()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.errors import DataError, nearest
+from features.exact import columns
 from features.settings import Table
 from rawlogs.blocks import BLOCK_BYTES, Block, RawBlock, decode, read_blocks
 from rawlogs.fields import well_formed
@@ -193,7 +194,7 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
             _require_columns(file, table, parquet.schema_arrow.names)
             first = 1
             for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=list(wanted)):
-                frame = _frame(pa.Table.from_batches([batch])).select(wanted)
+                frame = _frame(pa.Table.from_batches([batch])).select(columns(wanted))
                 numbers = np.arange(first, first + len(frame), dtype=np.int64)
                 first += len(frame)
                 yield RawRows(frame, numbers, [])

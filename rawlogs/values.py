@@ -23,10 +23,12 @@ from typing import cast
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from features.columns import CLICK, ELEMENT_KINDS, Kind
 from features.errors import DataError
+from features.exact import column
 from features.settings import Label, Table
 from rawlogs.malformed import Fault
 from rawlogs.raw_rows import RawRows
@@ -110,9 +112,9 @@ def _shown(value: object) -> str:
 def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
     for name, flags in table.multi_hot.items():
-        names = [pl.when(pl.col(flag) == 1).then(pl.lit(flag)) for flag in flags]
+        names = [pl.when(column(flag) == 1).then(pl.lit(flag)) for flag in flags]
         lists = pl.concat_list(names).list.drop_nulls().alias(name)
-        frame = frame.with_columns(lists).drop(flags)
+        frame = frame.with_columns(lists).drop(cs.by_name(*flags))
     return frame
 
 
@@ -135,7 +137,7 @@ def _column(
     _require_family(file, name, dtype, kind, families)
     if kind in ELEMENT_KINDS:
         return _list(file, name, dtype, kind, table.list_separator or "")
-    return _value(*_plain(pl.col(name), dtype), kind, label)
+    return _value(*_plain(column(name), dtype), kind, label)
 
 
 def _require_family(
@@ -164,7 +166,7 @@ def _value(raw: pl.Expr, dtype: pl.DataType, kind: Kind, label: Label) -> _Conve
 
 
 def _list(file: Path, name: str, dtype: pl.DataType, kind: Kind, separator: str) -> _Conversion:
-    raw, inner = pl.col(name), dtype
+    raw, inner = column(name), dtype
     if isinstance(dtype, pl.Array):
         raw = raw.arr.to_list()
     if isinstance(dtype, pl.Array | pl.List):

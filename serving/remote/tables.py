@@ -80,7 +80,7 @@ def _without_others(data: Any, columns: Sequence[str]) -> Any:
     """A polars DataFrame may hold columns that have no form in Arrow."""
     if not (hasattr(data, "select") and hasattr(data, "get_columns")):
         return data
-    return data.select([name for name in columns if name in data.columns])
+    return data[[name for name in columns if name in data.columns]]
 
 
 def _check_once(names: Iterable[str], columns: Sequence[str]) -> None:
