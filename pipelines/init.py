@@ -54,7 +54,7 @@ def _command(proposal: Proposal, out: Path) -> str:
     return f"python pipelines/run_all.py --config {shlex.quote(str(out))} --data {paths}"
 
 
-def main() -> None:
+def init_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,7 +70,11 @@ def main() -> None:
     )
     parser.add_argument("--name", help="the configuration's name (default: the first file's)")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = init_parser().parse_args()
     guarded(lambda: init(options))
 
 

@@ -23,6 +23,7 @@ class Table(Settings):
     """How a text or Parquet table is laid out."""
 
     format: Literal["csv", "parquet"] = "csv"
+    """csv: text, whatever separates its fields."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
     """What stands between the fields of a line: one character or several, such as `::`."""
     header: bool = True
@@ -182,11 +183,15 @@ class ClickModel(Settings):
     """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
 
     rows: PositiveInt
+    """Rows drawn, of all days together."""
     days: Annotated[int, Field(ge=3)]
+    """Files drawn, one a day."""
     vocabulary: tuple[PositiveInt, ...]
     """Number of values of each categorical column."""
     continuous: Annotated[int, Field(ge=0)] = 13
+    """Continuous columns."""
     click_rate: Share = 0.25
+    """Share of clicks, about."""
 
 
 class Label(Settings):
@@ -203,8 +208,11 @@ class FileSplit(Settings):
     """Whole files: `valid` and `test` are positions in the list of files, the others train."""
 
     by: Literal["file"]
+    """Each file is of one split."""
     valid: tuple[int, ...]
+    """Positions of the files that validate, from 0."""
     test: tuple[int, ...]
+    """Positions of the files that test, from 0."""
 
     @model_validator(mode="after")
     def _do_not_overlap(self) -> FileSplit:
@@ -218,8 +226,11 @@ class ShareSplit(Settings):
     """Shares of the rows, in row order, in time order, or at random by hash."""
 
     by: Literal["rows", "time", "hash"]
+    """rows: the last of the log test. time: the latest. hash: each row at random, by the seed."""
     valid: Share
+    """Share of the rows that validate."""
     test: Share
+    """Share of the rows that test."""
 
     @model_validator(mode="after")
     def _leave_rows_to_train_on(self) -> ShareSplit:

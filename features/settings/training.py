@@ -34,16 +34,25 @@ class Training(Settings):
     article: SGD in batches of 65,536 with warm-up and quadratic decay, and the learning rates 24
     for that batch; they shrink with `batch_size`, which smaller data wants smaller."""
     epochs: PositiveInt = 1
+    """Passes over the training rows."""
     batch_size: PositiveInt = 2048
+    """Rows a step."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
     optimizer: Literal["adam", "sgd"] = "adam"
+    """Of the dense layers."""
     learning_rate: PositiveFloat = 1e-3
+    """Of the dense layers."""
     embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
+    """Of the embedding tables."""
     embedding_learning_rate: PositiveFloat = 2e-2
+    """Of the embedding tables."""
     warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the steps over which the learning rates rise from zero."""
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    """Share of the steps, the last ones, over which the learning rates fall to zero."""
     decay_power: PositiveFloat = 1.0
+    """Of the polynomial by which they fall; 1 is a straight line."""
     clip_norm: PositiveFloat | None = None
     """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
     Embeddings are left as they are."""

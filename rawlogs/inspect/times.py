@@ -73,7 +73,9 @@ def _written(column: Column) -> Times | None:
     ordered = [form for form in fitting if _parse(column.present, form).is_sorted()]
     chosen = (ordered or fitting)[0]
     ambiguous = len({form.split(" ")[0] for form in fitting}) > 1 and len(ordered) != 1
-    return Times(chosen, _seconds(_parse(column.values, chosen)), chosen, ambiguous)
+    seconds = _seconds(_parse(column.values, chosen))
+    written = chosen.replace("%.f", ".%f")  # as Python writes it
+    return Times(written, seconds, written, ambiguous)
 
 
 def _forms() -> list[str]:
