@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -10,6 +13,33 @@ from rawlogs.inspect.column import Column
 from rawlogs.inspect.kinds import Guess
 
 _PRIOR_ROWS = 5.0
+
+
+_ROWS_A_CLASS = 25_000
+
+
+def aucs_alone(
+    columns: Mapping[str, Column], guesses: Mapping[str, Guess], click: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Column to its AUC alone, over as many rows of each class as settle its second digit."""
+    chosen = np.sort(
+        np.concatenate([_spread(np.flatnonzero(click)), _spread(np.flatnonzero(~click))])
+    )
+    found = {}
+    for name, column in columns.items():
+        guess = guesses[name]
+        if guess.times is not None:
+            seconds = guess.times.seconds.gather(chosen)
+            guess = replace(guess, times=replace(guess.times, seconds=seconds))
+        column = replace(column, values=column.values.gather(chosen), text=None)
+        found[name] = auc_alone(column, guess, click[chosen])
+    return found
+
+
+def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As many of the rows as are looked at of a class, evenly spread."""
+    wanted = min(len(rows), _ROWS_A_CLASS)
+    return rows[np.arange(wanted) * len(rows) // max(wanted, 1)]
 
 
 def auc_alone(column: Column, guess: Guess, click: NDArray[np.bool_]) -> float:

@@ -15,7 +15,7 @@ from rawlogs.inspect import names
 from rawlogs.inspect.column import Column
 from rawlogs.inspect.kinds import Guess, guess_kind, one_list_mark
 from rawlogs.inspect.label import LabelGuess, guess_label
-from rawlogs.inspect.leaks import auc_alone
+from rawlogs.inspect.leaks import aucs_alone
 from rawlogs.inspect.read import Looked, look
 from rawlogs.inspect.splits import SplitGuess, guess_split, time_column
 from rawlogs.inspect.tables import Files, Joined, find_table, sort_files
@@ -129,18 +129,15 @@ def _without_leaks(
 ) -> dict[str, Guess]:
     """Point out columns that tell the label all too well; leave out what gives it away."""
     click = label.is_click
-    clicks, others = int(click.sum()), int((~click).sum())
-    if min(clicks, others) < _LEAST_LEAK_CLICKS:
+    clicks = int(click.sum())
+    if min(clicks, len(click) - clicks) < _LEAST_LEAK_CLICKS:
         checks.append(
             f"{clicks} clicks in {len(click)} rows looked at: too few to tell whether a column is "
             "known only afterwards"
         )
         return guesses
-    found = {
-        name: auc_alone(column, guesses[name], click)
-        for name, column in columns.items()
-        if name != label.column and column.form not in ("other", "empty")
-    }
+    others = {n: c for n, c in columns.items() if n != label.column}
+    found = aucs_alone(others, guesses, click)
     settled = dict(guesses)
     ordered = sorted(found.values(), reverse=True)
     for name, auc in found.items():
