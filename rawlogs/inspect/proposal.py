@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from features.columns import CLICK, ELEMENT_KINDS, expand_range
+from features.columns import CLICK, ELEMENT_KINDS, FEATURE_KINDS, expand_range
+from features.errors import DataError
 from rawlogs.inspect import names
 from rawlogs.inspect.column import Column
 from rawlogs.inspect.kinds import Guess, guess_kind, one_list_mark
@@ -28,6 +29,7 @@ _STANDS_OUT = 0.8
 _ABOVE_OTHERS = 0.04
 _NAMED_LEAK = 0.6
 _LEAST_LEAK_CLICKS = 20
+_FEW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def propose(
     guesses = _one_time(guesses, time := time_column(columns, guesses), columns)
     guesses = _without_leaks(columns, guesses, chosen, checks)
     tables = _tables(files, columns, guesses, checks)
+    _require_features(looked, guesses, tables)
     checks += [f"{n}: {g.check}" for n, g in guesses.items() if g.check]
     log = Table(looked, guesses, _list_mark(guesses))
     split = guess_split(columns, guesses, time, chosen)
@@ -205,6 +208,18 @@ def _table(joined: Joined, taken: set[str]) -> Table:
             guess = Guess("unused", "another table has a column of this name")
         guesses[name] = guess
     return Table(replace(looked, columns=columns), guesses, _list_mark(guesses), joined.key)
+
+
+def _require_features(
+    looked: Looked, guesses: Mapping[str, Guess], tables: Mapping[str, Table]
+) -> None:
+    """Raises DataError where nothing is left to learn from."""
+    every = [*guesses.values(), *(g for table in tables.values() for g in table.guesses.values())]
+    if any(guess.kind in FEATURE_KINDS for guess in every):
+        return
+    why = [f"{name} ({guess.why})" for name, guess in guesses.items() if guess.kind == "unused"]
+    found = f": {', '.join(why[:_FEW])}" if why else ""
+    raise DataError(f"{looked.file}: no column is fit to be a feature{found}.")
 
 
 def _list_mark(guesses: Mapping[str, Guess]) -> str | None:

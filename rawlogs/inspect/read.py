@@ -76,7 +76,7 @@ def names_of(file: Path) -> tuple[str, ...]:
         return tuple(_parquet(file).schema_arrow.names)
     sample = read_sample(file, 1 << 18)
     encoding = encoding_of(sample.head)
-    text = _decoded(sample.head, encoding)
+    text = _decoded(file, sample.head, encoding)
     dialect = sniff(text, encoding)
     if not dialect.header:
         return (f"{dialect.fields} fields", dialect.separator)
@@ -86,20 +86,20 @@ def names_of(file: Path) -> tuple[str, ...]:
 def _look_at_text(file: Path, prefix: str) -> Looked:
     sample = read_sample(file)
     encoding = encoding_of(sample.head)
-    text = _decoded(sample.head, encoding)
+    text = _decoded(file, sample.head, encoding)
     dialect = sniff(text, encoding)
     first = split_rows(text[: 1 << 20], dialect.separator, dialect.quote)
     rows = [row for row in first if len(row) == dialect.fields]
     header = rows[0] if dialect.header else [f"{prefix}{i + 1}" for i in range(dialect.fields)]
     frame, malformed, characters = _parsed(
-        text, dialect, skip=dialect.header, whole=sample.is_whole
+        file, text, dialect, skip=dialect.header, whole=sample.is_whole
     )
     if dialect.header:
         frame, repeated = _without_header(frame, header)
         malformed += repeated
     if sample.middle and dialect.quote is None and len(frame) < SAMPLE_ROWS:
-        middle = _decoded(sample.middle, encoding).partition("\n")[2]
-        further, _, _ = _parsed(middle, dialect, skip=False, whole=False)
+        middle = _decoded(file, sample.middle, encoding).partition("\n")[2]
+        further, _, _ = _parsed(file, middle, dialect, skip=False, whole=False)
         frame = pl.concat([frame, further.head(SAMPLE_ROWS // 4)])
     if len(frame) == 0:
         raise DataError(f"{file}: wanted rows, found a header alone.")
@@ -149,17 +149,21 @@ def _nameable(
     ]
 
 
-def _decoded(text: bytes, encoding: str) -> str:
+def _decoded(file: Path, text: bytes, encoding: str) -> str:
     decoded = text.decode(encoding, errors="replace").removeprefix(_BYTE_ORDER_MARK)
     if "\r" in decoded:
         decoded = decoded.replace("\r\n", "\n")
         if "\n" not in decoded:
             decoded = decoded.replace("\r", "\n")
-    return decoded.replace("\x00", "")
+    if "\x00" in decoded:
+        raise DataError(f"{file}: wanted CSV, TSV or Parquet, found bytes that are no text.")
+    if not decoded.strip("\n"):
+        raise DataError(f"{file}: the file is empty.")
+    return decoded
 
 
 def _parsed(
-    text: str, dialect: Dialect, *, skip: bool, whole: bool
+    file: Path, text: str, dialect: Dialect, *, skip: bool, whole: bool
 ) -> tuple[pl.DataFrame, int, int]:
     """The rows as text, the lines left out for their number of fields, the characters looked at."""
     text = text.lstrip("\n")
@@ -173,19 +177,24 @@ def _parsed(
         return "skip"
 
     names = [f"{place}" for place in range(dialect.fields)]
-    parsed = pa_csv.read_csv(
-        pa.BufferReader(text.replace(dialect.separator, UNIT).encode()),
-        pa_csv.ReadOptions(
-            column_names=names, skip_rows_after_names=int(skip), block_size=64 << 20
-        ),
-        pa_csv.ParseOptions(
-            delimiter=UNIT,
-            quote_char=dialect.quote if dialect.quote is not None else False,
-            newlines_in_values=dialect.quote is not None,
-            invalid_row_handler=passed_over,
-        ),
-        pa_csv.ConvertOptions(column_types={name: pa.string() for name in names}),
-    )
+    try:
+        parsed = pa_csv.read_csv(
+            pa.BufferReader(text.replace(dialect.separator, UNIT).encode()),
+            pa_csv.ReadOptions(
+                column_names=names, skip_rows_after_names=int(skip), block_size=64 << 20
+            ),
+            pa_csv.ParseOptions(
+                delimiter=UNIT,
+                quote_char=dialect.quote if dialect.quote is not None else False,
+                newlines_in_values=dialect.quote is not None,
+                invalid_row_handler=passed_over,
+            ),
+            pa_csv.ConvertOptions(column_types={name: pa.string() for name in names}),
+        )
+    except pa.ArrowInvalid:
+        raise DataError(
+            f"{file}: wanted lines of fields, but a quoted field is opened and not closed."
+        ) from None
     frame = pl.DataFrame(parsed)
     if dialect.quote is not None:
         inside = [column.str.replace_all(UNIT, dialect.separator) for column in frame.get_columns()]
