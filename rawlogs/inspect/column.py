@@ -32,6 +32,9 @@ MISSING_AMONG_NUMBERS = (
 )  # fmt: skip
 """Words that mean missing where all other values of a column are numbers."""
 
+SERIES = "values"
+"""The name of every series: Polars looks some up by their names, and takes `^a$` for a pattern."""
+
 _TRUE_FALSE = frozenset({"true", "false"})
 _INTEGER = r"^[+-]?\d+(\.0+)?$"
 _GROUPED = r"^[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d+)?$"
@@ -133,6 +136,7 @@ def number_form(columns: Sequence[pl.Series], taken: str | None) -> NumberForm:
 
 def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequence[str]) -> Column:
     """A column of a text file; `text` has null for empty fields."""
+    text = text.rename(SERIES)
     kept = text.set(text.is_in(list(missing)).fill_null(False), None) if missing else text
     present = kept.drop_nulls()
     if len(present) == 0:
@@ -172,6 +176,7 @@ def _integers(plain: pl.Series, parsed: pl.Series) -> pl.Series:
 
 
 def parquet_column(name: str, values: pl.Series) -> Column:
+    values = values.rename(SERIES)
     dtype = values.dtype
     told = str(dtype)
     if isinstance(dtype, pl.Categorical | pl.Enum | pl.Binary):

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 UNIT = "\x1f"
-"""Stands for the separator while fields are counted: it is one character, and no text has it."""
+"""Stands for the separator, which may be several characters, while a text is split."""
 
 _LOOKED_AT = 256 << 10
-_SEPARATORS = ("\t", "::", "||", "\x01", "|", ";", ",", "^", "~", " ")
+_SEPARATORS = ("\t", "::", "||", "\x01", UNIT, "|", ";", ",", "^", "~", " ")
 """The earlier is preferred where several split every line alike, and into as many fields."""
 _QUOTES = ('"', "'")
 _SURE = 0.9
@@ -99,7 +99,7 @@ def sniff(text: str, encoding: str) -> Dialect:
 
 def split_rows(text: str, separator: str, quote: str | None) -> list[list[str]]:
     """The fields of each line that is not blank; of a row of several lines, where it is quoted."""
-    lines = io.StringIO(text.replace(separator, UNIT), newline="")
+    lines = io.StringIO(with_unit(text, separator), newline="")
     limit = csv.field_size_limit(1 << 30)
     try:
         if quote is None:
@@ -111,6 +111,13 @@ def split_rows(text: str, separator: str, quote: str | None) -> list[list[str]]:
         return [line.split(UNIT) for line in lines.getvalue().splitlines() if line]
     finally:
         csv.field_size_limit(limit)
+
+
+def with_unit(text: str, separator: str) -> str:
+    """The text with `UNIT` between its fields, and nowhere else."""
+    if separator == UNIT:
+        return text
+    return text.replace(UNIT, " ").replace(separator, UNIT)
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:

@@ -39,7 +39,8 @@ def aucs_alone(
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """As many of the rows as are looked at of a class, evenly spread."""
     wanted = min(len(rows), _ROWS_A_CLASS)
-    return rows[np.arange(wanted) * len(rows) // max(wanted, 1)]
+    chosen: NDArray[np.int64] = rows[np.arange(wanted) * len(rows) // max(wanted, 1)]
+    return chosen
 
 
 def auc_alone(column: Column, guess: Guess, click: NDArray[np.bool_]) -> float:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from features.errors import DataError
 from rawlogs.inspect.column import (
+    SERIES,
     Column,
     NumberForm,
     missing_words,
@@ -22,7 +23,7 @@ from rawlogs.inspect.column import (
     text_column,
     without_words,
 )
-from rawlogs.inspect.dialect import UNIT, Dialect, encoding_of, sniff, split_rows
+from rawlogs.inspect.dialect import UNIT, Dialect, encoding_of, sniff, split_rows, with_unit
 from rawlogs.inspect.sample import is_parquet, read_sample
 
 SAMPLE_ROWS = 200_000
@@ -80,7 +81,8 @@ def names_of(file: Path) -> tuple[str, ...]:
     dialect = sniff(text, encoding)
     if not dialect.header:
         return (f"{dialect.fields} fields", dialect.separator)
-    return tuple(split_rows(text, dialect.separator, dialect.quote)[0])
+    rows = split_rows(text, dialect.separator, dialect.quote)
+    return tuple(rows[0]) if rows else ()
 
 
 def _look_at_text(file: Path, prefix: str) -> Looked:
@@ -90,6 +92,8 @@ def _look_at_text(file: Path, prefix: str) -> Looked:
     dialect = sniff(text, encoding)
     first = split_rows(text[: 1 << 20], dialect.separator, dialect.quote)
     rows = [row for row in first if len(row) == dialect.fields]
+    if not rows:
+        raise DataError(f"{file}: wanted lines of fields, found none in the first MiB.")
     header = rows[0] if dialect.header else [f"{prefix}{i + 1}" for i in range(dialect.fields)]
     frame, malformed, characters = _parsed(
         file, text, dialect, skip=dialect.header, whole=sample.is_whole
@@ -114,7 +118,8 @@ def _look_at_text(file: Path, prefix: str) -> Looked:
 def _described(
     file: Path, dialect: Dialect, header: list[str], frame: pl.DataFrame, rows: int, malformed: int
 ) -> Looked:
-    series = [column.set(column == "", None) for column in frame.get_columns()]
+    fields = [column.rename(SERIES) for column in frame.get_columns()]
+    series = [column.set(column == "", None) for column in fields]
     trim = _has_blanks(series, header)
     if trim:
         header = [name.strip(" \t") for name in header]
@@ -143,7 +148,7 @@ def _nameable(
         places = ", ".join(map(str, nameless[:5]))
         left_out.append(f"column {places}: the header has no name for it")
     return [
-        (name, values.rename(name))
+        (name, values)
         for name, values in zip(header, series, strict=True)
         if name and name not in repeated
     ]
@@ -179,7 +184,7 @@ def _parsed(
     names = [f"{place}" for place in range(dialect.fields)]
     try:
         parsed = pa_csv.read_csv(
-            pa.BufferReader(text.replace(dialect.separator, UNIT).encode()),
+            pa.BufferReader(with_unit(text, dialect.separator).encode()),
             pa_csv.ReadOptions(
                 column_names=names, skip_rows_after_names=int(skip), block_size=64 << 20
             ),
@@ -274,7 +279,9 @@ def _look_at_parquet(file: Path) -> Looked:
 
 def _parquet_column(name: str, values: pa.ChunkedArray) -> Column:
     try:
-        series = pl.Series(name, values)
+        series = pl.Series(SERIES, values)
     except (pl.exceptions.PolarsError, pa.ArrowException, TypeError, ValueError):
-        return Column(name, "other", pl.Series(name, [None] * len(values)), None, str(values.type))
+        return Column(
+            name, "other", pl.Series(SERIES, [None] * len(values)), None, str(values.type)
+        )
     return replace(parquet_column(name, series), dtype=str(values.type))

@@ -21,7 +21,7 @@ def numbers(columns: int) -> list[list[str]]:
     return [[str(drawn.randint(0, 9_999)) for _ in range(columns)] for _ in range(ROWS)]
 
 
-@pytest.mark.parametrize("separator", ["\t", ",", ";", "|", "::", "||", "\x01", "^"])
+@pytest.mark.parametrize("separator", ["\t", ",", ";", "|", "::", "||", "\x01", "\x1f", "^"])
 @pytest.mark.parametrize("header", [None, ["click", "user", "price"]])
 def test_the_separator_and_the_header_are_found(separator: str, header: list[str] | None) -> None:
     found = sniff(table(separator, header, numbers(3)), "utf-8")
