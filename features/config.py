@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from features.config_problems import problem
+from features.config_problems import problems
 from features.errors import ConfigError
 from features.settings import Config
 from features.yaml_file import YamlFile, read_yaml
@@ -28,8 +28,8 @@ def load_config(file: Path) -> Config:
     try:
         return Config.model_validate(read.content)
     except ValidationError as error:
-        problems = [problem(dict(e), read.places, file) for e in error.errors()]
-        raise ConfigError.invalid(str(file), problems) from None
+        found = problems([dict(e) for e in error.errors()], read.places, file)
+        raise ConfigError.invalid(str(file), found) from None
 
 
 def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:

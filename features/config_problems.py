@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,35 @@ _BOUNDS = {
 }
 
 
-def problem(error: Mapping[str, Any], places: Mapping[KeyPath, Place], file: Path) -> str:
-    """One of pydantic's errors as `key: wanted …, got … (line N)`."""
+def problems(
+    errors: Sequence[Mapping[str, Any]], places: Mapping[KeyPath, Place], file: Path
+) -> list[str]:
+    """Pydantic's errors as `key: wanted …, got … (line N)`.
+
+    Of a key that takes a number or a word it is the number's that is told, and the word with it.
+    """
+    words = {
+        error["loc"][:-1]: str(error["ctx"]["expected"]).replace("'", "")
+        for error in errors
+        if str(error["loc"][-1:]).startswith("('literal[")
+    }
+    lines: dict[KeyPath, str] = {}
+    for error in errors:
+        place = error["loc"][:-1]
+        if place in words and str(error["loc"][-1]).startswith("literal["):
+            continue
+        told = _line(error, places, file, words.get(place))
+        lines.setdefault(place if place in words else tuple(error["loc"]), told)
+    return list(lines.values())
+
+
+def _line(
+    error: Mapping[str, Any], places: Mapping[KeyPath, Place], file: Path, word: str | None
+) -> str:
     path, place = _found(error, places)
     where = ".".join(one_line(str(part), _SHOWN) for part in path)
-    told = f"{where}: {_told(error, place)}" if where else _told(error, place)
+    told = _told(error, place) if word is None else f"{_told(error, place)} ({word} is allowed too)"
+    told = f"{where}: {told}" if where else told
     if place is None:
         return told
     beside = "" if place.file == file else f"{place.file.name}, "

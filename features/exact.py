@@ -17,6 +17,15 @@ def column(name: str) -> pl.Expr:
     return cs.by_name(name).as_expr()
 
 
+def is_pattern(name: str) -> bool:
+    """Whether Polars takes the name for a pattern; the methods of a series of that name fail.
+
+    >>> is_pattern("*"), is_pattern("^a.$"), is_pattern("a*")
+    (True, True, False)
+    """
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
 def columns(names: Iterable[str]) -> list[pl.Expr]:
     """One expression a name, in their order."""
     return [column(name) for name in names]

@@ -26,6 +26,7 @@ Place: TypeAlias = tuple[Tensor, int, int]
 _TENSORS: Mapping[FeatureKind, Tensor] = {
     "continuous": "numbers",
     "integer": "integers",
+    "boolean": "integers",
     "hex": "integers",
     "string": "texts",
 }

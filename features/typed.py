@@ -21,6 +21,7 @@ from features.values import NULL_INT64, Lists, Text, Values
 ARROW_TYPES: Mapping[FeatureKind, pa.DataType] = {
     "continuous": pa.float32(),
     "integer": pa.int64(),
+    "boolean": pa.int64(),
     "hex": pa.int64(),
     "string": pa.string(),
     "integer_list": pa.list_(pa.int64()),

@@ -3,12 +3,13 @@
 | tensor | dtype | columns | missing |
 |---|---|---|---|
 | `continuous` | float32 (B, C) | continuous | NaN |
-| `categorical_int64` | int64 (B, F₁) | integer and hex | -2⁶³ |
+| `categorical_int64` | int64 (B, F₁) | integer, boolean and hex | -2⁶³ |
 | `categorical_bytes` | bytes (B, F₂) | string, UTF-8 | empty |
 | `list_int64` | bytes (B, F₃) | integer_list and hex_list, see `features.list_bytes` | empty |
 | `list_bytes` | bytes (B, F₄) | string_list, see `features.list_bytes` | empty |
 
-Each tensor holds its columns in plan order; one without columns is left out.
+Each tensor holds its columns in plan order; one without columns is left out. Unsigned numbers of 64
+bits stand in int64 as `features.unsigned` says; a boolean is 1 or 0.
 """
 
 from __future__ import annotations
@@ -16,19 +17,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.columns import FeatureKind
 from features.errors import PlanError
-from features.hexadecimal import parse_hexadecimal
 from features.list_bytes import pack, unpack_integers, unpack_texts
 from features.values import NULL_INT64 as NULL_INT64
-from features.values import Lists, Text, Values, offsets_of
+from features.values import Lists, Text, Values
+
+if TYPE_CHECKING:
+    from features.value_rules.rules import ValueRules
 
 CONTINUOUS = "continuous"
 CATEGORICAL_INT64 = "categorical_int64"
@@ -45,7 +47,7 @@ Tensors = dict[str, NDArray[np.generic]]
 class WireColumns:
     """Which raw columns travel in which tensor, in order.
 
-    `hexadecimal` is part of the integers and of the lists of integers.
+    `hexadecimal` is part of the integers and of the lists of integers, `boolean` of the integers.
     """
 
     continuous: tuple[str, ...]
@@ -54,6 +56,7 @@ class WireColumns:
     hexadecimal: frozenset[str] = frozenset()
     integer_list: tuple[str, ...] = ()
     string_list: tuple[str, ...] = ()
+    boolean: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, kinds: Mapping[str, FeatureKind]) -> WireColumns:
@@ -64,12 +67,27 @@ class WireColumns:
 
         return cls(
             continuous=of_kind("continuous"),
-            integer=of_kind("integer", "hex"),
+            integer=of_kind("integer", "boolean", "hex"),
             string=of_kind("string"),
             hexadecimal=frozenset(of_kind("hex", "hex_list")),
             integer_list=of_kind("integer_list", "hex_list"),
             string_list=of_kind("string_list"),
+            boolean=frozenset(of_kind("boolean")),
         )
+
+    def kind(self, tensor: str, name: str) -> FeatureKind:
+        """The kind of a column of a tensor."""
+        if tensor == CONTINUOUS:
+            return "continuous"
+        if tensor == CATEGORICAL_INT64:
+            if name in self.boolean:
+                return "boolean"
+            return "hex" if name in self.hexadecimal else "integer"
+        if tensor == CATEGORICAL_BYTES:
+            return "string"
+        if tensor == LIST_INT64:
+            return "hex_list" if name in self.hexadecimal else "integer_list"
+        return "string_list"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,34 +106,49 @@ class WireColumns:
         return {tensor: form for tensor, form in forms.items() if form[0]}
 
 
-def to_tensors(table: pa.Table, columns: WireColumns) -> Tensors:
+def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None = None) -> Tensors:
     """Turn a table into the wire's tensors; columns are taken by name, in any order.
 
-    A hex column may come as integers or as hexadecimal text, a list column as any of Arrow's lists.
-    Columns the plan does not know are passed over.
+    A column may be of any type that its kind takes (see `features.value_rules`), and is taken by
+    the rules of the log. Columns the plan does not know are passed over.
 
     Raises
     ------
     PlanError
-        Missing columns, or ones whose type does not fit; all of them are named.
+        Missing columns, or ones with a type or a value that does not fit; all of them are named.
     """
+    # Here, because what runs in the server has no use for the rules, and imports them not.
+    from features.value_rules.columns import values_of_raw
+    from features.value_rules.rules import ValueRules
+
+    rules = rules or ValueRules()
     missing = set(columns.names) - set(table.column_names)
     problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
-    for tensor, (names, _) in columns.wanted.items():
-        found = []
-        for name in names:
-            if name in missing:
-                continue
-            try:
-                found.append(_column(tensor, name, table[name], name in columns.hexadecimal))
-            except PlanError as error:
-                problems.append(str(error))
-        if not problems:
-            tensors[tensor] = np.column_stack(found)
+    with np.errstate(over="ignore"):  # a number that is infinite in float32 is refused
+        for tensor, (names, _) in columns.wanted.items():
+            found = []
+            for name in names:
+                if name in missing:
+                    continue
+                try:
+                    values = values_of_raw(name, table[name], columns.kind(tensor, name), rules)
+                except PlanError as error:
+                    problems.append(str(error))
+                else:
+                    found.append(_packed(values))
+            if not problems:
+                tensors[tensor] = np.column_stack(found)
     if problems:
         raise PlanError(" ".join(problems))
     return tensors
+
+
+def _packed(values: Values) -> NDArray[Any]:
+    """One element a row."""
+    if isinstance(values, Text):
+        return values.to_objects()
+    return pack(values) if isinstance(values, Lists) else values
 
 
 def from_tensors(
@@ -167,60 +200,33 @@ def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
     return rows.pop()
 
 
-def _column(tensor: str, name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[Any]:
-    if tensor == CONTINUOUS:
-        return _floats(name, column)
-    if tensor == CATEGORICAL_INT64:
-        return _integers(name, column, hexadecimal)
-    if tensor == CATEGORICAL_BYTES:
-        return _bytes(name, column)
-    offsets, elements = _taken_apart(name, column)
-    if tensor == LIST_INT64:
-        return pack(Lists(_integers(name, elements, hexadecimal), offsets))
-    _require_text(name, elements)
-    return pack(Lists(Text.from_arrow(elements), offsets))
+def require_finite(tensors: Tensors, columns: WireColumns) -> None:
+    """Raises PlanError where a continuous value is infinite, naming its column and row.
+
+    NaN, the mark of a missing one, is fine. The tensors are of the form that `check_tensors` wants.
+    """
+    if not columns.continuous:
+        return
+    place = first_infinite(tensors[CONTINUOUS])
+    if place is not None:
+        row, column = place
+        raise PlanError(
+            f"Column {columns.continuous[column]!r}, row {row}: wanted a finite float32 number, "
+            f"found {tensors[CONTINUOUS][place]}. A missing one is NaN."
+        )
 
 
-def _taken_apart(name: str, column: pa.ChunkedArray) -> tuple[NDArray[np.int64], pa.ChunkedArray]:
-    """Where each row's elements begin, (B+1,), and all of them; a null list has none."""
-    if pa.types.is_null(column.type):
-        return np.zeros(len(column) + 1, np.int64), pa.chunked_array([], pa.null())
-    if not _is_list(column.type):
-        raise PlanError.wrong_type(name, "lists", str(column.type))
-    lengths = pc.fill_null(pc.list_value_length(column), 0)
-    return offsets_of(np.asarray(lengths, np.int64)), pc.list_flatten(column)
+def first_infinite(numbers_BC: NDArray[Any]) -> tuple[int, int] | None:
+    """Row and column of the first number that is infinite.
 
-
-def _floats(name: str, column: pa.ChunkedArray) -> NDArray[np.float32]:
-    if not (_is_number(column.type) or pa.types.is_null(column.type)):
-        raise PlanError.wrong_type(name, "numbers", str(column.type))
-    filled = _filled(column.cast(pa.float64(), safe=False), float("nan"))
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, as everywhere in a plan
-        return np.asarray(filled, dtype=np.float64).astype(np.float32)
-
-
-def _integers(name: str, column: pa.ChunkedArray, hexadecimal: bool) -> NDArray[np.int64]:
-    if hexadecimal and _is_text(column.type):
-        return parse_hexadecimal(name, column)
-    if not (pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
-        wanted = "integers or hexadecimal text" if hexadecimal else "integers"
-        raise PlanError.wrong_type(name, wanted, str(column.type))
-    try:
-        return np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), dtype=np.int64)
-    except pa.ArrowInvalid:
-        raise PlanError.wrong_type(name, "64-bit signed integers", str(column.type)) from None
-
-
-def _filled(column: pa.ChunkedArray, value: float) -> pa.ChunkedArray:
-    """To fill nothing costs as much as all else that a column of one row needs."""
-    return pc.fill_null(column, value) if column.null_count else column
-
-
-def _bytes(name: str, column: pa.ChunkedArray) -> NDArray[np.object_]:
-    _require_text(name, column)
-    values = np.empty(len(column), dtype=np.object_)
-    values[:] = [value or NULL_BYTES for value in column.cast(pa.binary()).to_pylist()]
-    return values
+    >>> first_infinite(np.array([[1.0, np.nan], [2.0, -np.inf]]))
+    (1, 1)
+    """
+    is_infinite_BC = np.isinf(numbers_BC)
+    if not is_infinite_BC.any():
+        return None
+    row, column = np.argwhere(is_infinite_BC)[0].tolist()
+    return row, column
 
 
 def _text(name: str, packed_B: NDArray[np.object_]) -> Text:
@@ -229,24 +235,3 @@ def _text(name: str, packed_B: NDArray[np.object_]) -> Text:
     except TypeError:
         came = next(type(v).__name__ for v in packed_B.tolist() if not isinstance(v, bytes))
         raise PlanError.wrong_type(name, "bytes", came) from None
-
-
-def _require_text(name: str, column: pa.ChunkedArray) -> None:
-    if not (_is_text(column.type) or pa.types.is_null(column.type)):
-        raise PlanError.wrong_type(name, "strings", str(column.type))
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_))
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
-
-
-def _is_list(type_: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_list(type_)
-        or pa.types.is_large_list(type_)
-        or pa.types.is_fixed_size_list(type_)
-    )

@@ -28,10 +28,28 @@ def say(text: str, style: str | None = None, *, label: str = "", label_style: st
 
     `label` stands in front, in a style of its own.
     """
-    line = Text(one_line(label), style=label_style) if label else Text()
-    indent = text[: len(text) - len(text.lstrip(" "))]
-    line.append(indent + one_line(text), style=style)
+    line = Text(_indented(label), style=label_style)
+    line.append(_indented(text), style=style)
     console.print(line, soft_wrap=True, highlight=False)
+
+
+def _indented(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" "))] + one_line(text)
+
+
+def warn(text: str) -> None:
+    """One line about something odd that does not stop the run."""
+    say(f" {text}", label="  warning:", label_style="yellow")
+
+
+def alarm(text: str) -> None:
+    """One line that is not to be missed: the run's result is not good."""
+    say(f"  {text}", style="bold red")
+
+
+def approve(text: str) -> None:
+    """One quiet line: all is well."""
+    say(f"  {text}", style="green")
 
 
 class _RateColumn(ProgressColumn):

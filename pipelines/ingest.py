@@ -6,18 +6,21 @@ configuration asks for it, the rows are kept as typed Parquet, one folder a spli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from features.columns import CLICK
+from features.hashing import file_sha256
 from pipelines.command import stage_main
 from pipelines.console import progress_bar, say
 from pipelines.stage import Finished, Made, RunConfig, Stage
 from rawlogs.estimate import estimated_rows
 from rawlogs.fingerprint import Fingerprint
-from rawlogs.ingest import fingerprints_of, ingest, ingest_typed
+from rawlogs.headers import listed
+from rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_typed
+from rawlogs.raw_rows import undeclared_columns
 from rawlogs.side_tables import table_files
 from rawlogs.sources import resolve_files
 
@@ -43,17 +46,46 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     files = log_files(run, inputs)
     fingerprints = fingerprints_of(run.config, files)
     write = ingest_typed if takes_typed_copy(run) else ingest
+    _show_undeclared_columns(run, files)
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
         made = write(run.config, files, out, progress)
     for example in made.examples:
         say(f"  malformed: {example}", style="yellow")
+    for line in _told(made):
+        say(f"  {line}")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
     facts = {key: value for key, value in asdict(made).items() if key != "rows"}
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(found) for found in fingerprints],
+        "tables": {
+            name: file_sha256(file) for name, file in table_files(run.config, files).items()
+        },
     }
     return Made(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
+
+
+def _told(made: Ingested) -> Iterator[str]:
+    """What became of rows that are in no split."""
+    left_out = made.left_out
+    if left_out["no_split"]:
+        yield f"left out: {left_out['no_split']:,} rows that the split gives to none"
+    if left_out["gap"]:
+        yield f"left out: {left_out['gap']:,} rows within split.gap"
+    if left_out["negatives"]:
+        yield (
+            f"left out: {left_out['negatives']:,} training rows without a click, "
+            f"{made.keep_negatives:.2%} kept; clicks {made.click_rate['train']:.3%} before, "
+            f"{made.sampled_click_rate:.3%} after"
+        )
+
+
+def _show_undeclared_columns(run: RunConfig, files: Sequence[Path]) -> None:
+    names = undeclared_columns(files, run.config.log)
+    if names:
+        columns = "column is" if len(names) == 1 else "columns are"
+        said = f"  {len(names)} {columns} not in log.columns and left out: {listed(names)}"
+        say(said)
 
 
 def takes_typed_copy(run: RunConfig) -> bool:

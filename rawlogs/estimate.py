@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.settings import Log
-from rawlogs.blocks import COMPRESSIONS, RawBlock, read_blocks
+from rawlogs.blocks import RawBlock, read_blocks
+from rawlogs.quoting import Dialect
+from rawlogs.text_streams import TextForm
 
 SAMPLE_BYTES = 1 << 20
 
@@ -18,30 +20,35 @@ SAMPLE_BYTES = 1 << 20
 def estimated_rows(log: Log, files: Sequence[Path]) -> int | None:
     """Exact for Parquet; for text from the first MiB of each file; None where it cannot be read."""
     try:
-        count = _parquet_rows if log.format == "parquet" else _text_rows
-        return sum(count(file) for file in files)
+        if log.format == "parquet":
+            return sum(_parquet_rows(file) for file in files)
+        return sum(_text_rows(log, file) for file in files)
     except (OSError, pa.ArrowException):
         return None
 
 
 def _parquet_rows(file: Path) -> int:
-    return int(pq.read_metadata(file).num_rows)
+    return int(pq.read_metadata(file).num_rows) if file.stat().st_size > 0 else 0
 
 
-def _text_rows(file: Path) -> int:
-    sample = _sample(file)
+def _text_rows(log: Log, file: Path) -> int:
+    form = TextForm.of(file, log)
+    sample = _sample(log, file, form)
     if sample is None:
         return 0
-    is_compressed = file.suffix in COMPRESSIONS
-    sample_bytes = len(zlib.compress(sample.text)) if is_compressed else len(sample.text)
+    sample_bytes = len(sample.text)
+    if form.compression is not None:
+        sample_bytes = len(zlib.compress(sample.text))
+    elif form.decoded is not None:
+        sample_bytes = len(sample.text.decode(errors="replace").encode(form.decoded, "replace"))
     return round(sample.count_lines() * file.stat().st_size / sample_bytes)
 
 
-def bytes_of_rows(file: Path, rows: int) -> int:
-    """How many bytes of (decompressed) text that many rows take, about; 0 in an empty file."""
-    sample = _sample(file)
+def bytes_of_rows(log: Log, file: Path, rows: int) -> int:
+    """How many bytes of (unpacked) text that many rows take, about; 0 in an empty file."""
+    sample = _sample(log, file, TextForm.of(file, log))
     return 0 if sample is None else round(rows * len(sample.text) / sample.count_lines())
 
 
-def _sample(file: Path) -> RawBlock | None:
-    return next(read_blocks(file, SAMPLE_BYTES), None)
+def _sample(log: Log, file: Path, form: TextForm) -> RawBlock | None:
+    return next(read_blocks(file, form, Dialect.of(log), SAMPLE_BYTES), None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DataError
+from rawlogs.partitions import partition_folders
 from rawlogs.sources import require_readable
 
 
@@ -15,6 +16,7 @@ class Fingerprint:
     """Name, size and time of last change of a raw file."""
 
     file: str
+    """With the folders named `key=value` above it, which are columns of its rows."""
     bytes: int
     modified_ns: int
 
@@ -23,7 +25,9 @@ class Fingerprint:
         """Raises DataError where the file cannot be read."""
         require_readable(file)
         found = file.stat()
-        return cls(file.name, found.st_size, found.st_mtime_ns)
+        return cls(
+            "/".join([*partition_folders(file), file.name]), found.st_size, found.st_mtime_ns
+        )
 
     def require(self, file: Path) -> None:
         """Raises DataError where the file has changed since, or is another one."""

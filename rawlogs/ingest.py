@@ -8,22 +8,25 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from features.settings import Config
+from features.columns import CLICK
+from features.settings import Config, TimeSplit
 from features.typed import TypedParquet, typed_schema
 from rawlogs.blocks import BLOCK_BYTES
 from rawlogs.fingerprint import Fingerprint
 from rawlogs.frames import frame_of_rows
+from rawlogs.groups import GROUP
 from rawlogs.log_pass import LogPass
 from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
 from rawlogs.raw_log import RawLog
 from rawlogs.row_parser import Parsed, Piece, RowParser
 from rawlogs.side_tables import table_files
-from rawlogs.split import SPLITS, assignment, check_files, sorted_by_time
-from rawlogs.survey import require_both_classes, survey
+from rawlogs.split import SPLITS, Stretch, assignment, check_files
+from rawlogs.split_counts import Counted, SplitCounts
+from rawlogs.survey import survey
+from rawlogs.time_order import sorted_by_time, times_of
 from rawlogs.values import TIME
 
 PROBE = "probe"
@@ -44,7 +47,32 @@ class Ingested:
     unmatched: dict[str, int]
     """Side table to the log rows whose key it does not have."""
     click_rate: dict[str, float]
-    """Split (train, valid, test) to its share of clicks."""
+    """Split (train, valid, test) to its share of clicks, that of train before any were dropped."""
+    left_out: dict[str, int]
+    """See `rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    sampled_click_rate: float
+    keep_negatives: float
+    """See `rawlogs.split_counts.Counted`."""
+
+    @classmethod
+    def of(
+        cls,
+        splits: Counted,
+        probe: int,
+        malformed: int,
+        examples: Sequence[str],
+        unmatched: dict[str, int],
+    ) -> Ingested:
+        return cls(
+            {**splits.rows, PROBE: probe},
+            malformed,
+            tuple(examples),
+            unmatched,
+            splits.click_rate,
+            splits.left_out,
+            splits.sampled_click_rate,
+            splits.keep_negatives,
+        )
 
 
 def ingest(
@@ -70,13 +98,7 @@ def ingest(
     found.survey.write(out / SURVEY_FILE)
     log = RawLog(config, files, found.survey, fingerprints, parser)
     probe = write_probe(log, out, config.serving.probe_rows, found.seen)
-    return Ingested(
-        {**found.survey.rows, PROBE: probe},
-        found.malformed,
-        found.examples,
-        found.unmatched,
-        found.click_rate,
-    )
+    return Ingested.of(found.splits, probe, found.malformed, found.examples, found.unmatched)
 
 
 def ingest_typed(
@@ -90,12 +112,12 @@ def ingest_typed(
     _prepare(config, files, out)
     log = LogPass(config, files, RowParser(config, files))
     typed = _typed_rows(out / _TYPED, log.run(BLOCK_BYTES, _frame, progress))
-    click_rate, rows = _write_splits(config, typed, out)
+    splits = _write_splits(config, typed, out)
     shutil.rmtree(out / _TYPED)
     copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
-    rows[PROBE] = write_probe(copy, out, config.serving.probe_rows)
+    probe = write_probe(copy, out, config.serving.probe_rows)
     malformed = log.malformed
-    return Ingested(rows, malformed.count, tuple(malformed.examples), log.unmatched, click_rate)
+    return Ingested.of(splits, probe, malformed.count, malformed.examples, log.unmatched)
 
 
 def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:
@@ -122,27 +144,30 @@ def _typed_rows(folder: Path, frames: Iterable[tuple[int, pl.DataFrame]]) -> lis
 
 def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
     frame = frame_of_rows(parsed.rows)
-    return frame if parsed.time is None else frame.with_columns(pl.Series(TIME, parsed.time))
+    if parsed.time is not None:
+        frame = frame.with_columns(pl.Series(TIME, parsed.time))
+    if parsed.group is not None:
+        frame = frame.with_columns(pl.Series(GROUP, parsed.group))
+    return frame
 
 
-def _write_splits(
-    config: Config, typed: Sequence[TypedRows], out: Path
-) -> tuple[dict[str, float], dict[str, int]]:
-    """Click rate and rows of each split."""
-    assign = assignment(config, sum(part.rows for part in typed))
-    schema = typed_schema(config.features)
+def _write_splits(config: Config, typed: Sequence[TypedRows], out: Path) -> Counted:
+    split = config.split
+    times = times_of(typed) if isinstance(split, TimeSplit) and split.gap else None
+    assign = assignment(config, sum(part.rows for part in typed), times)
+    schema, counts = typed_schema(config.features), SplitCounts()
     with ExitStack() as stack:
         writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
         first = 0
         for frame, file in _in_order(config, typed):
-            splits = assign(first, len(frame), file)
-            for position in np.unique(splits):
-                writers[position].write(frame.filter(pl.Series(splits == position)))
+            click = frame[CLICK].to_numpy()
+            group = frame[GROUP].to_numpy() if GROUP in frame.columns else None
+            splits = assign(Stretch(first, file, click, group))
+            for position, rows in enumerate(counts.add(splits, click)):
+                if rows:
+                    writers[position].write(frame.filter(pl.Series(splits == position)))
             first += len(frame)
-    for name, writer in zip(SPLITS, writers, strict=True):
-        require_both_classes(name, writer.rows, writer.clicks)
-    rates = {n: writer.clicks / writer.rows for n, writer in zip(SPLITS, writers, strict=True)}
-    return rates, {name: writer.rows for name, writer in zip(SPLITS, writers, strict=True)}
+    return counts.result(config)
 
 
 def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.DataFrame, int]]:

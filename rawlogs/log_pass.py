@@ -43,12 +43,12 @@ class LogPass:
         DataError
             A file is not usable, too many lines are malformed, or the log has no usable row.
         """
-        usable = 0
+        usable, read = 0, 0
         with ThreadPoolExecutor(THREADS) as pool:
             for position, file in enumerate(self._files):
                 pieces = self._parser.pieces(file, piece_bytes)
                 work = (partial(self._look, look, file, piece) for piece in pieces)
-                lines, read = 0, 0
+                lines = 0
                 for found in read_ahead(pool, work, THREADS):
                     self._record(file, lines, found)
                     usable += found.rows
@@ -56,8 +56,10 @@ class LogPass:
                     progress(found.rows + len(found.faults))
                     read += found.rows + len(found.faults)
                     yield position, found.kept
-                if read == 0:
-                    raise DataError(f"{file}: the file holds no rows.")
+        if read == 0 and len(self._files) == 1:
+            raise DataError(f"{self._files[0]}: the file holds no rows.")
+        if read == 0:
+            raise DataError(f"{self._files[0]}: this file and all others of the log hold no rows.")
         if usable == 0:
             raise DataError(f"No usable row in the log. The first: {self.malformed.examples[0]}.")
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from features.columns import CLICK
 from features.exact import columns
 
 ROWS_PER_PART = 500_000
@@ -32,7 +31,6 @@ class PartWriter:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.rows = 0
-        self.clicks = 0
         self._folder = folder
         self._schema = schema
         self._rows_per_part = rows_per_part
@@ -48,7 +46,6 @@ class PartWriter:
         if len(frame) == 0:
             return
         self.rows += len(frame)
-        self.clicks += int(frame[CLICK].sum())
         self._held.append(frame.select(columns(self._schema.names)).to_arrow().cast(self._schema))
         self._held_rows += len(frame)
         while self._held_rows >= self._rows_per_group:

@@ -23,6 +23,8 @@ FEWEST_CANDIDATES = 64
 _FIRST_UNSEEN_INTEGER = 2**40
 _LAST_UNSEEN_HEX = 0xFFFFFFFF
 _UNSEEN = "unseen"
+_WITHOUT_UNSEEN = ("continuous", "boolean")
+"""Kinds without a value that no row has: a boolean is 1 or 0."""
 
 
 def write_probe(
@@ -102,7 +104,7 @@ def unseen_values(
     """For each categorical column a value that no row of the source has; see `write_probe`."""
     unseen: dict[str, int | str] = {}
     count = FEWEST_CANDIDATES
-    kinds = {name: kind for name, kind in source.kinds.items() if kind != "continuous"}
+    kinds = {name: kind for name, kind in source.kinds.items() if kind not in _WITHOUT_UNSEEN}
     while missing := {name: kind for name, kind in kinds.items() if name not in unseen}:
         if seen is None:
             seen = {name: set() for name in missing}
@@ -125,7 +127,7 @@ def seen_candidates(
     return {
         name: _seen(rows.columns[name], _candidates(kind, count))
         for name, kind in kinds.items()
-        if kind != "continuous"
+        if kind not in _WITHOUT_UNSEEN
     }
 
 

@@ -12,13 +12,14 @@ from features.columns import FeatureKind
 from features.errors import DataError
 from features.rows import Portion, Rows
 from features.settings import Config
-from rawlogs.blocks import COMPRESSIONS, read_block
+from rawlogs.blocks import read_block
 from rawlogs.fingerprint import Fingerprint
-from rawlogs.raw_rows import TextBlock
+from rawlogs.raw_rows import TextBlock, declared_constants
 from rawlogs.row_parser import Piece, RowParser
 from rawlogs.side_tables import table_files
-from rawlogs.split import SPLITS, assignment
+from rawlogs.split import SPLITS, Stretch, assignment
 from rawlogs.survey import Survey, SurveyedFile
+from rawlogs.text_streams import TextForm
 
 
 class RawLog:
@@ -50,7 +51,7 @@ class RawLog:
         self._fingerprints = tuple(fingerprints)
         self._require_unchanged()
         self._parser = parser or RowParser(config, files)
-        self._assign = assignment(config, sum(survey.rows.values()))
+        self._assign = assignment(config, sum(sum(file.rows) for file in survey.files))
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:
@@ -65,7 +66,7 @@ class RawLog:
         self._require_unchanged()
         wanted, first = SPLITS.index(split), 0
         for position, surveyed in enumerate(self._survey.files):
-            places = self._places(wanted, first, position, surveyed.rows)
+            places = _places(wanted, first, position, surveyed)
             yield from self._of_file(position, surveyed, places)
             first += sum(surveyed.rows)
 
@@ -74,20 +75,11 @@ class RawLog:
         for file, fingerprint in zip((*self._files, *tables), self._fingerprints, strict=True):
             fingerprint.require(file)
 
-    def _places(
-        self, split: int, first: int, position: int, rows: Sequence[int]
-    ) -> Iterator[_Place]:
-        """The pieces of a file that have rows of the split; `first` is the file's first row."""
-        firsts = accumulate(rows, initial=first)
-        for number, (start, count) in enumerate(zip(firsts, rows, strict=False)):
-            if (self._assign(start, count, position) == split).any():
-                yield _Place(number, start, count, position, split)
-
     def _of_file(
         self, position: int, surveyed: SurveyedFile, places: Iterator[_Place]
     ) -> Iterator[Portion]:
         file = self._files[position]
-        if surveyed.ends and file.suffix not in COMPRESSIONS:
+        if surveyed.ends and TextForm.of(file, self._config.log).is_plain:
             bounds = (surveyed.start, *surveyed.ends)
             for place in places:
                 start, end = bounds[place.number : place.number + 2]
@@ -105,15 +97,19 @@ class RawLog:
             yield partial(self._rows, place, piece)
 
     def _read(self, place: _Place, start: int, end: int, names: Sequence[str]) -> Rows:
-        block = read_block(self._files[place.file], start, end)
-        return self._rows(place, TextBlock(block, names, 1))
+        file = self._files[place.file]
+        constants = declared_constants(file, self._config.log)
+        block = TextBlock(read_block(file, start, end), names, 1, constants=constants)
+        return self._rows(place, block)
 
     def _rows(self, place: _Place, piece: Piece) -> Rows:
         file = self._files[place.file]
-        rows = self._parser.parse(file, piece).rows
-        if len(rows) != place.rows:
+        parsed = self._parser.parse(file, piece)
+        rows = parsed.rows
+        stretch = Stretch(place.first, place.file, rows.click, parsed.group)
+        mask = self._assign(stretch) == place.split
+        if len(rows) != place.rows or mask.sum() != place.split_rows:
             raise _changed(file)
-        mask = self._assign(place.first, place.rows, place.file) == place.split
         return rows if mask.all() else rows.take(mask)
 
 
@@ -126,6 +122,16 @@ class _Place:
     rows: int
     file: int
     split: int
+    split_rows: int
+
+
+def _places(split: int, first: int, file: int, surveyed: SurveyedFile) -> Iterator[_Place]:
+    """The pieces of a file that have rows of the split; `first` is the file's first row."""
+    firsts = accumulate(surveyed.rows, initial=first)
+    pieces = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
+    for number, (start, rows, of_splits) in enumerate(pieces):
+        if of_splits[split]:
+            yield _Place(number, start, rows, file, split, of_splits[split])
 
 
 def _changed(file: Path) -> DataError:

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.errors import DataError, nearest
+from features.errors import DataError
 from features.exact import columns
 from features.settings import Table
-from rawlogs.blocks import BLOCK_BYTES, Block, RawBlock, decode, read_blocks
-from rawlogs.fields import well_formed
+from features.value_rules.arrow_types import TypeRefused, simple
+from rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
+from rawlogs.decoding import decoded_rows
+from rawlogs.fields import field_texts, split_fields
+from rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
+from rawlogs.headers import misquoted, require_columns, require_separator, setting
 from rawlogs.malformed import Fault
+from rawlogs.partitions import partition_values
+from rawlogs.quoting import Dialect, first_row
+from rawlogs.text_streams import TextForm
 
 PARQUET_BATCH_ROWS = 65_536
-
-_BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class RawRows:
     """A batch as it stands in the file.
 
-    `columns` holds the wanted columns; of a text file they are strings, empty text being null.
-    numbers: int64 (rows,), the line (in Parquet the row) of each. `faults` are the batch's lines
-    that could not be split into fields.
+    `columns` holds the wanted columns; of a text file, and of the folders above any file, they are
+    strings, empty text being null. numbers: int64 (rows,), the line on which each begins (in
+    Parquet the row). `faults` are the batch's lines that could not be split into fields.
     """
 
     columns: pl.DataFrame
@@ -44,6 +47,9 @@ def read_raw_rows(
     file: Path, table: Table, wanted: Sequence[str], block_bytes: int = BLOCK_BYTES
 ) -> Iterator[RawRows]:
     """Read the wanted columns; memory is bounded by the size of a block.
+
+    A column may be one that the folders above the file name, as `key=value`; the folder's value is
+    taken then, even where the file has such a column too.
 
     Raises
     ------
@@ -57,7 +63,7 @@ def read_raw_rows(
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """A block of a text file behind its header: every line is a row, blank and malformed ones too.
+    """A block of a text file behind its header: whole rows, blank and malformed ones too.
 
     `names` are the columns in the file's order, `first` is the number of the block's first line.
     """
@@ -65,6 +71,10 @@ class TextBlock:
     raw: RawBlock
     names: Sequence[str]
     first: int
+    encoding: str | None = None
+    """The encoding of its bytes, where it is not the table's."""
+    constants: Mapping[str, str | None] = field(default_factory=dict)
+    """The declared columns that the folders above the file give, with their values."""
 
 
 def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
@@ -78,26 +88,74 @@ def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Ite
     DataError
         The file cannot be read, or its header lacks a declared column.
     """
-    names = None if table.header else list(table.columns)
+    form, dialect = TextForm.of(file, table), Dialect.of(table)
+    constants = declared_constants(file, table)
+    names: list[str] | None = None
     skipped = 0
-    for raw in read_blocks(file, block_bytes):
-        if raw.start == 0 and raw.text.startswith(_BYTE_ORDER_MARK):
-            raw = _behind(raw, len(_BYTE_ORDER_MARK))
+    for raw in read_blocks(file, form, dialect, block_bytes):
+        if raw.start == 0 and raw.text.startswith(BYTE_ORDER_MARK):
+            raw = _behind(raw, len(BYTE_ORDER_MARK))
         if names is None:
-            names, lines, place = _header(file, table, raw, skipped + 1)
-            skipped += lines
-            raw = _behind(raw, place)
+            header = _first_row(file, table, form, dialect, raw, skipped + 1)
+            if header is not None:
+                names = _names(file, table, constants, header)
+            if table.header or names is None:
+                place = len(raw.text) if header is None else header.end
+                skipped += raw.text.count(b"\n", 0, place)
+                raw = _behind(raw, place)
         if raw.text:
-            yield TextBlock(raw, names or (), skipped + 1)
+            yield TextBlock(raw, names or (), skipped + 1, form.encoding, constants)
             skipped = 0
 
 
 def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]) -> RawRows:
     """The rows of a block whose first line has the number `first`."""
     faults: list[Fault] = []
-    lines = decode(block.raw.numbered(first), table.encoding, faults)
-    lines = well_formed(lines, len(block.names), table.separator, table.quote, faults)
-    return RawRows(_parse(lines, table, block.names, wanted), lines.numbers, faults)
+    dialect = Dialect.of(table)
+    encoding = block.encoding or table.encoding
+    rows = decoded_rows(block.raw.text, first, encoding, table.encoding, dialect, faults)
+    fields = split_fields(rows, len(block.names), dialect, faults)
+    found = [
+        fields.column(block.names.index(name)).alias(name)
+        for name in wanted
+        if name not in block.constants
+    ]
+    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(_literals(block, wanted))
+    return RawRows(frame.select(columns(wanted)), fields.rows.numbers, faults)
+
+
+def _literals(block: TextBlock, wanted: Sequence[str]) -> list[pl.Expr]:
+    return [
+        pl.lit(value, pl.String).alias(name)
+        for name, value in block.constants.items()
+        if name in wanted
+    ]
+
+
+def declared_constants(file: Path, table: Table) -> dict[str, str | None]:
+    """The table's columns that the folders above the file give, with their values."""
+    return {name: value for name, value in partition_values(file).items() if name in table.columns}
+
+
+def column_names(file: Path, table: Table) -> tuple[str, ...]:
+    """The columns that the file itself has; none where a text file has no header.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or lacks a declared column.
+    """
+    if table.format == "parquet":
+        return tuple(_parquet_names(file, table))
+    if not table.header:
+        return ()
+    return tuple(next((block.names for block in text_blocks(file, table)), ()))
+
+
+def undeclared_columns(files: Sequence[Path], table: Table) -> tuple[str, ...]:
+    """The columns that the first of the files has and the table does not name."""
+    names = next((found for file in files if (found := column_names(file, table))), ())
+    return tuple(name for name in names if name not in table.columns)
 
 
 def _read_text(
@@ -113,91 +171,115 @@ def _behind(raw: RawBlock, place: int) -> RawBlock:
     return RawBlock(raw.text[place:], raw.start + place)
 
 
-def _header(
-    file: Path, table: Table, raw: RawBlock, first: int
-) -> tuple[list[str] | None, int, int]:
-    """The names in the first line that is not blank; the lines up to it; the place behind it."""
-    place, number = 0, first
-    while place < len(raw.text):
-        end = raw.text.index(b"\n", place)
-        line = bytes(raw.text[place:end]).removesuffix(b"\r")
-        place = end + 1
-        if line:
-            return _names(file, table, line, number), number - first + 1, place
-        number += 1
-    return None, number - first, place
+@dataclass(frozen=True, slots=True)
+class _FirstRow:
+    """A file's first row that is not blank; `end` is the place behind it in its block."""
+
+    line: str
+    fields: list[str]
+    end: int
 
 
-def _names(file: Path, table: Table, line: bytes, number: int) -> list[str]:
-    try:
-        text = line.decode(table.encoding)
-    except UnicodeDecodeError:
-        raise DataError(
-            f"{file}:{number}: wanted a header in {table.encoding}, found {line[:40]!r}."
-        ) from None
-    if table.quote is None:
-        names = text.split(table.separator)
+def _first_row(
+    file: Path, table: Table, form: TextForm, dialect: Dialect, raw: RawBlock, first: int
+) -> _FirstRow | None:
+    """None where there are only blank lines; the first line has the number `first`."""
+    start = 0
+    while start < len(raw.text):
+        end, fault = first_row(raw.text, start, dialect)
+        line = bytes(raw.text[start : end + 1])
+        if line.strip(b"\r\n"):
+            break
+        start, first = end + 1, first + 1
     else:
-        names = next(csv.reader([text], delimiter=table.separator, quotechar=table.quote))
-    _require_columns(file, table, names)
-    return names
+        return None
+    faults: list[Fault] = []
+    rows = decoded_rows(line, first, form.encoding, table.encoding, dialect, faults)
+    text = line.decode(form.encoding, "replace").rstrip("\r\n")
+    if not table.header and (fault is not None or faults):
+        return _FirstRow(text, [], end + 1)
+    if faults:
+        raise DataError(
+            f"{file}:{first}: wanted a header in {table.encoding}, found {line[:40]!r}."
+        )
+    if fault is not None:
+        raise misquoted(file, table, text, first, fault)
+    return _FirstRow(text, field_texts(rows, dialect), end + 1)
 
 
-def _require_columns(file: Path, table: Table, names: Sequence[str]) -> None:
-    for column in table.columns:
-        if column not in names:
-            hint = nearest(column, names)
-            hint = f"; {hint}" if hint.startswith("did you mean") else ""
-            raise DataError(f"{file}: no column {column!r} among {', '.join(names)}{hint}.")
-        if names.count(column) > 1:
-            raise DataError(f"{file}: the header names column {column!r} twice.")
+def _names(
+    file: Path, table: Table, constants: Mapping[str, str | None], first: _FirstRow
+) -> list[str]:
+    if not table.header:
+        require_separator(file, table, first.fields, first.line)
+        return [name for name in table.columns if name not in constants]
+    require_columns(file, table, [*first.fields, *(constants.keys() - {*first.fields})], first.line)
+    return first.fields
 
 
-def _parse(block: Block, table: Table, names: Sequence[str], wanted: Sequence[str]) -> pl.DataFrame:
-    """The wanted columns of a well-formed block, as strings."""
-    if not block.text:
-        return pl.DataFrame(schema={name: pl.String for name in wanted})
-    columns = [f"{position}" for position in range(len(names))]
-    chosen = [columns[names.index(name)] for name in wanted]
-    text = block.text
-    if text.startswith(_BYTE_ORDER_MARK):  # here it is text, and Arrow leaves out the first one
-        text = _BYTE_ORDER_MARK + text
-    parsed = pa_csv.read_csv(
-        pa.BufferReader(text),
-        pa_csv.ReadOptions(column_names=columns, block_size=len(text) + 1),
-        pa_csv.ParseOptions(
-            delimiter=table.separator,
-            quote_char=table.quote if table.quote is not None else False,
-            ignore_empty_lines=False,
-        ),
-        pa_csv.ConvertOptions(
-            include_columns=chosen,
-            column_types={column: pa.string() for column in chosen},
-            strings_can_be_null=True,
-            null_values=[""],
-            check_utf8=False,
-        ),
-    )
-    return _frame(parsed.rename_columns(list(wanted)))
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")
-    return frame
+def _column(file: Path, name: str, values: pa.Array) -> pl.Series:
+    """The column in a type that Polars takes."""
+    try:
+        return pl.Series(name, simple(name, pa.chunked_array([values])))
+    except TypeRefused as error:
+        raise DataError(f"{file}: {error}.") from None
 
 
 def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[RawRows]:
+    constants = declared_constants(file, table)
+    if not _parquet_names(file, table):
+        return
+    read = [name for name in wanted if name not in constants]
+    literals = [
+        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
+    ]
+    first = 1
     try:
         with pq.ParquetFile(file) as parquet:
-            _require_columns(file, table, parquet.schema_arrow.names)
-            first = 1
-            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=list(wanted)):
-                frame = _frame(pa.Table.from_batches([batch])).select(columns(wanted))
-                numbers = np.arange(first, first + len(frame), dtype=np.int64)
-                first += len(frame)
-                yield RawRows(frame, numbers, [])
+            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=read):
+                found = [_column(file, name, batch[name]) for name in read]
+                frame = pl.DataFrame(found, height=len(batch)).with_columns(literals)
+                numbers = np.arange(first, first + len(batch), dtype=np.int64)
+                first += len(batch)
+                yield RawRows(frame.select(columns(wanted)), numbers, [])
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
+        raise _unreadable_parquet(file, error) from None
+
+
+def _parquet_names(file: Path, table: Table) -> list[str]:
+    """The file's columns; none where it has no byte."""
+    start = _first_bytes(file)
+    if not start:
+        return []
+    if not start.startswith(b"PAR1"):
+        raise _no_parquet(file, table, start)
+    try:
+        with pq.ParquetFile(file) as parquet:
+            names: list[str] = parquet.schema_arrow.names
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable_parquet(file, error) from None
+    constants = declared_constants(file, table).keys()
+    require_columns(file, table, [*names, *(constants - {*names})])
+    return names
+
+
+def _first_bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(START_BYTES)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
+
+
+def _no_parquet(file: Path, table: Table, start: bytes) -> DataError:
+    """Says what the file is."""
+    as_text, compression = f"set {setting(table, 'format')}: csv", compression_of(start)
+    found = foreign(file, start) or Foreign("something else", f"{as_text} if it is text")
+    if compression is not None:
+        found = Foreign(f"packed with {compression}", f"{as_text} if it is text, or unpack it")
+    return DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")
+
+
+def _unreadable_parquet(file: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    return DataError(f"{file}: cannot be read as Parquet: {reason}.")

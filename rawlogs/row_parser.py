@@ -20,10 +20,13 @@ from features.rows import Rows
 from features.settings import Config
 from features.typed import values_of
 from features.values import Values
-from rawlogs.blocks import RawBlock, unix_lines
+from rawlogs.blocks import RawBlock
 from rawlogs.frames import series
+from rawlogs.groups import group_of, with_text
 from rawlogs.malformed import Fault
 from rawlogs.native_parse import NATIVE_KINDS, parse_block
+from rawlogs.plain_text import plain_text
+from rawlogs.quoting import Dialect, row_ends
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
 from rawlogs.side_tables import LoadedTable, load_tables
 from rawlogs.values import TIME, convert
@@ -48,6 +51,8 @@ class Parsed:
     """Side table to the rows whose key it does not have."""
     time: NDArray[np.float64] | None = None
     """(B,), where the split is by time."""
+    group: NDArray[np.uint64] | None = None
+    """(B,), where the split is by group: see `rawlogs.groups.group_of`."""
 
 
 class RowParser:
@@ -63,6 +68,8 @@ class RowParser:
         self.features = config.features
         self._config = config
         self._kinds = log_kinds(config)
+        self._dialect = Dialect.of(config.log)
+        self._read_to_split = read_to_split(config)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
         self._mostly_plain = is_native and config.label.at_least is None
@@ -90,14 +97,17 @@ class RowParser:
         parts = list(self._parts(file, piece)) if isinstance(piece, TextBlock) else []
         parsed = _together(parts) if parts else self._parse_anything(file, piece)
         columns = parsed.rows.columns
+        name = self._config.group_column
+        group = None if name is None else group_of(columns[name])
         unmatched = {table.name: _join(columns, table, self._config) for table in self._tables}
         ordered = {name: columns[name] for name in self.features}
-        return replace(parsed, rows=Rows(ordered, parsed.rows.click), unmatched=unmatched)
+        rows = Rows(ordered, parsed.rows.click)
+        return replace(parsed, rows=rows, unmatched=unmatched, group=group)
 
     def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
         """The block's rows in one part, or where it is not plain, in parts that mostly are."""
-        plain = self._parse_plainly(block)
-        halves = _halves(block) if plain is None and self._mostly_plain else None
+        plain = self._parse_plainly(file, block)
+        halves = _halves(block, self._dialect) if plain is None and self._mostly_plain else None
         if plain is not None:
             yield plain
         elif halves is None:
@@ -106,16 +116,39 @@ class RowParser:
             for half in halves:
                 yield from self._parts(file, half)
 
-    def _parse_plainly(self, block: TextBlock) -> Parsed | None:
+    def _parse_plainly(self, file: Path, block: TextBlock) -> Parsed | None:
         """None where the block has anything that is not plain, as is every malformed line."""
         if not self._mostly_plain:
             return None
         log = self._config.log
-        text = unix_lines(block.raw.text)
-        found = parse_block(text, log.separator, block.names, self._kinds, log.quote, log.encoding)
-        if found is None or found.click is None:
+        text = plain_text(block.raw.text, self._dialect)
+        if text is None:
             return None
-        return Parsed(Rows(found.columns, found.click), (), block.first - 1 + found.rows, {})
+        encoding = block.encoding or log.encoding
+        kinds = {name: kind for name, kind in self._kinds.items() if name not in block.constants}
+        found = parse_block(text.lines, text.separator, block.names, kinds, encoding=encoding)
+        constants = None if found is None else self._constants(file, block, found.rows)
+        if found is None or constants is None:
+            return None
+        columns = {name: text.restored(values) for name, values in found.columns.items()}
+        click = constants.click if found.click is None else found.click
+        lines = found.rows if text.lines_are_rows else block.raw.count_lines()
+        rows = Rows({**columns, **constants.columns}, click)
+        return Parsed(rows, (), block.first - 1 + lines, {})
+
+    def _constants(self, file: Path, block: TextBlock, rows: int) -> Rows | None:
+        """The columns that the folders above the file give; None where a value is refused."""
+        kinds = {name: kind for name, kind in self._kinds.items() if name in block.constants}
+        if not kinds:
+            return Rows({}, np.zeros(rows, np.int8))
+        values = {name: [block.constants[name]] for name in kinds}
+        raw = RawRows(pl.DataFrame(values, dict.fromkeys(kinds, pl.String)), np.zeros(1, int), [])
+        frame, faults = convert(file, raw, kinds, self._config.label, self._config.log)
+        if faults:
+            return None
+        click = frame[CLICK].to_numpy() if CLICK in frame.columns else np.zeros(1, np.int8)
+        names = [name for name in frame.columns if name != CLICK]
+        return Rows(_columns(frame, names), click).take(np.zeros(rows, np.int64))
 
     def _parse_anything(self, file: Path, piece: Piece) -> Parsed:
         log = self._config.log
@@ -123,23 +156,37 @@ class RowParser:
             raw = parse_text(piece, piece.first, log, tuple(self._kinds))
             lines = piece.first - 1 + piece.raw.count_lines()
         else:
-            raw, lines = piece, 0
+            raw, lines = self._with_group(file, piece), 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-        rows = Rows(_columns(frame, log.features), frame[CLICK].to_numpy())
+        kept = dict.fromkeys((*log.features, *self._read_to_split))
+        rows = Rows(_columns(frame, kept), frame[CLICK].to_numpy())
         time = frame[TIME].to_numpy() if TIME in frame.columns else None
         return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
 
+    def _with_group(self, file: Path, rows: RawRows) -> RawRows:
+        """The rows of a Parquet file; a column that is read for the split alone is text in them."""
+        columns = rows.columns
+        for name in self._read_to_split:
+            columns = with_text(file, columns, name)
+        return replace(rows, columns=columns)
 
-def _halves(block: TextBlock) -> tuple[TextBlock, TextBlock] | None:
-    """The block cut between two lines near its middle; None where it is short, or one line."""
+
+def _halves(block: TextBlock, dialect: Dialect) -> tuple[TextBlock, TextBlock] | None:
+    """The block cut between two rows near its middle; None where it is short, or one row."""
     text, start = block.raw.text, block.raw.start
     if len(text) < 2 * SHORT_BYTES:
         return None
     middle = text.rfind(b"\n", 0, len(text) // 2) + 1
+    if dialect.has_quotes(text):
+        ends = row_ends(text, dialect).ends
+        before = int(np.searchsorted(ends, len(text) // 2))
+        middle = int(ends[before - 1]) + 1 if before > 0 else 0
     if middle == 0:
         return None
-    before, after = RawBlock(text[:middle], start), RawBlock(text[middle:], start + middle)
-    return TextBlock(before, block.names, block.first), TextBlock(after, block.names, 1)
+    return (
+        replace(block, raw=RawBlock(text[:middle], start)),
+        replace(block, raw=RawBlock(text[middle:], start + middle), first=1),
+    )
 
 
 def _together(parts: Sequence[Parsed]) -> Parsed:
@@ -157,7 +204,14 @@ def _together(parts: Sequence[Parsed]) -> Parsed:
 def log_kinds(config: Config) -> dict[str, Kind]:
     """The log columns that are read; the time only where it orders the rows."""
     kinds = (*READ_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
-    return {name: config.log.columns[name] for name in config.log.names(*kinds)}
+    read = {name: config.log.columns[name] for name in config.log.names(*kinds)}
+    return read | dict.fromkeys(read_to_split(config), "string")
+
+
+def read_to_split(config: Config) -> tuple[str, ...]:
+    """The column of kind unused by whose text the rows are split, where there is one."""
+    name = config.group_column
+    return () if name is None or config.log.columns[name] != "unused" else (name,)
 
 
 def _join(columns: dict[str, Values], table: LoadedTable, config: Config) -> int:

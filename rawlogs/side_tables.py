@@ -12,9 +12,11 @@ from features.columns import READ_KINDS, Kind
 from features.errors import DataError
 from features.exact import column
 from features.settings import Config, Label, SideTable
+from features.unsigned import unsigned_number
 from rawlogs.malformed import Fault, MalformedLines
+from rawlogs.partitions import partition_root
 from rawlogs.raw_rows import read_raw_rows
-from rawlogs.sources import require_readable
+from rawlogs.sources import require_filled
 from rawlogs.values import convert
 
 _MATCHED = "\x1fmatched"
@@ -54,8 +56,12 @@ def load_tables(config: Config, log_files: Sequence[Path]) -> list[LoadedTable]:
 
 
 def table_files(config: Config, log_files: tuple[Path, ...]) -> dict[str, Path]:
-    """Table name to its file, which lies beside the first log file."""
-    return {name: log_files[0].parent / table.file for name, table in config.tables.items()}
+    """Table name to its file, which lies beside the first log file.
+
+    Of a log in folders named `key=value` it lies beside the outermost of these.
+    """
+    folder = partition_root(log_files[0])
+    return {name: folder / table.file for name, table in config.tables.items()}
 
 
 def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> LoadedTable:
@@ -66,7 +72,7 @@ def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> Loade
     DataError
         A malformed line, a line without a key, or a key that stands on two lines.
     """
-    require_readable(file)
+    require_filled(file)
     kinds: dict[str, Kind] = {table.key: key_kind}
     kinds.update((column, table.columns[column]) for column in table.names(*READ_KINDS))
     malformed = MalformedLines(limit=0, setting=None)
@@ -94,4 +100,6 @@ def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> Loade
 
 
 def _in_file(key: object, kind: Kind) -> object:
-    return f"{key:x}" if kind == "hex" else key
+    if isinstance(key, int) and kind == "hex":
+        return f"{unsigned_number(key):x}"
+    return key

@@ -7,9 +7,10 @@ get the splits that they would get in one pass over all; and it does all complai
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from rawlogs.log_pass import LogPass
 from rawlogs.probe import seen_candidates
 from rawlogs.raw_rows import TextBlock
 from rawlogs.row_parser import Parsed, Piece, RowParser
-from rawlogs.split import SPLITS, Assignment, assignment
+from rawlogs.split import Assignment, Stretch, assignment
+from rawlogs.split_counts import Counted, SplitCounts
 
 ROWS_A_PIECE = 250_000
 SMALLEST_PIECE_BYTES = 1 << 20
@@ -45,6 +47,8 @@ class SurveyedFile:
     ends: tuple[int, ...]
     rows: tuple[int, ...]
     """The usable rows of each piece."""
+    split_rows: tuple[tuple[int, ...], ...]
+    """Of each piece, the rows of train, valid and test; the others are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Survey:
                     found["start"],
                     tuple(found["ends"]),
                     tuple(found["rows"]),
+                    tuple(tuple(rows) for rows in found["split_rows"]),
                 )
                 for found in content["files"]
             )
@@ -86,7 +91,7 @@ class Surveyed:
     """A survey, and what was found out besides; see `rawlogs.ingest.Ingested`."""
 
     survey: Survey
-    click_rate: dict[str, float]
+    splits: Counted
     malformed: int
     examples: tuple[str, ...]
     unmatched: dict[str, int]
@@ -109,32 +114,23 @@ def survey(
     """
     piece_bytes = _piece_bytes(config, files)
     log = LogPass(config, files, parser)
-    clicks = _SplitClicks(config)
+    splits = _PieceSplits(config)
     seen: dict[str, set[int | str]] = {name: set() for name in parser.features}
     surveyed = [_FilePieces() for _ in files]
     for position, piece in log.run(piece_bytes, partial(_look, parser.features), progress):
         surveyed[position].add(piece)
-        clicks.add(position, piece.click)
+        splits.add(position, piece)
         for name, values in piece.candidates.items():
             seen[name] |= values
-    rows, rates = clicks.of_splits()
+    split_rows, counted = splits.result()
     return Surveyed(
-        Survey(piece_bytes, tuple(file.frozen() for file in surveyed), rows),
-        rates,
+        Survey(piece_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
+        counted,
         log.malformed.count,
         tuple(log.malformed.examples),
         log.unmatched,
         seen,
     )
-
-
-def require_both_classes(split: str, rows: int, clicks: int) -> None:
-    """Raises DataError where a split has no rows, or rows of one class alone."""
-    if not 0 < clicks < rows:
-        raise DataError(
-            f"Split {split!r} holds {rows} rows, {clicks} of them clicks: wanted rows with clicks "
-            "and rows without. Give more rows, or change split or label in the configuration."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +142,15 @@ class _Look:
     names: tuple[str, ...]
     start: int
     end: int
+    group: NDArray[np.uint64] | None
 
 
 def _look(kinds: Mapping[str, FeatureKind], piece: Piece, parsed: Parsed) -> _Look:
     click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
     if isinstance(piece, TextBlock):
-        return _Look(click, candidates, tuple(piece.names), piece.raw.start, piece.raw.end)
-    return _Look(click, candidates, (), 0, 0)
+        names, start, end = tuple(piece.names), piece.raw.start, piece.raw.end
+        return _Look(click, candidates, names, start, end, parsed.group)
+    return _Look(click, candidates, (), 0, 0, parsed.group)
 
 
 class _FilePieces:
@@ -170,50 +168,49 @@ class _FilePieces:
         self._ends.append(piece.end)
         self._rows.append(len(piece.click))
 
-    def frozen(self) -> SurveyedFile:
+    def frozen(self, split_rows: Iterator[tuple[int, ...]]) -> SurveyedFile:
+        """Takes one of `split_rows` for each piece."""
         ends = tuple(self._ends) if self._names else ()
-        return SurveyedFile(self._names, self._start, ends, tuple(self._rows))
+        of_pieces = tuple(islice(split_rows, len(self._rows)))
+        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_pieces)
 
 
-class _SplitClicks:
-    """Rows and clicks of each split, as pieces come in order."""
+class _PieceSplits:
+    """The splits of the rows, as pieces come in order."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._rows = np.zeros(len(SPLITS), np.int64)
-        self._clicks = np.zeros(len(SPLITS), np.int64)
-        self._count = 0
+        self._counts = SplitCounts()
+        self._split_rows: list[tuple[int, ...]] = []
+        self._rows = 0
         self._held: list[tuple[int, int, NDArray[np.uint8]]] = []
         """File, rows, and a bit a row, of pieces whose splits depend on the number of all rows."""
 
-    def add(self, file: int, click: NDArray[np.int8]) -> None:
+    def add(self, file: int, piece: _Look) -> None:
         if self._config.split.by == "rows":
-            self._held.append((file, len(click), np.packbits(click != 0)))
+            self._held.append((file, len(piece.click), np.packbits(piece.click != 0)))
         else:
-            self._add(assignment(self._config, 0), self._count, file, click)
-        self._count += len(click)
+            rows = Stretch(self._rows, file, piece.click, piece.group)
+            self._count(assignment(self._config, 0), rows)
+        self._rows += len(piece.click)
 
-    def of_splits(self) -> tuple[dict[str, int], dict[str, float]]:
-        """The rows of each split, and its share of clicks; DataError where one is one-sided."""
-        assign, first = assignment(self._config, self._count), 0
+    def result(self) -> tuple[Iterator[tuple[int, ...]], Counted]:
+        """The rows of each split for each piece, and all; DataError where one is one-sided."""
+        assign, first = assignment(self._config, self._rows), 0
         for file, rows, bits in self._held:
-            self._add(assign, first, file, np.unpackbits(bits, count=rows).view(np.int8))
+            click = np.unpackbits(bits, count=rows).view(np.int8)
+            self._count(assign, Stretch(first, file, click))
             first += rows
         self._held.clear()
-        rows_of = dict(zip(SPLITS, self._rows.tolist(), strict=True))
-        clicks_of = dict(zip(SPLITS, self._clicks.tolist(), strict=True))
-        for split in SPLITS:
-            require_both_classes(split, rows_of[split], clicks_of[split])
-        return rows_of, {split: clicks_of[split] / rows_of[split] for split in SPLITS}
+        return iter(self._split_rows), self._counts.result(self._config)
 
-    def _add(self, assign: Assignment, first: int, file: int, click: NDArray[np.int8]) -> None:
-        splits = assign(first, len(click), file)
-        self._rows += np.bincount(splits, minlength=len(SPLITS))
-        self._clicks += np.bincount(splits[click != 0], minlength=len(SPLITS))
+    def _count(self, assign: Assignment, rows: Stretch) -> None:
+        self._split_rows.append(self._counts.add(assign(rows), rows.click))
 
 
 def _piece_bytes(config: Config, files: Sequence[Path]) -> int:
     if config.log.format == "parquet":
         return LARGEST_PIECE_BYTES  # not used
-    wanted = bytes_of_rows(files[0], ROWS_A_PIECE)
+    first = next((file for file in files if file.stat().st_size > 0), files[0])
+    wanted = bytes_of_rows(config.log, first, ROWS_A_PIECE)
     return min(max(wanted, SMALLEST_PIECE_BYTES), LARGEST_PIECE_BYTES)

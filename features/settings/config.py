@@ -6,13 +6,18 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from features.columns import CLICK, FEATURE_KINDS, FeatureKind
+from features.columns import CLICK, ELEMENT_KINDS, FEATURE_KINDS, FeatureKind
+from features.errors import nearest
 from features.settings.base import Settings
-from features.settings.data import ClickModel, FileSplit, Label, Log, ShareSplit, SideTable
+from features.settings.data import ClickModel, Label, Log, SideTable
 from features.settings.model import Model
 from features.settings.serving import Serving
+from features.settings.split import FileSplit, GroupSplit, ShareSplit, TimeSplit
 from features.settings.training import Training
 from features.settings.workflow import CriteoWorkflow, StandardWorkflow
+
+GROUP_KINDS = (*(kind for kind in FEATURE_KINDS if kind not in ELEMENT_KINDS), "unused")
+"""Kinds of a log's column by whose values it can be split."""
 
 
 class Config(Settings):
@@ -30,7 +35,7 @@ class Config(Settings):
     """Tables joined to the log, each under a name of your choice."""
     label: Label = Label()
     """Which values of the label column are clicks; 0 and 1, true and false need nothing."""
-    split: Annotated[FileSplit | ShareSplit, Field(discriminator="by")]
+    split: Annotated[FileSplit | ShareSplit | TimeSplit | GroupSplit, Field(discriminator="by")]
     """Which rows train, which validate, which test."""
     workflow: Annotated[CriteoWorkflow | StandardWorkflow, Field(discriminator="graph")]
     """What becomes of the columns before they reach the model."""
@@ -47,6 +52,7 @@ class Config(Settings):
             raise ValueError("log.columns: wanted exactly one column of kind 'label'")
         if self.split.by == "time" and len(self.log.names("time")) != 1:
             raise ValueError("split by time: wanted exactly one log column of kind 'time'")
+        self._check_group_column()
         if self.log.names("key"):
             raise ValueError("log.columns: kind 'key' is for tables; in the log give the real kind")
         for name, table in self.tables.items():
@@ -63,6 +69,42 @@ class Config(Settings):
         if not self.features:
             raise ValueError(f"no feature column: wanted one of kind {', '.join(FEATURE_KINDS)}")
         return self
+
+    def _check_group_column(self) -> None:
+        name = self.group_column
+        if name is None:
+            return
+        kind = self.log.columns.get(name)
+        if kind is None:
+            raise ValueError(self._no_group_column(name))
+        if kind in ELEMENT_KINDS:
+            raise ValueError(
+                f"split.column {name!r} is {kind}: wanted a column of single values, since all "
+                "rows of one value go to one split"
+            )
+        if kind not in GROUP_KINDS:
+            raise ValueError(
+                f"split.column {name!r} is of kind {kind}: wanted {', '.join(GROUP_KINDS)}"
+            )
+
+    def _no_group_column(self, name: str) -> str:
+        for table, side in self.tables.items():
+            if name in side.features:
+                return (
+                    f"split.column {name!r} is a column of tables.{table}: wanted one of the log, "
+                    f"such as {side.key!r}, by which the table is joined"
+                )
+        if name in self.log.multi_hot:
+            return f"split.column {name!r} is a list made of flags: wanted single values"
+        return (
+            f"split.column: log.columns has no {name!r} ({nearest(name, self.log.columns)}); "
+            "a column that is no feature is declared there as unused"
+        )
+
+    @property
+    def group_column(self) -> str | None:
+        """The log's column whose values are split, where the split is by group."""
+        return self.split.column if isinstance(self.split, GroupSplit) else None
 
     @property
     def features(self) -> dict[str, FeatureKind]:

@@ -1,8 +1,10 @@
-"""The logs: their layout, the tables beside them, the label, the split."""
+"""The logs: their layout, the tables beside them, the label."""
 
 from __future__ import annotations
 
+import codecs
 import re
+from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +18,7 @@ from features.columns import (
     expand_range,
     expand_ranges,
 )
+from features.errors import nearest
 from features.settings.base import PositiveInt, Settings, Share
 
 
@@ -47,10 +50,24 @@ class Table(Settings):
     """Name to kind. Without a header this is the order of the file's columns, all of them. A time
     in a form that is not ISO 8601 is given as `{kind: time, format: "%d/%m/%y %H:%M"}`."""
     time_formats: dict[str, str] = Field(default_factory=dict)
-    """Column of kind time to its format; filled from `columns`."""
+    """Column of kind time to its format, in the directives of Python's strptime; filled from
+    `columns`."""
     multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
     holds the names of those that are 1, in the order given here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_formats_out_of_columns(cls, data: Any) -> Any:
+        columns = data.get("columns") if isinstance(data, dict) else None
+        if not isinstance(columns, dict):
+            return data
+        plain, formats = dict(columns), dict(data.get("time_formats") or {})
+        for name, form in columns.items():
+            if isinstance(form, dict):
+                plain[name] = "time"
+                formats |= dict.fromkeys(expand_range(str(name)), _time_format(name, form))
+        return {**data, "columns": plain, "time_formats": formats} if formats else data
 
     @field_validator("columns", mode="after")
     @classmethod
@@ -64,6 +81,29 @@ class Table(Settings):
             name: tuple(single for flag in flags for single in expand_range(flag))
             for name, flags in multi_hot.items()
         }
+
+    @model_validator(mode="after")
+    def _formats_are_of_times(self) -> Table:
+        for name, form in self.time_formats.items():
+            kind = self.columns.get(name, "not in the table")
+            if kind != "time":
+                raise ValueError(f"time_formats.{name}: the column is {kind}, wanted kind 'time'")
+            _check_time_format(name, form)
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_can_be_read(self) -> Table:
+        mark = self.thousands
+        if mark is None:
+            return self
+        if mark == self.decimal:
+            raise ValueError(
+                f"thousands {mark!r} is the decimal mark too: give decimal another one "
+                f"({'.' if mark == ',' else ','!r})"
+            )
+        if mark.isalnum() or mark in "+-\r\n\t":
+            raise ValueError(f"thousands {mark!r}: wanted a mark such as ',', '.', ' ' or \"'\"")
+        return self
 
     @model_validator(mode="after")
     def _lists_can_be_told_apart(self) -> Table:
@@ -112,10 +152,21 @@ class Table(Settings):
 
     @field_validator("separator", "quote", "list_separator", mode="after")
     @classmethod
-    def _is_ascii(cls, character: str | None) -> str | None:
-        if character is not None and (not character.isascii() or character in "\r\n"):
-            raise ValueError(f"wanted one ASCII character, no line end, got {character!r}")
-        return character
+    def _is_ascii(cls, text: str | None) -> str | None:
+        if text is not None and (not text.isascii() or set(text) & set("\r\n")):
+            raise ValueError(f"wanted ASCII characters, no line end, got {text!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _quote_is_no_separator(self) -> Table:
+        if self.quote is not None and self.quote in self.separator:
+            raise ValueError(
+                f"quote {self.quote!r} stands in separator {self.separator!r}: "
+                "choose another character"
+            )
+        if self.trim and self.quote in (" ", "\t"):
+            raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
+        return self
 
     @field_validator("separator", "quote", "list_separator", mode="before")
     @classmethod
@@ -129,14 +180,15 @@ class Table(Settings):
 
     @field_validator("encoding", mode="after")
     @classmethod
-    def _extends_ascii(cls, encoding: str) -> str:
+    def _has_line_ends(cls, encoding: str) -> str:
         ascii_bytes = bytes(range(128))
         try:
-            extends_ascii = ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
-        except (LookupError, UnicodeError):
-            extends_ascii = False
-        if not extends_ascii:
-            raise ValueError(f"wanted utf-8, latin-1 or such, got {encoding!r}")
+            is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+            is_known = is_wide or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        except (LookupError, ValueError):
+            is_known = False
+        if not is_known:
+            raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
         return encoding
 
     def names(self, *kinds: str) -> tuple[str, ...]:
@@ -148,6 +200,46 @@ class Table(Settings):
         own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
         made: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
         return own | made
+
+
+def _time_format(name: object, form: dict[Any, Any]) -> str:
+    """The format of a column that is given as a mapping."""
+    unknown = [key for key in form if key not in ("kind", "format")]
+    if unknown:
+        raise ValueError(
+            f"columns.{name}: unknown key {unknown[0]!r}, {nearest(str(unknown[0]), _COLUMN_KEYS)}"
+        )
+    if form.get("kind") != "time":
+        raise ValueError(
+            f"columns.{name}: a mapping is for kind 'time' and its format, got kind "
+            f"{form.get('kind')!r}: write the kind alone"
+        )
+    if not isinstance(form.get("format"), str):
+        raise ValueError(
+            f"columns.{name}: wanted a format such as '%d/%m/%Y %H:%M', got "
+            f"{form.get('format')!r}; a time in ISO 8601 or in seconds needs none: write time alone"
+        )
+    return str(form["format"])
+
+
+def _check_time_format(name: str, form: str) -> None:
+    """Raises ValueError where strptime cannot read a moment by the format."""
+    directives = set(re.findall("%[%A-Za-z]", form.replace("%%", "")))
+    if not directives & _DAY_DIRECTIVES:
+        raise ValueError(
+            f"time_formats.{name}: {form!r} says no year: wanted strptime's directives, such as "
+            "'%d/%m/%Y %H:%M'"
+        )
+    try:
+        datetime.strptime(datetime(2014, 10, 21, 13).strftime(form), form)
+    except (ValueError, re.error) as error:
+        raise ValueError(
+            f"time_formats.{name}: {form!r} is no format of strptime's directives ({error})"
+        ) from None
+
+
+_COLUMN_KEYS = ("kind", "format")
+_DAY_DIRECTIVES = {"%Y", "%y", "%G", "%c", "%x"}
 
 
 class Log(Table):
@@ -201,39 +293,33 @@ class Label(Settings):
     at_least: float | None = None
     """Numbers from here on are clicks, smaller ones are not."""
     click: tuple[str, ...] = ()
-    """Words that are clicks; any other word is none."""
+    """Words that are clicks; any other word is none. A number is a word, and is compared as a
+    number. YAML reads yes, on and true without quotes as one boolean: it stands for all three."""
 
-
-class FileSplit(Settings):
-    """Whole files: `valid` and `test` are positions in the list of files, the others train."""
-
-    by: Literal["file"]
-    """Each file is of one split."""
-    valid: tuple[int, ...]
-    """Positions of the files that validate, from 0."""
-    test: tuple[int, ...]
-    """Positions of the files that test, from 0."""
+    @field_validator("click", mode="before")
+    @classmethod
+    def _are_words(cls, click: Any) -> Any:
+        if not isinstance(click, list | tuple):
+            raise ValueError(f'wanted a list of words such as ["yes"], got {click!r}')
+        words: list[Any] = []
+        for word in click:
+            if isinstance(word, bool):
+                words += [form(w) for w in _YAML_WORDS[word] for form in _YAML_CASES]
+            else:
+                words.append(str(word) if isinstance(word, int | float) else word)
+        if "" in words:
+            raise ValueError("empty text is a missing label, which is no click: leave it out")
+        return tuple(dict.fromkeys(words))
 
     @model_validator(mode="after")
-    def _do_not_overlap(self) -> FileSplit:
-        both = sorted({*self.valid} & {*self.test})
-        if both:
-            raise ValueError(f"file {both[0]} stands in valid and in test")
+    def _say_one_way(self) -> Label:
+        if self.at_least is not None and self.click:
+            raise ValueError(
+                "at_least and click exclude each other: a click is a number from at_least on, or a "
+                "word of click"
+            )
         return self
 
 
-class ShareSplit(Settings):
-    """Shares of the rows, in row order, in time order, or at random by hash."""
-
-    by: Literal["rows", "time", "hash"]
-    """rows: the last of the log test. time: the latest. hash: each row at random, by the seed."""
-    valid: Share
-    """Share of the rows that validate."""
-    test: Share
-    """Share of the rows that test."""
-
-    @model_validator(mode="after")
-    def _leave_rows_to_train_on(self) -> ShareSplit:
-        if self.valid + self.test >= 1.0:
-            raise ValueError(f"valid {self.valid} and test {self.test} leave no rows to train on")
-        return self
+_YAML_WORDS = {True: ("true", "yes", "on"), False: ("false", "no", "off")}
+_YAML_CASES = (str.lower, str.title, str.upper)

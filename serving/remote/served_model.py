@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.columns import FeatureKind
 from features.encoder import Encoded
 from features.errors import RepositoryError, ServerError
 from features.list_bytes import unpack_integers
+from features.value_rules.rules import ValueRules
 from features.wire import Tensors, WireColumns, to_tensors
 from serving.remote.exchange import ModelConfig
 from serving.remote.tables import to_table
@@ -25,6 +27,7 @@ from serving.repository.interface import (
     IDS,
     KINDS,
     LIST_IDS,
+    LOG,
     MODEL_HASH,
     PLAN_HASH,
     read_wire_columns,
@@ -53,18 +56,23 @@ class ServedModel:
         self.version = version
         self.max_batch_size = config.max_batch_size
         parameters = _parameters(config, version)
+        self.parameters: Mapping[str, str] = parameters
         self.columns: WireColumns = read_wire_columns(config.model, parameters)
-        self.raw_columns: tuple[str, ...] = tuple(json.loads(parameters[KINDS]))
+        self.kinds: dict[str, FeatureKind] = json.loads(parameters[KINDS])
         self.plan_hash = parameters.get(PLAN_HASH, "")
         self.model_hash = parameters.get(MODEL_HASH, "")
+        self._rules = _value_rules(config.model, parameters)
         self._columns_of = {
             tensor: [str(n) for n in json.loads(parameters.get(f"{tensor}_columns", "[]"))]
             for tensor in (IDS, LIST_IDS, DENSE)
         }
 
     def tensors(self, data: Any) -> Tensors:
-        """Rows in any form of `serving.remote.tables`; raises PlanError where they do not fit."""
-        return to_tensors(to_table(data, self.columns.names), self.columns)
+        """Rows in any form of `serving.remote.tables`, by the rules of the log.
+
+        Raises PlanError where they do not fit.
+        """
+        return to_tensors(to_table(data, self.columns.names), self.columns, self._rules)
 
     def requests(self, tensors: Tensors) -> Iterator[Tensors]:
         """The rows in order, in pieces of at most the model's maximum; none for no rows."""
@@ -111,7 +119,17 @@ class ModelFacts(ABC):
     @property
     def raw_columns(self) -> tuple[str, ...]:
         """Their names, in the order of the feature plan."""
-        return self._model.raw_columns
+        return tuple(self._model.kinds)
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        """Their names to their kinds, in the order of the feature plan."""
+        return self._model.kinds
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The config parameters of the version asked for, when the client connected."""
+        return self._model.parameters
 
     @property
     def plan_hash(self) -> str:
@@ -138,7 +156,7 @@ class ModelFacts(ABC):
         Raises
         ------
         PlanError
-            Missing columns, or ones whose type does not fit.
+            Missing columns, ones whose type does not fit, or a number that is infinite in float32.
         """
         return self._model.tensors(data)
 
@@ -155,6 +173,19 @@ def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
         return parameters_of(config.model, config.parameters, version)[0]
     except RepositoryError as error:
         raise ServerError(str(error)) from None
+
+
+def _value_rules(model: str, parameters: Mapping[str, str]) -> ValueRules:
+    """The rules of the log that the model was trained on; the usual ones where none are told."""
+    if LOG not in parameters:
+        return ValueRules()
+    try:
+        return ValueRules.from_json(parameters[LOG])
+    except (ValueError, TypeError) as error:
+        raise ServerError(
+            f"Model {model!r}: its config tells how the log was read in a form that this "
+            f"Plumbline does not know ({error}). Upgrade the client."
+        ) from None
 
 
 def _together(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import date, time, timedelta
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.errors import PlanError
-from features.values import offsets_of
+from features.value_rules.arrow_types import TypeRefused, simple
+
+_MISSING_OF_PANDAS = ("NAType", "NaTType")
+_WANTED = "text, numbers, booleans, dates or lists of them"
 
 
 def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
@@ -26,9 +29,8 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
     - a pandas or polars DataFrame;
     - an Arrow table or record batch, or anything else that exports an Arrow stream.
 
-    Dictionary and view types become the types of their values, inside lists too. In pandas and
-    NumPy whole numbers may stand as floats, because integers with missing values cannot be anything
-    else there.
+    None, NaN, NaT and pandas' NA are missing. What the values mean, their column's kind says: see
+    `features.value_rules`.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
         _check_once(data.columns, wanted)
         table = _from_arrays(_arrays({n: data[n] for n in wanted if n in data.columns}))
     elif hasattr(data, "__arrow_c_stream__"):
-        table = _selected(pa.table(_without_others(data, wanted)), wanted)
+        table = _selected(_of_stream(data, wanted), wanted)
     elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
         table = _from_arrays(_arrays(_transposed(data, wanted)))
     else:
@@ -56,11 +58,21 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
 
 
 def _with_plain_types(table: pa.Table) -> pa.Table:
-    columns = {name: table[name] for name in table.column_names}
-    plain = {name: _plain(column) for name, column in columns.items()}
-    if all(plain[name] is column for name, column in columns.items()):
+    """Dictionary and view types as the types of their values, inside lists too."""
+    packed = [field.name for field in table.schema if _is_packed(field.type)]
+    if not packed:
         return table
-    return _from_arrays(plain)
+    try:
+        plain = {name: simple(name, table[name]) for name in packed}
+    except TypeRefused as error:
+        raise PlanError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+    return _from_arrays({name: plain.get(name, table[name]) for name in table.column_names})
+
+
+def _is_packed(type_: pa.DataType) -> bool:
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return _is_packed(type_.value_type)
+    return bool(pa.types.is_dictionary(type_)) or str(type_) == "string_view"
 
 
 def _unknown_form(data: Any) -> PlanError:
@@ -76,11 +88,13 @@ def _selected(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     return table.select([name for name in columns if name in table.column_names])
 
 
-def _without_others(data: Any, columns: Sequence[str]) -> Any:
-    """A polars DataFrame may hold columns that have no form in Arrow."""
-    if not (hasattr(data, "select") and hasattr(data, "get_columns")):
-        return data
-    return data[[name for name in columns if name in data.columns]]
+def _of_stream(data: Any, columns: Sequence[str]) -> pa.Table:
+    if hasattr(data, "select") and hasattr(data, "get_columns"):  # a polars DataFrame
+        return _from_arrays(_arrays({n: data.get_column(n) for n in columns if n in data.columns}))
+    try:
+        return pa.table(data)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise PlanError(f"Rows: {type(data).__name__} gives no Arrow table ({error}).") from None
 
 
 def _check_once(names: Iterable[str], columns: Sequence[str]) -> None:
@@ -94,12 +108,23 @@ def _of_rows(data: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     """The columns that are asked for; those of one row become columns of one value."""
     chosen = {name: data[name] for name in columns if name in data}
     if any(_is_single(value) for value in chosen.values()):
-        return {name: [value] for name, value in chosen.items()}
+        return {name: [_listed(value)] for name, value in chosen.items()}
     return chosen
 
 
 def _is_single(value: Any) -> bool:
-    return value is None or isinstance(value, str | bytes | Number | np.generic)
+    if value is None or isinstance(value, str | bytes | Number | np.generic | date | time):
+        return True
+    if isinstance(value, timedelta) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return True
+    return type(value).__name__ in _MISSING_OF_PANDAS
+
+
+def _listed(value: Any) -> Any:
+    """A list of a row in a form that Arrow knows as one."""
+    if isinstance(value, np.ndarray) or hasattr(value, "iloc"):
+        return value.tolist()
+    return value.to_list() if hasattr(value, "to_arrow") else value
 
 
 def _transposed(rows: Sequence[Any], columns: Sequence[str]) -> dict[str, list[Any]]:
@@ -115,7 +140,7 @@ def _transposed(rows: Sequence[Any], columns: Sequence[str]) -> dict[str, list[A
                 f"Rows: row {number} lacks {', '.join(lacking)}. Every row needs every column; "
                 "a missing value is None."
             )
-    return {name: [row[name] for row in rows] for name in columns}
+    return {name: [_listed(row[name]) for row in rows] for name in columns}
 
 
 def _from_arrays(arrays: Mapping[str, Any]) -> pa.Table:
@@ -139,54 +164,65 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array(name: str, values: Any) -> Any:
-    if hasattr(values, "to_arrow"):  # polars
-        return values.to_arrow()
-    without_nulls = isinstance(values, np.ndarray) or hasattr(values, "iloc")
+    """An Arrow array of a column's values, whatever they stand in."""
+    if type(values) is not list:
+        if hasattr(values, "to_arrow"):  # polars
+            return _of_polars(name, values)
+        if isinstance(values, Mapping | Set):  # they have no order, or are no values
+            raise PlanError.wrong_type(name, "a list of values", type(values).__name__)
+        if type(getattr(values, "dtype", None)).__name__ == "SparseDtype":
+            values = np.asarray(values)
     try:
-        array = pa.array(values, from_pandas=without_nulls)
-    except (pa.ArrowException, OverflowError) as error:
-        raise PlanError.wrong_type(name, "values of one type", str(error)) from None
-    except TypeError:
-        raise PlanError.wrong_type(name, "a list of values", type(values).__name__) from None
-    if without_nulls and pa.types.is_floating(array.type):
-        return _whole_if_possible(array)
-    if without_nulls and _is_list_of_floats(array.type):
-        return _list_of(array, _whole_if_possible(pc.list_flatten(array)))
-    return array
-
-
-def _is_list_of_floats(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_list(type_) and pa.types.is_floating(type_.value_type))
+        array = pa.array(values, from_pandas=True)
+    except OverflowError:
+        return _of_large_integers(name, values)
+    except UnicodeEncodeError as error:
+        came = f"{error.object!r:.40}, which is no text in UTF-8 ({error.reason})"
+        raise PlanError.wrong_type(name, "text", came) from None
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        if isinstance(error, TypeError) and not isinstance(values, Iterable):
+            came = type(values).__name__
+            raise PlanError.wrong_type(name, "a list of values", came) from None
+        return _of_objects(name, values, error)
+    may_be_whole = isinstance(values, np.ndarray) or hasattr(values, "iloc")
+    return _whole_if_possible(array) if may_be_whole else array
 
 
 def _whole_if_possible(array: Any) -> Any:
+    """In pandas and NumPy integers beside missing values can be nothing but floats."""
+    if pa.types.is_floating(array.type):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return array
+    return array
+
+
+def _of_polars(name: str, series: Any) -> Any:
+    if str(series.dtype) == "Object":  # Arrow would get the objects' addresses
+        return _array(name, series.to_list())
     try:
-        return array.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return array
+        return (series.cast(str) if "Int128" in str(series.dtype) else series).to_arrow()
+    except pa.ArrowException:
+        raise PlanError.wrong_type(name, _WANTED, f"polars' {series.dtype}") from None
 
 
-def _list_of(array: Any, elements: Any) -> Any:
-    """The lists of an array, of elements that take the place of its own."""
-    lengths = pc.fill_null(pc.list_value_length(array), 0)
-    offsets = offsets_of(np.asarray(lengths, np.int64))
-    return pa.LargeListArray.from_arrays(offsets, elements)
+def _of_large_integers(name: str, values: Any) -> Any:
+    try:
+        return pa.array(values, pa.uint64(), from_pandas=True)
+    except (OverflowError, pa.ArrowException, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise PlanError.wrong_type(name, "integers of 64 bits", reason) from None
 
 
-def _plain(column: Any) -> Any:
-    """Of an array or a chunked array."""
-    if pa.types.is_dictionary(column.type):
-        chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-        values = [_plain(chunk.dictionary).take(chunk.indices) for chunk in chunks]
-        return pa.chunked_array(values) if values else pa.nulls(0)
-    if str(column.type) == "string_view":  # older pyarrow has no such type, and no test for it
-        return column.cast(pa.large_string())
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        elements = column.type.value_type
-        if pa.types.is_dictionary(elements) or str(elements) == "string_view":
-            return _list_of(column, _one_array(_plain(pc.list_flatten(column))))
-    return column
-
-
-def _one_array(column: Any) -> Any:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _of_objects(name: str, values: Any, error: Exception) -> Any:
+    """Arrow infers no type of NumPy's moments in a list; all else is refused."""
+    if isinstance(values, Sequence | np.ndarray) and any(
+        isinstance(value, np.datetime64) for value in values
+    ):
+        try:
+            return pa.array(np.array(values, "datetime64[us]"))
+        except ValueError:
+            pass
+    reason = " ".join(str(error).split())
+    raise PlanError.wrong_type(name, "values of one type", f"others ({reason:.200})") from None

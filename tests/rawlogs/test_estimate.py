@@ -42,6 +42,6 @@ def test_parquet_is_exact_and_a_damaged_file_has_no_estimate(tmp_path: Path) -> 
 def test_bytes_of_rows(tmp_path: Path) -> None:
     file = tmp_path / "log.csv.gz"
     file.write_bytes(gzip.compress(lines(300_000)))
-    assert bytes_of_rows(file, 10_000) == pytest.approx(len(lines(10_000)), rel=0.02)
+    assert bytes_of_rows(CSV, file, 10_000) == pytest.approx(len(lines(10_000)), rel=0.02)
     file.write_bytes(gzip.compress(b""))
-    assert bytes_of_rows(file, 10_000) == 0
+    assert bytes_of_rows(CSV, file, 10_000) == 0

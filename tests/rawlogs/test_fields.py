@@ -3,21 +3,24 @@ from __future__ import annotations
 import csv
 import io
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawlogs.blocks import Block
-from rawlogs.fields import well_formed
+from features.settings import Table
+from rawlogs.fields import TextRows, split_fields
 from rawlogs.malformed import Fault
+from rawlogs.quoting import Dialect
 
 
 def check(text: str, fields: int, quote: str | None = None) -> tuple[str, list[int], list[Fault]]:
     faults: list[Fault] = []
-    block = Block(text.encode(), np.arange(1, text.count("\n") + 1))
-    kept = well_formed(block, fields, ",", quote, faults)
-    return kept.text.decode(), kept.numbers.tolist(), faults
+    dialect = Dialect.of(Table(columns={"y": "label"}, quote=quote))
+    rows = TextRows.of(text.encode(), 1, dialect)
+    kept = split_fields(rows, fields, dialect, faults).rows
+    bounds = zip(kept.starts, kept.ends, strict=True)
+    lines = [kept.text[start:end].decode() + "\n" for start, end in bounds]
+    return "".join(lines), kept.numbers.tolist(), faults
 
 
 def test_wrong_numbers_of_fields_and_blank_lines() -> None:

@@ -83,7 +83,7 @@ def test_a_quoted_list_and_a_malformed_element(tmp_path: Path) -> None:
     table = Table(columns=KINDS, header=False, list_separator=";", quote='"')
     frame, faults = read(file, table)
     assert frame.rows() == [(1, ["a", "b"], [1, 2], [15, 0]), (0, ["x,y", None], [None, None], [])]
-    wanted = "up to 16 hexadecimal digits, 63 bits"
+    wanted = "up to 16 hexadecimal digits"
     assert faults == [
         Fault(3, "column 'shops': wanted a list, each element a 64-bit integer, found '1;x'"),
         Fault(4, f"column 'hashes': wanted a list, each element {wanted}, found 'g'"),

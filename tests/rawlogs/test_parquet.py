@@ -71,14 +71,19 @@ def test_types_become_what_the_kind_wants(
 @pytest.mark.parametrize(
     ("array", "kind", "reason"),
     [
-        (pa.array([0, 2]), "label", "column 'x': wanted label 0 or 1, found 2"),
+        (
+            pa.array([0, 2]),
+            "label",
+            "column 'x': wanted label 0 or 1, found 2; give label.at_least the smallest number "
+            "that is a click, or label.click the clicks",
+        ),
         (pa.array([1, None]), "label", "column 'x': wanted label 0 or 1, found nothing"),
         (pa.array([1.0, 1.5]), "integer", "column 'x': wanted a 64-bit integer, found 1.5"),
-        (pa.array([1.0, 1e19]), "integer", "column 'x': wanted a 64-bit integer, found 1e+19"),
+        (pa.array([1.0, 2e19]), "integer", "column 'x': wanted a 64-bit integer, found 2e+19"),
         (
-            pa.array([1, 2**63], pa.uint64()),
+            pa.array([1, -(2**63)]),
             "integer",
-            "column 'x': wanted a 64-bit integer, found 9223372036854775808",
+            "column 'x': wanted a 64-bit integer, found -9223372036854775808",
         ),
         (
             pa.array([1.0, float("inf")]),
@@ -98,9 +103,8 @@ def test_refused_values_are_told_by_their_row(
     ("array", "kind", "message"),
     [
         (pa.array([[1]]), "continuous", r"'x' is List\(Int64\), wanted text or numbers or bool"),
-        (pa.array([1.5]), "string", "'x' is Float64, wanted text or integers for kind 'string'"),
-        (pa.array([1.5]), "hex", "'x' is Float64, wanted text or integers for kind 'hex'"),
-        (pa.array([DAY]), "integer", "'x' is Date, wanted"),
+        (pa.array([True]), "hex", "'x' is Boolean, wanted text or numbers for kind 'hex'; kinds "),
+        (pa.array([DAY]), "integer", "'x' is Date, .*; kinds that take it: string, time"),
         (pa.array([True]), "time", "'x' is Boolean, wanted text or numbers or dates"),
     ],
 )
@@ -158,9 +162,9 @@ def test_lists_become_lists(
 @pytest.mark.parametrize(
     ("array", "kind", "reason"),
     [
-        (pa.array([[1], [2, 2**63]], pa.list_(pa.uint64())), "integer_list", "a 64-bit integer"),
+        (pa.array([[1], [2, -(2**63)]]), "integer_list", "a 64-bit integer"),
         (pa.array([[1.0], [2.5]]), "integer_list", "a 64-bit integer"),
-        (pa.array([["f"], ["g"]]), "hex_list", "up to 16 hexadecimal digits, 63 bits"),
+        (pa.array([["f"], ["g"]]), "hex_list", "up to 16 hexadecimal digits"),
     ],
 )
 def test_refused_elements_are_told_by_their_row(
@@ -176,9 +180,9 @@ def test_refused_elements_are_told_by_their_row(
 @pytest.mark.parametrize(
     ("array", "kind", "message"),
     [
-        (pa.array([1]), "integer_list", "'x' is Int64, wanted text or lists for kind 'integer_li"),
+        (pa.array([1]), "integer_list", "'x' is Int64, wanted lists for kind 'integer_list'"),
         (pa.array(["1|2"]), "integer_list", "'x' is String, wanted lists for kind 'integer_list'"),
-        (pa.array([[1.5]]), "hex_list", "'x' is Float64, wanted text or integers for kind 'hex_l"),
+        (pa.array([[True]]), "hex_list", "'x' is Boolean, wanted text or numbers for kind 'hex'"),
         (pa.array([[[1]]]), "integer_list", r"'x' is List\(Int64\), wanted text or numbers"),
     ],
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,7 +97,8 @@ def require_same(config: Config, files: list[Path], out: Path) -> Ingested:
     read: list[int] = []
     made = ingest(config, files, out / "raw", read.append)
     assert made == typed
-    assert sum(read) == made.malformed + sum(made.rows[split] for split in SPLITS)
+    rows = sum(made.rows[split] for split in SPLITS) + sum(made.left_out.values())
+    assert sum(read) == made.malformed + rows
     log = open_log(config, files, out / "raw")
     assert dict(log.splits) == {split: made.rows[split] for split in SPLITS}
     for split in SPLITS:
@@ -111,7 +114,10 @@ def number(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-WORDS = st.text(st.characters(codec="latin-1", exclude_characters='\r\n\0;,"'), max_size=4)
+QUOTED = ['"a\nb"', '"x,y::z"', '"q""q"', '"\r\n"', '"\r"', '""', 'tv 40" wide', '"a"b', ' "a" ']
+WORDS = st.text(
+    st.characters(codec="latin-1", exclude_characters='\r\n\0;,:"'), max_size=4
+) | st.sampled_from(QUOTED)
 FIELDS = st.tuples(
     st.sampled_from(["0", "1"]),
     st.sampled_from(["", "1", "-2.5", "0.1", "1e3", "nan", "16777217", "x"]),
@@ -130,10 +136,27 @@ SPLIT_RULES = [
     {"by": "rows", "valid": 0.2, "test": 0.3},
     {"by": "hash", "valid": 0.25, "test": 0.25},
     {"by": "file", "valid": [1], "test": [0]},
+    {"by": "group", "column": "word", "valid": 0.3, "test": 0.3},
+]
+RULES_THAT_LEAVE_OUT = [
+    {"by": "group", "column": "note", "train": 0.4, "valid": 0.25, "test": 0.3},
+    {"by": "group", "column": "shop", "valid": 0.3, "test": 0.3, "keep_negatives": 0.6},
+    {"by": "rows", "train": 0.4, "valid": 0.2, "test": 0.3, "keep_negatives": 0.5},
+    {"by": "hash", "train": 0.4, "valid": 0.25, "test": 0.25},
+    {"by": "file", "train": [2], "valid": [1], "test": [0], "keep_negatives": 0.5},
 ]
 
 
-@settings(max_examples=20, deadline=None)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "not": bytes,
+    "gzip": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd": lambda content: pa.compress(content, "zstd", asbytes=True),
+}
+
+
+@settings(max_examples=30, deadline=None)
 @given(
     logs=st.lists(
         st.lists(
@@ -144,13 +167,15 @@ SPLIT_RULES = [
         min_size=3,
         max_size=4,
     ),
-    rule=st.sampled_from(SPLIT_RULES),
+    rule=st.sampled_from(SPLIT_RULES + RULES_THAT_LEAVE_OUT),
     lists=st.booleans(),
     header=st.booleans(),
     quote=st.sampled_from([None, '"']),
-    encoding=st.sampled_from(["utf-8", "latin-1", "utf-16-bytes"]),
+    separator=st.sampled_from([",", "::"]),
+    trim=st.booleans(),
+    encoding=st.sampled_from(["utf-8", "latin-1", "mixed", "utf-16", "utf-32-be"]),
     ending=st.sampled_from(["\n", "\r\n"]),
-    suffix=st.sampled_from(["", ".gz", ".zst"]),
+    packed=st.sampled_from(list(PACKERS)),
     size=st.integers(40, 600),
     short=st.sampled_from([10, 50, 1000]),
 )
@@ -161,37 +186,36 @@ def test_every_split_has_the_rows_of_the_typed_copy(
     lists: bool,
     header: bool,
     quote: str | None,
+    separator: str,
+    trim: bool,
     encoding: str,
     ending: str,
-    suffix: str,
+    packed: str,
     size: int,
     short: int,
 ) -> None:
     folder = tmp_path_factory.mktemp("log")
     names = [*COLUMNS, *(LISTS if lists else ())]
-    pack = {
-        "": bytes,
-        ".gz": gzip.compress,
-        ".zst": lambda content: pa.compress(content, "zstd", asbytes=True),
-    }[suffix]
     files = []
     for position, lines in enumerate(logs):
         texts = [
-            line if isinstance(line, str) else ",".join(line[0] + (line[1] if lists else ()))
+            line if isinstance(line, str) else separator.join(line[0] + (line[1] if lists else ()))
             for line in lines
         ]
         if header:
-            texts = [",".join(names), *texts]
-        # A third encoding mixes: latin-1 bytes in a log that is declared as UTF-8.
-        content = ending.join(texts).encode("utf-8" if encoding == "utf-8" else "latin-1")
-        files.append(folder / f"day_{position}{suffix}")
-        files[-1].write_bytes(pack(content))
+            texts = [separator.join(names), *texts]
+        # One mixes: latin-1 bytes in a log that is declared as UTF-8.
+        content = ending.join(texts).encode("latin-1" if encoding == "mixed" else encoding)
+        files.append(folder / f"day_{position}")
+        files[-1].write_bytes(PACKERS[packed](content))
     config = config_of(
         rule,
         lists,
         header=header,
         quote=quote,
-        encoding="latin-1" if encoding == "latin-1" else "utf-8",
+        separator=separator,
+        trim=trim,
+        encoding="utf-8" if encoding == "mixed" else encoding,
     )
     with pieces_of(size), patch.object(row_parser, "SHORT_BYTES", short):
         try:
@@ -230,7 +254,7 @@ def test_a_parquet_log(tmp_path: Path) -> None:
             "note": [None] * 40,
         }
     )
-    for split in SPLIT_RULES:
+    for split in SPLIT_RULES + RULES_THAT_LEAVE_OUT[1:]:
         files = [tmp_path / f"log_{position}.parquet" for position in range(3)]
         for file in files:
             frame.write_parquet(file)
@@ -238,7 +262,8 @@ def test_a_parquet_log(tmp_path: Path) -> None:
             made = require_same(config_of(split, format="parquet"), files, tmp_path / "out")
         assert made.malformed == 24
         assert made.examples[0].endswith(
-            "log_0.parquet:5: column 'y': wanted label 0 or 1, found 2"
+            "log_0.parquet:5: column 'y': wanted label 0 or 1, found 2; give label.at_least the "
+            "smallest number that is a click, or label.click the clicks"
         )
 
 
@@ -282,8 +307,8 @@ def test_a_compressed_log_is_read_as_its_portions_are_asked_for(tmp_path: Path) 
         ingest(config, [file], tmp_path / "out", lambda _: None)
     read: list[int] = []
 
-    def counted(file: Path, block_bytes: int) -> Iterator[RawBlock]:
-        for block in read_blocks(file, block_bytes):
+    def counted(*given: Any) -> Iterator[RawBlock]:
+        for block in read_blocks(*given):
             read.append(len(block.text))
             yield block
 

@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import DataError
 from features.settings import Config
+from features.values import Text
+from rawlogs.groups import group_of
 from rawlogs.ingest import Ingested
 from rawlogs.parts import TypedRows
-from rawlogs.split import TEST, TRAIN, VALID, assignment, check_files, sorted_by_time
+from rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from rawlogs.time_order import sorted_by_time
 from rawlogs.values import TIME
 
 
@@ -29,6 +32,10 @@ def config(seed: int = 1, **split: object) -> Config:
     )
 
 
+def stretch(first: int, count: int, file: int = 0) -> Stretch:
+    return Stretch(first, file, np.zeros(count, np.int8))
+
+
 SHARES = st.floats(0.01, 0.45)
 
 
@@ -37,7 +44,7 @@ def test_by_rows_the_splits_follow_each_other_in_their_shares(
     rows: int, valid: float, test: float
 ) -> None:
     assign = assignment(config(by="rows", valid=valid, test=test), rows)
-    splits = assign(0, rows, 0)
+    splits = assign(stretch(0, rows))
     assert (np.diff(splits) >= 0).all()
     assert (splits == TEST).sum() == round(test * rows)
     assert (splits == VALID).sum() == round(valid * rows)
@@ -53,19 +60,40 @@ def test_by_hash_depends_on_seed_and_row_alone(
     seed: int, cut: int, valid: float, test: float
 ) -> None:
     chosen = config(seed, by="hash", valid=valid, test=test)
-    whole = assignment(chosen, 2000)(0, 2000, 0)
+    whole = assignment(chosen, 2000)(stretch(0, 2000))
     again = assignment(chosen, 2000)
-    pieces = np.concatenate([again(0, cut, 0), again(cut, 2000 - cut, 3)])
+    pieces = np.concatenate([again(stretch(0, cut)), again(stretch(cut, 2000 - cut, 3))])
     assert (whole == pieces).all()
     assert abs((whole == TEST).mean() - test) < 0.06
     assert abs((whole == VALID).mean() - valid) < 0.06
     other = assignment(config(seed + 1, by="hash", valid=valid, test=test), 2000)
-    assert (whole != other(0, 2000, 0)).any()
+    assert (whole != other(stretch(0, 2000))).any()
+
+
+def letters(found: np.ndarray) -> str:
+    return "".join("tve--n"[outcome] for outcome in found)
+
+
+def test_the_splits_of_a_seed_stay_what_they_were() -> None:
+    """Known answers: another version of Plumbline has to test on the same rows."""
+    by_hash = assignment(config(by="hash", valid=0.2, test=0.3), 0)
+    assert letters(by_hash(stretch(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
+    assert letters(by_hash(stretch(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
+    by_group = assignment(config(by="group", column="x", valid=0.3, test=0.3), 0)
+    numbers = group_of(np.arange(40))
+    words = group_of(Text.from_objects([b"%d" % number for number in range(40)]))
+    for group, expected in (
+        (numbers, "vetttteevevvtvvvvevtvvvtttetevveetvtettv"),
+        (words, "veeevetttttvvtevveeevttvvvevvveevtetttee"),
+    ):
+        assert letters(by_group(Stretch(0, 0, np.zeros(40, np.int8), group))) == expected
+    thinned = assignment(config(by="file", valid=[1], test=[2], keep_negatives=0.5), 0)
+    assert letters(thinned(stretch(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
 
 
 def test_by_file() -> None:
     assign = assignment(config(by="file", valid=[2], test=[0]), 9)
-    assert [assign(0, 2, file).tolist() for file in range(4)] == [
+    assert [assign(stretch(0, 2, file)).tolist() for file in range(4)] == [
         [TEST] * 2,
         [TRAIN] * 2,
         [VALID] * 2,
@@ -88,6 +116,7 @@ def test_by_file_without_one_to_train_on() -> None:
         check_files(config(by="file", valid=[1], test=[0]), [Path("a"), Path("b")])
 
 
+@settings(deadline=None)
 @given(
     parts=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=5),
     at_once=st.integers(1, 8),

@@ -89,7 +89,7 @@ def test_no_rows_are_rows_too(type_: pa.DataType) -> None:
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*tried to convert"):
         to_table({"n": [1, "a"]}, ["n"])
-    with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*too large"):
+    with pytest.raises(PlanError, match=r"Column 'n': .*integers of 64 bits.*too large"):
         to_table({"n": [2**64]}, ["n"])
     with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got object"):
         to_table({"n": object()}, ["n"])

@@ -1,0 +1,47 @@
+"""Raw columns of a request, of any type, in the form that executors and the wire have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from features.columns import FeatureKind
+from features.errors import PlanError
+from features.value_rules.plain import plain
+from features.value_rules.rules import ValueRules
+from features.values import Values
+
+
+def values_of_raw(
+    name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules
+) -> Values:
+    """The values of a column.
+
+    Raises
+    ------
+    PlanError
+        The type does not fit, or a value, the first of which is told.
+    """
+    values = plain(column, kind, rules)
+    return _with_polars(name, column, kind, rules) if values is None else values
+
+
+def _with_polars(
+    name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules
+) -> Values:
+    import polars as pl  # most requests have no need of it
+
+    from features.typed import values_of
+    from features.value_rules.arrow_types import TypeRefused, simple
+    from features.value_rules.take import take
+    from features.value_rules.taken import ColumnRefused
+
+    try:
+        raw = pl.Series(name, simple(name, column))
+        taken = take(raw, kind, rules)
+    except (TypeRefused, ColumnRefused) as error:
+        raise PlanError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
+    if taken.malformed.any():
+        row = int(np.argmax(taken.malformed))
+        raise PlanError(f"Column {name!r}: {taken.reason(raw[row], f' in row {row}')}.")
+    return values_of(taken.value.to_arrow())

@@ -1,0 +1,37 @@
+"""The page on splits shows settings that load, and names every key."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from features.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
+from tests.conftest import ROOT
+
+PAGE = (ROOT / "docs" / "splits.md").read_text(encoding="utf-8")
+(BLOCK,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("line", BLOCK.splitlines())
+def test_the_examples_load(line: str) -> None:
+    split: dict[str, Any] = yaml.safe_load(line)
+    config = Config.model_validate(
+        {
+            "name": "t",
+            "log": {"columns": {"y": "label", "x": "integer", "user": "unused", "at": "time"}},
+            "workflow": {"graph": "standard"},
+            **split,
+        }
+    )
+    for key, value in split["split"].items():
+        assert f"`{key}" in PAGE
+        if key != "gap":
+            assert getattr(config.split, key) == value
+
+
+@pytest.mark.parametrize("split", [FileSplit, GroupSplit, ShareSplit, TimeSplit])
+def test_every_key_is_named(split: type[FileSplit | GroupSplit | ShareSplit | TimeSplit]) -> None:
+    assert [key for key in split.model_fields if f"`{key}" not in PAGE] == []
