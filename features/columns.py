@@ -47,9 +47,19 @@ def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for a name that cannot be part of a file's name."""
-    if not name or name.startswith(".") or set(name) & set("/\\\0"):
-        raise ValueError(f"column {name!r}: a name has no slash and no dot in front")
+    """Raises ValueError for what no file and no library can have as a name."""
+    if not name:
+        raise ValueError("column '': wanted a name, got nothing")
+    if not set(name).isdisjoint("\0\x1f") or not _is_unicode(name):
+        raise ValueError(f"column {name!r}: a name is text, without NUL and unit separators")
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        return False
+    return True
 
 
 def expand_range(name: str) -> list[str]:

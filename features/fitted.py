@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.file_names import file_name
 from features.steps import Categorify, KeyedValue
 from features.steps.categorify import OUT_OF_VOCABULARY_ID
 from features.tables import VALUE, write_table
@@ -26,7 +27,7 @@ def categorify(
     num_buckets: int,
     sources: Sequence[str],
 ) -> Categorify:
-    """Write `vocabulary/<name>.parquet` and its index.
+    """Write `vocabulary/<name>.parquet` (see `features.file_names`) and its index.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def categorify(
     first = OUT_OF_VOCABULARY_ID + num_buckets
     value = parts[0] if len(parts) == 1 else pa.StructArray.from_arrays(list(parts), list(sources))
     ids = pa.array(np.arange(first, first + len(value), dtype=np.int64))
-    file = f"vocabulary/{name}.parquet"
+    file = f"vocabulary/{file_name(name)}.parquet"
     sha256, index_sha256 = Vocabulary(value, ids, pa.array(count)).write(folder, file)
     return Categorify(
         frequency_threshold=frequency_threshold,
@@ -74,6 +75,6 @@ def keyed_value(
         What an unknown key has, and one of which every part is missing; None is missing.
     """
     columns = {f"key {source}": part for source, part in zip(sources, parts, strict=True)}
-    file = f"keyed_value/{name}.parquet"
+    file = f"keyed_value/{file_name(name)}.parquet"
     table = pa.table({**columns, VALUE: values})
     return KeyedValue(file, *write_table(folder, file, parts, table), default, null)

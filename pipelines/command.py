@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,18 @@ from pathlib import Path
 from features.config import load_config
 from features.device import Device, resolve_device
 from features.errors import PlumblineError
-from pipelines.console import console
+from pipelines.console import say
 from pipelines.stage import Engine, RunConfig, Stage
 
 DEFAULT_CONFIG = Path(__file__).parent.parent / "configs" / "criteo_synthetic.yaml"
+
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR,
+        errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ELOOP,
+    }
+)  # fmt: skip
+"""What a file system refuses, and a person can mend: rights, room, names, too many open files."""
 
 
 def run_parser(description: str) -> argparse.ArgumentParser:
@@ -91,13 +101,23 @@ def stage_main(stage: Stage, description: str) -> None:
 
 
 def guarded(body: Callable[[], None]) -> None:
-    """Run a command's body: an error the user can act on is one line and exit status 2."""
+    """Run a command's body: an error the user can act on is one line and exit status 2.
+
+    So is a file system that is full, read-only or closed to this user.
+    """
     logging.basicConfig(level=logging.WARNING)
     try:
         body()
     except PlumblineError as error:
-        console.print(f"[red]error:[/red] {' '.join(str(error).split())}", soft_wrap=True)
+        say(f" {error}", label="error:", label_style="red")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        file = f"{error.filename}: " if error.filename is not None else ""
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        say(f" {file}{reason}.", label="error:", label_style="red")
         sys.exit(2)
     except KeyboardInterrupt:
-        console.print("interrupted: the next run goes on from here", soft_wrap=True)
+        say("interrupted: the next run goes on from here")
         sys.exit(130)

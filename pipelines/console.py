@@ -18,27 +18,38 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from features.plain_text import one_line
+
 console = Console(stderr=True)
+
+
+def say(text: str, style: str | None = None, *, label: str = "", label_style: str = "bold") -> None:
+    """Print a line that may hold data: brackets in it are brackets, and escapes are shown.
+
+    `label` stands in front, in a style of its own.
+    """
+    line = Text(_indented(label), style=label_style)
+    line.append(_indented(text), style=style)
+    console.print(line, soft_wrap=True, highlight=False)
+
+
+def _indented(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" "))] + one_line(text)
 
 
 def warn(text: str) -> None:
     """One line about something odd that does not stop the run."""
-    _one_line(("warning: ", "yellow"), text)
+    say(f" {text}", label="  warning:", label_style="yellow")
 
 
 def alarm(text: str) -> None:
     """One line that is not to be missed: the run's result is not good."""
-    _one_line((text, "bold red"))
+    say(f"  {text}", style="bold red")
 
 
 def approve(text: str) -> None:
     """One quiet line: all is well."""
-    _one_line((text, "green"))
-
-
-def _one_line(*parts: str | tuple[str, str]) -> None:
-    """As `Text`, so that brackets in names and values are not taken for markup."""
-    console.print(Text.assemble("  ", *parts), soft_wrap=True, highlight=False)
+    say(f"  {text}", style="green")
 
 
 class _RateColumn(ProgressColumn):
@@ -59,7 +70,7 @@ def progress_bar(
 ) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs; the function given advances it by a number of units."""
     columns = (
-        TextColumn("  {task.description:<12}"),
+        TextColumn("  {task.description:<12}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         _RateColumn(unit),

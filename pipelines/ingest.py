@@ -14,7 +14,7 @@ from typing import Any
 from features.columns import CLICK
 from features.hashing import file_sha256
 from pipelines.command import stage_main
-from pipelines.console import console, progress_bar
+from pipelines.console import progress_bar, say
 from pipelines.stage import Finished, Made, RunConfig, Stage
 from rawlogs.estimate import estimated_rows
 from rawlogs.fingerprint import Fingerprint
@@ -50,9 +50,9 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
         made = write(run.config, files, out, progress)
     for example in made.examples:
-        console.print(f"  malformed: {example}", style="yellow", markup=False, soft_wrap=True)
+        say(f"  malformed: {example}", style="yellow")
     for line in _told(made):
-        console.print(f"  {line}", highlight=False)
+        say(f"  {line}")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
     facts = {key: value for key, value in asdict(made).items() if key != "rows"}
     facts["read"] = {
@@ -85,7 +85,7 @@ def _show_undeclared_columns(run: RunConfig, files: Sequence[Path]) -> None:
     if names:
         columns = "column is" if len(names) == 1 else "columns are"
         said = f"  {len(names)} {columns} not in log.columns and left out: {listed(names)}"
-        console.print(said, markup=False, soft_wrap=True)
+        say(said)
 
 
 def takes_typed_copy(run: RunConfig) -> bool:

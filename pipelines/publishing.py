@@ -7,7 +7,7 @@ from pathlib import Path
 
 from features.errors import PlumblineError
 from features.settings import Serving
-from pipelines.console import console
+from pipelines.console import say
 from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
 from serving.remote.connection import Connection, Protocol, Tls, secret_header
 from serving.remote.model_control import ModelControl, model_control
@@ -79,7 +79,7 @@ def publish_release(
     options: argparse.Namespace, folder: Path, release: Release, settings: Serving
 ) -> None:
     """Raises RepositoryError or ServerError where it fails; all is as before then."""
-    console.print("[bold]publish[/bold]", highlight=False)
+    say("", label="publish")
     control = None if options.url is None else _control(options)
     try:
         done = publish(release, folder, settings, control, _line)
@@ -110,4 +110,4 @@ def _control(options: argparse.Namespace) -> ModelControl:
 
 
 def _line(text: str) -> None:
-    console.print(f"  {text}", markup=False, highlight=False, soft_wrap=True)
+    say(f"  {text}")

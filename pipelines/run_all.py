@@ -10,7 +10,7 @@ import argparse
 from features.errors import StageError
 from pipelines import etl, evaluate, export, generate, ingest, serve, train
 from pipelines.command import guarded, run_config, run_folder, run_parser
-from pipelines.console import console
+from pipelines.console import say
 from pipelines.report import write_report
 from pipelines.stage import RunConfig, Stage
 
@@ -40,7 +40,7 @@ def run_all(options: argparse.Namespace) -> None:
         stage.ensure(run, folder, force=position >= forced_from)
     if stages[-1] is serve.STAGE:
         report = write_report(run, folder, names)
-        console.print(f"[bold]report[/bold]: {report}", soft_wrap=True, highlight=False)
+        say(f": {report}", label="report")
 
 
 def _chosen(run: RunConfig, last: str) -> list[Stage]:

@@ -22,7 +22,7 @@ from features.manifest import (
     package_versions,
 )
 from features.settings import Config
-from pipelines.console import console
+from pipelines.console import say
 
 PACKAGES = (
     "plumbline", "nvtabular", "merlin-core", "merlin-dataloader", "merlin-models", "dask", "pandas",
@@ -106,9 +106,9 @@ class Stage:
         if (out / MANIFEST_FILE).is_file():
             manifest = Manifest.read(out)
             self._check_fits(manifest, config, inputs, out)
-            console.print(f"[bold]{self.name}[/bold]: complete, skipped", highlight=False)
+            say(": complete, skipped", label=self.name)
             return Finished(out, manifest)
-        console.print(f"[bold]{self.name}[/bold]", highlight=False)
+        say("", label=self.name)
         return Finished(out, self.run(config, inputs, out))
 
     def _check_fits(

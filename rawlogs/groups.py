@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features import exact
 from features.errors import DataError
 from features.hashes import MISSING_HASH, value_hash
 from features.values import Values, is_missing
@@ -37,7 +38,7 @@ def with_text(file: Path, frame: pl.DataFrame, column: str) -> pl.DataFrame:
     DataError
         The column does not hold single values.
     """
-    raw, dtype = pl.col(column), frame.schema[column]
+    raw, dtype = exact.column(column), frame.schema[column]
     if dtype.is_nested() or isinstance(dtype, pl.Object):
         raise DataError(
             f"{file}: column {column!r} is {dtype}, wanted single values to split the rows by."

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from features.exact import columns
+
 ROWS_PER_PART = 500_000
 ROWS_PER_GROUP = 125_000
 
@@ -44,7 +46,7 @@ class PartWriter:
         if len(frame) == 0:
             return
         self.rows += len(frame)
-        self._held.append(frame.select(self._schema.names).to_arrow().cast(self._schema))
+        self._held.append(frame.select(columns(self._schema.names)).to_arrow().cast(self._schema))
         self._held_rows += len(frame)
         while self._held_rows >= self._rows_per_group:
             self._write_group()

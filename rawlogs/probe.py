@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from features.columns import ELEMENT_KINDS, FeatureKind
+from features.exact import column
 from features.reading import THREADS, read_ahead
 from features.rows import Rows, RowSource
 from features.typed import typed_schema
@@ -69,8 +70,8 @@ def _rows(source: RowSource, split: str) -> Iterator[Rows]:
 
 
 def _is_missing(name: str, kind: FeatureKind) -> pl.Expr:
-    column = pl.col(name)
-    return column.list.len() == 0 if kind in ELEMENT_KINDS else column.is_null()
+    value = column(name)
+    return value.list.len() == 0 if kind in ELEMENT_KINDS else value.is_null()
 
 
 def _stress(
@@ -94,7 +95,7 @@ def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Ex
     """The value in the column's place, or behind the elements of its list."""
     if not isinstance(dtype, pl.List):
         return pl.lit(value, dtype).alias(name)
-    return pl.col(name).list.concat(pl.lit([value], dtype)).alias(name)
+    return column(name).list.concat(pl.lit([value], dtype)).alias(name)
 
 
 def unseen_values(

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.errors import DataError
+from features.exact import columns
 from features.settings import Table
 from features.value_rules.arrow_types import TypeRefused, simple
 from rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
@@ -114,13 +115,13 @@ def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]
     encoding = block.encoding or table.encoding
     rows = decoded_rows(block.raw.text, first, encoding, table.encoding, dialect, faults)
     fields = split_fields(rows, len(block.names), dialect, faults)
-    columns = [
+    found = [
         fields.column(block.names.index(name)).alias(name)
         for name in wanted
         if name not in block.constants
     ]
-    frame = pl.DataFrame(columns, height=len(fields.rows)).with_columns(_literals(block, wanted))
-    return RawRows(frame.select(wanted), fields.rows.numbers, faults)
+    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(_literals(block, wanted))
+    return RawRows(frame.select(columns(wanted)), fields.rows.numbers, faults)
 
 
 def _literals(block: TextBlock, wanted: Sequence[str]) -> list[pl.Expr]:
@@ -236,11 +237,11 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
     try:
         with pq.ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=read):
-                columns = [_column(file, name, batch[name]) for name in read]
-                frame = pl.DataFrame(columns, height=len(batch)).with_columns(literals)
+                found = [_column(file, name, batch[name]) for name in read]
+                frame = pl.DataFrame(found, height=len(batch)).with_columns(literals)
                 numbers = np.arange(first, first + len(batch), dtype=np.int64)
                 first += len(batch)
-                yield RawRows(frame.select(wanted), numbers, [])
+                yield RawRows(frame.select(columns(wanted)), numbers, [])
     except (pa.ArrowException, OSError) as error:
         raise _unreadable_parquet(file, error) from None
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from features.columns import READ_KINDS, Kind
 from features.errors import DataError
+from features.exact import column
 from features.settings import Config, Label, SideTable
 from features.unsigned import unsigned_number
 from rawlogs.malformed import Fault, MalformedLines
@@ -35,9 +36,9 @@ class LoadedTable:
         Those have nulls there, and empty lists. The log's rows keep their number and order.
         """
         right = self.rows.with_columns(pl.lit(True).alias(_MATCHED))
-        joined = log.join(right, on=self.key, how="left", maintain_order="left")
+        joined = log.join(right, on=column(self.key), how="left", maintain_order="left")
         unmatched = joined[_MATCHED].null_count()
-        lists = [pl.col(name).fill_null([]) for name in self._lists]
+        lists = [column(name).fill_null([]) for name in self._lists]
         return joined.drop(_MATCHED).with_columns(lists), unmatched
 
     @property

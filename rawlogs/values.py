@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 from numpy.typing import NDArray
 
 from features.columns import CLICK, Kind
 from features.errors import DataError
+from features.exact import column
 from features.settings import Label, Table
 from features.value_rules.rules import ValueRules
 from features.value_rules.take import take
@@ -71,9 +73,9 @@ def _faults(
 def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
     for name, flags in table.multi_hot.items():
-        names = [pl.when(pl.col(flag) == 1).then(pl.lit(flag)) for flag in flags]
+        names = [pl.when(column(flag) == 1).then(pl.lit(flag)) for flag in flags]
         lists = pl.concat_list(names).list.drop_nulls().alias(name)
-        frame = frame.with_columns(lists).drop(flags)
+        frame = frame.with_columns(lists).drop(cs.by_name(*flags))
     return frame
 
 

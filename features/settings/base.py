@@ -16,7 +16,7 @@ PositiveFloat = Annotated[float, Field(gt=0.0)]
 class Settings(BaseModel):
     """Frozen; an unknown key is refused with the nearest known one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod

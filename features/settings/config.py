@@ -24,17 +24,27 @@ class Config(Settings):
     """One data set, from raw log to served score."""
 
     name: str
+    """Of the configuration; a run goes into `runs/NAME` where no `--out` is given."""
     seed: Annotated[int, Field(ge=0)] = 1
+    """Of all that is drawn: a split by hash, the weights, the order of training rows."""
     click_model: ClickModel | None = None
     """Where given, the logs are drawn from it, and `--data` is not needed."""
     log: Log
+    """The table of clicks, one row an impression."""
     tables: dict[str, SideTable] = Field(default_factory=dict)
+    """Tables joined to the log, each under a name of your choice."""
     label: Label = Label()
+    """Which values of the label column are clicks; 0 and 1, true and false need nothing."""
     split: Annotated[FileSplit | ShareSplit | TimeSplit | GroupSplit, Field(discriminator="by")]
+    """Which rows train, which validate, which test."""
     workflow: Annotated[CriteoWorkflow | StandardWorkflow, Field(discriminator="graph")]
+    """What becomes of the columns before they reach the model."""
     model: Model = Model()
+    """The shape of the DLRM."""
     training: Training = Training()
+    """Epochs, batches, optimizers."""
     serving: Serving = Serving()
+    """The served model, and how it is checked."""
 
     @model_validator(mode="after")
     def _columns_fit_together(self) -> Config:

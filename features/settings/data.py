@@ -26,6 +26,7 @@ class Table(Settings):
     """How a text or Parquet table is laid out."""
 
     format: Literal["csv", "parquet"] = "csv"
+    """csv: text, whatever separates its fields."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
     """What stands between the fields of a line: one character or several, such as `::`."""
     header: bool = True
@@ -167,6 +168,16 @@ class Table(Settings):
             raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
         return self
 
+    @field_validator("separator", "quote", "list_separator", mode="before")
+    @classmethod
+    def _is_no_escape(cls, character: Any) -> Any:
+        if isinstance(character, str) and re.fullmatch(r"\\[abtnrvx].*", character):
+            raise ValueError(
+                f"got a backslash and {character[1:]!r}: "
+                f'in YAML write "{character}" in double quotes'
+            )
+        return character
+
     @field_validator("encoding", mode="after")
     @classmethod
     def _has_line_ends(cls, encoding: str) -> str:
@@ -264,11 +275,15 @@ class ClickModel(Settings):
     """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
 
     rows: PositiveInt
+    """Rows drawn, of all days together."""
     days: Annotated[int, Field(ge=3)]
+    """Files drawn, one a day."""
     vocabulary: tuple[PositiveInt, ...]
     """Number of values of each categorical column."""
     continuous: Annotated[int, Field(ge=0)] = 13
+    """Continuous columns."""
     click_rate: Share = 0.25
+    """Share of clicks, about."""
 
 
 class Label(Settings):

@@ -26,8 +26,11 @@ class Model(Settings):
     preset: Literal["article", "kaggle"] = "kaggle"
     """Gives `embedding_dim`, `bottom_mlp` and `top_mlp` where they are not given."""
     embedding_dim: PositiveInt = 16
+    """Numbers a value of a categorical column has."""
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
+    """Widths of the layers over the continuous columns; the last is `embedding_dim`."""
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
+    """Widths of the layers over the interaction, before the logit."""
     bag: Literal["mean", "sum"] = "mean"
     """What a list column gives: the mean or the sum of its ids' embeddings; zeros without ids."""
     embedding_rows: Literal["fp32", "bf16"] = "fp32"

@@ -13,6 +13,7 @@ class Serving(Settings):
     """The Triton model repository, and what the serve stage sends through it."""
 
     max_batch_size: PositiveInt = 4096
+    """Rows that a step takes at once."""
     instances: PositiveInt = 1
     """Processes of each served step."""
     threads: PositiveInt | None = None

@@ -61,6 +61,7 @@ class FileSplit(Split):
     """Whole files, by their positions in the list of files, from 0 on."""
 
     by: Literal["file"]
+    """Each file is of one split."""
     train: tuple[int, ...] | None = None
     """Positions of the files to train on: all others where it is not given. Files in none of the
     three are left out."""
@@ -117,6 +118,7 @@ class ShareSplit(_Shares):
     its number and the seed."""
 
     by: Literal["rows", "hash"]
+    """rows: in their order, the last ones test. hash: each row at random."""
 
 
 class TimeSplit(_Shares):
@@ -124,6 +126,7 @@ class TimeSplit(_Shares):
     one time stay in their order."""
 
     by: Literal["time"]
+    """The newest rows test."""
     gap: Seconds = 0.0
     """Time left out in front of validation and test: seconds, or text such as 90m, 36h or 1d. Rows
     at most so long before the first validation row, or the first test row, are in no split."""
@@ -134,6 +137,7 @@ class GroupSplit(_Shares):
     value and the seed."""
 
     by: Literal["group"]
+    """All rows of one value, such as a user, are in one split."""
     column: str
     """A column of the log that holds single values, such as a user: a feature, or one of kind
     unused, whose text is read for the split alone. A row without a value is a group of its own."""

@@ -41,22 +41,31 @@ class Training(Settings):
     epochs: PositiveInt | Auto = "auto"
     """Passes over the training rows; the most there are, where training stops early."""
     batch_size: PositiveInt | Auto = "auto"
+    """Rows a step."""
     early_stopping: bool = True
     """Keep the weights of the epoch with the best validation log loss, and stop after `patience`
     epochs without a better one. With a single epoch there is nothing to choose."""
     patience: PositiveInt = 3
+    """Epochs without a better one, after which training stops."""
     averaging: bool | Auto = "auto"
     """Judge and keep the mean of the weights over the last steps, not the weights of the last one.
     auto: where there is more than one epoch. It takes the memory of the weights once more."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
     optimizer: Literal["adam", "sgd"] = "adam"
+    """Of the dense layers."""
     learning_rate: PositiveFloat | Auto = "auto"
+    """Of the dense layers."""
     embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
+    """Of the embedding tables."""
     embedding_learning_rate: PositiveFloat | Auto = "auto"
+    """Of the embedding tables."""
     warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the steps over which the learning rates rise from zero."""
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
+    """Share of the steps, the last ones, over which the learning rates fall to zero."""
     decay_power: PositiveFloat = 1.0
+    """Of the polynomial by which they fall; 1 is a straight line."""
     clip_norm: PositiveFloat | None = None
     """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
     Embeddings are left as they are."""

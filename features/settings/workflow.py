@@ -13,7 +13,9 @@ class CriteoWorkflow(Settings):
     """The graph of `workflows/criteo.py`."""
 
     graph: Literal["criteo"]
+    """Missing counts 0, negative ones 0, logarithms, rare values out of vocabulary."""
     frequency_threshold: Annotated[int, Field(ge=0)] = 15
+    """Values that the training split has less often are out of vocabulary."""
 
 
 class StandardWorkflow(Settings):
@@ -24,13 +26,16 @@ class StandardWorkflow(Settings):
     """
 
     graph: Literal["standard"]
+    """For any log: every column as its kind wants it."""
     frequency_threshold: Annotated[int, Field(ge=0)] = 0
     """Values that the training split has less often are out of vocabulary."""
     fill: float | None = None
     """What a missing number becomes before all else. None: the median's score, or where `log` or
     `normalize` is chosen, 0."""
     clip_min: float | None = None
+    """Smaller numbers become this one."""
     clip_max: float | None = None
+    """Greater numbers become this one."""
     log: bool = False
     """log(1 + x); needs a `clip_min` above -1, since below that there is no logarithm."""
     normalize: bool | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from features.columns import ELEMENT_KINDS, ElementKind, Kind
+from features.exact import is_pattern
 from features.value_rules import kinds, numbers, strings, times, words
 from features.value_rules.kinds import Family
 from features.value_rules.rules import ValueRules
@@ -29,10 +31,28 @@ def take(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None =
     ColumnRefused
         A type that the kind cannot take; or integers that contradict each other.
     """
+    if is_pattern(column.name):
+        return _take_pattern(column, kind, rules, label)
     _check_type(column, column.dtype, kind, rules)
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
     return _single(column, kind, rules, label)
+
+
+def _take_pattern(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None) -> Taken:
+    """A column whose name Polars takes for a pattern is taken under another one."""
+    name = column.name
+    other = f"column {name}"
+    formats = {other if known == name else known: f for known, f in rules.time_formats.items()}
+    try:
+        taken = take(column.alias(other), kind, replace(rules, time_formats=formats), label)
+    except ColumnRefused as error:
+        raise ColumnRefused(str(error).replace(repr(other), repr(name))) from None
+
+    def hint(found: object) -> str:
+        return taken.hint(found).replace(repr(other), repr(name))
+
+    return replace(taken, value=taken.value.alias(name), hint=hint)
 
 
 def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None) -> Taken:

@@ -66,11 +66,18 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string_list": st.none() | st.lists(STRINGS, max_size=3),
 }
 
+# What stands around a column's name: patterns of Polars, paths of Arrow and of files, length.
+AROUND = [("", ""), ("", ""), ("^", "$"), ("*", ""), ("[", "]"), ("..", ""), ("n" * 200, ""),
+          ("a/b\n", " "), ("é" * 100, "")]  # fmt: skip
+
 
 @st.composite
 def column_kinds(draw: st.DrawFn) -> dict[str, Any]:
     counts = {kind: draw(st.integers(0, 2)) for kind in VALUES}
-    kinds = {f"{kind}{n}": kind for kind, count in counts.items() for n in range(count)}
+    before, behind = draw(st.sampled_from(AROUND))
+    kinds = {
+        f"{before}{kind}{n}{behind}": kind for kind, count in counts.items() for n in range(count)
+    }
     return kinds or {"x": "continuous"}
 
 

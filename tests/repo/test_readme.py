@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.command import run_parser
+from pipelines.init import init_parser
 from pipelines.run_all import NAMES
 from serving.client import Client
 from tests.conftest import ROOT, Command
@@ -43,8 +44,12 @@ def test_pipeline_commands_parse(line: str) -> None:
     assert (ROOT / words[1]).is_file()
     if "[" in line:  # the line of options: each is known to --help
         words = words[:2]
+    if words[1] == "pipelines/init.py":
+        assert init_parser().parse_args(words[2:]).files
+        return
     options = run_parser("").parse_args(words[2:])
-    assert options.config.name in {file.name for file in (ROOT / "configs").iterdir()}
+    written = {init_parser().parse_args(["FILE"]).out.name}
+    assert options.config.name in {file.name for file in (ROOT / "configs").iterdir()} | written
 
 
 def test_the_options_are_those_of_run_all(command: Command, capsys: pytest.CaptureFixture) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from features.file_names import file_name
 from features.steps.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from workflows.library import concat, ops
 from workflows.mended.columns import (
@@ -29,7 +30,7 @@ from workflows.mended.columns import (
 from workflows.mended.reductions import reduced
 from workflows.mended.tables import read_table
 
-ID = "__id__"
+ID = "\x1fid"
 
 
 class Categorify(ops.Categorify):
@@ -59,7 +60,7 @@ class Categorify(ops.Categorify):
         folder = Path(self.out_path) / "categories"
         folder.mkdir(parents=True, exist_ok=True)
         for name, counts in categories.items():
-            path = folder / f"unique.{name}.parquet"
+            path = folder / f"unique.{file_name(name)}.parquet"
             self._vocabulary(name, counts).to_parquet(path)
             self.categories[name] = str(path)
 
@@ -68,10 +69,11 @@ class Categorify(ops.Categorify):
         host = counts if is_host(counts) else counts.to_pandas(nullable=True)
         size = f"{name}_size"
         columns = [column for column in host.columns if column != size]
-        table = pa.Table.from_pandas(host, preserve_index=False)
+        table = pa.Table.from_pandas(host[[size, *columns]], preserve_index=False)
+        places = [str(place) for place in range(len(table.column_names))]  # names may be patterns
         order = pc.sort_indices(
-            table,
-            sort_keys=[(size, "descending"), *((column, "ascending") for column in columns)],
+            table.rename_columns(places),
+            sort_keys=[(places[0], "descending"), *((place, "ascending") for place in places[1:])],
             null_placement="at_start",
         )
         ordered = host.iloc[np.asarray(order)]

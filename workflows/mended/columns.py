@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from features.values import NULL_INT64
 from workflows.library import encode_list_column
 
-ORDER = "__order__"
+ORDER = "\x1forder"
 
 
 def is_host(frame: Any) -> bool:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pandas as pd
 
+from features.file_names import file_name
 from workflows.library import fetch_table_data, get_worker_cache
 from workflows.mended.columns import is_host
 
 
 def write_table(table: Any, folder: Path, name: str) -> str:
     """Returns the file's path."""
-    path = folder / "categories" / f"cat_stats.{name}.parquet"
+    path = folder / "categories" / f"cat_stats.{file_name(name)}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path)
     return str(path)

@@ -15,7 +15,7 @@ from workflows.mended.columns import frame_of, key_frame, looked_up, numbers
 from workflows.mended.reductions import reduced
 from workflows.mended.tables import read_table, write_table
 
-FOLD = "__fold__"
+FOLD = "\x1ffold"
 
 
 class TargetEncoding(ops.TargetEncoding):

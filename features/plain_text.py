@@ -1,0 +1,16 @@
+"""Text out of data, made fit to be shown: on one line, and with no character that acts."""
+
+from __future__ import annotations
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    r"""Blanks and line ends become one blank; control characters and such are written as escapes.
+
+    >>> one_line("a\n  b\x1b[31m c")
+    'a b\\x1b[31m c'
+    >>> one_line("abcdef", 4)
+    'abc…'
+    """
+    joined = " ".join(text.split())
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in joined)
+    return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"

@@ -1,0 +1,22 @@
+"""Columns of any name go all the way, through the real server; a client scores rows by them."""
+
+from pathlib import Path
+
+import polars as pl
+
+from tests.conftest import Command
+from tests.pipelines.test_names import NAMES, write_log
+
+ASCII = [name for name in NAMES if name.isascii()]
+
+
+def test_odd_names_are_served(process: Command, tmp_path: Path) -> None:
+    config = write_log(tmp_path, ASCII, rows=1500)
+    ended = process(
+        "pipelines/run_all.py", "--config", config, "--data", tmp_path / "log.parquet",
+        "--out", tmp_path / "run",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "run" / "report.json").is_file()
+    probe = pl.read_parquet(tmp_path / "run" / "ingest" / "probe" / "*.parquet")
+    assert set(ASCII) <= set(probe.columns)
