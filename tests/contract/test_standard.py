@@ -107,7 +107,7 @@ def test_the_plan_is_the_same_to_the_bit(
 
 def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
-    rows = 4_000
+    rows = 32_000
     age = np.where(random.random(rows) < 0.2, np.nan, random.integers(18, 90, rows))
     columns = {
         "age": age,
