@@ -16,11 +16,12 @@ from rich.console import Console
 
 from benchmarks.harness import OURS, Benchmark, parser
 from dlrm.architecture import Architecture
-from dlrm.evaluation import evaluate
+from dlrm.evaluation import clicks_of, evaluate
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.scoring.scorer import Scorer
 from dlrm.training import train
+from dlrm.training_plan import planned
 from features.config import load_config
 from features.plan import read_plan
 from features.settings import Config
@@ -46,18 +47,22 @@ def encoded(config: Config, folder: Path) -> RunConfig:
 def auc(config: Config, folder: Path, seed: int, precision: str, rows: str) -> float:
     """AUC on the test split after training with this seed."""
     plan = read_plan(folder / "etl" / "plan")
-    training = config.training.model_copy(update={"precision": precision})
+    files = parts(folder / "etl" / "train")
+    clicks, count = clicks_of(files)
+    chosen = config.training.model_copy(update={"precision": precision})
+    training = planned(chosen, count)
     model = config.model.model_copy(update={"embedding_rows": rows})
     architecture = Architecture.of(plan, model)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         train(
             FusedForm(architecture, training, seed, "cpu"),
-            ParquetFeed(parts(folder / "etl" / "train"), architecture, training.batch_size),
+            ParquetFeed(files, architecture, training.batch_size),
             training,
             seed=seed,
             valid_files=parts(folder / "etl" / "valid"),
             out=Path(out),
             plan_hash=plan.content_hash,
+            click_rate=clicks / count,
         )
         scorer = Scorer.load(Path(out) / "model", plan.content_hash)
         return evaluate(scorer, parts(folder / "etl" / "test")).auc

@@ -36,6 +36,7 @@ from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.kernels.library import cpu_module
 from dlrm.memory import keep_freed_memory
+from dlrm.training_plan import planned
 from features.settings import Training
 
 OURS_BF16_ROWS = "ours, bf16 rows"
@@ -63,7 +64,7 @@ class Ours:
             "learning_rate": LEARNING_RATE,
             "embedding_learning_rate": LEARNING_RATE,
         }
-        self.form = FusedForm(architecture, Training.model_validate(settings), 1, "cpu")
+        self.form = FusedForm(architecture, planned(Training.model_validate(settings), 1), 1, "cpu")
         model = self.form.model
         tables = map(model.tables.table, range(len(architecture.categorical)))
         set_first_weights(architecture, model, tables)

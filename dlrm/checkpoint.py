@@ -1,7 +1,8 @@
 """Training's last checkpoint: weights, optimizer state and position, whole or not there.
 
-    checkpoint/checkpoint.json       identity of the run, position, metrics, name and hash of …
+    checkpoint/checkpoint.json       identity of the run, position, metrics, names and hashes of …
     checkpoint/step-N.safetensors    … the form's state, and the loss of every step
+    checkpoint/step-M.safetensors    … the same after the best epoch, where that was an earlier one
 
 The JSON is replaced last; until then the older checkpoint holds.
 """
@@ -23,7 +24,7 @@ from features.errors import StageError
 from features.files import write_json
 from features.manifest import differences
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 CHECKPOINT_FILE = "checkpoint.json"
 
 
@@ -70,21 +71,36 @@ class Checkpoint:
         self._folder = folder
         self._identity = identity
         self._form = form
+        self._best: dict[str, str] | None = None
 
-    def save(self, position: Position) -> None:
+    def save(self, position: Position, *, best: bool = False) -> None:
+        """Write the form's state and the position; `best` keeps this state until a better one."""
         tensors = {f"form/{name}": tensor for name, tensor in self._form.state().items()}
         tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
         file = self._folder / f"step-{position.step}.safetensors"
+        written = {"file": file.name, "sha256": write_tensors(file, tensors)}
+        if best:
+            self._best = written
         content = {
             "format_version": FORMAT_VERSION,
             "identity": self._identity,
             "position": {k: v for k, v in asdict(position).items() if k != "losses"},
-            "tensors": {"file": file.name, "sha256": write_tensors(file, tensors)},
+            "tensors": written,
+            "best": self._best,
         }
         write_json(self._folder / CHECKPOINT_FILE, content)
+        kept = {file.name} if self._best is None else {file.name, self._best["file"]}
         for other in self._folder.glob("step-*.safetensors*"):
-            if other != file:
+            if other.name not in kept:
                 other.unlink()
+
+    def take_best(self) -> None:
+        """Put the state in place that was saved as the best; raises ModelError as `restore`."""
+        if self._best is None:
+            raise StageError(
+                f"{self._folder}: holds no best epoch. Run the train stage again with --force."
+            )
+        self._form.load(under("form/", self._read(self._best)))
 
     def restore(self) -> Position:
         """Put the saved state in place, where there is one; else the position is the beginning.
@@ -104,7 +120,8 @@ class Checkpoint:
             version, identity = int(content["format_version"]), dict(content["identity"])
             valid = [Metrics(**metrics) for metrics in content["position"].pop("valid")]
             position = Position(**content["position"], valid=valid)
-            name, sha256 = str(content["tensors"]["file"]), str(content["tensors"]["sha256"])
+            last, best = _named(content["tensors"]), content["best"]
+            self._best = None if best is None else _named(best)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError(
                 f"{file}: not a training checkpoint ({type(error).__name__} {error}). "
@@ -119,7 +136,14 @@ class Checkpoint:
                 f"{file}: the checkpoint is of a run with other settings ({'; '.join(changed)}). "
                 "Go back to those, or run the train stage again with --force."
             )
-        tensors = read_tensors(self._folder / Path(name).name, sha256)
+        tensors = self._read(last)
         position.losses = tensors["losses"].tolist()
         self._form.load(under("form/", tensors))
         return position
+
+    def _read(self, written: Mapping[str, str]) -> dict[str, Tensor]:
+        return read_tensors(self._folder / Path(written["file"]).name, written["sha256"])
+
+
+def _named(written: Mapping[str, Any]) -> dict[str, str]:
+    return {"file": str(written["file"]), "sha256": str(written["sha256"])}

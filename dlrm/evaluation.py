@@ -7,25 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from dlrm.architecture import Architecture
 from dlrm.click_metrics import ClickMetrics
 from dlrm.feeds.encoded_rows import check_columns, readable
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.metrics import Metrics, check_clicks, check_outcomes
 from dlrm.scoring.scorer import Scorer
 from features.columns import CLICK
+from features.errors import ModelError
 from features.values import Lists
 
 BATCH_SIZE = 8192
 
 BLOCK_ROWS = 2**18
 """Values of one column that are in memory at a time."""
+
+
+class RowScorer(Protocol):
+    """The DLRM, or another model of the same columns."""
+
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32]:
+        """probability_B."""
+        ...
+
 
 Scored: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
 """click_B and probability_B of the same rows."""
@@ -36,10 +50,11 @@ def evaluate(
     files: Sequence[Path],
     batch_size: int = BATCH_SIZE,
     progress: Callable[[int], None] | None = None,
+    every: int = 1,
 ) -> Metrics:
     """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
     metrics = ClickMetrics()
-    with closing(scored(scorer, files, batch_size)) as blocks:
+    with closing(scored(scorer, files, batch_size, every)) as blocks:
         for click_B, probability_B in blocks:
             metrics.add(click_B, probability_B)
             if progress is not None:
@@ -72,25 +87,64 @@ def score_files(
 
 
 def scored(
-    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE
+    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
 ) -> Generator[Scored, None, None]:
-    """The rows of all files, a batch at a time, file after file; raises as `score_files` does."""
-    feed = ParquetFeed(files, scorer.architecture, batch_size)
+    """The rows of all files, a batch at a time, file after file; raises as `score_files` does.
+
+    Of the batches each `every`-th is scored, the first among them; the others are passed over.
+    """
+    with closing(scored_by([scorer], scorer.architecture, files, batch_size, every)) as blocks:
+        for click_B, (probability_B,) in blocks:
+            yield click_B, probability_B
+
+
+def scored_by(
+    scorers: Sequence[RowScorer],
+    architecture: Architecture,
+    files: Sequence[Path],
+    batch_size: int = BATCH_SIZE,
+    every: int = 1,
+) -> Generator[tuple[NDArray[np.float32], list[NDArray[np.float32]]], None, None]:
+    """click_B, and each scorer's probability_B of the same rows, which are read once; see `scored`.
+
+    Raises
+    ------
+    ModelError
+        A probability is not a number: weights that overflowed; and see `score_files`.
+    """
+    feed = ParquetFeed(files, architecture, batch_size)
     with closing(feed.batches()) as batches:
-        for batch in batches:
+        for number, batch in islice(enumerate(batches), 0, None, every):
             bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
-            probability_B = scorer.score(batch.ids_BF.numpy(), batch.dense_BC.numpy(), bags)
-            yield batch.click_B.numpy(), probability_B
+            ids_BF, dense_BC = batch.ids_BF.numpy(), batch.dense_BC.numpy()
+            found = [scorer.score(ids_BF, dense_BC, bags) for scorer in scorers]
+            for probability_B in found:
+                if np.isnan(probability_B).any():
+                    row = int(np.argmax(np.isnan(probability_B)))
+                    raise _no_score(number * batch_size + row, dense_BC[row], architecture)
+            yield batch.click_B.numpy(), found
+
+
+def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture) -> ModelError:
+    if not len(dense_C):
+        return ModelError.no_score(row, None)
+    place = int(np.argmax(np.nan_to_num(np.abs(dense_C), nan=np.inf)))
+    return ModelError.no_score(row, (architecture.continuous[place], float(dense_C[place])))
 
 
 def check_outcomes_of(files: Sequence[Path]) -> None:
     """Raises DataError where all rows have a click or none has, and for clicks but 0 and 1."""
+    check_outcomes(*clicks_of(files))
+
+
+def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
+    """Number of clicks and of rows; raises DataError for clicks but 0 and 1."""
     clicks = rows = 0
     for click_B in column_blocks(files, CLICK):
         check_clicks(click_B)
         clicks += int(click_B.sum())
         rows += len(click_B)
-    check_outcomes(clicks, rows)
+    return clicks, rows
 
 
 def column_blocks(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -15,9 +16,9 @@ from dlrm.model import DLRM
 from dlrm.optimizers import dense_optimizer, sparse_optimizer
 from dlrm.precision import Precision
 from dlrm.tensor_file import under
+from dlrm.training_plan import PlannedTraining
 from features.device import Device
 from features.errors import ConfigError
-from features.settings import Training
 
 
 class MerlinForm:
@@ -32,7 +33,7 @@ class MerlinForm:
     def __init__(
         self,
         architecture: Architecture,
-        training: Training,
+        training: PlannedTraining,
         seed: int,
         device: Device,
         schema: Any,
@@ -43,12 +44,22 @@ class MerlinForm:
                 f"training.precision {training.precision}: Merlin's DLRM trains in fp32. "
                 "Use --model fused, or auto."
             )
+        if training.dropout:
+            raise ConfigError(
+                f"training.dropout {training.dropout:g}: Merlin's DLRM is trained without. "
+                "Use --model fused, or 0."
+            )
         self._model = build_merlin(architecture, schema, seed).to(device).train()
         self._optimizers = {"dense": dense_optimizer(self._model.dense_parameters(), training)}
         if architecture.categorical:
             tables = self._model.table_parameters()
             self._optimizers["embeddings"] = sparse_optimizer(tables, training)
         self.logit_offset = logit_offset
+
+    @torch.no_grad()
+    def start_at(self, logit: float) -> None:
+        """See `dlrm.training.Form`."""
+        self._model.dense_parameters()["last.bias"].fill_(logit)
 
     @quiet()
     def step(self, batch: Batch, factor: float) -> Tensor:

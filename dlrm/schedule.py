@@ -25,6 +25,7 @@ class Schedule:
 
     @classmethod
     def of(cls, training: Training, steps: int) -> Schedule:
+        """For so many steps in all."""
         return cls(steps, training.warmup_share, training.decay_share, training.decay_power)
 
     def factor(self, step: int) -> float:

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 from torch import Tensor
 
+from dlrm.averaging import AveragedForm
 from dlrm.checkpoint import Checkpoint, Position, Stateful
-from dlrm.evaluation import check_outcomes_of, evaluate
+from dlrm.early_stopping import EarlyStopping
+from dlrm.evaluation import clicks_of, evaluate
 from dlrm.feeds.feed import Batch, Feed, Order
-from dlrm.metrics import Metrics
+from dlrm.metrics import Metrics, check_outcomes
 from dlrm.model import DLRM
 from dlrm.precision import Precision
 from dlrm.schedule import Schedule
@@ -31,13 +33,18 @@ from dlrm.weights import save_model
 from features.errors import StageError
 
 if TYPE_CHECKING:
-    from features.settings import Training
+    from dlrm.training_plan import PlannedTraining
 
 CHECK_EVERY = 20
 """Steps between two looks at the loss, each of which waits for the device."""
 
 FINAL_STEPS = 100
 CURVE_POINTS = 200
+
+VALID_ROWS = 2**20
+VALID_CLICKS = 1000
+"""Of a larger validation split some batches are scored after an epoch, spread over all of it: so
+many rows, and so many clicks, at least."""
 
 
 class Form(Stateful, Protocol):
@@ -46,8 +53,12 @@ class Form(Stateful, Protocol):
     name: str
     precision: Precision
     logit_offset: float
-    """Added to the logits in the training loss alone: what the log-odds of the rows trained on have
-    more than those of the rows to score."""
+    """Added to each logit in the loss alone. Where a share s of the rows without a click is trained
+    on, and all with one, it is -ln(s): so the model's own logit stands for all rows."""
+
+    def start_at(self, logit: float) -> None:
+        """Set the output's bias: the first logits are near it."""
+        ...
 
     def step(self, batch: Batch, factor: float) -> Tensor:
         """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
@@ -56,6 +67,18 @@ class Form(Stateful, Protocol):
     def canonical(self) -> DLRM:
         """The model as it is stored."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training rows."""
+
+    train_loss: float
+    """Mean of its steps' losses, each before the step."""
+    valid: Metrics
+    """Of the validation split after it."""
+    learning_rate: float
+    """Of the dense layers, in its last step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +94,33 @@ class TrainResult:
     """Mean of the last 100 steps' losses."""
     loss_curve: tuple[tuple[int, float], ...]
     """(step, mean loss of the steps since the point before), at most 200 points."""
-    valid: tuple[Metrics, ...]
-    """Metrics of the validation split after each epoch."""
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    """Position in `epochs` of the one whose weights are kept."""
+
+    @property
+    def valid(self) -> tuple[Metrics, ...]:
+        """Metrics of the validation split after each epoch."""
+        return tuple(epoch.valid for epoch in self.epochs)
 
 
 def train(
     form: Form,
     feed: Feed,
-    training: Training,
+    training: PlannedTraining,
     *,
     seed: int,
     valid_files: Sequence[Path],
     out: Path,
     plan_hash: str,
+    click_rate: float | None = None,
     progress: Callable[[int], None] | None = None,
+    tell_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainResult:
     """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
 
-    The weights are those after the last epoch: the validation metrics stop nothing.
+    The weights are those of the epoch with the best validation log loss, or of the last one where
+    `training.early_stopping` is off.
 
     Parameters
     ----------
@@ -96,8 +128,13 @@ def train(
         Of the training split, in batches of `training.batch_size`.
     plan_hash
         Content hash of the plan that encoded the rows; kept with the model.
+    click_rate
+        Of the feed's rows, inside (0, 1). The output's bias starts at its log-odds, less the form's
+        `logit_offset`; without it the bias is drawn like the other weights.
     progress
         Told after each step how many rows more are done; the rows of an earlier run come at once.
+    tell_epoch
+        Told after each epoch its position and what it gave; not the epochs of an earlier run.
 
     Raises
     ------
@@ -107,7 +144,9 @@ def train(
     DataError
         The validation split has no click or only clicks.
     """
-    check_outcomes_of(valid_files)
+    valid_clicks, valid_rows = clicks_of(valid_files)
+    check_outcomes(valid_clicks, valid_rows)
+    every = _every(valid_clicks, valid_rows)
     if feed.rows == 0:
         raise StageError("Training: the training split has no rows. Run ingest on more data.")
     identity = {
@@ -118,22 +157,30 @@ def train(
         "seed": seed,
         "plan_hash": plan_hash,
         "train_rows": feed.rows,
+        "click_rate": click_rate,
         "logit_offset": form.logit_offset,
     }
+    if training.averaging:
+        form = AveragedForm(form)
     checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
-    schedule = Schedule.of(training, training.epochs * math.ceil(feed.rows / training.batch_size))
+    if position.step == 0 and click_rate is not None:
+        form.start_at(math.log(click_rate / (1 - click_rate)) - form.logit_offset)
+    course = _Course.of(training, feed.rows)
     tell = progress or _nobody
     tell(position.samples)
-    while position.epoch < training.epochs:
+    while not course.ended(position):
         batches = feed.batches(Order(seed, position.epoch), skip=position.batch)
         with closing(batches):
-            _run_epoch(
-                form, batches, schedule, training.checkpoint_every, checkpoint, position, tell
-            )
-        position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files))
+            _run_epoch(form, batches, course.schedule, training, checkpoint, position, tell)
+        position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files, every=every))
         position.epoch, position.batch = position.epoch + 1, 0
-        checkpoint.save(position)
+        checkpoint.save(position, best=course.best(position) == position.epoch - 1)
+        if tell_epoch is not None:
+            tell_epoch(position.epoch - 1, course.epochs(position)[-1])
+    best = course.best(position)
+    if best != position.epoch - 1:
+        checkpoint.take_best()
     save_model(out / "model", form.canonical(), plan_hash)
     return TrainResult(
         steps=position.step,
@@ -141,8 +188,63 @@ def train(
         waiting_share=position.waiting_seconds / position.seconds,
         final_loss=_mean(position.losses[-FINAL_STEPS:]),
         loss_curve=loss_curve(position.losses),
-        valid=tuple(position.valid),
+        epochs=course.epochs(position),
+        best_epoch=best,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What follows from the settings and from how far training has come."""
+
+    training: PlannedTraining
+    steps: int
+    """Of one epoch."""
+    schedule: Schedule
+
+    @classmethod
+    def of(cls, training: PlannedTraining, rows: int) -> _Course:
+        steps = math.ceil(rows / training.batch_size)
+        return cls(training, steps, Schedule.of(training, training.epochs * steps))
+
+    def ended(self, position: Position) -> bool:
+        if position.epoch == self.training.epochs:
+            return True
+        stopping = EarlyStopping(self.training.patience)
+        return self.training.stops_early and stopping.ends(_log_losses(position))
+
+    def best(self, position: Position) -> int:
+        """Of the finished epochs the one whose weights are kept."""
+        if not self.training.stops_early:
+            return position.epoch - 1
+        return EarlyStopping.best(_log_losses(position))
+
+    def epochs(self, position: Position) -> tuple[Epoch, ...]:
+        """The finished ones."""
+        return tuple(
+            Epoch(
+                train_loss=_mean(position.losses[end - self.steps : end]),
+                valid=valid,
+                learning_rate=self.training.learning_rate * self.schedule.factor(end - 1),
+            )
+            for valid, end in zip(
+                position.valid, range(self.steps, position.step + 1, self.steps), strict=True
+            )
+        )
+
+
+def _log_losses(position: Position) -> list[float]:
+    return [metrics.logloss for metrics in position.valid]
+
+
+def _every(clicks: int, rows: int) -> int:
+    """Each how manieth batch of the validation split is scored after an epoch.
+
+    >>> [_every(200, 100_000), _every(80_000, 4_000_000), _every(2000, 100_000_000)]
+    [1, 3, 2]
+    """
+    rarer = min(clicks, rows - clicks)
+    return max(1, min(rows // VALID_ROWS, rarer // VALID_CLICKS))
 
 
 def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
@@ -161,7 +263,7 @@ def _run_epoch(
     form: Form,
     batches: Iterator[Batch],
     schedule: Schedule,
-    checkpoint_every: int,
+    training: PlannedTraining,
     checkpoint: Checkpoint,
     position: Position,
     tell: Callable[[int], None],
@@ -174,7 +276,7 @@ def _run_epoch(
         position.batch += 1
         position.step += 1
         position.samples += len(batch)
-        checkpoint_due = position.step % checkpoint_every == 0
+        checkpoint_due = position.step % training.checkpoint_every == 0
         if checkpoint_due or len(pending) == CHECK_EVERY:
             _book(pending, position)
         if checkpoint_due:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 _Integers = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
 _Place = tuple[str, int, int]
-_Operations = Sequence[tuple[str, float, float]]
+_Operations = Sequence[tuple[str, Sequence[float]]]
 
 def hash_integers(values: _Integers, out: NDArray[np.uint64]) -> None: ...
 def hash_numbers(values: NDArray[np.float64], out: NDArray[np.uint64]) -> None: ...

@@ -26,7 +26,7 @@ def load_config(file: Path) -> Config:
     try:
         return Config.model_validate(_read(file, ()))
     except ValidationError as error:
-        raise ConfigError.invalid(str(file), [_one_line(dict(e)) for e in error.errors()]) from None
+        raise ConfigError.invalid(str(file), _lines([dict(e) for e in error.errors()])) from None
 
 
 def _read(file: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
@@ -55,6 +55,23 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both_mappings = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if both_mappings else value
     return merged
+
+
+def _lines(errors: list[dict[str, Any]]) -> list[str]:
+    """A line an error; of a key that takes a number or a word, the number's, with the word."""
+    words: dict[tuple[Any, ...], str] = {}
+    for error in errors:
+        place = error["loc"]
+        if place and str(place[-1]).startswith("literal["):
+            words[place[:-1]] = str(error["ctx"]["expected"])
+    lines = []
+    for error in errors:
+        place = error["loc"][:-1]
+        if place not in words:
+            lines.append(_one_line(error))
+        elif not str(error["loc"][-1]).startswith("literal["):
+            lines.append(f"{_one_line({**error, 'loc': place})} ({words[place]} is allowed too)")
+    return lines
 
 
 def _one_line(error: dict[str, Any]) -> str:

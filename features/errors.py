@@ -7,6 +7,7 @@ and end with exit status 2; anything else that is raised is a fault of ours and 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 
 
@@ -40,6 +41,28 @@ class ConfigError(PlumblineError):
 
 class DataError(PlumblineError):
     """A log, a side table or a split is not usable."""
+
+    @classmethod
+    def not_computable(
+        cls, column: str, split: str, row: int, came: float, largest: float
+    ) -> DataError:
+        """An encoded number that no model can be trained on, and that no row can be scored with."""
+        where = f"Column {column!r}, row {row + 1} of the encoded split {split}"
+        if split == "probe":
+            where += " (test rows, and copies with missing values as a server may get them)"
+        if math.isnan(came):
+            return cls(
+                f"{where}: the number is missing after the graph, and a model has no score for it. "
+                "Fill missing numbers in the workflow's graph (workflow.fill with a number, or a "
+                "FillMissing before the other operators), or leave the column out."
+            )
+        size = "is infinite" if math.isinf(came) else f"is {came:.3g}"
+        return cls(
+            f"{where}: wanted numbers between -{largest:.0g} and {largest:.0g} after the graph, "
+            f"but this one {size}, and the model's float32 overflows. Clip the column "
+            "(workflow.clip_min and clip_max, or a Clip in the graph), take its logarithm, or "
+            "leave it out."
+        )
 
 
 class PlanError(PlumblineError):
@@ -132,6 +155,18 @@ class ModelError(PlumblineError):
     @classmethod
     def wrong_input(cls, tensor: str, wanted: str, came: str) -> ModelError:
         return cls(f"{tensor}: the model wants {wanted}, got {came}.")
+
+    @classmethod
+    def no_score(cls, row: int, largest: tuple[str, float] | None) -> ModelError:
+        """`largest` is the row's number that is farthest from 0, and its column."""
+        number = "" if largest is None else f" (its largest number is {largest[1]:.3g}, in column "
+        number += "" if largest is None else f"{largest[0]!r})"
+        return cls(
+            f"Row {row + 1} of the encoded split has no score: the model gives NaN for it{number}. "
+            "Its weights have overflowed in training: lower training.learning_rate and "
+            "training.embedding_learning_rate, and clip or normalize large numbers in the "
+            "workflow's graph. Then run again with --from etl."
+        )
 
     @classmethod
     def id_out_of_range(cls, column: str, came: int, cardinality: int) -> ModelError:

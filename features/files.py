@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -28,3 +28,12 @@ def write_bytes(file: Path, content: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(file)
+
+
+def open_to_read(file: Path) -> BinaryIO:
+    """Open a file that may be named after a column, in whatever letters.
+
+    Its path goes to the system in UTF-8: the Python that Triton embeds knows no locale, and takes
+    ASCII for the encoding of file names.
+    """
+    return open(str(file).encode("utf-8", "surrogateescape"), "rb")  # noqa: PTH123

@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from features.files import open_to_read
+
 
 def file_sha256(file: Path) -> str:
     digest = hashlib.sha256()
-    with file.open("rb") as stream:
+    with open_to_read(file) as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -25,6 +25,7 @@ The hash of an integer x and of a string's zero-filled eight-byte words w, modul
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 
 from features import lookup_numpy
 from features.errors import PlanError
+from features.files import open_to_read
 from features.native_form import native, uses_native
 from features.values import NULL_INT64, Text
 
@@ -208,9 +210,9 @@ def _native_index(file: Path, shape: Shape) -> native.Index | None:
 
 def _shape_of(file: Path, kind: int | None) -> Shape:
     try:
-        with file.open("rb") as stream:
+        with open_to_read(file) as stream:
             header = stream.read(HEADER.size)
-        size = file.stat().st_size
+            size = os.fstat(stream.fileno()).st_size
     except FileNotFoundError:
         raise PlanError.missing(str(file)) from None
     if len(header) < HEADER.size or not header.startswith(MAGIC):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from features.files import open_to_read
 from features.hash64 import text_words
 from features.values import Text
 
@@ -73,7 +74,8 @@ class Buckets:
     """A mapped index file."""
 
     def __init__(self, file: Path, shape: Shape) -> None:
-        mapped = np.memmap(file, np.uint8, "r")
+        with open_to_read(file) as stream:
+            mapped = np.memmap(stream, np.uint8, "r")
         end = 64 + shape.buckets * BUCKET.itemsize
         self._homes = np.uint64(shape.homes)
         self._buckets = mapped[64:end].view(BUCKET)

@@ -23,6 +23,7 @@ from features.steps import (
     Clip,
     FillMissing,
     HashBucket,
+    Interpolate,
     IsMissing,
     Log,
     Normalize,
@@ -32,7 +33,7 @@ from features.steps import (
 from features.steps.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from features.tables import Tables
 
-_NUMBER_STEPS = (FillMissing, Clip, Log, Normalize, NormalizeMinMax, IsMissing)
+_NUMBER_STEPS = (FillMissing, Clip, Log, Normalize, NormalizeMinMax, IsMissing, Interpolate)
 
 
 class NativeLane:
@@ -107,20 +108,22 @@ def _are_operations(steps: Sequence[Step]) -> bool:
     return all(isinstance(step, _NUMBER_STEPS) for step in steps)
 
 
-def _operations(steps: Sequence[Step]) -> list[tuple[str, float, float]]:
-    return [_operation(step) for step in steps]
+def _operations(steps: Sequence[Step]) -> list[tuple[str, Sequence[float]]]:
+    return [(step.op, _numbers(step)) for step in steps]
 
 
-def _operation(step: Step) -> tuple[str, float, float]:
-    """Name and two numbers; a bound that is open is NaN."""
+def _numbers(step: Step) -> Sequence[float]:
+    """Two, or those of the points and heights; a bound that is open is NaN."""
     nan = float("nan")
     if isinstance(step, FillMissing):
-        return step.op, step.value, nan
+        return step.value, nan
     if isinstance(step, Clip):
         low, high = step.minimum, step.maximum
-        return step.op, nan if low is None else low, nan if high is None else high
+        return nan if low is None else low, nan if high is None else high
     if isinstance(step, Normalize):
-        return step.op, step.mean, step.deviation
+        return step.mean, step.deviation
     if isinstance(step, NormalizeMinMax):
-        return step.op, step.minimum, step.maximum
-    return step.op, nan, nan
+        return step.minimum, step.maximum
+    if isinstance(step, Interpolate):
+        return *step.points, *step.heights
+    return nan, nan

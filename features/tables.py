@@ -116,8 +116,9 @@ def index_of(file: str) -> str:
 
 def check_file(file: Path, sha256: str) -> None:
     """Raises PlanError where the file is missing or has another hash."""
-    if not file.is_file():
-        raise PlanError.missing(str(file))
-    came = file_sha256(file)
+    try:
+        came = file_sha256(file)
+    except (FileNotFoundError, IsADirectoryError):
+        raise PlanError.missing(str(file)) from None
     if came != sha256:
         raise PlanError.damaged(str(file), sha256, came)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 from features.chains import Chain, Source
 from features.plan import InputColumn
@@ -46,6 +46,24 @@ class FitNormalizeMinMax(FitStep):
 @dataclass(frozen=True, slots=True)
 class FitMedian(FitStep):
     """To become `FillMissing` with the median, the mean of the middle two where there are two."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuantileBucketize(FitStep):
+    """To become `Bucketize` with at most `buckets` of about as many rows, missing ones apart."""
+
+    gives = "ids"
+    buckets: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuantileTransform(FitStep):
+    """To become `Interpolate`: the normal score of a number's rank, between `knots` numbers."""
+
+    knots: int
+
+
+FitQuantiles: TypeAlias = FitQuantileBucketize | FitQuantileTransform
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,14 @@ def _check(step: object, taken: list[ValueType], output: str) -> None:
             raise PlanError(f"Column {output!r}: {name} wants single values, got {one}.")
 
 
-_NUMBERS_ONLY = {"FitNormalize", "FitNormalizeMinMax", "FitMedian", "Bucketize"}
+_NUMBERS_ONLY = {
+    "FitNormalize",
+    "FitNormalizeMinMax",
+    "FitMedian",
+    "FitQuantileBucketize",
+    "FitQuantileTransform",
+    "Bucketize",
+}
 _NO_NUMBERS = {
     "Categorify",
     "FitCategorify",

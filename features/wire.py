@@ -204,6 +204,35 @@ def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
     return rows.pop()
 
 
+def require_finite(tensors: Tensors, columns: WireColumns) -> None:
+    """Raises PlanError where a continuous value is infinite, naming its column and row.
+
+    NaN, the mark of a missing one, is fine. The tensors are of the form that `check_tensors` wants.
+    """
+    if not columns.continuous:
+        return
+    place = first_infinite(tensors[CONTINUOUS])
+    if place is not None:
+        row, column = place
+        raise PlanError(
+            f"Column {columns.continuous[column]!r}, row {row}: wanted a finite float32 number, "
+            f"found {tensors[CONTINUOUS][place]}. A missing one is NaN."
+        )
+
+
+def first_infinite(numbers_BC: NDArray[Any]) -> tuple[int, int] | None:
+    """Row and column of the first number that is infinite.
+
+    >>> first_infinite(np.array([[1.0, np.nan], [2.0, -np.inf]]))
+    (1, 1)
+    """
+    is_infinite_BC = np.isinf(numbers_BC)
+    if not is_infinite_BC.any():
+        return None
+    row, column = np.argwhere(is_infinite_BC)[0].tolist()
+    return row, column
+
+
 def _text(name: str, packed_B: NDArray[np.object_]) -> Text:
     try:
         return Text.from_objects(packed_B)

@@ -21,6 +21,26 @@ from rich.text import Text
 console = Console(stderr=True)
 
 
+def warn(text: str) -> None:
+    """One line about something odd that does not stop the run."""
+    _one_line(("warning: ", "yellow"), text)
+
+
+def alarm(text: str) -> None:
+    """One line that is not to be missed: the run's result is not good."""
+    _one_line((text, "bold red"))
+
+
+def approve(text: str) -> None:
+    """One quiet line: all is well."""
+    _one_line((text, "green"))
+
+
+def _one_line(*parts: str | tuple[str, str]) -> None:
+    """As `Text`, so that brackets in names and values are not taken for markup."""
+    console.print(Text.assemble("  ", *parts), soft_wrap=True, highlight=False)
+
+
 class _RateColumn(ProgressColumn):
     """Units a second since the start."""
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dlrm.judgement.columns import SplitSurvey, survey_split
+from dlrm.judgement.data_warnings import data_warnings
+from dlrm.judgement.leaks import Leaks, find_leaks
 from features.columns import CLICK
 from features.encoded import EtlResult
-from features.plan import Plan
+from features.plan import OutputColumn, Plan
 from features.polars_engine import PolarsEngine
 from pipelines.command import stage_main
-from pipelines.console import progress_bar
+from pipelines.console import progress_bar, warn
 from pipelines.memory import peak_memory
 from pipelines.rows import row_source, typed_folders
-from pipelines.stage import Finished, Made, RunConfig, Stage
+from pipelines.stage import Finished, Made, RunConfig, Stage, parts
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 """What the later stages have to know of the rows' clicks: see `rawlogs.split_counts.Counted`."""
@@ -34,6 +39,9 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     total = sum(rows.values()) + (rows["train"] if run.engine == "polars" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         made = _run_engine(run, inputs, out, progress)
+    found = look_through(made.plan, made.rows, ingested.facts["click_rate"], out)
+    for text in found.warnings:
+        warn(text)
     seconds = made.fit_seconds + made.transform_seconds
     facts = {
         "engine": run.engine,
@@ -43,8 +51,61 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "rows_per_second": round(sum(made.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
+        **asdict(found),
     }
     return Made(made.rows, _schema(made.plan), facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in the encoded rows: see `dlrm.judgement`."""
+
+    columns: list[dict[str, Any]]
+    warnings: list[str]
+    check_seconds: float
+
+
+def look_through(
+    plan: Plan, rows: Mapping[str, int], click_rate: Mapping[str, float], out: Path
+) -> Found:
+    """One pass over the encoded rows of all splits, whose click rates are known.
+
+    Raises
+    ------
+    DataError
+        A number that no model can be trained on: missing, infinite, or too large.
+    """
+    started = time.perf_counter()
+    with progress_bar("checking", sum(rows.values())) as progress:
+        surveys = {
+            split: survey_split(
+                split,
+                parts(out / split),
+                plan.outputs,
+                sampled=split in ("train", "valid"),
+                progress=progress,
+            )
+            for split in rows
+        }
+    leaks = find_leaks(surveys["train"], surveys["valid"])
+    return Found(
+        columns=[_column(column, surveys, leaks) for column in plan.outputs],
+        warnings=data_warnings(plan, surveys, leaks, click_rate),
+        check_seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def _column(
+    column: OutputColumn, surveys: Mapping[str, SplitSurvey], leaks: Leaks
+) -> dict[str, Any]:
+    """What is known of an encoded column: shares are of its values in the test split."""
+    known: dict[str, Any] = {"name": column.name, "auc": leaks.auc.get(column.name)}
+    if column.is_categorical:
+        ids = surveys["test"].ids[column.name]
+        shares = {"missing": ids.missing_share, "unseen": ids.unseen_share}
+        return known | {"cardinality": column.cardinality} | shares
+    numbers = surveys["train"].numbers[column.name]
+    return known | {"low": numbers.low, "high": numbers.high}
 
 
 def _run_engine(

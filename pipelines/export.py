@@ -11,13 +11,16 @@ import pyarrow as pa
 from pyarrow.dataset import dataset
 
 from features.plan import read_plan
+from features.settings import Log, SideTable
 from pipelines.command import guarded, run_config, run_folder, run_parser
 from pipelines.publishing import add_publish_options, publish_folder, publish_release
 from pipelines.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
 from serving.repository.check_rows import CHECK_ROWS
 from serving.repository.export import export_repository
 from serving.repository.gpu_repository import export_gpu_repository
+from serving.repository.log_rules import LogRules
 from serving.repository.release import Release
+from serving.repository.versions import Rules
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -28,7 +31,8 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     plan = read_plan(inputs["etl"].folder / "plan")
     rows = _first_rows(inputs["ingest"].folder / "probe")
     model_folder = inputs["train"].folder / "model"
-    repository = export_repository(plan, model_folder, out, run.config.serving, rows)
+    rules = _rules(inputs["ingest"])
+    repository = export_repository(plan, model_folder, out, run.config.serving, rows, rules)
     export_gpu_repository(repository.folder, run.config.serving)
     return Made(facts={"plan_hash": plan.content_hash})
 
@@ -36,6 +40,14 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
 def _first_rows(probe: Path) -> pa.Table:
     """Raw rows that every served version is checked on."""
     return dataset(parts(probe)).head(CHECK_ROWS)
+
+
+def _rules(ingested: Finished) -> Rules:
+    """How the stage ingest read the log and its side tables."""
+    settings, facts = ingested.manifest.settings, ingested.manifest.facts
+    tables = {name: SideTable.model_validate(form) for name, form in settings["tables"].items()}
+    sha256 = facts["read"].get("tables", {})
+    return LogRules.of(Log.model_validate(settings["log"]), tables, sha256).to_json()
 
 
 STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
@@ -66,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
             finished(folder, "train").folder / "model",
             _first_rows(finished(folder, "ingest").folder / "probe"),
             config.config.serving,
+            _rules(finished(folder, "ingest")),
         )
         publish_release(options, live, release, config.config.serving)
 

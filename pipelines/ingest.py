@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from features.columns import CLICK
+from features.hashing import file_sha256
 from pipelines.command import stage_main
 from pipelines.console import console, progress_bar
 from pipelines.stage import Finished, Made, RunConfig, Stage
@@ -57,6 +58,9 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(found) for found in fingerprints],
+        "tables": {
+            name: file_sha256(file) for name, file in table_files(run.config, files).items()
+        },
     }
     return Made(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from features.files import write_json, write_text
+from features.manifest import Manifest
 from pipelines.stage import RunConfig, finished
+from pipelines.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
-_ETL = ("engine", "fit_seconds", "transform_seconds", "rows_per_second", "peak_rss_mb")
-_TRAIN = ("model", "precision", "samples_per_second", "waiting_share", "steps", "final_loss")
+_ETL = (
+    "engine",
+    "fit_seconds",
+    "transform_seconds",
+    "rows_per_second",
+    "peak_rss_mb",
+    "columns",
+)
+_TRAIN = (
+    "model",
+    "precision",
+    "samples_per_second",
+    "waiting_share",
+    "steps",
+    "final_loss",
+    "best_epoch",
+)
+_PLANNED = (
+    "batch_size",
+    "epochs",
+    "learning_rate",
+    "embedding_learning_rate",
+    "early_stopping",
+    "patience",
+)
+_SHOWN_SETTINGS = ("split", "label", "workflow", "model", "training", "seed")
+"""Of the configuration, on the page."""
 _SERVE = (
     "rows_compared",
     "max_abs_score_diff",
@@ -30,7 +59,7 @@ def write_report(run: RunConfig, folder: Path, stages: Sequence[str]) -> Path:
     loss_curve = finished(folder, "train").manifest.facts["loss_curve"]
     write_json(folder / "report.json", report)
     page = folder / "report.html"
-    write_text(page, _render(report, loss_curve))
+    write_text(page, _render(report, loss_curve, _shown_settings(run)))
     return page
 
 
@@ -50,19 +79,51 @@ def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, 
             "keep_negatives": ingest.facts["keep_negatives"],
         },
         "etl": {key: etl.facts[key] for key in _ETL},
-        "train": {key: train.facts[key] for key in _TRAIN},
+        "train": {
+            **{key: train.facts[key] for key in _TRAIN},
+            **{key: train.facts["planned"][key] for key in _PLANNED},
+            "epochs_run": len(train.facts["epochs"]),
+            "valid": validation_of(train.facts),
+        },
         "evaluate": {
             **evaluate.facts["test"],
             "bayes_auc": evaluate.facts["bayes_auc"],
             "valid": evaluate.facts["valid"],
+            "baselines": evaluate.facts["baselines"],
+            "verdict": evaluate.facts["verdict"],
         },
+        "warnings": warnings_of(manifests),
         "serve": {key: serve.facts[key] for key in _SERVE},
         "seconds": {stage: manifest.seconds for stage, manifest in manifests.items()},
         "versions": serve.versions,
+        "written": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
 
 
-def _render(report: dict[str, Any], loss_curve: list[tuple[int, float]]) -> str:
+def warnings_of(manifests: Mapping[str, Manifest]) -> list[str]:
+    """What the stages found odd, in their order."""
+    return [
+        f"{stage}: {text}"
+        for stage, manifest in manifests.items()
+        for text in manifest.facts.get("warnings", ())
+    ]
+
+
+def _shown_settings(run: RunConfig) -> dict[str, str]:
+    """Dotted key to its value in JSON."""
+    chosen = run.config.model_dump(mode="json", include=set(_SHOWN_SETTINGS))
+    found: dict[str, str] = {}
+    for key in _SHOWN_SETTINGS:
+        value = chosen[key]
+        rest = value.items() if isinstance(value, dict) else [("", value)]
+        for name, one in rest:
+            found[f"{key}.{name}" if name else key] = json.dumps(one, ensure_ascii=False)
+    return found
+
+
+def _render(
+    report: dict[str, Any], loss_curve: list[tuple[int, float]], settings: dict[str, str]
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE.parent),
         autoescape=True,
@@ -71,7 +132,15 @@ def _render(report: dict[str, Any], loss_curve: list[tuple[int, float]]) -> str:
         lstrip_blocks=True,
     )
     template = environment.get_template(_TEMPLATE.name)
-    return template.render(report=report, curve=_polyline(loss_curve), loss_curve=loss_curve)
+    losses = [loss for _, loss in loss_curve]
+    return template.render(
+        report=report,
+        settings=settings,
+        curve=_polyline(loss_curve),
+        loss_curve=loss_curve,
+        lowest=min(losses),
+        highest=max(losses),
+    )
 
 
 def _polyline(loss_curve: list[tuple[int, float]], width: int = 640, height: int = 180) -> str:

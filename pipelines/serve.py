@@ -6,10 +6,10 @@ seen in training. Ids have to be the ETL's own, scores those of offline scoring.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -40,9 +40,11 @@ def settings(run: RunConfig) -> dict[str, Any]:
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     raw = pq.read_table(inputs["ingest"].folder / "probe")
     repository = inputs["export"].folder / "model_repository"
-    with TemporaryDirectory() as scratch, TritonServer(repository, Path(scratch)) as server:
+    work_folder = out / "server"  # with the log, which stays where the stage fails
+    with TritonServer(repository, work_folder) as server:
         compared = _compare(server, raw, inputs)
         latency = _latency(server, raw, run.config.serving.latency_requests)
+    shutil.rmtree(work_folder)
     console.print(
         f"  {compared.rows_compared} rows compared: ids identical {compared.ids_identical}, "
         f"largest score difference {compared.max_abs_score_diff:.1e}"

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlrm.architecture import Architecture
+from dlrm.judgement.proportion import proportion_warnings
+from dlrm.training_plan import PlannedTraining, planned
 from features.plan import Plan, read_plan
 from pipelines.command import stage_main
-from pipelines.console import console, progress_bar
+from pipelines.console import console, progress_bar, warn
 from pipelines.stage import Finished, Made, RunConfig, Stage, parts, reads
 
 if TYPE_CHECKING:
     from dlrm.feeds.feed import Feed
-    from dlrm.training import Form
+    from dlrm.training import Epoch, Form
 
 
 def settings(run: RunConfig) -> dict[str, Any]:
@@ -26,26 +28,42 @@ def settings(run: RunConfig) -> dict[str, Any]:
 
 
 def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    from dlrm.evaluation import clicks_of
     from dlrm.training import train  # torch takes seconds to import, and only this work needs it
 
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.folder / "plan")
     architecture = Architecture.of(plan, config.model)
+    warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
+    for text in warnings:
+        warn(text)
+    files = parts(etl.folder / "train")
+    clicks, rows = clicks_of(files)
+    training = planned(config.training, rows)
+    console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
-    form = form_of(run, plan, architecture, offset)
-    rows = etl.manifest.rows["train"] * config.training.epochs
-    with progress_bar("training", rows) as progress:
+    form = form_of(run, plan, architecture, training, offset)
+    with progress_bar("training", rows * training.epochs) as progress:
         made = train(
             form,
-            feed_of(run, plan, architecture, parts(etl.folder / "train")),
-            config.training,
+            feed_of(run, plan, architecture, files, training.batch_size),
+            training,
             seed=config.seed,
             valid_files=parts(etl.folder / "valid"),
             out=out,
             plan_hash=plan.content_hash,
+            click_rate=(clicks + 0.5) / (rows + 1),
             progress=progress,
+            tell_epoch=_print_epoch,
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
+    if training.stops_early:
+        console.print(
+            f"  kept: epoch {made.best_epoch + 1} of {len(made.epochs)}, the one with the best "
+            "validation log loss",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"  {made.samples_per_second:,.0f} samples/s in {form.precision}, "
         f"{made.waiting_share:.1%} of the time waiting for data"
@@ -56,15 +74,44 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "samples_per_second": round(made.samples_per_second),
         "waiting_share": round(made.waiting_share, 4),
         "steps": made.steps,
+        "planned": training.model_dump(mode="json"),
+        "best_epoch": made.best_epoch + 1,
         "final_loss": made.final_loss,
         "loss_curve": made.loss_curve,
-        "valid": [asdict(metrics) for metrics in made.valid],
+        "epochs": [asdict(epoch) for epoch in made.epochs],
+        "warnings": warnings,
     }
-    return Made({"train": etl.manifest.rows["train"]}, facts=facts)
+    return Made({"train": rows}, facts=facts)
 
 
-def form_of(run: RunConfig, plan: Plan, architecture: Architecture, logit_offset: float) -> Form:
-    training, seed, device = run.config.training, run.config.seed, run.device
+def _described(training: PlannedTraining, rows: int) -> str:
+    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+    if training.stops_early:
+        epochs = f"up to {epochs}"
+    return (
+        f"{rows:,} rows: batches of {training.batch_size:,}, {epochs}, learning rates "
+        f"{training.learning_rate:g} (layers) and {training.embedding_learning_rate:g} (embeddings)"
+    )
+
+
+def _print_epoch(position: int, epoch: Epoch) -> None:
+    console.print(
+        f"  epoch {position + 1}: training loss {epoch.train_loss:.4f}, validation log loss "
+        f"{epoch.valid.logloss:.4f}, AUC {epoch.valid.auc:.4f}, "
+        f"learning rate {epoch.learning_rate:.2g}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def form_of(
+    run: RunConfig,
+    plan: Plan,
+    architecture: Architecture,
+    training: PlannedTraining,
+    logit_offset: float = 0.0,
+) -> Form:
+    seed, device = run.config.seed, run.device
     if run.model == "fused":
         from dlrm.fused import FusedForm
 
@@ -76,9 +123,10 @@ def form_of(run: RunConfig, plan: Plan, architecture: Architecture, logit_offset
     return MerlinForm(architecture, training, seed, device, merlin_schema(plan), logit_offset)
 
 
-def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path]) -> Feed:
+def feed_of(
+    run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
+) -> Feed:
     """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
-    batch_size = run.config.training.batch_size
     if run.device == "cpu":
         from dlrm.feeds.parquet_feed import ParquetFeed
 
@@ -87,6 +135,11 @@ def feed_of(run: RunConfig, plan: Plan, architecture: Architecture, files: Seque
     from workflows.merlin_data import merlin_dataset
 
     return MerlinFeed(merlin_dataset(files, plan, run.device), architecture, batch_size, run.device)
+
+
+def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics of the validation split after each epoch, from the facts of the finished stage."""
+    return [epoch["valid"] for epoch in facts["epochs"]]
 
 
 STAGE = Stage("train", reads("etl"), settings, work)

@@ -22,9 +22,10 @@ from rich.console import Console
 from features.errors import PlumblineError, ServerError
 from serving.launch import with_parent
 from serving.launch.binary import SOURCES, ServerBinary, find_server
+from serving.launch.plain_names import PlainNames
 from serving.launch.ports import Ports
 from serving.launch.secret import SECRET_VARIABLE, read_secret
-from serving.launch.server_log import cause_of_failure
+from serving.launch.server_log import cause_of_failure, last_lines
 from serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
 from serving.renewal.publish import undo_cut_off
 from serving.repository.vouching import verify_repository
@@ -73,6 +74,7 @@ class TritonServer:
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
         self._regions = f"plumbline_{secrets.token_hex(8)}_"
+        self._names = PlainNames()
         self.ports = self.options.ports
         self.log = work / LOG_FILE
 
@@ -111,10 +113,11 @@ class TritonServer:
         self._work.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):
             self.log.replace(self.log.with_name(LOG_BEFORE_FILE))
+        work = self._names.scratch(self._work.resolve())
         watched = [sys.executable, "-I", with_parent.__file__, str(os.getpid())]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*watched, *binary.arguments(self._work), *self._arguments()],
+                [*watched, *binary.arguments(work), *self._arguments()],
                 cwd=SOURCES,
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
@@ -148,22 +151,22 @@ class TritonServer:
     def stop(self) -> None:
         """End the server, asked first, then killed, and what a crashed one has left."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.terminate()
-        try:
-            process.wait(_SHUTDOWN_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        for region in _REGIONS.glob(f"{self._regions}*"):
-            region.unlink(missing_ok=True)
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(_SHUTDOWN_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            for region in _REGIONS.glob(f"{self._regions}*"):
+                region.unlink(missing_ok=True)
+        self._names.close()
 
     def _arguments(self) -> list[str]:
         return [
-            f"--model-repository={self.repository}",
+            f"--model-repository={self._names.of(self.repository)}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
             "--allow-gpu-metrics=false",
@@ -178,12 +181,13 @@ class TritonServer:
             if status is not None:
                 raise ServerError(
                     f"The Triton server ended with status {status} before it was ready: "
-                    f"{cause_of_failure(self.log)} (log: {self.log})"
+                    f"{self._names.told(cause_of_failure(self.log))} (log: {self.log})"
                 )
             if time.monotonic() > give_up:
+                last = self._names.told(last_lines(self.log))
                 raise ServerError(
-                    f"The Triton server was not ready after {self._ready_seconds:.0f} s "
-                    f"(log: {self.log}). Give it more time, or look into the log."
+                    f"The Triton server was not ready after {self._ready_seconds:.0f} s. Its log "
+                    f"ends with: {last} (log: {self.log}). Give it more time, or look into the log."
                 )
             time.sleep(0.05)
 

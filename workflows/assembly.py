@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from features.columns import CLICK, FeatureKind
 from workflows.library import Tags, Workflow, ops
+from workflows.quantiles import QuantileBucketize
 
 
 def assemble(
@@ -15,11 +16,13 @@ def assemble(
     vocabulary_folder: Path,
     frequency_threshold: int,
     continuous_steps: Iterable[Any],
+    buckets: int = 0,
 ) -> Workflow:
     """Put a workflow together from the columns' kinds; either sort of column may be absent.
 
-    Its output holds the categorical columns, the continuous ones, and the click, each in the order
-    of `kinds`, tagged as Merlin Models wants them.
+    Its output holds the categorical columns, the buckets of the continuous ones where there are to
+    be `buckets`, the continuous columns, and the click, each in the order of `kinds`, tagged as
+    Merlin Models wants them.
     """
     continuous = [name for name, kind in kinds.items() if kind == "continuous"]
     categorical = [name for name in kinds if name not in continuous]
@@ -29,9 +32,24 @@ def assemble(
         for step in continuous_steps:
             chain = chain >> step
         outputs = (chain >> ops.AddTags([Tags.CONTINUOUS])) + outputs
+    if continuous and buckets:
+        names = bucket_names(continuous, kinds)
+        ids = continuous >> QuantileBucketize(buckets) >> ops.Rename(f=names.__getitem__)
+        outputs = (ids >> ops.AddTags([Tags.CATEGORICAL])) + outputs
     if categorical:
         ids = categorical >> ops.Categorify(
             freq_threshold=frequency_threshold, out_path=str(vocabulary_folder)
         )
         outputs = (ids >> ops.AddTags([Tags.CATEGORICAL])) + outputs
     return Workflow(outputs)
+
+
+def bucket_names(continuous: Iterable[str], taken: Container[str]) -> dict[str, str]:
+    """Column to the name of its buckets: `<column>_bucket`, and a `_` more while that is taken."""
+    names: dict[str, str] = {}
+    for column in continuous:
+        name = f"{column}_bucket"
+        while name in taken or name in names.values():
+            name += "_"
+        names[column] = name
+    return names

@@ -17,6 +17,7 @@ with quiet():
     from merlin.dag.ops import add_metadata as dag_metadata
     from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
     from merlin.dag.ops import rename as dag_rename
+    from merlin.dag.ops.stat_operator import StatOperator
     from merlin.io import Dataset
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
@@ -66,6 +67,7 @@ __all__ = [
     "LocalExecutor",
     "Schema",
     "Serial",
+    "StatOperator",
     "Tags",
     "Workflow",
     "clean_worker_cache",

@@ -1,4 +1,4 @@
-"""The graph for any log: every step on the continuous columns is a setting."""
+"""The graph for any log: numbers of any scale, and every step on them a setting."""
 
 from __future__ import annotations
 
@@ -12,20 +12,34 @@ from features.columns import FeatureKind
 from features.settings import StandardWorkflow
 from workflows.assembly import assemble
 from workflows.library import Workflow, ops
+from workflows.quantiles import QuantileTransform
 
 
 def build(
     kinds: Mapping[str, FeatureKind], settings: StandardWorkflow, vocabulary_folder: Path
 ) -> Workflow:
-    """Categories above a frequency threshold; numbers filled, clipped, logged and normalized.
+    """Categories above a frequency threshold; numbers as normal scores, and in buckets beside them.
 
     Fitting writes the vocabularies under `vocabulary_folder`.
     """
-    steps: list[Any] = [ops.FillMissing(settings.fill)]
+    continuous = sum(kind == "continuous" for kind in kinds.values())
+    buckets = settings.buckets if continuous <= settings.bucket_columns else 0
+    return assemble(
+        kinds, vocabulary_folder, settings.frequency_threshold, _number_steps(settings), buckets
+    )
+
+
+def _number_steps(settings: StandardWorkflow) -> list[Any]:
+    fill = settings.fill
+    if fill is None and not settings.scores:
+        fill = 0.0
+    steps: list[Any] = [] if fill is None else [ops.FillMissing(fill)]
     if settings.clip_min is not None or settings.clip_max is not None:
         steps.append(ops.Clip(min_value=settings.clip_min, max_value=settings.clip_max))
+    if settings.scores:
+        return [*steps, QuantileTransform(), ops.FillMissing(0.0)]
     if settings.log:
         steps.append(ops.LogOp())
-    if settings.normalize:
+    if settings.normalize is not False:
         steps.append(ops.Normalize(out_dtype=np.float32))
-    return assemble(kinds, vocabulary_folder, settings.frequency_threshold, steps)
+    return steps

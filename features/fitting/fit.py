@@ -20,6 +20,7 @@ from features.fitting.accumulator import Accumulator, Target
 from features.fitting.groups import GroupStatistic, GroupTotals
 from features.fitting.moments import Extremes, Median, Moments
 from features.fitting.nodes import PORTION, Learned, Node, nodes, resolved
+from features.fitting.quantiles import NumberCounts, QuantileStep
 from features.fitting.targets import TargetEncoding
 from features.fitting.vocabularies import CombinationCounts, ValueCounts
 from features.plan import OutputColumn, output_column
@@ -33,6 +34,8 @@ from features.unfitted import (
     FitMedian,
     FitNormalize,
     FitNormalizeMinMax,
+    FitQuantileBucketize,
+    FitQuantileTransform,
     FitTargetEncoding,
     UnfittedColumn,
     UnfittedPlan,
@@ -151,6 +154,7 @@ def _accumulators(
 ) -> dict[Node, Accumulator]:
     made: dict[Node, Accumulator] = {}
     totals: dict[tuple[tuple[Source, ...], Source | None], GroupTotals] = {}
+    numbers: dict[tuple[Source, ...], NumberCounts] = {}
     for node in ready:
         step, sources = node.step, node.sources
         if isinstance(step, FitGroupStatistic):
@@ -167,6 +171,9 @@ def _accumulators(
             made[node] = Extremes(sources)
         elif isinstance(step, FitMedian):
             made[node] = Median(sources)
+        elif isinstance(step, (FitQuantileBucketize, FitQuantileTransform)):
+            counts = numbers.setdefault(sources, NumberCounts(sources))
+            made[node] = QuantileStep(step, counts)
         else:
             raise TypeError(f"{type(step).__name__} cannot be fitted")
     return made

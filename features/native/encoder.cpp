@@ -56,6 +56,38 @@ void apply(Code code, double a, double b, double *values, size_t size) {
     case Code::kIsMissing:
       for (size_t i = 0; i < size; ++i) values[i] = values[i] != values[i] ? 1 : 0;
       break;
+    case Code::kInterpolate:
+      break;  // has a function of its own
+  }
+}
+
+// How many of the ascending numbers the value is not below. Without a branch that
+// hangs on the value, of which a processor would guess every other one wrong.
+size_t at_or_below(const double *numbers, size_t size, double value) {
+  size_t found = 0;
+  while (size > 0) {
+    const size_t half = (size + 1) / 2;
+    found += value < numbers[found + half - 1] ? 0 : half;
+    size -= half;
+  }
+  return found;
+}
+
+// Level before the first point and behind the last; see features/steps/interpolate.py.
+void interpolate(const std::vector<double> &numbers, double *values, size_t size) {
+  const size_t points = numbers.size() / 2;
+  const double *const x = numbers.data(), *const y = x + points;
+  for (size_t i = 0; i < size; ++i) {
+    if (values[i] != values[i]) continue;
+    if (points == 1) {
+      values[i] = y[0];
+      continue;
+    }
+    const double within = std::min(std::max(values[i], x[0]), x[points - 1]);
+    // Of the last point the line that ends in it, and of no point below the first one.
+    const size_t place = at_or_below(x + 1, points - 2, within);
+    const double share = (within - x[place]) / (x[place + 1] - x[place]);
+    values[i] = y[place] + share * (y[place + 1] - y[place]);
   }
 }
 
@@ -89,7 +121,7 @@ uint64_t remainder(uint64_t hash, uint64_t buckets) {
 }
 
 int64_t bucket(double value, const std::vector<double> &boundaries) {
-  return std::upper_bound(boundaries.begin(), boundaries.end(), value) - boundaries.begin();
+  return static_cast<int64_t>(at_or_below(boundaries.data(), boundaries.size(), value));
 }
 
 template <class Hash>
@@ -198,13 +230,21 @@ class TextQueue {
 
 }  // namespace
 
-Operation Operation::named(const std::string &name, double a, double b) {
+Operation Operation::named(const std::string &name, std::vector<double> numbers) {
   static constexpr std::pair<const char *, Code> known[] = {
       {"fill_missing", Code::kFillMissing}, {"clip", Code::kClip},
       {"log", Code::kLog},                  {"normalize", Code::kNormalize},
-      {"normalize_min_max", Code::kNormalizeMinMax}, {"is_missing", Code::kIsMissing}};
-  for (const auto &[known_name, code] : known)
-    if (name == known_name) return {code, a, b};
+      {"normalize_min_max", Code::kNormalizeMinMax}, {"is_missing", Code::kIsMissing},
+      {"interpolate", Code::kInterpolate}};
+  for (const auto &[known_name, code] : known) {
+    if (name != known_name) continue;
+    const bool fits = code == Code::kInterpolate ? numbers.size() >= 2 && numbers.size() % 2 == 0
+                                                 : numbers.size() == 2;
+    if (!fits)
+      throw std::invalid_argument("'" + name + "' cannot take " + std::to_string(numbers.size()) +
+                                  " numbers");
+    return {code, std::move(numbers)};
+  }
   throw std::invalid_argument("No operation is called '" + name + "'");
 }
 
@@ -355,8 +395,14 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
     const size_t size = std::min(kTile, rows - first);
     for (const Number &job : numbers_) {
       read(request, job.place, first, size, tile.data());
-      for (const Operation &operation : job.operations)
-        apply(operation.code, operation.a, operation.b, tile.data(), size);
+      for (const Operation &operation : job.operations) {
+        const auto &numbers = operation.numbers;
+        if (operation.code == Code::kInterpolate) {
+          interpolate(numbers, tile.data(), size);
+        } else {
+          apply(operation.code, numbers[0], numbers[1], tile.data(), size);
+        }
+      }
       if (job.use == Number::Use::kDense) {
         const Column<float> out = dense[job.out].from(first, size);
         for (size_t i = 0; i < size; ++i) out[i] = static_cast<float>(tile[i]);

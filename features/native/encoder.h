@@ -15,12 +15,15 @@ namespace plumbline {
 
 // One operation on a number in float64; NaN is a missing one.
 struct Operation {
-  enum class Code { kFillMissing, kClip, kLog, kNormalize, kNormalizeMinMax, kIsMissing };
+  enum class Code {
+    kFillMissing, kClip, kLog, kNormalize, kNormalizeMinMax, kIsMissing, kInterpolate
+  };
   Code code;
-  double a, b;
+  // Two, of interpolation the points and as many heights.
+  std::vector<double> numbers;
 
-  // Throws std::invalid_argument for a name that is none of them.
-  static Operation named(const std::string &name, double a, double b);
+  // Throws std::invalid_argument for a name that is none of them, or for other numbers.
+  static Operation named(const std::string &name, std::vector<double> numbers);
 };
 
 struct Request {

@@ -133,7 +133,7 @@ void bind_index(nb::module_ &m) {
 }
 
 using PlaceArguments = std::tuple<std::string, size_t, size_t>;
-using OperationArguments = std::vector<std::tuple<std::string, double, double>>;
+using OperationArguments = std::vector<std::pair<std::string, std::vector<double>>>;
 
 Place place_of(const PlaceArguments &given) {
   const auto &[kind, tensor, column] = given;
@@ -147,7 +147,7 @@ Place place_of(const PlaceArguments &given) {
 
 std::vector<Operation> operations_of(const OperationArguments &given) {
   std::vector<Operation> operations;
-  for (const auto &[name, a, b] : given) operations.push_back(Operation::named(name, a, b));
+  for (const auto &[name, numbers] : given) operations.push_back(Operation::named(name, numbers));
   return operations;
 }
 

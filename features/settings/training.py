@@ -8,9 +8,12 @@ from pydantic import Field, model_validator
 
 from features.settings.base import PositiveFloat, PositiveInt, Settings
 
+Auto = Literal["auto"]
+
 ARTICLE_BATCH = 65_536
 ARTICLE_LEARNING_RATE = 24.0
 ARTICLE_RECIPE: dict[str, Any] = {
+    "epochs": 1,
     "batch_size": ARTICLE_BATCH,
     "optimizer": "sgd",
     "embedding_optimizer": "sgd",
@@ -25,6 +28,8 @@ the first 8,000 warm up and those from 48,000 on decay. Shares fit any number of
 class Training(Settings):
     """Binary cross-entropy on logits; one optimizer for the dense layers, one for the embeddings.
 
+    What is `auto` follows the number of training rows: see `dlrm.training_plan`.
+
     Both learning rates rise linearly over `warmup_share` of the steps, stay, and fall as a
     polynomial to zero over the last `decay_share` of them.
     """
@@ -33,20 +38,34 @@ class Training(Settings):
     """Gives the keys that are not given. adaptive: the defaults here, Adam and row-wise Adagrad.
     article: SGD in batches of 65,536 with warm-up and quadratic decay, and the learning rates 24
     for that batch; they shrink with `batch_size`, which smaller data wants smaller."""
-    epochs: PositiveInt = 1
-    batch_size: PositiveInt = 2048
+    epochs: PositiveInt | Auto = "auto"
+    """Passes over the training rows; the most there are, where training stops early."""
+    batch_size: PositiveInt | Auto = "auto"
+    early_stopping: bool = True
+    """Keep the weights of the epoch with the best validation log loss, and stop after `patience`
+    epochs without a better one. With a single epoch there is nothing to choose."""
+    patience: PositiveInt = 3
+    averaging: bool | Auto = "auto"
+    """Judge and keep the mean of the weights over the last steps, not the weights of the last one.
+    auto: where there is more than one epoch. It takes the memory of the weights once more."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat | Auto = "auto"
     embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
-    embedding_learning_rate: PositiveFloat = 2e-2
+    embedding_learning_rate: PositiveFloat | Auto = "auto"
     warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
     decay_power: PositiveFloat = 1.0
     clip_norm: PositiveFloat | None = None
     """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
     Embeddings are left as they are."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Share of the dense layers' weights that a step takes off, times the learning rate. Biases and
+    embeddings are left as they are."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the top MLP's outputs that a training step leaves out. Only `--model fused` has
+    it."""
     checkpoint_every: PositiveInt = 2000
     """Steps between two checkpoints; one is also written after each epoch."""
 

@@ -17,16 +17,35 @@ class CriteoWorkflow(Settings):
 
 
 class StandardWorkflow(Settings):
-    """The graph of `workflows/standard.py`."""
+    """The graph of `workflows/standard.py`.
+
+    Without a setting it takes numbers of any scale: they become normal scores of their ranks, and
+    each column's quantiles one categorical column more.
+    """
 
     graph: Literal["standard"]
     frequency_threshold: Annotated[int, Field(ge=0)] = 0
-    fill: float = 0.0
+    """Values that the training split has less often are out of vocabulary."""
+    fill: float | None = None
+    """What a missing number becomes before all else. None: the median's score, or where `log` or
+    `normalize` is chosen, 0."""
     clip_min: float | None = None
     clip_max: float | None = None
     log: bool = False
     """log(1 + x); needs a `clip_min` above -1, since below that there is no logarithm."""
-    normalize: bool = True
+    normalize: bool | None = None
+    """(x - mean) / deviation. None: normal scores, or where `log` is chosen, true."""
+    buckets: Annotated[int, Field(ge=0)] = 64
+    """Buckets of about as many rows that each continuous column is cut into, as one categorical
+    column more, `<column>_bucket`; missing numbers have one of their own. 0: no such columns."""
+    bucket_columns: Annotated[int, Field(ge=0)] = 32
+    """With more continuous columns than this there are no such columns: the pairs that a DLRM
+    multiplies grow with the square of their number."""
+
+    @property
+    def scores(self) -> bool:
+        """Whether numbers become normal scores."""
+        return self.normalize is None and not self.log
 
     @model_validator(mode="after")
     def _logarithm_exists(self) -> StandardWorkflow:

@@ -5,6 +5,7 @@ from features.steps.categorify import Categorify
 from features.steps.clip import Clip
 from features.steps.fill_missing import FillMissing
 from features.steps.hashed import HashBucket, HashedCross
+from features.steps.interpolate import Interpolate
 from features.steps.is_missing import IsMissing
 from features.steps.keyed_value import KeyedValue
 from features.steps.log import Log
@@ -20,6 +21,7 @@ __all__ = [
     "HashBucket",
     "HashedCross",
     "IdStep",
+    "Interpolate",
     "IsMissing",
     "KeyedValue",
     "Log",

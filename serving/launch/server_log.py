@@ -11,6 +11,8 @@ _MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?:Internal
 _LINE = re.compile(r'^E\d{4} [\d:.]+ +\d+ \S+\] +(?P<text>".*")$')
 _HARMLESS = "CudaDriverHelper"
 """In every log of a machine without a CUDA driver."""
+_LAST = 3
+_SHOWN = 200
 
 
 def cause_of_failure(log: Path) -> str:
@@ -19,14 +21,28 @@ def cause_of_failure(log: Path) -> str:
     >>> cause_of_failure(Path("/nowhere"))
     'it wrote no log'
     """
-    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = _lines(log)
     errors = list(_errors(lines))
     for error in errors:
         match = _MODEL.match(error)
         if match is not None:
             return f"model {match['model']!r}: {match['cause']}"
     return [*lines[-1:], *errors][-1] if lines else "it wrote no log"
+
+
+def last_lines(log: Path) -> str:
+    """The log's end in one line.
+
+    >>> last_lines(Path("/nowhere"))
+    'it wrote no log'
+    """
+    lines = [line for line in _lines(log) if _HARMLESS not in line]
+    return " / ".join(line[:_SHOWN] for line in lines[-_LAST:]) or "it wrote no log"
+
+
+def _lines(log: Path) -> list[str]:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def _errors(lines: list[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import tritonclient.grpc.aio
 import tritonclient.http.aio
+from rapidjson import JSONDecodeError
 
 from features.wire import Tensors
 from serving.remote.connection import Connection
@@ -23,7 +24,7 @@ from serving.remote.exchange import (
 )
 
 _BROKEN = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError)
-_STRANGE = (aiohttp.ClientResponseError,)
+_STRANGE = (aiohttp.ClientResponseError, JSONDecodeError)
 
 
 class AsyncTransport(ABC):
@@ -65,12 +66,12 @@ class AsyncHttpTransport(AsyncTransport):
         )
 
     async def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, _BROKEN, _STRANGE):
+        with server_errors(self._connection, _BROKEN, _STRANGE):
             headers = dict(self._connection.headers)
             return model_config(await self._client.get_model_config(model, version, headers))
 
     async def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, _BROKEN, _STRANGE):
+        with server_errors(self._connection, _BROKEN, _STRANGE):
             return await self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),
@@ -99,7 +100,7 @@ class AsyncGrpcTransport(AsyncTransport):
         )
 
     async def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             answer = await self._client.get_model_config(
                 model,
                 version,
@@ -122,7 +123,7 @@ class AsyncGrpcTransport(AsyncTransport):
         )
         self._under_way.add(call)
         call.add_done_callback(self._under_way.discard)
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             return await asyncio.shield(call)
 
     async def close(self) -> None:

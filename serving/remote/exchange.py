@@ -13,7 +13,8 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from features.errors import ServerError, ServerUnavailable
 from features.wire import Tensors
-from serving.remote.connection import Tls
+from serving.remote.connection import Connection, Tls
+from serving.remote.spoken import Spoken, advice, spoken_at, tls_at
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
@@ -25,6 +26,8 @@ _SPOILT = "incomplete string data for inference input"
 """Triton's Python backend refuses a whole batch where one request's last string is cut short. No
 request made here is, so another one in the batch was."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
+_ENDED = ("Socket closed", "andshake", "reset by peer", "onnection closed", "disconnected")
+"""What is told of a connection that a server took and ended."""
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
@@ -48,15 +51,17 @@ class ModelConfig:
 
 @contextmanager
 def server_errors(
-    url: str,
+    connection: Connection,
     broken: tuple[type[Exception], ...] = (),
     strange: tuple[type[Exception], ...] = (),
 ) -> Iterator[None]:
     """Raise as ServerUnavailable or ServerError what the clients of the protocols raise.
 
     `broken` is what a protocol's library raises where a connection breaks, beside OSError;
-    `strange` where the answer is of another protocol.
+    `strange` where the answer is of another protocol. Where the server broke off as it would do in
+    another protocol, it is asked what it speaks.
     """
+    url = connection.url
     lost: tuple[type[Exception], ...] = (OSError, *broken)
     try:
         yield
@@ -64,19 +69,20 @@ def server_errors(
         if error.status() == _TIME_OVER:
             raise _late(url) from None
         if _OTHER_PROTOCOL in error.message():
-            raise _strange(url) from None
+            raise _strange(connection) from None
         if _NOT_CONNECTED in error.message():
-            raise _unreachable(url, error.message()) from None
+            raise _broken_off(connection, error.message()) from None
         kind = ServerUnavailable if _may_be_repeated(error) else ServerError
         raise kind(f"Triton at {url}: {error.message()}") from None
     except (TimeoutError, asyncio.TimeoutError):
         raise _late(url) from None
     except ssl.SSLError as error:
-        raise ServerError(f"Triton at {url}: TLS with it fails ({error}).") from None
+        failed = ServerError(f"Triton at {url}: TLS with it fails ({error}).")
+        raise _advised(connection) or failed from None
     except lost as error:
-        raise _unreachable(url, error) from None
+        raise _broken_off(connection, error) from None
     except strange:
-        raise _strange(url) from None
+        raise _strange(connection) from None
 
 
 def _may_be_repeated(error: InferenceServerException) -> bool:
@@ -85,10 +91,36 @@ def _may_be_repeated(error: InferenceServerException) -> bool:
     return error.status() in _UNAVAILABLE or _SPOILT in error.message()
 
 
-def _strange(url: str) -> ServerError:
-    return ServerError(
-        f"{url} answers in another protocol. Triton has a port for HTTP (8000 unless told "
-        "otherwise) and one for gRPC (8001); and TLS is only where it was asked for."
+def _advised(connection: Connection) -> ServerError | None:
+    """What to ask for instead, where the server speaks something else."""
+    return _told(connection, spoken_at(connection.url))
+
+
+def _broken_off(connection: Connection, cause: object) -> ServerError:
+    """A server that is not there refuses the connection; one of another protocol ends it.
+
+    One that ended a connection of plain HTTP may have TLS, and is sent no other request.
+    """
+    advised = None
+    if connection.tls is not None or any(word in str(cause) for word in _ENDED):
+        is_plain_http = connection.protocol == "http" and connection.tls is None
+        spoken = tls_at(connection.url) if is_plain_http else spoken_at(connection.url)
+        advised = _told(connection, spoken)
+    return advised or _unreachable(connection.url, cause)
+
+
+def _told(connection: Connection, spoken: Spoken | None) -> ServerError | None:
+    if spoken is None:
+        return None
+    found = advice(connection.url, connection.protocol, connection.tls is not None, spoken)
+    return ServerError(found) if found is not None else None
+
+
+def _strange(connection: Connection) -> ServerError:
+    return _advised(connection) or ServerError(
+        f"{connection.url} answers in another protocol. Triton has a port for HTTP (8000 unless "
+        "told otherwise), one for gRPC (8001) and one for metrics alone (8002); and TLS is only "
+        "where it was asked for."
     )
 
 

@@ -42,11 +42,11 @@ class HttpModelControl(HttpTransport, ModelControl):
     """Over HTTP."""
 
     def load(self, model: str) -> None:
-        with server_errors(self._connection.url, BROKEN):
+        with server_errors(self._connection, BROKEN):
             self._client.load_model(model, dict(self._connection.headers))
 
     def ready_versions(self, model: str) -> set[str]:
-        with server_errors(self._connection.url, BROKEN):
+        with server_errors(self._connection, BROKEN):
             index = self._client.get_model_repository_index(dict(self._connection.headers))
             return _ready(model, index)
 
@@ -55,13 +55,13 @@ class GrpcModelControl(GrpcTransport, ModelControl):
     """Over gRPC."""
 
     def load(self, model: str) -> None:
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             self._client.load_model(
                 model, self._metadata, client_timeout=self._connection.timeout_seconds
             )
 
     def ready_versions(self, model: str) -> set[str]:
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             answer = self._client.get_model_repository_index(
                 self._metadata,
                 as_json=True,

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.columns import FeatureKind
 from features.encoder import Encoded
 from features.errors import RepositoryError, ServerError
 from features.list_bytes import unpack_integers
@@ -55,8 +56,9 @@ class ServedModel:
         self.version = version
         self.max_batch_size = config.max_batch_size
         parameters = _parameters(config, version)
+        self.parameters: Mapping[str, str] = parameters
         self.columns: WireColumns = read_wire_columns(config.model, parameters)
-        self.raw_columns: tuple[str, ...] = tuple(json.loads(parameters[KINDS]))
+        self.kinds: dict[str, FeatureKind] = json.loads(parameters[KINDS])
         self.plan_hash = parameters.get(PLAN_HASH, "")
         self.model_hash = parameters.get(MODEL_HASH, "")
         self._rules = _value_rules(config.model, parameters)
@@ -117,7 +119,17 @@ class ModelFacts(ABC):
     @property
     def raw_columns(self) -> tuple[str, ...]:
         """Their names, in the order of the feature plan."""
-        return self._model.raw_columns
+        return tuple(self._model.kinds)
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        """Their names to their kinds, in the order of the feature plan."""
+        return self._model.kinds
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The config parameters of the version asked for, when the client connected."""
+        return self._model.parameters
 
     @property
     def plan_hash(self) -> str:
@@ -144,7 +156,7 @@ class ModelFacts(ABC):
         Raises
         ------
         PlanError
-            Missing columns, or ones whose type does not fit.
+            Missing columns, ones whose type does not fit, or a number that is infinite in float32.
         """
         return self._model.tensors(data)
 

@@ -11,6 +11,7 @@ import gevent.ssl
 import tritonclient.grpc
 import tritonclient.http
 from geventhttpclient.response import HTTPConnectionClosed
+from rapidjson import JSONDecodeError
 
 from features.wire import Tensors
 from serving.remote.connection import Connection, Protocol, Tls
@@ -25,7 +26,7 @@ from serving.remote.exchange import (
 )
 
 BROKEN = (HTTPConnectionClosed,)
-STRANGE = (http.client.HTTPException,)
+STRANGE = (http.client.HTTPException, JSONDecodeError)
 
 
 class Transport(ABC):
@@ -68,12 +69,12 @@ class HttpTransport(Transport):
         )
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url, BROKEN, STRANGE):
+        with server_errors(self._connection, BROKEN, STRANGE):
             headers = dict(self._connection.headers)
             return model_config(self._client.get_model_config(model, version, headers))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url, BROKEN, STRANGE):
+        with server_errors(self._connection, BROKEN, STRANGE):
             return self._client.infer(
                 model,
                 inputs(tritonclient.http.InferInput, tensors),
@@ -97,7 +98,7 @@ class GrpcTransport(Transport):
         )
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             answer = self._client.get_model_config(
                 model,
                 version,
@@ -108,7 +109,7 @@ class GrpcTransport(Transport):
             return model_config(answer["config"])
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection.url):
+        with server_errors(self._connection):
             return self._client.infer(
                 model,
                 inputs(tritonclient.grpc.InferInput, tensors),

@@ -124,8 +124,13 @@ def _undo_cut_off(folder: Path, control: ModelControl | None, report: Report) ->
 def _is_current(release: Release, live: LiveRepository) -> bool:
     version = live.versions[FUSED_MODEL][live.current]
     precision = live.parameters[FUSED_MODEL].get(PRECISION)
-    served = (version.plan_hash, version.model_hash, precision)
-    return served == (release.plan.content_hash, release.card.model_hash, release.precision)
+    served = (version.plan_hash, version.model_hash, precision, version.rules)
+    return served == (
+        release.plan.content_hash,
+        release.card.model_hash,
+        release.precision,
+        release.rules,
+    )
 
 
 def _check_fits(release: Release, live: LiveRepository, settings: Serving) -> None:

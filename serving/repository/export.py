@@ -14,6 +14,7 @@ from features.settings import Serving
 from serving.repository.config_pbtxt import CONFIG_FILE
 from serving.repository.model_configs import model_configs
 from serving.repository.release import Release, write_version
+from serving.repository.versions import Rules
 
 REPOSITORY_FOLDER = "model_repository"
 VERSION = "1"
@@ -30,12 +31,17 @@ class Repository:
 
 
 def export_repository(
-    plan: Plan, model_folder: Path, out: Path, settings: Serving, rows: pa.Table
+    plan: Plan,
+    model_folder: Path,
+    out: Path,
+    settings: Serving,
+    rows: pa.Table,
+    rules: Rules | None = None,
 ) -> Repository:
     """Write `out/model_repository` with its four models (see `serving.repository.interface`).
 
     What has its name is whole; one that is there already is replaced. The first raw `rows` become
-    its check rows.
+    its check rows. `rules` tell how the log was read (`serving.repository.log_rules`).
 
     Raises
     ------
@@ -46,7 +52,7 @@ def export_repository(
     RepositoryError
         There is no row.
     """
-    release = Release.of(plan, model_folder, rows, settings)
+    release = Release.of(plan, model_folder, rows, settings, rules)
     folder = out / REPOSITORY_FOLDER
     write_repository(release, folder, settings)
     files = tuple(sorted(file for file in folder.rglob("*") if file.is_file()))

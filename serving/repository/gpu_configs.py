@@ -35,7 +35,7 @@ def gpu_configs(
     from_raw, from_encoded = raw_parameters(plan), gpu_parameters(plan)
     of_model = {MODEL_HASH: str(versions[DLRM_MODEL].model_hash), PRECISION: "fp32"}
     listed = {
-        model: {VERSIONS: versions_to_json({number: version})}
+        model: {VERSIONS: versions_to_json({number: version}), **version.rule_parameters}
         for model, version in versions.items()
     }
     return {

@@ -25,6 +25,7 @@ from features.plan import PLAN_FILE, Plan, read_plan
 from features.settings import Serving
 from features.wire import Tensors
 from serving.repository.check_rows import CHECK_FILE, CheckRows
+from serving.repository.config_pbtxt import CONFIG_FILE, read_parameters
 from serving.repository.export import VERSION, write_config
 from serving.repository.gpu_configs import gpu_configs
 from serving.repository.gpu_interface import to_gpu_tensors
@@ -32,7 +33,7 @@ from serving.repository.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MO
 from serving.repository.onnx_check import check_onnx
 from serving.repository.release import ENTRY_FILE, link_or_copy
 from serving.repository.version_files import COMPILED, ONNX_FILE
-from serving.repository.versions import Version, write_manifest
+from serving.repository.versions import VERSIONS, Rules, Version, versions_from_json, write_manifest
 from serving.steps.encoding import PLAN_FOLDER
 from serving.steps.scoring import MODEL_FOLDER, from_encoded_tensors, scored
 
@@ -69,12 +70,13 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
         _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
         _link(model / MODEL_FOLDER, to_model / MODEL_FOLDER)
         raw, between, probability = _checked_tensors(encoder, model / MODEL_FOLDER, plan)
+        rules = _rules(repository)
         versions = {
-            FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between)),
+            FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between), rules),
             DLRM_MODEL: _model_version(to_model, plan, CheckRows(between, probability)),
         }
         model_hash = versions[DLRM_MODEL].model_hash
-        versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None)
+        versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None, rules)
         for name, config in gpu_configs(plan, settings, VERSION, versions).items():
             write_config(built, name, config)
         if folder.exists():
@@ -93,13 +95,20 @@ def _checked_tensors(
     return check.inputs, to_gpu_tensors(encoded), scored(scorer, encoded)
 
 
-def _encoder_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
+def _rules(repository: Path) -> Rules | None:
+    """How the log was read, as the first repository tells it."""
+    config = (repository / FEATURES_MODEL / CONFIG_FILE).read_text(encoding="utf-8")
+    listed = read_parameters(config).get(VERSIONS, "")
+    return versions_from_json(FEATURES_MODEL, listed)[VERSION].rules
+
+
+def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:
     (entries,) = serving.gpu_models.__path__
     shutil.copyfile(Path(entries) / f"{FEATURES_MODEL}.py", folder / ENTRY_FILE)
     (folder / COMPILED).touch()
     check.write(folder / CHECK_FILE)
     files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
-    return write_manifest(folder, plan.content_hash, None, None, files)
+    return write_manifest(folder, plan.content_hash, None, None, files, rules)
 
 
 def _model_version(folder: Path, plan: Plan, check: CheckRows) -> Version:

@@ -53,7 +53,8 @@ def model_configs(
     versions
         Model name to the versions of it that are to be served.
     current
-        The version whose steps the ensemble joins, and whose hashes the parameters tell.
+        The version whose steps the ensemble joins, and whose hashes and rules of the log the
+        parameters tell.
     precision
         Of the current version's model; each version's manifest tells its own.
     """
@@ -68,6 +69,7 @@ def model_configs(
         joined[PLAN_HASH] = version.plan_hash
         if version.model_hash is not None:
             joined[MODEL_HASH] = version.model_hash
+        joined |= version.rule_parameters
         return {**joined, VERSIONS: versions_to_json(versions[model])}
 
     def step(

@@ -38,7 +38,7 @@ from serving.repository.interface import (
     wire_columns,
 )
 from serving.repository.version_files import COMPILED
-from serving.repository.versions import Version, write_manifest
+from serving.repository.versions import Rules, Version, write_manifest
 from serving.steps.encoding import PLAN_FOLDER, to_encoded_tensors
 from serving.steps.scoring import MODEL_FOLDER, scored
 
@@ -59,9 +59,18 @@ class Release:
     precision: ScoringPrecision
     checks: Mapping[str, CheckRows]
     """Of each step, by model name."""
+    rules: Rules | None = None
+    """How training read its log, see `serving.repository.log_rules`."""
 
     @classmethod
-    def of(cls, plan: Plan, model_folder: Path, rows: pa.Table, settings: Serving) -> Release:
+    def of(
+        cls,
+        plan: Plan,
+        model_folder: Path,
+        rows: pa.Table,
+        settings: Serving,
+        rules: Rules | None = None,
+    ) -> Release:
         """A release whose check rows are the first raw `rows`, encoded and scored here.
 
         Raises
@@ -79,7 +88,7 @@ class Release:
         card = _card_of(plan, model_folder)
         precision = resolve_precision(settings.precision)
         checks = _checks(plan, model_folder, rows, precision)
-        return cls(plan, model_folder, card, precision, checks)
+        return cls(plan, model_folder, card, precision, checks, rules)
 
 
 def write_version(release: Release, repository: Path, number: str) -> dict[str, Version]:
@@ -101,7 +110,7 @@ def write_version(release: Release, repository: Path, number: str) -> dict[str, 
     _place(plan.folder, [PLAN_FILE, *plan.files], [built[m] / PLAN_FOLDER for m in _WITH_PLAN])
     of_model = [CARD_FILE, WEIGHTS_FILE]
     _place(release.model_folder, of_model, [built[m] / MODEL_FOLDER for m in _WITH_WEIGHTS])
-    versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None)}
+    versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None, release.rules)}
     for model in _STEPS:
         shutil.copyfile(_entry(model), built[model] / ENTRY_FILE)
         (built[model] / COMPILED).touch()
@@ -130,6 +139,7 @@ def _with_manifest(release: Release, model: str, folder: Path) -> Version:
         release.card.model_hash if has_model else None,
         release.precision if has_model else None,
         files,
+        release.rules if model in _WITH_PLAN else None,
     )
 
 

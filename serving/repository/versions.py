@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from dlrm.scoring.scoring_precision import ScoringPrecision
 from features.errors import RepositoryError
@@ -23,6 +23,11 @@ from serving.repository.interface import MODEL_HASH, PLAN_HASH
 FORMAT_VERSION = 1
 VERSIONS = "versions"
 """The config parameter."""
+LOG = "log"
+TABLES = "tables"
+
+Rules = Mapping[str, Any]
+"""JSON of the config parameters `LOG` and `TABLES`, see `serving.repository.log_rules`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,19 @@ class Version:
     """None where the step has no model."""
     manifest_sha256: str | None
     """None for the ensemble, whose version folder is empty."""
+    rules: Rules | None = None
+    """How training read its log; None where the step takes no raw columns, or it is not known."""
+
+    def to_json(self) -> dict[str, Any]:
+        form = asdict(self)
+        if self.rules is None:
+            del form["rules"]
+        return form
+
+    @property
+    def rule_parameters(self) -> dict[str, str]:
+        """The config parameters that tell the rules."""
+        return {name: json.dumps(form) for name, form in (self.rules or {}).items()}
 
 
 Versions = Mapping[str, Version]
@@ -67,7 +85,7 @@ def newest(versions: Iterable[str]) -> str:
 
 
 def versions_to_json(versions: Versions) -> str:
-    return json.dumps({number: asdict(versions[number]) for number in sorted(versions, key=int)})
+    return json.dumps({number: versions[number].to_json() for number in sorted(versions, key=int)})
 
 
 def versions_from_json(model: str, text: str) -> dict[str, Version]:
@@ -98,7 +116,8 @@ def parameters_of(
             "Export or publish the version again."
         )
     version = versions[number]
-    own = {**parameters, PLAN_HASH: version.plan_hash}
+    own = {key: value for key, value in parameters.items() if key not in (LOG, TABLES)}
+    own |= {PLAN_HASH: version.plan_hash, **version.rule_parameters}
     if version.model_hash is not None:
         own[MODEL_HASH] = version.model_hash
     return own, version
@@ -110,11 +129,12 @@ def write_manifest(
     model_hash: str | None,
     precision: ScoringPrecision | None,
     files: Iterable[str],
+    rules: Rules | None = None,
 ) -> Version:
     """Write the manifest of a version folder that holds these files."""
     found = hash_files(folder, (folder / file for file in files))
     manifest = VersionManifest(plan_hash, model_hash, precision, found)
-    return Version(plan_hash, model_hash, manifest.write(folder))
+    return Version(plan_hash, model_hash, manifest.write(folder), rules)
 
 
 def verified_manifest(folder: Path, version: Version) -> VersionManifest:

@@ -1,240 +1,169 @@
-"""Rows from a file, piece by piece: CSV and its kin, plain or compressed, and Parquet.
+"""The rows of a file, read as the log was read: by the reader and the rules of the ingest.
 
-The kind of file is told by its first bytes, not by its name.
+The label is left aside, and a row that cannot be used is an error, since each row gets a score.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from features.columns import FeatureKind
 from features.errors import DataError
-from features.wire import WireColumns
+from features.settings import Label, Log
+from rawlogs.estimate import estimated_rows
+from rawlogs.malformed import Fault
+from rawlogs.raw_rows import RawRows, read_raw_rows
+from rawlogs.sources import resolve_files
+from rawlogs.values import convert
+from serving.repository.log_rules import LogRules
+from serving.score.kept import KeptColumns
+from serving.score.layout import Layout
+from serving.score.reading import ReadOptions
+from serving.score.sources import Joins
 
-_PARQUET = b"PAR1"
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
-_BLOCK_BYTES = 4 << 20
-_LONGEST_HEADER = 1 << 20
+BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class TextForm:
-    """What a text file does not tell of itself.
+class Piece:
+    """Rows in a file's order: `rows` are the model's columns, typed; `kept` those passed on."""
 
-    `delimiter` is a comma unless given, or a tab in a file with `.tsv` in its name. `columns` names
-    the columns of a file without a header line. `list_separator` stands between the elements of a
-    list; None where the file has no lists.
-    """
-
-    delimiter: str | None = None
-    columns: tuple[str, ...] | None = None
-    list_separator: str | None = None
+    rows: pa.Table
+    kept: pa.Table
 
 
 class RowFile:
-    """The rows of a file in their order, in bounded memory; only the wanted columns are read.
+    """The rows of a file, or of a folder of files, in their order and in bounded memory.
 
     Parameters
     ----------
-    file
-        The file.
-    wanted
-        The columns that the model wants; they have the types that it wants.
-    form
-        How to read a text file.
+    path
+        The file, or a folder whose files are taken as the ingest takes them.
+    kinds
+        The model's columns, name to kind.
+    rules
+        How the log was read; None for a model whose export did not say.
+    options
+        What is to be read otherwise.
+    keep
+        Columns of the file that are passed through.
+    tables
+        Folder of the side tables; beside the file unless given.
     piece_rows
         Rows of a piece at most.
 
     Raises
     ------
     DataError
-        There is no such file, it is not readable as what it is, or lacks columns. While it is
-        read: a line with another number of fields, or a value of another type.
+        There is no such file, it is not readable as what it is, or lacks columns; a side table is
+        not there. While it is read: the first line that is malformed, with its place.
     """
 
-    def __init__(self, file: Path, wanted: WireColumns, form: TextForm, piece_rows: int) -> None:
-        self._file, self._wanted, self._form = file, wanted, form
-        self._piece_rows = piece_rows
-        self._open = ExitStack()
-        self._columns: tuple[str, ...] = ()
-        self._position: Callable[[], int] = lambda: 0
-        try:
-            start = _first_bytes(file)
-            self._pieces = self._parquet() if start.startswith(_PARQUET) else self._text(start)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(
+        self,
+        path: Path,
+        kinds: Mapping[str, FeatureKind],
+        rules: LogRules | None,
+        options: ReadOptions,
+        piece_rows: int,
+        *,
+        keep: Sequence[str] = (),
+        tables: Path | None = None,
+    ) -> None:
+        self._files = _files(path, rules)
+        first = self._files[0]
+        self._kinds, self._keep, self._piece_rows = kinds, tuple(keep), piece_rows
+        layout = Layout.of(first, kinds, rules, options, self._keep)
+        self._sources, self._table = layout.sources, layout.table
+        folder = tables if tables is not None else first.parent
+        self._joins = Joins.of(self._sources, rules, folder, tables is not None)
+        self.warnings = self._joins.warnings
+        self._is_parquet = self._table.format == "parquet"
+        self._kept = KeptColumns(self._files, keep) if keep and self._is_parquet else None
+        self._rows_read = 0
+        self._rows_about = estimated_rows(self._table, self._files)
+
+    @property
+    def kept_schema(self) -> pa.Schema:
+        """Of the columns that are passed through; those of text are strings."""
+        if self._kept is not None:
+            return self._kept.schema
+        return pa.schema([(name, pa.string()) for name in self._keep])
 
     @property
     def fraction_read(self) -> float:
-        """0 to 1; a little ahead of the pieces given."""
-        return float(self._position() / max(1, self.size))
+        """0 to 1, about; a little ahead of the pieces given."""
+        return min(1.0, self._rows_read / max(1, self._rows_about or 1))
 
-    def __iter__(self) -> Iterator[pa.Table]:
-        try:
-            yield from self._pieces
-        except (pa.ArrowException, OSError, EOFError) as error:
-            raise DataError(f"{self._file}: {self._with_name(error)}") from None
+    def __iter__(self) -> Iterator[Piece]:
+        for file in self._files:
+            rows = 0
+            for raw in self._raw(file):
+                for piece in self._pieces(file, raw):
+                    rows += len(piece.rows)
+                    yield piece
+            self._check_count(file, rows)
 
-    def close(self) -> None:
-        self._open.close()
+    def _raw(self, file: Path) -> Iterator[RawRows]:
+        from_text = () if self._kept is not None else self._keep
+        wanted = tuple(dict.fromkeys((*self._sources.read, *from_text)))
+        return read_raw_rows(file, self._table, wanted, BLOCK_BYTES)
 
-    def _parquet(self) -> Iterator[pa.Table]:
-        try:
-            parquet = self._open.enter_context(pq.ParquetFile(self._file))
-        except pa.ArrowException as error:
-            raise DataError(f"{self._file}: not a Parquet file ({_one_line(error)}).") from None
-        if self._form != TextForm():
-            raise DataError(
-                f"{self._file}: a Parquet file tells of its columns and lists by itself. "
-                "Leave out what says how to read a text file (delimiter, columns, lists)."
-            )
-        self._check_columns(parquet.schema_arrow.names)
-        self.size = parquet.metadata.num_rows
-        return self._batches_of(parquet)
+    def _pieces(self, file: Path, raw: RawRows) -> Iterator[Piece]:
+        _refuse(file, raw.faults)
+        typed, faults = convert(file, raw, self._sources.read, Label(), self._table)
+        _refuse(file, faults)
+        count = len(raw.numbers)
+        if len(typed) != count:
+            raise DataError(f"{file}: wanted {count} rows of a piece, got {len(typed)}.")
+        self._rows_read += count
+        rows = self._joined(typed)
+        kept = self._kept.take(count) if self._kept is not None else self._text(raw, count)
+        for start in range(0, count, self._piece_rows):
+            part = slice(start, self._piece_rows)
+            yield Piece(rows.slice(part.start, part.stop), kept.slice(part.start, part.stop))
 
-    def _batches_of(self, parquet: Any) -> Iterator[pa.Table]:
-        done = 0
-        self._position = lambda: done
-        for batch in parquet.iter_batches(self._piece_rows, columns=list(self._wanted.names)):
-            done += batch.num_rows
-            yield self._with_integers(pa.Table.from_batches([batch]))
+    def _joined(self, typed: pl.DataFrame) -> pa.Table:
+        for table in self._joins.tables:
+            typed, _ = table.join(typed)
+        return typed.select(*self._kinds).to_arrow()
 
-    def _with_integers(self, table: pa.Table) -> pa.Table:
-        """Whole numbers may stand as floats: pandas keeps integers with missing values so."""
-        for name in self._wanted.integer:
-            if pa.types.is_floating(table[name].type):
-                try:
-                    whole = table[name].cast(pa.int64())
-                except pa.ArrowInvalid as error:
-                    raise pa.ArrowInvalid(f"Column {name!r}: {error}") from None
-                table = table.set_column(table.column_names.index(name), name, whole)
-        return table
+    def _text(self, raw: RawRows, count: int) -> pa.Table:
+        columns = [raw.columns[name].cast(pl.String).to_arrow() for name in self._keep]
+        return pa.table([c.cast(pa.string()) for c in columns], schema=self.kept_schema)
 
-    def _text(self, start: bytes) -> Iterator[pa.Table]:
-        compression = next((c for mark, c in _COMPRESSIONS.items() if start.startswith(mark)), None)
-        columns = self._form.columns
-        delimiter = self._form.delimiter or ("\t" if ".tsv" in self._file.suffixes else ",")
-        found = columns or _header(self._file, compression, delimiter)
-        self._check_columns(found)
-        self._columns = tuple(found)
-        if self._form.list_separator is None and self._lists:
-            raise DataError(
-                f"{self._file}: the model wants lists in {', '.join(self._lists)}. Name the "
-                "character between a list's elements (--list-separator), or use Parquet."
-            )
-        raw = self._open.enter_context(self._file.open("rb"))
-        self._position = raw.tell
-        self.size = self._file.stat().st_size
-        try:
-            reader = pa_csv.open_csv(
-                pa.input_stream(raw, compression),
-                # In threads it would not tell the number of a line that it cannot read.
-                pa_csv.ReadOptions(
-                    use_threads=False, block_size=_BLOCK_BYTES, column_names=columns
-                ),
-                pa_csv.ParseOptions(
-                    delimiter=delimiter,
-                    ignore_empty_lines=len(found) > 1,  # of one column it is a row without a value
-                ),
-                pa_csv.ConvertOptions(
-                    column_types=self._text_types(),
-                    include_columns=self._wanted.names,
-                    null_values=[""],
-                    strings_can_be_null=True,
-                ),
-            )
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{self._file}: {self._with_name(error)}") from None
-        return self._pieces_of(self._open.enter_context(reader))
-
-    def _pieces_of(self, reader: Any) -> Iterator[pa.Table]:
-        for batch in reader:
-            table = self._with_lists(pa.Table.from_batches([batch]))
-            for start in range(0, len(table), self._piece_rows):
-                yield table.slice(start, self._piece_rows)
-
-    def _with_name(self, error: BaseException) -> str:
-        """The column's name in the place of its number."""
-
-        def named(match: re.Match[str]) -> str:
-            return f"Column {self._columns[int(match[1])]!r}"
-
-        return re.sub(r"In CSV column #(\d+)", named, _one_line(error))
-
-    def _check_columns(self, found: Sequence[str]) -> None:
-        lacking = [name for name in self._wanted.names if name not in found]
-        if lacking:
-            raise DataError(
-                f"{self._file}: the model wants columns that the file lacks: {', '.join(lacking)}. "
-                f"It has {', '.join(found) or 'no columns'}."
-            )
-        twice = [name for name in self._wanted.names if found.count(name) > 1]
-        if twice:
-            raise DataError(f"{self._file}: more than one column is called {', '.join(twice)}.")
-
-    @property
-    def _lists(self) -> tuple[str, ...]:
-        return (*self._wanted.integer_list, *self._wanted.string_list)
-
-    def _text_types(self) -> dict[str, pa.DataType]:
-        """A hex column and a list are text until they are taken apart."""
-        types = dict.fromkeys(self._wanted.names, pa.string())
-        types |= dict.fromkeys(self._wanted.continuous, pa.float64())
-        for name in self._wanted.integer:
-            if name not in self._wanted.hexadecimal:
-                types[name] = pa.int64()
-        return types
-
-    def _with_lists(self, table: pa.Table) -> pa.Table:
-        for name in self._lists:
-            lists = pc.split_pattern(table[name].combine_chunks(), self._form.list_separator)
-            if name in self._wanted.integer_list and name not in self._wanted.hexadecimal:
-                lists = _of_integers(name, lists)
-            table = table.set_column(table.column_names.index(name), name, lists)
-        return table
+    def _check_count(self, file: Path, rows: int) -> None:
+        """Raises DataError where rows were lost on the way."""
+        if not self._is_parquet:
+            return
+        wanted = pq.read_metadata(file).num_rows
+        if rows != wanted:
+            raise DataError(f"{file}: holds {wanted} rows, and {rows} were read.")
 
 
-def _of_integers(name: str, lists: Any) -> Any:
-    """Lists of text as lists of integers; an empty text is null, and a null list is empty."""
-    texts = lists.values
-    try:
-        numbers = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.int64())
-    except pa.ArrowInvalid as error:
-        raise pa.ArrowInvalid(f"Column {name!r}: {error}") from None
-    return pa.ListArray.from_arrays(lists.offsets, numbers)
+def _files(path: Path, rules: LogRules | None) -> tuple[Path, ...]:
+    """Of a folder the files that the log names, where they are there; else all but side tables."""
+    log = rules.log if rules is not None else Log(columns={})
+    if not path.is_dir():
+        return resolve_files(log.model_copy(update={"files": ()}), [path])
+    if log.files and all((path / name).is_file() for name in log.files):
+        return resolve_files(log, [path])
+    tables = {t.settings.file for t in rules.tables.values()} if rules is not None else set()
+    found = resolve_files(log.model_copy(update={"files": ()}), [path])
+    return tuple(file for file in found if file.name not in tables) or found
 
 
-def _first_bytes(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(4)
-    except OSError as error:
-        raise DataError(f"{file}: wanted a CSV or Parquet file ({error.strerror}).") from None
-
-
-def _header(file: Path, compression: str | None, delimiter: str) -> list[str]:
-    try:
-        with file.open("rb") as raw:
-            stream = io.BufferedReader(pa.input_stream(raw, compression))
-            line = stream.readline(_LONGEST_HEADER).decode("utf-8-sig")
-            return next(csv.reader([line], delimiter=delimiter), [])
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+def _refuse(file: Path, faults: Sequence[Fault]) -> None:
+    """Raises DataError for the first fault: a row without a score would shift all others."""
+    if faults:
+        first = min(faults)
         raise DataError(
-            f"{file}: its header line cannot be read as text ({_one_line(error)})."
-        ) from None
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+            f"{file}:{first.line}: {first.reason}. Every row gets a score, so none is passed over: "
+            "correct the row, or say how the file is read (--help)."
+        )

@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +22,10 @@ from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
 from serving.remote.async_client import AsyncClient
 from serving.remote.connection import Protocol, Tls, secret_header
 from serving.remote.retries import Retries
-from serving.repository.interface import FUSED_MODEL
-from serving.score.row_files import RowFile, TextForm
+from serving.repository.interface import CLICK_PROBABILITY, FUSED_MODEL
+from serving.repository.log_rules import LogRules
+from serving.score.reading import Format, ReadOptions
+from serving.score.row_files import RowFile
 from serving.score.score_file import Scored, score_rows
 from serving.score.score_output import CsvOutput, check_output, output_file
 
@@ -41,7 +44,9 @@ def client() -> None:
 
 @app.command()
 def score(
-    file: Annotated[Path, typer.Argument(help="CSV, plain or compressed, or Parquet.")],
+    file: Annotated[
+        Path, typer.Argument(help="Text, plain or compressed, or Parquet; or a folder of such.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="A .csv or .parquet file; standard output unless given.")
     ] = None,
@@ -52,15 +57,42 @@ def score(
     protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "grpc",
     model: Annotated[str, typer.Option(help="The model that scores.")] = FUSED_MODEL,
     version: Annotated[str, typer.Option(help="Its version; the newest unless given.")] = "",
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between a line's fields; a comma, or a tab in .tsv files.")
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(help="Columns to write beside the scores, as they are in the file: id,user."),
     ] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Folder of the side tables; beside FILE unless given.")
+    ] = None,
+    file_format: Annotated[
+        Format | None, typer.Option("--format", help="Told by the file's content unless given.")
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(help="Between fields; this and the next: as in the log."),
+    ] = None,
+    quote: Annotated[
+        str | None, typer.Option(help="Around a field that holds the delimiter; empty for none.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of text: utf-8, latin-1, …")] = None,
     header: Annotated[
-        bool, typer.Option(help="Without: a text file has the model's columns in the plan's order.")
-    ] = True,
+        bool | None,
+        typer.Option("--header/--no-header", help="Whether the first line names the columns."),
+    ] = None,
     columns: Annotated[
         str | None,
         typer.Option(help="All columns of a file without a header: label,I1..I13,C1..C26."),
+    ] = None,
+    trim: Annotated[
+        bool | None, typer.Option("--trim/--no-trim", help="Leave out blanks around a field.")
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help="A word that means missing; may be given again, empty for none."),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="The decimal mark: . or ,")] = None,
+    thousands: Annotated[
+        str | None, typer.Option(help="Between the thousands of a number; empty for nothing.")
     ] = None,
     list_separator: Annotated[
         str | None, typer.Option(help="Between the elements of a list, in a text file.")
@@ -81,7 +113,22 @@ def score(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Score every row of a file, in its order; columns are taken by name."""
+    """Score every row of a file, in its order.
+
+    The file is read as the log was that trained the model; options say what is otherwise in it.
+    """
+    options = ReadOptions(
+        format=file_format,
+        separator=delimiter,
+        quote=quote,
+        encoding=encoding,
+        header=header,
+        trim=trim,
+        missing=None if missing is None else tuple(word for word in missing if word),
+        decimal=decimal,
+        thousands=thousands,
+        list_separator=list_separator,
+    )
 
     async def run() -> None:
         tls = Tls(ca, certificate, key) if ca or certificate or key else None
@@ -97,10 +144,16 @@ def score(
             retries=_PATIENT,
             concurrency=in_flight,
         ) as connected:
-            names = connected.raw_columns if not header and columns is None else _names(columns)
-            form = TextForm(delimiter, names, list_separator)
-            rows = min(batch_rows or connected.max_batch_size, connected.max_batch_size)
-            await _score(connected, RowFile(file, connected.columns, form, rows), out, in_flight)
+            rows = RowFile(
+                file,
+                connected.kinds,
+                LogRules.of_parameters(model, connected.parameters),
+                replace(options, columns=_names("--columns", columns)),
+                min(batch_rows or connected.max_batch_size, connected.max_batch_size),
+                keep=_kept(keep or []),
+                tables=tables,
+            )
+            await _score(connected, rows, out, in_flight)
 
     try:
         if out is not None:
@@ -116,22 +169,25 @@ def score(
 
 async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight: int) -> None:
     start = time.perf_counter()
-    writing = output_file(out) if out is not None else nullcontext(CsvOutput(sys.stdout.buffer))
-    try:
-        with _progress(file) as bar, writing as output:
-            scored = await score_rows(client, file, output, in_flight, bar.show)
-        if out is None:
-            sys.stdout.buffer.flush()
-    finally:
-        file.close()
-    seconds = time.perf_counter() - start
-    console.print(
-        f"{scored.rows:,} rows in {seconds:.1f} s ({scored.rows / seconds:,.0f} rows/s), mean "
-        f"probability {scored.mean_probability:.4f}" + (f" → {out}" if out is not None else ""),
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    for warning in file.warnings:
+        _say(f"warning: {warning}")
+    kept = file.kept_schema
+    writing = (
+        nullcontext(CsvOutput(sys.stdout.buffer, kept)) if out is None else output_file(out, kept)
     )
+    with _progress(file) as bar, writing as output:
+        scored = await score_rows(client, file, output, in_flight, bar.show)
+    if out is None:
+        sys.stdout.buffer.flush()
+    seconds = time.perf_counter() - start
+    _say(
+        f"{scored.rows:,} rows in {seconds:.1f} s ({scored.rows / seconds:,.0f} rows/s), mean "
+        f"probability {scored.mean_probability:.4f}" + (f" → {out}" if out is not None else "")
+    )
+
+
+def _say(line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bar:
@@ -158,13 +214,23 @@ def _progress(file: RowFile) -> Iterator[_Bar]:
         yield _Bar(progress, file)
 
 
-def _names(columns: str | None) -> tuple[str, ...] | None:
+def _names(option: str, columns: str | None) -> tuple[str, ...] | None:
     if columns is None:
         return None
     try:
         return tuple(name for part in columns.split(",") for name in expand_range(part.strip()))
     except ValueError as error:
-        raise DataError(f"--columns: {error}.") from None
+        raise DataError(f"{option}: {error}.") from None
+
+
+def _kept(options: Sequence[str]) -> tuple[str, ...]:
+    names = [name for columns in options for name in _names("--keep", columns) or ()]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(f"--keep: {twice[0]!r} is given twice.")
+    if CLICK_PROBABILITY in names:
+        raise DataError(f"--keep: {CLICK_PROBABILITY!r} is the name of the scores' own column.")
+    return tuple(names)
 
 
 def _fail(message: str, status: int) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.errors import DataError, PlanError
 from serving.remote.async_client import AsyncClient
+from serving.score.row_files import Piece
 from serving.score.score_output import ScoreOutput
 
 
@@ -34,7 +35,7 @@ class Scored:
 
 async def score_rows(
     client: AsyncClient,
-    pieces: Iterable[pa.Table],
+    pieces: Iterable[Piece],
     output: ScoreOutput,
     in_flight: int,
     progress: Callable[[Scored], None],
@@ -51,36 +52,39 @@ async def score_rows(
         As the pieces' source and `AsyncClient.score` raise; what was written is not whole then.
     """
     scored = Scored()
-    waiting: deque[asyncio.Task[NDArray[np.float32]]] = deque()
+    waiting: deque[tuple[Piece, asyncio.Task[NDArray[np.float32]]]] = deque()
     source = iter(pieces)
     start = 0
 
     async def write_first() -> None:
-        probability_B = await waiting[0]
+        piece, task = waiting[0]
+        probability_B = await task
         waiting.popleft()
-        output.write(probability_B)
+        if len(probability_B) != len(piece.rows):
+            raise DataError(f"Wanted {len(piece.rows)} scores, got {len(probability_B)}.")
+        output.write(piece.kept, probability_B)
         scored.rows += len(probability_B)
         scored.total_probability += float(probability_B.sum(dtype=np.float64))
         progress(scored)
 
     try:
         while (piece := await asyncio.to_thread(next, source, None)) is not None:
-            waiting.append(asyncio.ensure_future(_scores(client, piece, start)))
-            start += len(piece)
+            waiting.append((piece, asyncio.ensure_future(_scores(client, piece.rows, start))))
+            start += len(piece.rows)
             if len(waiting) >= in_flight:
                 await write_first()
         while waiting:
             await write_first()
     finally:
-        for task in waiting:
+        for _, task in waiting:
             task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
     return scored
 
 
-async def _scores(client: AsyncClient, piece: pa.Table, start: int) -> NDArray[np.float32]:
+async def _scores(client: AsyncClient, rows: pa.Table, start: int) -> NDArray[np.float32]:
     try:
-        tensors = await asyncio.to_thread(client.tensors, piece)
+        tensors = await asyncio.to_thread(client.tensors, rows)
     except PlanError as error:
-        raise DataError(f"Rows {start + 1} to {start + len(piece)}: {error}") from None
+        raise DataError(f"Rows {start + 1} to {start + len(rows)}: {error}") from None
     return await client.predict(tensors)

@@ -13,22 +13,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.errors import DataError
 from serving.repository.interface import CLICK_PROBABILITY
 
-SCHEMA = pa.schema([(CLICK_PROBABILITY, pa.float32())])
+SCORE = pa.field(CLICK_PROBABILITY, pa.float32())
 
 
 class ScoreOutput(ABC):
-    """Takes scores in the order of their rows."""
+    """Takes scores in the order of their rows, with the columns that are passed through."""
 
     @abstractmethod
-    def write(self, probability_B: NDArray[np.float32]) -> None: ...
+    def write(self, kept: pa.Table, probability_B: NDArray[np.float32]) -> None:
+        """`kept` has the columns that the output was made for, and as many rows."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -36,34 +37,82 @@ class ScoreOutput(ABC):
 
 
 class CsvOutput(ScoreOutput):
-    """One column with a header; each number in the fewest digits that give it back."""
+    """With a header; each number in the fewest digits that give it back, a missing value empty.
 
-    def __init__(self, stream: BinaryIO) -> None:
+    Raises
+    ------
+    DataError
+        A column is passed through whose values have no text form, such as lists.
+    """
+
+    def __init__(self, stream: BinaryIO, kept: pa.Schema) -> None:
         self._stream = stream
-        stream.write(f"{CLICK_PROBABILITY}\n".encode())
+        text = [(field.name, _csv_type(field)) for field in kept]
+        self._schema = pa.schema(text)
+        self._write(pa.schema([*text, SCORE]).empty_table(), is_header=True)
 
-    def write(self, probability_B: NDArray[np.float32]) -> None:
-        lines = pa.BufferOutputStream()
-        without_header = pa_csv.WriteOptions(include_header=False)
-        pa_csv.write_csv(pa.table([pa.array(probability_B)], schema=SCHEMA), lines, without_header)
-        self._stream.write(lines.getvalue())
+    def write(self, kept: pa.Table, probability_B: NDArray[np.float32]) -> None:
+        columns = [_as_text(kept[field.name], field) for field in self._schema]
+        schema = pa.schema([*self._schema, SCORE])
+        self._write(pa.table([*columns, pa.array(probability_B)], schema=schema))
 
     def finish(self) -> None:
         self._stream.flush()
 
+    def _write(self, table: pa.Table, *, is_header: bool = False) -> None:
+        frame = pl.DataFrame(pl.from_arrow(table))
+        lines = frame.write_csv(include_header=is_header, quote_style="necessary")
+        self._stream.write(lines.encode())
+
+
+def _csv_type(field: pa.Field) -> pa.DataType:
+    """Numbers, booleans and text are written as they are, all else as Arrow's text of it."""
+    is_plain = (pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_boolean)
+    if any(test(field.type) for test in is_plain):
+        return field.type
+    try:
+        _text(pa.chunked_array([], field.type))
+    except pa.ArrowException:
+        raise DataError(
+            f"--keep {field.name}: {field.type} has no form in CSV. Write Parquet (--out FILE"
+            ".parquet)."
+        ) from None
+    return pa.large_string()
+
+
+def _as_text(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    if column.type == field.type:
+        return column
+    try:
+        return _text(column)
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"--keep {field.name}: {column.type} has no form in CSV ({reason}). Write Parquet "
+            "(--out FILE.parquet)."
+        ) from None
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.large_string())
+
 
 class ParquetOutput(ScoreOutput):
-    """One column; about a million rows a row group."""
+    """About a million rows a row group; what is passed through keeps its types."""
 
     _GROUP_ROWS = 1 << 20
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._writer = pq.ParquetWriter(stream, SCHEMA)
-        self._waiting: list[NDArray[np.float32]] = []
+    def __init__(self, stream: BinaryIO, kept: pa.Schema) -> None:
+        self._schema = pa.schema([*kept, SCORE])
+        self._writer = pq.ParquetWriter(stream, self._schema)
+        self._waiting: list[pa.Table] = []
         self._rows = 0
 
-    def write(self, probability_B: NDArray[np.float32]) -> None:
-        self._waiting.append(probability_B)
+    def write(self, kept: pa.Table, probability_B: NDArray[np.float32]) -> None:
+        columns = [*kept.columns, pa.array(probability_B)]
+        self._waiting.append(pa.table(columns, schema=self._schema))
         self._rows += len(probability_B)
         if self._rows >= self._GROUP_ROWS:
             self._write_group()
@@ -73,8 +122,7 @@ class ParquetOutput(ScoreOutput):
         self._writer.close()
 
     def _write_group(self) -> None:
-        together = np.concatenate([*self._waiting, np.empty(0, np.float32)])
-        self._writer.write_table(pa.table([pa.array(together)], schema=SCHEMA))
+        self._writer.write_table(pa.concat_tables([self._schema.empty_table(), *self._waiting]))
         self._waiting, self._rows = [], 0
 
 
@@ -98,19 +146,21 @@ def check_output(file: Path, force: bool, rows: Path) -> None:
 
 
 @contextmanager
-def output_file(file: Path) -> Iterator[ScoreOutput]:
+def output_file(file: Path, kept: pa.Schema) -> Iterator[ScoreOutput]:
     """Scores for a file, which takes its name after the block; an error leaves nothing behind.
+
+    `kept` are the columns that are passed through.
 
     Raises
     ------
     DataError
-        The file cannot be written.
+        The file cannot be written, or not with the columns that are passed through.
     """
     partial = file.with_name(file.name + ".partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as stream, _removed_after_error(partial):
-            output: ScoreOutput = _BY_SUFFIX[file.suffix](stream)
+            output: ScoreOutput = _BY_SUFFIX[file.suffix](stream, kept)
             yield output
             output.finish()
             stream.flush()

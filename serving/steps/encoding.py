@@ -13,7 +13,7 @@ from features.encoder import Encoded
 from features.list_bytes import pack
 from features.online import OnlineExecutor
 from features.plan import Plan, read_plan
-from features.wire import Tensors
+from features.wire import Tensors, require_finite
 from serving.repository.interface import DENSE, IDS, LIST_IDS, check_raw_parameters
 from serving.steps.served_version import ServedVersion
 
@@ -26,6 +26,8 @@ Encode = Callable[[Tensors], Encoded]
 def load_encoding(version: ServedVersion) -> tuple[Encode, Plan]:
     """Load the plan of a served version; its files are checked against their hashes.
 
+    What it gives refuses numbers that are infinite in float32 (PlanError), as the ingest does.
+
     Raises
     ------
     PlanError
@@ -33,7 +35,14 @@ def load_encoding(version: ServedVersion) -> tuple[Encode, Plan]:
     """
     plan = read_plan(version.folder / PLAN_FOLDER)
     check_raw_parameters(plan, version.parameters)
-    return OnlineExecutor(plan).transform, plan
+    executor = OnlineExecutor(plan)
+
+    def encode(tensors: Tensors) -> Encoded:
+        encoded = executor.transform(tensors)
+        require_finite(tensors, executor.columns)
+        return encoded
+
+    return encode, plan
 
 
 def to_encoded_tensors(encoded: Encoded) -> Tensors:

@@ -137,8 +137,10 @@ class Counter:
             counts.continuous = continuous_BC.size
             counts.null += int(np.count_nonzero(np.isnan(continuous_BC)))
         if probability_B is not None:
-            counts.rows = counts.scores = len(probability_B)
-            counts.score_sum = float(probability_B.sum(dtype=np.float64))
+            counts.rows = len(probability_B)
+            is_number_B = np.isfinite(probability_B)  # one that is none would stay in the sums
+            counts.scores = int(np.count_nonzero(is_number_B))
+            counts.score_sum = float(probability_B.sum(dtype=np.float64, where=is_number_B))
         return counts
 
 

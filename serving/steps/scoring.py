@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from features.encoder import Encoded
 from features.errors import ModelError, PlanError
 from features.list_bytes import unpack_integers
 from features.values import Lists
-from features.wire import Tensors
+from features.wire import Tensors, first_infinite
 from serving.repository.interface import (
     CLICK_PROBABILITY,
     DENSE,
@@ -54,9 +55,45 @@ def load_scorer(version: ServedVersion) -> Scorer:
 
 
 def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
-    """The probabilities of encoded rows; raises ModelError where they are not the model's."""
+    """The probabilities of encoded rows.
+
+    Raises
+    ------
+    ModelError
+        The rows are not the model's; or one of them has a number that no probability comes of.
+    """
     probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+    names = scorer.architecture.continuous
+    require_finite_dense(names, encoded.dense_BC)
+    if np.isnan(probability_B).any():
+        raise _not_a_number(names, encoded.dense_BC, int(np.isnan(probability_B).argmax()))
     return {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
+
+
+def require_finite_dense(names: Sequence[str], dense_BC: NDArray[np.float32]) -> None:
+    """Raises ModelError where a dense feature is infinite, naming its column and row."""
+    place = first_infinite(dense_BC)
+    if place is not None:
+        row, column = place
+        raise ModelError(
+            f"Column {names[column]!r}, row {row}: the model wants a finite float32 number, and "
+            f"the column's value is {dense_BC[place]} as the model gets it. Send a number that is "
+            "nearer to those of the training."
+        )
+
+
+def _not_a_number(names: Sequence[str], dense_BC: NDArray[np.float32], row: int) -> ModelError:
+    dense_C = np.where(np.isnan(dense_BC[row]), np.inf, np.abs(dense_BC[row]))
+    cause = ""
+    if names:
+        column = int(dense_C.argmax())
+        cause = (
+            f", where column {names[column]!r} is {dense_BC[row, column]:g} as the model gets it"
+        )
+    return ModelError(
+        f"Row {row}: its click probability is not a number{cause}. Send numbers that are nearer to "
+        "those of the training."
+    )
 
 
 def from_encoded_tensors(tensors: Tensors, architecture: Architecture) -> Encoded:

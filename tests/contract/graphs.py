@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 
 from features.columns import CLICK, ELEMENT_KINDS, FeatureKind
 from workflows.library import ColumnSelector, Workflow, ops
+from workflows.quantiles import QuantileBucketize, QuantileTransform
+
+OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
+"""The operators that NVTabular does not have."""
 
 STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")
 
@@ -31,7 +35,8 @@ class Operator:
             name: value.build(f"{number}m") if isinstance(value, Branch) else value
             for name, value in self.parameters.items()
         }
-        return getattr(ops, self.name)(**parameters)
+        made = OWN.get(self.name) or getattr(ops, self.name)
+        return made(**parameters)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,9 @@ def _numbers(names: list[str]) -> st.SearchStrategy[Branch]:
         _operator("FillMissing", fill_val=_NUMBER, add_binary_cols=_FLAGS),
         _operator("FillMedian", add_binary_cols=_FLAGS),
     )
-    start = st.lists(flags, max_size=1)
+    scores = _operator("QuantileTransform", knots=st.integers(2, 6))
+    exact = st.lists(flags, max_size=1)
+    start = exact | st.builds(lambda first, one: [*first, one], exact, scores)
     rest = st.lists(_FILL.map(lambda one: (one,)) | _LOG | _NORMAL, max_size=3)
     chains = st.builds(lambda first, more: (*first, *(o for m in more for o in m)), start, rest)
     return st.builds(Branch, _some(names), chains.filter(len))
@@ -132,6 +139,7 @@ def _numbers(names: list[str]) -> st.SearchStrategy[Branch]:
 def _bucketized(names: list[str]) -> st.SearchStrategy[Branch]:
     boundaries = st.lists(_NUMBER, max_size=4).map(sorted)
     last = _operator("Bucketize", boundaries=boundaries)
+    last |= _operator("QuantileBucketize", buckets=st.integers(1, 6))
     return st.builds(lambda c, e, b: Branch(c, (*e, b)), _some(names), _EXACT, last)
 
 

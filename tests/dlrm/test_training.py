@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -12,26 +14,30 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.feeds.feed import Feed
+from dlrm.averaging import STEPS_BETWEEN, AveragedForm
+from dlrm.evaluation import evaluate
+from dlrm.feeds.feed import Feed, Order
 from dlrm.feeds.merlin_feed import MerlinFeed
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.merlin_form import MerlinForm
 from dlrm.model_card import read_model_card
-from dlrm.training import Form, TrainResult, loss_curve, train
+from dlrm.scoring.scorer import Scorer
+from dlrm.training import Epoch, Form, TrainResult, loss_curve, train
+from dlrm.training_plan import PlannedTraining
 from dlrm.weights import load_model
 from features.errors import DataError, ModelError, StageError
 from features.files import write_json
-from features.settings import Training
 from workflows.merlin_data import merlin_dataset, merlin_schema
 
-SETTINGS = Training(
+SETTINGS = PlannedTraining(
     epochs=3,
     batch_size=32,
     learning_rate=5e-3,
     embedding_learning_rate=5e-2,
     checkpoint_every=10,
     precision="fp32",
+    averaging=False,
 )
 STEPS = 3 * 37  # 1,155 rows are 37 batches of 32
 
@@ -40,7 +46,7 @@ class CutOff(Exception):
     """The power fails."""
 
 
-def form_of(world, name: str, training: Training, seed: int) -> Form:
+def form_of(world, name: str, training: PlannedTraining, seed: int) -> Form:
     if name == "fused":
         return FusedForm(world.architecture, training, seed, "cpu")
     return MerlinForm(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
@@ -56,7 +62,7 @@ def feed_of(world, name: str, files: list[Path], batch_size: int) -> Feed:
 def run_in(
     world,
     out: Path,
-    training: Training = SETTINGS,
+    training: PlannedTraining = SETTINGS,
     *,
     form: str = "fused",
     feed: str = "parquet",
@@ -288,3 +294,165 @@ def test_lists_are_learnt_from_and_a_cut_off_run_ends_the_same(list_world, tmp_p
         run_in(list_world, tmp_path / "cut", training, progress=cut_after(25 * 32))
     run_in(list_world, tmp_path / "cut", training)
     assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+OVERFITTING = SETTINGS.model_copy(
+    update={"epochs": 30, "learning_rate": 2e-2, "embedding_learning_rate": 0.2, "patience": 2}
+)
+"""Rates at which the validation log loss rises again after an epoch or two."""
+
+
+@pytest.fixture(scope="module")
+def stopped(world, tmp_path_factory) -> tuple[TrainResult, Path]:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("stopped")
+    return run_in(world, out, OVERFITTING, click_rate=0.3), out
+
+
+def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_epoch(stopped, world):
+    result, out = stopped
+    losses = [metrics.logloss for metrics in result.valid]
+    assert result.best_epoch == int(np.argmin(losses))
+    assert len(losses) == result.best_epoch + 1 + OVERFITTING.patience < OVERFITTING.epochs
+    assert losses[-1] > losses[result.best_epoch]
+    kept = evaluate(Scorer.load(out / "model", world.plan.content_hash), world.valid_files)
+    assert kept == result.valid[result.best_epoch]
+
+
+def test_without_early_stopping_every_epoch_is_trained_and_the_last_one_kept(run, world, tmp_path):
+    training = OVERFITTING.model_copy(update={"epochs": 6, "early_stopping": False})
+    result = run(training=training)
+    assert len(result.epochs) == 6
+    assert result.best_epoch == 5
+    scorer = Scorer.load(tmp_path / "run" / "model", world.plan.content_hash)
+    assert evaluate(scorer, world.valid_files) == result.valid[5]
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+@pytest.mark.parametrize("after_best", [0, 37, 60])
+def test_a_run_cut_off_around_its_best_epoch_ends_the_same(
+    world, stopped, tmp_path, form, after_best
+):
+    """Steps after the best epoch; the last of them is in the epoch before the end."""
+    whole, out = stopped
+    if form == "merlin":
+        out = tmp_path / "whole"
+        whole = run_in(world, out, OVERFITTING, form=form, click_rate=0.3)
+    rows = 1155 * (whole.best_epoch + 1) + after_best * 31
+    kinds = {"form": form, "click_rate": 0.3}
+    with pytest.raises(CutOff):
+        run_in(world, tmp_path / "cut", OVERFITTING, progress=cut_after(rows), **kinds)
+    taken_up = run_in(world, tmp_path / "cut", OVERFITTING, **kinds)
+    assert without_times(taken_up) == without_times(whole)
+    assert weights(tmp_path / "cut") == weights(out)
+
+
+def test_a_stopped_run_is_not_trained_on(run, stopped):
+    first, out = stopped
+    before = weights(out)
+    assert run(out=out, training=OVERFITTING, click_rate=0.3) == first
+    assert weights(out) == before
+
+
+def test_each_epoch_is_told_once(run):
+    told: list[tuple[int, Epoch]] = []
+    with pytest.raises(CutOff):
+        run(progress=cut_after(1155 + 32), tell_epoch=lambda *epoch: told.append(epoch))
+    result = run(tell_epoch=lambda *epoch: told.append(epoch))
+    assert told == list(enumerate(result.epochs))
+    curve = [loss for _, loss in result.loss_curve]
+    assert [epoch.train_loss for epoch in result.epochs] == pytest.approx(
+        [np.mean(curve[start : start + 37]) for start in (0, 37, 74)]
+    )
+    rates = [epoch.learning_rate for epoch in result.epochs]
+    assert rates[0] == SETTINGS.learning_rate > rates[2] > 0
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_the_first_scores_are_near_the_click_rate(world, tmp_path, form):
+    slow = SETTINGS.model_copy(
+        update={"epochs": 1, "learning_rate": 1e-9, "embedding_learning_rate": 1e-9}
+    )
+    result = run_in(world, tmp_path / "run", slow, form=form, click_rate=0.02)
+    assert result.valid[0].calibration * result.valid[0].click_rate == pytest.approx(0.02, rel=0.3)
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
+    """All clicks, and a fifth of the rows without one; the offset of the loss makes up for it."""
+    table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
+    click_B = table["click"].to_numpy() == 1
+    kept_B = click_B | (np.random.default_rng(3).random(len(click_B)) < 0.2)
+    pq.write_table(table.filter(pa.array(kept_B)), tmp_path / "sampled.parquet")
+    calibration = {}
+    for offset in (0.0, -math.log(0.2)):
+        made = form_of(world, form, SETTINGS, 1)
+        made.logit_offset = offset
+        result = train(
+            made,
+            feed_of(world, "parquet", [tmp_path / "sampled.parquet"], 32),
+            SETTINGS,
+            seed=1,
+            valid_files=world.valid_files,
+            out=tmp_path / f"offset {offset}",
+            plan_hash=world.plan.content_hash,
+            click_rate=float(click_B[kept_B].mean()),
+        )
+        calibration[offset] = result.valid[result.best_epoch].calibration
+    assert calibration[0.0] > 1.5
+    assert calibration[-math.log(0.2)] == pytest.approx(1.0, abs=0.15)
+
+
+def test_large_validation_splits_are_scored_in_part(world, whole):
+    scorer = Scorer.load(whole[1] / "model", world.plan.content_hash)
+    every = evaluate(scorer, world.valid_files, batch_size=50)
+    third = evaluate(scorer, world.valid_files, batch_size=50, every=3)
+    assert (every.rows, third.rows) == (600, 200)
+    assert third.logloss == pytest.approx(every.logloss, rel=0.2)
+    rows = np.concatenate([np.arange(start, start + 50) for start in range(0, 600, 150)])
+    tables = pa.concat_tables([pq.read_table(file) for file in world.valid_files])
+    assert third.click_rate == tables["click"].to_numpy()[rows].mean()
+
+
+AVERAGED = SETTINGS.model_copy(update={"averaging": True})
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp_path, form):
+    whole = run_in(world, tmp_path / "whole", AVERAGED, form=form, click_rate=0.3)
+    plain = run_in(world, tmp_path / "plain", form=form, click_rate=0.3)
+    assert whole.loss_curve == plain.loss_curve  # the average changes no step
+    assert weights(tmp_path / "whole") != weights(tmp_path / "plain")
+    for rows in (25 * 32, 1155, 1155 + 2 * 32):
+        out = tmp_path / f"cut {rows}"
+        kinds = {"form": form, "click_rate": 0.3}
+        with pytest.raises(CutOff):
+            run_in(world, out, AVERAGED, progress=cut_after(rows), **kinds)
+        taken_up = run_in(world, out, AVERAGED, **kinds)
+        assert without_times(taken_up) == without_times(whole)
+        assert weights(out) == weights(tmp_path / "whole")
+
+
+def test_the_average_is_the_one_that_its_formula_gives(world):
+    live = form_of(world, "fused", SETTINGS, 1)
+    form = AveragedForm(live)
+    form.start_at(-1.0)
+    wanted = {name: t.double().clone() for name, t in live.canonical().state_dict().items()}
+    assert wanted["last.bias"].item() == -1.0
+    batches = feed_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
+    for step, batch in enumerate(islice(batches, 12), start=1):
+        form.step(batch, 1.0)
+        if step % STEPS_BETWEEN == 0:
+            decay = (step // STEPS_BETWEEN) / (step // STEPS_BETWEEN + 9)
+            for name, tensor in live.canonical().state_dict().items():
+                wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
+    for name, tensor in form.canonical().state_dict().items():
+        assert torch.allclose(tensor.double(), wanted[name], atol=1e-6), name
+
+
+def test_rows_of_bfloat16_are_averaged_in_float32(world, tmp_path):
+    narrow = replace(world, architecture=replace(world.architecture, embedding_rows="bf16"))
+    result = run_in(narrow, tmp_path / "run", AVERAGED, click_rate=0.3)
+    assert result.valid[-1].auc > 0.72
+    stored = load_model(tmp_path / "run" / "model").tables.weight
+    assert stored.dtype == torch.bfloat16

@@ -1,6 +1,7 @@
 """The whole line on a tiny set, by the commands a user types, through the real Triton server."""
 
 import json
+from html import escape
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,7 +21,7 @@ TINY = {
     "split": {"by": "file", "valid": [1], "test": [2]},
     "workflow": {"graph": "criteo", "frequency_threshold": 2},
     "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [8]},
-    "training": {"batch_size": 64},
+    "training": {"batch_size": 64, "epochs": 1},
     "serving": {"latency_requests": 3},
 }
 STAGES = ["generate", "ingest", "etl", "train", "evaluate", "export", "serve"]
@@ -41,6 +42,9 @@ def test_from_nothing_to_served_scores_and_again(
     run = tmp_path / "runs" / "tiny"
     check_report(json.loads((run / "report.json").read_text()))
     page = (run / "report.html").read_text()
+    verdict = json.loads((run / "report.json").read_text())["evaluate"]["verdict"]
+    assert page.index(escape(verdict["text"])) < page.index("identical")
+    assert verdict["text"][:20] in first.stderr
     assert "identical" in page and "Best reachable AUC" in page
     nulls = pq.read_table(run / "ingest" / "probe")
     assert nulls["C1"].null_count > 0 and nulls["I1"].null_count > 0
@@ -73,6 +77,13 @@ def check_report(report: dict) -> None:
     evaluate = report["evaluate"]
     assert 0.5 < evaluate["auc"] <= evaluate["bayes_auc"] + 0.05 < 1.0
     assert evaluate.keys() >= {"logloss", "normalized_entropy", "calibration"}
+    assert evaluate["verdict"].keys() == {"ok", "text", "advice"}
+    baselines = evaluate["baselines"]
+    assert baselines["constant"]["auc"] == 0.5
+    assert 0.5 < baselines["logistic_regression"]["auc"] <= evaluate["bayes_auc"] + 0.05
+    assert isinstance(report["warnings"], list)
+    assert [epoch["rows"] for epoch in report["train"]["valid"]] == [2000]
+    assert [column["name"] for column in report["etl"]["columns"]] == ["C1", "C2", "C3", "I1", "I2"]
     serve = report["serve"]
     assert serve["rows_compared"] >= 1000
     assert serve["ids_identical"] is True

@@ -165,6 +165,8 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("label: {x: 1}", "label: unknown key 'x', known: at_least"),
         ("training: {epochs: 0}", "training.epochs: Input should be greater than 0, got 0"),
         ("training: {epochs: many}", "training.epochs: Input should be a valid integer"),
+        ("training: {epochs: 0}", "got 0 ('auto' is allowed too)"),
+        ("training: {patience: 0}", "training.patience: Input should be greater than 0, got 0"),
         ("seed: -1", "seed: Input should be greater than or equal to 0, got -1"),
         ("log: {columns: {user: number}}", "log.columns.user: Input should be 'continuous',"),
         ("log: {columns: {I2: integer}}", "log.columns: column 'I2' is declared twice"),

@@ -15,6 +15,7 @@ from features.steps import (
     Bucketize,
     Clip,
     FillMissing,
+    Interpolate,
     IsMissing,
     Log,
     Normalize,
@@ -29,20 +30,28 @@ NO_IDS = np.empty((0, 0), np.int64)
 
 finite = st.floats(-1e6, 1e6)
 operations = st.one_of(
-    finite.map(lambda value: (FillMissing(value), ("fill_missing", value, NAN))),
+    finite.map(lambda value: (FillMissing(value), ("fill_missing", (value, NAN)))),
     st.tuples(finite, finite).map(
-        lambda p: (Clip(min(p), max(p)), ("clip", float(min(p)), float(max(p))))
+        lambda p: (Clip(min(p), max(p)), ("clip", (float(min(p)), float(max(p)))))
     ),
-    finite.map(lambda low: (Clip(low, None), ("clip", low, NAN))),
-    finite.map(lambda high: (Clip(None, high), ("clip", NAN, high))),
+    finite.map(lambda low: (Clip(low, None), ("clip", (low, NAN)))),
+    finite.map(lambda high: (Clip(None, high), ("clip", (NAN, high)))),
     st.tuples(finite, st.floats(0.001, 100) | st.just(0.0)).map(
-        lambda p: (Normalize(*p), ("normalize", *p))
+        lambda p: (Normalize(*p), ("normalize", p))
     ),
     st.tuples(finite, finite | st.just(0.0)).map(
-        lambda p: (NormalizeMinMax(min(p), max(p)), ("normalize_min_max", min(p), max(p)))
+        lambda p: (NormalizeMinMax(min(p), max(p)), ("normalize_min_max", (min(p), max(p))))
     ),
-    st.just((IsMissing(), ("is_missing", NAN, NAN))),
+    st.just((IsMissing(), ("is_missing", (NAN, NAN)))),
+    st.lists(st.tuples(finite, finite), min_size=1, max_size=9, unique_by=lambda p: p[0]).map(
+        lambda points: interpolation(sorted(points))
+    ),
 )
+
+
+def interpolation(line: list[tuple[float, float]]) -> tuple[Interpolate, tuple]:
+    points, heights = zip(*line, strict=True)
+    return Interpolate(points, heights), ("interpolate", (*points, *heights))
 
 
 def applied(steps: list, values: np.ndarray) -> np.ndarray:
@@ -70,7 +79,7 @@ def test_chains_of_numbers(values: list[float], chain: list) -> None:
 def test_logarithm(values: list[float]) -> None:
     column = np.array(values, np.float32)[:, None]
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("log", NAN, NAN)], 0)
+    encoder.add_chain(("numbers", 0, 0), [("log", (NAN, NAN))], 0)
     dense = np.empty(column.shape, np.float32)
     encoder.run([column], [], [], NO_IDS, dense)
     # Of float64 logarithms the last bit may differ, in float32 hardly ever.
@@ -80,7 +89,7 @@ def test_logarithm(values: list[float]) -> None:
 def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
     column = np.random.default_rng(1).lognormal(3.0, 6.0, (1001, 1)).astype(np.float32)
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("log", NAN, NAN), ("normalize", 1.0, 1e-8)], 0)
+    encoder.add_chain(("numbers", 0, 0), [("log", (NAN, NAN)), ("normalize", (1.0, 1e-8))], 0)
     together, alone = np.empty((2, *column.shape), np.float32)
     encoder.run([column], [], [], NO_IDS, together)
     for row in range(len(column)):
@@ -161,7 +170,7 @@ def test_hashes() -> None:
     encoder.add_hash(("integers", 0, 0), [], 1000, 0, 77, 0)
     encoder.add_hash(("integers", 0, 0), [], 1024, 10, -1, 1)
     encoder.add_hash(("texts", 0, 0), [], 1000, 0, 77, 2)
-    encoder.add_hash(("numbers", 0, 0), [("normalize", 1.0, 0.0)], 1000, 0, 77, 3)
+    encoder.add_hash(("numbers", 0, 0), [("normalize", (1.0, 0.0))], 1000, 0, 77, 3)
     ids = np.empty((3, 4), np.int64)
     pairs = [(text.offsets, text.data)]
     encoder.run([numbers], [integers], pairs, ids, np.empty((3, 0), np.float32))
@@ -176,8 +185,8 @@ def test_hashes() -> None:
 
 def test_integers_and_text_as_numbers() -> None:
     encoder = native.Encoder()
-    encoder.add_chain(("integers", 0, 1), [("fill_missing", 9.0, NAN)], 1)
-    encoder.add_chain(("texts", 0, 0), [("is_missing", NAN, NAN)], 0)
+    encoder.add_chain(("integers", 0, 1), [("fill_missing", (9.0, NAN))], 1)
+    encoder.add_chain(("texts", 0, 0), [("is_missing", (NAN, NAN))], 0)
     dense = np.empty((2, 2), np.float32)
     text = Text.from_objects([b"", b"x"])
     table = np.array([[0, NULL_INT64], [0, 4]])
@@ -187,7 +196,7 @@ def test_integers_and_text_as_numbers() -> None:
 
 def test_beyond_float32_is_infinite() -> None:
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("normalize", 0.0, 1e-30)], 0)
+    encoder.add_chain(("numbers", 0, 0), [("normalize", (0.0, 1e-30))], 0)
     dense = np.empty((2, 1), np.float32)
     encoder.run([np.array([[1e30], [-1e30]], np.float32)], [], [], NO_IDS[:, :0], dense)
     assert dense[:, 0].tolist() == [math.inf, -math.inf]

@@ -22,6 +22,7 @@ from features.steps import (
     FillMissing,
     HashBucket,
     HashedCross,
+    Interpolate,
     IsMissing,
     KeyedValue,
     Log,
@@ -44,6 +45,9 @@ NUMBER_STEPS: st.SearchStrategy[NumberStep] = st.one_of(
     st.just(Log()),
     st.builds(Normalize, NUMBERS, st.floats(0, 1e9)),
     st.builds(NormalizeMinMax, NUMBERS, NUMBERS),
+    st.dictionaries(st.floats(-1e9, 1e9), NUMBERS, min_size=1, max_size=5).map(
+        lambda line: Interpolate(tuple(sorted(line)), tuple(line.values()))
+    ),
 )
 POSITIVE = st.integers(1, 10**6)
 OTHER_STEPS: st.SearchStrategy[Step] = st.one_of(

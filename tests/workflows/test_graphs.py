@@ -11,7 +11,12 @@ from features import steps
 from features.chains import Chain
 from features.columns import CLICK
 from features.settings import CriteoWorkflow, StandardWorkflow
-from features.unfitted import FitCategorify, FitNormalize
+from features.unfitted import (
+    FitCategorify,
+    FitNormalize,
+    FitQuantileBucketize,
+    FitQuantileTransform,
+)
 from workflows.compile import compile_unfitted
 from workflows.frames import merlin_input_schema
 from workflows.graphs import build
@@ -35,6 +40,13 @@ def compiled(settings: CriteoWorkflow | StandardWorkflow) -> dict[str, Chain]:
     return {column.name: column.chain for column in plan.outputs}
 
 
+SCORES = (FitQuantileTransform(64), steps.FillMissing(0.0))
+
+
+def standard(**settings: Any) -> StandardWorkflow:
+    return StandardWorkflow(graph="standard", **settings)
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
@@ -42,32 +54,69 @@ def compiled(settings: CriteoWorkflow | StandardWorkflow) -> dict[str, Chain]:
             CriteoWorkflow(graph="criteo"),
             (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
         ),
-        (StandardWorkflow(graph="standard"), (steps.FillMissing(0.0), FitNormalize())),
+        (standard(), SCORES),
+        (standard(clip_max=3), (steps.Clip(None, 3.0), *SCORES)),
+        (standard(fill=0), (steps.FillMissing(0.0), *SCORES)),
+        (standard(normalize=True), (steps.FillMissing(0.0), FitNormalize())),
         (
-            StandardWorkflow(
-                graph="standard", fill=2.5, clip_min=0, clip_max=3, log=True, normalize=False
-            ),
+            standard(log=True, clip_min=0),
+            (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
+        ),
+        (
+            standard(fill=2.5, clip_min=0, clip_max=3, log=True, normalize=False),
             (steps.FillMissing(2.5), steps.Clip(0.0, 3.0), steps.Log()),
         ),
+        (standard(normalize=False), (steps.FillMissing(0.0),)),
     ],
 )
 def test_the_chain_on_continuous_columns(settings: Any, expected: tuple[Any, ...]) -> None:
     found = compiled(settings)
-    assert list(found) == ["s", "i", "l", "x", "y"]
+    buckets = [] if settings.graph == "criteo" else ["x_bucket", "y_bucket"]
+    assert list(found) == ["s", "i", "l", *buckets, "x", "y"]
     for name in ("x", "y"):
         assert found[name] == Chain((name,), expected)
+        if buckets:  # of the numbers as they came, missing ones apart
+            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64),))
 
 
 def test_every_categorical_column_is_categorified() -> None:
-    found = compiled(StandardWorkflow(graph="standard", frequency_threshold=7))
+    found = compiled(standard(frequency_threshold=7))
     for name in ("s", "i", "l"):
         assert found[name] == Chain((name,), (FitCategorify(frequency_threshold=7),))
 
 
+@pytest.mark.parametrize(
+    ("settings", "buckets"),
+    [
+        ({"buckets": 5}, 5),
+        ({"buckets": 0}, 0),
+        ({"bucket_columns": 1}, 0),
+        ({"bucket_columns": 2}, 64),
+    ],
+)
+def test_buckets_are_a_setting(settings: dict[str, int], buckets: int) -> None:
+    found = compiled(standard(**settings))
+    assert ("x_bucket" in found) == bool(buckets)
+    if buckets:
+        assert found["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets),))
+
+
+def test_buckets_take_no_name_that_is_taken() -> None:
+    kinds: dict[str, Any] = {"x": "continuous", "x_bucket": "continuous", "x_bucket_": "string"}
+    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
+    assert {column.name: column.chain.columns for column in plan.outputs} == {
+        "x_bucket_": ("x_bucket_",),
+        "x_bucket__": ("x",),
+        "x_bucket_bucket": ("x_bucket",),
+        "x": ("x",),
+        "x_bucket": ("x_bucket",),
+    }
+
+
 def test_the_schema_is_tagged_for_merlin_models() -> None:
-    settings = StandardWorkflow(graph="standard", normalize=False)
-    schema = built(settings).output_schema
-    assert schema.select_by_tag(Tags.CATEGORICAL).column_names == ["s", "i", "l"]
+    schema = built(standard()).output_schema
+    categorical = ["s", "i", "l", "x_bucket", "y_bucket"]
+    assert schema.select_by_tag(Tags.CATEGORICAL).column_names == categorical
     assert schema.select_by_tag(Tags.CONTINUOUS).column_names == ["x", "y"]
     assert schema.select_by_tag(Tags.BINARY_CLASSIFICATION).column_names == [CLICK]
     assert schema.select_by_tag(Tags.TARGET).column_names == [CLICK]

@@ -18,10 +18,13 @@ from features.unfitted import (
     FitMedian,
     FitNormalize,
     FitNormalizeMinMax,
+    FitQuantileBucketize,
+    FitQuantileTransform,
     FitTargetEncoding,
 )
 from workflows.compile import compile_unfitted
 from workflows.library import Workflow, ops
+from workflows.quantiles import QuantileBucketize, QuantileTransform
 
 KINDS: dict[str, Any] = {
     "x": "continuous",
@@ -62,6 +65,8 @@ def one(graph: Any) -> Chain:
         (lambda: ops.Bucketize({"x": [], "i": []}), steps.Bucketize(())),
         (lambda: ops.Bucketize(lambda name: [7]), steps.Bucketize((7.0,))),
         (lambda: ops.HashBucket(9), steps.HashBucket(9)),
+        (lambda: QuantileBucketize(9), FitQuantileBucketize(9)),
+        (lambda: QuantileTransform(9), FitQuantileTransform(9)),
     ],
 )
 def test_numbers(name: str, operator: Callable[[], Any], step: Any) -> None:
@@ -239,6 +244,15 @@ def te(**parameters: Any) -> Any:
         (
             lambda: ["s"] >> ops.Categorify() >> ops.DropLowCardinality() >> ops.HashBucket(9),
             "'s' uses DropLowCardinality before HashBucket",
+        ),
+        (lambda: ["x"] >> QuantileBucketize(0), r"QuantileBucketize\(buckets=0\)"),
+        (lambda: ["x"] >> QuantileBucketize(2.5), r"QuantileBucketize\(buckets=2.5\)"),
+        (lambda: ["x"] >> QuantileTransform(1), r"QuantileTransform\(knots=1\)"),
+        (lambda: ["s"] >> QuantileTransform(), "'s' uses QuantileTransform on text"),
+        (lambda: ["k"] >> QuantileBucketize(), "'k' uses QuantileBucketize on lists of integers"),
+        (
+            lambda: ["x"] >> ops.Normalize() >> QuantileBucketize(),
+            "'x' uses QuantileBucketize on computed numbers",
         ),
     ],
 )

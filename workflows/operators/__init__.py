@@ -24,6 +24,8 @@ from workflows.operators.numbers import (
     normalized_by_bounds,
     reduced,
 )
+from workflows.operators.quantiles import quantile_bucketize, quantile_transform
+from workflows.quantiles import QuantileBucketize, QuantileTransform
 
 COMPILED: dict[type, Callable[[Application], Source]] = {
     ops.Bucketize: bucketize,
@@ -39,6 +41,8 @@ COMPILED: dict[type, Callable[[Application], Source]] = {
     ops.NormalizeMinMax: normalized_by_bounds,
     ops.ReduceDtypeSize: reduced,
     ops.TargetEncoding: target_encoding,
+    QuantileBucketize: quantile_bucketize,
+    QuantileTransform: quantile_transform,
 }
 COMPILED.update(
     {twin: COMPILED[of] for of, twin in mended.TWINS.items() if of in COMPILED},

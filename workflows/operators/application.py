@@ -139,6 +139,8 @@ SUPPORTED = (
     "LogOp",
     "Normalize",
     "NormalizeMinMax",
+    "QuantileBucketize",
+    "QuantileTransform",
     "ReduceDtypeSize",
     "Rename",
     "TagAsItemFeatures",

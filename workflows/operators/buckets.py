@@ -10,7 +10,7 @@ from features.unfitted import FitMedian
 from workflows.operators.application import Application
 
 _EXACT = (steps.FillMissing, steps.Clip, steps.IsMissing, FitMedian)
-"""Steps that give numbers which are the same to the last bit wherever they are computed."""
+"""Steps whose numbers are not rounded."""
 
 
 def bucketize(at: Application) -> Source:
@@ -30,7 +30,7 @@ def hash_bucket(at: Application) -> Source:
         num_buckets = num_buckets.get(at.output)
     step = steps.HashBucket(at.count("num_buckets", num_buckets))
     source = at.source(at.output)
-    if at.type_of(source).element == "number" and not _is_exact(source):
+    if at.type_of(source).element == "number" and not is_exact(source):
         # Its ids would depend on the last bit of a rounded number.
         raise at.unsupported("HashBucket on computed numbers")
     return at.step(step, source)
@@ -46,9 +46,10 @@ def hashed_cross(at: Application) -> Source:
     return at.step(step, *parts)
 
 
-def _is_exact(source: Source) -> bool:
+def is_exact(source: Source) -> bool:
+    """Whether the numbers are the same to the last bit wherever they are computed."""
     if isinstance(source, str):
         return True
     return all(isinstance(step, _EXACT) for step in source.steps) and all(
-        _is_exact(inner) for inner in source.sources
+        is_exact(inner) for inner in source.sources
     )

@@ -1,0 +1,224 @@
+"""What each way of preparing numbers is worth to the DLRM, on many tables.
+
+Runs every configuration of a folder, whose `log.files` name the files inside `--data`, and two
+drawn tables of unkind scales. Each table's rows are encoded once a way, and the DLRM is trained on
+them with every seed; the figures are the log loss and the AUC of the *valid* split after the epoch
+in which its log loss is least. The test split is not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.harness import OURS, Benchmark, parser
+from benchmarks.numbers_drawn import DRAWN, write_drawn
+from dlrm.architecture import Architecture
+from dlrm.feeds.parquet_feed import ParquetFeed
+from dlrm.fused import FusedForm
+from dlrm.training import train
+from features.columns import FeatureKind
+from features.config import load_config
+from features.plan import Plan
+from features.polars_engine import PolarsEngine
+from features.settings import Model, StandardWorkflow, Training
+from features.typed import TypedParquet
+from pipelines import ingest
+from pipelines.rows import typed_folders
+from pipelines.stage import RunConfig, parts
+from workflows.assembly import assemble
+from workflows.compile import compile_unfitted
+from workflows.library import Workflow, ops
+from workflows.quantiles import QuantileBucketize
+from workflows.standard import build
+
+SEEDS = (1, 2, 3)
+EPOCHS = 10
+FOLDER = Path("unused")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table's typed splits."""
+
+    name: str
+    kinds: Mapping[str, FeatureKind]
+    splits: Mapping[str, Path]
+    threshold: int
+    """Of the categories' frequency."""
+
+    @property
+    def continuous(self) -> list[str]:
+        return [name for name, kind in self.kinds.items() if kind == "continuous"]
+
+
+Way = Callable[[Rows], Workflow]
+
+
+def settings(**chosen: object) -> Way:
+    """The standard graph with these settings."""
+
+    def way(rows: Rows) -> Workflow:
+        given = {"frequency_threshold": rows.threshold, **chosen}
+        workflow = StandardWorkflow.model_validate({"graph": "standard", **given})
+        return build(rows.kinds, workflow, FOLDER)
+
+    return way
+
+
+def clipped(rows: Rows, *, log: bool = False) -> Workflow:
+    """Each column clipped to its .5 % and 99.5 % quantiles, then normalized.
+
+    With `log` those that have no negative numbers are logged between the two.
+    """
+    branches = []
+    for name in rows.continuous:
+        values = _column(rows, name)
+        low, high = np.quantile(values, [0.005, 0.995]).tolist() if len(values) else (0.0, 0.0)
+        chain = [name] >> ops.FillMissing(0.0) >> ops.Clip(min_value=low, max_value=high)
+        if log and low >= 0.0:
+            chain = chain >> ops.LogOp()
+        branches.append(chain >> ops.Normalize())
+    return _with_categories(rows, branches)
+
+
+def buckets_alone(rows: Rows) -> Workflow:
+    return _with_categories(rows, [rows.continuous >> QuantileBucketize(32)])
+
+
+def _with_categories(rows: Rows, branches: Sequence[Any]) -> Workflow:
+    others = {name: kind for name, kind in rows.kinds.items() if kind != "continuous"}
+    output = assemble(others, FOLDER, rows.threshold, ()).output_node
+    for branch in branches:
+        output = output + branch
+    return Workflow(output)
+
+
+def _column(rows: Rows, name: str) -> NDArray[np.float64]:
+    """The training split's numbers of a column, those that are there."""
+    files = [pq.read_table(file, columns=[name]) for file in parts(rows.splits["train"])]
+    values = np.asarray(pa.concat_tables(files)[name], np.float64)
+    return values[~np.isnan(values)]
+
+
+WAYS: dict[str, Way] = {
+    "normalize": settings(normalize=True, buckets=0),
+    "log": settings(log=True, clip_min=0.0, buckets=0),
+    "clip": clipped,
+    "clip, log": partial(clipped, log=True),
+    "scores": settings(buckets=0),
+    "normalize + 32": settings(normalize=True, buckets=32, bucket_columns=1000),
+    **{
+        f"scores + {buckets}": settings(buckets=buckets, bucket_columns=1000)
+        for buckets in (8, 16, 32, 64, 128)
+    },
+    "normalize + 64": settings(normalize=True, buckets=64, bucket_columns=1000),
+    "buckets alone": buckets_alone,
+    **{f"ids seen {n} times": settings(frequency_threshold=n) for n in (1, 2, 3, 5)},
+    OURS: settings(),
+}
+
+
+def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
+    """The configured tables, ingested, and the drawn ones."""
+    configs = sorted(options.configs.glob("*.yaml")) if options.configs else []
+    for file in configs:
+        config = load_config(file)
+        if options.tables and config.name not in options.tables:
+            continue
+        log = config.log.model_copy(update={"typed_copy": True})
+        data = tuple(options.data / name for name in config.log.files)
+        run = RunConfig(
+            config.model_copy(update={"log": log}), data, "polars", "fused", "cpu", None
+        )
+        made = ingest.STAGE.ensure(run, folder / config.name)
+        splits = typed_folders(made)
+        kept = {split: splits[split] for split in ("train", "valid")}
+        yield Rows(config.name, config.features, kept, config.workflow.frequency_threshold)
+    for name in DRAWN if not options.tables else set(DRAWN) & set(options.tables):
+        kinds, splits = write_drawn(name, 2_000 if options.quick else 40_000, folder / name)
+        yield Rows(name, kinds, splits, 0)
+
+
+def encoded(rows: Rows, way: Way, out: Path) -> Plan:
+    plan = compile_unfitted(way(rows), rows.kinds)
+    source = TypedParquet(rows.splits, rows.kinds)
+    return PolarsEngine(plan).fit_transform(source, out, lambda _: None, shuffle_seed=1).plan
+
+
+def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float]:
+    """Log loss and AUC on the valid split after the best epoch."""
+    architecture = Architecture.of(plan, Model())
+    rows = sum(pq.read_metadata(file).num_rows for file in parts(folder / "train"))
+    training = Training(
+        epochs=epochs, batch_size=256 if rows > 20_000 else 128, decay_share=0.0, precision="fp32"
+    )
+    feed = ParquetFeed(parts(folder / "train"), architecture, training.batch_size)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        result = train(
+            FusedForm(architecture, training, seed, "cpu"),
+            feed,
+            training,
+            seed=seed,
+            valid_files=parts(folder / "valid"),
+            out=Path(out),
+            plan_hash=plan.content_hash,
+        )
+    epoch = min(result.valid, key=lambda metrics: metrics.logloss)
+    return epoch.logloss, epoch.auc
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--configs", type=Path, metavar="DIR", help="one configuration a table")
+    made.add_argument("--data", type=Path, metavar="DIR", default=Path(), help="their files")
+    made.add_argument("--tables", nargs="*", metavar="NAME", help="only these")
+    made.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), metavar="WAY")
+    made.add_argument("--epochs", type=int, default=EPOCHS)
+    made.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    options = made.parse_args()
+    seeds, epochs = ((1,), 1) if options.quick else (options.seeds, options.epochs)
+    benchmark = Benchmark("numbers")
+    means: dict[str, dict[str, tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for rows in tables(options, Path(temporary)):
+            found = {}
+            for number, name in enumerate(options.ways):
+                out = Path(temporary) / rows.name / f"way{number}"
+                plan = encoded(rows, WAYS[name], out)
+                found[name] = [best(plan, out, seed, epochs) for seed in seeds]
+            means[rows.name] = {
+                name: (mean(loss for loss, _ in of), mean(auc for _, auc in of))
+                for name, of in found.items()
+            }
+            if OURS in found:
+                losses = {name: [loss for loss, _ in of] for name, of in found.items()}
+                benchmark.add(rows.name, "log loss", losses)
+            _print(means)
+    benchmark.report(options.json)
+
+
+def _print(means: dict[str, dict[str, tuple[float, float]]]) -> None:
+    """Log loss and AUC of every way on the tables so far."""
+    table = Table("way", *means, title="valid: log loss, AUC")
+    for way in next(iter(means.values())):
+        cells = [f"{found[way][0]:.4f} {found[way][1]:.4f}" for found in means.values()]
+        table.add_row(way, *cells)
+    Console(width=200).print(table)
+
+
+if __name__ == "__main__":
+    main()

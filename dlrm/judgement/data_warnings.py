@@ -1,0 +1,192 @@
+"""What is odd in the encoded data, one line a kind: told before a model is trained on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dlrm.judgement.columns import SplitSurvey
+from dlrm.judgement.leaks import Leaks
+from features.chains import Chain
+from features.plan import Plan
+from features.steps import Categorify, NumberStep
+from features.steps.categorify import NULL_ID
+
+NAMED = 5
+"""Columns that a line names; of the others it gives the number."""
+
+FEWEST_ROWS = 100
+"""Of a split; shares of fewer rows say nothing."""
+
+MOST_UNSEEN = 0.5
+NEARLY_UNIQUE = 0.9
+"""Values of the vocabulary for each training row."""
+
+LARGE = 1e4
+"""A number of the training split that swamps the others."""
+
+OUTSIDE = 100.0
+"""A number so many times as large as the training split's largest (and as 1)."""
+
+DRIFT = 1.5
+SIGNIFICANT = 4.0
+"""Standard errors."""
+
+
+def data_warnings(
+    plan: Plan,
+    surveys: Mapping[str, SplitSurvey],
+    leaks: Leaks,
+    click_rate: Mapping[str, float],
+) -> list[str]:
+    """Of the splits train, valid and test; each is one line that names columns and what to do.
+
+    `click_rate` is that of each split's rows, before any were left out for training.
+    """
+    train, valid, test = (surveys[split] for split in ("train", "valid", "test"))
+    return [
+        *_leaks(leaks),
+        *_constants(plan, train),
+        *_identifiers(plan, train),
+        *_unseen(train, valid, test),
+        *_large(train, valid, test),
+        *_drift(surveys, click_rate),
+    ]
+
+
+def _leaks(leaks: Leaks) -> list[str]:
+    return [
+        f"Column {suspect.column!r} may know the click (a leak): alone it reaches AUC "
+        f"{suspect.alone:.3f} on the validation split, and the best columns "
+        f"{suspect.together:.3f} with it but {suspect.without:.3f} without it. Is it known before "
+        "the click? If not, make it 'unused'."
+        for suspect in leaks.suspects
+    ]
+
+
+def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
+    missing: list[str] = []
+    constant: list[str] = []
+    for column in plan.outputs:
+        found = train.ids.get(column.name) or train.numbers.get(column.name)
+        if found is None or not found.is_constant:
+            continue
+        always = found.low == (_of_missing(column.chain) if not column.is_categorical else NULL_ID)
+        has_null_id = not column.is_categorical or isinstance(column.chain.steps[-1], Categorify)
+        (missing if always and has_null_id else constant).append(column.name)
+    told = []
+    if missing:
+        told.append(
+            f"{_columns(missing)} missing in every training row (or always what missing values are "
+            "filled with): nothing is learned from it. Check its name and format, or make it "
+            "'unused'."
+        )
+    if constant:
+        told.append(
+            f"{_columns(constant)} constant: one value in every training row, so nothing is "
+            "learned from it. Make it 'unused', or lower workflow.frequency_threshold where its "
+            "values are rare."
+        )
+    return told
+
+
+def _of_missing(chain: Chain) -> float:
+    """What a missing number becomes; NaN where the chain is not one of numbers alone."""
+    number_B = np.array([np.nan])
+    for step in chain.steps:
+        if not isinstance(step, NumberStep) or len(chain.sources) > 1:
+            return math.nan
+        number_B = step.apply(number_B)
+    return float(np.float32(number_B[0])) if isinstance(chain.sources[0], str) else math.nan
+
+
+def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:
+    found = []
+    for column in plan.categorical:
+        last, ids = column.chain.steps[-1], train.ids[column.name]
+        if column.is_list or not isinstance(last, Categorify) or ids.count < FEWEST_ROWS:
+            continue
+        present = ids.count - ids.missing
+        values = last.cardinality - last.first_id
+        if present and values >= NEARLY_UNIQUE * present:
+            found.append(column.name)
+    if not found:
+        return []
+    return [
+        f"{_columns(found)} nearly unique: almost every training row has a value of its own, which "
+        "only learns that row's click by heart. Make it 'unused', or raise "
+        "workflow.frequency_threshold."
+    ]
+
+
+def _unseen(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[str]:
+    found: dict[str, str] = {}
+    for split in (test, valid):
+        for name, ids in split.ids.items():
+            enough = name not in found and ids.count >= FEWEST_ROWS
+            if enough and ids.unseen_share > MOST_UNSEEN:
+                share = train.ids[name].unseen_share
+                found[name] = f"{ids.unseen_share:.0%} in {split.name}, {share:.0%} in train"
+    if not found:
+        return []
+    shares = [f"{name!r} ({share})" for name, share in found.items()]
+    return [
+        f"Most values are out of vocabulary in {_listed(shares)}: the model has seen none of them. "
+        "Lower workflow.frequency_threshold where they are rare in training; where new values keep "
+        "coming, give a column that they share (a category, an age) instead."
+    ]
+
+
+def _large(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[str]:
+    large = {n: found.largest for n, found in train.numbers.items() if found.largest > LARGE}
+    outside: dict[str, str] = {}
+    for split in (test, valid):
+        for name, found in split.numbers.items():
+            known = train.numbers[name].largest
+            if found.largest > OUTSIDE * max(known, 1.0):
+                outside[name] = f"{found.largest:.3g} in {split.name}, {known:.3g} in train"
+    told = []
+    if large:
+        sizes = [f"{name!r} ({size:.3g})" for name, size in large.items()]
+        told.append(
+            f"Numbers are very large after the graph in {_listed(sizes)}: they swamp all others. "
+            "Normalize the column, take its logarithm, or clip it (workflow.clip_max)."
+        )
+    if outside:
+        sizes = [f"{name!r} ({size})" for name, size in outside.items()]
+        told.append(
+            f"Numbers are far outside of what training saw in {_listed(sizes)}: the scores of such "
+            "rows mean nothing. Clip the column (workflow.clip_min and clip_max), or split the "
+            "rows at random (split.by: hash)."
+        )
+    return told
+
+
+def _drift(surveys: Mapping[str, SplitSurvey], click_rate: Mapping[str, float]) -> list[str]:
+    told = []
+    trained = click_rate["train"]
+    for split in ("valid", "test"):
+        found = click_rate[split]
+        rate = max(trained, found)
+        sizes = 1 / max(surveys["train"].rows, 1) + 1 / max(surveys[split].rows, 1)
+        is_significant = abs(found - trained) > SIGNIFICANT * math.sqrt(rate * (1 - rate) * sizes)
+        if not trained / DRIFT <= found <= trained * DRIFT and is_significant:
+            told.append(
+                f"The click rate is {trained:.3%} in training and {found:.3%} in {split}: the "
+                "splits differ, and scores will be off by that much. Train on rows nearer to those "
+                "that are scored, or split them at random (split.by: hash)."
+            )
+    return told
+
+
+def _columns(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"Column {names[0]!r} is"
+    return f"Columns {_listed([repr(name) for name in names])} are"
+
+
+def _listed(words: Sequence[str]) -> str:
+    rest = len(words) - NAMED
+    return ", ".join(words[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

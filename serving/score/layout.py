@@ -1,0 +1,136 @@
+"""The columns of a file of rows: which it has, and which of them are read as what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.columns import FeatureKind
+from features.errors import DataError, nearest
+from features.settings import Log
+from rawlogs.raw_rows import read_raw_rows, text_blocks
+from serving.repository.log_rules import LogRules
+from serving.score.reading import Dialect, ReadOptions
+from serving.score.sources import Sources, sources_of
+
+_FIRST_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a file of rows is read, and what of the model's columns it has."""
+
+    table: Log
+    sources: Sources
+
+    @classmethod
+    def of(
+        cls,
+        file: Path,
+        kinds: Mapping[str, FeatureKind],
+        rules: LogRules | None,
+        options: ReadOptions,
+        keep: Sequence[str],
+    ) -> Layout:
+        """See `serving.score.row_files.RowFile` for the parameters.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read, or lacks a column of the model or one that is to be kept.
+        """
+        dialect = Dialect.of(file, rules, options)
+        if dialect.tells_names:
+            return _by_name(file, dialect, kinds, rules, keep)
+        declared = options.columns or tuple(rules.log.columns if rules is not None else kinds)
+        whole = _in_order(file, dialect, kinds, rules, declared, keep)
+        label = rules.log.names("label") if rules is not None else ()
+        if options.columns is not None or not label or label[0] in keep:
+            return whole
+        rest = [name for name in declared if name not in label]
+        return whole if _fits(file, whole) or not rest else _without(whole, rest, file)
+
+
+def _by_name(
+    file: Path,
+    dialect: Dialect,
+    kinds: Mapping[str, FeatureKind],
+    rules: LogRules | None,
+    keep: Sequence[str],
+) -> Layout:
+    """Of a Parquet file, or a text file with a header."""
+    names = _names(file, dialect)
+    present = names if names is not None else (*(rules.log.columns if rules else kinds), *keep)
+    sources = sources_of(kinds, rules, present)
+    _require(file, present, sources, keep)
+    return Layout(_table(dialect, sources.read, sources, keep), sources)
+
+
+def _in_order(
+    file: Path,
+    dialect: Dialect,
+    kinds: Mapping[str, FeatureKind],
+    rules: LogRules | None,
+    declared: Sequence[str],
+    keep: Sequence[str],
+) -> Layout:
+    """Of a text file without a header, which has the columns `declared`."""
+    sources = sources_of(kinds, rules, declared)
+    _require(file, declared, sources, keep)
+    columns = {name: sources.read.get(name, "unused") for name in declared}
+    return Layout(_table(dialect, columns, sources, ()), sources)
+
+
+def _table(
+    dialect: Dialect, columns: Mapping[str, str], sources: Sources, keep: Sequence[str]
+) -> Log:
+    table = dialect.table(columns, sources.multi_hot)
+    others = {name: "unused" for name in keep if name not in columns}  # of any name, so unchecked
+    return table.model_copy(update={"columns": {**table.columns, **others}})
+
+
+def _fits(file: Path, layout: Layout) -> bool:
+    """Whether the file's first rows have as many fields as there are columns."""
+    wanted = tuple(layout.sources.read)
+    raw = next(iter(read_raw_rows(file, layout.table, wanted, _FIRST_BYTES)), None)
+    return raw is None or len(raw.numbers) > 0
+
+
+def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
+    """The same without the label, where the file fits that; else as it was, to tell its faults."""
+    columns = {name: whole.table.columns[name] for name in rest}
+    layout = Layout(whole.table.model_copy(update={"columns": columns}), whole.sources)
+    return layout if _fits(file, layout) else whole
+
+
+def _names(file: Path, dialect: Dialect) -> Sequence[str] | None:
+    """None of a text file that ends behind its header."""
+    if not dialect.is_parquet:
+        first = next(text_blocks(file, dialect.table({}), _FIRST_BYTES), None)
+        return first.names if first is not None else None
+    try:
+        return list(pq.read_schema(file).names)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
+
+
+def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequence[str]) -> None:
+    lacking = [name for name in sources.read if name not in present]
+    if lacking:
+        quoted = any(name.strip("\"'") in lacking for name in present)
+        hint = " The names are in quotes: say so (--quote)." if quoted else ""
+        raise DataError(
+            f"{file}: the model wants columns that the file lacks: {', '.join(lacking)}. "
+            f"It has {', '.join(present) or 'no columns'}.{hint}"
+        )
+    for name in keep:
+        if name not in present:
+            raise DataError(f"{file}: --keep {name}: no such column; {nearest(name, present)}.")
+    twice = [name for name in (*sources.read, *keep) if list(present).count(name) > 1]
+    if twice:
+        raise DataError(f"{file}: more than one column is called {', '.join(twice)}.")

@@ -1,0 +1,141 @@
+"""The standard graph without settings: any numbers, both engines, any parts of the rows."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from features.fitting import histogram
+from features.plan import Plan, read_plan
+from features.polars_engine import PolarsEngine
+from features.settings import StandardWorkflow
+from features.typed import TypedParquet, typed_schema
+from tests.contract.test_engines import form, nobody, online, read, same
+from workflows.compile import compile_unfitted
+from workflows.engine import NVTabularEngine
+from workflows.graphs import build
+
+KINDS: dict[str, Any] = {
+    "age": "continuous",
+    "amount": "continuous",
+    "milliseconds": "continuous",
+    "constant": "continuous",
+    "nothing": "continuous",
+    "user": "integer",
+}
+NUMBER = st.floats(width=32, allow_infinity=False) | st.none() | st.sampled_from([0.0, -0.0, 1e30])
+
+
+def table(columns: dict[str, list[Any]]) -> pa.Table:
+    rows = len(columns["amount"])
+    filled = {
+        "constant": [7.0] * rows,
+        "nothing": [None] * rows,
+        "user": list(range(rows)),
+        "click": [n % 2 for n in range(rows)],
+    }
+    schema = typed_schema(KINDS)
+    arrays = [
+        pa.array(np.array((columns | filled)[field.name], np.float32), from_pandas=True)
+        if field.type == pa.float32()
+        else pa.array((columns | filled)[field.name], field.type)
+        for field in schema
+    ]
+    return pa.table(arrays, schema=schema)
+
+
+def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
+    """The rows, cut into files, through an engine; the plan in `folder`."""
+    ends = [0, *cuts, len(rows)]
+    raw = folder / "raw" / "train"
+    raw.mkdir(parents=True)
+    for number, (start, end) in enumerate(pairwise(ends)):
+        part = rows.slice(start, end - start)
+        pq.write_table(part, raw / f"part-{number:05d}.parquet", row_group_size=5)
+    workflow = build(KINDS, StandardWorkflow(graph="standard"), folder / "unused")
+    if engine == "nvtabular":
+        made = NVTabularEngine("cpu", None).fit_transform(
+            workflow, KINDS, {"train": raw}, folder, nobody
+        )
+    else:
+        source = TypedParquet({"train": raw}, KINDS)
+        made = PolarsEngine(compile_unfitted(workflow, KINDS)).fit_transform(source, folder, nobody)
+    return made.plan
+
+
+@pytest.mark.parametrize("bins", [4, 2**15])
+@settings(
+    max_examples=5,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # shrinking would take minutes
+)
+@given(
+    st.lists(st.tuples(NUMBER, NUMBER, NUMBER), min_size=1, max_size=30),
+    st.lists(st.integers(0, 30), max_size=3),
+)
+@pytest.mark.timeout(600)
+def test_the_plan_is_the_same_to_the_bit(
+    bins: int, numbers: list[tuple[Any, Any, Any]], cuts: list[int]
+) -> None:
+    names = ("age", "amount", "milliseconds")
+    columns = {name: [row[place] for row in numbers] for place, name in enumerate(names)}
+    rows = table(columns)
+    within = sorted(min(cut, len(rows)) for cut in cuts)
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
+        patch.setattr(histogram, "MOST_BINS", bins)
+        reference = encoded("nvtabular", rows, within, Path(name) / "nvtabular")
+        for number, cut in enumerate(([], within)):
+            folder = Path(name) / f"polars{number}"
+            plan = encoded("polars", rows, cut, folder)
+            assert plan.content_hash == reference.content_hash
+            same(read(Path(name) / "nvtabular" / "train"), read(folder / "train"))
+        for native in ("0", "1"):
+            with form(native):
+                same(read(folder / "train"), online(read_plan(folder / "plan"), rows))
+
+
+def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    rows = 4_000
+    age = np.where(random.random(rows) < 0.2, np.nan, random.integers(18, 90, rows))
+    columns = {
+        "age": age,
+        "amount": np.exp(8 * random.standard_normal(rows)),
+        "milliseconds": 1.6e12 + 3e10 * random.random(rows),
+    }
+    raw = table({name: list(values) for name, values in columns.items()})
+    plan = encoded("polars", raw, [], tmp_path)
+    train = read(tmp_path / "train")
+    for name in columns:
+        scores = train[name].to_numpy()
+        assert np.all(np.isfinite(scores))
+        assert abs(scores.mean()) < 0.1
+        assert 0.8 < scores.std() < 1.2
+        assert np.abs(scores).max() < 5
+    for name in ("constant", "nothing"):
+        assert set(train[name].to_pylist()) == {0.0}
+    ids = {column.name: column.cardinality for column in plan.categorical}
+    assert ids["amount_bucket"] == ids["milliseconds_bucket"] == 65
+    assert 36 < ids["age_bucket"] <= 65  # of 72 ages
+    assert (ids["constant_bucket"], ids["nothing_bucket"]) == (2, 2)
+    missing = np.isnan(raw["age"].to_numpy())
+    last = ids["age_bucket"] - 1
+    assert set(train["age_bucket"].to_numpy()[missing]) == {last}
+    assert last not in train["age_bucket"].to_numpy()[~missing]
+    assert set(train["nothing_bucket"].to_pylist()) == {1}
+    odd = table({"age": [math.nan, -1e38], "amount": [-5.0, 3e38], "milliseconds": [0.0, None]})
+    scored = online(plan, odd)
+    assert np.all(np.abs([scored[name].to_numpy() for name in columns]) < 5)
+    assert scored["age_bucket"].to_pylist() == [last, 0]
+    assert scored["amount_bucket"].to_pylist() == [0, 63]

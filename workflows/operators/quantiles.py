@@ -1,0 +1,37 @@
+"""Operators that learn quantiles: buckets and normal scores."""
+
+from __future__ import annotations
+
+from features import steps
+from features.chains import Source
+from features.errors import PlanError
+from features.fitting.accumulator import Target
+from features.unfitted import FitQuantileBucketize, FitQuantiles, FitQuantileTransform
+from workflows.operators.application import Application
+from workflows.operators.buckets import is_exact
+
+
+def quantile_bucketize(at: Application) -> Source:
+    buckets = at.count("buckets", at.operator.step.buckets)
+    return _learned(at, FitQuantileBucketize(buckets))
+
+
+def quantile_transform(at: Application) -> Source:
+    knots = at.count("knots", at.operator.step.knots, 2)
+    return _learned(at, FitQuantileTransform(knots))
+
+
+def _learned(at: Application, step: FitQuantiles) -> Source:
+    column = at.output
+    source = at.numbers(column)
+    if not is_exact(source):
+        # A number that is rounded differently could be counted in another bin.
+        raise at.unsupported(f"{at.name} on computed numbers")
+
+    def read(target: Target) -> steps.Step:
+        if column not in at.operator.learned:
+            raise PlanError(f"Column {column!r}: {at.name} is not fitted. Fit the workflow first.")
+        fitted: steps.Step = at.operator.learned[column]
+        return fitted
+
+    return at.learned(step, read, source)
