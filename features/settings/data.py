@@ -309,7 +309,7 @@ class Label(Settings):
                 words.append(str(word) if isinstance(word, int | float) else word)
         if "" in words:
             raise ValueError("empty text is a missing label, which is no click: leave it out")
-        return tuple(dict.fromkeys(words))
+        return tuple(words)
 
     @model_validator(mode="after")
     def _say_one_way(self) -> Label:
