@@ -9,8 +9,7 @@ import numpy as np
 
 from dlrm.judgement.columns import SplitSurvey
 from dlrm.judgement.leaks import Leaks
-from features.chains import Chain
-from features.plan import Plan
+from features.plan import OutputColumn, Plan
 from features.steps import Categorify, NumberStep
 from features.steps.categorify import NULL_ID
 
@@ -67,39 +66,46 @@ def _leaks(leaks: Leaks) -> list[str]:
 
 
 def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
-    missing: list[str] = []
-    constant: list[str] = []
+    """By raw columns, all that is made of which is constant."""
+    kinds: dict[str, set[str]] = {}
     for column in plan.outputs:
         found = train.ids.get(column.name) or train.numbers.get(column.name)
-        if found is None or not found.is_constant:
-            continue
-        always = found.low == (_of_missing(column.chain) if not column.is_categorical else NULL_ID)
-        has_null_id = not column.is_categorical or isinstance(column.chain.steps[-1], Categorify)
-        (missing if always and has_null_id else constant).append(column.name)
+        kind = "varied"
+        if found is not None and found.is_constant:
+            kind = "missing" if found.low == _of_missing(column) else "constant"
+        for source in column.sources:
+            kinds.setdefault(source, set()).add(kind)
+    missing = [
+        name for name, found in kinds.items() if "missing" in found and "varied" not in found
+    ]
+    constant = [name for name, found in kinds.items() if found == {"constant"}]
     told = []
     if missing:
         told.append(
             f"{_columns(missing)} missing in every training row (or always what missing values are "
-            "filled with): nothing is learned from it. Check its name and format, or make it "
+            "filled with), so nothing can be learned there. Check name and format, or make it "
             "'unused'."
         )
     if constant:
         told.append(
-            f"{_columns(constant)} constant: one value in every training row, so nothing is "
-            "learned from it. Make it 'unused', or lower workflow.frequency_threshold where its "
+            f"{_columns(constant)} constant: one value in every training row, so nothing can be "
+            "learned there. Make it 'unused', or lower workflow.frequency_threshold where its "
             "values are rare."
         )
     return told
 
 
-def _of_missing(chain: Chain) -> float:
-    """What a missing number becomes; NaN where the chain is not one of numbers alone."""
+def _of_missing(column: OutputColumn) -> float:
+    """What a missing value becomes; NaN where that is not known."""
+    steps, (source, *others) = column.chain.steps, column.chain.sources
+    if column.is_categorical:
+        return NULL_ID if isinstance(steps[-1], Categorify) else math.nan
     number_B = np.array([np.nan])
-    for step in chain.steps:
-        if not isinstance(step, NumberStep) or len(chain.sources) > 1:
+    for step in steps:
+        if not isinstance(step, NumberStep) or others or not isinstance(source, str):
             return math.nan
         number_B = step.apply(number_B)
-    return float(np.float32(number_B[0])) if isinstance(chain.sources[0], str) else math.nan
+    return float(np.float32(number_B[0]))
 
 
 def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:

@@ -12,7 +12,7 @@ from dlrm.judgement.data_warnings import data_warnings
 from dlrm.judgement.leaks import Leaks, Suspect
 from features.chains import Chain
 from features.plan import OutputColumn, Plan
-from features.steps import Categorify, FillMissing, Normalize
+from features.steps import Bucketize, Categorify, FillMissing, Normalize
 
 ROWS = 1000
 RATES = {"train": 0.2, "valid": 0.2, "test": 0.2}
@@ -86,6 +86,25 @@ def test_an_id_that_is_always_the_same_or_missing() -> None:
     (constant,) = lines(lambda surveys: change(surveys, 5))
     assert missing.startswith("Column 'c' is missing in every training row")
     assert constant.startswith("Column 'c' is constant")
+
+
+@pytest.mark.parametrize(
+    "ranges", [((5.0, 5.0), (2, 9)), ((0.0, 0.0), (2, 9)), ((0.0, 3.0), (2, 2))]
+)
+def test_a_raw_column_is_constant_where_all_that_is_made_of_it_is(ranges) -> None:
+    outputs = (*plan_of().outputs, OutputColumn("b", Chain(("x",), (Bucketize((1.0,)),)), "int64"))
+
+    def told(of_number, of_bucket) -> list[str]:
+        surveys = usual()
+        surveys["train"].numbers["x"] = Numbers(*of_number)
+        surveys["train"].ids["b"] = Ids(*of_bucket, ROWS)
+        return data_warnings(Plan(Path(), (), outputs, ""), surveys, Leaks({}, ()), RATES)
+
+    assert told(*ranges) == []
+    (constant,) = told((5.0, 5.0), (2, 2))
+    assert constant.startswith("Column 'x' is constant")
+    (missing,) = told((0.0, 0.0), (2, 2))
+    assert missing.startswith("Column 'x' is missing")
 
 
 def test_many_columns_of_a_kind_share_a_line() -> None:
