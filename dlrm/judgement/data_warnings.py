@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlrm.judgement.columns import SplitSurvey
 from dlrm.judgement.leaks import Leaks
 from features.plan import OutputColumn, Plan
-from features.steps import Categorify, NumberStep
+from features.steps import Bucketize, Categorify, NumberStep
 from features.steps.categorify import NULL_ID
 
 NAMED = 5
@@ -28,6 +30,12 @@ LARGE = 1e4
 
 OUTSIDE = 100.0
 """A number so many times as large as the training split's largest (and as 1)."""
+
+_ALWAYS_THE_SAME = {
+    "missing": "missing in every training row",
+    "either": "constant: the same number in every training row, or missing in all of them",
+    "constant": "constant: one value in every training row",
+}
 
 DRIFT = 1.5
 SIGNIFICANT = 4.0
@@ -72,37 +80,32 @@ def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
         found = train.ids.get(column.name) or train.numbers.get(column.name)
         kind = "varied"
         if found is not None and found.is_constant:
-            kind = "missing" if found.low == _of_missing(column) else "constant"
+            kind = "constant"
+            if found.low == _of_missing(column):  # a number may be what fills missing ones
+                kind = "missing" if isinstance(column.chain.steps[-1], Categorify) else "either"
         for source in column.sources:
             kinds.setdefault(source, set()).add(kind)
-    missing = [
-        name for name, found in kinds.items() if "missing" in found and "varied" not in found
+    names: dict[str, list[str]] = {"constant": [], "missing": [], "either": []}
+    for name, found_kinds in kinds.items():
+        if "varied" not in found_kinds:
+            names[next(kind for kind in names if kind in found_kinds)].append(name)
+    return [
+        f"{_columns(names[kind])} {what}, so nothing can be learned there. Check name and format, "
+        "make it 'unused', or lower workflow.frequency_threshold where its values are rare."
+        for kind, what in _ALWAYS_THE_SAME.items()
+        if names[kind]
     ]
-    constant = [name for name, found in kinds.items() if found == {"constant"}]
-    told = []
-    if missing:
-        told.append(
-            f"{_columns(missing)} missing in every training row (or always what missing values are "
-            "filled with), so nothing can be learned there. Check name and format, or make it "
-            "'unused'."
-        )
-    if constant:
-        told.append(
-            f"{_columns(constant)} constant: one value in every training row, so nothing can be "
-            "learned there. Make it 'unused', or lower workflow.frequency_threshold where its "
-            "values are rare."
-        )
-    return told
 
 
 def _of_missing(column: OutputColumn) -> float:
     """What a missing value becomes; NaN where that is not known."""
-    steps, (source, *others) = column.chain.steps, column.chain.sources
-    if column.is_categorical:
-        return NULL_ID if isinstance(steps[-1], Categorify) else math.nan
-    number_B = np.array([np.nan])
-    for step in steps:
-        if not isinstance(step, NumberStep) or others or not isinstance(source, str):
+    (source, *others), (*before, last) = column.chain.sources, column.chain.steps
+    if isinstance(last, Categorify):
+        return NULL_ID
+    number_B: NDArray[Any] = np.array([np.nan])
+    for step in (*before, last):
+        is_known = isinstance(step, NumberStep | Bucketize)
+        if not is_known or others or not isinstance(source, str):
             return math.nan
         number_B = step.apply(number_B)
     return float(np.float32(number_B[0]))
