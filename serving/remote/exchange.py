@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 from features.errors import ServerError, ServerUnavailable
 from features.wire import Tensors
 from serving.remote.connection import Connection, Tls
-from serving.remote.spoken import advice, spoken_at
+from serving.remote.spoken import Spoken, advice, spoken_at, tls_at
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
@@ -26,8 +26,8 @@ _SPOILT = "incomplete string data for inference input"
 """Triton's Python backend refuses a whole batch where one request's last string is cut short. No
 request made here is, so another one in the batch was."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
-_ENDED = ("Socket closed", "andshake")
-"""What gRPC tells of a connection that a server took and ended."""
+_ENDED = ("Socket closed", "andshake", "reset by peer", "onnection closed", "disconnected")
+"""What is told of a connection that a server took and ended."""
 _TIME_OVER = "StatusCode.DEADLINE_EXCEEDED"
 _LARGEST_MESSAGE = 2**31 - 1
 
@@ -93,18 +93,27 @@ def _may_be_repeated(error: InferenceServerException) -> bool:
 
 def _advised(connection: Connection) -> ServerError | None:
     """What to ask for instead, where the server speaks something else."""
-    spoken = spoken_at(connection.url)
+    return _told(connection, spoken_at(connection.url))
+
+
+def _broken_off(connection: Connection, cause: object) -> ServerError:
+    """A server that is not there refuses the connection; one of another protocol ends it.
+
+    One that ended a connection of plain HTTP may have TLS, and is sent no other request.
+    """
+    advised = None
+    if connection.tls is not None or any(word in str(cause) for word in _ENDED):
+        is_plain_http = connection.protocol == "http" and connection.tls is None
+        spoken = tls_at(connection.url) if is_plain_http else spoken_at(connection.url)
+        advised = _told(connection, spoken)
+    return advised or _unreachable(connection.url, cause)
+
+
+def _told(connection: Connection, spoken: Spoken | None) -> ServerError | None:
     if spoken is None:
         return None
     found = advice(connection.url, connection.protocol, connection.tls is not None, spoken)
     return ServerError(found) if found is not None else None
-
-
-def _broken_off(connection: Connection, cause: object) -> ServerError:
-    """A server that is not there refuses the connection; one of another protocol ends it."""
-    may_be_there = connection.tls is not None or any(word in str(cause) for word in _ENDED)
-    advised = _advised(connection) if may_be_there else None
-    return advised or _unreachable(connection.url, cause)
 
 
 def _strange(connection: Connection) -> ServerError:

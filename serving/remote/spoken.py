@@ -22,21 +22,44 @@ def spoken_at(url: str) -> Spoken | None:
 
     A server of gRPC begins with the settings of HTTP/2, whatever it is sent.
     """
-    host, _, port = url.rpartition(":")
-    host = host.strip("[]")
-    if not (host and port.isdecimal()):
+    place = _place(url)
+    if place is None:
         return None
     try:
-        answer = _answer(host, int(port))
-        if answer.startswith(b"HTTP/1"):
-            return "http"
-        if len(answer) > 3 and answer[3] == _SETTINGS_FRAME:
-            return "grpc"
-        if not answer or answer[0] == _ALERT:
-            return "tls" if _has_tls(host, int(port)) else None
+        answer = _answer(*place)
     except (OSError, OverflowError):
-        pass
-    return None
+        return None
+    if answer.startswith(b"HTTP/1"):
+        return "http"
+    if len(answer) > 3 and answer[3] == _SETTINGS_FRAME:
+        return "grpc"
+    return tls_at(url) if not answer or answer[0] == _ALERT else None
+
+
+def tls_at(url: str) -> Spoken | None:
+    """Whether TLS is what answers at HOST:PORT; nothing but a handshake is sent."""
+    place = _place(url)
+    if place is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection(place, _SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname=place[0]),
+        ):
+            return "tls"
+    except ssl.SSLError as error:
+        return "tls" if "ALERT" in str(error).upper() else None  # it wants a certificate
+    except (OSError, OverflowError, ValueError):
+        return None
+
+
+def _place(url: str) -> tuple[str, int] | None:
+    host, _, port = url.rpartition(":")
+    host = host.strip("[]")
+    return (host, int(port)) if host and port.isdecimal() else None
 
 
 def advice(url: str, protocol: str, is_encrypted: bool, spoken: Spoken) -> str | None:
@@ -74,17 +97,3 @@ def _answer(host: str, port: int) -> bytes:
             return connection.recv(64)
         except ConnectionError:
             return b""
-
-
-def _has_tls(host: str, port: int) -> bool:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # only whether it speaks TLS, nothing is sent
-    try:
-        with (
-            socket.create_connection((host, port), _SECONDS) as connection,
-            context.wrap_socket(connection, server_hostname=host),
-        ):
-            return True
-    except ssl.SSLError as error:
-        return "ALERT" in str(error).upper()  # it wants a certificate of the client

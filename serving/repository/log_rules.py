@@ -18,10 +18,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from features.errors import ServerError
-from features.settings import Log, SideTable
+from features.settings import Log, SideTable, Table
 from serving.repository.versions import LOG, TABLES, Rules
 
 _SHA256 = "sha256"
+_ALWAYS = {"format", "separator", "header", "quote", "encoding"}
 _OF_THE_INGEST = {"malformed_limit", "typed_copy"}
 
 
@@ -51,9 +52,9 @@ class LogRules:
     def to_json(self) -> Rules:
         """By config parameter."""
         return {
-            LOG: self.log.model_dump(mode="json", exclude=_OF_THE_INGEST),
+            LOG: _form(self.log),
             TABLES: {
-                name: {**table.settings.model_dump(mode="json"), _SHA256: table.sha256}
+                name: {**_form(table.settings), _SHA256: table.sha256}
                 for name, table in self.tables.items()
             },
         }
@@ -78,6 +79,12 @@ class LogRules:
                 f"Model {model!r}: its config tells how the log was read in a form that this "
                 f"Plumbline does not know ({_reason(error)}). Upgrade the client."
             ) from None
+
+
+def _form(table: Table) -> dict[str, Any]:
+    """What is left out has its default: a client that does not know a setting reads the others."""
+    usual = table.model_dump(mode="json", include=_ALWAYS)
+    return usual | table.model_dump(mode="json", exclude=_OF_THE_INGEST, exclude_defaults=True)
 
 
 def _table(form: Mapping[str, Any]) -> RuledTable:

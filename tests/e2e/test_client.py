@@ -173,10 +173,11 @@ def test_what_is_wrong_with_a_file_is_told_and_nothing_is_left(
     cut = good.replace(b'"hour"', b'"hours"')
     assert "the file lacks: hour. It has other, shop" in refused(cut, "--out", "a.csv")
     torn = good + b"1,2\n"
-    assert "Row #1502: Expected 9 columns, got 2" in refused(torn, "--out", "b.csv")
+    assert "rows.csv:1502: wanted 9 fields, found 2" in refused(torn, "--out", "b.csv")
     many = ["--batch-rows", 1000, "--out", "c.csv"]
+    line = next(n for n, line in enumerate(good.splitlines(), 1) if b"0000001a" in line)
     message = refused(good.replace(b"0000001a", b"xyz"), *many)
-    assert "Rows 1 to 1000: Column 'device': the feature plan wants up to 16 hex" in message
+    assert f"rows.csv:{line}: column 'device': wanted up to 16 hex" in message
     assert "wanted a name that ends in .csv or .parquet" in refused(good, "--out", "d.txt")
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
     (tmp_path / "e.csv").write_text("mine")

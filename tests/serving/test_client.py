@@ -183,7 +183,7 @@ def test_nobody_there(score: Score, protocol: str) -> None:
 
 @both
 def test_an_answer_that_is_no_tls(stub: Stub, score: Score) -> None:
-    with pytest.raises(ServerError, match="TLS with it fails") as raised:
+    with pytest.raises(ServerError, match="speaks HTTP without TLS: leave out what") as raised:
         score(stub.url, tls=Tls(), retries=AT_ONCE)
     assert type(raised.value) is ServerError
 
@@ -219,6 +219,8 @@ def test_https_with_a_server_that_is_vouched_for(
         score(url, tls=Tls())
     with pytest.raises(ServerError, match=r"TLS with it fails .*match"):
         score(stub.url, tls=Tls(certificate[0]))
+    with pytest.raises(ServerError, match=f"{url} speaks TLS: give the certificates .*--ca"):
+        score(url, retries=None)
 
 
 def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) -> None:
@@ -237,6 +239,8 @@ def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) 
         assert asyncio.run(score(url)).tolist() == [0.25]
         with pytest.raises(ServerError, match=f"Triton at {url}"):
             Client(url, "grpc", tls=Tls(), retries=None)
+        with pytest.raises(ServerError, match=f"{url} speaks TLS: give the certificates .*--ca"):
+            Client(url, "grpc", retries=None)
 
 
 class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
@@ -328,10 +332,13 @@ def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
 
 @both
 def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
-    with pytest.raises(ServerError, match=f"{stub.url} answers in another protocol"):
+    with pytest.raises(ServerError, match=rf"{stub.url} speaks HTTP: give --protocol http \("):
         score(stub.url, protocol="grpc", retries=AT_ONCE)
-    with GrpcStub().running() as port, pytest.raises(ServerError, match="another protocol"):
-        score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
+    with GrpcStub().running() as port:
+        with pytest.raises(ServerError, match=rf":{port} speaks gRPC: give --protocol grpc \("):
+            score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
+        with pytest.raises(ServerError, match=rf":{port} speaks gRPC without TLS: leave out"):
+            score(f"127.0.0.1:{port}", protocol="grpc", tls=Tls(), retries=AT_ONCE)
 
 
 def test_a_grpc_server_that_started_again_is_found() -> None:

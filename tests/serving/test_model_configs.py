@@ -11,10 +11,12 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from features.chains import Chain
 from features.plan import InputColumn, OutputColumn, Plan, output_column
-from features.settings import Serving
+from features.settings import Log as ClickLog
+from features.settings import Serving, SideTable
 from features.steps import Categorify, FillMissing
 from serving.repository.config_pbtxt import python_config, read_parameters
 from serving.repository.interface import PROBABILITY, Tensor
+from serving.repository.log_rules import LogRules
 from serving.repository.model_configs import model_configs
 from serving.repository.versions import Version, versions_from_json
 
@@ -34,6 +36,11 @@ CASES = {
     "no_categorical": ("continuous",),
     "lists": ("continuous", "string", "hex_list", "string_list"),
 }
+RULES = LogRules.of(
+    ClickLog(columns={"y": "label", **KINDS}, separator="::", missing=("NA",), list_separator="|"),
+    {"shops": SideTable(file="shops.csv", columns={"shop": "key", "views": "continuous"})},
+    {"shops": "s" * 64},
+)
 MODELS = ("ctr_features", "ctr_dlrm", "ctr", "ctr_fused")
 
 
@@ -50,6 +57,10 @@ def plan_of(*kinds: str) -> Plan:
     return Plan(Path("nowhere"), inputs, outputs, "p" * 64)
 
 
+def has_rules(case: str, model: str) -> bool:
+    return case == "all_kinds" and model != "ctr_dlrm"
+
+
 def configs(case: str, settings: Serving | None = None, current: str = "2") -> dict[str, str]:
     """Of two versions, the second of which is the plan's own."""
     settings = settings or Serving(max_batch_size=512, instances=2, threads=3)
@@ -59,6 +70,7 @@ def configs(case: str, settings: Serving | None = None, current: str = "2") -> d
                 plan_hash=plan * 64,
                 model_hash=None if model == "ctr_features" else scorer * 64,
                 manifest_sha256=None if model == "ctr" else manifest * 64,
+                rules=RULES.to_json() if has_rules(case, model) and number == "2" else None,
             )
             for number, plan, scorer, manifest in (("2", "p", "m", "f"), ("1", "q", "n", "e"))
         }
@@ -206,3 +218,14 @@ def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
     found = parsed(text).parameters
     assert {key: value.string_value for key, value in found.items()} == parameters
     assert read_parameters(text) == parameters
+
+
+def test_the_rules_of_the_log_stand_where_raw_columns_are_taken() -> None:
+    for model, text in configs("all_kinds").items():
+        parameters = read_parameters(text)
+        assert ("log" in parameters) == has_rules("all_kinds", model)
+        assert LogRules.of_parameters(model, parameters) == (
+            RULES if has_rules("all_kinds", model) else None
+        )
+    for text in configs("all_kinds", current="1").values():
+        assert "log" not in read_parameters(text), "they are the current version's"

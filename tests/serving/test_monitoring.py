@@ -51,6 +51,13 @@ def test_values_are_counted_as_by_hand(plan: Plan) -> None:
     }
 
 
+def test_a_score_that_is_no_number_does_not_spoil_the_sums() -> None:
+    probability_B1 = np.array([[0.5], [np.nan], [np.inf], [0.25]], np.float32)
+    counts = Counter(None).count(None, None, probability_B1)
+    assert counts == Counts(rows=4, score_sum=0.75, scores=2)
+    assert (counts + counts).gauges() == {"plumbline_mean_score": 0.375}
+
+
 def test_a_model_alone_counts_scores() -> None:
     counts = Counter(None).count(None, None, seen()[2])
     assert counts == Counts(rows=4, score_sum=0.875, scores=4)

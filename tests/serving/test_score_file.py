@@ -1,8 +1,11 @@
 """Scoring piece by piece: the rows' order, how much is under way, and what stays of a failure."""
 
 import asyncio
+import csv
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.errors import DataError, PlanError, ServerError
+from serving.score.row_files import Piece
 from serving.score.score_file import Scored, score_rows
 from serving.score.score_output import CsvOutput, check_output, output_file
 
@@ -42,8 +46,10 @@ class Answers:
 class Kept:
     def __init__(self) -> None:
         self.values: list[float] = []
+        self.kept: list[int] = []
 
-    def write(self, probability_B: Any) -> None:
+    def write(self, kept: pa.Table, probability_B: Any) -> None:
+        self.kept += kept["row"].to_pylist()
         self.values += probability_B.tolist()
 
     def finish(self) -> None: ...
@@ -58,7 +64,8 @@ def scored(values: list[float], in_flight: int, client: Any, output: Any) -> tup
         for start in range(0, len(values), 2):
             taken += 1
             assert taken <= len(shown) + in_flight, "pieces are not read further ahead"
-            yield pa.table({"x": values[start : start + 2]})
+            rows = pa.table({"x": values[start : start + 2]})
+            yield Piece(rows, pa.table({"row": range(start, start + len(rows))}))
 
     def progress(so_far: Scored) -> None:
         shown.append(so_far.rows)
@@ -72,6 +79,7 @@ def test_scores_keep_the_order_of_the_rows(in_flight: int) -> None:
     values = [float(value) for value in range(11)]
     found, shown = scored(values, in_flight, client, output)
     assert output.values == values
+    assert output.kept == list(range(11)), "what is kept stays with its row"
     assert (found.rows, found.mean_probability) == (11, 5.0)
     assert shown == [2, 4, 6, 8, 10, 11]
     assert 1 <= client.most_under_way <= in_flight
@@ -89,19 +97,33 @@ def test_a_failure_ends_the_others() -> None:
         scored([12.0, 0.0, 13.0, 0.0, 14.0, 0.0], 3, client, Kept())
 
 
+def test_an_answer_of_another_length_is_refused() -> None:
+    class Short(Answers):
+        async def predict(self, values: Any) -> Any:
+            return values[1:].astype(np.float32)
+
+    with pytest.raises(DataError, match="Wanted 2 scores, got 1"):
+        scored([1.0, 2.0], 1, Short(), Kept())
+
+
 def test_rows_that_do_not_fit_are_told_by_number() -> None:
     with pytest.raises(DataError, match=r"^Rows 3 to 4: Column 'x': no\."):
         scored([1.0, 2.0, 3.0, float("nan")], 2, Answers(), Kept())
 
 
 SCORES = [np.array([0.1, 1.0], np.float32), np.empty(0, np.float32), np.array([1e-9], np.float32)]
+NOTHING = pa.schema([])
+
+
+def nothing(probability_B: Any) -> pa.Table:
+    return NOTHING.empty_table()
 
 
 def test_csv_gives_every_float_back() -> None:
     stream = io.BytesIO()
-    output = CsvOutput(stream)
+    output = CsvOutput(stream, NOTHING)
     for probability_B in SCORES:
-        output.write(probability_B)
+        output.write(nothing(probability_B), probability_B)
     header, *lines = stream.getvalue().decode().splitlines()
     assert header == "click_probability"
     np.testing.assert_array_equal(np.array(lines, np.float32), np.concatenate(SCORES))
@@ -110,21 +132,72 @@ def test_csv_gives_every_float_back() -> None:
 @pytest.mark.parametrize("scores", [SCORES, []], ids=["some", "none"])
 def test_parquet_holds_them_all(tmp_path: Path, scores: list[Any]) -> None:
     file = tmp_path / "scores.parquet"
-    with output_file(file) as output:
+    with output_file(file, NOTHING) as output:
         for probability_B in scores:
-            output.write(probability_B)
+            output.write(nothing(probability_B), probability_B)
         assert not file.exists()
     found = pq.read_table(file)["click_probability"]
     assert found.type == pa.float32()
     assert found.to_pylist() == np.concatenate([*scores, np.empty(0, np.float32)]).tolist()
 
 
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)
+KEPT = pa.table(
+    {
+        "id": pa.array([2**64 - 1, 7, None], pa.uint64()),
+        'a "b", c': pa.array(['say "x"', "a,b\nc", None]),
+        "price": pa.array([Decimal("1.50"), None, Decimal("-2.25")], pa.decimal128(38, 2)),
+        "is_new": pa.array([True, None, False]),
+        "time": pa.array([MOMENT, None, MOMENT], pa.timestamp("us", "UTC")),
+        "word": pa.array(["x", None, "y"]).dictionary_encode(),
+        "bytes": pa.array([b"ab", None, b""]),
+    }
+)
+
+
+def test_what_is_kept_has_its_types_in_parquet(tmp_path: Path) -> None:
+    file = tmp_path / "scores.parquet"
+    with output_file(file, KEPT.schema) as output:
+        output.write(KEPT.slice(0, 2), SCORES[0])
+        output.write(KEPT.slice(2), SCORES[2])
+    found = pq.read_table(file)
+    assert found.schema.names == [*KEPT.column_names, "click_probability"]
+    assert found.drop_columns("click_probability").to_pylist() == KEPT.to_pylist()
+    assert [f.type for f in found.schema][:-1] == [f.type for f in KEPT.schema]
+
+
+def test_what_is_kept_is_quoted_in_csv() -> None:
+    stream = io.BytesIO()
+    output = CsvOutput(stream, KEPT.schema)
+    output.write(KEPT.slice(0, 2), SCORES[0])
+    output.write(KEPT.slice(2), SCORES[2])
+    first, *rows = csv.reader(io.StringIO(stream.getvalue().decode(), newline=""))
+    assert first == [*KEPT.column_names, "click_probability"]
+    assert [row[:4] for row in rows] == [
+        ["18446744073709551615", 'say "x"', "1.50", "true"],
+        ["7", "a,b\nc", "", ""],
+        ["", "", "-2.25", "false"],
+    ]
+    assert [row[4] for row in rows] == ["2026-01-02 03:04:05.000600Z", "", rows[0][4]]
+    assert [row[5:7] for row in rows] == [["x", "ab"], ["", ""], ["y", ""]]
+    found_B = np.array([row[7] for row in rows], np.float32)
+    np.testing.assert_array_equal(found_B, np.concatenate(SCORES))
+
+
+def test_what_has_no_text_is_refused_before_it_is_scored() -> None:
+    with pytest.raises(DataError, match=r"--keep tags: list<item: int64> has no form in CSV"):
+        CsvOutput(io.BytesIO(), pa.schema([("tags", pa.list_(pa.int64()))]))
+    output = CsvOutput(io.BytesIO(), pa.schema([("b", pa.binary())]))
+    with pytest.raises(DataError, match=r"--keep b: binary has no form in CSV"):
+        output.write(pa.table({"b": [b"\xff"]}), SCORES[2])
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
 def test_a_failure_leaves_no_file_and_spoils_no_old_one(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.write_text("old")
-    with pytest.raises(ServerError, match="gone"), output_file(file) as output:
-        output.write(SCORES[0])
+    with pytest.raises(ServerError, match="gone"), output_file(file, NOTHING) as output:
+        output.write(nothing(SCORES[0]), SCORES[0])
         raise ServerError("gone")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
@@ -141,5 +214,5 @@ def test_outputs_that_are_refused(tmp_path: Path) -> None:
         check_output(rows, force=True, rows=rows)
     with pytest.raises(DataError, match=r"scores.txt: wanted a name that ends in .csv or .parquet"):
         check_output(tmp_path / "scores.txt", force=True, rows=rows)
-    with pytest.raises(DataError, match=r"cannot be written"), output_file(file / "a.csv"):
+    with pytest.raises(DataError, match=r"cannot be written"), output_file(file / "a.csv", NOTHING):
         pytest.fail("a folder that is a file")

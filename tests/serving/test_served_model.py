@@ -52,7 +52,7 @@ def test_requests_hold_every_row_once_in_order(rows: int, most: int) -> None:
 
 
 def test_columns_keep_the_order_of_the_plan() -> None:
-    assert served().raw_columns == ("s", "x", "h")
+    assert tuple(served().kinds) == ("s", "x", "h")
     assert served().columns.names == ("x", "h", "s")
 
 

@@ -168,6 +168,32 @@ def test_a_bad_request_is_told_what_is_wrong_and_spoils_no_other(step: Any) -> N
     np.testing.assert_array_equal(scores(good), scores(step.execute([Request(rows(2))])[0]))
 
 
+@pytest.mark.parametrize("number", [np.inf, -np.inf, 1e39])
+def test_a_number_that_is_infinite_is_refused_alone(step: Any, number: float) -> None:
+    wanted = scores(step.execute([Request(rows(3))])[0])
+    infinite = rows(9)
+    with np.errstate(over="ignore"):
+        infinite["continuous"][7, 0] = number
+    before, bad, after = step.execute([Request(rows(3)), Request(infinite), Request(rows(3))])
+    assert bad.error.code == Error.INVALID_ARG
+    assert "Column 'price', row 7: wanted a finite float32 number" in bad.error.message
+    for answer in (before, after):
+        np.testing.assert_array_equal(scores(answer), wanted)
+
+
+def test_the_largest_number_and_a_missing_one_are_taken_or_told(step: Any) -> None:
+    """The steps of a plan may take the largest beyond what the model can compute with."""
+    for number in (np.finfo(np.float32).max, -np.finfo(np.float32).max, np.nan):
+        request = rows(2)
+        request["continuous"][1, 0] = number
+        (answer,) = step.execute([Request(request)])
+        if answer.error is None:
+            assert np.isfinite(scores(answer)).all()
+        else:
+            assert answer.error.code == Error.INVALID_ARG
+            assert "ow 1" in answer.error.message and "'price'" in answer.error.message
+
+
 def test_a_fault_of_the_step_is_answered_and_logged(step: Any, log: list[str]) -> None:
     run = step._run
 
