@@ -18,6 +18,7 @@ from features.errors import DataError
 from features.settings import Label, Log
 from rawlogs.estimate import estimated_rows
 from rawlogs.malformed import Fault
+from rawlogs.partitions import partition_root
 from rawlogs.raw_rows import RawRows, read_raw_rows
 from rawlogs.sources import resolve_files
 from rawlogs.values import convert
@@ -76,12 +77,12 @@ class RowFile:
         keep: Sequence[str] = (),
         tables: Path | None = None,
     ) -> None:
-        self._files = _files(path, rules)
+        self._files = tuple(file for file in _files(path, rules) if file.stat().st_size)
         first = self._files[0]
         self._kinds, self._keep, self._piece_rows = kinds, tuple(keep), piece_rows
         layout = Layout.of(first, kinds, rules, options, self._keep)
         self._sources, self._table = layout.sources, layout.table
-        folder = tables if tables is not None else first.parent
+        folder = tables if tables is not None else partition_root(first)
         self._joins = Joins.of(self._sources, rules, folder, tables is not None)
         self.warnings = self._joins.warnings
         self._is_parquet = self._table.format == "parquet"
