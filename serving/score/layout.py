@@ -24,6 +24,8 @@ class Layout:
 
     table: Log
     sources: Sources
+    columns: int
+    """Of the file, whether they are read or not."""
 
     @classmethod
     def of(
@@ -65,7 +67,7 @@ def _by_name(
     present = names if names is not None else (*(rules.log.columns if rules else kinds), *keep)
     sources = sources_of(kinds, rules, present)
     _require(file, present, sources, keep)
-    return Layout(_table(dialect, sources.read, sources, keep), sources)
+    return Layout(_table(dialect, sources.read, sources, keep), sources, len(present))
 
 
 def _in_order(
@@ -80,7 +82,7 @@ def _in_order(
     sources = sources_of(kinds, rules, declared)
     _require(file, declared, sources, keep)
     columns = {name: sources.read.get(name, "unused") for name in declared}
-    return Layout(_table(dialect, columns, sources, ()), sources)
+    return Layout(_table(dialect, columns, sources, ()), sources, len(columns))
 
 
 def _table(
@@ -101,7 +103,8 @@ def _fits(file: Path, layout: Layout) -> bool:
 def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
     """The same without the label, where the file fits that; else as it was, to tell its faults."""
     columns = {name: whole.table.columns[name] for name in rest}
-    layout = Layout(whole.table.model_copy(update={"columns": columns}), whole.sources)
+    table = whole.table.model_copy(update={"columns": columns})
+    layout = Layout(table, whole.sources, len(columns))
     return layout if _fits(file, layout) else whole
 
 
