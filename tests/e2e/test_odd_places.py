@@ -139,7 +139,7 @@ def test_an_infinite_number_is_refused_by_name(
 @pytest.mark.parametrize("number", INFINITE)
 def test_the_client_says_so_before_it_sends(server: TritonServer, number: float) -> None:
     with Client(server.grpc_url, "grpc") as client:
-        with pytest.raises(PlanError, match=r"a finite float32 number, found -?inf in row 2"):
+        with pytest.raises(PlanError, match=r"a finite float32 number, found .* in row 2"):
             client.score({PRICE: [1.0, 2.0, number], CITY: ["a", "b", "c"]})
         assert np.isfinite(client.score({PRICE: [1.0, None], CITY: ["a", None]})).all()
 
