@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from dlrm.architecture import Architecture
+from dlrm.dropout import Dropout
 from dlrm.embedding_optimizer import EmbeddingOptimizer
 from dlrm.feeds.feed import Batch
 from dlrm.memory import keep_freed_memory
@@ -57,6 +58,8 @@ class FusedForm:
         self._embeddings = EmbeddingOptimizer(self.model.tables, training.embedding_optimizer, seed)
         self._embedding_learning_rate = training.embedding_learning_rate
         self._loss_scale = LossScale(self.precision)
+        self._dropout = training.dropout
+        self._seed = seed
         self._step = 0
         self.logit_offset = logit_offset
 
@@ -72,7 +75,7 @@ class FusedForm:
         """
         dtype = DTYPES[self.precision]
         vector_BVD = self.model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
-        logit_B = self.model.logits(vector_BVD, batch.dense_BC)
+        logit_B = self.model.logits(vector_BVD, batch.dense_BC, self._dropout_of_step())
         loss = binary_cross_entropy_with_logits(logit_B + self.logit_offset, batch.click_B)
         self._dense.zero_grad()
         scale = self._loss_scale.value
@@ -80,6 +83,11 @@ class FusedForm:
         self._apply(batch, vector_BVD.grad, factor, scale)
         self._step += 1
         return loss.detach()
+
+    def _dropout_of_step(self) -> Dropout | None:
+        if not self._dropout:
+            return None
+        return Dropout(self._dropout, self._seed, self._step, self.model.last.weight.device)
 
     def _apply(
         self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float

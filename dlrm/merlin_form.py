@@ -44,6 +44,11 @@ class MerlinForm:
                 f"training.precision {training.precision}: Merlin's DLRM trains in fp32. "
                 "Use --model fused, or auto."
             )
+        if training.dropout:
+            raise ConfigError(
+                f"training.dropout {training.dropout:g}: Merlin's DLRM is trained without. "
+                "Use --model fused, or 0."
+            )
         self._model = build_merlin(architecture, schema, seed).to(device).train()
         self._optimizers = {"dense": dense_optimizer(self._model.dense_parameters(), training)}
         if architecture.categorical:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from dlrm.architecture import Architecture
+from dlrm.dropout import Dropout
 from dlrm.embedding import Bags, EmbeddingTables
 from dlrm.interaction import interaction
 from dlrm.layers import mlp
@@ -55,16 +56,21 @@ class DLRM(nn.Module):
         """
         return self.logits(self.tables(ids_BF, bags), dense_BC)
 
-    def logits(self, vector_BVD: Tensor, dense_BC: Tensor) -> Tensor:
+    def logits(
+        self, vector_BVD: Tensor, dense_BC: Tensor, dropout: Dropout | None = None
+    ) -> Tensor:
         """logit_B, float32, from the id columns' vectors, in plan order, and the float32 values.
 
-        The layers compute in the vectors' dtype, the last one in float32.
+        The layers compute in the vectors' dtype, the last one in float32. `dropout`, in training,
+        follows each layer of the top MLP.
         """
         dense_BD = None
         if self.architecture.continuous:
             dense_BD = self.bottom(dense_BC.to(vector_BVD.dtype))
         hidden_BK = interaction(dense_BD, vector_BVD) if self.architecture.categorical else dense_BD
-        logit_B1: Tensor = self.last(self.top(hidden_BK).float())
+        for layer in self.top:
+            hidden_BK = layer(hidden_BK) if dropout is None else dropout(layer(hidden_BK))
+        logit_B1: Tensor = self.last(hidden_BK.float())
         return logit_B1.squeeze(1)
 
 

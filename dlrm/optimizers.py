@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import SGD, Adam, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 if TYPE_CHECKING:
     from dlrm.training_plan import PlannedTraining
@@ -73,15 +73,21 @@ class NamedOptimizer:
 def dense_optimizer(
     parameters: Mapping[str, Parameter], training: PlannedTraining
 ) -> NamedOptimizer:
-    """That of the dense layers; all of it in one pass over their memory."""
-    kinds: dict[str, type[Optimizer]] = {"adam": Adam, "sgd": SGD}
-    kind = kinds[training.optimizer]
-    return NamedOptimizer(
-        parameters,
-        lambda values, lr: kind(values, lr=lr, fused=True),  # type: ignore[call-arg]
-        training.learning_rate,
-        training.clip_norm,
-    )
+    """That of the dense layers; all of it in one pass over their memory.
+
+    `training.weight_decay` is apart from the gradient: w ← w - lr · decay · w, of matrices alone.
+    """
+    kinds: dict[str, type[Optimizer]] = {"adam": AdamW, "sgd": SGD}
+    kind, decay = kinds[training.optimizer], training.weight_decay
+
+    def make(values: list[Parameter], lr: float) -> Optimizer:
+        groups = [
+            {"params": [value for value in values if value.dim() > 1], "weight_decay": decay},
+            {"params": [value for value in values if value.dim() <= 1], "weight_decay": 0.0},
+        ]
+        return kind(groups, lr=lr, fused=True)  # type: ignore[call-arg]
+
+    return NamedOptimizer(parameters, make, training.learning_rate, training.clip_norm)
 
 
 def sparse_optimizer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -225,59 +224,43 @@ class _Inside:
 def _resynchronized(judged: _Judged, fields: int, dialect: Dialect) -> TextRows:
     """The rows, where of a refused one the lines behind the first may be rows of their own."""
     rows = judged.rows
-    parts: list[TextRows] = []
-    done = 0
-    for row in np.flatnonzero(~judged.good & ~judged.returns).tolist():
-        start, end = int(rows.starts[row]), int(rows.ends[row])
-        newline = rows.text.find(b"\n", start, end)
-        if newline < 0:
-            continue
-        number = int(rows.numbers[row]) + 1
-        behind = TextRows.of(rows.text[newline + 1 : end] + b"\n", number, dialect)
-        good = _Judged.of(behind, fields, dialect).good
-        if len(good) == 0 or np.mean(good) < _SHARE_OF_ROWS:
-            continue
-        parts += [_between(rows, done, row), _first_line(rows, row, newline)]
-        parts.append(_moved(behind, newline + 1))
-        done = row + 1
-    if not parts:
-        return rows
-    return _together([*parts, _between(rows, done, len(rows))], rows.text)
-
-
-def _between(rows: TextRows, first: int, last: int) -> TextRows:
-    kept = np.zeros(len(rows), bool)
-    kept[first:last] = True
-    return rows.keep(kept)
-
-
-def _first_line(rows: TextRows, row: int, newline: int) -> TextRows:
-    found = _between(rows, row, row + 1)
-    return replace(
-        found,
-        ends=np.array([newline], np.int64),
-        faults={0: QuoteFault(UNCLOSED, int(found.starts[0]))},
-    )
-
-
-def _moved(rows: TextRows, by: int) -> TextRows:
-    faults = {row: replace(fault, place=fault.place + by) for row, fault in rows.faults.items()}
-    return replace(rows, starts=rows.starts + by, ends=rows.ends + by, faults=faults)
-
-
-def _together(parts: Sequence[TextRows], text: bytes | bytearray) -> TextRows:
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
     faults: dict[int, QuoteFault] = {}
-    first = 0
-    for part in parts:
-        faults.update({first + row: fault for row, fault in part.faults.items()})
-        first += len(part)
-    return TextRows(
-        text,
-        np.concatenate([part.starts for part in parts]),
-        np.concatenate([part.ends for part in parts]),
-        np.concatenate([part.numbers for part in parts]),
-        faults,
-    )
+    done, more = 0, 0
+    for row in np.flatnonzero(~judged.good).tolist():
+        newline = rows.text.find(b"\n", int(rows.starts[row]), int(rows.ends[row]))
+        behind = None
+        if newline >= 0 and not judged.returns[row]:
+            behind = _rows_behind(rows, row, newline, fields, dialect)
+        if behind is None:
+            if row in rows.faults:
+                faults[row + more] = rows.faults[row]
+            continue
+        parts.append((rows.starts[done:row], rows.ends[done:row], rows.numbers[done:row]))
+        parts.append((rows.starts[row : row + 1], np.array([newline]), rows.numbers[row : row + 1]))
+        parts.append((behind.starts, behind.ends, behind.numbers))
+        faults[row + more] = QuoteFault(UNCLOSED, int(rows.starts[row]))
+        faults.update({row + more + 1 + place: fault for place, fault in behind.faults.items()})
+        done, more = row + 1, more + len(behind)
+    parts.append((rows.starts[done:], rows.ends[done:], rows.numbers[done:]))
+    starts, ends, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return TextRows(rows.text, starts, ends, numbers, faults)
+
+
+def _rows_behind(
+    rows: TextRows, row: int, newline: int, fields: int, dialect: Dialect
+) -> TextRows | None:
+    """The lines of a row behind its first newline as rows; None where they are none."""
+    text = rows.text[newline + 1 : int(rows.ends[row])] + b"\n"
+    found = TextRows.of(text, int(rows.numbers[row]) + 1, dialect)
+    good = _Judged.of(found, fields, dialect).good
+    if len(good) == 0 or np.mean(good) < _SHARE_OF_ROWS:
+        return None
+    by = newline + 1
+    faults = {
+        place: replace(fault, place=fault.place + by) for place, fault in found.faults.items()
+    }
+    return replace(found, starts=found.starts + by, ends=found.ends + by, faults=faults)
 
 
 def _without_blanks(

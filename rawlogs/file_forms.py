@@ -7,8 +7,6 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.errors import DataError
-
 START_BYTES = 64 << 10
 """How much of a file's beginning is looked at."""
 
@@ -33,7 +31,7 @@ _EXPORT = "export it as CSV or Parquet"
 _UNPACK = "unpack it first"
 _PYTHON = "write it as CSV or Parquet with the library that made it"
 
-PARQUET = Foreign("a Parquet file", "set log.format: parquet")
+PARQUET = Foreign("a Parquet file", "set {format}: parquet")
 
 _MAGIC: tuple[tuple[bytes, Foreign], ...] = (
     (b"PAR1", PARQUET),
@@ -67,6 +65,8 @@ _MAGIC: tuple[tuple[bytes, Foreign], ...] = (
         Foreign("a Git LFS pointer, not the file itself", "fetch the file with git lfs pull"),
     ),
 )
+_WRITTEN = (b"<stata_dta>", b"%PDF-", b"%!PS", b"version https://git-lfs.github.com/spec/")
+"""Marks in front of what is, or may be, text all the same."""
 _ARCHIVE = Foreign("a zip archive", "unpack it first, with unzip")
 _ARCHIVED = (
     ("xl/", Foreign("an Excel workbook", "export it as CSV")),
@@ -99,8 +99,15 @@ def foreign(file: Path, start: bytes) -> Foreign | None:
         return Foreign("a DuckDB database", "export the table as CSV or Parquet")
     if _is_pickle(start):
         return _PICKLE
-    found = next((kind for mark, kind in _MAGIC if start.startswith(mark)), None)
-    return found or _marked_up(start)
+    for mark, kind in _MAGIC:
+        if start.startswith(mark) and (mark in _WRITTEN or _is_binary(start)):
+            return kind
+    return _marked_up(start)
+
+
+def _is_binary(start: bytes) -> bool:
+    """Whether there are bytes among the first ones that text does not have."""
+    return any(byte < ord("\t") or byte > 127 for byte in start[:512])
 
 
 def _is_pickle(start: bytes) -> bool:
@@ -135,35 +142,14 @@ def _marked_up(start: bytes) -> Foreign | None:
 
 def _is_json(text: bytes) -> bool:
     """Whether the first line is a JSON object, or opens one or a list of them."""
-    if text[:1] not in (b"{", b"["):
-        return False
-    line = text.partition(b"\n")[0].strip()
-    if line in (b"{", b"["):
-        return True
+    line, behind = text.partition(b"\n")[0].strip(), text[1:].lstrip()
     if text[:1] == b"[":
-        return text[1:].lstrip()[:2] in (b'{"', b"{}")
+        return behind.startswith(b"{") and behind[1:].lstrip()[:1] in (b'"', b"}")
+    if text[:1] != b"{":
+        return False
+    if line == b"{":
+        return behind.startswith(b'"')
     try:
         return isinstance(json.loads(line), dict)
     except ValueError:
         return False
-
-
-def require_parquet(file: Path) -> None:
-    """Raises DataError, which says what the file is, where it is no Parquet file.
-
-    A file without a byte passes, as a part without rows.
-    """
-    try:
-        with file.open("rb") as stream:
-            start = stream.read(START_BYTES)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
-    if not start or start.startswith(b"PAR1"):
-        return
-    compression = compression_of(start)
-    found = foreign(file, start)
-    if compression is not None:
-        found = Foreign(f"packed with {compression}", "unpack it first, or set log.format: csv")
-    elif found is None:
-        found = Foreign("something else", "set log.format: csv if it is text")
-    raise DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")

@@ -29,6 +29,13 @@ def require_columns(file: Path, table: Table, names: Sequence[str], line: str = 
             raise DataError(f"{file}: the header names column {shortened(column)!r} twice.")
 
 
+def misquoted(file: Path, table: Table, line: str, number: int, reason: str) -> DataError:
+    """Of a header with a quote in the wrong place, which another separator may explain."""
+    column = next(iter(table.columns))
+    hint = _another_separator(table, column, line, 2)
+    return DataError(f"{file}:{number}: the header has {reason}: {shortened(line)}{hint}.")
+
+
 def require_separator(file: Path, table: Table, fields: Sequence[str], line: str) -> None:
     """Raises DataError where a file without a header is plainly separated by something else."""
     wanted = len(table.columns)
@@ -73,18 +80,25 @@ def _hint(table: Table, column: str, names: Sequence[str], line: str) -> str:
                 return f"; the names stand in quotes: set {setting(table, 'quote')}: {wanted}"
         if not table.trim and column in {name.strip(" \t") for name in names}:
             return f"; the names have blanks around them: set {setting(table, 'trim')}: true"
-        for separator in _SEPARATORS:
-            split = {name.strip(" \t\"'`") for name in line.split(separator)}
-            if separator != table.separator and len(names) <= len(split) and column in split:
-                return (
-                    f"; {separator!r} would separate {len(line.split(separator))}: "
-                    f"set {setting(table, 'separator')}: {separator!r}"
-                )
+        if found := _another_separator(table, column, line, len(names)):
+            return found
     hint = nearest(column, [shortened(name) for name in names])
     if hint.startswith("did you mean"):
         return f"; {hint}"
     if table.format == "csv" and len(names) == len(table.columns) and _are_values(table, names):
         return f"; if the first line is a row, set {setting(table, 'header')}: false"
+    return ""
+
+
+def _another_separator(table: Table, column: str, line: str, least: int) -> str:
+    """What to set, where another separator gives `least` names or more, the column's among them."""
+    for separator in _SEPARATORS:
+        names = [name.strip(" \t\"'`") for name in line.split(separator)]
+        if separator != table.separator and len(names) >= least and column in names:
+            return (
+                f"; {separator!r} would separate {len(names)}: "
+                f"set {setting(table, 'separator')}: {separator!r}"
+            )
     return ""
 
 

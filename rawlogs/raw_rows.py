@@ -18,8 +18,8 @@ from features.value_rules.arrow_types import TypeRefused, simple
 from rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
 from rawlogs.decoding import decoded_rows
 from rawlogs.fields import field_texts, split_fields
-from rawlogs.file_forms import require_parquet
-from rawlogs.headers import require_columns, require_separator, shortened
+from rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
+from rawlogs.headers import misquoted, require_columns, require_separator, setting
 from rawlogs.malformed import Fault
 from rawlogs.partitions import partition_values
 from rawlogs.quoting import Dialect, first_row
@@ -202,7 +202,7 @@ def _first_row(
             f"{file}:{first}: wanted a header in {table.encoding}, found {line[:40]!r}."
         )
     if fault is not None:
-        raise DataError(f"{file}:{first}: the header has {fault}: {shortened(text)!r}.")
+        raise misquoted(file, table, text, first, fault)
     return _FirstRow(text, field_texts(rows, dialect), end + 1)
 
 
@@ -247,9 +247,11 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
 
 def _parquet_names(file: Path, table: Table) -> list[str]:
     """The file's columns; none where it has no byte."""
-    require_parquet(file)
-    if file.stat().st_size == 0:
+    start = _first_bytes(file)
+    if not start:
         return []
+    if not start.startswith(b"PAR1"):
+        raise _no_parquet(file, table, start)
     try:
         with pq.ParquetFile(file) as parquet:
             names: list[str] = parquet.schema_arrow.names
@@ -258,6 +260,23 @@ def _parquet_names(file: Path, table: Table) -> list[str]:
     constants = declared_constants(file, table).keys()
     require_columns(file, table, [*names, *(constants - {*names})])
     return names
+
+
+def _first_bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(START_BYTES)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
+
+
+def _no_parquet(file: Path, table: Table, start: bytes) -> DataError:
+    """Says what the file is."""
+    as_text, compression = f"set {setting(table, 'format')}: csv", compression_of(start)
+    found = foreign(file, start) or Foreign("something else", f"{as_text} if it is text")
+    if compression is not None:
+        found = Foreign(f"packed with {compression}", f"{as_text} if it is text, or unpack it")
+    return DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")
 
 
 def _unreadable_parquet(file: Path, error: Exception) -> DataError:

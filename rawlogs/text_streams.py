@@ -21,6 +21,7 @@ import pyarrow as pa
 from features.errors import DataError
 from features.settings import Table
 from rawlogs.file_forms import START_BYTES, compression_of, foreign
+from rawlogs.headers import setting
 
 UTF_8 = "utf-8"
 
@@ -77,7 +78,8 @@ class TextForm:
         decoded = _decoded(file, table, start)
         found = foreign(file, start) if decoded is None else None
         if found is not None:
-            raise DataError(f"{file} is {found.name}; wanted CSV or other text: {found.advice}.")
+            advice = found.advice.format(format=setting(table, "format"))
+            raise DataError(f"{file} is {found.name}; wanted CSV or other text: {advice}.")
         encoding = table.encoding
         if decoded is not None:
             decoder = codecs.getincrementaldecoder(decoded)("replace")
@@ -156,11 +158,12 @@ def _decoded(file: Path, table: Table, start: bytes) -> str | None:
         return marked
     if declared not in _WIDE:
         if (seen := _wide_by_zeros(start)) is not None:
-            raise DataError(f"{file} is {seen} text: set log.encoding: {seen}.")
+            raise DataError(f"{file} is {seen} text: set {setting(table, 'encoding')}: {seen}.")
         plain = is_utf_8(declared) or (len(table.separator) == 1 and _is_bytewise(declared))
         return None if plain else declared
     if start and b"\0" not in start and start.removeprefix(codecs.BOM_UTF8)[:256].isascii():
-        raise DataError(f"{file} is no {table.encoding} text: set log.encoding: utf-8.")
+        key = setting(table, "encoding")
+        raise DataError(f"{file} is no {table.encoding} text: set {key}: utf-8.")
     if declared in ("utf-16", "utf-32"):
         return _wide_by_zeros(start) or f"{declared}-le"
     return declared

@@ -3,7 +3,7 @@
 NVTabular has neither. They are used as its operators are:
 
     numbers = ["price", "age"] >> QuantileTransform() >> ops.FillMissing(0.0)
-    buckets = ["price", "age"] >> QuantileBucketize(32) >> ops.Rename(postfix="_bucket")
+    buckets = ["price", "age"] >> QuantileBucketize(64) >> ops.Rename(postfix="_bucket")
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class QuantileBucketize(_OfQuantiles):
     the last id.
     """
 
-    def __init__(self, buckets: int = 32) -> None:
+    def __init__(self, buckets: int = 64) -> None:
         super().__init__(FitQuantileBucketize(buckets))
 
     @property

@@ -187,7 +187,6 @@ class _Learner:
         self._weight_W, self._z_W, self._squares_W = (
             np.zeros(self._layout.weights, np.float32) for _ in range(3)
         )
-        self._gradient_W = np.zeros(self._layout.weights, np.float32)
         self._bias = math.log(click_rate) - math.log1p(-click_rate)
         self._offset = logit_offset
 
@@ -220,22 +219,20 @@ class _Learner:
 
     def _step(self, rows: RowsOfWeights, click_B: Numbers) -> bool:
         """One step; whether it was made for all weights at once, or for the batch's only."""
-        ids, gradient_W = self._layout.ids, self._gradient_W
+        ids = self._layout.ids
         logit_B = rows.logits(self._weight_W) + self._bias + self._offset
         residual_B = probabilities(logit_B) - click_B
         places, parts = rows.places(), rows.parts(residual_B)
-        rest = slice(ids, None)
-        gradient_W[ids:-1] = residual_B.astype(np.float32) @ rows.dense_BC
-        gradient_W[-1] = residual_B.sum()
+        rest = np.append(residual_B.astype(np.float32) @ rows.dense_BC, residual_B.sum())
+        self._update(slice(ids, None), rest.astype(np.float32))
         if ids <= WHOLE_TABLE * len(places):
-            gradient_W[:ids] = np.bincount(places, parts, ids)[:ids]
-            self._update(slice(None), gradient_W)
+            self._update(slice(ids), np.bincount(places, parts, ids)[:ids].astype(np.float32))
             return True
-        # A place that comes several times is given the same weight each time.
-        np.add.at(gradient_W, places, parts.astype(np.float32))
-        self._update(places, gradient_W[places])
-        self._update(rest, gradient_W[rest])
-        gradient_W[places] = 0.0
+        order = np.argsort(places)  # neighbours in memory one after the other
+        ordered = places[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        sums = np.add.reduceat(parts[order], starts)
+        self._update(ordered[starts], sums.astype(np.float32))
         return False
 
     def _update(self, at: slice | NDArray[np.int64], gradient_K: Numbers) -> None:

@@ -24,7 +24,7 @@ BEYOND = sys.float_info.max
 """A boundary that no number reaches: the bucket behind it is that of the missing ones."""
 
 
-def of_quantiles(step: FitQuantiles, histogram: Histogram) -> Step:
+def of_quantiles(step: FitQuantiles, histogram: Histogram) -> Bucketize | Interpolate:
     """The fitted step of a column that was counted."""
     if isinstance(step, FitQuantileBucketize):
         return quantile_buckets(histogram, step.buckets)
@@ -93,8 +93,10 @@ class NumberCounts(Accumulator):
 
     def add(self, portion: int, values: Sequence[Values]) -> None:
         (column,) = values
-        is_float = isinstance(column, np.ndarray) and column.dtype.kind == "f"
-        self._counting.add(column if is_float else as_numbers(column))
+        if isinstance(column, np.ndarray) and column.dtype == np.float32:
+            self._counting.add(column)  # as float64 it would be the same, and cost a copy
+        else:
+            self._counting.add(as_numbers(column))
 
     def histogram(self) -> Histogram:
         return self._counting.histogram()

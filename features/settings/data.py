@@ -174,7 +174,7 @@ class Table(Settings):
         try:
             is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
             is_known = is_wide or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
-        except (LookupError, UnicodeError):
+        except (LookupError, ValueError):
             is_known = False
         if not is_known:
             raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")

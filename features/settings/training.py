@@ -60,6 +60,12 @@ class Training(Settings):
     clip_norm: PositiveFloat | None = None
     """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
     Embeddings are left as they are."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
+    """Share of the dense layers' weights that a step takes off, times the learning rate. Biases and
+    embeddings are left as they are."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the top MLP's outputs that a training step leaves out. Only `--model fused` has
+    it."""
     checkpoint_every: PositiveInt = 2000
     """Steps between two checkpoints; one is also written after each epoch."""
 

@@ -35,7 +35,7 @@ class StandardWorkflow(Settings):
     """log(1 + x); needs a `clip_min` above -1, since below that there is no logarithm."""
     normalize: bool | None = None
     """(x - mean) / deviation. None: normal scores, or where `log` is chosen, true."""
-    buckets: Annotated[int, Field(ge=0)] = 32
+    buckets: Annotated[int, Field(ge=0)] = 64
     """Buckets of about as many rows that each continuous column is cut into, as one categorical
     column more, `<column>_bucket`; missing numbers have one of their own. 0: no such columns."""
     bucket_columns: Annotated[int, Field(ge=0)] = 32

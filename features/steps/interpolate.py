@@ -35,7 +35,7 @@ class Interpolate(NumberStep):
         points, heights = np.array(self.points), np.array(self.heights)
         within_B = np.minimum(np.maximum(values_B, points[0]), points[-1])
         if len(points) == 1:
-            return within_B * 0.0 + heights[0]
+            return np.asarray(within_B * 0.0 + heights[0])
         place_B = np.clip(np.searchsorted(points, within_B, side="right") - 1, 0, len(points) - 2)
         start_B, low_B = points[place_B], heights[place_B]
         share_B = (within_B - start_B) / (points[place_B + 1] - start_B)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dlrm.dropout import Dropout
 from dlrm.embedding import EmbeddingTables
 from dlrm.feeds.feed import Batch
 from dlrm.fused import FusedForm
@@ -134,6 +135,43 @@ def test_a_form_that_takes_up_a_state_goes_on_to_the_bit(world, precision, rows)
         assert torch.equal(cut.state()[name], tensor), name
 
 
+def test_dropout_repeats_itself_to_the_bit_and_goes_on_where_it_was(world):
+    architecture, settings = world.architecture, training(dropout=0.4)
+    whole, cut = (FusedForm(architecture, settings, 3, "cpu") for _ in range(2))
+    for step, batch in enumerate(batches(architecture, 6)):
+        if step == 3:
+            kept = {name: tensor.clone() for name, tensor in cut.state().items()}
+            cut = FusedForm(architecture, settings, 3, "cpu")
+            cut.load(kept)
+        assert torch.equal(whole.step(batch, 1.0), cut.step(batch, 1.0))
+    for name, tensor in whole.state().items():
+        assert torch.equal(cut.state()[name], tensor), name
+    without = trained(FusedForm(architecture, training(), 3, "cpu"), architecture, count=6)
+    assert not torch.equal(without["last.weight"], whole.canonical().last.weight)
+    other = trained(FusedForm(architecture, settings, 4, "cpu"), architecture, count=6)
+    assert not torch.equal(other["last.weight"], whole.canonical().last.weight)
+
+
+def test_dropout_keeps_its_share_and_the_mean():
+    ones_BI = torch.ones(2000, 50)
+    dropout = Dropout(0.3, 1, 5, ones_BI.device)
+    first, second = dropout(ones_BI), dropout(ones_BI)
+    assert first.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
+    assert first.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert not torch.equal(first, second)
+    assert not torch.equal(first, Dropout(0.3, 1, 6, ones_BI.device)(ones_BI))
+
+
+def test_scores_know_nothing_of_dropout(world):
+    form = FusedForm(world.architecture, training(dropout=0.9), 3, "cpu")
+    (batch,) = batches(world.architecture, 1)
+    model = form.canonical()
+    one, two = (model(batch.ids_BF, batch.dense_BC, batch.bags) for _ in range(2))
+    assert torch.equal(one, two)
+    plain = FusedForm(world.architecture, training(), 3, "cpu").canonical()
+    assert torch.equal(one, plain(batch.ids_BF, batch.dense_BC, batch.bags))
+
+
 def test_a_step_that_overflows_float16_is_left_out_and_the_scale_halved(world):
     form = FusedForm(world.architecture, training(precision="fp16"), 3, "cpu")
     before = {name: tensor.clone() for name, tensor in form.canonical().state_dict().items()}
@@ -163,6 +201,8 @@ def test_merlins_form_refuses_what_it_has_not(world):
     schema = merlin_schema(world.plan)
     with pytest.raises(ConfigError, match=r"training.precision bf16: Merlin.* --model fused"):
         MerlinForm(world.architecture, training(precision="bf16"), 3, "cpu", schema)
+    with pytest.raises(ConfigError, match=r"training.dropout 0.1: Merlin.* --model fused"):
+        MerlinForm(world.architecture, training(dropout=0.1), 3, "cpu", schema)
     narrow = replace(world.architecture, embedding_rows="bf16")
     with pytest.raises(ConfigError, match=r"model.embedding_rows bf16: Merlin.* --model fused"):
         MerlinForm(narrow, training(), 3, "cpu", schema)

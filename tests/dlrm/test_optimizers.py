@@ -38,6 +38,23 @@ def test_gradients_are_clipped_by_their_common_norm() -> None:
     assert [one.item(), two.item()] == pytest.approx([-0.9, -1.2], rel=1e-5)
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_weight_decay_is_apart_from_the_gradient_and_spares_biases(optimizer: str) -> None:
+    settings = {"optimizer": optimizer, "learning_rate": 0.1}
+
+    def stepped(decay: float) -> tuple[torch.Tensor, torch.Tensor]:
+        weight, bias = Parameter(torch.full((2, 2), 3.0)), Parameter(torch.full((2,), 3.0))
+        training = Training.model_validate({**settings, "weight_decay": decay})
+        named = dense_optimizer({"last.weight": weight, "last.bias": bias}, training)
+        weight.grad, bias.grad = torch.full((2, 2), 0.7), torch.full((2,), 0.7)
+        named.step(0.5)
+        return weight.detach(), bias.detach()
+
+    (plain, plain_bias), (decayed, decayed_bias) = stepped(0.0), stepped(0.2)
+    assert torch.equal(plain_bias, decayed_bias)
+    assert torch.allclose(plain - decayed, torch.tensor(0.5 * 0.1 * 0.2 * 3.0), atol=1e-6)
+
+
 def test_the_state_has_the_parameters_names_and_is_taken_up() -> None:
     def adam(weight: torch.Tensor) -> tuple[Parameter, NamedOptimizer]:
         parameter = Parameter(weight.clone())

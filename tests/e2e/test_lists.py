@@ -70,7 +70,7 @@ def test_lists_from_text_to_served_scores(process: Command, tmp_path: Path, engi
 
     run = tmp_path / "runs" / "lists"
     architecture = read_model_card(run / "train" / "model").architecture
-    assert architecture.single == ("film",)
+    assert architecture.single == ("film", "year_bucket")
     assert architecture.bags == ("words", "seen", "hashes", "ages")
     assert architecture.bag == "sum"
     encoded = pq.read_table(run / "etl" / "test")

@@ -48,7 +48,7 @@ def test_blocks_hold_every_line_once_with_its_number(
     file = tmp_path_factory.mktemp("blocks") / "log"
     file.write_bytes(ending.join(lines) + (ending if end and lines else b""))
     found, first = b"", 1
-    for raw in blocks_of(file, size):
+    for raw in read_blocks(file, TextForm(None, "utf-8"), PLAIN, size):
         found += unix_lines(raw.text)
         first += raw.count_lines()
         assert read_block(file, raw.start, raw.end) == raw

@@ -290,19 +290,21 @@ def test_json_documents_are_named(tmp_path: Path, content: Any, pretty: int | No
         read(file)
 
 
-@pytest.mark.parametrize("line", ["{a};b", "[1,2];b", '{"a": 1};b', "[;{", "ORACLE;1", "PKZ;1"])
-def test_text_that_begins_like_something_else(tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "word",
+    ["{a}", "[1,2]", '{"a": 1}', "[", "{", "ORC", "PAR1", "PK", "BZh9", "RDX", "MATLAB ", "Obj"],
+)
+def test_text_that_begins_like_something_else(tmp_path: Path, word: str) -> None:
     file = tmp_path / "log"
-    file.write_text(f"{line}\n")
-    rows, faults = read(file, header=False)
-    assert (rows, faults) == ([tuple(line.split(";"))], [])
+    file.write_text(f"{word};1\n")
+    assert read(file, header=False) == ([(word, "1")], [])
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (b"y,word\n1,a\n", "something else: set log.format: csv if it is text"),
-        (gzip.compress(b"y\n1\n"), "packed with gzip"),
+        (gzip.compress(b"y\n1\n", mtime=0), "packed with gzip"),
         (packed_zip(["xl/workbook.xml"]), "an Excel workbook: export it as CSV"),
         (b'{"y": 1}\n', "JSON"),
     ],

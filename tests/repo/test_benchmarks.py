@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -11,6 +12,7 @@ from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
 from benchmarks.serve_merlin import MISSING as MERLIN_MISSING
 from benchmarks.soak import OWN_MEMORY
+from benchmarks.tables import PEERS_MISSING as TABLES_PEERS_MISSING
 from benchmarks.train import PEERS_MISSING
 from benchmarks.train_sides import TORCHREC
 from tests.conftest import Command
@@ -62,6 +64,66 @@ def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     notes = json.loads((tmp_path / "figures.json").read_text())["notes"]
     assert (TORCHREC in case["sides"]) != (PEERS_MISSING in notes)
     assert case["sides"].keys() >= {"ours", "torch eager fp32", "bf16 matrix products alone"}
+
+
+TABLE = """
+name: {name}
+log:
+  files: [{name}.csv]
+  columns: {{a: string, b: integer, x: continuous, y: label}}
+split: {{by: hash, valid: 0.2, test: 0.2}}
+workflow: {{graph: standard}}
+model: {{embedding_dim: 4, bottom_mlp: [4], top_mlp: [8]}}
+"""
+
+
+def draw_table(folder: Path, name: str, rows: int) -> None:
+    """A table whose clicks follow a number and a category, and its configuration."""
+    generator = np.random.default_rng(rows)
+    a, x = generator.integers(0, 4, rows), generator.normal(size=rows)
+    click = generator.random(rows) < 1 / (1 + np.exp(-(a - 1.5 + x)))
+    columns = {"a": [f"v{value}" for value in a], "b": a * 7, "x": x, "y": click.astype(int)}
+    pl.DataFrame(columns).write_csv(folder / f"{name}.csv")
+    (folder / f"{name}.yaml").write_text(TABLE.format(name=name))
+
+
+@pytest.mark.timeout(300)
+def test_tables_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    draw_table(tmp_path, "large", 2000)
+    draw_table(tmp_path, "small", 200)
+    folders = ("--configs", tmp_path, "--data", tmp_path)
+    cases = run_quick(command, "tables", tmp_path, *map(str, folders))
+    assert [case["case"] for case in cases[:2]] == ["large, AUC", "large, log loss"]
+    assert len(cases) == 8
+    assert 0.7 < cases[0]["sides"]["ours"]["median"] < 1
+    written = json.loads((tmp_path / "figures.json").read_text())
+    targets = {target["name"]: target for target in written["targets"]}
+    above = "AUC above that of logistic regression"
+    assert f"large: {above}" in targets and f"small: {above}" not in targets
+    gap = targets["AUC behind the better of logistic regression and LightGBM, mean of the tables"]
+    if TABLES_PEERS_MISSING in written["notes"]:
+        assert gap["value"] is None and not gap["met"]
+        return
+    assert cases[0]["sides"].keys() == {"ours", "logistic regression", "LightGBM"}
+    behind = [
+        max(case["sides"][side]["median"] for side in ("logistic regression", "LightGBM"))
+        - case["sides"]["ours"]["median"]
+        for case in (cases[0], cases[4])
+    ]
+    assert gap["value"] == pytest.approx(np.mean(behind), abs=1e-3)
+
+
+def test_tables_says_what_it_lacks(command: Command, tmp_path: Path) -> None:
+    done = command("benchmarks/tables.py")
+    assert done.returncode == 2
+    assert "wanted --data DIR" in done.stderr
+    (tmp_path / "a.yaml").write_text(TABLE.format(name="a").replace("files: [a.csv]", "files: []"))
+    done = command("benchmarks/tables.py", "--data", tmp_path, "--configs", tmp_path)
+    assert done.returncode == 2
+    assert "a.yaml: wanted log.files" in done.stderr
+    done = command("benchmarks/tables.py", "--data", tmp_path, "--configs", tmp_path / "none")
+    assert done.returncode == 2
+    assert "found none" in done.stderr
 
 
 @pytest.mark.timeout(300)

@@ -22,6 +22,7 @@ from workflows.frames import FrameReader
 from workflows.library import Dataset, Serial, Workflow, ops
 from workflows.mended import mended
 from workflows.operators.categorify import read_vocabulary
+from workflows.quantiles import QuantileBucketize, QuantileTransform
 from workflows.quiet import quiet
 
 KINDS: dict[str, Any] = {"x": "continuous", "y": "continuous", "s": "string", "i": "integer"}
@@ -64,6 +65,25 @@ def test_statistics_of_numbers(mend: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, [logs.mean(), logs.std(ddof=1)], rtol=1e-6)
     assert outputs["m"].chain.steps == (steps.FillMissing(3.0),)
     assert outputs["y"].chain.steps == (steps.NormalizeMinMax(0.0, 3.0),)
+
+
+@pytest.mark.parametrize("mend", [False, True])
+def test_quantiles(mend: bool, tmp_path: Path) -> None:
+    buckets = ["x", "i"] >> QuantileBucketize(2) >> ops.Rename(postfix="_bucket")
+    outputs = compiled((["y"] >> QuantileTransform(3)) + buckets, tmp_path, mend)
+    beyond = np.finfo(np.float64).max
+    assert outputs["x_bucket"].chain.steps == (steps.Bucketize((3.0, beyond)),)
+    assert outputs["i_bucket"].chain.steps == (steps.Bucketize((2.0**62, beyond)),)
+    (line,) = outputs["y"].chain.steps
+    assert line.points == (0.0, 2.0, 3.0)
+    np.testing.assert_allclose(line.heights, [-1.15035, 0.31864, 1.15035], atol=1e-5)
+
+
+def test_quantiles_that_nothing_was_learned_of(tmp_path: Path) -> None:
+    workflow = fitted(["y"] >> QuantileTransform(), tmp_path)
+    workflow.output_node.op.clear()
+    with pytest.raises(PlanError, match="Column 'y': QuantileTransform is not fitted"):
+        compile_fitted(workflow, KINDS, tmp_path / "plan")
 
 
 @pytest.mark.parametrize("mend", [False, True])

@@ -76,7 +76,7 @@ def test_the_chain_on_continuous_columns(settings: Any, expected: tuple[Any, ...
     for name in ("x", "y"):
         assert found[name] == Chain((name,), expected)
         if buckets:  # of the numbers as they came, missing ones apart
-            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(32),))
+            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64),))
 
 
 def test_every_categorical_column_is_categorified() -> None:
@@ -91,7 +91,7 @@ def test_every_categorical_column_is_categorified() -> None:
         ({"buckets": 5}, 5),
         ({"buckets": 0}, 0),
         ({"bucket_columns": 1}, 0),
-        ({"bucket_columns": 2}, 32),
+        ({"bucket_columns": 2}, 64),
     ],
 )
 def test_buckets_are_a_setting(settings: dict[str, int], buckets: int) -> None:
