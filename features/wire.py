@@ -215,8 +215,8 @@ def require_finite(tensors: Tensors, columns: WireColumns) -> None:
     if place is not None:
         row, column = place
         raise PlanError(
-            f"Column {columns.continuous[column]!r}, row {row}: wanted a finite float32 number, "
-            f"found {tensors[CONTINUOUS][place]}. A missing one is NaN."
+            f"Column {columns.continuous[column]!r}: wanted a finite float32 number, found "
+            f"{tensors[CONTINUOUS][place]} in row {row}. A missing one is NaN."
         )
 
 
