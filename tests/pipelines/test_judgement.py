@@ -67,7 +67,12 @@ def is_train(rows: int = ROWS) -> np.ndarray:
 
 
 def test_a_trained_model_is_found_good_quietly(tmp_path: Path, capfd) -> None:
-    run = run_of(tmp_path, columns_of(), training={"epochs": 8, "learning_rate": 3e-3})
+    columns = columns_of(5000)
+    # Clicks that depend on a pair of columns, which a linear model does not see.
+    together = (columns["c"] % 2 == 1) == (columns["s"] == "a")
+    noise = np.random.default_rng(8).random(5000) < 0.1
+    columns["click"] = (together ^ noise).astype(int)
+    run = run_of(tmp_path, columns, training={"epochs": 10, "learning_rate": 3e-3})
     *_, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
     assert made["verdict"]["ok"], made["verdict"]
     assert made["verdict"]["advice"] == ()
@@ -78,7 +83,7 @@ def test_a_trained_model_is_found_good_quietly(tmp_path: Path, capfd) -> None:
     assert baselines.keys() == {"constant", "logistic_regression"}
     assert baselines["constant"]["auc"] == 0.5
     assert made["test"]["logloss"] < baselines["constant"]["logloss"]
-    assert baselines["logistic_regression"]["auc"] > 0.75
+    assert 0.5 < baselines["logistic_regression"]["auc"] < made["test"]["auc"] - 0.1
     assert baselines["logistic_regression"]["seconds"] > 0
     json.dumps(made)
 
