@@ -66,8 +66,8 @@ def advice(url: str, protocol: str, is_encrypted: bool, spoken: Spoken) -> str |
     """What to ask for instead of `protocol`; None where the port speaks it.
 
     >>> advice("host:8000", "grpc", False, "http")
-    'Triton at host:8000 speaks HTTP: give --protocol http (in Python protocol="http"), or its port for \
-gRPC, which is 8001 unless told otherwise.'
+    'Triton at host:8000 speaks HTTP: give --protocol http (in Python protocol="http"), or its \
+port for gRPC, which is 8001 unless told otherwise.'
     """
     if spoken == "tls":
         if is_encrypted:
@@ -84,8 +84,8 @@ gRPC, which is 8001 unless told otherwise.'
         )
     if is_encrypted:
         return (
-            f"Triton at {url} speaks {_NAMES[spoken]} without TLS: leave out what asks for it (--ca; in "
-            "Python tls)."
+            f"Triton at {url} speaks {_NAMES[spoken]} without TLS: leave out what asks for it "
+            "(--ca; in Python tls)."
         )
     return None
 
