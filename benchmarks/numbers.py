@@ -120,12 +120,12 @@ WAYS: dict[str, Way] = {
     "clip": clipped,
     "clip, log": partial(clipped, log=True),
     "scores": settings(buckets=0),
-    "normalize + 32": settings(normalize=True, buckets=32, bucket_columns=1000),
+    "normalize + 32": settings(normalize=True, buckets=32, bucket_columns=1000, bucket_rows=1),
     **{
-        f"scores + {buckets}": settings(buckets=buckets, bucket_columns=1000)
+        f"scores + {buckets}": settings(buckets=buckets, bucket_columns=1000, bucket_rows=1)
         for buckets in (8, 16, 32, 64, 128)
     },
-    "normalize + 64": settings(normalize=True, buckets=64, bucket_columns=1000),
+    "normalize + 64": settings(normalize=True, buckets=64, bucket_columns=1000, bucket_rows=1),
     "buckets alone": buckets_alone,
     **{f"ids seen {n} times": settings(frequency_threshold=n) for n in (1, 2, 3, 5)},
     OURS: settings(),
@@ -148,8 +148,10 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
         splits = typed_folders(made)
         kept = {split: splits[split] for split in ("train", "valid")}
         yield Rows(config.name, config.features, kept, config.workflow.frequency_threshold)
-    for name in DRAWN if not options.tables else set(DRAWN) & set(options.tables):
-        kinds, splits = write_drawn(name, 2_000 if options.quick else 40_000, folder / name)
+    for name in DRAWN:
+        if options.tables and name not in options.tables:
+            continue
+        kinds, splits = write_drawn(name, 2_000 if options.quick else 20_000, folder / name)
         yield Rows(name, kinds, splits, 0)
 
 

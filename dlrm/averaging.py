@@ -23,8 +23,8 @@ from dlrm.tensor_file import under
 if TYPE_CHECKING:
     from dlrm.training import Form
 
-STEPS_BETWEEN = 4
-"""From one update of the average to the next: it passes over all weights, rows included."""
+UPDATES = 50
+"""Of the average in an epoch, about: each passes over all weights, the tables' rows included."""
 
 WARM_UP = 10
 
@@ -33,10 +33,16 @@ class AveragedForm:
     """A form in training whose canonical model has the averaged weights.
 
     The average is float32 whatever the precision of the rows. Its state is the form's and its own.
+
+    Parameters
+    ----------
+    epoch_steps
+        Steps of an epoch.
     """
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, epoch_steps: int) -> None:
         self._form = form
+        self._between = max(1, epoch_steps // UPDATES)
         self.name = form.name
         self.precision = form.precision
         self.logit_offset = form.logit_offset
@@ -54,8 +60,8 @@ class AveragedForm:
         with torch.enable_grad():
             loss = self._form.step(batch, factor)
         self._step += 1
-        if self._step % STEPS_BETWEEN == 0:
-            updates = self._step // STEPS_BETWEEN - 1
+        if self._step % self._between == 0:
+            updates = self._step // self._between - 1
             share = 1 - (1 + updates) / (WARM_UP + updates)
             for name, weight in self._form.canonical().state_dict().items():
                 self._average[name].lerp_(weight.float(), share)

@@ -10,6 +10,7 @@ Systems", https://arxiv.org/abs/1906.00091.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +68,9 @@ class DLRM(nn.Module):
         dense_BD = None
         if self.architecture.continuous:
             dense_BD = self.bottom(dense_BC.to(vector_BVD.dtype))
-        hidden_BK = interaction(dense_BD, vector_BVD) if self.architecture.categorical else dense_BD
+        hidden_BK: Any = dense_BD
+        if self.architecture.categorical:
+            hidden_BK = interaction(dense_BD, vector_BVD)
         for layer in self.top:
             hidden_BK = layer(hidden_BK) if dropout is None else dropout(layer(hidden_BK))
         logit_B1: Tensor = self.last(hidden_BK.float())

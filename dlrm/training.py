@@ -160,13 +160,13 @@ def train(
         "click_rate": click_rate,
         "logit_offset": form.logit_offset,
     }
+    course = _Course.of(training, feed.rows)
     if training.averaging:
-        form = AveragedForm(form)
+        form = AveragedForm(form, course.steps)
     checkpoint = Checkpoint(out / "checkpoint", identity, form)
     position = checkpoint.restore()
     if position.step == 0 and click_rate is not None:
         form.start_at(math.log(click_rate / (1 - click_rate)) - form.logit_offset)
-    course = _Course.of(training, feed.rows)
     tell = progress or _nobody
     tell(position.samples)
     while not course.ended(position):

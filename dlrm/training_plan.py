@@ -35,8 +35,9 @@ class PlannedTraining(Training):
 def planned(training: Training, rows: int) -> PlannedTraining:
     """The settings for so many training rows; what is given stays.
 
-    Weights are averaged where there is more than one epoch: in a single one the learning rate falls
-    to zero instead, and all weights would be passed over again and again for tables that are large.
+    Weights are averaged where there is more than one epoch of up to a million rows: in a single
+    epoch the learning rate falls to zero instead, and large tables' weights would be passed over
+    again and again.
 
     The batch is the power of two next to √rows: small tables need many steps, large ones few wide
     ones.
@@ -59,7 +60,7 @@ def planned(training: Training, rows: int) -> PlannedTraining:
         "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
     }
     given = {key: value for key, value in training.model_dump().items() if value != "auto"}
-    averaging = given.get("epochs", found["epochs"]) > 1
+    averaging = given.get("epochs", found["epochs"]) > 1 and rows <= SAMPLES
     return PlannedTraining.model_validate({**found, "averaging": averaging, **given})
 
 

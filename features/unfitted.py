@@ -50,10 +50,14 @@ class FitMedian(FitStep):
 
 @dataclass(frozen=True, slots=True)
 class FitQuantileBucketize(FitStep):
-    """To become `Bucketize` with at most `buckets` of about as many rows, missing ones apart."""
+    """To become `Bucketize` with at most `buckets` of about as many rows, missing ones apart.
+
+    There are fewer where they would have less than `rows_each` rows, but not fewer than two.
+    """
 
     gives = "ids"
     buckets: int
+    rows_each: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,9 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
     """Turn a table into the wire's tensors; columns are taken by name, in any order.
 
     A column may be of any type that its kind takes (see `features.value_rules`), and is taken by
-    the rules of the log. Columns the plan does not know are passed over.
+    the rules of the log. Without `rules` the rows are typed ones, as the ingest writes them: what
+    has its kind's own type stands as it is, null marks included. Columns the plan does not know are
+    passed over.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
     from features.value_rules.columns import values_of_raw
     from features.value_rules.rules import ValueRules
 
-    rules = rules or ValueRules()
+    is_typed, rules = rules is None, rules or ValueRules()
     missing = set(columns.names) - set(table.column_names)
     problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
@@ -132,7 +134,9 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
                 if name in missing:
                     continue
                 try:
-                    values = values_of_raw(name, table[name], columns.kind(tensor, name), rules)
+                    values = values_of_raw(
+                        name, table[name], columns.kind(tensor, name), rules, is_typed
+                    )
                 except PlanError as error:
                     problems.append(str(error))
                 else:
@@ -211,8 +215,8 @@ def require_finite(tensors: Tensors, columns: WireColumns) -> None:
     if place is not None:
         row, column = place
         raise PlanError(
-            f"Column {columns.continuous[column]!r}, row {row}: wanted a finite float32 number, "
-            f"found {tensors[CONTINUOUS][place]}. A missing one is NaN."
+            f"Column {columns.continuous[column]!r}: wanted a finite float32 number, found "
+            f"{tensors[CONTINUOUS][place]} in row {row}. A missing one is NaN."
         )
 
 

@@ -87,7 +87,9 @@ def look_through(
             )
             for split in rows
         }
-    leaks = find_leaks(surveys["train"], surveys["valid"])
+    leaks = find_leaks(
+        surveys["train"], surveys["valid"], {c.name: c.sources for c in plan.outputs}
+    )
     return Found(
         columns=[_column(column, surveys, leaks) for column in plan.outputs],
         warnings=data_warnings(plan, surveys, leaks, click_rate),

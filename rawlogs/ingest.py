@@ -110,9 +110,10 @@ def ingest_typed(
     all are read. For the rest see `ingest`.
     """
     _prepare(config, files, out)
-    log = LogPass(config, files, RowParser(config, files))
+    parser = RowParser(config, files)
+    log = LogPass(config, files, parser)
     typed = _typed_rows(out / _TYPED, log.run(BLOCK_BYTES, _frame, progress))
-    splits = _write_splits(config, typed, out)
+    splits = _write_splits(config, typed, out, parser.label_words)
     shutil.rmtree(out / _TYPED)
     copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
     probe = write_probe(copy, out, config.serving.probe_rows)
@@ -151,7 +152,9 @@ def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
     return frame
 
 
-def _write_splits(config: Config, typed: Sequence[TypedRows], out: Path) -> Counted:
+def _write_splits(
+    config: Config, typed: Sequence[TypedRows], out: Path, label_words: Sequence[str]
+) -> Counted:
     split = config.split
     times = times_of(typed) if isinstance(split, TimeSplit) and split.gap else None
     assign = assignment(config, sum(part.rows for part in typed), times)
@@ -167,7 +170,7 @@ def _write_splits(config: Config, typed: Sequence[TypedRows], out: Path) -> Coun
                 if rows:
                     writers[position].write(frame.filter(pl.Series(splits == position)))
             first += len(frame)
-    return counts.result(config)
+    return counts.result(config, label_words)
 
 
 def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.DataFrame, int]]:

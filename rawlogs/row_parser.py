@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from features.columns import CLICK, READ_KINDS, Kind
 from features.native_form import uses_native
 from features.rows import Rows
-from features.settings import Config
+from features.settings import Config, Label
 from features.typed import values_of
+from features.value_rules.rules import ValueRules
 from features.values import Values
 from rawlogs.blocks import RawBlock
 from rawlogs.frames import series
@@ -33,6 +34,8 @@ from rawlogs.values import TIME, convert
 
 SHORT_BYTES = 256 << 10
 """A block of less than twice this goes the general way where any line of it is not plain."""
+
+_FEW_WORDS = 6
 
 Piece: TypeAlias = TextBlock | RawRows
 """A block of a text file, or a batch of a Parquet file."""
@@ -72,7 +75,14 @@ class RowParser:
         self._read_to_split = read_to_split(config)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
-        self._mostly_plain = is_native and config.label.at_least is None
+        is_plain = ValueRules.of(config.log).are_plain and config.label == Label()
+        self._mostly_plain = is_native and is_plain
+        self._label_words: set[str] = set()
+
+    @property
+    def label_words(self) -> tuple[str, ...]:
+        """Some of the values that the label has in the rows parsed, where clicks are words."""
+        return tuple(sorted(self._label_words))
 
     def pieces(self, file: Path, block_bytes: int) -> Iterator[Piece]:
         """The file's pieces in order, the same ones each time.
@@ -158,6 +168,9 @@ class RowParser:
         else:
             raw, lines = self._with_group(file, piece), 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
+        if self._config.label.click and len(self._label_words) < _FEW_WORDS:
+            values = raw.columns[self._config.label_column].drop_nulls().unique().head(_FEW_WORDS)
+            self._label_words.update(map(str, values.to_list()))
         kept = dict.fromkeys((*log.features, *self._read_to_split))
         rows = Rows(_columns(frame, kept), frame[CLICK].to_numpy())
         time = frame[TIME].to_numpy() if TIME in frame.columns else None

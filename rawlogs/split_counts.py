@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,14 +47,18 @@ class SplitCounts:
         self._clicks += np.bincount(outcomes[click != 0], minlength=len(self._clicks))
         return tuple(rows[: len(SPLITS)].tolist())
 
-    def result(self, config: Config) -> Counted:
-        """Raises DataError where a split has no rows, or rows of one class alone."""
+    def result(self, config: Config, label_words: Sequence[str] = ()) -> Counted:
+        """What all rows came to; `label_words` are values of the label that an error names.
+
+        Raises DataError where a split has no rows, or rows of one class alone.
+        """
         rows, clicks = self._rows.tolist(), self._clicks.tolist()
         for split in range(len(SPLITS)):
             if not 0 < clicks[split] < rows[split]:
                 raise DataError(
                     f"Split {SPLITS[split]!r} holds {rows[split]} rows, {clicks[split]} of them "
-                    f"clicks: wanted rows with clicks and rows without. {self._advice(config)}"
+                    f"clicks: wanted rows with clicks and rows without. "
+                    f"{self._advice(config, label_words)}"
                 )
         dropped = rows[NEGATIVES]
         all_rows = dict(enumerate(rows)) | {TRAIN: rows[TRAIN] + dropped}
@@ -66,8 +71,13 @@ class SplitCounts:
             keep_negatives=negatives / (negatives + dropped),
         )
 
-    def _advice(self, config: Config) -> str:
+    def _advice(self, config: Config, label_words: Sequence[str]) -> str:
         said = ["Give more rows, or change split or label in the configuration."]
+        if label_words and self._clicks.sum() in (0, self._rows.sum()):
+            said.append(
+                f"label.click is {', '.join(map(repr, config.label.click))}, and column "
+                f"{config.label_column!r} holds {', '.join(map(repr, label_words))}."
+            )
         if isinstance(config.split, GroupSplit):
             said.append(
                 f"All rows of a value of {config.split.column!r} are in one split: a column with "

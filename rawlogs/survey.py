@@ -122,7 +122,7 @@ def survey(
         splits.add(position, piece)
         for name, values in piece.candidates.items():
             seen[name] |= values
-    split_rows, counted = splits.result()
+    split_rows, counted = splits.result(parser.label_words)
     return Surveyed(
         Survey(piece_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
         counted,
@@ -194,7 +194,7 @@ class _PieceSplits:
             self._count(assignment(self._config, 0), rows)
         self._rows += len(piece.click)
 
-    def result(self) -> tuple[Iterator[tuple[int, ...]], Counted]:
+    def result(self, label_words: Sequence[str]) -> tuple[Iterator[tuple[int, ...]], Counted]:
         """The rows of each split for each piece, and all; DataError where one is one-sided."""
         assign, first = assignment(self._config, self._rows), 0
         for file, rows, bits in self._held:
@@ -202,7 +202,7 @@ class _PieceSplits:
             self._count(assign, Stretch(first, file, click))
             first += rows
         self._held.clear()
-        return iter(self._split_rows), self._counts.result(self._config)
+        return iter(self._split_rows), self._counts.result(self._config, label_words)
 
     def _count(self, assign: Assignment, rows: Stretch) -> None:
         self._split_rows.append(self._counts.add(assign(rows), rows.click))

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -253,7 +254,7 @@ def serve(
             secret=read_secret(secret_file),
             tls=_tls(tls_certificate, tls_key, tls_client_ca),
         )
-        undo_cut_off(repository, console.print)
+        undo_cut_off(repository, partial(console.print, markup=False, soft_wrap=True))
         verify_repository(repository)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:

@@ -16,13 +16,13 @@ def assemble(
     vocabulary_folder: Path,
     frequency_threshold: int,
     continuous_steps: Iterable[Any],
-    buckets: int = 0,
+    buckets: QuantileBucketize | None = None,
 ) -> Workflow:
     """Put a workflow together from the columns' kinds; either sort of column may be absent.
 
-    Its output holds the categorical columns, the buckets of the continuous ones where there are to
-    be `buckets`, the continuous columns, and the click, each in the order of `kinds`, tagged as
-    Merlin Models wants them.
+    Its output holds the categorical columns, the `buckets` of the continuous ones where there are
+    to be any, the continuous columns, and the click, each in the order of `kinds`, tagged as Merlin
+    Models wants them.
     """
     continuous = [name for name, kind in kinds.items() if kind == "continuous"]
     categorical = [name for name in kinds if name not in continuous]
@@ -32,9 +32,9 @@ def assemble(
         for step in continuous_steps:
             chain = chain >> step
         outputs = (chain >> ops.AddTags([Tags.CONTINUOUS])) + outputs
-    if continuous and buckets:
+    if continuous and buckets is not None:
         names = bucket_names(continuous, kinds)
-        ids = continuous >> QuantileBucketize(buckets) >> ops.Rename(f=names.__getitem__)
+        ids = continuous >> buckets >> ops.Rename(f=names.__getitem__)
         outputs = (ids >> ops.AddTags([Tags.CATEGORICAL])) + outputs
     if categorical:
         ids = categorical >> ops.Categorify(

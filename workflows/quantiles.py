@@ -50,12 +50,13 @@ class _OfQuantiles(StatOperator):
 class QuantileBucketize(_OfQuantiles):
     """Numbers become ids: at most `buckets` of about as many training rows each.
 
-    Where a column has no more distinct numbers than that, each has its own. A missing number has
-    the last id.
+    There are fewer where they would have less than `rows_each` rows, but not fewer than two. Where
+    a column has no more distinct numbers than buckets, each has its own. A missing number has the
+    last id.
     """
 
-    def __init__(self, buckets: int = 64) -> None:
-        super().__init__(FitQuantileBucketize(buckets))
+    def __init__(self, buckets: int = 64, rows_each: int = 1) -> None:
+        super().__init__(FitQuantileBucketize(buckets, rows_each))
 
     @property
     def output_tags(self) -> list[Tags]:

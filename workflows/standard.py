@@ -12,7 +12,7 @@ from features.columns import FeatureKind
 from features.settings import StandardWorkflow
 from workflows.assembly import assemble
 from workflows.library import Workflow, ops
-from workflows.quantiles import QuantileTransform
+from workflows.quantiles import QuantileBucketize, QuantileTransform
 
 
 def build(
@@ -23,7 +23,9 @@ def build(
     Fitting writes the vocabularies under `vocabulary_folder`.
     """
     continuous = sum(kind == "continuous" for kind in kinds.values())
-    buckets = settings.buckets if continuous <= settings.bucket_columns else 0
+    buckets = None
+    if settings.buckets and continuous <= settings.bucket_columns:
+        buckets = QuantileBucketize(settings.buckets, settings.bucket_rows)
     return assemble(
         kinds, vocabulary_folder, settings.frequency_threshold, _number_steps(settings), buckets
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlrm.judgement.columns import SplitSurvey
 from dlrm.judgement.leaks import Leaks
-from features.chains import Chain
-from features.plan import Plan
-from features.steps import Categorify, NumberStep
+from features.plan import OutputColumn, Plan
+from features.steps import Bucketize, Categorify, NumberStep
 from features.steps.categorify import NULL_ID
 
 NAMED = 5
@@ -29,6 +30,12 @@ LARGE = 1e4
 
 OUTSIDE = 100.0
 """A number so many times as large as the training split's largest (and as 1)."""
+
+_ALWAYS_THE_SAME = {
+    "missing": "missing in every training row",
+    "either": "constant: the same number in every training row, or missing in all of them",
+    "constant": "constant: one value in every training row",
+}
 
 DRIFT = 1.5
 SIGNIFICANT = 4.0
@@ -67,39 +74,41 @@ def _leaks(leaks: Leaks) -> list[str]:
 
 
 def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
-    missing: list[str] = []
-    constant: list[str] = []
+    """By raw columns, all that is made of which is constant."""
+    kinds: dict[str, set[str]] = {}
     for column in plan.outputs:
         found = train.ids.get(column.name) or train.numbers.get(column.name)
-        if found is None or not found.is_constant:
-            continue
-        always = found.low == (_of_missing(column.chain) if not column.is_categorical else NULL_ID)
-        has_null_id = not column.is_categorical or isinstance(column.chain.steps[-1], Categorify)
-        (missing if always and has_null_id else constant).append(column.name)
-    told = []
-    if missing:
-        told.append(
-            f"{_columns(missing)} missing in every training row (or always what missing values are "
-            "filled with): nothing is learned from it. Check its name and format, or make it "
-            "'unused'."
-        )
-    if constant:
-        told.append(
-            f"{_columns(constant)} constant: one value in every training row, so nothing is "
-            "learned from it. Make it 'unused', or lower workflow.frequency_threshold where its "
-            "values are rare."
-        )
-    return told
+        kind = "varied"
+        if found is not None and found.is_constant:
+            kind = "constant"
+            if found.low == _of_missing(column):  # a number may be what fills missing ones
+                kind = "missing" if isinstance(column.chain.steps[-1], Categorify) else "either"
+        for source in column.sources:
+            kinds.setdefault(source, set()).add(kind)
+    names: dict[str, list[str]] = {"constant": [], "missing": [], "either": []}
+    for name, found_kinds in kinds.items():
+        if "varied" not in found_kinds:
+            names[next(kind for kind in names if kind in found_kinds)].append(name)
+    return [
+        f"{_columns(names[kind])} {what}, so nothing can be learned there. Check name and format, "
+        "make it 'unused', or lower workflow.frequency_threshold where its values are rare."
+        for kind, what in _ALWAYS_THE_SAME.items()
+        if names[kind]
+    ]
 
 
-def _of_missing(chain: Chain) -> float:
-    """What a missing number becomes; NaN where the chain is not one of numbers alone."""
-    number_B = np.array([np.nan])
-    for step in chain.steps:
-        if not isinstance(step, NumberStep) or len(chain.sources) > 1:
+def _of_missing(column: OutputColumn) -> float:
+    """What a missing value becomes; NaN where that is not known."""
+    (source, *others), (*before, last) = column.chain.sources, column.chain.steps
+    if isinstance(last, Categorify):
+        return NULL_ID
+    number_B: NDArray[Any] = np.array([np.nan])
+    for step in (*before, last):
+        is_known = isinstance(step, NumberStep | Bucketize)
+        if not is_known or others or not isinstance(source, str):
             return math.nan
         number_B = step.apply(number_B)
-    return float(np.float32(number_B[0])) if isinstance(chain.sources[0], str) else math.nan
+    return float(np.float32(number_B[0]))
 
 
 def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:

@@ -10,7 +10,7 @@ Legend: B rows, V values, C columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,10 @@ FEWEST_OUTCOMES = 50
 
 
 TOGETHER = 20
-"""Best columns that are taken together."""
+"""Best encoded columns that are taken together."""
 
 CANDIDATES = 5
-"""Best columns that are left out, each alone."""
+"""Best raw columns that are left out, each with all that is made of it."""
 
 LEAK_AUC = 0.95
 """Of a column alone, from which on it is suspected."""
@@ -57,7 +57,8 @@ STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A column that may know the click: AUC of it alone, and of the others without it."""
+    """A raw column that may know the click: AUC of the best that is made of it, and of the best
+    columns with and without it."""
 
     column: str
     alone: float
@@ -67,14 +68,19 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """AUC of every column alone, and the suspects; none where the samples have too few clicks."""
+    """AUC of every encoded column, and the suspects; none where the samples have too few clicks."""
 
     auc: dict[str, float]
     suspects: tuple[Suspect, ...]
 
 
-def find_leaks(train: SplitSurvey, valid: SplitSurvey) -> Leaks:
-    """Judge every column by the surveys' samples."""
+def find_leaks(
+    train: SplitSurvey, valid: SplitSurvey, sources: Mapping[str, Sequence[str]]
+) -> Leaks:
+    """Judge every column by the surveys' samples.
+
+    `sources` has the raw columns of each encoded one: several may be made of one.
+    """
     if CLICK not in train.sample or CLICK not in valid.sample:
         return Leaks({}, ())
     click_B, judged_B = np.asarray(train.sample[CLICK]), np.asarray(valid.sample[CLICK])
@@ -91,13 +97,17 @@ def find_leaks(train: SplitSurvey, valid: SplitSurvey) -> Leaks:
         rate_B = _scores(first, first_B, valid.sample[name])
         auc[name] = area_under_curve(judged_B, rate_B)
         odds[name] = _log_odds(_scores(first, first_B, second)), _log_odds(rate_B)
-    best = sorted(auc, key=lambda name: -auc[name])[:TOGETHER]
+    ranked = sorted(auc, key=lambda name: -auc[name])
+    best = ranked[:TOGETHER]
     together = _joint_auc([odds[name] for name in best], second_B, judged_B)
+    candidates = dict.fromkeys(source for name in best for source in sources[name])
     found = []
-    for name in best[:CANDIDATES]:
-        without = _joint_auc([odds[other] for other in best if other != name], second_B, judged_B)
-        if auc[name] >= LEAK_AUC or _rests_on_it(together, without):
-            found.append(Suspect(name, auc[name], together, without))
+    for candidate in list(candidates)[:CANDIDATES]:
+        alone = max(auc[name] for name in best if candidate in sources[name])
+        rest = [name for name in ranked if candidate not in sources[name]][:TOGETHER]
+        without = _joint_auc([odds[name] for name in rest], second_B, judged_B)
+        if alone >= LEAK_AUC or _rests_on_it(together, without):
+            found.append(Suspect(candidate, alone, together, without))
     return Leaks(auc, tuple(found))
 
 

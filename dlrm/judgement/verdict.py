@@ -189,7 +189,7 @@ def _from_training(evidence: Evidence) -> list[str]:
 
 def _drift(evidence: Evidence) -> str | None:
     train, test = evidence.train_click_rate, evidence.test.click_rate
-    if not 1 - CALIBRATION <= train / test <= 1 + CALIBRATION:
+    if abs(train / test - 1) > max(CALIBRATION, _calibration_noise(evidence.test)):
         return (
             f"The click rate is {train:.3%} in training and {test:.3%} in test: train on rows "
             "nearer to those that are scored, or split at random (split.by: hash)."

@@ -27,16 +27,17 @@ BEYOND = sys.float_info.max
 def of_quantiles(step: FitQuantiles, histogram: Histogram) -> Bucketize | Interpolate:
     """The fitted step of a column that was counted."""
     if isinstance(step, FitQuantileBucketize):
-        return quantile_buckets(histogram, step.buckets)
+        return quantile_buckets(histogram, step.buckets, step.rows_each)
     return quantile_transform(histogram, step.knots)
 
 
-def quantile_buckets(histogram: Histogram, buckets: int) -> Bucketize:
+def quantile_buckets(histogram: Histogram, buckets: int, rows_each: int = 1) -> Bucketize:
     """At most `buckets` of about as many rows each, and one more for missing numbers.
 
+    Where there would be less than `rows_each` rows in each there are fewer, but not fewer than two.
     Where there are no more distinct numbers than buckets, each has its own.
     """
-    starts = _bucket_starts(histogram.count, buckets)
+    starts = _bucket_starts(histogram.count, min(buckets, max(histogram.rows // rows_each, 2)))
     return Bucketize((*histogram.numbers[starts[1:]].tolist(), BEYOND))
 
 

@@ -246,7 +246,8 @@ class Log(Table):
     """The table of clicks: one row an impression."""
 
     files: tuple[str, ...] = ()
-    """File names inside the folder given by `--data`; none means every file, in name order."""
+    """File names inside the folder given by `--data`; none means every file in it and in its
+    folders, in natural order, but for names that begin with `_` or `.`."""
     malformed_limit: Annotated[int, Field(ge=0)] = 100
     """Malformed lines above this number stop the ingest."""
     typed_copy: bool = False
@@ -309,7 +310,7 @@ class Label(Settings):
                 words.append(str(word) if isinstance(word, int | float) else word)
         if "" in words:
             raise ValueError("empty text is a missing label, which is no click: leave it out")
-        return tuple(dict.fromkeys(words))
+        return tuple(words)
 
     @model_validator(mode="after")
     def _say_one_way(self) -> Label:

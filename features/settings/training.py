@@ -49,7 +49,8 @@ class Training(Settings):
     """Epochs without a better one, after which training stops."""
     averaging: bool | Auto = "auto"
     """Judge and keep the mean of the weights over the last steps, not the weights of the last one.
-    auto: where there is more than one epoch. It takes the memory of the weights once more."""
+    auto: where there is more than one epoch, of up to a million rows. It takes the memory of the
+    weights once more."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
     optimizer: Literal["adam", "sgd"] = "adam"

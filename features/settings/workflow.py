@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from features.settings.base import Settings
+from features.settings.base import PositiveInt, Settings
 
 
 class CriteoWorkflow(Settings):
@@ -27,8 +27,9 @@ class StandardWorkflow(Settings):
 
     graph: Literal["standard"]
     """For any log: every column as its kind wants it."""
-    frequency_threshold: Annotated[int, Field(ge=0)] = 0
-    """Values that the training split has less often are out of vocabulary."""
+    frequency_threshold: Annotated[int, Field(ge=0)] = 2
+    """Values that the training split has less often are out of vocabulary; the rows of those that
+    it has once train the embedding of values that were never seen."""
     fill: float | None = None
     """What a missing number becomes before all else. None: the median's score, or where `log` or
     `normalize` is chosen, 0."""
@@ -43,6 +44,8 @@ class StandardWorkflow(Settings):
     buckets: Annotated[int, Field(ge=0)] = 64
     """Buckets of about as many rows that each continuous column is cut into, as one categorical
     column more, `<column>_bucket`; missing numbers have one of their own. 0: no such columns."""
+    bucket_rows: PositiveInt = 500
+    """Fewer buckets where they would have less training rows than this, but not fewer than two."""
     bucket_columns: Annotated[int, Field(ge=0)] = 32
     """With more continuous columns than this there are no such columns: the pairs that a DLRM
     multiplies grow with the square of their number."""

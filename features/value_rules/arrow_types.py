@@ -94,10 +94,10 @@ def _checked_text(array: Any) -> Any:
 
 def _lists(name: str, array: Any) -> Any:
     """As large lists; what lies under a null is left out."""
-    if str(array.type).split("<")[0] in ("list_view", "large_list_view"):
-        array = array.cast(pa.large_list(array.type.value_type))
     lengths = pc.fill_null(pc.list_value_length(array), 0)
-    elements = _simple(name, pc.list_flatten(array))
+    # A view's elements are not taken by a cast to lists: with nulls in it that loses some.
+    is_view = str(array.type).split("<")[0] in ("list_view", "large_list_view")
+    elements = _simple(name, array.flatten() if is_view else pc.list_flatten(array))
     offsets = offsets_of(lengths.cast(pa.int64()).to_numpy(zero_copy_only=False))
     if not array.null_count:
         return pa.LargeListArray.from_arrays(offsets, elements)

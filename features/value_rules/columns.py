@@ -7,21 +7,25 @@ import pyarrow as pa
 
 from features.columns import FeatureKind
 from features.errors import PlanError
+from features.typed import ARROW_TYPES, values_of
 from features.value_rules.plain import plain
 from features.value_rules.rules import ValueRules
+from features.value_rules.text_values import BLANKS
 from features.values import Values
 
 
 def values_of_raw(
-    name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules
+    name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules, is_typed: bool = False
 ) -> Values:
-    """The values of a column.
+    """The values of a column; where it `is_typed` and of its kind's own type, as they are.
 
     Raises
     ------
     PlanError
         The type does not fit, or a value, the first of which is told.
     """
+    if is_typed and column.type == ARROW_TYPES[kind] and column.num_chunks:
+        return values_of(column)
     values = plain(column, kind, rules)
     return _with_polars(name, column, kind, rules) if values is None else values
 
@@ -31,7 +35,6 @@ def _with_polars(
 ) -> Values:
     import polars as pl  # most requests have no need of it
 
-    from features.typed import values_of
     from features.value_rules.arrow_types import TypeRefused, simple
     from features.value_rules.take import take
     from features.value_rules.taken import ColumnRefused
@@ -43,5 +46,6 @@ def _with_polars(
         raise PlanError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
     if taken.malformed.any():
         row = int(np.argmax(taken.malformed))
-        raise PlanError(f"Column {name!r}: {taken.reason(raw[row], f' in row {row}')}.")
+        found = raw[row].strip(BLANKS) if rules.trim and raw.dtype == pl.String else raw[row]
+        raise PlanError(f"Column {name!r}: {taken.reason(found, f' in row {row}')}.")
     return values_of(taken.value.to_arrow())

@@ -121,7 +121,8 @@ def label(value: str, rules: ValueRules) -> int | Refused | None:
 
 def clicks(words: tuple[str, ...], rules: ValueRules) -> Callable[[str], int | None]:
     """Whether a text is one of the words, or a number that one of them is; None for missing."""
-    known, numbers = frozenset(words), click_numbers(words)
+    known = frozenset(word.strip(BLANKS) for word in words)
+    numbers = click_numbers(words)
 
     def is_click(value: str) -> int | None:
         found = _given(value, rules)

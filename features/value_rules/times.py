@@ -86,7 +86,8 @@ def _day(text: str) -> date | None:
             return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
         if len(digits) == 6:
             return date(int(digits[:4]), int(digits[4:]), 1)
-        return datetime.strptime(digits, "%Y%j").date()
+        found = datetime.strptime(digits, "%Y%j").date()
+        return found if found.year == int(digits[:4]) else None  # day 366 of a year that has 365
     except ValueError:
         return None
 

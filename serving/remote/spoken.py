@@ -66,26 +66,26 @@ def advice(url: str, protocol: str, is_encrypted: bool, spoken: Spoken) -> str |
     """What to ask for instead of `protocol`; None where the port speaks it.
 
     >>> advice("host:8000", "grpc", False, "http")
-    'host:8000 speaks HTTP: give --protocol http (in Python protocol="http"), or its port for \
-gRPC, which is 8001 unless told otherwise.'
+    'Triton at host:8000 speaks HTTP: give --protocol http (in Python protocol="http"), or its \
+port for gRPC, which is 8001 unless told otherwise.'
     """
     if spoken == "tls":
         if is_encrypted:
             return None
         return (
-            f"{url} speaks TLS: give the certificates that vouch for it (--ca; in Python "
+            f"Triton at {url} speaks TLS: give the certificates that vouch for it (--ca; in Python "
             "tls=Tls(…))."
         )
     if spoken != protocol:
         return (
-            f"{url} speaks {_NAMES[spoken]}: give --protocol {spoken} (in Python "
+            f"Triton at {url} speaks {_NAMES[spoken]}: give --protocol {spoken} (in Python "
             f'protocol="{spoken}"), or its port for {_NAMES[protocol]}, which is '
             f"{_PORTS[protocol]} unless told otherwise."
         )
     if is_encrypted:
         return (
-            f"{url} speaks {_NAMES[spoken]} without TLS: leave out what asks for it (--ca; in "
-            "Python tls)."
+            f"Triton at {url} speaks {_NAMES[spoken]} without TLS: leave out what asks for it "
+            "(--ca; in Python tls)."
         )
     return None
 

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 
 from features.errors import ServerError
 from features.settings import Log, SideTable, Table
-from serving.repository.versions import LOG, TABLES, Rules
+from serving.repository.interface import LOG, TABLES
+from serving.repository.versions import Rules
 
 _SHA256 = "sha256"
 _ALWAYS = {"format", "separator", "header", "quote", "encoding"}

@@ -18,16 +18,14 @@ from features.errors import RepositoryError
 from features.files import write_json
 from features.hashing import file_sha256
 from features.manifest import MANIFEST_FILE, hash_files
-from serving.repository.interface import MODEL_HASH, PLAN_HASH
+from serving.repository.interface import LOG, MODEL_HASH, PLAN_HASH, TABLES
 
 FORMAT_VERSION = 1
 VERSIONS = "versions"
 """The config parameter."""
-LOG = "log"
-TABLES = "tables"
 
 Rules = Mapping[str, Any]
-"""JSON of the config parameters `LOG` and `TABLES`, see `serving.repository.log_rules`."""
+"""JSON of the config parameters `log` and `tables`, see `serving.repository.log_rules`."""
 
 
 @dataclass(frozen=True, slots=True)

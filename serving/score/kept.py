@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.errors import DataError
+from rawlogs.partitions import partition_values
 
 _ROWS_AT_ONCE = 65_536
 
@@ -39,6 +40,8 @@ class KeptColumns:
 
     def _read(self, files: Sequence[Path], names: Sequence[str]) -> Iterator[pa.Table]:
         for file in files:
+            if file.stat().st_size == 0:
+                continue
             schema = _schema(file, names)
             if schema != self.schema:
                 raise DataError(
@@ -47,14 +50,24 @@ class KeptColumns:
                 )
             try:
                 with pq.ParquetFile(file) as parquet:
-                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=list(names)):
-                        table = pa.Table.from_batches([batch]).select(list(names))
-                        yield table.replace_schema_metadata(None)
+                    of_folders = {n: v for n, v in partition_values(file).items() if n in names}
+                    read = [name for name in names if name not in of_folders]
+                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=read):
+                        yield self._table(batch, of_folders)
             except (pa.ArrowException, OSError) as error:
                 reason = " ".join(str(error).split())
                 raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
 
+    def _table(self, batch: pa.RecordBatch, of_folders: Mapping[str, str | None]) -> pa.Table:
+        columns = [
+            pa.repeat(pa.scalar(of_folders[name], pa.string()), len(batch))
+            if name in of_folders
+            else batch[name]
+            for name in self.schema.names
+        ]
+        return pa.table(columns, schema=self.schema)
+
 
 def _schema(file: Path, names: Sequence[str]) -> pa.Schema:
-    found = pq.read_schema(file)
-    return pa.schema([(name, found.field(name).type) for name in names])
+    found, of_folders = pq.read_schema(file), partition_values(file)
+    return pa.schema([(n, pa.string() if n in of_folders else found.field(n).type) for n in names])

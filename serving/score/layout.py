@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from features.columns import FeatureKind
 from features.errors import DataError, nearest
 from features.settings import Log
-from rawlogs.raw_rows import read_raw_rows, text_blocks
+from rawlogs.partitions import partition_values
+from rawlogs.raw_rows import column_names, read_raw_rows
 from serving.repository.log_rules import LogRules
 from serving.score.reading import Dialect, ReadOptions
 from serving.score.sources import Sources, sources_of
@@ -26,6 +24,8 @@ class Layout:
 
     table: Log
     sources: Sources
+    columns: int
+    """Of the file, whether they are read or not."""
 
     @classmethod
     def of(
@@ -67,7 +67,7 @@ def _by_name(
     present = names if names is not None else (*(rules.log.columns if rules else kinds), *keep)
     sources = sources_of(kinds, rules, present)
     _require(file, present, sources, keep)
-    return Layout(_table(dialect, sources.read, sources, keep), sources)
+    return Layout(_table(dialect, sources.read, sources, keep), sources, len(present))
 
 
 def _in_order(
@@ -82,7 +82,7 @@ def _in_order(
     sources = sources_of(kinds, rules, declared)
     _require(file, declared, sources, keep)
     columns = {name: sources.read.get(name, "unused") for name in declared}
-    return Layout(_table(dialect, columns, sources, ()), sources)
+    return Layout(_table(dialect, columns, sources, ()), sources, len(columns))
 
 
 def _table(
@@ -103,26 +103,23 @@ def _fits(file: Path, layout: Layout) -> bool:
 def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
     """The same without the label, where the file fits that; else as it was, to tell its faults."""
     columns = {name: whole.table.columns[name] for name in rest}
-    layout = Layout(whole.table.model_copy(update={"columns": columns}), whole.sources)
+    table = whole.table.model_copy(update={"columns": columns})
+    layout = Layout(table, whole.sources, len(columns))
     return layout if _fits(file, layout) else whole
 
 
 def _names(file: Path, dialect: Dialect) -> Sequence[str] | None:
-    """None of a text file that ends behind its header."""
-    if not dialect.is_parquet:
-        first = next(text_blocks(file, dialect.table({}), _FIRST_BYTES), None)
-        return first.names if first is not None else None
-    try:
-        return list(pq.read_schema(file).names)
-    except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
+    """With those of the folders above it; None of a text file that ends behind its header."""
+    names = column_names(file, dialect.table({}))
+    if not names and not dialect.is_parquet:
+        return None
+    return (*names, *(partition_values(file).keys() - {*names}))
 
 
 def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequence[str]) -> None:
     lacking = [name for name in sources.read if name not in present]
     if lacking:
-        quoted = any(name.strip("\"'") in lacking for name in present)
+        quoted = any(name.strip("\"'`") in lacking for name in present)
         hint = " The names are in quotes: say so (--quote)." if quoted else ""
         raise DataError(
             f"{file}: the model wants columns that the file lacks: {', '.join(lacking)}. "

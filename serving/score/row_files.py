@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,7 @@ from features.errors import DataError
 from features.settings import Label, Log
 from rawlogs.estimate import estimated_rows
 from rawlogs.malformed import Fault
+from rawlogs.partitions import partition_root
 from rawlogs.raw_rows import RawRows, read_raw_rows
 from rawlogs.sources import resolve_files
 from rawlogs.values import convert
@@ -76,14 +78,15 @@ class RowFile:
         keep: Sequence[str] = (),
         tables: Path | None = None,
     ) -> None:
-        self._files = _files(path, rules)
+        self._files = tuple(file for file in _files(path, rules) if file.stat().st_size)
         first = self._files[0]
         self._kinds, self._keep, self._piece_rows = kinds, tuple(keep), piece_rows
         layout = Layout.of(first, kinds, rules, options, self._keep)
         self._sources, self._table = layout.sources, layout.table
-        folder = tables if tables is not None else first.parent
+        folder = tables if tables is not None else partition_root(first)
         self._joins = Joins.of(self._sources, rules, folder, tables is not None)
         self.warnings = self._joins.warnings
+        self._has_one_column = layout.columns == 1
         self._is_parquet = self._table.format == "parquet"
         self._kept = KeptColumns(self._files, keep) if keep and self._is_parquet else None
         self._rows_read = 0
@@ -103,8 +106,9 @@ class RowFile:
 
     def __iter__(self) -> Iterator[Piece]:
         for file in self._files:
-            rows = 0
+            rows, line = 0, 1 + self._table.header
             for raw in self._raw(file):
+                line = self._line_behind(file, raw, line)
                 for piece in self._pieces(file, raw):
                     rows += len(piece.rows)
                     yield piece
@@ -128,6 +132,28 @@ class RowFile:
         for start in range(0, count, self._piece_rows):
             part = slice(start, self._piece_rows)
             yield Piece(rows.slice(part.start, part.stop), kept.slice(part.start, part.stop))
+
+    def _line_behind(self, file: Path, raw: RawRows, line: int) -> int:
+        """The line behind the rows of a text file of one column; `line` is that of the first.
+
+        Raises
+        ------
+        DataError
+            There is a blank line before a row: in such a file it may be a row itself.
+        """
+        if self._is_parquet or not self._has_one_column:
+            return line
+        inside = raw.columns.to_series().str.count_matches("\n", literal=True).fill_null(0)
+        behind = raw.numbers + 1 + inside.to_numpy()
+        wanted = np.concatenate([[line], behind[:-1]])
+        blank = np.flatnonzero(raw.numbers != wanted)
+        if blank.size:
+            raise DataError(
+                f"{file}:{wanted[blank[0]]}: a blank line in a file of one column, which may be a "
+                "row without a value, or no row. Remove it, or add a second column, such as a "
+                "number of the row."
+            )
+        return int(behind[-1]) if behind.size else line
 
     def _joined(self, typed: pl.DataFrame) -> pa.Table:
         for table in self._joins.tables:

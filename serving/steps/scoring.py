@@ -76,9 +76,9 @@ def require_finite_dense(names: Sequence[str], dense_BC: NDArray[np.float32]) ->
     if place is not None:
         row, column = place
         raise ModelError(
-            f"Column {names[column]!r}, row {row}: the model wants a finite float32 number, and "
-            f"the column's value is {dense_BC[place]} as the model gets it. Send a number that is "
-            "nearer to those of the training."
+            f"Column {names[column]!r}: the model wants a finite float32 number, got "
+            f"{dense_BC[place]} in row {row}, after the steps of the feature plan. Send a number "
+            "that is nearer to those of the training."
         )
 
 

@@ -61,7 +61,9 @@ def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
     raw.mkdir(parents=True)
     for number, (start, end) in enumerate(pairwise(ends)):
         part = rows.slice(start, end - start)
-        pq.write_table(part, raw / f"part-{number:05d}.parquet", row_group_size=5)
+        pq.write_table(
+            part, raw / f"part-{number:05d}.parquet", row_group_size=max(5, len(rows) // 9)
+        )
     workflow = build(KINDS, StandardWorkflow(graph="standard"), folder / "unused")
     if engine == "nvtabular":
         made = NVTabularEngine("cpu", None).fit_transform(
@@ -107,7 +109,7 @@ def test_the_plan_is_the_same_to_the_bit(
 
 def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
-    rows = 4_000
+    rows = 8_000
     age = np.where(random.random(rows) < 0.2, np.nan, random.integers(18, 90, rows))
     columns = {
         "age": age,
@@ -126,8 +128,8 @@ def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
     for name in ("constant", "nothing"):
         assert set(train[name].to_pylist()) == {0.0}
     ids = {column.name: column.cardinality for column in plan.categorical}
-    assert ids["amount_bucket"] == ids["milliseconds_bucket"] == 65
-    assert 36 < ids["age_bucket"] <= 65  # of 72 ages
+    assert ids["amount_bucket"] == ids["milliseconds_bucket"] == 17  # 500 rows each
+    assert 9 < ids["age_bucket"] <= 13  # a fifth is missing
     assert (ids["constant_bucket"], ids["nothing_bucket"]) == (2, 2)
     missing = np.isnan(raw["age"].to_numpy())
     last = ids["age_bucket"] - 1
@@ -138,4 +140,4 @@ def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
     scored = online(plan, odd)
     assert np.all(np.abs([scored[name].to_numpy() for name in columns]) < 5)
     assert scored["age_bucket"].to_pylist() == [last, 0]
-    assert scored["amount_bucket"].to_pylist() == [0, 63]
+    assert scored["amount_bucket"].to_pylist() == [0, 15]

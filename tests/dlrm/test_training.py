@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.averaging import STEPS_BETWEEN, AveragedForm
+from dlrm.averaging import UPDATES, AveragedForm
 from dlrm.evaluation import evaluate
 from dlrm.feeds.feed import Feed, Order
 from dlrm.feeds.merlin_feed import MerlinFeed
@@ -435,15 +435,16 @@ def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp
 
 def test_the_average_is_the_one_that_its_formula_gives(world):
     live = form_of(world, "fused", SETTINGS, 1)
-    form = AveragedForm(live)
+    between = 3
+    form = AveragedForm(live, epoch_steps=UPDATES * between)
     form.start_at(-1.0)
     wanted = {name: t.double().clone() for name, t in live.canonical().state_dict().items()}
     assert wanted["last.bias"].item() == -1.0
     batches = feed_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
     for step, batch in enumerate(islice(batches, 12), start=1):
         form.step(batch, 1.0)
-        if step % STEPS_BETWEEN == 0:
-            decay = (step // STEPS_BETWEEN) / (step // STEPS_BETWEEN + 9)
+        if step % between == 0:
+            decay = (step // between) / (step // between + 9)
             for name, tensor in live.canonical().state_dict().items():
                 wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
     for name, tensor in form.canonical().state_dict().items():

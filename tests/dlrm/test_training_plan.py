@@ -55,6 +55,14 @@ def test_one_epoch_chooses_nothing() -> None:
     assert not planned(Training(epochs=2, early_stopping=False), 1000).stops_early
 
 
+def test_weights_are_averaged_over_several_epochs_of_few_rows() -> None:
+    assert planned(Training(), 10_000).averaging
+    assert not planned(Training(epochs=1), 10_000).averaging
+    assert not planned(Training(epochs=2), 40_000_000).averaging
+    assert planned(Training(epochs=2, averaging=True), 40_000_000).averaging
+    assert not planned(Training(averaging=False), 10_000).averaging
+
+
 def test_the_articles_recipe_has_one_epoch_and_rates_for_the_batch() -> None:
     plan = planned(Training.model_validate({"recipe": "article"}), 10_000)
     assert (plan.epochs, plan.batch_size, plan.learning_rate) == (1, 65_536, 24.0)

@@ -1,5 +1,6 @@
 """The file that trained a model scores without a word, with the scores of the evaluation."""
 
+import bz2
 import csv
 import json
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import yaml
 
+from serving.client import Client
 from serving.repository.config_pbtxt import read_parameters
 from serving.server import TritonServer
 from tests.conftest import Command
@@ -185,6 +187,68 @@ def test_quotes_that_the_log_reads_as_text(command: Command, tmp_path: Path) -> 
         assert done.returncode == 2
         assert f"log.csv:{ROWS + 2}: wanted 3 fields, found 2" in done.stderr
         assert not (tmp_path / "torn.csv").exists(), "no part of a result"
+
+
+FORMS = {
+    "separator": "::",
+    "quote": '"',
+    "encoding": "utf-16",
+    "trim": True,
+    "missing": ["NA", "\\N"],
+    "decimal": ",",
+    "thousands": ".",
+    "list_separator": "|",
+}
+
+
+def forms_text() -> str:
+    lines = ["clicked::price::count::big::flag::word::seen"]
+    for number, click in enumerate(labels()):
+        price = "NA" if number % 7 == 0 else f" 1.{number % 900 + 100},5 "
+        count = f"{number % 6}.000" if number % 2 else f"{number % 6}"
+        big = 2**64 - 1 - number % 5
+        flag = ("TRUE", "no", "\\N", "1", "f")[number % 5]
+        word = ('"two\nlines"', '"a::b"', "NA", " größe ", "x")[number % 5]
+        seen = "|".join(["NA", "7", "8,0"][: number % 4])
+        lines.append("::".join([("no", "yes")[click], price, count, str(big), flag, word, seen]))
+    return "\n".join(lines) + "\n"
+
+
+def test_text_with_its_own_words_and_forms_compressed_in_folders(
+    command: Command, tmp_path: Path
+) -> None:
+    log = {
+        **FORMS,
+        "columns": {
+            "clicked": "label",
+            "price": "continuous",
+            "count": "integer",
+            "big": "integer",
+            "flag": "boolean",
+            "word": "string",
+            "seen": "integer_list",
+            "place": "string",
+        },
+    }
+    folder = tmp_path / "log"
+    (folder / "place=K%C3%B6ln").mkdir(parents=True)
+    (folder / "_SUCCESS").touch()
+    file = folder / "place=K%C3%B6ln" / "part-0.csv"
+    file.write_bytes(bz2.compress(forms_text().encode("utf-16")))
+    (folder / "place=K%C3%B6ln" / "part-1.csv").touch()
+    run = trained(command, tmp_path, log, folder, label={"click": ["yes"]})
+    expected_B = offline(run)
+    assert len(set(expected_B.tolist())) > 20, "the rows differ"
+    with served(run) as server:
+        found = check_scores(command, server, folder, expected_B, "--keep", "place,word")
+        assert found.num_rows == ROWS
+        assert set(found["place"].to_pylist()) == {"Köln"}
+        assert found["word"].to_pylist()[:2] == ["two\nlines", "a::b"]
+        check_scores(command, server, file, expected_B)
+        with Client(server.grpc_url, "grpc") as client:
+            words = {"word": "two\nlines", "place": "Köln", "price": "1.234,5", "flag": "TRUE"}
+            row = {**words, "count": "3.000", "big": 2**64 - 1, "seen": [7, 8]}
+            assert np.isfinite(client.score(row)).all()
 
 
 def parquet_table() -> tuple[dict[str, str], pa.Table]:

@@ -126,7 +126,7 @@ def test_another_format_is_refused(written: Plan) -> None:
         ({"outputs": [{"name": "x", "dtype": "int64", "sources": ["x", "y"], "steps": []}]},
          "2 sources and no step"),
         ({"outputs": [], "inputs": [{"name": "x", "kind": "image"}]},
-         "column kind 'image', known: continuous, integer, hex"),
+         "column kind 'image', known: continuous, integer, boolean, hex"),
     ],
 )  # fmt: skip
 def test_an_unknown_form_is_refused(written: Plan, changes: Any, message: str) -> None:

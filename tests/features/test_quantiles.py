@@ -137,6 +137,14 @@ def test_a_number_of_most_rows_has_a_bucket_and_the_others_are_still_divided(hea
     assert sorted(count)[-2] < 400
 
 
+@pytest.mark.parametrize(("rows_each", "buckets"), [(1, 32), (31, 32), (100, 10), (900, 2)])
+def test_buckets_are_fewer_where_they_would_be_small(rows_each: int, buckets: int) -> None:
+    numbers = np.random.default_rng(1).standard_normal(1_000)
+    assert quantile_buckets(counted(numbers), 32, rows_each).ids == buckets + 1
+    flags = quantile_buckets(counted([0.0] * 90 + [1.0]), 32, rows_each)
+    assert flags.apply(np.array([0.0, 1.0, math.nan])).tolist() == [0, 1, 2]
+
+
 def test_no_number_at_all() -> None:
     assert ids([math.nan], 8, [1.0, -1.0, math.nan]) == [0, 0, 1]
     scores = quantile_transform(counted([]), 64).apply(np.array([1.0, -1e30, math.nan]))

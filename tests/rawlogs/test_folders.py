@@ -22,7 +22,7 @@ from rawlogs.fingerprint import Fingerprint
 from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
 from rawlogs.partitions import MISSING, partition_root, partition_values
 from rawlogs.raw_log import RawLog
-from rawlogs.raw_rows import left_out, read_raw_rows
+from rawlogs.raw_rows import read_raw_rows, undeclared_columns
 from rawlogs.side_tables import table_files
 from rawlogs.sources import resolve_files
 from rawlogs.survey import Survey
@@ -231,7 +231,7 @@ def test_keys_that_no_column_is_named_after_are_no_columns(tmp_path: Path) -> No
     table = Table(columns={"y": "label", "x": "continuous", "day": "string"})
     (raw,) = read_raw_rows(file, table, ["y", "x", "day"])
     assert raw.columns.rows() == [("1", "3", "1")]
-    assert left_out([file], table) == ("z",)
+    assert undeclared_columns([file], table) == ("z",)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)

@@ -11,7 +11,7 @@ import pytest
 
 from features.errors import DataError
 from features.settings import Log, SideTable
-from rawlogs.raw_rows import left_out, read_raw_rows
+from rawlogs.raw_rows import read_raw_rows, undeclared_columns
 
 COLUMNS = {"y": "label", "age": "integer", "job": "string"}
 
@@ -85,7 +85,7 @@ def test_columns_of_one_name(tmp_path: Path) -> None:
     table = Log.model_validate({"columns": COLUMNS})
     (raw,) = read_raw_rows(file, table, list(COLUMNS))
     assert raw.columns.rows() == [("1", "2", "c")]
-    assert left_out([file], table) == ("x", "", "x", "")
+    assert undeclared_columns([file], table) == ("x", "", "x", "")
 
 
 def test_columns_of_one_name_in_parquet(tmp_path: Path) -> None:

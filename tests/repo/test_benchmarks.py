@@ -170,6 +170,15 @@ def test_scoring_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
         assert case["ratios"].keys() == {"ours in fp32", "torch eager bf16", "torch eager fp32"}
 
 
+@pytest.mark.timeout(300)
+def test_numbers_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    ways = ("--ways", "normalize", "clip", "buckets alone", "ours")
+    cases = run_quick(command, "numbers", tmp_path, *ways)
+    assert [case["case"] for case in cases] == ["unkind", "waves"]
+    for case in cases:
+        assert case["ratios"].keys() == {"normalize", "clip", "buckets alone"}
+
+
 def test_ratios_are_of_medians_and_targets_are_judged() -> None:
     benchmark = Benchmark("x")
     figures = {"ours": iter([1.0, 9.0, 2.0]), "peer": iter([6.0, 8.0, 0.1])}
@@ -202,7 +211,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak"]
+    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak", "numbers"]
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0

@@ -1,13 +1,15 @@
 """Publishing into a live repository, with a stand-in for the server's model control."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from features.errors import PlumblineError, RepositoryError, ServerError
-from features.settings import Serving
+from features.settings import Log, Serving
 from features.wire import Tensors
 from serving.remote.model_control import ModelControl
 from serving.renewal.publish import Published, publish, undo_cut_off
@@ -15,7 +17,9 @@ from serving.renewal.publish_journal import JOURNAL_FILE, LOCK_FILE, Journal, pu
 from serving.repository.check_rows import CheckRows
 from serving.repository.export import export_repository, write_config
 from serving.repository.live_repository import LiveRepository
+from serving.repository.log_rules import LogRules
 from serving.repository.release import Release, write_version
+from serving.repository.versions import parameters_of
 from serving.repository.vouching import VOUCHING_FILE, verify_repository
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
@@ -117,6 +121,22 @@ def test_the_release_that_is_served_is_not_published_again(live: Path, tmp_path:
     assert found == Published("1", is_new=False)
     assert content(live) == before
     assert server.loads == []
+
+
+def test_other_rules_of_the_log_make_a_version_of_their_own(live: Path, tmp_path: Path) -> None:
+    release = release_of(tmp_path, 2)
+    for number, separator in (("2", ";"), ("3", "|")):
+        log = Log(columns={"y": "label", "price": "continuous"}, separator=separator)
+        ruled = replace(release, rules=LogRules.of(log, {}).to_json())
+        for is_new in (True, False):
+            found = publish(ruled, live, SETTINGS, None, quietly)
+            assert found == Published(number, is_new)
+    read = LiveRepository.read(live)
+    for number, separator in (("2", ";"), ("3", "|")):
+        parameters, _ = parameters_of("ctr_fused", read.parameters["ctr_fused"], number)
+        assert json.loads(parameters["log"])["separator"] == separator
+    assert json.loads(read.parameters["ctr"]["log"])["separator"] == "|", "of the newest"
+    verify_repository(live)
 
 
 def test_without_a_server_the_files_are_published(live: Path, tmp_path: Path) -> None:

@@ -343,3 +343,22 @@ def test_a_folder_that_holds_the_side_tables_too(tmp_path: Path) -> None:
     named = LogRules(rules.log.model_copy(update={"files": ("log.csv",)}), rules.tables)
     (tmp_path / "notes.txt").write_text("something else")
     assert joined(opened(tmp_path, kinds=JOINED, rules=named)) == WANTED
+
+
+@pytest.mark.parametrize("text", ["x\n1\n\n2\n", "x\n\n1\n", "x\n1\n2\n\n\n3\n"])
+def test_a_blank_line_of_one_column_is_not_passed_over(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rows").write_text(text)
+    line = text.split("\n").index("") + 1
+    found = opened(tmp_path / "rows", rules=None, kinds={"x": "continuous"})
+    with pytest.raises(DataError, match=rf"rows:{line}: a blank line in a file of one column"):
+        rows(found)
+
+
+def test_rows_of_one_column_that_span_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(row_files, "BLOCK_BYTES", 40)
+    lines = ["a", '"b\n\nc"', '""', '"d\ne"'] * 30
+    (tmp_path / "rows").write_text("s\n" + "\n".join(lines) + "\n\n")
+    found = rows(opened(tmp_path / "rows", rules=None, kinds={"s": "string"}))
+    assert [row["s"] for row in found] == ["a", "b\n\nc", None, "d\ne"] * 30

@@ -76,7 +76,7 @@ def test_the_chain_on_continuous_columns(settings: Any, expected: tuple[Any, ...
     for name in ("x", "y"):
         assert found[name] == Chain((name,), expected)
         if buckets:  # of the numbers as they came, missing ones apart
-            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64),))
+            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64, 500),))
 
 
 def test_every_categorical_column_is_categorified() -> None:
@@ -98,7 +98,7 @@ def test_buckets_are_a_setting(settings: dict[str, int], buckets: int) -> None:
     found = compiled(standard(**settings))
     assert ("x_bucket" in found) == bool(buckets)
     if buckets:
-        assert found["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets),))
+        assert found["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets, 500),))
 
 
 def test_buckets_take_no_name_that_is_taken() -> None:

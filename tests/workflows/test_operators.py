@@ -247,6 +247,7 @@ def te(**parameters: Any) -> Any:
         ),
         (lambda: ["x"] >> QuantileBucketize(0), r"QuantileBucketize\(buckets=0\)"),
         (lambda: ["x"] >> QuantileBucketize(2.5), r"QuantileBucketize\(buckets=2.5\)"),
+        (lambda: ["x"] >> QuantileBucketize(2, 0), r"QuantileBucketize\(rows_each=0\)"),
         (lambda: ["x"] >> QuantileTransform(1), r"QuantileTransform\(knots=1\)"),
         (lambda: ["s"] >> QuantileTransform(), "'s' uses QuantileTransform on text"),
         (lambda: ["k"] >> QuantileBucketize(), "'k' uses QuantileBucketize on lists of integers"),

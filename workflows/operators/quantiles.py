@@ -13,7 +13,8 @@ from workflows.operators.buckets import is_exact
 
 def quantile_bucketize(at: Application) -> Source:
     buckets = at.count("buckets", at.operator.step.buckets)
-    return _learned(at, FitQuantileBucketize(buckets))
+    rows_each = at.count("rows_each", at.operator.step.rows_each)
+    return _learned(at, FitQuantileBucketize(buckets, rows_each))
 
 
 def quantile_transform(at: Application) -> Source:

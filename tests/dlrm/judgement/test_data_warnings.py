@@ -12,7 +12,7 @@ from dlrm.judgement.data_warnings import data_warnings
 from dlrm.judgement.leaks import Leaks, Suspect
 from features.chains import Chain
 from features.plan import OutputColumn, Plan
-from features.steps import Categorify, FillMissing, Normalize
+from features.steps import Bucketize, Categorify, FillMissing, Normalize
 
 ROWS = 1000
 RATES = {"train": 0.2, "valid": 0.2, "test": 0.2}
@@ -65,9 +65,19 @@ def test_usual_data_has_no_warning() -> None:
 @pytest.mark.parametrize(
     ("fill", "mean", "always", "wanted"),
     [
-        (0.0, 0.0, 0.0, "Column 'x' is missing in every training row"),
-        (7.0, 1.0, 3.0, "Column 'x' is missing in every training row"),
-        (7.0, 1.0, 0.0, "Column 'x' is constant"),
+        (
+            0.0,
+            0.0,
+            0.0,
+            "Column 'x' is constant: the same number in every training row, or missing",
+        ),
+        (
+            7.0,
+            1.0,
+            3.0,
+            "Column 'x' is constant: the same number in every training row, or missing",
+        ),
+        (7.0, 1.0, 0.0, "Column 'x' is constant: one value"),
     ],
 )
 def test_a_number_that_is_always_the_same(fill, mean, always, wanted) -> None:
@@ -86,6 +96,28 @@ def test_an_id_that_is_always_the_same_or_missing() -> None:
     (constant,) = lines(lambda surveys: change(surveys, 5))
     assert missing.startswith("Column 'c' is missing in every training row")
     assert constant.startswith("Column 'c' is constant")
+
+
+@pytest.mark.parametrize(
+    "ranges", [((5.0, 5.0), (2, 9)), ((0.0, 0.0), (2, 9)), ((0.0, 3.0), (2, 2))]
+)
+def test_a_raw_column_is_constant_where_all_that_is_made_of_it_is(ranges) -> None:
+    outputs = (*plan_of().outputs, OutputColumn("b", Chain(("x",), (Bucketize((1.0,)),)), "int64"))
+
+    def told(of_number, of_bucket) -> list[str]:
+        surveys = usual()
+        surveys["train"].numbers["x"] = Numbers(*of_number)
+        surveys["train"].ids["b"] = Ids(*of_bucket, ROWS)
+        return data_warnings(Plan(Path(), (), outputs, ""), surveys, Leaks({}, ()), RATES)
+
+    assert told(*ranges) == []
+    for number, bucket, wanted in (
+        (5.0, 1, "one value"),
+        (0.0, 0, "one value"),
+        (0.0, 1, "the sa"),
+    ):
+        (line,) = told((number, number), (bucket, bucket))
+        assert line.startswith(f"Column 'x' is constant: {wanted}")
 
 
 def test_many_columns_of_a_kind_share_a_line() -> None:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dlrm.judgement import leaks
 from dlrm.judgement.columns import SplitSurvey
-from dlrm.judgement.leaks import find_leaks
 from features.values import Lists, offsets_of
 
 ROWS = 6000
+
+
+def find_leaks(train, valid, **sources):
+    """Every column is made of a raw one of its name, but for those of which `sources` says more."""
+    own = {name: (name,) for name in train.sample}
+    return leaks.find_leaks(train, valid, {**own, **sources})
 
 
 def surveys(columns, seed: int = 0, rows: int = ROWS, rate: float = 0.3):
@@ -95,6 +101,25 @@ def test_a_column_that_helps_far_more_than_all_others_is_suspected_below_the_bou
 
 def test_two_copies_of_a_leak_are_both_named() -> None:
     assert named(lambda c, g: {"a": c.astype(np.int32), "b": c.astype(np.float32)}) == ["a", "b"]
+
+
+def test_a_leak_that_two_columns_are_made_of_is_named_once() -> None:
+    found = find_leaks(
+        *surveys(
+            lambda c, g: (
+                {
+                    "a": weak(c, g),
+                    "x": (flipped(c, g, 0.3) + 0.0).astype(np.float32),
+                    "b": weak(c, g),
+                }
+                | {"x_bucket": flipped(c, g, 0.25)}
+            )
+        ),
+        x_bucket=("x",),
+    )
+    (suspect,) = found.suspects
+    assert suspect.column == "x" and suspect.alone == found.auc["x_bucket"]
+    assert suspect.without < 0.8 < suspect.together
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -102,6 +102,11 @@ def test_the_advice_follows_the_symptom(changes: dict, wanted: str) -> None:
         raise AssertionError(text)
 
 
+def test_click_rates_apart_by_chance_are_no_drift() -> None:
+    few = replace(BAD, train_click_rate=0.24, test=metrics(0.51, rows=150))
+    assert not any("click rate is" in advice for advice in judge(few).advice)
+
+
 def test_the_difference_of_losses_is_paired() -> None:
     generator = np.random.default_rng(0)
     click = (generator.random(5000) < 0.3).astype(np.float32)
