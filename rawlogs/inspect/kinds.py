@@ -18,6 +18,7 @@ _OWN = 0.95
 _WORDY = 4.0
 _MOSTLY_OWN = 0.2
 _SMALL_COUNT = 20
+_FREE_TEXT = "free text; string_list with list_separator ' ' would take its words"
 _LIST_MARKS = ("|", ";", ",", " ", "^", "~", "/")
 
 
@@ -130,14 +131,14 @@ def _text(column: Column) -> Guess:
     if mark is not None:
         return Guess("string_list", f"lists, separated by {mark!r}", list_mark=mark)
     if _names_its_rows(column):
-        said = "free text" if _words(present) >= 2 else "nearly every row has a value of its own"
+        said = _FREE_TEXT if _words(present) >= 2 else "nearly every row has a value of its own"
         return Guess("unused", said)
     if _hexadecimal(column):
         return Guess("hex", _values(column))
     if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.own_share > 0.3:
-        return Guess("unused", "free text")
+        return Guess("unused", _FREE_TEXT)
     if len(present) >= FEW_ROWS and _words(present) >= 2 and column.own_share > 0.5:
-        return Guess("unused", "free text")
+        return Guess("unused", _FREE_TEXT)
     check = None
     if len(present) >= FEW_ROWS and column.own_share > 0.5:
         check = "most values stand in one row: hardly anything can be learnt of them"
