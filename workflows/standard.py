@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from features.columns import FeatureKind
+from features.columns import ELEMENT_KINDS, FeatureKind
 from features.settings import StandardWorkflow
 from workflows.assembly import assemble
 from workflows.library import Workflow, ops
@@ -20,6 +20,9 @@ def build(
 ) -> Workflow:
     """Categories above a frequency threshold; numbers as normal scores, and in buckets beside them.
 
+    A category that is the only feature has its frequency beside it: a DLRM multiplies pairs of
+    vectors, and one makes no pair.
+
     Fitting writes the vocabularies under `vocabulary_folder`.
     """
     continuous = sum(kind == "continuous" for kind in kinds.values())
@@ -27,8 +30,21 @@ def build(
     if settings.buckets and continuous <= settings.bucket_columns:
         buckets = QuantileBucketize(settings.buckets, settings.bucket_rows)
     return assemble(
-        kinds, vocabulary_folder, settings.frequency_threshold, _number_steps(settings), buckets
+        kinds,
+        vocabulary_folder,
+        settings.frequency_threshold,
+        _number_steps(settings),
+        buckets,
+        _lone_category(kinds),
     )
+
+
+def _lone_category(kinds: Mapping[str, FeatureKind]) -> str | None:
+    """The only feature, where it is a category of one value a row."""
+    if len(kinds) != 1:
+        return None
+    ((name, kind),) = kinds.items()
+    return None if kind == "continuous" or kind in ELEMENT_KINDS else name
 
 
 def _number_steps(settings: StandardWorkflow) -> list[Any]:
