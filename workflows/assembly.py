@@ -22,8 +22,9 @@ def assemble(
     """Put a workflow together from the columns' kinds; either sort of column may be absent.
 
     Its output holds the categorical columns, the `buckets` of the continuous ones where there are
-    to be any, the continuous columns, the frequency of the column `counted` in the training
-    rows (0 … 1, in logarithms), and the click, each in the order of `kinds`, tagged as Merlin Models wants them.
+    to be any, the continuous columns, the frequency of the column `counted` in the training rows
+    (0 … 1, in logarithms), and the click, each in the order of `kinds`, tagged as Merlin Models
+    wants them.
     """
     continuous = [name for name, kind in kinds.items() if kind == "continuous"]
     categorical = [name for name in kinds if name not in continuous]

@@ -10,6 +10,7 @@ import numpy as np
 
 from features.columns import ELEMENT_KINDS, FeatureKind
 from features.settings import StandardWorkflow
+from features.settings.workflow import FREQUENCY_THRESHOLD
 from workflows.assembly import assemble
 from workflows.library import Workflow, ops
 from workflows.quantiles import QuantileBucketize, QuantileTransform
@@ -23,16 +24,18 @@ def build(
     A category that is the only feature has its frequency beside it: a DLRM multiplies pairs of
     vectors, and one makes no pair.
 
-    Fitting writes the vocabularies under `vocabulary_folder`.
+    Without a frequency threshold it has the one for many rows, see `settings.for_rows`. Fitting
+    writes the vocabularies under `vocabulary_folder`.
     """
     continuous = sum(kind == "continuous" for kind in kinds.values())
     buckets = None
     if settings.buckets and continuous <= settings.bucket_columns:
         buckets = QuantileBucketize(settings.buckets, settings.bucket_rows)
+    threshold = settings.frequency_threshold
     return assemble(
         kinds,
         vocabulary_folder,
-        settings.frequency_threshold,
+        FREQUENCY_THRESHOLD if threshold is None else threshold,
         _number_steps(settings),
         buckets,
         _lone_category(kinds),

@@ -146,3 +146,10 @@ def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
 def test_two_features_or_a_number_need_no_frequency(kinds: Any) -> None:
     plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
     assert not any(column.name.endswith("_count") for column in plan.outputs)
+
+
+def test_a_log_of_few_rows_keeps_all_values() -> None:
+    assert standard().for_rows(4_999).frequency_threshold == 0
+    assert standard().for_rows(5_000).frequency_threshold == 2
+    assert standard(frequency_threshold=3).for_rows(10).frequency_threshold == 3
+    assert compiled(standard().for_rows(10))["s"] == Chain(("s",), (FitCategorify(0),))
