@@ -58,7 +58,7 @@ class Rows:
     name: str
     kinds: Mapping[str, FeatureKind]
     splits: Mapping[str, Path]
-    threshold: int
+    threshold: int | None
     """Of the categories' frequency."""
 
     @property
