@@ -138,7 +138,7 @@ def test_free_text_is_its_words_where_they_come_again() -> None:
     guess = guess_kind(of_text("review", texts))
     assert (guess.kind, guess.list_mark) == ("string_list", " ")
     assert guess_kind(of_text("review", unlike)).kind == "unused"
-    genres = guess_kind(of_text("genres", ["comedy|drama", "drama|war", "comedy"] * 100))
+    genres = guess_kind(of_text("genres", ["|".join(DRAWN.sample("abcdefg", 3)) for _ in range(N)]))
     settled = one_list_mark({"review": guess, "genres": genres}, ())
     assert (settled["review"].kind, settled["genres"].kind) == ("unused", "string_list")
     assert settled["review"].check is not None
