@@ -132,9 +132,9 @@ def test_parquet_columns(values: list[object], dtype: pl.DataType, kind: str) ->
 
 
 def test_free_text_is_its_words_where_they_come_again() -> None:
-    words = [f"word{number}" for number in range(100)]
+    words = ["".join(DRAWN.sample("abcdefghijkl", 5)) for _ in range(100)]
     texts = [" ".join(DRAWN.sample(words, 6)) for _ in range(400)]
-    unlike = [" ".join(f"word{row * 6 + k}" for k in range(6)) for row in range(400)]
+    unlike = [" ".join("".join(DRAWN.sample("abcdefghijkl", 9)) for _ in words[:6]) for _ in texts]
     guess = guess_kind(of_text("review", texts))
     assert (guess.kind, guess.list_mark) == ("string_list", " ")
     assert guess_kind(of_text("review", unlike)).kind == "unused"
