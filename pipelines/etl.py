@@ -118,7 +118,8 @@ def _run_engine(
     from workflows.engine import NVTabularEngine
     from workflows.graphs import build
 
-    kinds, settings = run.config.features, run.config.workflow
+    kinds = run.config.features
+    settings = run.config.workflow.for_rows(inputs["ingest"].manifest.rows["train"])
     workflow = build(kinds, settings, out / "unused")
     if run.engine == "nvtabular":
         engine = NVTabularEngine(run.device, run.scheduler)

@@ -17,12 +17,14 @@ def assemble(
     frequency_threshold: int,
     continuous_steps: Iterable[Any],
     buckets: QuantileBucketize | None = None,
+    counted: str | None = None,
 ) -> Workflow:
     """Put a workflow together from the columns' kinds; either sort of column may be absent.
 
     Its output holds the categorical columns, the `buckets` of the continuous ones where there are
-    to be any, the continuous columns, and the click, each in the order of `kinds`, tagged as Merlin
-    Models wants them.
+    to be any, the continuous columns, the frequency of the column `counted` in the training rows
+    (0 … 1, in logarithms), and the click, each in the order of `kinds`, tagged as Merlin Models
+    wants them.
     """
     continuous = [name for name, kind in kinds.items() if kind == "continuous"]
     categorical = [name for name in kinds if name not in continuous]
@@ -32,6 +34,10 @@ def assemble(
         for step in continuous_steps:
             chain = chain >> step
         outputs = (chain >> ops.AddTags([Tags.CONTINUOUS])) + outputs
+    if counted is not None:
+        rows = [counted] >> ops.JoinGroupby(stats=["count"], out_path=str(vocabulary_folder))
+        share = rows >> ops.LogOp() >> ops.NormalizeMinMax() >> ops.Clip(min_value=0, max_value=1)
+        outputs = (share >> ops.AddTags([Tags.CONTINUOUS])) + outputs
     if continuous and buckets is not None:
         names = bucket_names(continuous, kinds)
         ids = continuous >> buckets >> ops.Rename(f=names.__getitem__)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from features.columns import FeatureKind
+from features.columns import ELEMENT_KINDS, FeatureKind
 from features.settings import StandardWorkflow
+from features.settings.workflow import FREQUENCY_THRESHOLD
 from workflows.assembly import assemble
 from workflows.library import Workflow, ops
 from workflows.quantiles import QuantileBucketize, QuantileTransform
@@ -20,15 +21,33 @@ def build(
 ) -> Workflow:
     """Categories above a frequency threshold; numbers as normal scores, and in buckets beside them.
 
-    Fitting writes the vocabularies under `vocabulary_folder`.
+    A category that is the only feature has its frequency beside it: a DLRM multiplies pairs of
+    vectors, and one makes no pair.
+
+    Without a frequency threshold it has the one for many rows, see `settings.for_rows`. Fitting
+    writes the vocabularies under `vocabulary_folder`.
     """
     continuous = sum(kind == "continuous" for kind in kinds.values())
     buckets = None
     if settings.buckets and continuous <= settings.bucket_columns:
         buckets = QuantileBucketize(settings.buckets, settings.bucket_rows)
+    threshold = settings.frequency_threshold
     return assemble(
-        kinds, vocabulary_folder, settings.frequency_threshold, _number_steps(settings), buckets
+        kinds,
+        vocabulary_folder,
+        FREQUENCY_THRESHOLD if threshold is None else threshold,
+        _number_steps(settings),
+        buckets,
+        _lone_category(kinds),
     )
+
+
+def _lone_category(kinds: Mapping[str, FeatureKind]) -> str | None:
+    """The only feature, where it is a category of one value a row."""
+    if len(kinds) != 1:
+        return None
+    ((name, kind),) = kinds.items()
+    return None if kind == "continuous" or kind in ELEMENT_KINDS else name
 
 
 def _number_steps(settings: StandardWorkflow) -> list[Any]:

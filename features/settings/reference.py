@@ -47,6 +47,7 @@ EXAMPLES: Mapping[str, Any] = {
     "split.test": 0.2,
     "split (by: file).valid": [5],
     "split (by: file).test": [6],
+    "workflow (graph: standard).frequency_threshold": 2,
     "workflow.fill": 0,
     "workflow.normalize": True,
     "workflow.clip_min": 0,

@@ -8,6 +8,11 @@ from pydantic import Field, model_validator
 
 from features.settings.base import PositiveInt, Settings
 
+FREQUENCY_THRESHOLD = 2
+"""Of the standard graph, where nothing is said and the training rows are not few."""
+
+_FEW_ROWS = 5_000
+
 
 class CriteoWorkflow(Settings):
     """The graph of `workflows/criteo.py`."""
@@ -16,6 +21,10 @@ class CriteoWorkflow(Settings):
     """Missing counts 0, negative ones 0, logarithms, rare values out of vocabulary."""
     frequency_threshold: Annotated[int, Field(ge=0)] = 15
     """Values that the training split has less often are out of vocabulary."""
+
+    def for_rows(self, rows: int) -> CriteoWorkflow:
+        """These settings, whatever the number of training rows."""
+        return self
 
 
 class StandardWorkflow(Settings):
@@ -27,9 +36,10 @@ class StandardWorkflow(Settings):
 
     graph: Literal["standard"]
     """For any log: every column as its kind wants it."""
-    frequency_threshold: Annotated[int, Field(ge=0)] = 2
-    """Values that the training split has less often are out of vocabulary; the rows of those that
-    it has once train the embedding of values that were never seen."""
+    frequency_threshold: Annotated[int, Field(ge=0)] | None = None
+    """Values that the training split has less often are out of vocabulary. None: 2, so that the
+    rows of values that it has once train the embedding of those that were never seen; with fewer
+    than 5,000 training rows 0, which keeps all."""
     fill: float | None = None
     """What a missing number becomes before all else. None: the median's score, or where `log` or
     `normalize` is chosen, 0."""
@@ -49,6 +59,13 @@ class StandardWorkflow(Settings):
     bucket_columns: Annotated[int, Field(ge=0)] = 32
     """With more continuous columns than this there are no such columns: the pairs that a DLRM
     multiplies grow with the square of their number."""
+
+    def for_rows(self, rows: int) -> StandardWorkflow:
+        """The settings for so many training rows, with the frequency threshold decided."""
+        if self.frequency_threshold is not None:
+            return self
+        threshold = 0 if rows < _FEW_ROWS else FREQUENCY_THRESHOLD
+        return self.model_copy(update={"frequency_threshold": threshold})
 
     @property
     def scores(self) -> bool:

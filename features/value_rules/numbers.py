@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.unsigned import NO_CODE, UNSIGNED_START, signed_code, signed_codes
-from features.value_rules import kinds, text_values
+from features.unsigned import UNSIGNED_START, signed_code, signed_codes
+from features.value_rules import hints, kinds, text_values
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import ColumnRefused, Taken, by_value, mask_of, not_refused
 from features.values import NULL_INT64
@@ -28,7 +27,8 @@ def continuous(column: pl.Series, rules: ValueRules) -> Taken:
     narrow = number.cast(pl.Float32)
     malformed |= mask_of(narrow.is_infinite().fill_null(False))
     value = narrow.set(~narrow.is_finite(), None)
-    return Taken(value, malformed, kinds.FORMS["continuous"].wanted)
+    hint = partial(hints.of_number, rules=rules)
+    return Taken(value, malformed, kinds.FORMS["continuous"].wanted, hint)
 
 
 def reals(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.bool_]]:
@@ -43,7 +43,7 @@ def reals(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.b
 
 
 def _reals_of_text(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.bool_]]:
-    number = _with_points(column, rules).cast(pl.Float64, strict=False)
+    number = with_points(column, rules).cast(pl.Float64, strict=False)
     doubt = number.is_null() & column.is_not_null()
     malformed = mask_of(doubt)
     if malformed.any():
@@ -54,7 +54,7 @@ def _reals_of_text(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDA
     return number, malformed
 
 
-def _with_points(column: pl.Series, rules: ValueRules) -> pl.Series:
+def with_points(column: pl.Series, rules: ValueRules) -> pl.Series:
     """Numbers as Polars reads them; null where a mark leaves a doubt."""
     if rules.has_plain_numbers:
         return column
@@ -78,7 +78,7 @@ def integer(column: pl.Series, rules: ValueRules) -> Taken:
     codes = _codes(column, rules)
     if column.dtype != pl.Boolean:
         codes.leave_out(rules.missing_integers)
-    return codes.taken(kinds.INTEGER)
+    return codes.taken(kinds.INTEGER, partial(hints.of_integer, rules=rules))
 
 
 def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
@@ -93,7 +93,7 @@ def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
         known = (number.is_not_null() & ~signed & ~long).fill_null(False)
         codes.store_unsigned(mask_of(known), number.fill_null(0).to_numpy())
     codes.leave_out(rules.missing_hexadecimals)
-    return replace(codes.taken(kinds.HEX), hint=_hex_hint)
+    return codes.taken(kinds.HEX, hints.of_hexadecimal)
 
 
 def _codes(column: pl.Series, rules: ValueRules) -> _Codes:
@@ -137,7 +137,7 @@ class _Codes:
     def of_text(cls, column: pl.Series, rules: ValueRules) -> _Codes:
         """Whole columns at a time the usual forms, one by one what is left."""
         codes = cls(column)
-        found = _with_points(column, rules).cast(pl.Int64, strict=False)
+        found = with_points(column, rules).cast(pl.Int64, strict=False)
         codes.values = found.fill_null(0).to_numpy().copy()
         codes.known = mask_of(found.is_not_null())
         places = np.flatnonzero(codes.given & ~codes.known)
@@ -188,12 +188,12 @@ class _Codes:
                 found = (self.values == code) & (self.unsigned == is_unsigned) & self.known
                 self.given, self.known = self.given & ~found, self.known & ~found
 
-    def taken(self, wanted: str) -> Taken:
+    def taken(self, wanted: str, hint: Callable[[object], str]) -> Taken:
         known = self.known & (self.values != NULL_INT64)
         if self.unsigned.any():
             self._check_signs(known)
         value = pl.Series(self.name, pa.array(self.values, mask=~known))
-        return Taken(value, self.given & ~known, wanted, _hint)
+        return Taken(value, self.given & ~known, wanted, hint)
 
     def _store(
         self,
@@ -217,17 +217,3 @@ class _Codes:
                 "which are stored by their bits and cannot be told apart from negative ones: "
                 "declare it as string, or name the negative number in log.missing"
             )
-
-
-def _hint(found: object) -> str:
-    if str(found).strip() == str(NO_CODE):
-        return "; this one number of 64 bits has no code: declare the column as string"
-    word = found.strip().lower() if isinstance(found, str) else ""
-    if word in text_values.TRUE_WORDS or word in text_values.FALSE_WORDS:
-        return "; kind boolean takes it"
-    return ""
-
-
-def _hex_hint(found: object) -> str:
-    is_without_code = str(found).strip().lower() == f"{NO_CODE:x}"
-    return _hint(str(NO_CODE)) if is_without_code else ""

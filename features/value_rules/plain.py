@@ -21,6 +21,7 @@ from features.value_rules.rules import ValueRules
 from features.value_rules.text_values import REFUSED
 from features.values import NULL_INT64, Lists, Text, Values, offsets_of
 
+_MOST = 2**63 - 1
 _FEW_ROWS = 128
 """Text is taken one by one up to here: that is faster than anything done to whole columns."""
 
@@ -75,7 +76,8 @@ def _integers(column: pa.ChunkedArray, kind: str, rules: ValueRules) -> NDArray[
     nulls = column.null_count
     words = rules.missing_hexadecimals if kind == "hex" else rules.missing_integers
     if words and not pa.types.is_null(type_):
-        missing = np.isin(values, words) & (values != NULL_INT64)
+        small = [word for word in words if abs(word) <= _MOST]
+        missing = np.isin(values, np.array(small, np.int64)) & (values != NULL_INT64)
         nulls += np.count_nonzero(missing)
         values = np.where(missing, NULL_INT64, values)
     if np.count_nonzero(np.equal(values, NULL_INT64)) != nulls:

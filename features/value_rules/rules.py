@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +73,17 @@ class ValueRules:
     @cached_property
     def missing_numbers(self) -> tuple[float, ...]:
         """Those of the words that are numbers: they are missing however they are written."""
-        words = (word.replace(self.decimal, ".") for word in self.missing)
-        return tuple(float(word) for word in words if _NUMBER.fullmatch(word))
+        return tuple(float(number) for number in self._missing_decimals)
 
     @cached_property
     def missing_integers(self) -> tuple[int, ...]:
-        return tuple(int(number) for number in self.missing_numbers if number.is_integer())
+        numbers = self._missing_decimals
+        return tuple(int(number) for number in numbers if number == number.to_integral_value())
+
+    @cached_property
+    def _missing_decimals(self) -> tuple[Decimal, ...]:
+        words = (word.replace(self.decimal, ".") for word in self.missing)
+        return tuple(Decimal(word) for word in words if _NUMBER.fullmatch(word))
 
     @cached_property
     def missing_hexadecimals(self) -> tuple[int, ...]:

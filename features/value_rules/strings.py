@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.value_rules import kinds, text_values
+from features.value_rules import hints, kinds, text_values
 from features.value_rules.numbers import without_zero_fraction
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import Taken, mask_of, not_refused
@@ -28,7 +28,7 @@ def string(column: pl.Series, rules: ValueRules) -> Taken:
         text = text.set(pl.Series(malformed), None)
     else:
         text, malformed = _written(column), not_refused(column)
-    return Taken(cleaned(text, rules, trim=False), malformed, kinds.STRING)
+    return Taken(cleaned(text, rules, trim=False), malformed, kinds.STRING, hints.of_string)
 
 
 def as_text(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
@@ -41,7 +41,7 @@ def as_text(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
     try:
         return pl.Series(column.name, raw.cast(pa.large_string())), not_refused(column)
     except pa.ArrowInvalid:
-        texts = [None if value is None else _decoded(value) for value in raw.to_pylist()]
+        texts = [None if value is None else decoded(value) for value in raw.to_pylist()]
     text = pl.Series(column.name, texts, pl.String)
     return text, mask_of(column.is_not_null() & text.is_null())
 
@@ -56,7 +56,8 @@ def cleaned(text: pl.Series, rules: ValueRules, trim: bool) -> pl.Series:
     return text.set(missing.fill_null(False), None)
 
 
-def _decoded(value: bytes) -> str | None:
+def decoded(value: bytes) -> str | None:
+    """None where the bytes are no UTF-8."""
     try:
         return value.decode()
     except UnicodeDecodeError:

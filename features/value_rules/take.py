@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -72,7 +73,7 @@ class _Utf8Hint:
         self._others = others
 
     def __call__(self, found: object) -> str:
-        if isinstance(found, bytes):
+        if isinstance(found, bytes) and strings.decoded(found) is None:
             return ", which is no UTF-8"
         return str(self._others(found)) if callable(self._others) else ""
 
@@ -119,7 +120,19 @@ def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Taken:
         malformed = malformed.copy()
         malformed[rows] = True
     wanted = f"a list, each element {taken.wanted}"
-    return Taken(lists, malformed, wanted)
+    return Taken(lists, malformed, wanted, partial(_element_hint, taken, rules))
+
+
+def _element_hint(elements: Taken, rules: ValueRules, found: object) -> str:
+    """The setting that would take the first element that has such a hint, or the kind of list."""
+    if isinstance(found, str) and rules.list_separator is not None:
+        found = found.split(rules.list_separator)
+    if not isinstance(found, list | pl.Series):
+        return ""
+    found_hints = [hint for element in found if (hint := elements.hint(element))]
+    if not found_hints or found_hints[0].startswith("; log."):
+        return "".join(found_hints[:1])
+    return "; kind string_list takes it"
 
 
 def _check_type(column: pl.Series, dtype: pl.DataType, kind: Kind, rules: ValueRules) -> None:

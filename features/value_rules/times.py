@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from features.value_rules import kinds
-from features.value_rules.numbers import reals
+from features.value_rules.numbers import reals, with_points, without_zero_fraction
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import Taken, by_value, mask_of
 from features.value_rules.text_values import REFUSED, Refused
@@ -27,7 +27,8 @@ _ISO = re.compile(
     r"(?P<date>\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{4}-\d{2}|\d{4}-?W\d{2}(?:-?\d)?|\d{4}-?\d{3})"
     r"(?:(?:T|t|[ ]+)(?P<hour>\d{1,2})"
     r"(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2}))?)?(?:[.,](?P<fraction>\d+))?)?"
-    r"[ ]?(?P<zone>Z|z|UTC|GMT|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?)?"
+    r"[ ]?(?P<zone>Z|z|UTC|GMT|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
 )
 
 _PLAIN_DIRECTIVES = frozenset("YmdHMSyBbjIp")
@@ -42,7 +43,7 @@ def time(column: pl.Series, rules: ValueRules) -> Taken:
     elif form is not None:
         seconds = _of_form(column, form)
     elif column.dtype == pl.String:
-        seconds = _of_text(column)
+        seconds = _of_text(column, rules)
     else:
         seconds = _scaled(reals(column, rules)[0])
     malformed = ~mask_of(seconds.is_finite().fill_null(False))
@@ -103,8 +104,8 @@ def _offset(zone: str) -> int | None:
     return (-1 if "-" in zone else 1) * (hours * 3600 + minutes * 60)
 
 
-def _of_text(column: pl.Series) -> pl.Series:
-    seconds = _scaled(column.cast(pl.Float64, strict=False))
+def _of_text(column: pl.Series, rules: ValueRules) -> pl.Series:
+    seconds = _scaled(with_points(column, rules).cast(pl.Float64, strict=False))
     for form in _LOCAL_FORMS:
         seconds = _filled(seconds, column, form, None)
     for form in _ZONED_FORMS:
@@ -129,7 +130,7 @@ def _filled(seconds: pl.Series, column: pl.Series, form: str, zone: str | None) 
 def _of_form(column: pl.Series, form: str) -> pl.Series:
     """Seconds of text, or of numbers as their digits, in a format of strptime's directives."""
     if column.dtype != pl.String:
-        column = column.cast(pl.Int64, strict=False).cast(pl.String)
+        column = without_zero_fraction(column.cast(pl.Decimal(38, 6), strict=False))
     seconds: pl.Series = pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
     directives = set(re.findall("%(.)", form))
     if directives <= _PLAIN_DIRECTIVES:

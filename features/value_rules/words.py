@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.value_rules import kinds, text_values
+from features.value_rules import hints, kinds, text_values
 from features.value_rules.numbers import reals
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import Taken, by_value, mask_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def boolean(column: pl.Series, rules: ValueRules) -> Taken:
     value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
-    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN)
+    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN, hints.of_boolean)
 
 
 def flag(column: pl.Series, rules: ValueRules) -> Taken:
@@ -63,7 +63,7 @@ def _clicks(column: pl.Series, rules: ValueRules, words: tuple[str, ...]) -> pl.
         return by_value(column, text_values.clicks(words, rules), pa.int8())[0]
     numbers = text_values.click_numbers(words)
     if column.dtype == pl.Boolean:
-        known = {text_values.label(word, ValueRules()) for word in words}
+        known = {text_values.boolean(word, ValueRules()) for word in words}
         numbers = frozenset(float(word) for word in known if word in (0, 1))
     number, _ = reals(column, rules)
     value: pl.Series = number.is_in(list(numbers)).cast(pl.Int8).set(number.is_null(), None)

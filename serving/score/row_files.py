@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from features import exact
 from features.columns import FeatureKind
 from features.errors import DataError
 from features.settings import Label, Log
@@ -158,7 +159,7 @@ class RowFile:
     def _joined(self, typed: pl.DataFrame) -> pa.Table:
         for table in self._joins.tables:
             typed, _ = table.join(typed)
-        return typed.select(*self._kinds).to_arrow()
+        return typed.select(exact.columns(self._kinds)).to_arrow()
 
     def _text(self, raw: RawRows, count: int) -> pa.Table:
         columns = [raw.columns[name].cast(pl.String).to_arrow() for name in self._keep]

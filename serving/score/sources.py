@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from features import exact
 from features.columns import READ_KINDS, FeatureKind, Kind
 from features.errors import DataError
 from features.hashing import file_sha256
@@ -85,7 +86,9 @@ class Joins:
             warnings += _other_content(file, ruled.sha256)
             key_kind = rules.log.columns[ruled.settings.key]
             table = load_table(file, name, ruled.settings, key_kind)
-            tables.append(replace(table, rows=table.rows.select(table.key, *columns)))
+            tables.append(
+                replace(table, rows=table.rows.select(exact.columns([table.key, *columns])))
+            )
         return cls(tuple(tables), tuple(warnings))
 
 

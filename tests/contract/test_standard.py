@@ -54,7 +54,9 @@ def table(columns: dict[str, list[Any]]) -> pa.Table:
     return pa.table(arrays, schema=schema)
 
 
-def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
+def encoded(
+    engine: str, rows: pa.Table, cuts: list[int], folder: Path, kinds: dict[str, Any] = KINDS
+) -> Plan:
     """The rows, cut into files, through an engine; the plan in `folder`."""
     ends = [0, *cuts, len(rows)]
     raw = folder / "raw" / "train"
@@ -64,14 +66,14 @@ def encoded(engine: str, rows: pa.Table, cuts: list[int], folder: Path) -> Plan:
         pq.write_table(
             part, raw / f"part-{number:05d}.parquet", row_group_size=max(5, len(rows) // 9)
         )
-    workflow = build(KINDS, StandardWorkflow(graph="standard"), folder / "unused")
+    workflow = build(kinds, StandardWorkflow(graph="standard"), folder / "unused")
     if engine == "nvtabular":
         made = NVTabularEngine("cpu", None).fit_transform(
-            workflow, KINDS, {"train": raw}, folder, nobody
+            workflow, kinds, {"train": raw}, folder, nobody
         )
     else:
-        source = TypedParquet({"train": raw}, KINDS)
-        made = PolarsEngine(compile_unfitted(workflow, KINDS)).fit_transform(source, folder, nobody)
+        source = TypedParquet({"train": raw}, kinds)
+        made = PolarsEngine(compile_unfitted(workflow, kinds)).fit_transform(source, folder, nobody)
     return made.plan
 
 
@@ -141,3 +143,17 @@ def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
     assert np.all(np.abs([scored[name].to_numpy() for name in columns]) < 5)
     assert scored["age_bucket"].to_pylist() == [last, 0]
     assert scored["amount_bucket"].to_pylist() == [0, 15]
+
+
+@pytest.mark.parametrize("words", [["a", None, "b", "a", "a", "c"], ["a", "b"] * 3, [None] * 6])
+def test_a_lone_category_goes_through_both_engines(words: list[str | None], tmp_path: Path) -> None:
+    kinds: dict[str, Any] = {"s": "string"}
+    rows = pa.table([pa.array(words), [0, 1] * 3], schema=typed_schema(kinds))
+    plans = {
+        name: encoded(name, rows, [], tmp_path / name, kinds) for name in ("nvtabular", "polars")
+    }
+    assert plans["nvtabular"].content_hash == plans["polars"].content_hash
+    train = read(tmp_path / "polars" / "train")
+    same(read(tmp_path / "nvtabular" / "train"), train)
+    assert np.isfinite(train["s_count"].to_numpy()).all()
+    same(train, online(plans["polars"], rows))

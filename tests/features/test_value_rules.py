@@ -358,3 +358,71 @@ def test_what_runs_in_the_server_imports_no_rules() -> None:
         "sys.exit(any(name.startswith(('features.value_rules', 'polars')) for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "hint"),
+    [
+        ("continuous", "NA", "log.missing"),
+        ("continuous", "-", "log.missing"),
+        ("continuous", "1,5", "log.decimal"),
+        ("continuous", "1 234", "log.thousands takes the mark: ' '"),
+        ("continuous", "1,234", "log.decimal or log.thousands"),
+        ("continuous", "0x10", "kind string"),
+        ("integer", "NULL", "log.missing"),
+        ("integer", "7.5", "kind continuous"),
+        ("integer", 7.5, "kind continuous"),
+        ("integer", Decimal("7.5"), "kind continuous"),
+        ("integer", "1'234", "log.thousands"),
+        ("integer", "yes", "kind boolean"),
+        ("integer", "0x1f", "kind string"),
+        ("integer", str(2**64), "kind string"),
+        ("integer", "1e400", "kind string"),
+        ("hex", "0x1f", "kind string"),
+        ("boolean", "maybe", "kind string"),
+        ("boolean", "2", "integer"),
+        ("string", 2.5, "kind continuous"),
+        ("integer_list", ["7", "x"], "log.missing"),
+    ],
+)
+def test_a_refusal_tells_what_would_take_the_value(kind: Kind, found: Any, hint: str) -> None:
+    refused = take(pl.Series("c", [found]), kind, ValueRules())
+    assert refused.malformed.tolist() == [True]
+    assert hint in refused.reason(found).partition(", found ")[2]
+
+
+@pytest.mark.parametrize(("kind", "found"), [("continuous", "inf"), ("integer", float("inf"))])
+def test_nothing_takes_an_infinite_number(kind: Kind, found: Any) -> None:
+    refused = take(pl.Series("c", [found]), kind, ValueRules())
+    assert refused.malformed.tolist() == [True]
+    assert ";" not in refused.reason(found)
+
+
+def test_missing_integers_are_exact() -> None:
+    rules = ValueRules(missing=(str(2**53 + 1), str(2**64 - 1)))
+    ids = [2**53, 2**53 + 1, 2**53 + 2, 2**63]
+    expected = [2**53, None, 2**53 + 2]
+    assert taken([str(n) for n in [*ids[:3], 2**64 - 1]], "integer", rules) == [*expected, None]
+    assert taken(ids[:3], "integer", rules) == expected
+    column = pa.chunked_array([pa.array(ids[:3])])
+    assert plain(column, "integer", rules).tolist() == [2**53, NULL_INT64, 2**53 + 2]
+
+
+@pytest.mark.parametrize("word", ["yes", "true", "on", "T", "1"])
+def test_a_word_for_true_is_the_click_of_a_boolean_label(word: str) -> None:
+    assert taken([True, False, None], "label", click=(word,)) == [1, 0, REFUSED]
+
+
+def test_bytes_are_called_no_text_only_where_they_are_none() -> None:
+    refused = take(pl.Series("c", [b"x7", b"\xff"]), "continuous", ValueRules())
+    assert refused.malformed.all()
+    assert "UTF-8" not in refused.reason(b"x7")
+    assert "UTF-8" in refused.reason(b"\xff")
+
+
+def test_times_follow_the_rules_of_numbers() -> None:
+    comma = ValueRules(decimal=",")
+    assert taken(["1569888000,5", "2019-10-01"], "time", comma) == [1569888000.5, 1569888000.0]
+    digits = ValueRules(time_formats={"c": "%y%m%d%H"})
+    assert taken([14102100.0, 14102100.5], "time", digits) == [1413849600.0, REFUSED]
+    assert taken(["٢٠١٩-10-01"], "time") == [REFUSED]

@@ -13,7 +13,9 @@ from features.columns import CLICK
 from features.settings import CriteoWorkflow, StandardWorkflow
 from features.unfitted import (
     FitCategorify,
+    FitGroupStatistic,
     FitNormalize,
+    FitNormalizeMinMax,
     FitQuantileBucketize,
     FitQuantileTransform,
 )
@@ -40,6 +42,12 @@ def compiled(settings: CriteoWorkflow | StandardWorkflow) -> dict[str, Chain]:
     return {column.name: column.chain for column in plan.outputs}
 
 
+FREQUENCY = (
+    FitGroupStatistic("count", None),
+    steps.Log(),
+    FitNormalizeMinMax(),
+    steps.Clip(0.0, 1.0),
+)
 SCORES = (FitQuantileTransform(64), steps.FillMissing(0.0))
 
 
@@ -120,3 +128,28 @@ def test_the_schema_is_tagged_for_merlin_models() -> None:
     assert schema.select_by_tag(Tags.CONTINUOUS).column_names == ["x", "y"]
     assert schema.select_by_tag(Tags.BINARY_CLASSIFICATION).column_names == [CLICK]
     assert schema.select_by_tag(Tags.TARGET).column_names == [CLICK]
+
+
+@pytest.mark.parametrize("kind", ["string", "integer", "hex", "boolean"])
+def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
+    kinds: dict[str, Any] = {"s": kind}
+    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
+    assert {column.name: column.chain for column in plan.outputs} == {
+        "s": Chain(("s",), (FitCategorify(frequency_threshold=2),)),
+        "s_count": Chain(("s",), FREQUENCY),
+    }
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"s": "string", "t": "string"}, {"s": "string", "l": "hex_list"}, {"x": "continuous"}]
+)
+def test_two_features_or_a_number_need_no_frequency(kinds: Any) -> None:
+    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
+    assert not any(column.name.endswith("_count") for column in plan.outputs)
+
+
+def test_a_log_of_few_rows_keeps_all_values() -> None:
+    assert standard().for_rows(4_999).frequency_threshold == 0
+    assert standard().for_rows(5_000).frequency_threshold == 2
+    assert standard(frequency_threshold=3).for_rows(10).frequency_threshold == 3
+    assert compiled(standard().for_rows(10))["s"] == Chain(("s",), (FitCategorify(0),))

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import OURS, Benchmark, parser
-from benchmarks.numbers_drawn import DRAWN, write_drawn
+from benchmarks.number_graphs_drawn import DRAWN, write_drawn
 from dlrm.architecture import Architecture
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
@@ -58,7 +58,7 @@ class Rows:
     name: str
     kinds: Mapping[str, FeatureKind]
     splits: Mapping[str, Path]
-    threshold: int
+    threshold: int | None
     """Of the categories' frequency."""
 
     @property
@@ -202,7 +202,7 @@ def main() -> None:
     made.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     options = made.parse_args()
     seeds, epochs = ((1,), 1) if options.quick else (options.seeds, options.epochs)
-    benchmark = Benchmark("numbers")
+    benchmark = Benchmark("number_graphs")
     means: dict[str, dict[str, tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for rows in tables(options, Path(temporary)):
