@@ -100,7 +100,9 @@ def ingest(
     found = survey(config, files, parser, progress)
     found.survey.write(out / SURVEY_FILE)
     log = RawLog(config, files, found.survey, fingerprints, parser)
-    probe = write_probe(log, out, config.serving.probe_rows, found.seen)
+    # The survey sees the rows that no split has, too; a value of theirs is as unseen as any other.
+    seen = None if any(found.splits.left_out.values()) else found.seen
+    probe = write_probe(log, out, config.serving.probe_rows, seen)
     return Ingested.of(found.splits, probe, found.malformed, found.unmatched)
 
 

@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from features.columns import Kind
 from features.native_form import native, uses_native
+from features.settings import Label
+from features.value_rules.rules import ValueRules
+from features.value_rules.text_values import BLANKS, click_numbers
 from features.values import Text, Values
 
-NATIVE_KINDS = frozenset({"continuous", "integer", "hex", "string", "label"})
+NATIVE_KINDS = frozenset({"continuous", "integer", "hex", "boolean", "string", "label"})
 """What the native form parses; a block with another wanted kind goes the general way."""
 
 _ASCII_COMPATIBLE = frozenset({"ascii", "iso8859-1", "iso8859-15", "cp1250", "cp1251", "cp1252"})
@@ -28,13 +31,25 @@ _ASCII_COMPATIBLE = frozenset({"ascii", "iso8859-1", "iso8859-15", "cp1250", "cp
 class ParsedBlock:
     """A block's rows.
 
-    `columns` holds the wanted columns by name: continuous float32 (B,), integer and hex int64 (B,),
-    string `Text`; `click` is the label, int8 (B,), None where no label was wanted.
+    `columns` holds the wanted columns by name: continuous float32 (B,), integer, hex and boolean
+    int64 (B,), string `Text`; `click` is the label, int8 (B,), None where no label was wanted.
     """
 
     columns: dict[str, Values]
     click: NDArray[np.int8] | None
     rows: int
+
+
+def are_plain_rules(rules: ValueRules, label: Label) -> bool:
+    """Whether words alone, which are no numbers, tell missing values and clicks.
+
+    A number stands for all ways to write it, which is left to the general path.
+    """
+    are_numbers = rules.missing_numbers or rules.missing_hexadecimals or click_numbers(label.click)
+    if are_numbers or not rules.has_plain_numbers or label.at_least is not None:
+        return False
+    words = (*rules.missing, *label.click)
+    return all(word.isprintable() and word == word.strip(BLANKS) for word in words)
 
 
 def parse_block(
@@ -44,6 +59,8 @@ def parse_block(
     kinds: Mapping[str, Kind],
     quote: str | None = None,
     encoding: str = "utf-8",
+    missing: Sequence[str] = (),
+    clicks: Sequence[str] = (),
 ) -> ParsedBlock | None:
     r"""Parse whole lines, each ended by `\n`; None where the general path has to.
 
@@ -54,12 +71,15 @@ def parse_block(
     names
         The fields' names, in the file's order.
     kinds
-        The wanted columns' kinds; the label is 0 or 1.
+        The wanted columns' kinds.
     quote
         The character that a field may be quoted with; a block that has one goes the general way.
     encoding
         In another than UTF-8, only blocks of plain ASCII are parsed, and that only where ASCII is a
         part of it.
+    missing, clicks
+        The words for missing values, and of the label the words that are clicks, where it is not 0
+        and 1, or true and false; both as `are_plain_rules` wants them.
 
     Examples
     --------
@@ -74,9 +94,12 @@ def parse_block(
         return None
     if not (separator + (quote or "")).isascii():
         return None
-    fields = [kinds.get(name, "skip") for name in names]
+    fields: list[str] = [kinds.get(name, "skip") for name in names]
+    if clicks:
+        fields = ["clicks" if field == "label" else field for field in fields]
+    quote_byte = -1 if quote is None else ord(quote)
     arrays = native.parse_lines(
-        text, ord(separator), -1 if quote is None else ord(quote), not is_utf8, fields
+        text, ord(separator), quote_byte, not is_utf8, fields, list(missing), list(clicks)
     )
     if arrays is None:
         return None

@@ -7,7 +7,7 @@ together by bytes that the text does not hold.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from features.values import Text, Values
 from rawlogs.blocks import unix_lines
 from rawlogs.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, places, row_ends
 
+_BLANK, _TAB = b" \t"
 _SPARE = bytes(range(0x1F, 0x0D, -1)) + bytes(range(8, 0, -1))
 
 
@@ -41,8 +42,11 @@ class PlainText:
 
 def plain_text(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     """The rows of the text as plain lines; None where that is in doubt."""
-    if any(blank in text for blank in dialect.blanks):
-        return None
+    found = _plain(text, dialect)
+    return found if found is None or not dialect.blanks else _without_blanks(found)
+
+
+def _plain(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     if dialect.has_quotes(text):
         return _unquoted(text, dialect)
     lines = unix_lines(text)
@@ -52,6 +56,24 @@ def plain_text(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     if not spare:
         return None
     return PlainText(lines.replace(dialect.separator, spare[:1]), chr(spare[0]))
+
+
+def _without_blanks(text: PlainText) -> PlainText:
+    """Without the runs of blanks and tabs at the ends of fields."""
+    raw, separator = np.frombuffer(text.lines, np.uint8), ord(text.separator)
+    is_blank = ((raw == _BLANK) | (raw == _TAB)) & (raw != separator)
+    edges = np.flatnonzero(np.diff(is_blank, prepend=False))
+    if len(edges) == 0:
+        return text
+    starts, ends = edges[::2], edges[1::2]  # the last byte is a newline
+    before, after = raw[starts - 1], raw[ends]
+    at_an_end = (before == separator) | (after == separator) | (before == NEWLINE)
+    at_an_end |= (after == NEWLINE) | (starts == 0)
+    steps = np.zeros(len(raw), np.int8)
+    steps[starts[at_an_end]] = 1
+    steps[ends[at_an_end]] = -1
+    kept = np.cumsum(steps, dtype=np.int8) == 0
+    return replace(text, lines=raw[kept].tobytes())
 
 
 def _spare(text: bytes | bytearray) -> bytes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from features.columns import CLICK, READ_KINDS, Kind
 from features.native_form import uses_native
 from features.rows import Rows
-from features.settings import Config, Label
+from features.settings import Config
 from features.typed import values_of
 from features.value_rules.rules import ValueRules
 from features.values import Values
@@ -25,7 +25,7 @@ from rawlogs.blocks import RawBlock
 from rawlogs.frames import series
 from rawlogs.groups import group_of, with_text
 from rawlogs.malformed import Fault
-from rawlogs.native_parse import NATIVE_KINDS, parse_block
+from rawlogs.native_parse import NATIVE_KINDS, are_plain_rules, parse_block
 from rawlogs.plain_text import plain_text
 from rawlogs.quoting import Dialect, row_ends
 from rawlogs.raw_rows import RawRows, TextBlock, parse_text, read_raw_rows, text_blocks
@@ -33,7 +33,10 @@ from rawlogs.side_tables import LoadedTable, load_tables
 from rawlogs.values import TIME, convert
 
 SHORT_BYTES = 256 << 10
-"""A block of less than twice this goes the general way where any line of it is not plain."""
+"""A block of less than twice this goes the general way where any line of it is not plain; so does
+one where such a line is among so many bytes at its start, and among as many at its end."""
+
+_SAMPLE_BYTES = 64 << 10
 
 _FEW_WORDS = 6
 
@@ -75,8 +78,9 @@ class RowParser:
         self._read_to_split = read_to_split(config)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
-        is_plain = ValueRules.of(config.log).are_plain and config.label == Label()
-        self._mostly_plain = is_native and is_plain
+        is_plain = are_plain_rules(ValueRules.of(config.log), config.label)
+        is_trimmed_here = not config.log.trim or bool(self._dialect.blanks)
+        self._mostly_plain = is_native and is_plain and is_trimmed_here
         self._label_words: set[str] = set()
 
     @property
@@ -117,7 +121,7 @@ class RowParser:
     def _parts(self, file: Path, block: TextBlock) -> Iterator[Parsed]:
         """The block's rows in one part, or where it is not plain, in parts that mostly are."""
         plain = self._parse_plainly(file, block)
-        halves = _halves(block, self._dialect) if plain is None and self._mostly_plain else None
+        halves = self._halves(file, block) if plain is None and self._mostly_plain else None
         if plain is not None:
             yield plain
         elif halves is None:
@@ -125,6 +129,24 @@ class RowParser:
         else:
             for half in halves:
                 yield from self._parts(file, half)
+
+    def _halves(self, file: Path, block: TextBlock) -> tuple[TextBlock, TextBlock] | None:
+        """The block cut between two rows near its middle.
+
+        None where it is short, or one row, or where neither start nor end of it is plain: it will
+        hardly be better in between.
+        """
+        size = len(block.raw.text)
+        if size < 2 * SHORT_BYTES:
+            return None
+        ends = row_ends(block.raw.text, self._dialect).ends
+        first, middle, last = (
+            _cut(ends, at) for at in (SHORT_BYTES, size // 2, size - SHORT_BYTES)
+        )
+        outer = (_part(block, 0, first), _part(block, last, size))
+        if middle == 0 or all(self._parse_plainly(file, part) is None for part in outer):
+            return None
+        return _part(block, 0, middle), _part(block, middle, size)
 
     def _parse_plainly(self, file: Path, block: TextBlock) -> Parsed | None:
         """None where the block has anything that is not plain, as is every malformed line."""
@@ -136,10 +158,22 @@ class RowParser:
             return None
         encoding = block.encoding or log.encoding
         kinds = {name: kind for name, kind in self._kinds.items() if name not in block.constants}
-        found = parse_block(text.lines, text.separator, block.names, kinds, encoding=encoding)
+        clicks = self._config.label.click
+        found = parse_block(
+            text.lines,
+            text.separator,
+            block.names,
+            kinds,
+            encoding=encoding,
+            missing=log.missing,
+            clicks=clicks,
+        )
         constants = None if found is None else self._constants(file, block, found.rows)
         if found is None or constants is None:
             return None
+        if found.click is not None and self._wants_label_words:
+            sample = self._sample(block)
+            self._note_label_words(parse_text(sample, 1, log, (self._config.label_column,)))
         columns = {name: text.restored(values) for name, values in found.columns.items()}
         click = constants.click if found.click is None else found.click
         lines = found.rows if text.lines_are_rows else block.raw.count_lines()
@@ -168,13 +202,27 @@ class RowParser:
         else:
             raw, lines = self._with_group(file, piece), 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
-        if self._config.label.click and len(self._label_words) < _FEW_WORDS:
-            values = raw.columns[self._config.label_column].drop_nulls().unique().head(_FEW_WORDS)
-            self._label_words.update(map(str, values.to_list()))
+        if self._wants_label_words:
+            self._note_label_words(raw)
         kept = dict.fromkeys((*log.features, *self._read_to_split))
         rows = Rows(_columns(frame, kept), frame[CLICK].to_numpy())
         time = frame[TIME].to_numpy() if TIME in frame.columns else None
         return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
+
+    def _sample(self, block: TextBlock) -> TextBlock:
+        """Some rows at the start of the block."""
+        text = block.raw.text
+        start = text[: text.rfind(b"\n", 0, _SAMPLE_BYTES) + 1]
+        ends = row_ends(start, self._dialect, is_all=False).ends
+        return _part(block, 0, _cut(ends, len(start)))
+
+    @property
+    def _wants_label_words(self) -> bool:
+        return bool(self._config.label.click) and len(self._label_words) < _FEW_WORDS
+
+    def _note_label_words(self, rows: RawRows) -> None:
+        values = rows.columns[self._config.label_column].drop_nulls().unique().head(_FEW_WORDS)
+        self._label_words.update(map(str, values.to_list()))
 
     def _with_group(self, file: Path, rows: RawRows) -> RawRows:
         """The rows of a Parquet file; a column that is read for the split alone is text in them."""
@@ -184,22 +232,15 @@ class RowParser:
         return replace(rows, columns=columns)
 
 
-def _halves(block: TextBlock, dialect: Dialect) -> tuple[TextBlock, TextBlock] | None:
-    """The block cut between two rows near its middle; None where it is short, or one row."""
-    text, start = block.raw.text, block.raw.start
-    if len(text) < 2 * SHORT_BYTES:
-        return None
-    middle = text.rfind(b"\n", 0, len(text) // 2) + 1
-    if dialect.has_quotes(text):
-        ends = row_ends(text, dialect).ends
-        before = int(np.searchsorted(ends, len(text) // 2))
-        middle = int(ends[before - 1]) + 1 if before > 0 else 0
-    if middle == 0:
-        return None
-    return (
-        replace(block, raw=RawBlock(text[:middle], start)),
-        replace(block, raw=RawBlock(text[middle:], start + middle), first=1),
-    )
+def _cut(ends: NDArray[np.int64], place: int) -> int:
+    """Behind the last of the rows' ends before a place."""
+    before = int(np.searchsorted(ends, place))
+    return int(ends[before - 1]) + 1 if before > 0 else 0
+
+
+def _part(block: TextBlock, start: int, end: int) -> TextBlock:
+    raw = RawBlock(block.raw.text[start:end], block.raw.start + start)
+    return replace(block, raw=raw, first=1 if start else block.first)
 
 
 def _together(parts: Sequence[Parsed]) -> Parsed:

@@ -76,10 +76,21 @@ def _is_empty(file: Path) -> bool:
 def _of_folder(log: Log, folder: Path) -> tuple[Path, ...]:
     if log.files:
         return tuple(folder / name for name in log.files)
+    return tuple(files_below(folder))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The log files in the folder and in its folders, in natural order.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
     found = sorted(_below(folder), key=lambda file: _natural_path(file.relative_to(folder)))
     if not found:
         raise DataError(f"{folder}: wanted a folder of log files, but it holds no file.")
-    return tuple(found)
+    return found
 
 
 def _below(folder: Path) -> Iterator[Path]:

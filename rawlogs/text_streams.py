@@ -72,8 +72,8 @@ class TextForm:
         try:
             with file.open("rb") as stream:
                 compression = compression_of(stream.read(16))
-            with _unpacked(file, compression) as unpacked:
-                start = _start(unpacked)
+            with unpacked(file, compression) as stream:
+                start = _start(stream)
         except FAILURES as error:
             raise unreadable(file, compression_name(file), error) from None
         decoded = _decoded(file, table, start)
@@ -93,7 +93,7 @@ class TextForm:
 @contextmanager
 def open_text(file: Path, form: TextForm) -> Iterator[ByteStream]:
     """Raises one of `FAILURES` where the file cannot be read, here or as it is read."""
-    with _unpacked(file, form.compression) as stream:
+    with unpacked(file, form.compression) as stream:
         text: ByteStream = stream
         if form.decoded is not None:
             text = _Decoded(text, form.decoded)
@@ -120,7 +120,8 @@ def compression_name(file: Path) -> str | None:
 
 
 @contextmanager
-def _unpacked(file: Path, compression: str | None) -> Iterator[ByteStream]:
+def unpacked(file: Path, compression: str | None) -> Iterator[ByteStream]:
+    """The file's bytes; raises one of `FAILURES` as `open_text` does."""
     if compression == "xz":
         with lzma.open(file) as stream:
             yield stream

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from dlrm.onnx.padded_ids import PADDING
 from features.errors import PlumblineError, RepositoryError
+from features.plain_text import one_line
 from features.wire import Tensors
 from serving.remote.connection import Protocol
 from serving.remote.transport import Transport, connect
@@ -111,7 +112,7 @@ def accept(
         finally:
             server.close()
     except PlumblineError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     for model, difference in found.items():
         console.print(f"{model}: largest difference {difference:g}", highlight=False)

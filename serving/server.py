@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from features.errors import PlumblineError, ServerError
+from features.plain_text import one_line
 from serving.launch import with_parent
 from serving.launch.binary import SOURCES, ServerBinary, find_server
 from serving.launch.plain_names import PlainNames
@@ -257,16 +258,16 @@ def serve(
         verify_repository(repository)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:
-                console.print(f"warning: {options.warning}", markup=False, soft_wrap=True)
+                console.print(one_line(f"warning: {options.warning}"), markup=False, soft_wrap=True)
             console.print(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
             while (status := server.wait()) < 0:
                 console.print(f"The Triton server died ({signal.strsignal(-status)}).")
                 server.start_again()
                 told = f"It serves again; the log until then: {work / LOG_BEFORE_FILE}."
-                console.print(told, markup=False, soft_wrap=True)
+                console.print(one_line(told), markup=False, soft_wrap=True)
             raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
     except PlumblineError as error:
-        console.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         shutil.rmtree(work, ignore_errors=True)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlrm.judgement.columns import SplitSurvey
+from dlrm.judgement.columns import Ids, Numbers, SplitSurvey
 from dlrm.judgement.leaks import Leaks
 from features.plan import OutputColumn, Plan
 from features.steps import Bucketize, Categorify, NumberStep
-from features.steps.categorify import NULL_ID
+from features.steps.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 
 NAMED = 5
 """Columns that a line names; of the others it gives the number."""
@@ -23,7 +23,7 @@ FEWEST_ROWS = 100
 
 MOST_UNSEEN = 0.5
 NEARLY_UNIQUE = 0.9
-"""Values of the vocabulary for each training row."""
+"""Distinct values for each training row that has one."""
 
 LARGE = 1e4
 """A number of the training split that swamps the others."""
@@ -35,6 +35,7 @@ _ALWAYS_THE_SAME = {
     "missing": "missing in every training row",
     "either": "constant: the same number in every training row, or missing in all of them",
     "constant": "constant: one value in every training row",
+    "rare": "out of vocabulary in every training row: each of its values is a rare one",
 }
 
 DRIFT = 1.5
@@ -53,11 +54,12 @@ def data_warnings(
     `click_rate` is that of each split's rows, before any were left out for training.
     """
     train, valid, test = (surveys[split] for split in ("train", "valid", "test"))
+    identifiers = _identifiers(plan, train)
     return [
         *_leaks(leaks),
-        *_constants(plan, train),
-        *_identifiers(plan, train),
-        *_unseen(train, valid, test),
+        *_constants(plan, train, identifiers),
+        *_nearly_unique(identifiers),
+        *_unseen(train, valid, test, identifiers),
         *_large(train, valid, test),
         *_drift(surveys, click_rate),
     ]
@@ -73,19 +75,17 @@ def _leaks(leaks: Leaks) -> list[str]:
     ]
 
 
-def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
+def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> list[str]:
     """By raw columns, all that is made of which is constant."""
     kinds: dict[str, set[str]] = {}
     for column in plan.outputs:
         found = train.ids.get(column.name) or train.numbers.get(column.name)
         kind = "varied"
-        if found is not None and found.is_constant:
-            kind = "constant"
-            if found.low == _of_missing(column):  # a number may be what fills missing ones
-                kind = "missing" if isinstance(column.chain.steps[-1], Categorify) else "either"
+        if found is not None and found.is_constant and column.name not in identifiers:
+            kind = _always(column, found)
         for source in column.sources:
             kinds.setdefault(source, set()).add(kind)
-    names: dict[str, list[str]] = {"constant": [], "missing": [], "either": []}
+    names: dict[str, list[str]] = {"constant": [], "rare": [], "missing": [], "either": []}
     for name, found_kinds in kinds.items():
         if "varied" not in found_kinds:
             names[next(kind for kind in names if kind in found_kinds)].append(name)
@@ -95,6 +95,16 @@ def _constants(plan: Plan, train: SplitSurvey) -> list[str]:
         for kind, what in _ALWAYS_THE_SAME.items()
         if names[kind]
     ]
+
+
+def _always(column: OutputColumn, found: Numbers) -> str:
+    """What a column is that has one number, or one id, in every training row."""
+    last = column.chain.steps[-1]
+    is_missing = found.low == _of_missing(column)
+    if isinstance(last, Categorify):
+        is_rare = OUT_OF_VOCABULARY_ID <= found.low < last.first_id
+        return "missing" if is_missing else "rare" if is_rare else "constant"
+    return "either" if is_missing else "constant"  # a number may be what fills missing ones
 
 
 def _of_missing(column: OutputColumn) -> float:
@@ -112,29 +122,46 @@ def _of_missing(column: OutputColumn) -> float:
 
 
 def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:
+    """Columns of ids almost all of whose training rows have a value of their own."""
     found = []
     for column in plan.categorical:
         last, ids = column.chain.steps[-1], train.ids[column.name]
-        if column.is_list or not isinstance(last, Categorify) or ids.count < FEWEST_ROWS:
+        if column.is_list or not isinstance(last, Categorify):
             continue
         present = ids.count - ids.missing
-        values = last.cardinality - last.first_id
-        if present and values >= NEARLY_UNIQUE * present:
+        if present >= FEWEST_ROWS and _fewest_values(last, ids) >= NEARLY_UNIQUE * present:
             found.append(column.name)
-    if not found:
+    return found
+
+
+def _fewest_values(last: Categorify, ids: Ids) -> float:
+    """The training rows have so many distinct values, or more.
+
+    Those in the vocabulary, and those too rare for it: each of them came less often than the
+    threshold. What a limit left out may have come any number of times.
+    """
+    known = last.cardinality - last.first_id
+    most_often = max(last.frequency_threshold - 1, 1)
+    return known if last.limit is not None else known + ids.unseen / most_often
+
+
+def _nearly_unique(identifiers: Sequence[str]) -> list[str]:
+    if not identifiers:
         return []
     return [
-        f"{_columns(found)} nearly unique: almost every training row has a value of its own, which "
-        "only learns that row's click by heart. Make it 'unused', or raise "
-        "workflow.frequency_threshold."
+        f"{_columns(identifiers)} nearly unique: almost every training row has a value of its own, "
+        "which tells nothing about other rows. Make it 'unused', or give a column that rows share "
+        "(a category) instead."
     ]
 
 
-def _unseen(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[str]:
+def _unseen(
+    train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey, identifiers: Sequence[str]
+) -> list[str]:
     found: dict[str, str] = {}
     for split in (test, valid):
         for name, ids in split.ids.items():
-            enough = name not in found and ids.count >= FEWEST_ROWS
+            enough = name not in {*found, *identifiers} and ids.count >= FEWEST_ROWS
             if enough and ids.unseen_share > MOST_UNSEEN:
                 share = train.ids[name].unseen_share
                 found[name] = f"{ids.unseen_share:.0%} in {split.name}, {share:.0%} in train"

@@ -238,8 +238,10 @@ nb::object array_of_column(FieldColumn &column, size_t rows) {
       return array_of(std::move(column.numbers), rows);
     case Field::kInteger:
     case Field::kHex:
+    case Field::kBoolean:
       return array_of(std::move(column.integers), rows);
     case Field::kLabel:
+    case Field::kClicks:
       return array_of(std::move(column.labels), rows);
     case Field::kText:
       return nb::make_tuple(array_of(std::move(column.integers), rows + 1),
@@ -252,13 +254,15 @@ nb::object array_of_column(FieldColumn &column, size_t rows) {
 
 void bind_parse(nb::module_ &m) {
   m.def("parse_lines", [](nb::handle text, int separator, int quote, bool is_ascii,
-                          const std::vector<std::string> &fields) -> nb::object {
+                          const std::vector<std::string> &fields, std::vector<std::string> missing,
+                          std::vector<std::string> clicks) -> nb::object {
     static const std::pair<const char *, Field> known[] = {
         {"skip", Field::kSkip}, {"continuous", Field::kContinuous}, {"integer", Field::kInteger},
-        {"hex", Field::kHex},   {"string", Field::kText},           {"label", Field::kLabel}};
+        {"hex", Field::kHex},   {"boolean", Field::kBoolean},       {"string", Field::kText},
+        {"label", Field::kLabel}, {"clicks", Field::kClicks}};
     const Vector<const uint8_t> bytes(text, "text");
     const Lines lines{bytes.data("text"), bytes.size(), static_cast<uint8_t>(separator), quote,
-                      is_ascii};
+                      is_ascii, Words(std::move(missing)), Words(std::move(clicks))};
     std::vector<FieldColumn> columns(fields.size());
     for (size_t i = 0; i < fields.size(); ++i) {
       const auto found = std::find_if(std::begin(known), std::end(known),

@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <string_view>
+#include <utility>
 
 #include "hashes.h"
 #include "scan.h"
@@ -15,6 +17,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr size_t kTileBytes = 32 << 10;  // text whose fields are found, and then parsed, together
+constexpr size_t kLongLength = 63;       // a bit of a word's length stands for all from there on
 constexpr int kMostDigits = 15;          // below 2^53: exact in float64
 constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x80 * kOnes;
@@ -118,9 +121,32 @@ struct Tile {
   const uint8_t *end(size_t row, size_t field) const { return text + ends[row * fields + field]; }
 };
 
+// Up to five letters of either case as one word of small ones, from the lowest byte on; any other
+// field gives one that stands for no letters.
+constexpr uint64_t letters(std::string_view text) {
+  if (text.empty() || text.size() > 5) return 0;
+  uint64_t word = 0;
+  for (size_t i = text.size(); i-- > 0;) {
+    const uint8_t lower = static_cast<uint8_t>(text[i]) | 0x20;
+    if (lower < 'a' || lower > 'z') return 0;
+    word = word << 8 | lower;
+  }
+  return word;
+}
+
+uint64_t letters(const uint8_t *begin, const uint8_t *end) {
+  return letters({reinterpret_cast<const char *>(begin), static_cast<size_t>(end - begin)});
+}
+
+bool is_bit(const uint8_t *begin, const uint8_t *end) {
+  return end - begin == 1 && (*begin == '0' || *begin == '1');
+}
+
+bool is_blank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
+
 // In each of these: false where a field is not plainly right.
 
-bool parse_continuous(const Tile &tile, size_t field, float *out) {
+bool parse_continuous(const Tile &tile, size_t field, const Words &missing, float *out) {
   bool is_right = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
@@ -128,15 +154,14 @@ bool parse_continuous(const Tile &tile, size_t field, float *out) {
     const auto length = static_cast<size_t>(end - begin) - is_negative;
     if (length <= 8 && end - tile.text >= 8) {
       const uint64_t word = tail(end, length);
-      if (are_digits(word)) [[likely]] {
+      if (are_digits(word) && !(is_negative && length == 0)) [[likely]] {
         const auto magnitude = static_cast<float>(static_cast<double>(decimal(word)));
         out[row] = length == 0 ? kMissing : is_negative ? -magnitude : magnitude;
-        is_right &= !(is_negative && length == 0);
         continue;
       }
     }
     double value = 0;
-    if (begin == end) {
+    if (begin == end || missing.has(begin, end)) {
       out[row] = kMissing;
     } else {
       is_right &= read_number(begin, end, true, &value);
@@ -146,7 +171,7 @@ bool parse_continuous(const Tile &tile, size_t field, float *out) {
   return is_right;
 }
 
-bool parse_integers(const Tile &tile, size_t field, int64_t *out) {
+bool parse_integers(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
   bool is_right = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
@@ -154,44 +179,92 @@ bool parse_integers(const Tile &tile, size_t field, int64_t *out) {
     const auto length = static_cast<size_t>(end - begin) - is_negative;
     if (length <= 8 && end - tile.text >= 8) {
       const uint64_t word = tail(end, length);
-      const auto magnitude = static_cast<int64_t>(decimal(word));
-      is_right &= are_digits(word) && !(is_negative && length == 0);
-      out[row] = length == 0 ? kNullInt64 : is_negative ? -magnitude : magnitude;
-      continue;
+      if (are_digits(word) && !(is_negative && length == 0)) [[likely]] {
+        const auto magnitude = static_cast<int64_t>(decimal(word));
+        out[row] = length == 0 ? kNullInt64 : is_negative ? -magnitude : magnitude;
+        continue;
+      }
     }
     double value = 0;
-    const bool is_missing = begin == end;
+    const bool is_missing = begin == end || missing.has(begin, end);
     is_right &= is_missing || read_number(begin, end, false, &value);
     out[row] = is_missing ? kNullInt64 : static_cast<int64_t>(value);
   }
   return is_right;
 }
 
-bool parse_hex(const Tile &tile, size_t field, int64_t *out) {
+bool parse_hex(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
   bool is_right = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
     const auto length = static_cast<size_t>(end - begin);
-    uint64_t value = 0;
     if (length <= 8 && end - tile.text >= 8) {
       const uint64_t word = tail(end, length);
-      is_right &= are_hex_digits(word);
-      value = hexadecimal(word);
-    } else {
-      is_right &= read_hex(begin, end, &value);
+      if (are_hex_digits(word)) [[likely]] {
+        out[row] = length == 0 ? kNullInt64 : static_cast<int64_t>(hexadecimal(word));
+        continue;
+      }
     }
-    out[row] = length == 0 ? kNullInt64 : static_cast<int64_t>(value);
+    uint64_t value = 0;
+    const bool is_missing = begin == end || missing.has(begin, end);
+    is_right &= is_missing || read_hex(begin, end, &value);
+    out[row] = is_missing ? kNullInt64 : static_cast<int64_t>(value);
   }
   return is_right;
 }
 
-bool parse_labels(const Tile &tile, size_t field, int8_t *out) {
+bool parse_booleans(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    if (is_bit(begin, end)) {
+      out[row] = *begin - '0';
+    } else if (begin == end || missing.has(begin, end)) {
+      out[row] = kNullInt64;
+    } else {
+      switch (letters(begin, end)) {
+        case letters("true"):
+        case letters("t"):
+        case letters("yes"):
+        case letters("y"):
+        case letters("on"):
+          out[row] = 1;
+          break;
+        case letters("false"):
+        case letters("f"):
+        case letters("no"):
+        case letters("n"):
+        case letters("off"):
+          out[row] = 0;
+          break;
+        default:
+          return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool parse_labels(const Tile &tile, size_t field, const Words &missing, int8_t *out) {
   bool is_right = true;
   for (size_t row = 0; row < tile.rows; ++row) {
-    const uint8_t *const begin = tile.begin(row, field);
-    const uint8_t label = static_cast<uint8_t>(*begin - '0');
-    is_right &= tile.end(row, field) - begin == 1 && label <= 1;
-    out[row] = static_cast<int8_t>(label);
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    if (is_bit(begin, end)) [[likely]] {
+      out[row] = static_cast<int8_t>(*begin - '0');
+      continue;
+    }
+    const uint64_t word = letters(begin, end);
+    is_right &= (word == letters("true") || word == letters("false")) && !missing.has(begin, end);
+    out[row] = word == letters("true");
+  }
+  return is_right;
+}
+
+bool parse_clicks(const Tile &tile, size_t field, const Lines &lines, int8_t *out) {
+  bool is_right = true;
+  for (size_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
+    is_right &= begin != end && !is_blank(*begin) && !is_blank(end[-1]) && !lines.missing.has(begin, end);
+    out[row] = lines.clicks.has(begin, end);
   }
   return is_right;
 }
@@ -207,7 +280,7 @@ void grow(FieldColumn &column, size_t wanted) {
 
 // `row` is the tile's first row in the column. Short strings are copied with what stands behind them,
 // where text and column have room for it.
-void copy_text(const Tile &tile, size_t field, size_t row, const uint8_t *text_end, FieldColumn &column) {
+void copy_text(const Tile &tile, size_t field, size_t row, const Lines &lines, FieldColumn &column) {
   constexpr size_t kShort = 16;
   size_t bytes = 0;
   for (size_t i = 0; i < tile.rows; ++i)
@@ -215,9 +288,10 @@ void copy_text(const Tile &tile, size_t field, size_t row, const uint8_t *text_e
   grow(column, column.data_size + bytes + kShort);
   uint8_t *to = column.data.get() + column.data_size;
   int64_t *const offsets = column.integers.get() + row + 1;
+  const uint8_t *const text_end = lines.text + lines.size;
   for (size_t i = 0; i < tile.rows; ++i) {
-    const uint8_t *const begin = tile.begin(i, field);
-    const auto length = static_cast<size_t>(tile.end(i, field) - begin);
+    const uint8_t *const begin = tile.begin(i, field), *const end = tile.end(i, field);
+    const auto length = lines.missing.has(begin, end) ? size_t{0} : static_cast<size_t>(end - begin);
     if (length <= kShort && static_cast<size_t>(text_end - begin) >= kShort) {
       std::memcpy(to, begin, kShort);
     } else {
@@ -226,10 +300,10 @@ void copy_text(const Tile &tile, size_t field, size_t row, const uint8_t *text_e
     to += length;
     offsets[i] = to - column.data.get();
   }
-  column.data_size += bytes;
+  column.data_size = static_cast<size_t>(to - column.data.get());
 }
 
-bool parse_tile(const Tile &tile, size_t row, const uint8_t *text_end, std::vector<FieldColumn> &columns) {
+bool parse_tile(const Tile &tile, size_t row, const Lines &lines, std::vector<FieldColumn> &columns) {
   for (size_t field = 0; field < columns.size(); ++field) {
     FieldColumn &column = columns[field];
     bool is_right = true;
@@ -237,19 +311,25 @@ bool parse_tile(const Tile &tile, size_t row, const uint8_t *text_end, std::vect
       case Field::kSkip:
         break;
       case Field::kContinuous:
-        is_right = parse_continuous(tile, field, column.numbers.get() + row);
+        is_right = parse_continuous(tile, field, lines.missing, column.numbers.get() + row);
         break;
       case Field::kInteger:
-        is_right = parse_integers(tile, field, column.integers.get() + row);
+        is_right = parse_integers(tile, field, lines.missing, column.integers.get() + row);
         break;
       case Field::kHex:
-        is_right = parse_hex(tile, field, column.integers.get() + row);
+        is_right = parse_hex(tile, field, lines.missing, column.integers.get() + row);
+        break;
+      case Field::kBoolean:
+        is_right = parse_booleans(tile, field, lines.missing, column.integers.get() + row);
         break;
       case Field::kText:
-        copy_text(tile, field, row, text_end, column);
+        copy_text(tile, field, row, lines, column);
         break;
       case Field::kLabel:
-        is_right = parse_labels(tile, field, column.labels.get() + row);
+        is_right = parse_labels(tile, field, lines.missing, column.labels.get() + row);
+        break;
+      case Field::kClicks:
+        is_right = parse_clicks(tile, field, lines, column.labels.get() + row);
         break;
     }
     if (!is_right) return false;
@@ -261,9 +341,10 @@ void allocate(size_t rows, std::vector<FieldColumn> &columns) {
   for (FieldColumn &column : columns) {
     if (column.field == Field::kContinuous)
       column.numbers = std::make_unique_for_overwrite<float[]>(rows);
-    if (column.field == Field::kInteger || column.field == Field::kHex)
+    if (column.field == Field::kInteger || column.field == Field::kHex ||
+        column.field == Field::kBoolean)
       column.integers = std::make_unique_for_overwrite<int64_t[]>(rows);
-    if (column.field == Field::kLabel)
+    if (column.field == Field::kLabel || column.field == Field::kClicks)
       column.labels = std::make_unique_for_overwrite<int8_t[]>(rows);
     if (column.field == Field::kText) {
       column.integers = std::make_unique_for_overwrite<int64_t[]>(rows + 1);
@@ -282,6 +363,19 @@ size_t tile_end(const uint8_t *text, size_t start, size_t size) {
 }
 
 }  // namespace
+
+Words::Words(std::vector<std::string> words) : words_(std::move(words)) {
+  for (const std::string &word : words_)
+    lengths_ |= uint64_t{1} << std::min(word.size(), kLongLength);
+}
+
+bool Words::has(const uint8_t *begin, const uint8_t *end) const {
+  const auto length = static_cast<size_t>(end - begin);
+  if ((lengths_ >> std::min(length, kLongLength) & 1) == 0) return false;
+  return std::any_of(words_.begin(), words_.end(), [&](const std::string &word) {
+    return word.size() == length && std::memcmp(word.data(), begin, length) == 0;
+  });
+}
 
 size_t count_lines(const uint8_t *text, size_t size) {
   return static_cast<size_t>(std::count(text, text + size, static_cast<uint8_t>('\n')));
@@ -312,7 +406,7 @@ bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &colu
     for (size_t i = 0; i < tile.rows; ++i)
       if (*tile.end(i, fields - 1) != '\n' || tile.begin(i, 0) == tile.end(i, fields - 1))
         return false;
-    if (!parse_tile(tile, row, text + lines.size, columns)) return false;
+    if (!parse_tile(tile, row, lines, columns)) return false;
     row += tile.rows;
     start = end;
   }

@@ -62,11 +62,6 @@ class ValueRules:
         return json.dumps(asdict(self))
 
     @property
-    def are_plain(self) -> bool:
-        """Whether no text but the empty one is missing, and all other text is as it stands."""
-        return self.has_plain_numbers and not self.missing and not self.trim
-
-    @property
     def has_plain_numbers(self) -> bool:
         """Whether numbers have a point and no mark between the thousands."""
         return self.decimal == "." and self.thousands is None

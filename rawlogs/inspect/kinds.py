@@ -18,6 +18,9 @@ _OWN = 0.95
 _WORDY = 4.0
 _MOSTLY_OWN = 0.2
 _SMALL_COUNT = 20
+_RECURRING = 5.0
+"""Words that stand that often each, in the mean, say something of more rows than one."""
+_WORD_MARK = " "
 _LIST_MARKS = ("|", ";", ",", " ", "^", "~", "/")
 
 
@@ -30,6 +33,7 @@ class Guess:
     check: str | None = None
     times: Times | None = None
     list_mark: str | None = None
+    is_free_text: bool = False
 
 
 def guess_kind(column: Column) -> Guess:
@@ -130,18 +134,27 @@ def _text(column: Column) -> Guess:
     if mark is not None:
         return Guess("string_list", f"lists, separated by {mark!r}", list_mark=mark)
     if _names_its_rows(column):
-        said = "free text" if _words(present) >= 2 else "nearly every row has a value of its own"
-        return Guess("unused", said)
+        if _words(present) >= 2:
+            return _free_text(present)
+        return Guess("unused", "nearly every row has a value of its own")
     if _hexadecimal(column):
         return Guess("hex", _values(column))
     if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.own_share > 0.3:
-        return Guess("unused", "free text")
+        return _free_text(present)
     if len(present) >= FEW_ROWS and _words(present) >= 2 and column.own_share > 0.5:
-        return Guess("unused", "free text")
+        return _free_text(present)
     check = None
     if len(present) >= FEW_ROWS and column.own_share > 0.5:
         check = "most values stand in one row: hardly anything can be learnt of them"
     return Guess("string", _values(column), check)
+
+
+def _free_text(present: pl.Series) -> Guess:
+    """Text that is read as the list of its words, where these come again in other rows."""
+    words = present.head(20_000).str.split(_WORD_MARK).explode()
+    if len(words) / max(words.n_unique(), 1) < _RECURRING:
+        return Guess("unused", "free text of words that hardly come again")
+    return Guess("string_list", "free text: its words", list_mark=_WORD_MARK, is_free_text=True)
 
 
 def _words(text: pl.Series) -> float:
@@ -192,14 +205,21 @@ def _parquet_list(column: Column) -> Guess:
 
 
 def one_list_mark(guesses: dict[str, Guess], taken: Sequence[str | None]) -> dict[str, Guess]:
-    """A table has one list_separator: that of most columns. The others' stay whole, as text."""
-    marks = [g.list_mark for g in guesses.values() if g.list_mark and g.list_mark not in taken]
+    """A table has one list_separator: that of most columns with lists, or else of free text.
+
+    The others' lists stay whole, as text; free text is left out.
+    """
+    found = [g for g in guesses.values() if g.list_mark and g.list_mark not in taken]
+    found = [g for g in found if not g.is_free_text] or found
+    marks = [g.list_mark for g in found]
     chosen = max(marks, key=marks.count) if marks else None
     settled = {}
     for name, guess in guesses.items():
         if guess.list_mark is not None and guess.list_mark != chosen:
-            check = f"lists, separated by {guess.list_mark!r}; a table has one list_separator"
-            guess = replace(guess, kind="string", check=check, list_mark=None)
+            what = "free text" if guess.is_free_text else "lists"
+            check = f"{what}, separated by {guess.list_mark!r}; a table has one list_separator"
+            kind: Kind = "unused" if guess.is_free_text else "string"
+            guess = replace(guess, kind=kind, check=check, list_mark=None)
         settled[name] = guess
     return settled
 

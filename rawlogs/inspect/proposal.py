@@ -20,6 +20,7 @@ from rawlogs.inspect.leaks import aucs_alone
 from rawlogs.inspect.read import Looked, look
 from rawlogs.inspect.splits import SplitGuess, guess_split, time_column
 from rawlogs.inspect.tables import Files, Joined, find_table, sort_files
+from rawlogs.partitions import partition_values
 
 EMBEDDING_DIM = 16
 STATE_BYTES = 4
@@ -79,11 +80,13 @@ def propose(
     checks = [f"left out: {reason}" for reason in looked.left_out]
     checks += _unwritable(looked)
     columns = {n: c for n, c in looked.columns.items() if _is_writable(n)}
+    of_folders = _of_folders(files, looked)
     chosen = guess_label(columns, label, click, has_names=looked.has_names)
     checks += [f"{chosen.column}: {check}" for check in chosen.checks]
     guesses = _guesses(looked, columns, chosen)
     guesses = _one_time(guesses, time := time_column(columns, guesses), columns)
     guesses = _without_leaks(columns, guesses, chosen, checks)
+    guesses |= of_folders
     tables = _tables(files, columns, guesses, checks)
     _require_features(looked, guesses, tables)
     checks += [f"{n}: {g.check}" for n, g in guesses.items() if g.check]
@@ -109,6 +112,23 @@ def _guesses(
     dialect = looked.dialect
     taken = (dialect.separator, dialect.quote) if dialect else ()
     return one_list_mark(guesses, taken)
+
+
+def _of_folders(files: Files, looked: Looked) -> dict[str, Guess]:
+    """Columns that stand in the names of folders, `key=value`, and not in the files."""
+    values: dict[str, set[str]] = {}
+    for file in files.log:
+        for name, value in partition_values(file).items():
+            values.setdefault(name, set()).add(value or "")
+    found = {}
+    for name, of_name in values.items():
+        if name in looked.columns or not _is_writable(name):
+            continue
+        if len(of_name) == 1 or names.is_time(name):
+            found[name] = Guess("unused", f"in the folders' names, {len(of_name)} values")
+        else:
+            found[name] = Guess("string", f"in the folders' names, {len(of_name)} values")
+    return found
 
 
 def _one_time(
@@ -231,7 +251,8 @@ def _embedding_rows(log: Table, tables: Mapping[str, Table], rows: int) -> dict[
     for table in (log, *tables.values()):
         of_table = rows if table is log else table.looked.rows
         for name, guess in table.guesses.items():
-            if guess.kind in ("integer", "hex", "string", "boolean", *ELEMENT_KINDS):
+            is_category = guess.kind in ("integer", "hex", "string", "boolean", *ELEMENT_KINDS)
+            if is_category and name in table.looked.columns:
                 found[name] = _extrapolated(table.looked.columns[name], of_table)
     return found
 

@@ -12,6 +12,7 @@ from features.errors import DataError
 from rawlogs.inspect.column import Column, number
 from rawlogs.inspect.kinds import Guess
 from rawlogs.inspect.read import Looked, look, names_of
+from rawlogs.sources import files_below
 
 _JOINS = ("integer", "hex", "string")
 _COVERED = 0.5
@@ -65,15 +66,9 @@ def sort_files(paths: Sequence[Path]) -> Files:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(
-            file
-            for file in path.rglob("*")
-            if file.is_file()
-            and file.stat().st_size > 0
-            and not any(part.startswith((".", "_")) for part in file.relative_to(path).parts)
-        )
+        found = [file for file in files_below(path) if file.stat().st_size > 0]
         if not found:
-            raise DataError(f"{path}: wanted a folder of log files, but it holds no file.")
+            raise DataError(f"{path}: wanted a folder of log files, but all of them are empty.")
         return sorted(found, key=lambda file: -file.stat().st_size) if _differ(found) else found
     if not path.exists():
         raise DataError(f"{path}: wanted a log file, but there is no such file.")

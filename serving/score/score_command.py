@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from features.columns import expand_range
 from features.errors import DataError, PlumblineError
+from features.plain_text import one_line
 from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
 from serving.remote.async_client import AsyncClient
 from serving.remote.connection import Protocol, Tls, secret_header
@@ -187,7 +188,7 @@ async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight
 
 
 def _say(line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class _Bar:
@@ -234,5 +235,5 @@ def _kept(options: Sequence[str]) -> tuple[str, ...]:
 
 
 def _fail(message: str, status: int) -> None:
-    console.print(" ".join(message.split()), style="red", markup=False, soft_wrap=True)
+    console.print(one_line(message), style="red", markup=False, soft_wrap=True)
     raise typer.Exit(status)

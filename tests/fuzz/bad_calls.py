@@ -123,6 +123,16 @@ def id_that_no_table_has(rng: Random, good: Call) -> Call:
     return _with(good, place, data=data[:start] + wrong + data[start + 8 :])
 
 
+def infinite_number(rng: Random, good: Call) -> Call:
+    """In any of the numbers; those of the model step are finite, so NaN is wrong there too."""
+    place = _place(rng, good, "FP32")
+    wrong = [np.inf, -np.inf, *([np.nan] if good.model == DLRM_MODEL else [])]
+    data = good.inputs[place].data
+    start = 4 * int(rng.integers(0, len(data) // 4))
+    number = np.float32(_one(rng, wrong)).tobytes()
+    return _with(good, place, data=data[:start] + number + data[start + 4 :])
+
+
 def missing_tensor(rng: Random, good: Call) -> Call:
     inputs = list(good.inputs)
     del inputs[_place(rng, good)]
@@ -187,7 +197,8 @@ KINDS: Mapping[str, Kind] = {
         *(wrong_dtype, wrong_width, wrong_rank, wrong_rows, rows_that_triton_passes_over),
         *(empty_batch, too_many_rows),
         *(more_rows_than_data, wrong_size, text_longer_than_its_bytes, list_of_torn_bytes),
-        *(id_that_no_table_has, missing_tensor, unknown_tensor, renamed_tensor, tensor_twice),
+        *(id_that_no_table_has, infinite_number),
+        *(missing_tensor, unknown_tensor, renamed_tensor, tensor_twice),
         *(unknown_model, unknown_version, unknown_output, shared_memory_input),
         *(reserved_parameter, odd_parameter),
     )

@@ -30,7 +30,7 @@ MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
 
 _LARGEST = np.finfo(np.float32).max
 _SMALLEST = np.float32(1e-45)
-_FLOATS = (np.nan, np.inf, -np.inf, 0.0, -0.0, _SMALLEST, -_SMALLEST, _LARGEST, -_LARGEST, 7.5)
+_FLOATS = (np.nan, 0.0, -0.0, _SMALLEST, -_SMALLEST, _LARGEST, -_LARGEST, 7.5)
 _INTEGERS = (NULL_INT64, NULL_INT64 + 1, 2**63 - 1, 2**32, -(2**31) - 1, -1, 0)
 _TEXTS = (
     b"",

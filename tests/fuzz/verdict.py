@@ -23,6 +23,8 @@ _NO_ANSWER = ("no answer", "DEADLINE_EXCEEDED", "UNAVAILABLE")
 _OUR_MESSAGES = {
     "list_of_torn_bytes": r"Column '\w+': the feature plan wants a list in row \d+ as .*, got .*",
     "id_that_no_table_has": r"Column '\w+': the model has ids 0 to \d+, got -?\d+|got \d+ inputs?",
+    "infinite_number": r"wan.*finite float32 number.*inf in row \d+"
+    r"|Row \d+: .* not a number, where column '\w+' is nan",
 }
 
 

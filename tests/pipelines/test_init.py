@@ -127,6 +127,18 @@ def test_a_parquet_folder_of_parts(init: Callable[..., Any], tmp_path: Path) -> 
     assert f"--data {folder}" in said
 
 
+def test_columns_in_the_names_of_folders(init: Callable[..., Any], tmp_path: Path) -> None:
+    rows = shop_rows()
+    for place, country in enumerate(["de", "fr"]):
+        folder = tmp_path / "log" / f"country={country}" / "kind=x"
+        folder.mkdir(parents=True)
+        (folder / "part-0.csv").write_text(text_of(rows[place::2]))
+    config, text, _ = init(tmp_path / "log")
+    assert config.log.columns["country"] == "string" and config.log.columns["kind"] == "unused"
+    assert config.log.columns["bought"] == "label" and config.log.files == ()
+    assert "in the folders' names, 2 values" in text
+
+
 def test_files_of_the_same_columns_are_parts_and_others_are_joined(
     init: Callable[..., Any], tmp_path: Path
 ) -> None:

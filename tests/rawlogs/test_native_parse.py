@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from features.columns import CLICK, Kind
 from features.native_form import SETTING, uses_native
 from features.settings import Label, Table
 from features.typed import values_of
+from features.value_rules.rules import ValueRules
 from features.values import NULL_INT64, Text, Values
 from rawlogs.blocks import RawBlock
-from rawlogs.native_parse import ParsedBlock, parse_block
+from rawlogs.native_parse import ParsedBlock, are_plain_rules, parse_block
 from rawlogs.raw_rows import TextBlock, parse_text
 from rawlogs.values import convert
 
@@ -33,12 +35,16 @@ NAMES = ("word", "price", "unused", "shop", "hash", "clicked")
 
 
 def generally(
-    text: bytes, names: tuple[str, ...], kinds: dict[str, Kind], quote: str | None, encoding: str
+    text: bytes,
+    names: tuple[str, ...],
+    kinds: dict[str, Kind],
+    label: Label,
+    **settings: Any,
 ) -> tuple[dict[str, Values], np.ndarray, int]:
     columns = {name: kinds.get(name, "unused") for name in names}
-    table = Table(columns=columns, header=False, separator=",", quote=quote, encoding=encoding)
+    table = Table(columns=columns, header=False, separator=",", **settings)
     raw = parse_text(TextBlock(RawBlock(text, 0), names, 1), 1, table, tuple(kinds))
-    frame, refused = convert(Path("log"), raw, kinds, Label(), table)
+    frame, refused = convert(Path("log"), raw, kinds, label, table)
     arrow = frame.to_arrow()
     values = {name: values_of(arrow[name]) for name in frame.columns if name != CLICK}
     return values, frame[CLICK].to_numpy(), len(raw.faults) + len(refused)
@@ -50,11 +56,21 @@ def natively(
     kinds: dict[str, Kind] = KINDS,
     quote: str | None = None,
     encoding: str = "utf-8",
+    missing: tuple[str, ...] = (),
+    clicks: tuple[str, ...] = (),
 ) -> ParsedBlock | None:
     """What parse_block gives, after a check that the general path gives the same."""
-    parsed = parse_block(text, ",", names, kinds, quote, encoding)
+    parsed = parse_block(text, ",", names, kinds, quote, encoding, missing, clicks)
     if parsed is not None:
-        values, click, faults = generally(text, names, kinds, quote, encoding)
+        values, click, faults = generally(
+            text,
+            names,
+            kinds,
+            Label(click=clicks),
+            quote=quote,
+            encoding=encoding,
+            missing=missing,
+        )
         assert faults == 0
         assert parsed.click is not None
         assert parsed.click.tolist() == click.tolist()
@@ -212,6 +228,83 @@ def test_damaged_bytes_are_parsed_alike_or_given_up(piece: bytes, place: int) ->
 )
 def test_doubtful_blocks_are_given_up(text: bytes) -> None:
     assert natively(text) is None
+
+
+WORD_KINDS: dict[str, Kind] = {**KINDS, "seen": "boolean"}
+MISSING = ("NA", "NULL", "-", "n/a", "\\N", "no", "x" * 70)
+CLICKS = ("yes", "Purchase", "bought it", "ja")
+BOOLEANS = ("true", "FALSE", "t", "F", "yes", "No", "Y", "n", "on", "oFF", "1", "0", "")
+maybe = st.sampled_from(MISSING)
+worded_line = st.tuples(
+    words | maybe,
+    st.just("") | numbers | maybe,
+    st.just("") | st.builds(str.__add__, sign, digits(15)) | maybe,
+    st.text("0123456789abcdefABCDEF", max_size=15) | maybe,
+    st.sampled_from(BOOLEANS) | maybe,
+    st.sampled_from(["0", "1"]),
+)
+
+
+def written(lines: list[list[str]], missing: tuple[str, ...], clicks: tuple[str, ...]) -> bool:
+    """Whether the native form takes them; whatever it takes has the general path's values."""
+    text, names = "".join(",".join(line) + "\n" for line in lines).encode(), tuple(WORD_KINDS)
+    order = {name: WORD_KINDS[name] for name in names}
+    return natively(text, names, order, missing=missing, clicks=clicks) is not None
+
+
+def reordered(line: tuple[str, ...], label: str) -> list[str]:
+    word, price, shop, hash_, seen, _ = line
+    return [word, price, shop, hash_, label, seen]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(worded_line, min_size=1, max_size=10),
+    st.sampled_from([("1", "0", "true", "FALSE"), (*CLICKS, "never", "yes!", "1e1000", "-")]),
+    st.data(),
+)
+def test_words_are_parsed(lines: list[tuple[str, ...]], labels: tuple[str, ...], data: Any) -> None:
+    clicks = CLICKS if "yes" in labels else ()
+    drawn = [reordered(line, data.draw(st.sampled_from(labels))) for line in lines]
+    assert written(drawn, MISSING, clicks) == all(line[4] != "-" for line in drawn)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    worded_line,
+    st.integers(0, 5),
+    odd_field
+    | st.sampled_from(["NA ", "\tyes", "na", "TRUE", "tru", "yes", "yés", "[", "falsely"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_odd_words_are_parsed_alike_or_given_up(
+    line: tuple[str, ...], field: int, odd: str, is_worded: bool, has_missing: bool
+) -> None:
+    changed = reordered(line, "ja" if is_worded else "1")
+    changed[field] = odd
+    clicks, missing = CLICKS if is_worded else (), MISSING if has_missing else ()
+    written([changed], missing, clicks)
+
+
+@pytest.mark.parametrize(
+    ("rules", "label", "are_plain"),
+    [
+        (ValueRules(), Label(), True),
+        (ValueRules(missing=("NA", "?", "-")), Label(click=("yes", "sí")), True),
+        (ValueRules(missing=("-1",)), Label(), False),
+        (ValueRules(missing=("NA", "ff")), Label(), False),
+        (ValueRules(missing=(" NA",)), Label(), False),
+        (ValueRules(missing=("N\nA",)), Label(), False),
+        (ValueRules(decimal=","), Label(), False),
+        (ValueRules(thousands="'"), Label(), False),
+        (ValueRules(), Label(click=("yes", "1e0")), False),
+        (ValueRules(), Label(click=("yes ",)), False),
+        (ValueRules(), Label(at_least=4), False),
+    ],
+)
+def test_rules_that_words_alone_tell(rules: ValueRules, label: Label, are_plain: bool) -> None:
+    assert are_plain_rules(rules, label) == are_plain
 
 
 def test_values() -> None:

@@ -96,19 +96,48 @@ def test_constants_of_the_folders(y: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "trim"),
+    "text",
     [
-        ('1,a b"\n', False),
-        ('1,"a\n', False),
-        ('1,"a" ,b\n', False),
-        ("1, a\n", True),
-        (f'1,"{"".join(map(chr, range(1, 32)))}"\n', False),
-        ('1,"a\0"\n', False),
+        '1,a b"\n',
+        '1,"a\n',
+        '1,"a" ,b\n',
+        f'1,"{"".join(map(chr, range(1, 32)))}"\n',
+        '1,"a\0"\n',
     ],
 )
-def test_text_in_doubt(text: str, trim: bool) -> None:
-    dialect = Dialect(b",", ord('"'), b" \t" if trim else b"")
-    assert plain_text(text.encode(), dialect) is None
+def test_text_in_doubt(text: str) -> None:
+    assert plain_text(text.encode(), Dialect(b",", ord('"'), b"")) is None
+
+
+BLANKS = st.text(" \t", max_size=2)
+
+
+@needs_native
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.lists(st.lists(st.tuples(BLANKS, WORDS, BLANKS), min_size=2, max_size=2), min_size=1),
+    separator=st.sampled_from([",", "::", "\t", " ", ", "]),
+    ending=st.sampled_from(["\n", "\r\n", " \n"]),
+    is_quoted=st.booleans(),
+    missing=st.sampled_from([(), (":", "é", "a;")]),
+)
+def test_blanks_around_fields(rows, separator, ending, is_quoted, missing) -> None:
+    def field(before: str, text: str, after: str) -> str:
+        if is_quoted:
+            return before + '"{}"'.format(text.replace('"', '""')) + after
+        for one in ("\n", "\r", '"', separator):
+            text = text.replace(one, "")
+        return before + text + after
+
+    lines = [
+        separator.join(["1", field(*one), "7", field(*two), "0.5"]) + ending for one, two in rows
+    ]
+    text = "".join(lines).encode()
+    plain, general = both(text, {}, separator=separator, quote='"', trim=True, missing=missing)
+    if general.faults:
+        assert plain is None
+    else:
+        require_same(plain, general)
 
 
 def test_plain_lines_are_not_copied() -> None:

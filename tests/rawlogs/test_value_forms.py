@@ -109,7 +109,7 @@ FORMS: list[tuple[str, str]] = [
     ("integer", " 7"), ("integer", "7 "), ("integer", "+7"), ("integer", "8.0"), ("integer", "7e0"),
     ("integer", str(2**63)), ("integer", "nan"), ("hex", "8" * 16), ("hex", " ff"),
     ("continuous", " 1.5"), ("continuous", "+1"), ("continuous", "1e39"), ("continuous", "inf"),
-    ("continuous", "nan"), ("continuous", "1e-3"), ("label", "true"), ("label", "1.0"),
+    ("continuous", "nan"), ("continuous", "1e-3"), ("label", "1.0"),
     ("label", " 1"), ("label", "yes"),
 ]  # fmt: skip
 

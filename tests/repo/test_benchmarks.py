@@ -171,9 +171,9 @@ def test_scoring_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_numbers_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+def test_number_graphs_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     ways = ("--ways", "normalize", "clip", "buckets alone", "ours")
-    cases = run_quick(command, "numbers", tmp_path, *ways)
+    cases = run_quick(command, "number_graphs", tmp_path, *ways)
     assert [case["case"] for case in cases] == ["unkind", "waves"]
     for case in cases:
         assert case["ratios"].keys() == {"normalize", "clip", "buckets alone"}
@@ -211,7 +211,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak", "numbers"]
+    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak", "number_graphs"]
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0

@@ -18,9 +18,15 @@ ROWS = 1000
 RATES = {"train": 0.2, "valid": 0.2, "test": 0.2}
 
 
-def plan_of(cardinality: int = 12, fill: float = 0.0, mean: float = 0.0) -> Plan:
+def plan_of(
+    cardinality: int = 12,
+    fill: float = 0.0,
+    mean: float = 0.0,
+    threshold: int = 0,
+    limit: int | None = None,
+) -> Plan:
     """Ids 'c', lists of them 'tags', numbers 'x'."""
-    step = Categorify(0, None, 1, cardinality, "vocabulary/c.parquet", "", "")
+    step = Categorify(threshold, limit, 1, cardinality, "vocabulary/c.parquet", "", "")
     chain = Chain(("c",), (step,))
     number = Chain(("x",), (FillMissing(fill), Normalize(mean, 2.0)))
     outputs = (
@@ -136,6 +142,38 @@ def test_a_column_with_a_value_for_each_row() -> None:
     (line,) = lines(lambda surveys: None, plan_of(cardinality=960))
     assert line.startswith("Column 'c' is nearly unique")  # the lists' values are shared
     assert lines(lambda surveys: None, plan_of(cardinality=800)) == []
+
+
+OWN, RARE = "Column 'c' is nearly unique", "Column 'c' is out of vocabulary in every"
+MOST = "Most values are out of vocabulary in 'c'"
+
+
+@pytest.mark.parametrize(
+    ("known", "unseen", "missing", "threshold", "limit", "wanted"),
+    [
+        (0, 1000, 0, 2, None, [OWN]),  # of values that came once none is in the vocabulary
+        (0, 600, 400, 2, None, [OWN]),
+        (20, 950, 0, 2, None, [OWN]),
+        (300, 640, 0, 2, None, [OWN]),
+        (100, 790, 0, 2, None, [MOST]),
+        (0, 1000, 0, 3, None, [RARE, MOST]),  # they may have come twice
+        (450, 900, 0, 3, None, [OWN]),
+        (0, 1000, 0, 2, 5, [RARE, MOST]),  # the limit may have left out frequent ones
+        (0, 99, 901, 2, None, []),  # too few to say so
+    ],
+)
+def test_values_too_rare_for_the_vocabulary(
+    known: int, unseen: int, missing: int, threshold: int, limit: int | None, wanted: list[str]
+) -> None:
+    def change(surveys):
+        seen = ROWS - unseen - missing
+        low, high = 1 if missing else 2, 2 + known if seen else 2
+        for split in ("train", "valid", "test"):
+            surveys[split].ids["c"] = Ids(low, high, ROWS, missing, unseen)
+
+    found = lines(change, plan_of(known + 3, threshold=threshold, limit=limit))
+    assert len(found) == len(wanted)
+    assert all(line.startswith(start) for line, start in zip(found, wanted, strict=True))
 
 
 @pytest.mark.parametrize(("unseen", "told"), [(501, True), (499, False)])

@@ -131,6 +131,20 @@ def test_parquet_columns(values: list[object], dtype: pl.DataType, kind: str) ->
     assert guess_kind(parquet_column("thing", pl.Series(values, dtype=dtype))).kind == kind
 
 
+def test_free_text_is_its_words_where_they_come_again() -> None:
+    words = ["".join(DRAWN.sample("abcdefghijkl", 5)) for _ in range(100)]
+    texts = [" ".join(DRAWN.sample(words, 6)) for _ in range(400)]
+    unlike = [" ".join("".join(DRAWN.sample("abcdefghijkl", 9)) for _ in words[:6]) for _ in texts]
+    guess = guess_kind(of_text("review", texts))
+    assert (guess.kind, guess.list_mark) == ("string_list", " ")
+    assert guess_kind(of_text("review", unlike)).kind == "unused"
+    genres = guess_kind(of_text("genres", ["|".join(DRAWN.sample("abcdefg", 3)) for _ in range(N)]))
+    settled = one_list_mark({"review": guess, "genres": genres}, ())
+    assert (settled["review"].kind, settled["genres"].kind) == ("unused", "string_list")
+    assert settled["review"].check is not None
+    assert one_list_mark({"review": guess}, (",",))["review"].kind == "string_list"
+
+
 def test_a_table_has_one_list_separator() -> None:
     lists = {
         "a": of_text("a", ["|".join(DRAWN.sample("abcdefg", 3)) for _ in range(N)]),

@@ -3,7 +3,7 @@
 Runs every configuration of a folder, whose `log.files` name the files inside `--data`, and two
 drawn tables of unkind scales. Each table's rows are encoded once a way, and the DLRM is trained on
 them with every seed; the figures are the log loss and the AUC of the *valid* split after the epoch
-in which its log loss is least. The test split is not read.
+in which its log loss is least, at learning rates that stay. The test split is not read.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import OURS, Benchmark, parser
-from benchmarks.numbers_drawn import DRAWN, write_drawn
+from benchmarks.number_graphs_drawn import DRAWN, write_drawn
 from dlrm.architecture import Architecture
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.training import train
+from dlrm.training_plan import planned
 from features.columns import FeatureKind
 from features.config import load_config
 from features.plan import Plan
@@ -165,8 +166,16 @@ def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float
     """Log loss and AUC on the valid split after the best epoch."""
     architecture = Architecture.of(plan, Model())
     rows = sum(pq.read_metadata(file).num_rows for file in parts(folder / "train"))
-    training = Training(
-        epochs=epochs, batch_size=256 if rows > 20_000 else 128, decay_share=0.0, precision="fp32"
+    training = planned(
+        Training(
+            epochs=epochs,
+            batch_size=256 if rows > 20_000 else 128,
+            early_stopping=False,
+            averaging=False,
+            decay_share=0.0,
+            precision="fp32",
+        ),
+        rows,
     )
     feed = ParquetFeed(parts(folder / "train"), architecture, training.batch_size)
     with tempfile.TemporaryDirectory(dir=folder) as out:
@@ -193,7 +202,7 @@ def main() -> None:
     made.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
     options = made.parse_args()
     seeds, epochs = ((1,), 1) if options.quick else (options.seeds, options.epochs)
-    benchmark = Benchmark("numbers")
+    benchmark = Benchmark("number_graphs")
     means: dict[str, dict[str, tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for rows in tables(options, Path(temporary)):

@@ -1,4 +1,4 @@
-"""Tables of numbers on unkind scales, drawn, for `benchmarks/numbers.py`.
+"""Tables of numbers on unkind scales, drawn, for `benchmarks/number_graphs.py`.
 
 Every column's own number is hidden behind a scale: amounts over twelve powers of ten, milliseconds
 since 1970, a count that is mostly 0, a number that is missing where it says most, numbers below 0,
