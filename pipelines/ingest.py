@@ -51,6 +51,8 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         made = write(run.config, files, out, progress)
     for example in made.examples:
         say(f"  malformed: {example}", style="yellow")
+    for advice in made.advice:
+        say(f"  of these, {advice}", style="yellow")
     for line in _told(made):
         say(f"  {line}")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]

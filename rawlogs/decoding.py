@@ -51,7 +51,7 @@ def _good_rows(rows: TextRows, encoding: str, declared: str, faults: list[Fault]
             number = int(rows.numbers[row]) + line.count(b"\n", 0, error.start)
             place = error.start - line.rfind(b"\n", 0, error.start)
             reason = f"wanted {declared} text, found {found!r} at byte {place}"
-            faults.append(Fault(number, reason))
+            faults.append(Fault(number, reason, "log.encoding names another encoding"))
     rows = rows.keep(good)
     return rows if encoding == UTF_8 else _rewritten(rows, texts)
 

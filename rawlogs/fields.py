@@ -134,7 +134,7 @@ def split_fields(rows: TextRows, fields: int, dialect: Dialect, faults: list[Fau
     if dialect.has_quotes(rows.text) and fields > 1 and not judged.good.all():
         rows = _resynchronized(judged, fields, dialect)
         judged = _Judged.of(rows, fields, dialect)
-    faults += judged.faults()
+    faults += judged.faults(dialect)
     good = judged.good
     return Fields(rows.keep(good), dialect, judged.separators, judged.first[good], fields)
 
@@ -176,22 +176,25 @@ class _Judged:
         good[list(rows.faults)] = False
         return cls(rows, fields, separators, first, found, returns, good)
 
-    def faults(self) -> list[Fault]:
-        return [self._fault(int(row)) for row in np.flatnonzero(~self.good)]
+    def faults(self, dialect: Dialect) -> list[Fault]:
+        return [self._fault(int(row), dialect) for row in np.flatnonzero(~self.good)]
 
-    def _fault(self, row: int) -> Fault:
+    def _fault(self, row: int, dialect: Dialect) -> Fault:
         rows, number = self.rows, int(self.rows.numbers[row])
         start = int(rows.starts[row])
         fault = rows.faults.get(row)
         if fault is not None:
             return Fault(number + rows.text.count(b"\n", start, fault.place), fault.reason)
         if self.returns[row]:
-            return Fault(number, "a carriage return inside the line")
+            return Fault(number, "a carriage return inside the line", "line ends have to be alike")
         reason = f"wanted {_plural(self.fields, 'field')}, found {self.found[row]}"
         lines = rows.text.count(b"\n", start, int(rows.ends[row])) + 1
         if lines > 1:
             reason += f" in a row of {lines} lines"
-        return Fault(number, reason)
+        quotes = rows.text.count(b'"', start, int(rows.ends[row]))
+        is_quoted = dialect.quote is None and quotes > 1
+        advice = "log.quote: '\"' takes separators between quotes" if is_quoted else ""
+        return Fault(number, reason, advice)
 
 
 class _Inside:

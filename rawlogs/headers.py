@@ -102,6 +102,15 @@ def _another_separator(table: Table, column: str, line: str, least: int) -> str:
     return ""
 
 
+def separator_of(line: str, wanted: Sequence[str]) -> str | None:
+    """What separates a line that has the wanted names in it."""
+    for separator in _SEPARATORS:
+        names = {name.strip(" \t\"'`") for name in line.split(separator)}
+        if names >= {*wanted}:
+            return separator
+    return None
+
+
 def _are_values(table: Table, names: Sequence[str]) -> bool:
     """Whether the header looks like a row: none of the names is a column, and one is a number."""
     return not {*names} & {*table.columns} and any(name.lstrip("-")[:1].isdigit() for name in names)

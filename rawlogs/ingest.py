@@ -18,6 +18,7 @@ from rawlogs.fingerprint import Fingerprint
 from rawlogs.frames import frame_of_rows
 from rawlogs.groups import GROUP
 from rawlogs.log_pass import LogPass
+from rawlogs.malformed import MalformedLines
 from rawlogs.parts import PartWriter, TypedRows
 from rawlogs.probe import write_probe
 from rawlogs.raw_log import RawLog
@@ -44,6 +45,8 @@ class Ingested:
     """Log lines that held no usable row."""
     examples: tuple[str, ...]
     """The first of them, as `file:line: reason`."""
+    advice: tuple[str, ...]
+    """Which settings would take these."""
     unmatched: dict[str, int]
     """Side table to the log rows whose key it does not have."""
     click_rate: dict[str, float]
@@ -59,14 +62,14 @@ class Ingested:
         cls,
         splits: Counted,
         probe: int,
-        malformed: int,
-        examples: Sequence[str],
+        malformed: MalformedLines,
         unmatched: dict[str, int],
     ) -> Ingested:
         return cls(
             {**splits.rows, PROBE: probe},
-            malformed,
-            tuple(examples),
+            malformed.count,
+            tuple(malformed.examples),
+            tuple(malformed.advice),
             unmatched,
             splits.click_rate,
             splits.left_out,
@@ -100,7 +103,7 @@ def ingest(
     # The survey sees the rows that no split has, too; a value of theirs is as unseen as any other.
     seen = None if any(found.splits.left_out.values()) else found.seen
     probe = write_probe(log, out, config.serving.probe_rows, seen)
-    return Ingested.of(found.splits, probe, found.malformed, found.examples, found.unmatched)
+    return Ingested.of(found.splits, probe, found.malformed, found.unmatched)
 
 
 def ingest_typed(
@@ -119,8 +122,7 @@ def ingest_typed(
     shutil.rmtree(out / _TYPED)
     copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
     probe = write_probe(copy, out, config.serving.probe_rows)
-    malformed = log.malformed
-    return Ingested.of(splits, probe, malformed.count, malformed.examples, log.unmatched)
+    return Ingested.of(splits, probe, log.malformed, log.unmatched)
 
 
 def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:

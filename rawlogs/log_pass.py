@@ -61,7 +61,8 @@ class LogPass:
         if read == 0:
             raise DataError(f"{self._files[0]}: this file and all others of the log hold no rows.")
         if usable == 0:
-            raise DataError(f"No usable row in the log. The first: {self.malformed.examples[0]}.")
+            first = f"{self.malformed.examples[0]}{self.malformed.advised()}"
+            raise DataError(f"No usable row in the log. The first: {first}.")
 
     def _look(
         self, look: Callable[[Piece, Parsed], Look], file: Path, piece: Piece
@@ -73,7 +74,7 @@ class LogPass:
 
     def _record(self, file: Path, lines: int, found: _Found[Look]) -> None:
         """A piece before which the file has `lines` lines."""
-        self.malformed.record(file, [Fault(f.line + lines, f.reason) for f in found.faults])
+        self.malformed.record(file, [fault.further(lines) for fault in found.faults])
         for table, count in found.unmatched.items():
             self.unmatched[table] += count
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.errors import DataError
@@ -18,18 +18,26 @@ class Fault:
     line: int
     """1-based, the header and blank lines counted; in a Parquet file the row."""
     reason: str
+    advice: str = field(default="", compare=False)
+    """Which setting would take it, where there is one."""
+
+    def further(self, lines: int) -> Fault:
+        """The same so many lines further down."""
+        return replace(self, line=self.line + lines)
 
 
 class MalformedLines:
     """Collects the faults of one table's files.
 
     `limit` is the number of malformed lines that are still put up with. `setting` names what to
-    raise in the configuration; None where malformed lines are never put up with.
+    raise in the configuration; None where malformed lines are never put up with. `advice` says what
+    would take the examples.
     """
 
     def __init__(self, limit: int, setting: str | None) -> None:
         self.count = 0
         self.examples: list[str] = []
+        self.advice: list[str] = []
         self._limit = limit
         self._setting = setting
 
@@ -39,13 +47,20 @@ class MalformedLines:
         room = MAX_EXAMPLES - len(self.examples)
         for fault in sorted(faults)[:room]:
             self.examples.append(f"{file}:{fault.line}: {fault.reason}")
+            if fault.advice and fault.advice not in self.advice:
+                self.advice.append(fault.advice)
         if self.count <= self._limit:
             return
         if self._setting is None:
-            raise DataError(f"{self.examples[0]}. Correct the line, or the table's settings.")
+            settings = f"the table's settings{self.advised()}"
+            raise DataError(f"{self.examples[0]}. Correct the line, or {settings}.")
         lines = "line" if self.count == 1 else "lines"
         raise DataError(
             f"{self.count} malformed {lines}, and {self._setting} is {self._limit}. "
             f"The first: {self.examples[0]}. "
-            f"Correct the log or its settings, or raise {self._setting}."
+            f"Correct the log or its settings{self.advised()}, or raise {self._setting}."
         )
+
+    def advised(self) -> str:
+        """What would take the first example, in brackets."""
+        return f" ({self.advice[0]})" if self.advice else ""

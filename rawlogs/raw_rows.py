@@ -200,11 +200,18 @@ def _first_row(
         return _FirstRow(text, [], end + 1)
     if faults:
         raise DataError(
-            f"{file}:{first}: wanted a header in {table.encoding}, found {line[:40]!r}."
+            f"{file}:{first}: wanted a header in {table.encoding}, found {line[:40]!r}: "
+            f"{setting(table, 'encoding')} names the encoding."
         )
     if fault is not None:
         raise misquoted(file, table, text, first, fault)
-    return _FirstRow(text, field_texts(rows, dialect), end + 1)
+    fields = field_texts(rows, dialect)
+    if not fields and "\r" in text and table.header:
+        raise DataError(
+            f"{file}:{first}: the header has a carriage return in it: some lines end in it, others "
+            "in a line feed. Make all line ends alike."
+        )
+    return _FirstRow(text, fields, end + 1)
 
 
 def _names(
@@ -282,4 +289,9 @@ def _no_parquet(file: Path, table: Table, start: bytes) -> DataError:
 
 def _unreadable_parquet(file: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split())
+    if "Expected all lists to be of size" in reason:
+        reason = (
+            "a column of fixed-size lists has nulls, which Arrow cannot read back: write it as "
+            "lists"
+        )
     return DataError(f"{file}: cannot be read as Parquet: {reason}.")

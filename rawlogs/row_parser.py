@@ -250,7 +250,7 @@ def _together(parts: Sequence[Parsed]) -> Parsed:
     faults: list[Fault] = []
     lines = 0
     for part in parts:
-        faults += [Fault(fault.line + lines, fault.reason) for fault in part.faults]
+        faults += [fault.further(lines) for fault in part.faults]
         lines += part.lines
     return Parsed(Rows.concat([part.rows for part in parts]), faults, lines, {})
 

@@ -22,6 +22,7 @@ from features.files import write_json
 from features.settings import Config
 from rawlogs.estimate import bytes_of_rows
 from rawlogs.log_pass import LogPass
+from rawlogs.malformed import MalformedLines
 from rawlogs.probe import seen_candidates
 from rawlogs.raw_rows import TextBlock
 from rawlogs.row_parser import Parsed, Piece, RowParser
@@ -92,8 +93,7 @@ class Surveyed:
 
     survey: Survey
     splits: Counted
-    malformed: int
-    examples: tuple[str, ...]
+    malformed: MalformedLines
     unmatched: dict[str, int]
     seen: dict[str, set[int | str]]
     """See `rawlogs.probe.seen_candidates`, over all rows."""
@@ -126,8 +126,7 @@ def survey(
     return Surveyed(
         Survey(piece_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
         counted,
-        log.malformed.count,
-        tuple(log.malformed.examples),
+        log.malformed,
         log.unmatched,
         seen,
     )

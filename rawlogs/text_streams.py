@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import lzma
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import pyarrow as pa
 
 from features.errors import DataError
 from features.settings import Table
-from rawlogs.file_forms import START_BYTES, compression_of, foreign
+from rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
 from rawlogs.headers import setting
 
 UTF_8 = "utf-8"
@@ -77,6 +78,8 @@ class TextForm:
             raise unreadable(file, compression_name(file), error) from None
         decoded = _decoded(file, table, start)
         found = foreign(file, start) if decoded is None else None
+        if (inner := compression_of(start)) is not None and compression is not None:
+            found = Foreign(f"{inner} inside {compression}, packed twice", "unpack it once")
         if found is not None:
             advice = found.advice.format(format=setting(table, "format"))
             raise DataError(f"{file} is {found.name}; wanted CSV or other text: {advice}.")
@@ -84,8 +87,7 @@ class TextForm:
         if decoded is not None:
             decoder = codecs.getincrementaldecoder(decoded)("replace")
             start, encoding = decoder.decode(start).encode(UTF_8, "replace"), UTF_8
-        is_classic = b"\r" in start[:-1] and b"\n" not in start
-        return cls(compression, encoding, decoded, is_classic)
+        return cls(compression, encoding, decoded, _is_classic(start, table.quote))
 
 
 @contextmanager
@@ -145,6 +147,14 @@ def fill(stream: ByteStream, text: bytearray, filled: int) -> int:
                 break
             filled += got
     return filled
+
+
+def _is_classic(start: bytes, quote: str | None) -> bool:
+    """Whether lines end in a carriage return alone; in quoted fields there may be others."""
+    if quote is not None and b"\r" in start and b"\n" in start:
+        mark = re.escape(quote.encode())
+        start = re.sub(mark + b"[^" + mark + b"]*" + mark, b"", start)
+    return b"\r" in start[:-1] and b"\n" not in start
 
 
 def is_utf_8(encoding: str) -> bool:

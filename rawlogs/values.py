@@ -66,7 +66,7 @@ def _faults(
     for row in np.flatnonzero(refused).tolist():
         name = next(name for name in taken if taken[name].malformed[row])
         reason = f"column {name!r}: {taken[name].reason(raw[name][row])}"
-        faults.append(Fault(int(numbers[row]), reason))
+        faults.append(Fault(int(numbers[row]), reason, taken[name].advice(raw[name][row])))
     return faults
 
 

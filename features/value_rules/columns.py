@@ -47,5 +47,7 @@ def _with_polars(
     if taken.malformed.any():
         row = int(np.argmax(taken.malformed))
         found = raw[row].strip(BLANKS) if rules.trim and raw.dtype == pl.String else raw[row]
-        raise PlanError(f"Column {name!r}: {taken.reason(found, f' in row {row}')}.")
+        advice = taken.advice(found)
+        reason = taken.reason(found, f" in row {row}") + (f"; {advice}" if advice else "")
+        raise PlanError(f"Column {name!r}: {reason}.")
     return values_of(taken.value.to_arrow())

@@ -11,8 +11,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.unsigned import UNSIGNED_START, signed_code, signed_codes
-from features.value_rules import hints, kinds, text_values
+from features.unsigned import NO_CODE, UNSIGNED_START, signed_code, signed_codes
+from features.value_rules import advice, kinds, text_values
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import ColumnRefused, Taken, by_value, mask_of, not_refused
 from features.values import NULL_INT64
@@ -27,8 +27,8 @@ def continuous(column: pl.Series, rules: ValueRules) -> Taken:
     narrow = number.cast(pl.Float32)
     malformed |= mask_of(narrow.is_infinite().fill_null(False))
     value = narrow.set(~narrow.is_finite(), None)
-    hint = partial(hints.of_number, rules=rules)
-    return Taken(value, malformed, kinds.FORMS["continuous"].wanted, hint)
+    wanted = kinds.FORMS["continuous"].wanted
+    return Taken(value, malformed, wanted, advice=partial(advice.of_number, rules=rules))
 
 
 def reals(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.bool_]]:
@@ -78,7 +78,7 @@ def integer(column: pl.Series, rules: ValueRules) -> Taken:
     codes = _codes(column, rules)
     if column.dtype != pl.Boolean:
         codes.leave_out(rules.missing_integers)
-    return codes.taken(kinds.INTEGER, partial(hints.of_integer, rules=rules))
+    return codes.taken(kinds.INTEGER, _hint, partial(advice.of_integer, rules=rules))
 
 
 def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
@@ -93,7 +93,7 @@ def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
         known = (number.is_not_null() & ~signed & ~long).fill_null(False)
         codes.store_unsigned(mask_of(known), number.fill_null(0).to_numpy())
     codes.leave_out(rules.missing_hexadecimals)
-    return codes.taken(kinds.HEX, hints.of_hexadecimal)
+    return codes.taken(kinds.HEX, _hex_hint, advice.of_hexadecimal)
 
 
 def _codes(column: pl.Series, rules: ValueRules) -> _Codes:
@@ -188,12 +188,14 @@ class _Codes:
                 found = (self.values == code) & (self.unsigned == is_unsigned) & self.known
                 self.given, self.known = self.given & ~found, self.known & ~found
 
-    def taken(self, wanted: str, hint: Callable[[object], str]) -> Taken:
+    def taken(
+        self, wanted: str, hint: Callable[[object], str], advised: Callable[[object], str]
+    ) -> Taken:
         known = self.known & (self.values != NULL_INT64)
         if self.unsigned.any():
             self._check_signs(known)
         value = pl.Series(self.name, pa.array(self.values, mask=~known))
-        return Taken(value, self.given & ~known, wanted, hint)
+        return Taken(value, self.given & ~known, wanted, hint, advised)
 
     def _store(
         self,
@@ -217,3 +219,17 @@ class _Codes:
                 "which are stored by their bits and cannot be told apart from negative ones: "
                 "declare it as string, or name the negative number in log.missing"
             )
+
+
+def _hint(found: object) -> str:
+    if str(found).strip() == str(NO_CODE):
+        return "; this one number of 64 bits has no code: declare the column as string"
+    word = found.strip().lower() if isinstance(found, str) else ""
+    if word in text_values.TRUE_WORDS or word in text_values.FALSE_WORDS:
+        return "; kind boolean takes it"
+    return ""
+
+
+def _hex_hint(found: object) -> str:
+    is_without_code = str(found).strip().lower() == f"{NO_CODE:x}"
+    return _hint(str(NO_CODE)) if is_without_code else ""

@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.value_rules import hints, kinds, text_values
+from features.value_rules import advice, kinds, text_values
 from features.value_rules.numbers import without_zero_fraction
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import Taken, mask_of, not_refused
@@ -28,7 +28,7 @@ def string(column: pl.Series, rules: ValueRules) -> Taken:
         text = text.set(pl.Series(malformed), None)
     else:
         text, malformed = _written(column), not_refused(column)
-    return Taken(cleaned(text, rules, trim=False), malformed, kinds.STRING, hints.of_string)
+    return Taken(cleaned(text, rules, trim=False), malformed, kinds.STRING, advice=advice.of_string)
 
 
 def as_text(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:

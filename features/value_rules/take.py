@@ -65,7 +65,8 @@ def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | Non
     taken = _of_kind(raw, kind, rules, label)
     if not spoilt.any():
         return taken
-    return Taken(taken.value, taken.malformed | spoilt, taken.wanted, _Utf8Hint(taken.hint))
+    hint = _Utf8Hint(taken.hint)
+    return replace(taken, malformed=taken.malformed | spoilt, hint=hint)
 
 
 class _Utf8Hint:
@@ -120,19 +121,17 @@ def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Taken:
         malformed = malformed.copy()
         malformed[rows] = True
     wanted = f"a list, each element {taken.wanted}"
-    return Taken(lists, malformed, wanted, partial(_element_hint, taken, rules))
+    return Taken(lists, malformed, wanted, advice=partial(_element_advice, taken, rules))
 
 
-def _element_hint(elements: Taken, rules: ValueRules, found: object) -> str:
-    """The setting that would take the first element that has such a hint, or the kind of list."""
+def _element_advice(elements: Taken, rules: ValueRules, found: object) -> str:
+    """The setting that would take the first refused element, or the kind of list."""
     if isinstance(found, str) and rules.list_separator is not None:
         found = found.split(rules.list_separator)
     if not isinstance(found, list | pl.Series):
         return ""
-    found_hints = [hint for element in found if (hint := elements.hint(element))]
-    if not found_hints or found_hints[0].startswith("; log."):
-        return "".join(found_hints[:1])
-    return "; kind string_list takes it"
+    first = next((advice for element in found if (advice := elements.advice(element))), "")
+    return first if first.startswith("log.") or not first else "kind string_list takes it"
 
 
 def _check_type(column: pl.Series, dtype: pl.DataType, kind: Kind, rules: ValueRules) -> None:

@@ -29,13 +29,15 @@ class Taken:
     """A column's values.
 
     value: null where missing or malformed; malformed: (B,), true where the raw value is refused;
-    `wanted` is what the kind takes; `hint` says what would take a refused value.
+    `wanted` is what the kind takes; `hint` continues the reason why a value is refused,
+    and `advice` says which setting or kind would take it.
     """
 
     value: pl.Series
     malformed: NDArray[np.bool_]
     wanted: str
     hint: Callable[[object], str] = _no_hint
+    advice: Callable[[object], str] = _no_hint
 
     def reason(self, found: object, where: str = "") -> str:
         """Why a raw value is refused."""

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.value_rules import hints, kinds, text_values
+from features.value_rules import advice, kinds, text_values
 from features.value_rules.numbers import reals
 from features.value_rules.rules import ValueRules
 from features.value_rules.taken import Taken, by_value, mask_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def boolean(column: pl.Series, rules: ValueRules) -> Taken:
     value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
-    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN, hints.of_boolean)
+    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN, advice=advice.of_boolean)
 
 
 def flag(column: pl.Series, rules: ValueRules) -> Taken:

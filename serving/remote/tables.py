@@ -208,11 +208,27 @@ def _of_polars(name: str, series: Any) -> Any:
 
 
 def _of_large_integers(name: str, values: Any) -> Any:
+    """Unsigned integers, or lists of them; others beyond 64 bits as their digits."""
+    for wanted in (pa.uint64(), pa.list_(pa.uint64())):
+        try:
+            return pa.array(values, wanted, from_pandas=True)
+        except (OverflowError, pa.ArrowException, TypeError):
+            pass
     try:
-        return pa.array(values, pa.uint64(), from_pandas=True)
-    except (OverflowError, pa.ArrowException, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise PlanError.wrong_type(name, "integers of 64 bits", reason) from None
+        return pa.array([_digits(value) for value in values])
+    except (pa.ArrowException, TypeError) as error:
+        return _of_objects(name, values, error)
+
+
+def _digits(value: Any) -> Any:
+    """An integer as text, or those of a list; a missing one as None."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_digits(element) for element in value]
+    if value is None or value != value or type(value).__name__ in _MISSING_OF_PANDAS:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"integers beside {type(value).__name__}")
+    return str(value)
 
 
 def _of_objects(name: str, values: Any, error: Exception) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from features.columns import FeatureKind
 from features.errors import DataError, nearest
 from features.settings import Log
+from rawlogs.headers import listed, separator_of
 from rawlogs.partitions import partition_values
 from rawlogs.raw_rows import column_names, read_raw_rows
 from serving.repository.log_rules import LogRules
@@ -121,9 +122,11 @@ def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequenc
     if lacking:
         quoted = any(name.strip("\"'`") in lacking for name in present)
         hint = " The names are in quotes: say so (--quote)." if quoted else ""
+        if len(present) == 1 and (found := separator_of(present[0], lacking)):
+            hint = f" {found!r} would separate them: say so (--delimiter)."
         raise DataError(
             f"{file}: the model wants columns that the file lacks: {', '.join(lacking)}. "
-            f"It has {', '.join(present) or 'no columns'}.{hint}"
+            f"It has {listed(present) or 'no columns'}.{hint}"
         )
     for name in keep:
         if name not in present:

@@ -27,7 +27,8 @@ class ReadOptions:
     """What is to be read otherwise than the log was; None where it is read as the log.
 
     `columns` names all columns of a text file, which has no header line then. An empty `quote`
-    stands for no quote, and no word in `missing` for none.
+    stands for no quote, no word in `missing` for none, and the separator `\\t`, as a shell has it,
+    for a tab.
     """
 
     format: Format | None = None
@@ -45,7 +46,7 @@ class ReadOptions:
     def settings(self) -> dict[str, Any]:
         """The given ones as settings of a table."""
         given = {
-            "separator": self.separator,
+            "separator": "\t" if self.separator == "\\t" else self.separator,
             "encoding": self.encoding,
             "header": self.header,
             "trim": self.trim,

@@ -190,7 +190,8 @@ def _refuse(file: Path, faults: Sequence[Fault]) -> None:
     """Raises DataError for the first fault: a row without a score would shift all others."""
     if faults:
         first = min(faults)
+        advice = f": {first.advice}" if first.advice else ""
         raise DataError(
             f"{file}:{first.line}: {first.reason}. Every row gets a score, so none is passed over: "
-            "correct the row, or say how the file is read (--help)."
+            f"correct the row, or say how the file is read (--help){advice}."
         )

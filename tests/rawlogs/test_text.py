@@ -246,8 +246,8 @@ def test_every_row_is_read_or_counted(tmp_path: Path) -> None:
     assert (made.malformed, sum(read_rows)) == (7, 35)
     assert made.examples[0].endswith(
         "log:6: " + "column 'price': wanted a finite float32 number, found 'bad'"
-        "; log.missing takes words for missing values"
     )
+    assert made.advice == ("log.missing takes words for missing values",)
     file.write_text(HEADER + "\n".join([*lines, "1,bad,,,"]))
     with pytest.raises(
         DataError, match=r"^8 malformed lines, and log\.malformed_limit is 7\..*:6: "

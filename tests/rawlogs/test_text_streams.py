@@ -314,3 +314,44 @@ def test_what_is_no_parquet_is_named(tmp_path: Path, content: bytes, found: str)
     file.write_bytes(content)
     with pytest.raises(DataError, match=rf"log\.parquet: cannot be read as Parquet: it is {found}"):
         read(file, format="parquet")
+
+
+@pytest.mark.parametrize("packed", ["gzip", "xz"])
+def test_what_is_packed_twice_is_named(tmp_path: Path, packed: str) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(PACKERS[packed](gzip.compress(TEXT.encode())))
+    with pytest.raises(DataError, match=f"log is gzip inside {packed}, packed twice.*unpack it"):
+        read(file)
+
+
+@pytest.mark.parametrize("inside", ["\n", "\r\n"])
+def test_quoted_line_ends_between_carriage_returns(tmp_path: Path, inside: str) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(f'y;word\r1;"a{inside}b"\r0;c\r'.encode())
+    rows, faults = read(file, quote='"')
+    assert ([row[0] for row in rows], faults) == (["1", "0"], [])
+    assert rows[0][1] is not None and rows[0][1].split() == ["a", "b"]
+
+
+def test_a_header_whose_line_ends_differ_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"y;word\r1;a\r0;b\n1;c\n")
+    with pytest.raises(DataError, match=r"log:1: the header has a carriage return.*all line ends"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        (b'1;"a;b"\n', "log.quote"),
+        (b"1;\xe9\n", "log.encoding"),
+        (b"1;a\r0;b\n", "line ends"),
+        (b"1;a;b\n", ""),
+    ],
+)
+def test_what_would_take_a_line_is_told(tmp_path: Path, line: bytes, advice: str) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"y;word\n" + line)
+    _, (fault,) = read(file)
+    assert advice in fault.advice
+    assert bool(advice) == bool(fault.advice)

@@ -362,3 +362,33 @@ def test_rows_of_one_column_that_span_lines(
     (tmp_path / "rows").write_text("s\n" + "\n".join(lines) + "\n\n")
     found = rows(opened(tmp_path / "rows", rules=None, kinds={"s": "string"}))
     assert [row["s"] for row in found] == ["a", "b\n\nc", None, "d\ne"] * 30
+
+
+NAMES = ["^a.$", "*", "[red]"]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_columns_of_any_name(tmp_path: Path, form: str) -> None:
+    kinds: dict[str, FeatureKind] = {"^a.$": "string", "*": "integer", "[red]": "string"}
+    kinds["ab"] = "string"
+    log = Log(format=form, columns={"y": "label", **kinds})
+    content = {"y": [1, 0], "ab": ["p", "q"], "[red]": ["r", "s"], "*": [3, 4], "^a.$": ["t", "u"]}
+    file = tmp_path / "rows"
+    if form == "csv":
+        file.write_text("y,ab,[red],*,^a.$\n1,p,r,3,t\n0,q,s,4,u\n")
+    else:
+        pq.write_table(pa.table(content), file)
+    rules = LogRules.of(log, {})
+    found = rows(RowFile(file, kinds, rules, ReadOptions(), 10, keep=NAMES))
+    assert found == [{n: content[n][row] for n in kinds} for row in (0, 1)]
+
+
+def test_a_tab_as_a_shell_has_it(tmp_path: Path) -> None:
+    file = tmp_path / "rows"
+    file.write_text("s\tx\na\t1\n")
+    kinds: dict[str, FeatureKind] = {"s": "string", "x": "continuous"}
+    rules = LogRules.of(Log(columns={"y": "label", **kinds}), {})
+    found = rows(RowFile(file, kinds, rules, ReadOptions(separator="\\t"), 10))
+    assert found == [{"s": "a", "x": 1.0}]
+    with pytest.raises(DataError, match=r"'\\t' would separate them: say so \(--delimiter\)"):
+        RowFile(file, kinds, rules, ReadOptions(), 10)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from features.errors import PlanError
+from features.value_rules.rules import ValueRules
 from features.values import NULL_INT64, Lists, Text
 from features.wire import WireColumns, from_tensors, to_tensors
 from serving.remote.tables import to_table
@@ -89,8 +90,6 @@ def test_no_rows_are_rows_too(type_: pa.DataType) -> None:
 def test_what_is_wrong_is_named() -> None:
     with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*tried to convert"):
         to_table({"n": [1, "a"]}, ["n"])
-    with pytest.raises(PlanError, match=r"Column 'n': .*integers of 64 bits.*too large"):
-        to_table({"n": [2**64]}, ["n"])
     with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got object"):
         to_table({"n": object()}, ["n"])
     with pytest.raises(PlanError, match="number of rows: n 1, x 2"):
@@ -103,6 +102,35 @@ def test_what_is_wrong_is_named() -> None:
         to_table([{"n": 1, "x": 1.0}, {"s": "a"}], ["x", "n"])
     with pytest.raises(PlanError, match=r"got LazyFrame\. Call collect\(\) on it"):
         to_table(pl.LazyFrame(LISTS), COLUMNS)
+
+
+@pytest.mark.parametrize("form", [list, lambda n: np.array(n, object), pd.Series])
+def test_integers_of_any_size_keep_their_digits(form: Any) -> None:
+    columns = {"n": form([2**63, None, 7]), "m": form([2**64, None, -1])}
+    found = to_table(columns, ["n", "m"]).to_pydict()
+    assert found == {"n": [2**63, None, 7], "m": [str(2**64), None, "-1"]}
+    lists = to_table({"l": [[2**64 - 1, 5], None, []], "m": [[-1, 2**63], [None], []]}, ["l", "m"])
+    assert lists.to_pydict() == {
+        "l": [[2**64 - 1, 5], None, []],
+        "m": [["-1", str(2**63)], [None], []],
+    }
+
+
+def test_large_integers_are_numbers_and_ids_and_text() -> None:
+    columns = WireColumns(("x",), ("i",), ("s",), integer_list=("l",))
+    rows = {"x": 10**30, "i": 2**64 - 1, "s": 10**30, "l": [2**64 - 1]}
+    tensors = to_tensors(to_table(rows, columns.names), columns, ValueRules())
+    found = from_tensors(tensors, columns)
+    assert found["x"].tolist() == [np.float32(1e30)]
+    assert found["i"].tolist() == [-1]
+    assert found["s"].to_objects().tolist() == [str(10**30).encode()]
+    assert found["l"].values.tolist() == [-1]
+    for name, value in {"i": 2**64, "l": [2**64], "x": 10**39}.items():
+        with pytest.raises(PlanError, match=f"Column '{name}': wanted "):
+            to_tensors(to_table({**rows, name: value}, columns.names), columns, ValueRules())
+    with pytest.raises(PlanError, match="cannot be told apart"):
+        both = to_table({**rows, "l": [-1, 2**63]}, columns.names)
+        to_tensors(both, columns, ValueRules())
 
 
 def test_all_columns_of_mixed_types_are_named() -> None:

@@ -1,4 +1,4 @@
-"""What would take a refused value: a setting, or another kind. A hint continues a message."""
+"""What would take a refused value: a setting, or another kind; empty where nothing would."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import re
 from decimal import Decimal
 
-from features.unsigned import NO_CODE, UNSIGNED_START
+from features.unsigned import UNSIGNED_START
 from features.value_rules import text_values
 from features.value_rules.rules import ValueRules
 
@@ -19,66 +19,63 @@ def of_number(found: object, rules: ValueRules) -> str:
     """Of a value that is no number.
 
     >>> of_number("NA", ValueRules()), of_number("1,5", ValueRules())
-    ('; log.missing takes words for missing values', "; log.decimal takes the mark: ','")
+    ('log.missing takes words for missing values', "log.decimal takes the mark: ','")
     """
     text = found.strip(text_values.BLANKS) if isinstance(found, str) else ""
     if not text or text_values.real(text, rules) is not text_values.REFUSED:
         return ""
     if (grouped := _GROUPED.fullmatch(text)) and rules.thousands is None:
-        both = (
+        takers = (
             "log.decimal or log.thousands take" if text.count(",") == 1 else "log.thousands takes"
         )
-        return f"; {both} the mark: {grouped['mark']!r}"
+        return f"{takers} the mark: {grouped['mark']!r}"
     if rules.decimal == "." and _COMMA.fullmatch(text):
-        return "; log.decimal takes the mark: ','"
+        return "log.decimal takes the mark: ','"
     if rules.decimal == "," and _POINT.fullmatch(text):
-        return "; log.decimal is ','"
+        return "log.decimal is ','"
     if not any(character.isdigit() for character in text):
-        return "; log.missing takes words for missing values"
-    return "; kind string takes it"
+        return "log.missing takes words for missing values"
+    return "kind string takes it"
 
 
 def of_integer(found: object, rules: ValueRules) -> str:
     """Of a value that is no whole number of 64 bits."""
-    if str(found).strip() == str(NO_CODE):
-        return "; this one number of 64 bits has no code: declare the column as string"
     if isinstance(found, str):
         return _of_integer_text(found, rules)
     if not isinstance(found, int | float | Decimal) or not math.isfinite(found):
         return ""
     if found % 1 != 0:
-        return "; kind continuous takes it"
-    return "; kind string takes it" if abs(found) >= UNSIGNED_START else ""
+        return "kind continuous takes it"
+    is_large = not -UNSIGNED_START < found < UNSIGNED_START
+    return "kind string takes it" if is_large else ""
 
 
 def _of_integer_text(found: str, rules: ValueRules) -> str:
     if text_values.whole(found, rules) is not text_values.REFUSED:
         return ""
     word = found.strip().lower()
-    if word in text_values.TRUE_WORDS or word in text_values.FALSE_WORDS:
-        return "; kind boolean takes it"
+    if word in (*text_values.TRUE_WORDS, *text_values.FALSE_WORDS):
+        return ""  # the reason tells of kind boolean
     number = text_values.real(found, rules)
     if number is text_values.REFUSED:
         return of_number(found, rules)
     is_whole = number is None or not math.isfinite(number) or float(number).is_integer()
-    return "; kind string takes it" if is_whole else "; kind continuous takes it"
+    return "kind string takes it" if is_whole else "kind continuous takes it"
 
 
 def of_hexadecimal(found: object) -> str:
     """Of a value that is no hexadecimal number of 64 bits."""
-    if str(found).strip().lower() in (f"{NO_CODE:x}", str(NO_CODE)):
-        return of_integer(NO_CODE, ValueRules())
-    return "; kind string takes it" if isinstance(found, str) else ""
+    return "kind string takes it" if isinstance(found, str) else ""
 
 
 def of_boolean(found: object) -> str:
     """Of a value that is neither true nor false."""
     if isinstance(found, str) and text_values.real(found, ValueRules()) is text_values.REFUSED:
-        return "; kind string takes it, log.missing words for missing values"
-    return "; kinds integer and continuous take numbers"
+        return "kind string takes it, log.missing words for missing values"
+    return "kinds integer and continuous take numbers"
 
 
 def of_string(found: object) -> str:
     """Of a value that is no text."""
     is_number = isinstance(found, float | Decimal) and math.isfinite(found)
-    return "; kind continuous takes it" if is_number else ""
+    return "kind continuous takes it" if is_number else ""
