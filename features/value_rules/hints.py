@@ -48,7 +48,8 @@ def of_integer(found: object, rules: ValueRules) -> str:
         return ""
     if found % 1 != 0:
         return "; kind continuous takes it"
-    return "; kind string takes it" if abs(found) >= UNSIGNED_START else ""
+    is_long = found >= UNSIGNED_START or found <= -UNSIGNED_START
+    return "; kind string takes it" if is_long else ""
 
 
 def _of_integer_text(found: str, rules: ValueRules) -> str:
