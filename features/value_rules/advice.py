@@ -46,7 +46,7 @@ def of_integer(found: object, rules: ValueRules) -> str:
         return ""
     if found % 1 != 0:
         return "kind continuous takes it"
-    is_large = not -UNSIGNED_START < found < UNSIGNED_START
+    is_large = found >= UNSIGNED_START or found <= -UNSIGNED_START
     return "kind string takes it" if is_large else ""
 
 
