@@ -1,7 +1,7 @@
 """The mean of the weights over the last steps: smoother than the weights themselves.
 
 After the n-th update, counted from 0, the average is a ← d·a + (1 − d)·w with
-d = (1 + n) / (10 + n): it spans about the last ninth of all steps so far, so it needs no length of
+d = (1 + n) / (5 + n): it spans about the last quarter of all steps so far, so it needs no length of
 its own. Small tables are trained in few noisy steps; the average takes that noise out, as a
 learning rate that falls to zero does, but after every epoch and not only after the last.
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 UPDATES = 50
 """Of the average in an epoch, about: each passes over all weights, the tables' rows included."""
 
-WARM_UP = 10
+WARM_UP = 5
 
 
 class AveragedForm:

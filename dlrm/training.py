@@ -26,6 +26,7 @@ from dlrm.evaluation import clicks_of, evaluate
 from dlrm.feeds.feed import Batch, Feed, Order
 from dlrm.metrics import Metrics, check_outcomes
 from dlrm.model import DLRM
+from dlrm.output_bias import fit_output_bias
 from dlrm.precision import Precision
 from dlrm.schedule import Schedule
 from dlrm.scoring.scorer import Scorer
@@ -97,6 +98,8 @@ class TrainResult:
     epochs: tuple[Epoch, ...]
     best_epoch: int
     """Position in `epochs` of the one whose weights are kept."""
+    bias_shift: float
+    """What `training.fit_bias` added to the output's bias in the end."""
 
     @property
     def valid(self) -> tuple[Metrics, ...]:
@@ -120,7 +123,8 @@ def train(
     """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
 
     The weights are those of the epoch with the best validation log loss, or of the last one where
-    `training.early_stopping` is off.
+    `training.early_stopping` is off; with `training.fit_bias` the output's bias is moved then, and
+    the epochs' metrics are those before it.
 
     Parameters
     ----------
@@ -181,7 +185,9 @@ def train(
     best = course.best(position)
     if best != position.epoch - 1:
         checkpoint.take_best()
-    save_model(out / "model", form.canonical(), plan_hash)
+    model = form.canonical()
+    shift = fit_output_bias(model, feed, form.logit_offset) if training.fit_bias else 0.0
+    save_model(out / "model", model, plan_hash)
     return TrainResult(
         steps=position.step,
         samples_per_second=position.samples / position.seconds,
@@ -190,6 +196,7 @@ def train(
         loss_curve=loss_curve(position.losses),
         epochs=course.epochs(position),
         best_epoch=best,
+        bias_shift=shift,
     )
 
 

@@ -25,6 +25,7 @@ class PlannedTraining(Training):
     learning_rate: PositiveFloat
     embedding_learning_rate: PositiveFloat
     averaging: bool
+    fit_bias: bool
 
     @property
     def stops_early(self) -> bool:
@@ -35,9 +36,9 @@ class PlannedTraining(Training):
 def planned(training: Training, rows: int) -> PlannedTraining:
     """The settings for so many training rows; what is given stays.
 
-    Weights are averaged where there is more than one epoch of up to a million rows: in a single
-    epoch the learning rate falls to zero instead, and large tables' weights would be passed over
-    again and again.
+    Weights are averaged, and the output's bias fitted, where there is more than one epoch of up to
+    a million rows: in a single epoch the learning rate falls to zero instead, and large tables'
+    weights would be passed over again and again.
 
     The batch is the power of two next to √rows: small tables need many steps, large ones few wide
     ones.
@@ -60,8 +61,8 @@ def planned(training: Training, rows: int) -> PlannedTraining:
         "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
     }
     given = {key: value for key, value in training.model_dump().items() if value != "auto"}
-    averaging = given.get("epochs", found["epochs"]) > 1 and rows <= SAMPLES
-    return PlannedTraining.model_validate({**found, "averaging": averaging, **given})
+    small = given.get("epochs", found["epochs"]) > 1 and rows <= SAMPLES
+    return PlannedTraining.model_validate({**found, "averaging": small, "fit_bias": small, **given})
 
 
 def _batch_size(rows: int) -> int:

@@ -33,6 +33,7 @@ _TRAIN = (
     "steps",
     "final_loss",
     "best_epoch",
+    "bias_shift",
 )
 _PLANNED = (
     "batch_size",

@@ -76,6 +76,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "steps": made.steps,
         "planned": training.model_dump(mode="json"),
         "best_epoch": made.best_epoch + 1,
+        "bias_shift": made.bias_shift,
         "final_loss": made.final_loss,
         "loss_curve": made.loss_curve,
         "epochs": [asdict(epoch) for epoch in made.epochs],

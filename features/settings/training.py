@@ -51,6 +51,9 @@ class Training(Settings):
     """Judge and keep the mean of the weights over the last steps, not the weights of the last one.
     auto: where there is more than one epoch, of up to a million rows. It takes the memory of the
     weights once more."""
+    fit_bias: bool | Auto = "auto"
+    """In the end, move the output's bias to where the mean score of the training rows is their
+    click rate. auto: of up to a million rows, where there is more than one epoch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
     optimizer: Literal["adam", "sgd"] = "adam"

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dlrm.averaging import UPDATES, AveragedForm
 from dlrm.evaluation import evaluate
@@ -22,6 +24,7 @@ from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.merlin_form import MerlinForm
 from dlrm.model_card import read_model_card
+from dlrm.output_bias import FARTHEST, fit_output_bias, shift_to
 from dlrm.scoring.scorer import Scorer
 from dlrm.training import Epoch, Form, TrainResult, loss_curve, train
 from dlrm.training_plan import PlannedTraining
@@ -38,6 +41,7 @@ SETTINGS = PlannedTraining(
     checkpoint_every=10,
     precision="fp32",
     averaging=False,
+    fit_bias=False,
 )
 STEPS = 3 * 37  # 1,155 rows are 37 batches of 32
 
@@ -404,6 +408,55 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
     assert calibration[-math.log(0.2)] == pytest.approx(1.0, abs=0.15)
 
 
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+@pytest.mark.parametrize("averaging", [False, True])
+def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(world, tmp_path, form, averaging):
+    """Started far off and hardly trained, but for the fit."""
+    training = SETTINGS.model_copy(
+        update={"learning_rate": 1e-6, "fit_bias": True, "averaging": averaging}
+    )
+    kinds = {"form": form, "click_rate": 0.9}
+    whole = run_in(world, tmp_path / "whole", training, **kinds)
+    assert whole.valid[whole.best_epoch].calibration > 1.5
+    assert whole.bias_shift < -1
+    scorer = Scorer.load(tmp_path / "whole" / "model", world.plan.content_hash)
+    assert evaluate(scorer, world.train_files).calibration == pytest.approx(1.0, abs=0.01)
+    with pytest.raises(CutOff):
+        run_in(world, tmp_path / "cut", training, progress=cut_after(1155 + 15 * 32), **kinds)
+    taken_up = run_in(world, tmp_path / "cut", training, **kinds)
+    assert without_times(taken_up) == without_times(whole)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_a_fitted_bias_counts_the_rows_that_were_left_out(world, tmp_path):
+    """A feed of every click and a fifth of the others: the model's own scores are of all rows."""
+    table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
+    click_B = table["click"].to_numpy() == 1
+    kept_B = click_B | (np.random.default_rng(3).random(len(click_B)) < 0.2)
+    pq.write_table(table.filter(pa.array(kept_B)), tmp_path / "sampled.parquet")
+    run_in(world, tmp_path / "run", click_rate=0.3)
+    model = load_model(tmp_path / "run" / "model")
+    model.last.bias.data += 3.0
+    feed = feed_of(world, "parquet", [tmp_path / "sampled.parquet"], 32)
+    assert fit_output_bias(model, feed, -math.log(0.2)) < -2
+    assert evaluate(Scorer.of(model), world.train_files).calibration == pytest.approx(1, abs=0.15)
+
+
+@given(
+    st.lists(st.floats(-40, 40), min_size=1, max_size=30),
+    st.floats(1e-4, 1 - 1e-4),
+)
+def test_a_shift_gives_the_rate(logits: list[float], rate: float) -> None:
+    logit_B = np.array(logits)
+    shift = shift_to(logit_B, rate)
+    if abs(shift) < FARTHEST - 1e-6:
+        assert float(np.mean(1 / (1 + np.exp(-(logit_B + shift))))) == pytest.approx(rate, rel=1e-6)
+    elif shift > 0:
+        assert logit_B.min() < 0
+    else:
+        assert logit_B.max() > 0
+
+
 def test_large_validation_splits_are_scored_in_part(world, whole):
     scorer = Scorer.load(whole[1] / "model", world.plan.content_hash)
     every = evaluate(scorer, world.valid_files, batch_size=50)
@@ -445,7 +498,7 @@ def test_the_average_is_the_one_that_its_formula_gives(world):
     for step, batch in enumerate(islice(batches, 12), start=1):
         form.step(batch, 1.0)
         if step % between == 0:
-            decay = (step // between) / (step // between + 9)
+            decay = (step // between) / (step // between + 4)
             for name, tensor in live.canonical().state_dict().items():
                 wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
     for name, tensor in form.canonical().state_dict().items():

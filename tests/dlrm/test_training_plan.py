@@ -63,6 +63,15 @@ def test_weights_are_averaged_over_several_epochs_of_few_rows() -> None:
     assert not planned(Training(averaging=False), 10_000).averaging
 
 
+def test_the_bias_is_fitted_where_the_weights_are_averaged_by_default() -> None:
+    assert planned(Training(), 10_000).fit_bias
+    assert planned(Training(averaging=False), 10_000).fit_bias
+    assert not planned(Training(epochs=1), 10_000).fit_bias
+    assert not planned(Training(), 40_000_000).fit_bias
+    assert planned(Training(fit_bias=True), 40_000_000).fit_bias
+    assert not planned(Training(fit_bias=False), 10_000).fit_bias
+
+
 def test_the_articles_recipe_has_one_epoch_and_rates_for_the_batch() -> None:
     plan = planned(Training.model_validate({"recipe": "article"}), 10_000)
     assert (plan.epochs, plan.batch_size, plan.learning_rate) == (1, 65_536, 24.0)
