@@ -91,8 +91,8 @@ class EmbeddingTables(nn.Module):
         self.register_buffer(name, tensor, persistent=False)
 
     @torch.no_grad()
-    def initialize_(self, generator: torch.Generator) -> None:
-        """Rows ~ N(0, 0.01²), drawn table by table; bfloat16 rows are those numbers, rounded.
+    def initialize_(self, generator: torch.Generator, deviation: float = INITIAL_DEVIATION) -> None:
+        """Rows ~ N(0, deviation²), drawn table by table; bfloat16 rows are those, rounded.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class EmbeddingTables(nn.Module):
             rows_RD = empty_rows(self.weight.shape, self.weight.dtype)
             self.weight = nn.Parameter(rows_RD, requires_grad=False)
         for position in range(len(self.cardinalities)):
-            _fill(self.table(position).flatten(), generator)
+            _fill(self.table(position).flatten(), generator, deviation)
 
     def table(self, position: int) -> Tensor:
         """The rows of the id column at this position in plan order; shares their memory."""
@@ -268,19 +268,19 @@ def embedding_kernels(device: torch.device) -> EmbeddingKernels:
     return CpuEmbedding(module, module.instruction_sets()[-1])
 
 
-def _fill(values: Tensor, generator: torch.Generator) -> None:
+def _fill(values: Tensor, generator: torch.Generator, deviation: float) -> None:
     """Normal numbers into a flat tensor.
 
     Drawn in parts they are the same as drawn at once, since torch draws them sixteen at a time and
     the last sixteen once more: so no part is shorter, and all but the last are whole multiples.
     """
     if values.dtype == torch.float32:
-        values.normal_(0.0, INITIAL_DEVIATION, generator=generator)
+        values.normal_(0.0, deviation, generator=generator)
         return
     start = 0
     while start < len(values):
         count = FILL if len(values) - start >= 2 * FILL else len(values) - start
-        drawn = torch.empty(count).normal_(0.0, INITIAL_DEVIATION, generator=generator)
+        drawn = torch.empty(count).normal_(0.0, deviation, generator=generator)
         values[start : start + count] = drawn
         start += count
 

@@ -27,7 +27,7 @@ from features.device import Device
 
 
 class FusedForm:
-    """A DLRM in training; its first weights are those of `DLRM(architecture, seed)`.
+    """A DLRM in training; its first weights are those that `DLRM` draws from the seed.
 
     Two runs with the same seed and batches give the same weights to the bit, whatever the number of
     threads of the embeddings' pass; torch's matrix products may differ between numbers of threads.
@@ -51,7 +51,7 @@ class FusedForm:
         if device == "cpu":
             keep_freed_memory()
         self.precision = resolve_precision(training.precision, device)
-        self.model = DLRM(architecture, seed).to(device)
+        self.model = DLRM(architecture, seed, training.embedding_deviation).to(device)
         parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._dense = dense_optimizer(parameters, training)
         self._parameters = list(parameters.values())

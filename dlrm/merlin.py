@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from dlrm.architecture import Architecture
-from dlrm.embedding import Bags
+from dlrm.embedding import INITIAL_DEVIATION, Bags
 from dlrm.feeds.merlin_feed import LIST_SUFFIXES
 from dlrm.interaction import interaction
 from dlrm.model import DLRM
@@ -137,10 +137,15 @@ class MerlinDLRM(nn.Module):
         return named
 
 
-def build_merlin(architecture: Architecture, schema: Any, seed: int) -> MerlinDLRM:
+def build_merlin(
+    architecture: Architecture,
+    schema: Any,
+    seed: int,
+    embedding_deviation: float = INITIAL_DEVIATION,
+) -> MerlinDLRM:
     """Merlin's DLRM with our interaction and a logit output.
 
-    Its weights are those of `DLRM(architecture, seed)`.
+    Its weights are those of `DLRM(architecture, seed, embedding_deviation)`.
 
     Its embeddings give sparse gradients. Merlin's DLRM refuses a schema without categorical
     columns; there a Merlin `Model` of the two MLPs takes its place.
@@ -180,7 +185,7 @@ def build_merlin(architecture: Architecture, schema: Any, seed: int) -> MerlinDL
         _give_lazy_layers_their_width(built)
     for table in built.tables():
         table.sparse = True
-    load_canonical(built, DLRM(architecture, seed).state_dict())
+    load_canonical(built, DLRM(architecture, seed, embedding_deviation).state_dict())
     return built
 
 

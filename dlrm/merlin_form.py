@@ -22,7 +22,7 @@ from features.errors import ConfigError
 
 
 class MerlinForm:
-    """A Merlin DLRM in training; its first weights are those of `DLRM(architecture, seed)`.
+    """A Merlin DLRM in training; its first weights are those that `DLRM` draws from the seed.
 
     Raises ConfigError where the settings ask for more than the form has.
     """
@@ -49,7 +49,8 @@ class MerlinForm:
                 f"training.dropout {training.dropout:g}: Merlin's DLRM is trained without. "
                 "Use --model fused, or 0."
             )
-        self._model = build_merlin(architecture, schema, seed).to(device).train()
+        deviation = training.embedding_deviation
+        self._model = build_merlin(architecture, schema, seed, deviation).to(device).train()
         self._optimizers = {"dense": dense_optimizer(self._model.dense_parameters(), training)}
         if architecture.categorical:
             tables = self._model.table_parameters()

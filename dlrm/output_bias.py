@@ -51,7 +51,7 @@ def fit_output_bias(model: DLRM, feed: Feed, logit_offset: float = 0.0) -> float
     logit_B = np.log(probability_B) - np.log1p(-probability_B) + logit_offset
     shift = shift_to(logit_B, (clicks_seen + 0.5) / (rows + 1))
     with torch.no_grad():
-        model.last.bias += shift
+        model.last.bias.add_(shift)
     return shift
 
 

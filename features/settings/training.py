@@ -64,6 +64,8 @@ class Training(Settings):
     """Of the embedding tables."""
     embedding_learning_rate: PositiveFloat | Auto = "auto"
     """Of the embedding tables."""
+    embedding_deviation: PositiveFloat = 0.01
+    """Standard deviation of the embeddings' first numbers, which are drawn around 0."""
     warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Share of the steps over which the learning rates rise from zero."""
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3

@@ -119,6 +119,12 @@ def test_initial_weights_have_the_documented_spread():
     assert layer.bias.abs().max().item() <= 1 / math.sqrt(256)
 
 
+def test_the_first_rows_have_the_deviation_that_is_asked_for():
+    narrow, wide = DLRM(BOTH, seed=1), DLRM(BOTH, seed=1, embedding_deviation=0.1)
+    assert torch.allclose(wide.tables.weight, 10 * narrow.tables.weight, rtol=1e-5)
+    assert torch.equal(wide.last.weight, narrow.last.weight)
+
+
 def test_without_a_seed_it_takes_no_memory():
     model = DLRM(BOTH, seed=None)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}

@@ -23,6 +23,7 @@ from dlrm.feeds.merlin_feed import MerlinFeed
 from dlrm.feeds.parquet_feed import ParquetFeed
 from dlrm.fused import FusedForm
 from dlrm.merlin_form import MerlinForm
+from dlrm.model import DLRM
 from dlrm.model_card import read_model_card
 from dlrm.output_bias import FARTHEST, fit_output_bias, shift_to
 from dlrm.scoring.scorer import Scorer
@@ -455,6 +456,14 @@ def test_a_shift_gives_the_rate(logits: list[float], rate: float) -> None:
         assert logit_B.min() < 0
     else:
         assert logit_B.max() > 0
+
+
+@pytest.mark.parametrize("form", ["fused", "merlin"])
+def test_the_embeddings_start_at_the_deviation_of_the_settings(world, form):
+    training = SETTINGS.model_copy(update={"embedding_deviation": 0.3})
+    first = form_of(world, form, training, 1).canonical().tables.weight
+    assert torch.equal(first, DLRM(world.architecture, 1, 0.3).tables.weight)
+    assert first.std().item() == pytest.approx(0.3, rel=0.1)
 
 
 def test_large_validation_splits_are_scored_in_part(world, whole):
