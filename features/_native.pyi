@@ -91,5 +91,7 @@ def parse_lines(
     quote: int,
     is_ascii: bool,
     fields: Sequence[str],
+    missing: Sequence[str] = ...,
+    clicks: Sequence[str] = ...,
 ) -> list[Any] | None:
     """One array a field (two of text, None of one that is skipped), or None; see native/parse.h."""
