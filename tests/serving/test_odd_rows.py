@@ -77,7 +77,7 @@ REFUSED = [
         b"\xff",
         r"Column 's': wanted text or a whole number, found b'.xff' in row 0, which is no UTF",
     ),
-    (2**64, "Column 'i': the feature plan wants integers of 64 bits"),
+    (2**64, "Column 'i': wanted a 64-bit integer, found '18446744073709551616' in row 0"),
     (float("inf"), "Column 'x': wanted a finite float32 number, found inf in row 0"),
     (1e39, r"Column 'x': wanted a finite float32 number, found 1e\+39 in row 0"),
     (Decimal("Infinity"), "Column 'x': the feature plan wants values of one type"),
