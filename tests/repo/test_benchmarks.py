@@ -211,7 +211,18 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["etl", "online", "interaction", "train", "scoring", "serve", "soak", "number_graphs"]
+    "name",
+    [
+        "etl",
+        "online",
+        "interaction",
+        "train",
+        "scoring",
+        "serve",
+        "soak",
+        "number_graphs",
+        "first_report",
+    ],
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
