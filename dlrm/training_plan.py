@@ -13,6 +13,12 @@ MOST_EPOCHS = 20
 SAMPLES = 1_000_000
 """That many are enough: there are as many epochs as it takes, one at least."""
 
+CLICKS_AN_EPOCH = 10
+"""Of the rarer outcome in the training rows; with few, so few are in the validation split that it
+does not tell when the model learns its rows by heart."""
+FEWEST_EPOCHS = 2
+"""Where only clicks are too few for more."""
+
 ADAM_RATE = 1e-3
 ADAGRAD_RATE = 2e-2
 
@@ -33,8 +39,11 @@ class PlannedTraining(Training):
         return self.early_stopping and self.epochs > 1
 
 
-def planned(training: Training, rows: int) -> PlannedTraining:
-    """The settings for so many training rows; what is given stays.
+def planned(training: Training, rows: int, clicks: int | None = None) -> PlannedTraining:
+    """The settings for so many training rows, and clicks among them; what is given stays.
+
+    There are a million rows' worth of epochs, 20 at most, and one for every ten of the rarer of
+    clicks and non-clicks; without `clicks` that counts for nothing.
 
     Weights are averaged, and the output's bias fitted, where there is more than one epoch of up to
     a million rows: in a single epoch the learning rate falls to zero instead, and large tables'
@@ -50,12 +59,14 @@ def planned(training: Training, rows: int) -> PlannedTraining:
     128 20 0.001 0.02
     256 10 0.001 0.02
     8192 1 0.001 0.02
+    >>> planned(Training(), 10_000, clicks=40).epochs
+    4
     >>> planned(Training(batch_size=1000, epochs=3), 10_000).batch_size
     1000
     """
     batch_size = _batch_size(rows) if training.batch_size == "auto" else training.batch_size
     found = {
-        "epochs": _epochs(rows),
+        "epochs": _epochs(rows, clicks),
         "batch_size": batch_size,
         "learning_rate": _rate(training.optimizer, ADAM_RATE, batch_size),
         "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
@@ -70,8 +81,12 @@ def _batch_size(rows: int) -> int:
     return min(max(nearest, SMALLEST_BATCH), LARGEST_BATCH)
 
 
-def _epochs(rows: int) -> int:
-    return min(max(1, round(SAMPLES / max(1, rows))), MOST_EPOCHS)
+def _epochs(rows: int, clicks: int | None) -> int:
+    most = min(max(1, round(SAMPLES / max(1, rows))), MOST_EPOCHS)
+    if clicks is None:
+        return most
+    rarer = min(clicks, rows - clicks)
+    return min(most, max(FEWEST_EPOCHS, rarer // CLICKS_AN_EPOCH))
 
 
 def _rate(optimizer: str, adaptive: float, batch_size: int) -> float:

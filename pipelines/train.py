@@ -39,7 +39,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         warn(text)
     files = parts(etl.folder / "train")
     clicks, rows = clicks_of(files)
-    training = planned(config.training, rows)
+    training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
     form = form_of(run, plan, architecture, training, offset)

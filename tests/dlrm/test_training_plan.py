@@ -63,6 +63,24 @@ def test_weights_are_averaged_over_several_epochs_of_few_rows() -> None:
     assert not planned(Training(averaging=False), 10_000).averaging
 
 
+@pytest.mark.parametrize(
+    ("rows", "clicks", "epochs"),
+    [
+        (7000, 30, 3),
+        (7000, 3, 2),
+        (7000, 6970, 3),
+        (900, 450, 20),
+        (10**6, 5, 1),
+        (100_000, 230, 10),
+    ],
+)
+def test_few_of_the_rarer_outcome_have_few_epochs(rows: int, clicks: int, epochs: int) -> None:
+    plan = planned(Training(), rows, clicks)
+    assert plan.epochs == epochs
+    assert plan.averaging == plan.stops_early == (epochs > 1)
+    assert planned(Training(epochs=9), rows, clicks).epochs == 9
+
+
 def test_the_bias_is_fitted_where_the_weights_are_averaged_by_default() -> None:
     assert planned(Training(), 10_000).fit_bias
     assert planned(Training(averaging=False), 10_000).fit_bias
