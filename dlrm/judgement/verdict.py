@@ -88,14 +88,17 @@ class Evidence:
 def judge(evidence: Evidence) -> Verdict:
     """Compare the model with both baselines and its scores with the clicks.
 
-    Worse than the constant click rate counts always; worse than logistic regression, and scores off
-    by more than 10 %, count where they are beyond the noise of the test rows.
+    A worse log loss than either's counts always, and the text tells where the difference to the
+    regression is within the noise of the test rows. Scores off by more than 10 % count where they
+    are beyond the noise of the clicks.
     """
     test, constant, regression = evidence.test, evidence.constant, evidence.regression
     apart = evidence.difference
     worse_than = []
-    if apart.mean > NOISE * apart.error:
-        worse_than.append(f"logistic regression ({_quality(regression)})")
+    is_even = abs(apart.mean) <= NOISE * apart.error
+    within = ", within the noise of the test rows" if is_even else ""
+    if test.logloss > regression.logloss:
+        worse_than.append(f"logistic regression ({_quality(regression)}{within})")
     if test.logloss >= constant.logloss:
         worse_than.append(f"the constant click rate ({constant.logloss:.4f})")
     noise = _calibration_noise(test)
@@ -111,14 +114,10 @@ def judge(evidence: Evidence) -> Verdict:
             f"({constant.logloss:.4f})."
         )
     else:
-        is_even = apart.mean > -NOISE * apart.error
-        better = "As good as" if is_even else "Better than"
-        within = " within the noise of the test rows" if is_even else ""
         hidden = f" (its noise is {noise:.0%})" if is_off else ""
         text = (
-            f"{better} logistic regression{within} ({_quality(regression)}) and better than the "
-            f"constant click rate ({constant.logloss:.4f}): test {_quality(test)}, "
-            f"{calibration}{hidden}."
+            f"Better than logistic regression ({_quality(regression)}{within}) and the constant "
+            f"click rate ({constant.logloss:.4f}): test {_quality(test)}, {calibration}{hidden}."
         )
     is_ok = not worse_than and not off
     return Verdict(is_ok, text, () if is_ok else tuple(_advice(evidence, bool(worse_than), off)))
