@@ -107,8 +107,8 @@ def _table(
             settings.append(("decimal", _quoted(looked.numbers.decimal), ""))
         if looked.numbers.thousands is not None:
             settings.append(("thousands", _quoted(looked.numbers.thousands), ""))
-        if table.list_mark is not None:
-            settings.append(("list_separator", _quoted(table.list_mark), ""))
+    if table.list_mark is not None:
+        settings.append(("list_separator", _quoted(table.list_mark), ""))
     if looked.missing:
         settings.append(("missing", _flow(looked.missing, always_quote=True), ""))
     if malformed_limit is not None:
