@@ -1,5 +1,6 @@
 """Whatever a file holds, init proposes a configuration that loads, or says in one line why not."""
 
+import random
 import tempfile
 from pathlib import Path
 
@@ -94,3 +95,18 @@ def test_a_label_of_any_type(tmp_path: Path, dtype: type[pl.DataType]) -> None:
     frame.write_parquet(tmp_path / "log.parquet")
     text = described(tmp_path / "log.parquet")
     assert text is not None and "click: label" in text
+
+
+def test_free_text_of_a_parquet_table_names_its_list_separator(tmp_path: Path) -> None:
+    drawn = random.Random(4)
+    words = ["".join(drawn.sample("abcdefghijkl", 5)) for _ in range(80)]
+    frame = pl.DataFrame(
+        {
+            "click": [row % 2 for row in range(300)],
+            "review": [" ".join(drawn.sample(words, 6)) for _ in range(300)],
+        }
+    )
+    frame.write_parquet(tmp_path / "log.parquet")
+    assert described(tmp_path / "log.parquet") is not None
+    config = load_config(tmp_path / "config.yaml")
+    assert config.log.columns["review"] == "string_list" and config.log.list_separator == " "
