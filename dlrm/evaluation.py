@@ -19,7 +19,7 @@ from dlrm.architecture import Architecture
 from dlrm.click_metrics import ClickMetrics
 from dlrm.feeds.encoded_rows import check_columns, readable
 from dlrm.feeds.parquet_feed import ParquetFeed
-from dlrm.metrics import Metrics, check_clicks, check_outcomes
+from dlrm.metrics import Metrics, check_clicks
 from dlrm.scoring.scorer import Scorer
 from features.columns import CLICK
 from features.errors import ModelError
@@ -130,11 +130,6 @@ def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture
         return ModelError.no_score(row, None)
     place = int(np.argmax(np.nan_to_num(np.abs(dense_C), nan=np.inf)))
     return ModelError.no_score(row, (architecture.continuous[place], float(dense_C[place])))
-
-
-def check_outcomes_of(files: Sequence[Path]) -> None:
-    """Raises DataError where all rows have a click or none has, and for clicks but 0 and 1."""
-    check_outcomes(*clicks_of(files))
 
 
 def clicks_of(files: Sequence[Path]) -> tuple[int, int]:

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.evaluation import check_outcomes_of, column_blocks, evaluate, score_files
+from dlrm.evaluation import clicks_of, column_blocks, evaluate, score_files
 from dlrm.kernels.library import cpu_module
-from dlrm.metrics import area_under_curve, log_loss
+from dlrm.metrics import area_under_curve, check_outcomes, log_loss
 from dlrm.model import DLRM
 from dlrm.model_card import write_model_card
 from dlrm.scoring.scorer import Scorer
@@ -218,7 +218,7 @@ def test_clicks_that_cannot_be_judged_are_refused(world, scorer, tmp_path, click
         table = table.append_column("click", click)
     pq.write_table(table, tmp_path / "x.parquet")
     with pytest.raises(DataError, match=message):
-        check_outcomes_of([tmp_path / "x.parquet"])
+        check_outcomes(*clicks_of([tmp_path / "x.parquet"]))
     with pytest.raises(DataError):
         evaluate(scorer, [tmp_path / "x.parquet"])
 
