@@ -4,7 +4,7 @@
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
-NATIVE := native/CMakeLists.txt $(shell find features/native dlrm/kernels -type f -not -name '*.py')
+NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
 
@@ -22,9 +22,9 @@ $(STAMP): requirements.lock
 
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
-	rm -f $@ features/_native.*.so dlrm/_kernels*.so
+	rm -f $@ plumbline/_native.*.so plumbline/dlrm/_kernels*.so
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	@$(VENV)/bin/python -c 'import torch, features._native, dlrm._kernels' 2>/dev/null || \
+	@$(VENV)/bin/python -c 'import torch, plumbline._native, plumbline.dlrm._kernels' 2>/dev/null || \
 		echo "note: the native modules were not built (is there a C++20 compiler?): NumPy and torch do their work, slower" >&2
 	touch $@
 
@@ -61,5 +61,5 @@ soak: env
 	$(VENV)/bin/python benchmarks/soak.py
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs features/_native.*.so dlrm/_kernels*.so
+	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so
 	-git clean -fdXq native

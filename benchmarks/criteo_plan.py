@@ -18,12 +18,12 @@ from benchmarks.criteo_rows import (
     MISSING,
     value_of,
 )
-from features import fitted
-from features.chains import Chain
-from features.plan import InputColumn, Plan, output_column, write_plan
-from features.steps import Clip, FillMissing, Log, Normalize
-from features.wire import CATEGORICAL_INT64, NULL_INT64, Tensors
-from features.wire import CONTINUOUS as NUMBERS
+from plumbline.columns.wire import CATEGORICAL_INT64, NULL_INT64, Tensors
+from plumbline.columns.wire import CONTINUOUS as NUMBERS
+from plumbline.features.fitting import fitted
+from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import InputColumn, Plan, output_column, write_plan
 
 
 def criteo_plan(folder: Path, share: float) -> Plan:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from features.columns import CLICK, FeatureKind
+from plumbline.columns.kinds import CLICK, FeatureKind
 
 # Distinct values of the challenge's 26 columns in the whole log: 33.7 million together.
 CARDINALITIES = (

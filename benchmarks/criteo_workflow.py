@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.criteo_rows import KINDS, write_parquet
-from features.plan import Plan, write_plan
-from features.settings import CriteoWorkflow
-from workflows.compile import compile_fitted
-from workflows.frames import FrameReader
-from workflows.graphs import build
-from workflows.library import Serial
-from workflows.quiet import quiet
+from plumbline.features.plan.plan import Plan, write_plan
+from plumbline.nvtabular.compile import compile_fitted
+from plumbline.nvtabular.frames import FrameReader
+from plumbline.nvtabular.graphs import build
+from plumbline.nvtabular.library import Serial
+from plumbline.nvtabular.quiet import quiet
+from plumbline.settings import CriteoWorkflow
 
 GRAPH = CriteoWorkflow(graph="criteo", frequency_threshold=0)
 

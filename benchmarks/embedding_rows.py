@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.harness import OURS, Benchmark, parser
-from dlrm.architecture import Architecture
-from dlrm.embedding import EmbeddingTables
-from dlrm.embedding_optimizer import EmbeddingOptimizer, Kind
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.embedding.operator import EmbeddingTables
+from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer, Kind
 
 DIM = 16
 COLUMNS = 8

@@ -22,7 +22,7 @@ import polars as pl
 
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, write_parquet, write_text
 from benchmarks.harness import OURS, Benchmark, Case, parser
-from features.errors import DataError
+from plumbline.base.errors import DataError
 
 SMALL, LARGE = 2_000_000, 20_000_000
 NVTABULAR, PLAIN = "nvtabular", "plain polars"

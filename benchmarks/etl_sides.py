@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, KINDS
-from features.columns import CLICK
+from plumbline.columns.kinds import CLICK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,14 +30,14 @@ IN_MEMORY_BYTES = 2 << 30
 
 
 def ours() -> Callable[[str, Path, Path], None]:
-    from features.polars_engine import PolarsEngine
-    from features.typed import TypedParquet
-    from workflows.compile import compile_unfitted
+    from plumbline.columns.typed import TypedParquet
+    from plumbline.features.engine.native_engine import NativeEngine
+    from plumbline.nvtabular.compile import compile_unfitted
 
     def run(form: str, given: Path, out: Path) -> None:
         plan = compile_unfitted(_graph(out), KINDS)
         rows = TypedParquet({"train": given}, KINDS) if form == "parquet" else _raw_log(given)
-        PolarsEngine(plan).fit_transform(rows, out, _nobody)
+        NativeEngine(plan).fit_transform(rows, out, _nobody)
 
     return run
 
@@ -119,8 +119,8 @@ def _scan(form: str, given: Path) -> pl.LazyFrame:
 
 
 def _graph(out: Path) -> Any:
-    from features.settings import CriteoWorkflow
-    from workflows.graphs import build
+    from plumbline.nvtabular.graphs import build
+    from plumbline.settings import CriteoWorkflow
 
     settings = CriteoWorkflow(graph="criteo", frequency_threshold=THRESHOLD)
     return build(KINDS, settings, out / "vocabulary")
@@ -128,11 +128,11 @@ def _graph(out: Path) -> Any:
 
 def _raw_log(given: Path) -> Any:
     """The log as the stages read it: surveyed first. Its rows train, but for two small files."""
-    from features.settings import Config
-    from rawlogs.ingest import fingerprints_of
-    from rawlogs.raw_log import RawLog
-    from rawlogs.row_parser import RowParser
-    from rawlogs.survey import survey
+    from plumbline.rawlogs.ingest import fingerprints_of
+    from plumbline.rawlogs.raw_log import RawLog
+    from plumbline.rawlogs.row_parser import RowParser
+    from plumbline.rawlogs.survey import survey
+    from plumbline.settings import Config
 
     columns = {CLICK: "label", "I1..I13": "continuous", "C1..C26": "hex"}
     config = Config.model_validate(

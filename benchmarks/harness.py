@@ -26,8 +26,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from features.files import write_json
-from features.manifest import package_versions
+from plumbline.base.files import write_json
+from plumbline.base.manifest import package_versions
 
 OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")

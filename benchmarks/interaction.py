@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import OURS, Benchmark, parser
-from dlrm.interaction import (
+from plumbline.base.errors import DataError
+from plumbline.dlrm.ops.interaction.operator import (
     interaction,
     interaction_gradients_into,
     interaction_into,
     interaction_reference,
     interaction_width,
 )
-from dlrm.memory import keep_freed_memory
-from features.errors import DataError
+from plumbline.dlrm.train.memory import keep_freed_memory
 
 FEATURES = 26
 PEER = "bmm and gather"

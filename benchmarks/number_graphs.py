@@ -26,24 +26,24 @@ from rich.table import Table
 
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.number_graphs_drawn import DRAWN, write_drawn
-from dlrm.architecture import Architecture
-from dlrm.feeds.parquet_feed import ParquetFeed
-from dlrm.fused import FusedForm
-from dlrm.training import train
-from dlrm.training_plan import planned
-from features.columns import FeatureKind
-from features.config import load_config
-from features.plan import Plan
-from features.polars_engine import PolarsEngine
-from features.settings import Model, StandardWorkflow, Training
-from features.typed import TypedParquet
-from pipelines import ingest
-from pipelines.rows import typed_folders
-from pipelines.stage import RunConfig, parts
-from workflows.assembly import assemble
-from workflows.compile import compile_unfitted
-from workflows.library import Workflow, ops
-from workflows.quantiles import QuantileBucketize
+from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.typed import TypedParquet
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.train.fused_trainer import FusedTrainer
+from plumbline.dlrm.train.training import train
+from plumbline.dlrm.train.training_plan import planned
+from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.plan.plan import Plan
+from plumbline.nvtabular.assembly import assemble
+from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.quantiles import QuantileBucketize
+from plumbline.settings import Model, StandardWorkflow, Training
+from plumbline.settings.configuration import load_config
+from plumbline.stages import ingest
+from plumbline.stages.rows import typed_folders
+from plumbline.stages.stage import RunConfig, parts
 from workflows.standard import build
 
 SEEDS = (1, 2, 3)
@@ -143,7 +143,7 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
         log = config.log.model_copy(update={"typed_copy": True})
         data = tuple(options.data / name for name in config.log.files)
         run = RunConfig(
-            config.model_copy(update={"log": log}), data, "polars", "fused", "cpu", None
+            config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None
         )
         made = ingest.STAGE.ensure(run, folder / config.name)
         splits = typed_folders(made)
@@ -159,7 +159,7 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
 def encoded(rows: Rows, way: Way, out: Path) -> Plan:
     plan = compile_unfitted(way(rows), rows.kinds)
     source = TypedParquet(rows.splits, rows.kinds)
-    return PolarsEngine(plan).fit_transform(source, out, lambda _: None, shuffle_seed=1).plan
+    return NativeEngine(plan).fit_transform(source, out, lambda _: None, shuffle_seed=1).plan
 
 
 def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float]:
@@ -177,11 +177,11 @@ def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float
         ),
         rows,
     )
-    feed = ParquetFeed(parts(folder / "train"), architecture, training.batch_size)
+    loader = ParquetLoader(parts(folder / "train"), architecture, training.batch_size)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         result = train(
-            FusedForm(architecture, training, seed, "cpu"),
-            feed,
+            FusedTrainer(architecture, training, seed, "cpu"),
+            loader,
             training,
             seed=seed,
             valid_files=parts(folder / "valid"),

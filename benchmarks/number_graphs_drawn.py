@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.columns import CLICK, FeatureKind
-from features.typed import typed_schema
+from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.typed import typed_schema
 
 Floats = NDArray[np.float64]
 

@@ -20,11 +20,11 @@ from benchmarks.criteo_plan import criteo_plan, requests_of
 from benchmarks.criteo_rows import CATEGORICAL
 from benchmarks.criteo_workflow import fit_criteo
 from benchmarks.harness import OURS, Benchmark, parser
-from features.errors import DataError
-from features.online import OnlineExecutor
-from features.wire import Tensors, to_tensors
-from workflows.library import Dataset, Serial
-from workflows.quiet import quiet
+from plumbline.base.errors import DataError
+from plumbline.columns.wire import Tensors, to_tensors
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.nvtabular.library import Dataset, Serial
+from plumbline.nvtabular.quiet import quiet
 
 FITTED_ROWS = 200_000
 REQUESTS = 2000
@@ -56,8 +56,8 @@ def measure_load(folder: Path) -> dict[str, float]:
 _LOAD = """
 import json, re, sys, time
 from pathlib import Path
-from features.online import OnlineExecutor
-from features.plan import read_plan
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.plan.plan import read_plan
 
 def own():
     text = Path("/proc/self/smaps_rollup").read_text()

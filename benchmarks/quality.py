@@ -15,20 +15,20 @@ from statistics import mean
 from rich.console import Console
 
 from benchmarks.harness import OURS, Benchmark, parser
-from dlrm.architecture import Architecture
-from dlrm.evaluation import clicks_of, evaluate
-from dlrm.feeds.parquet_feed import ParquetFeed
-from dlrm.fused import FusedForm
-from dlrm.scoring.scorer import Scorer
-from dlrm.training import train
-from dlrm.training_plan import planned
-from features.config import load_config
-from features.plan import read_plan
-from features.settings import Config
-from pipelines import etl, generate, ingest
-from pipelines import evaluate as evaluate_stage
-from pipelines.command import DEFAULT_CONFIG
-from pipelines.stage import RunConfig, finished, parts
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.score.evaluation import clicks_of, evaluate
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.dlrm.train.fused_trainer import FusedTrainer
+from plumbline.dlrm.train.training import train
+from plumbline.dlrm.train.training_plan import planned
+from plumbline.features.plan.plan import read_plan
+from plumbline.settings import Config
+from plumbline.settings.configuration import load_config
+from plumbline.stages import etl, generate, ingest
+from plumbline.stages import evaluate as evaluate_stage
+from plumbline.stages.command import DEFAULT_CONFIG
+from plumbline.stages.stage import RunConfig, finished, parts
 
 SEEDS = (1, 2, 3)
 QUICK_ROWS = 20_000
@@ -38,7 +38,7 @@ SIDES = {"fp32": ("fp32", "fp32"), OURS: ("bf16", "fp32"), "bf16 rows": ("bf16",
 
 def encoded(config: Config, folder: Path) -> RunConfig:
     """Draw and encode the logs; gives the run that they belong to."""
-    run = RunConfig(config, (), "polars", "fused", "cpu", None)
+    run = RunConfig(config, (), "native", "fused", "cpu", None)
     for stage in (generate.STAGE, ingest.STAGE, etl.STAGE):
         stage.ensure(run, folder)
     return run
@@ -55,8 +55,8 @@ def auc(config: Config, folder: Path, seed: int, precision: str, rows: str) -> f
     architecture = Architecture.of(plan, model)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         train(
-            FusedForm(architecture, training, seed, "cpu"),
-            ParquetFeed(files, architecture, training.batch_size),
+            FusedTrainer(architecture, training, seed, "cpu"),
+            ParquetLoader(files, architecture, training.batch_size),
             training,
             seed=seed,
             valid_files=parts(folder / "etl" / "valid"),

@@ -21,11 +21,11 @@ from torch import nn
 from benchmarks.harness import OURS, Benchmark, Case, parser
 from benchmarks.train_torch import Layers, SeparateTables
 from benchmarks.train_work import CARDINALITIES, article, kaggle
-from dlrm.architecture import Architecture
-from dlrm.kernels.library import cpu_module
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from features.errors import DataError
+from plumbline.base.errors import DataError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.score.scorer import Scorer
 
 MODELS = {"article": article, "kaggle": kaggle}
 LARGEST_TABLE, QUICK_LARGEST_TABLE = 200_000, 1000

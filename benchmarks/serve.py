@@ -33,12 +33,12 @@ from benchmarks.serve_noop import NOOP, NOOP_ENSEMBLE, add_noops
 from benchmarks.serve_plot import plot
 from benchmarks.serve_requests import Request
 from benchmarks.serve_saturation import judge, saturate
-from dlrm.architecture import RowPrecision
-from features.settings import Serving
-from features.wire import Tensors
-from serving.remote.transport import Protocol
-from serving.repository.interface import ENSEMBLE_MODEL, FUSED_MODEL
-from serving.server import TritonServer
+from plumbline.columns.wire import Tensors
+from plumbline.dlrm.model.architecture import RowPrecision
+from plumbline.serving.client.transport import Protocol
+from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
+from plumbline.serving.launch.server import TritonServer
+from plumbline.settings import Serving
 
 ENSEMBLE, NOTHING, NOTHING_TWICE = "ensemble", "no-op", "ensemble of no-ops"
 SIDES = {

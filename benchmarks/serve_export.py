@@ -16,19 +16,19 @@ from torch import Tensor
 from benchmarks.criteo_plan import criteo_plan
 from benchmarks.criteo_rows import frames
 from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
-from dlrm.architecture import Architecture, RowPrecision
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from dlrm.scoring.scoring_precision import resolve_precision
-from dlrm.weights import save_model
-from features.online import OnlineExecutor
-from features.plan import Plan, read_plan
-from features.settings import Serving
-from serving.repository.check_rows import CHECK_ROWS
-from serving.repository.export import VERSION, Repository, export_repository
-from serving.repository.interface import FUSED_MODEL
-from serving.steps.encoding import PLAN_FOLDER
-from serving.steps.scoring import MODEL_FOLDER
+from plumbline.dlrm.model.architecture import Architecture, RowPrecision
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.ops.scoring.precision import resolve_precision
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.serving.backend.encoding import PLAN_FOLDER
+from plumbline.serving.backend.scoring import MODEL_FOLDER
+from plumbline.serving.contract.check_rows import CHECK_ROWS
+from plumbline.serving.contract.interface import FUSED_MODEL
+from plumbline.serving.repository.export import VERSION, Repository, export_repository
+from plumbline.settings import Serving
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import Benchmark, Case
 from benchmarks.serve_requests import differing
-from features.wire import Tensors
-from serving.client import Client
-from serving.remote.transport import Protocol
-from serving.server import TritonServer
+from plumbline.columns.wire import Tensors
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.transport import Protocol
+from plumbline.serving.launch.server import TritonServer
 
 WARM_UP = 20
 

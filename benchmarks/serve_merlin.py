@@ -26,12 +26,12 @@ from tritonclient.utils import np_to_triton_dtype
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS
 from benchmarks.harness import OURS, Benchmark
 from benchmarks.serve_export import READY_SECONDS, export
-from features.errors import DataError
-from features.plan import read_plan
-from features.settings import Serving
-from features.wire import Tensors, to_tensors
-from serving.repository.interface import DENSE, FEATURES_MODEL, IDS, wire_columns
-from serving.server import TritonServer
+from plumbline.base.errors import DataError
+from plumbline.columns.wire import Tensors, to_tensors
+from plumbline.features.plan.plan import read_plan
+from plumbline.serving.contract.interface import DENSE, FEATURES_MODEL, IDS, wire_columns
+from plumbline.serving.launch.server import TritonServer
+from plumbline.settings import Serving
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers"

@@ -19,7 +19,7 @@ from merlin.systems.dag.ops.workflow import TransformWorkflow
 
 from benchmarks.criteo_rows import KINDS
 from benchmarks.criteo_workflow import fit_criteo
-from features.columns import CLICK
+from plumbline.columns.kinds import CLICK
 
 WHOLE_ROWS = 1000
 

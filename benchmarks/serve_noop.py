@@ -6,8 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-from serving.repository.export import VERSION
-from serving.repository.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL, FUSED_MODEL
+from plumbline.serving.contract.interface import (
+    DLRM_MODEL,
+    ENSEMBLE_MODEL,
+    FEATURES_MODEL,
+    FUSED_MODEL,
+)
+from plumbline.serving.repository.export import VERSION
 
 ENTRY = Path(__file__).with_name("serve_noop_model.py")
 """Only the server's own Python process can import it."""

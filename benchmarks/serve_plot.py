@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.serve_load import Load
 from benchmarks.serve_merlin import PEERS
-from features.errors import DataError
+from plumbline.base.errors import DataError
 
 COLOURS = ("#1f6f8b", "#c8553d")
 

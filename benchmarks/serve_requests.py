@@ -17,8 +17,8 @@ import tritonclient.http
 from numpy.typing import NDArray
 from tritonclient.utils import np_to_triton_dtype
 
-from features.wire import Tensors
-from serving.repository.interface import CLICK_PROBABILITY
+from plumbline.columns.wire import Tensors
+from plumbline.serving.contract.interface import CLICK_PROBABILITY
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ANSWER_SECONDS = 30.0

@@ -9,7 +9,7 @@ from itertools import chain
 from benchmarks.harness import Benchmark
 from benchmarks.serve_load import Load, closed_loop, open_loop
 from benchmarks.serve_requests import Request
-from features.settings import Serving
+from plumbline.settings import Serving
 
 OVERLOADS = (1.5, 2.0)
 """Times the greatest throughput of the closed loops."""

@@ -23,8 +23,8 @@ from benchmarks.serve_export import READY_SECONDS, export_criteo
 from benchmarks.serve_load import Arrivals
 from benchmarks.soak_memory import MemoryWatch
 from benchmarks.soak_traffic import Answered, Piece, Sender, traffic
-from features.settings import Serving
-from serving.server import TritonServer
+from plumbline.serving.launch.server import TritonServer
+from plumbline.settings import Serving
 
 SHARE_OF_CAPACITY = 0.7
 IN_FLIGHT = 4

@@ -16,18 +16,18 @@ import tritonclient.http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from benchmarks.criteo_plan import requests_of
-from dlrm.scoring.scorer import Scorer
-from features.online import OnlineExecutor
-from features.wire import CATEGORICAL_INT64, CONTINUOUS, Tensors
-from serving.repository.interface import (
+from plumbline.columns.wire import CATEGORICAL_INT64, CONTINUOUS, Tensors
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.serving.backend.encoding import to_encoded_tensors
+from plumbline.serving.contract.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
 )
-from serving.server import TritonServer
-from serving.steps.encoding import to_encoded_tensors
+from plumbline.serving.launch.server import TritonServer
 
 SIZES = (1, 1, 1, 16, 64, 256, 1024, 2048)
 MODELS = (FUSED_MODEL, FUSED_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL, DLRM_MODEL)

@@ -25,13 +25,18 @@ from rich.table import Table
 
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.tables_peers import PEERS, SIDES, read_split
-from dlrm.metrics import area_under_curve, calibration, log_loss, normalized_entropy
-from features.config import load_config
-from features.errors import ConfigError, PlumblineError
-from features.plan import read_plan
-from features.settings import Config
-from pipelines import etl, evaluate, ingest, train
-from pipelines.stage import RunConfig, finished, parts
+from plumbline.base.errors import ConfigError, PlumblineError
+from plumbline.dlrm.metrics.metrics import (
+    area_under_curve,
+    calibration,
+    log_loss,
+    normalized_entropy,
+)
+from plumbline.features.plan.plan import read_plan
+from plumbline.settings import Config
+from plumbline.settings.configuration import load_config
+from plumbline.stages import etl, evaluate, ingest, train
+from plumbline.stages.stage import RunConfig, finished, parts
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tables"
 SEEDS = (1, 2, 3)
@@ -106,7 +111,7 @@ def outcome(config: Config, data: Path, seeds: tuple[int, ...], peers: bool) -> 
     made = Outcome(config.name)
     for seed in seeds:
         seeded = config.model_copy(update={"seed": seed})
-        run = RunConfig(seeded, (data,), "polars", "fused", "cpu", None)
+        run = RunConfig(seeded, (data,), "native", "fused", "cpu", None)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             for stage in (ingest.STAGE, etl.STAGE, train.STAGE, evaluate.STAGE):

@@ -20,9 +20,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from dlrm.metrics import log_loss
-from features.columns import CLICK
-from features.plan import Plan
+from plumbline.columns.kinds import CLICK
+from plumbline.dlrm.metrics.metrics import log_loss
+from plumbline.features.plan.plan import Plan
 
 PEERS = Path(__file__).parent.parent / ".venv-peers"
 

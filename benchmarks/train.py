@@ -3,7 +3,7 @@
 Sides (`benchmarks/train_sides.py`): our fused form with fp32 and with bf16 rows, torch eager in
 fp32 and under autocast to bf16, `torch.compile`, TorchRec with FBGEMM (where `make peers` has
 installed it), and the bf16 matrix products of the layers alone, a step's floor. All train the same
-model from the same weights on the same rows through our feed, with plain SGD on all parameters;
+model from the same weights on the same rows through our loader, with plain SGD on all parameters;
 that their losses agree is checked. Each run is a process of its own; its first steps, compilation
 among them, are not timed.
 
@@ -36,8 +36,8 @@ from benchmarks.train_sides import (
     TORCHREC,
 )
 from benchmarks.train_work import CARDINALITIES, Work, article, kaggle, write_rows
-from dlrm.architecture import Architecture
-from features.errors import DataError
+from plumbline.base.errors import DataError
+from plumbline.dlrm.model.architecture import Architecture
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers"
@@ -103,7 +103,7 @@ class Runs:
 
     @property
     def waiting(self) -> float:
-        """Our median share of time in which the feed was waited for."""
+        """Our median share of time in which the loader was waited for."""
         return statistics.median(run.waiting for run in self.of[OURS])
 
     def check_losses(self) -> None:

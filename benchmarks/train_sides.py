@@ -2,11 +2,11 @@
 
     python -m benchmarks.train_sides SIDE WORK.json ROWS.parquet
 
-A side takes the same encoded rows through the same feed, in the same order, and updates all its
+A side takes the same encoded rows through the same loader, in the same order, and updates all its
 parameters by plain SGD; the loss is looked at after the last step. The process prints as JSON:
-milliseconds a step, the share of that in which the feed was waited for, the mean loss of the timed
-steps, the peak resident memory, and whether our native kernels were there. The side `PRODUCTS`
-reads no rows and has no loss.
+milliseconds a step, the share of that in which the loader was waited for, the mean loss of the
+timed steps, the peak resident memory, and whether our native kernels were there. The side
+`PRODUCTS` reads no rows and has no loss.
 
 Legend: B rows, I inputs of a layer, O outputs.
 """
@@ -30,14 +30,14 @@ from torch import Tensor
 from benchmarks.harness import OURS
 from benchmarks.train_torch import SeparateTables, TorchForm
 from benchmarks.train_work import LEARNING_RATE, Work, layer_widths, set_first_weights
-from dlrm.architecture import Architecture
-from dlrm.feeds.feed import Batch, Order
-from dlrm.feeds.parquet_feed import ParquetFeed
-from dlrm.fused import FusedForm
-from dlrm.kernels.library import cpu_module
-from dlrm.memory import keep_freed_memory
-from dlrm.training_plan import planned
-from features.settings import Training
+from plumbline.dlrm.data.loader import Batch, Order
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.train.fused_trainer import FusedTrainer
+from plumbline.dlrm.train.memory import keep_freed_memory
+from plumbline.dlrm.train.training_plan import planned
+from plumbline.settings import Training
 
 OURS_BF16_ROWS = "ours, bf16 rows"
 EAGER_FP32, EAGER_BF16 = "torch eager fp32", "torch eager bf16"
@@ -64,7 +64,9 @@ class Ours:
             "learning_rate": LEARNING_RATE,
             "embedding_learning_rate": LEARNING_RATE,
         }
-        self.form = FusedForm(architecture, planned(Training.model_validate(settings), 1), 1, "cpu")
+        self.form = FusedTrainer(
+            architecture, planned(Training.model_validate(settings), 1), 1, "cpu"
+        )
         model = self.form.model
         tables = map(model.tables.table, range(len(architecture.categorical)))
         set_first_weights(architecture, model, tables)
@@ -109,8 +111,8 @@ FORMS: dict[str, Callable[[Architecture], Form]] = {
 def measure(form: Form, work: Work, file: Path) -> dict[str, float]:
     """Train on all rows of the file."""
     losses, waited = [], 0.0
-    feed = ParquetFeed([file], work.architecture, work.batch_size)
-    with closing(feed.batches(Order(seed=1, epoch=0))) as batches:
+    loader = ParquetLoader([file], work.architecture, work.batch_size)
+    with closing(loader.batches(Order(seed=1, epoch=0))) as batches:
         for _ in range(work.warm_up):
             form.step(next(batches))
         start = time.perf_counter()

@@ -20,8 +20,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Optimizer
 
 from benchmarks.train_work import LEARNING_RATE, set_first_weights
-from dlrm.architecture import Architecture
-from dlrm.feeds.feed import Batch
+from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.model.architecture import Architecture
 
 
 class Layers(nn.Module):

@@ -16,7 +16,7 @@ from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
 from benchmarks.train_torch import Tables
 from benchmarks.train_work import LEARNING_RATE
-from dlrm.architecture import Architecture
+from plumbline.dlrm.model.architecture import Architecture
 
 
 class TorchRecTables(Tables):

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS
-from dlrm.architecture import Architecture
-from features.columns import CLICK
+from plumbline.columns.kinds import CLICK
+from plumbline.dlrm.model.architecture import Architecture
 
 CARDINALITIES = (
     7_912_889, 33_823, 17_139, 7339, 20_046, 4, 7105, 1382, 63, 5_554_114, 582_469, 245_828, 11,

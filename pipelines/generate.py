@@ -1,41 +1,6 @@
 """Stage generate: Criteo-format logs from a known click model (only where the config has one)."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from features.errors import StageError
-from features.settings import ClickModel
-from pipelines.command import stage_main
-from pipelines.console import progress_bar
-from pipelines.stage import Finished, Made, RunConfig, Stage, reads
-from rawlogs.click_model import write_logs
-
-
-def settings(run: RunConfig) -> dict[str, Any]:
-    return {
-        "click_model": _click_model(run).model_dump(mode="json"),
-        "log": run.config.log.model_dump(mode="json"),
-        "seed": run.config.seed,
-    }
-
-
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
-    model = _click_model(run)
-    with progress_bar("drawing", model.rows) as progress:
-        files = write_logs(model, run.config.log, run.config.seed, out, progress)
-    return Made(rows={"all": model.rows}, facts={"files": [file.name for file in files]})
-
-
-def _click_model(run: RunConfig) -> ClickModel:
-    if run.config.click_model is None:
-        raise StageError(f"Configuration {run.config.name!r} has no click_model to draw logs from.")
-    return run.config.click_model
-
-
-STAGE = Stage("generate", reads(), settings, work)
+from plumbline.stages.generate import main
 
 if __name__ == "__main__":
-    stage_main(STAGE, __doc__)
+    main()

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from plumbline.base.native import SETTING, native
+
 ROOT = Path(__file__).parents[1]
 
 # Before a change lands the same examples are drawn every time; by hand, new ones. A busy machine is
@@ -77,3 +79,12 @@ def process(tmp_path: Path) -> Command:
         return Ended(done.returncode, done.stderr, done.stdout)
 
     return run
+
+
+@pytest.fixture(params=["native", "numpy"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The tests of both forms of what the native module does."""
+    if request.param == "native" and native is None:
+        pytest.skip("plumbline._native is not built")
+    monkeypatch.setenv(SETTING, "1" if request.param == "native" else "0")
+    return request.param

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features import fitted
-from features.chains import Chain
-from features.plan import InputColumn, OutputColumn, Plan, output_column, write_plan
-from features.steps import Categorify
+from plumbline.features.fitting import fitted
+from plumbline.features.operators import Categorify
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column, write_plan
 
 
 def categorify(

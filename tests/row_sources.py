@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.columns import CLICK, FeatureKind
-from features.rows import Portion, Rows
-from features.typed import typed_schema, values_of
+from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.rows import Chunk, Rows
+from plumbline.columns.typed import typed_schema, values_of
 
 
 @dataclass(frozen=True)
 class TableSource:
-    """Arrow tables, or what makes them, as a `RowSource`; `rows` a portion."""
+    """Arrow tables, or what makes them, as a `RowSource`; `rows` a chunk."""
 
     kinds: Mapping[str, FeatureKind]
     tables: Mapping[str, pa.Table]
@@ -27,7 +27,7 @@ class TableSource:
     def splits(self) -> dict[str, int]:
         return {split: len(table) for split, table in self.tables.items()}
 
-    def portions(self, split: str) -> Iterator[Portion]:
+    def chunks(self, split: str) -> Iterator[Chunk]:
         table = self.tables[split]
         for start in range(0, len(table), self.rows):
             yield partial(rows_of, table.slice(start, self.rows), self.kinds)

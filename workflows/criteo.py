@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from features.columns import FeatureKind
-from features.settings import CriteoWorkflow
-from workflows.assembly import assemble
-from workflows.library import Workflow, ops
+from plumbline.columns.kinds import FeatureKind
+from plumbline.nvtabular.assembly import assemble
+from plumbline.nvtabular.library import Workflow, ops
+from plumbline.settings import CriteoWorkflow
 
 
 def build(

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from features.columns import ELEMENT_KINDS, FeatureKind
-from features.settings import StandardWorkflow
-from features.settings.workflow import FREQUENCY_THRESHOLD
-from workflows.assembly import assemble
-from workflows.library import Workflow, ops
-from workflows.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
+from plumbline.nvtabular.assembly import assemble
+from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.settings import StandardWorkflow
+from plumbline.settings.workflow import FREQUENCY_THRESHOLD
 
 
 def build(

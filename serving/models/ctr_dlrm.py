@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from features.plan import Plan
-from features.wire import Tensors
-from serving.repository.interface import CLICK_PROBABILITY
-from serving.steps.batching import Run
-from serving.steps.monitoring import See
-from serving.steps.scoring import from_encoded_tensors, load_scorer, scored
-from serving.steps.served_version import ServedVersion
-from serving.steps.step import TritonStep
+from plumbline.columns.wire import Tensors
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.backend.batching import Run
+from plumbline.serving.backend.monitoring import See
+from plumbline.serving.backend.scoring import from_encoded_tensors, load_scorer, scored
+from plumbline.serving.backend.served_version import ServedVersion
+from plumbline.serving.backend.step import TritonStep
+from plumbline.serving.contract.interface import CLICK_PROBABILITY
 
 
 class TritonPythonModel(TritonStep):

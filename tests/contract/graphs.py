@@ -12,9 +12,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from features.columns import CLICK, ELEMENT_KINDS, FeatureKind
-from workflows.library import ColumnSelector, Workflow, ops
-from workflows.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
+from plumbline.nvtabular.library import ColumnSelector, Workflow, ops
+from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
 
 OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
 """The operators that NVTabular does not have."""

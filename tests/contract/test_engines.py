@@ -1,7 +1,7 @@
 """The contract of the engines: NVTabular, Polars and the online executor give the same results.
 
 One workflow, drawn at random from every operator that has a compiled form (`graphs`), is fitted and
-run by NVTabular on pandas, the reference, and by the Polars engine; the online executor runs the
+run by NVTabular on pandas, the reference, and by the native engine; the online executor runs the
 plan of each, in its native form and in NumPy's. Plans have the same columns, steps and
 vocabularies; ids are identical; floats are equal to one place of float32, where a difference in the
 last places of a statistic's float64 does not carry further (ATOL).
@@ -26,22 +26,22 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from features.chains import Chain
-from features.columns import CLICK
-from features.errors import DataError
-from features.native_form import SETTING
-from features.online import OnlineExecutor
-from features.plan import Plan, read_plan
-from features.polars_engine import PolarsEngine
-from features.settings import CriteoWorkflow
-from features.steps import Categorify, KeyedValue
-from features.tables import VALUE
-from features.typed import TypedParquet, typed_schema
-from features.wire import NULL_INT64, to_tensors
+from plumbline.base.errors import DataError
+from plumbline.base.native import SETTING
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.columns.wire import NULL_INT64, to_tensors
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.lookup.tables import VALUE
+from plumbline.features.operators import Categorify, KeyedValue
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.engine import NVTabularEngine
+from plumbline.nvtabular.graphs import build
+from plumbline.settings import CriteoWorkflow
 from tests.contract.graphs import Graph, workflows
-from workflows.compile import compile_unfitted
-from workflows.engine import NVTabularEngine
-from workflows.graphs import build
 
 ULP = 2.0**-23
 ATOL = 1e-9
@@ -119,20 +119,20 @@ def test_three_executors_give_the_same(
         folder = Path(name)
         splits = write_splits(folder / "raw", train, test)
         failures = {}
-        for side, run in (("nvtabular", nvtabular), ("polars", polars)):
+        for side, run in (("nvtabular", nvtabular), ("native", native_engine)):
             try:
                 run(graph, kinds, splits, folder / side)
             except DataError as error:
                 failures[side] = error
         if failures:  # a training split without a number that a statistic needs
-            assert failures.keys() == {"nvtabular", "polars"}, failures
+            assert failures.keys() == {"nvtabular", "native"}, failures
             return
-        reference, plan = (read_plan(folder / side / "plan") for side in ("nvtabular", "polars"))
+        reference, plan = (read_plan(folder / side / "plan") for side in ("nvtabular", "native"))
         same_plan(reference, plan)
         for split, raw in splits.items():
             rows = read(raw)
             encoded = read(folder / "nvtabular" / split)
-            same(encoded, read(folder / "polars" / split))
+            same(encoded, read(folder / "native" / split))
             for of in (reference, plan):
                 for native in ("1", "0"):
                     with form(native):
@@ -143,8 +143,8 @@ def nvtabular(graph: Graph, kinds: dict[str, Any], splits: dict[str, Path], out:
     NVTabularEngine("cpu", None).fit_transform(graph.build(), kinds, splits, out, nobody)
 
 
-def polars(graph: Graph, kinds: dict[str, Any], splits: dict[str, Path], out: Path) -> None:
-    engine = PolarsEngine(compile_unfitted(graph.build(), kinds))
+def native_engine(graph: Graph, kinds: dict[str, Any], splits: dict[str, Path], out: Path) -> None:
+    engine = NativeEngine(compile_unfitted(graph.build(), kinds))
     engine.fit_transform(TypedParquet(splits, kinds), out, nobody)
 
 
@@ -289,7 +289,7 @@ def test_a_string_with_u0000_is_a_value_of_its_own(tmp_path: Path) -> None:
     table = pa.table({"s": words, "click": pa.array([0, 1, 0, 1], pa.int8())})
     splits = write_splits(tmp_path / "raw", table, table)
     graph = build(kinds, CriteoWorkflow(graph="criteo", frequency_threshold=0), tmp_path / "v")
-    engine = PolarsEngine(compile_unfitted(graph, kinds))
+    engine = NativeEngine(compile_unfitted(graph, kinds))
     engine.fit_transform(TypedParquet(splits, kinds), tmp_path / "out", nobody)
     plan = read_plan(tmp_path / "out/plan")
     assert plan.vocabulary(plan.categorical[0]).value.to_pylist() == ["a", "a\0b", "a\0c"]

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from features.fitting import histogram
-from features.plan import Plan, read_plan
-from features.polars_engine import PolarsEngine
-from features.settings import StandardWorkflow
-from features.typed import TypedParquet, typed_schema
+from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.fitting import histogram
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.engine import NVTabularEngine
+from plumbline.nvtabular.graphs import build
+from plumbline.settings import StandardWorkflow
 from tests.contract.test_engines import form, nobody, online, read, same
-from workflows.compile import compile_unfitted
-from workflows.engine import NVTabularEngine
-from workflows.graphs import build
 
 KINDS: dict[str, Any] = {
     "age": "continuous",
@@ -73,7 +73,7 @@ def encoded(
         )
     else:
         source = TypedParquet({"train": raw}, kinds)
-        made = PolarsEngine(compile_unfitted(workflow, kinds)).fit_transform(source, folder, nobody)
+        made = NativeEngine(compile_unfitted(workflow, kinds)).fit_transform(source, folder, nobody)
     return made.plan
 
 
@@ -101,7 +101,7 @@ def test_the_plan_is_the_same_to_the_bit(
         reference = encoded("nvtabular", rows, within, Path(name) / "nvtabular")
         for number, cut in enumerate(([], within)):
             folder = Path(name) / f"polars{number}"
-            plan = encoded("polars", rows, cut, folder)
+            plan = encoded("native", rows, cut, folder)
             assert plan.content_hash == reference.content_hash
             same(read(Path(name) / "nvtabular" / "train"), read(folder / "train"))
         for native in ("0", "1"):
@@ -119,7 +119,7 @@ def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
         "milliseconds": 1.6e12 + 3e10 * random.random(rows),
     }
     raw = table({name: list(values) for name, values in columns.items()})
-    plan = encoded("polars", raw, [], tmp_path)
+    plan = encoded("native", raw, [], tmp_path)
     train = read(tmp_path / "train")
     for name in columns:
         scores = train[name].to_numpy()
@@ -150,10 +150,10 @@ def test_a_lone_category_goes_through_both_engines(words: list[str | None], tmp_
     kinds: dict[str, Any] = {"s": "string"}
     rows = pa.table([pa.array(words), [0, 1] * 3], schema=typed_schema(kinds))
     plans = {
-        name: encoded(name, rows, [], tmp_path / name, kinds) for name in ("nvtabular", "polars")
+        name: encoded(name, rows, [], tmp_path / name, kinds) for name in ("nvtabular", "native")
     }
-    assert plans["nvtabular"].content_hash == plans["polars"].content_hash
-    train = read(tmp_path / "polars" / "train")
+    assert plans["nvtabular"].content_hash == plans["native"].content_hash
+    train = read(tmp_path / "native" / "train")
     same(read(tmp_path / "nvtabular" / "train"), train)
     assert np.isfinite(train["s_count"].to_numpy()).all()
-    same(train, online(plans["polars"], rows))
+    same(train, online(plans["native"], rows))

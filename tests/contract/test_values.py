@@ -21,16 +21,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.columns import ELEMENT_KINDS, FEATURE_KINDS, FeatureKind, Kind
-from features.errors import DataError, PlanError
-from features.settings import Label, Table
-from features.unsigned import NO_CODE, signed_code
-from features.value_rules.rules import ValueRules
-from features.values import NULL_INT64
-from features.wire import Tensors, WireColumns, from_tensors, to_tensors
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.values import convert
-from serving.remote.tables import to_table
+from plumbline.base.errors import DataError, PlanError
+from plumbline.columns.kinds import ELEMENT_KINDS, FEATURE_KINDS, FeatureKind, Kind
+from plumbline.columns.unsigned import NO_CODE, signed_code
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.values import NULL_INT64
+from plumbline.columns.wire import Tensors, WireColumns, from_tensors, to_tensors
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.values import convert
+from plumbline.serving.client.tables import to_table
+from plumbline.settings import Label, Table
 
 MANY = 150
 """Times that rows are repeated so that whole columns are taken at a time."""

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.architecture import Architecture
-from features.chains import Chain
-from features.plan import OutputColumn, Plan
-from features.settings import Model
-from features.steps import Categorify, FillMissing
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.features.operators import Categorify, FillMissing
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import OutputColumn, Plan
+from plumbline.settings import Model
 
 
 @dataclass(frozen=True)

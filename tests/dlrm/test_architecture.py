@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from dlrm.architecture import Architecture
-from features.errors import ConfigError, ModelError
-from features.settings import Model
+from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.settings import Model
 
 SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16,))
 

@@ -8,12 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm import embedding as embedding_module
-from dlrm import embedding_memory
-from dlrm.architecture import Architecture
-from dlrm.embedding import EmbeddingTables, embedding_kernels, embedding_reference
-from dlrm.embedding_memory import available_memory, empty_rows, require_memory
-from features.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.embedding import memory as embedding_memory
+from plumbline.dlrm.ops.embedding import operator as embedding_module
+from plumbline.dlrm.ops.embedding.memory import available_memory, empty_rows, require_memory
+from plumbline.dlrm.ops.embedding.operator import (
+    EmbeddingTables,
+    embedding_kernels,
+    embedding_reference,
+)
 
 
 def architecture_of(cardinalities, lists=(), dim=4, bag="mean"):

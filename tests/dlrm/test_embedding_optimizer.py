@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm.embedding import embedding_reference
-from dlrm.embedding_optimizer import EmbeddingOptimizer, rounding_keys
-from dlrm.embedding_reference import ReferenceEmbedding
-from features.errors import ModelError
+from plumbline.base.errors import ModelError
+from plumbline.dlrm.ops.embedding.operator import embedding_reference
+from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer, rounding_keys
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from tests.dlrm.test_embedding import architecture_of, batches, tables_of
 
 

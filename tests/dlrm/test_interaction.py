@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlrm.interaction import (
+from plumbline.dlrm.ops.interaction.operator import (
     interaction,
     interaction_backward,
     interaction_gradients_into,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from dlrm.layers import LinearReLU, mlp
+from plumbline.dlrm.model.layers import LinearReLU, mlp
 
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
 

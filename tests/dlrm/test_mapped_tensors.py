@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from dlrm.scoring.mapped_tensors import map_tensors
-from dlrm.tensor_file import write_tensors
-from features.errors import ModelError
-from features.hashing import file_sha256
+from plumbline.base.errors import ModelError
+from plumbline.base.hashing import file_sha256
+from plumbline.dlrm.tensors.mapped_tensors import map_tensors
+from plumbline.dlrm.tensors.tensor_file import write_tensors
 
 
 def test_there_and_back(tmp_path: Path) -> None:

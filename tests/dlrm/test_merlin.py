@@ -6,13 +6,13 @@ import pytest
 import torch
 from merlin.models.torch import DLRMModel
 
-from dlrm.architecture import Architecture
-from dlrm.embedding import BagIds, embedding_reference
-from dlrm.merlin import MerlinDLRM, build_merlin, load_canonical, to_canonical
-from dlrm.model import DLRM
-from features.errors import ConfigError, ModelError
-from features.settings import Model
-from workflows.merlin_data import merlin_schema
+from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.embedding.operator import BagIds, embedding_reference
+from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
+from plumbline.nvtabular.merlin_data import merlin_schema
+from plumbline.settings import Model
 
 SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
 PLANS = {

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm import click_metrics, pair_counts
-from dlrm.click_metrics import ClickMetrics
-from dlrm.metrics import (
+from plumbline.base.errors import DataError
+from plumbline.dlrm.metrics import click_metrics, pair_counts
+from plumbline.dlrm.metrics.click_metrics import ClickMetrics
+from plumbline.dlrm.metrics.metrics import (
     Metrics,
     area_under_curve,
     calibration,
     log_loss,
     normalized_entropy,
 )
-from dlrm.pair_counts import PairCounts
-from features.errors import DataError
+from plumbline.dlrm.metrics.pair_counts import PairCounts
 
 # Few distinct scores, so that ties come.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40).filter(

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dlrm.architecture import Architecture
-from dlrm.embedding import BagIds
-from dlrm.model import DLRM
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.embedding.operator import BagIds
 
 BOTH = Architecture(("a", "b"), (5, 6), ("x", "y", "z"), 2, (3, 2), (4,))
 IDS_ONLY = Architecture(("a", "b", "c"), (5, 6, 7), (), 2, (), (4,))

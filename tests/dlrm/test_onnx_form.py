@@ -15,15 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.model_card import write_model_card
-from dlrm.onnx.onnx_form import write_onnx
-from dlrm.onnx.padded_ids import PADDING, padded
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.errors import ModelError
-from features.values import Lists, offsets_of
+from plumbline.base.errors import ModelError
+from plumbline.columns.values import Lists, offsets_of
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.model_card import write_model_card
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.onnx.export import write_onnx
+from plumbline.dlrm.onnx.padded_ids import PADDING, padded
+from plumbline.dlrm.score.scorer import Scorer
 
 
 @st.composite
@@ -75,7 +75,7 @@ def random_rows(architecture: Architecture, rows: int, rng: np.random.Generator)
     return ids_BF, dense_BC, bags
 
 
-def feed(ids_BF, dense_BC, bags):
+def loader(ids_BF, dense_BC, bags):
     tensors = {"ids": ids_BF, "dense": dense_BC}
     tensors = {name: tensor for name, tensor in tensors.items() if tensor.shape[1]}
     return {**tensors, "padded_ids": padded(bags)} if bags else tensors
@@ -90,7 +90,7 @@ def test_scores_equal_the_scorers(
     scorer = exported(folder, architecture, seed)
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
     encoded = random_rows(architecture, rows, np.random.default_rng(seed))
-    (probability_B1,) = session(folder / "model.onnx").run(None, feed(*encoded))
+    (probability_B1,) = session(folder / "model.onnx").run(None, loader(*encoded))
     assert (probability_B1.dtype, probability_B1.shape) == (np.float32, (rows, 1))
     wanted_B = scorer.score(*encoded)
     np.testing.assert_allclose(probability_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
@@ -110,7 +110,7 @@ LISTS = Architecture(
 def test_the_length_of_the_padding_changes_nothing(tmp_path: Path) -> None:
     exported(tmp_path, LISTS)
     run = session(tmp_path / "model.onnx").run
-    tensors = feed(*random_rows(LISTS, 50, np.random.default_rng(1)))
+    tensors = loader(*random_rows(LISTS, 50, np.random.default_rng(1)))
     (short_B1,) = run(None, tensors)
     width = ((0, 0), (0, 0), (0, 9))
     tensors["padded_ids"] = np.pad(tensors["padded_ids"], width, constant_values=PADDING)
@@ -135,7 +135,7 @@ def test_an_unknown_id_gives_nan_in_its_row_alone(
 ) -> None:
     exported(tmp_path, LISTS)
     run = session(tmp_path / "model.onnx").run
-    tensors = feed(*random_rows(LISTS, 6, np.random.default_rng(2)))
+    tensors = loader(*random_rows(LISTS, 6, np.random.default_rng(2)))
     (wanted_B1,) = run(None, tensors)
     tensors[tensor][place] = bad
     (came_B1,) = run(None, tensors)
@@ -149,7 +149,7 @@ def test_weights_that_are_not_finite_do_not_reach_through_the_padding(tmp_path: 
         model.tables.table(1)[0] = torch.inf
     save_model(tmp_path / "model", model, "p" * 64)
     write_onnx(tmp_path / "model", tmp_path / "model.onnx")
-    tensors = feed(*random_rows(LISTS, 5, np.random.default_rng(2)))
+    tensors = loader(*random_rows(LISTS, 5, np.random.default_rng(2)))
     tensors["padded_ids"][:] = PADDING
     (probability_B1,) = session(tmp_path / "model.onnx").run(None, tensors)
     assert np.isfinite(probability_B1).all()
@@ -179,7 +179,7 @@ def test_a_table_of_more_than_two_to_the_31_numbers(tmp_path: Path) -> None:
     write_onnx(tmp_path / "large" / "model", tmp_path / "large" / "model.onnx")
     ids_BF, dense_BC, bags = random_rows(small, 40, np.random.default_rng(3))
     wanted_B = scorer.score(ids_BF, dense_BC, bags)
-    tensors = feed(ids_BF * (rows - 1), dense_BC, bags)
+    tensors = loader(ids_BF * (rows - 1), dense_BC, bags)
     (came_B1,) = session(tmp_path / "large" / "model.onnx").run(None, tensors)
     np.testing.assert_allclose(came_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
 

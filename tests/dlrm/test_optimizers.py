@@ -4,8 +4,13 @@ import pytest
 import torch
 from torch.nn import Parameter
 
-from dlrm.optimizers import NamedOptimizer, RowwiseAdagrad, dense_optimizer, sparse_optimizer
-from features.settings import Training
+from plumbline.dlrm.train.optimizers import (
+    NamedOptimizer,
+    RowwiseAdagrad,
+    dense_optimizer,
+    sparse_optimizer,
+)
+from plumbline.settings import Training
 
 
 def sparse(rows: list[int], values: list[list[float]], shape: tuple[int, int]) -> torch.Tensor:

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from dlrm.feeds.read_ahead import read_ahead
+from plumbline.dlrm.data.read_ahead import read_ahead
 
 
 def counting(made: list[int], until: int) -> Iterator[int]:

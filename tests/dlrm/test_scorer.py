@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from dlrm.evaluation import clicks_of, column_blocks, evaluate, score_files
-from dlrm.kernels.library import cpu_module
-from dlrm.metrics import area_under_curve, check_outcomes, log_loss
-from dlrm.model import DLRM
-from dlrm.model_card import write_model_card
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.errors import DataError, ModelError
-from features.hashing import file_sha256
-from features.values import Lists, Text, offsets_of
+from plumbline.base.errors import DataError, ModelError
+from plumbline.base.hashing import file_sha256
+from plumbline.columns.values import Lists, Text, offsets_of
+from plumbline.dlrm.metrics.metrics import area_under_curve, check_outcomes, log_loss
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.model_card import write_model_card
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.score.evaluation import clicks_of, column_blocks, evaluate, score_files
+from plumbline.dlrm.score.scorer import Scorer
 
 
 @pytest.fixture(params=["native", "torch"])
@@ -144,14 +144,15 @@ def imported_by(code: str, names: set[str]) -> str:
 
 def test_the_serving_path_imports_no_merlin():
     heavy = {"merlin", "pandas", "pyarrow", "pydantic", "dask"}
-    assert imported_by("import dlrm.scoring.scorer", heavy) == ""
+    assert imported_by("import plumbline.dlrm.score.scorer", heavy) == ""
 
 
 @pytest.mark.skipif(cpu_module() is None, reason="no native module here")
 def test_scoring_natively_imports_no_torch(world, tmp_path):
     save_model(tmp_path, DLRM(world.architecture, seed=1), "ab" * 32)
     code = (
-        "import numpy as np; from pathlib import Path; from dlrm.scoring.scorer import Scorer; "
+        "import numpy as np; from pathlib import Path; "
+        "from plumbline.dlrm.score.scorer import Scorer; "
         f"scorer = Scorer.load(Path({str(tmp_path)!r}), None, precision='bf16'); "
         "scorer.score(np.zeros((2, 5), np.int64), np.zeros((2, 3), np.float32))"
     )

@@ -16,23 +16,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlrm.averaging import UPDATES, AveragedForm
-from dlrm.evaluation import evaluate
-from dlrm.feeds.feed import Feed, Order
-from dlrm.feeds.merlin_feed import MerlinFeed
-from dlrm.feeds.parquet_feed import ParquetFeed
-from dlrm.fused import FusedForm
-from dlrm.merlin_form import MerlinForm
-from dlrm.model import DLRM
-from dlrm.model_card import read_model_card
-from dlrm.output_bias import FARTHEST, fit_output_bias, shift_to
-from dlrm.scoring.scorer import Scorer
-from dlrm.training import Epoch, Form, TrainResult, loss_curve, train
-from dlrm.training_plan import PlannedTraining
-from dlrm.weights import load_model
-from features.errors import DataError, ModelError, StageError
-from features.files import write_json
-from workflows.merlin_data import merlin_dataset, merlin_schema
+from plumbline.base.errors import DataError, ModelError, StageError
+from plumbline.base.files import write_json
+from plumbline.dlrm.data.loader import DataLoader, Order
+from plumbline.dlrm.data.merlin_loader import MerlinLoader
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.model_card import read_model_card
+from plumbline.dlrm.model.weights import load_model
+from plumbline.dlrm.score.evaluation import evaluate
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.dlrm.train.averaging import UPDATES, AveragedTrainer
+from plumbline.dlrm.train.fused_trainer import FusedTrainer
+from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
+from plumbline.dlrm.train.output_bias import FARTHEST, fit_output_bias, shift_to
+from plumbline.dlrm.train.training import Epoch, Trainer, TrainResult, loss_curve, train
+from plumbline.dlrm.train.training_plan import PlannedTraining
+from plumbline.nvtabular.merlin_data import merlin_dataset, merlin_schema
 
 SETTINGS = PlannedTraining(
     epochs=3,
@@ -51,17 +51,17 @@ class CutOff(Exception):
     """The power fails."""
 
 
-def form_of(world, name: str, training: PlannedTraining, seed: int) -> Form:
+def form_of(world, name: str, training: PlannedTraining, seed: int) -> Trainer:
     if name == "fused":
-        return FusedForm(world.architecture, training, seed, "cpu")
-    return MerlinForm(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
+        return FusedTrainer(world.architecture, training, seed, "cpu")
+    return MerlinTrainer(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
 
 
-def feed_of(world, name: str, files: list[Path], batch_size: int) -> Feed:
+def loader_of(world, name: str, files: list[Path], batch_size: int) -> DataLoader:
     if name == "parquet":
-        return ParquetFeed(files, world.architecture, batch_size)
+        return ParquetLoader(files, world.architecture, batch_size)
     dataset = merlin_dataset(files, world.plan, "cpu")
-    return MerlinFeed(dataset, world.architecture, batch_size, "cpu")
+    return MerlinLoader(dataset, world.architecture, batch_size, "cpu")
 
 
 def run_in(
@@ -70,7 +70,7 @@ def run_in(
     training: PlannedTraining = SETTINGS,
     *,
     form: str = "fused",
-    feed: str = "parquet",
+    loader: str = "parquet",
     seed: int = 1,
     train_files: list[Path] | None = None,
     **changes,
@@ -79,7 +79,7 @@ def run_in(
     arguments = {"valid_files": world.valid_files, "plan_hash": world.plan.content_hash, **changes}
     return train(
         form_of(world, form, training, seed),
-        feed_of(world, feed, files, training.batch_size),
+        loader_of(world, loader, files, training.batch_size),
         training,
         seed=seed,
         out=out,
@@ -100,10 +100,10 @@ def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
     return run_in(world, out), out
 
 
-@pytest.mark.parametrize("feed", ["parquet", "merlin"])
+@pytest.mark.parametrize("loader", ["parquet", "merlin"])
 @pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_every_form_learns_from_every_feed_and_goes_on(world, tmp_path, form, feed):
-    kinds = {"form": form, "feed": feed}
+def test_every_trainer_learns_from_every_loader_and_goes_on(world, tmp_path, form, loader):
+    kinds = {"form": form, "loader": loader}
     whole = run_in(world, tmp_path / "whole", **kinds)
     assert whole.valid[-1].auc > 0.72
     with pytest.raises(CutOff):
@@ -238,7 +238,7 @@ def test_a_checkpoint_that_was_cut_off_while_written_leaves_the_one_before(
         write_json(file, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("dlrm.checkpoint.write_json", write_the_first_alone)
+        patch.setattr("plumbline.dlrm.train.checkpoint.write_json", write_the_first_alone)
         with pytest.raises(CutOff):
             run("cut")
     assert len(list((tmp_path / "cut" / "checkpoint").glob("*.safetensors"))) == 2
@@ -396,7 +396,7 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
         made.logit_offset = offset
         result = train(
             made,
-            feed_of(world, "parquet", [tmp_path / "sampled.parquet"], 32),
+            loader_of(world, "parquet", [tmp_path / "sampled.parquet"], 32),
             SETTINGS,
             seed=1,
             valid_files=world.valid_files,
@@ -430,7 +430,7 @@ def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(world, tmp_path
 
 
 def test_a_fitted_bias_counts_the_rows_that_were_left_out(world, tmp_path):
-    """A feed of every click and a fifth of the others: the model's own scores are of all rows."""
+    """A loader of every click and a fifth of the others: the model's own scores are of all rows."""
     table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
     click_B = table["click"].to_numpy() == 1
     kept_B = click_B | (np.random.default_rng(3).random(len(click_B)) < 0.2)
@@ -438,8 +438,8 @@ def test_a_fitted_bias_counts_the_rows_that_were_left_out(world, tmp_path):
     run_in(world, tmp_path / "run", click_rate=0.3)
     model = load_model(tmp_path / "run" / "model")
     model.last.bias.data += 3.0
-    feed = feed_of(world, "parquet", [tmp_path / "sampled.parquet"], 32)
-    assert fit_output_bias(model, feed, -math.log(0.2)) < -2
+    loader = loader_of(world, "parquet", [tmp_path / "sampled.parquet"], 32)
+    assert fit_output_bias(model, loader, -math.log(0.2)) < -2
     assert evaluate(Scorer.of(model), world.train_files).calibration == pytest.approx(1, abs=0.15)
 
 
@@ -499,11 +499,11 @@ def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp
 def test_the_average_is_the_one_that_its_formula_gives(world):
     live = form_of(world, "fused", SETTINGS, 1)
     between = 3
-    form = AveragedForm(live, epoch_steps=UPDATES * between)
+    form = AveragedTrainer(live, epoch_steps=UPDATES * between)
     form.start_at(-1.0)
     wanted = {name: t.double().clone() for name, t in live.canonical().state_dict().items()}
     assert wanted["last.bias"].item() == -1.0
-    batches = feed_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
+    batches = loader_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
     for step, batch in enumerate(islice(batches, 12), start=1):
         form.step(batch, 1.0)
         if step % between == 0:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlrm.training_plan import LARGEST_BATCH, SMALLEST_BATCH, planned
-from features.settings import Training
+from plumbline.dlrm.train.training_plan import LARGEST_BATCH, SMALLEST_BATCH, planned
+from plumbline.settings import Training
 
 
 @given(st.integers(1, 10**11))

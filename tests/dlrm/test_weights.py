@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlrm.model import DLRM
-from dlrm.model_card import read_model_card
-from dlrm.tensor_file import read_tensors, write_tensors
-from dlrm.weights import load_model, save_model
-from features.errors import ModelError
-from features.hashing import json_sha256
+from plumbline.base.errors import ModelError
+from plumbline.base.hashing import json_sha256
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.model_card import read_model_card
+from plumbline.dlrm.model.weights import load_model, save_model
+from plumbline.dlrm.tensors.tensor_file import read_tensors, write_tensors
 
 PLAN_HASH = "ab" * 32
 
@@ -112,7 +112,7 @@ def test_a_write_cut_off_leaves_no_model(folder, world, monkeypatch):
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dlrm.weights.write_tensors", fail)
+    monkeypatch.setattr("plumbline.dlrm.model.weights.write_tensors", fail)
     with pytest.raises(KeyboardInterrupt):
         save_model(folder, DLRM(world.architecture, seed=2), PLAN_HASH)
     with pytest.raises(ModelError, match=r"model\.json: missing"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from features.plan import read_plan
+from plumbline.features.plan.plan import read_plan
 from tests.conftest import Command
 
 COLUMNS = {"click": "label", "x": "continuous", "c": "integer", "s": "string"}
@@ -102,7 +102,7 @@ def test_no_data_given(command: Command, tmp_path: Path) -> None:
     refused(command("pipelines/run_all.py", "--config", write_config(tmp_path)), "--data")
 
 
-@pytest.mark.parametrize("engine", ["polars", "nvtabular"])
+@pytest.mark.parametrize("engine", ["native", "nvtabular"])
 def test_all_null_columns_simply_work(command: Command, tmp_path: Path, engine: str) -> None:
     log = write_log(tmp_path, **{column: [""] * 200 for column in ("x", "c", "s")})
     options = ("--config", write_config(tmp_path), "--data", log, "--to", "export")
@@ -113,7 +113,7 @@ def test_all_null_columns_simply_work(command: Command, tmp_path: Path, engine: 
     assert found == {"c": 3, "s": 3, "x_bucket": 2}
 
 
-@pytest.mark.parametrize("engine", ["polars", "nvtabular"])
+@pytest.mark.parametrize("engine", ["native", "nvtabular"])
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"c": "integer", "s": "string"}])
 def test_no_categorical_or_no_continuous_columns_simply_work(
     command: Command, tmp_path: Path, kinds: dict[str, str], engine: str

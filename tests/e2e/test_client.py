@@ -11,10 +11,10 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import ServerError
-from serving.client import Client
-from serving.remote.async_client import AsyncClient
-from serving.server import TritonServer
+from plumbline.base.errors import ServerError
+from plumbline.serving.client.async_client import AsyncClient
+from plumbline.serving.client.client import Client
+from plumbline.serving.launch.server import TritonServer
 from tests.conftest import Command
 from tests.e2e.test_serving import KINDS, Line, export, make_line
 

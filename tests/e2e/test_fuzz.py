@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.list_bytes import unpack_integers
-from features.wire import Tensors
-from serving.server import TritonServer
+from plumbline.columns.list_bytes import unpack_integers
+from plumbline.columns.wire import Tensors
+from plumbline.serving.launch.server import TritonServer
 from tests.fuzz import bad_bytes, bad_calls, bad_messages, bad_posts
 from tests.fuzz.call import Call, call, text_bytes, to_message, to_post
 from tests.fuzz.connection import GrpcConnection, HttpConnection
@@ -169,7 +169,8 @@ def test_askers_that_do_not_wait(line: Line, server: TritonServer) -> None:
 
 @pytest.mark.parametrize("form", ["many chunks", "deep JSON"])
 def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str) -> None:
-    """Either ends a Triton 2.51 with stacks of 8 MiB: see `serving.launch.with_parent`."""
+    """Either ends a Triton 2.51 with stacks of 8 MiB: see
+    `plumbline.serving.launch.with_parent`."""
     good, right = _good(line, np.random.default_rng(1))
     post = to_post(good)
     if form == "many chunks":

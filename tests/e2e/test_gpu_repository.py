@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlrm.scoring.scorer import Scorer
-from features.errors import RepositoryError
-from features.online import OnlineExecutor
-from features.plan import read_plan
-from features.wire import to_tensors
-from serving.acceptance import check_server
-from serving.client import Client
-from serving.remote.transport import connect
-from serving.repository.check_rows import CheckRows
-from serving.repository.interface import wire_columns
-from serving.server import TritonServer
+from plumbline.base.errors import RepositoryError
+from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.plan.plan import read_plan
+from plumbline.serving.check.acceptance import check_server
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.transport import connect
+from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.launch.server import TritonServer
 from tests.serving.test_gpu_repository import KINDS, ROWS, exported
 
 STAND_IN = """

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from dlrm.model_card import read_model_card
+from plumbline.dlrm.model.model_card import read_model_card
 from tests.conftest import Command
 
 CONFIG = {
@@ -59,7 +59,7 @@ def write_logs(folder: Path) -> None:
     (folder / "films.txt").write_text("".join(films))
 
 
-@pytest.mark.parametrize("engine", ["polars", "nvtabular"])
+@pytest.mark.parametrize("engine", ["native", "nvtabular"])
 def test_lists_from_text_to_served_scores(process: Command, tmp_path: Path, engine: str) -> None:
     write_logs(tmp_path)
     config = tmp_path / "lists.yaml"

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from tests.conftest import Command
-from tests.pipelines.test_names import NAMES, write_log
+from tests.stages.test_names import NAMES, write_log
 
 
 def test_odd_names_are_served(process: Command, tmp_path: Path) -> None:

@@ -13,25 +13,25 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.weights import save_model
-from features.errors import PlanError, ServerError
-from features.plan import Plan
-from features.settings import Model, Serving
-from features.steps import FillMissing
-from features.wire import Tensors
-from serving.client import Client
-from serving.launch import plain_names
-from serving.launch.secret import SECRET_HEADER
-from serving.launch.server_options import ServerOptions
-from serving.remote.connection import Connection, secret_header
-from serving.remote.model_control import model_control
-from serving.remote.transport import connect
-from serving.renewal.publish import Published, publish
-from serving.repository.export import export_repository
-from serving.repository.release import Release
-from serving.server import LOG_FILE, TritonServer
+from plumbline.base.errors import PlanError, ServerError
+from plumbline.columns.wire import Tensors
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.features.operators import FillMissing
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.connection import Connection, secret_header
+from plumbline.serving.client.model_control import model_control
+from plumbline.serving.client.transport import connect
+from plumbline.serving.launch import plain_names
+from plumbline.serving.launch.secret import SECRET_HEADER
+from plumbline.serving.launch.server import LOG_FILE, TritonServer
+from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.publish.publish import Published, publish
+from plumbline.serving.repository.export import export_repository
+from plumbline.serving.repository.release import Release
+from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
 SECRET = "a-secret-of-a-test-0123456789"

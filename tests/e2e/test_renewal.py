@@ -19,30 +19,30 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.encoder import Encoded
-from features.errors import PlumblineError, RepositoryError
-from features.online import OnlineExecutor
-from features.plan import Plan
-from features.settings import Model, Serving
-from features.steps import FillMissing
-from features.wire import Tensors, to_tensors
-from serving.launch.binary import SOURCES
-from serving.launch.secret import SECRET_HEADER
-from serving.launch.server_options import ServerOptions
-from serving.remote.connection import Connection, secret_header
-from serving.remote.model_control import HttpModelControl, ModelControl, model_control
-from serving.remote.transport import connect
-from serving.renewal.publish import Published, publish
-from serving.renewal.publish_journal import JOURNAL_FILE
-from serving.repository.export import export_repository
-from serving.repository.interface import wire_columns
-from serving.repository.live_repository import LiveRepository
-from serving.repository.release import Release
-from serving.server import TritonServer
+from plumbline.base.errors import PlumblineError, RepositoryError
+from plumbline.columns.wire import Tensors, to_tensors
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import FillMissing
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.client.connection import Connection, secret_header
+from plumbline.serving.client.model_control import HttpModelControl, ModelControl, model_control
+from plumbline.serving.client.transport import connect
+from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.launch.binary import SOURCES
+from plumbline.serving.launch.secret import SECRET_HEADER
+from plumbline.serving.launch.server import TritonServer
+from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.publish.journal import JOURNAL_FILE
+from plumbline.serving.publish.publish import Published, publish
+from plumbline.serving.repository.export import export_repository
+from plumbline.serving.repository.release import Release
+from plumbline.settings import Model, Serving
 from tests.conftest import Command
 from tests.plans import categorify, plan_of
 
@@ -217,11 +217,12 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
     script = (
         "import sys; from pathlib import Path\n"
         "import pyarrow.parquet as pq\n"
-        "from features.plan import read_plan; from features.settings import Serving\n"
-        "from serving.remote.connection import Connection\n"
-        "from serving.remote.model_control import model_control\n"
-        "from serving.renewal.publish import publish\n"
-        "from serving.repository.release import Release\n"
+        "from plumbline.features.plan.plan import read_plan\n"
+        "from plumbline.settings import Serving\n"
+        "from plumbline.serving.client.connection import Connection\n"
+        "from plumbline.serving.client.model_control import model_control\n"
+        "from plumbline.serving.publish.publish import publish\n"
+        "from plumbline.serving.repository.release import Release\n"
         "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
         f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
         "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"

@@ -68,7 +68,7 @@ def test_from_nothing_to_served_scores_and_again(
 def check_report(report: dict) -> None:
     assert report["config"] == "tiny"
     assert report["rows"] == {"train": 2000, "valid": 2000, "test": 2000}
-    assert report["etl"]["engine"] == "polars"
+    assert report["etl"]["engine"] == "native"
     assert report["etl"].keys() >= {"fit_seconds", "transform_seconds", "rows_per_second"}
     assert report["etl"]["peak_rss_mb"] > 50
     assert report["train"]["model"] == "fused"

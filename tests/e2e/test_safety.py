@@ -13,14 +13,14 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
-from features.errors import ServerError
-from serving.client import Client
-from serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
-from serving.launch.server_options import ServerOptions, ServerTls
-from serving.remote.connection import Connection, Tls, secret_header
-from serving.remote.model_control import model_control
-from serving.repository.export import export_repository
-from serving.server import TritonServer
+from plumbline.base.errors import ServerError
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.connection import Connection, Tls, secret_header
+from plumbline.serving.client.model_control import model_control
+from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
+from plumbline.serving.launch.server import TritonServer
+from plumbline.serving.launch.server_options import ServerOptions, ServerTls
+from plumbline.serving.repository.export import export_repository
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import SETTINGS, write_small_plan
 

@@ -15,9 +15,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import yaml
 
-from serving.client import Client
-from serving.repository.config_pbtxt import read_parameters
-from serving.server import TritonServer
+from plumbline.serving.client.client import Client
+from plumbline.serving.contract.config_pbtxt import read_parameters
+from plumbline.serving.launch.server import TritonServer
 from tests.conftest import Command
 
 ROWS = 500

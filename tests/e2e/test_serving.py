@@ -17,30 +17,30 @@ import pyarrow as pa
 import pytest
 import tritonclient.http as triton_http
 
-from dlrm.architecture import Architecture
-from dlrm.kernels.library import cpu_module
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.encoder import Encoded
-from features.errors import PlanError, ServerError
-from features.online import OnlineExecutor
-from features.plan import Plan
-from features.settings import Model, Serving
-from features.steps import Clip, FillMissing, Log, Normalize
-from features.values import Lists, offsets_of
-from features.wire import Tensors, to_tensors
-from serving.client import Client
-from serving.launch.ports import Ports
-from serving.launch.server_options import ServerOptions
-from serving.remote.comparison import compare
-from serving.remote.latency import measure_latency
-from serving.remote.transport import connect
-from serving.repository.export import export_repository
-from serving.repository.interface import wire_columns
-from serving.server import TritonServer
-from serving.steps.encoding import to_encoded_tensors
-from serving.steps.monitoring import COUNTERS, GAUGES
+from plumbline.base.errors import PlanError, ServerError
+from plumbline.columns.values import Lists, offsets_of
+from plumbline.columns.wire import Tensors, to_tensors
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.backend.encoding import to_encoded_tensors
+from plumbline.serving.backend.monitoring import COUNTERS, GAUGES
+from plumbline.serving.check.comparison import compare
+from plumbline.serving.check.latency import measure_latency
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.transport import connect
+from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.launch.ports import Ports
+from plumbline.serving.launch.server import TritonServer
+from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.repository.export import export_repository
+from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
 ROWS = 2500

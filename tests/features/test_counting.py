@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.counting import IntegerCounter, TextCounter
-from features.native_form import uses_native
-from features.values import NULL_INT64, Text
+from plumbline.base.native import uses_native
+from plumbline.columns.values import NULL_INT64, Text
+from plumbline.features.fitting.counting import IntegerCounter, TextCounter
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
@@ -30,11 +30,11 @@ def ranked(values: list, missing: object, minimum: int, limit: int | None) -> li
     st.integers(0, 3),
     st.none() | st.integers(0, 6),
 )
-def test_integers(portions: list[list[int]], minimum: int, limit: int | None) -> None:
+def test_integers(chunks: list[list[int]], minimum: int, limit: int | None) -> None:
     counter = IntegerCounter()
-    for portion in portions:
-        counter.add(np.array(portion, np.int64))
-    every = [value for portion in portions for value in portion]
+    for chunk in chunks:
+        counter.add(np.array(chunk, np.int64))
+    every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {NULL_INT64})
     values, counts = counter.counts(minimum, limit)
     came = list(zip(values.tolist(), counts.tolist(), strict=True))
@@ -48,11 +48,11 @@ def test_integers(portions: list[list[int]], minimum: int, limit: int | None) ->
     st.integers(0, 3),
     st.none() | st.integers(0, 6),
 )
-def test_text(portions: list[list[bytes]], minimum: int, limit: int | None) -> None:
+def test_text(chunks: list[list[bytes]], minimum: int, limit: int | None) -> None:
     counter = TextCounter()
-    for portion in portions:
-        counter.add(Text.from_objects(portion))
-    every = [value for portion in portions for value in portion]
+    for chunk in chunks:
+        counter.add(Text.from_objects(chunk))
+    every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {b""})
     text, counts = counter.counts(minimum, limit)
     came = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
@@ -63,9 +63,9 @@ def test_text(portions: list[list[bytes]], minimum: int, limit: int | None) -> N
 def test_tables_grow() -> None:
     values = np.random.default_rng(0).integers(0, 60_000, 200_000) * 2**40
     counter, text_counter = IntegerCounter(), TextCounter()
-    for portion in np.array_split(values, 7):
-        counter.add(portion)
-        text_counter.add(Text.from_objects([b"%d" % value for value in portion]))
+    for chunk in np.array_split(values, 7):
+        counter.add(chunk)
+        text_counter.add(Text.from_objects([b"%d" % value for value in chunk]))
     found, counts = counter.counts()
     wanted, wanted_counts = np.unique(values, return_counts=True)
     order = np.lexsort((wanted, -wanted_counts))
@@ -109,7 +109,7 @@ def test_another_dtype_is_refused() -> None:
         IntegerCounter().add(np.zeros(3, np.float64))
 
 
-@pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
+@pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 def test_offsets_that_leave_the_data_are_refused() -> None:
     for offsets in ([0, 5], [2, 1], [-1, 1]):
         with pytest.raises(ValueError, match="ascending offsets within the data"):

@@ -1,4 +1,4 @@
-"""Every statistic against a plain reference, however the rows are cut into portions."""
+"""Every statistic against a plain reference, however the rows are cut into chunks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.chains import Chain, Runner
-from features.errors import DataError
-from features.fitting.fit import Fitted, fit, training_columns
-from features.fitting.targets import folds_of
-from features.plan import InputColumn
-from features.steps import Categorify, FillMissing, Normalize, NormalizeMinMax
-from features.tables import Tables
-from features.unfitted import (
+from plumbline.base.errors import DataError
+from plumbline.features.fitting.fit import Fitted, fit, training_columns
+from plumbline.features.fitting.targets import folds_of
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.operators import Categorify, FillMissing, Normalize, NormalizeMinMax
+from plumbline.features.plan.chains import Chain, Runner
+from plumbline.features.plan.plan import InputColumn
+from plumbline.features.plan.unfitted import (
     FitCategorify,
     FitGroupStatistic,
     FitMedian,
@@ -55,10 +55,10 @@ ROW = st.fixed_dictionaries(
 ROWS = st.lists(ROW, min_size=1, max_size=12)
 
 
-def source_of(rows: list[dict[str, Any]], portion: int = 3) -> TableSource:
+def source_of(rows: list[dict[str, Any]], chunk: int = 3) -> TableSource:
     columns = {name: [row[name] for row in rows] for name in KINDS}
     table = table_of(KINDS, [row["click"] for row in rows], **columns)
-    return TableSource(KINDS, {"train": table}, portion)
+    return TableSource(KINDS, {"train": table}, chunk)
 
 
 def plan_with(*outputs: UnfittedColumn) -> UnfittedPlan:
@@ -86,7 +86,7 @@ def present(rows: list[dict[str, Any]]) -> list[float]:
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(1, 5))
-def test_statistics_of_numbers(rows: list[dict[str, Any]], portion: int) -> None:
+def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
     numbers = present(rows)
     columns = [
         output("x", "x", FitNormalize()),
@@ -97,9 +97,9 @@ def test_statistics_of_numbers(rows: list[dict[str, Any]], portion: int) -> None
         if not numbers:
             for column in columns:
                 with pytest.raises(DataError, match="Column 'x'"):
-                    fitted(Path(folder), source_of(rows, portion), column)
+                    fitted(Path(folder), source_of(rows, chunk), column)
             return
-        made = fitted(Path(folder), source_of(rows, portion), *columns)
+        made = fitted(Path(folder), source_of(rows, chunk), *columns)
     normalize, bounds, median = (o.chain.steps[0] for o in made.outputs)
     assert isinstance(normalize, Normalize)
     deviation = np.std(numbers, ddof=1) if len(numbers) > 1 else 0.0
@@ -123,11 +123,11 @@ def by_count(values: list[Any], threshold: int, limit: int | None) -> list[Any]:
 @settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 3))
 def test_vocabularies(
-    rows: list[dict[str, Any]], portion: int, threshold: int, limit: int | None
+    rows: list[dict[str, Any]], chunk: int, threshold: int, limit: int | None
 ) -> None:
     step = FitCategorify(threshold, limit)
     shared = FitCategorify(threshold, limit, shared=("i", "j"))
-    source = source_of(rows, portion)
+    source = source_of(rows, chunk)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = fitted(
@@ -167,9 +167,9 @@ def test_vocabularies(
 
 @settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(1, 5))
-def test_statistics_of_groups(rows: list[dict[str, Any]], portion: int) -> None:
+def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
     names = ("count", "sum", "mean", "std", "var", "min", "max")
-    source = source_of(rows, portion)
+    source = source_of(rows, chunk)
     keys: dict[str, Any] = {"i": ("i",), "s": ("s",), "i_s": ("i", "s")}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -202,9 +202,9 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], portion: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(ROWS, st.integers(1, 5), st.sampled_from([0.0, 1.0, 20.0]), st.integers(1, 3))
 def test_encoded_targets(
-    rows: list[dict[str, Any]], portion: int, smoothing: float, folds: int
+    rows: list[dict[str, Any]], chunk: int, smoothing: float, folds: int
 ) -> None:
-    source = source_of(rows, portion)
+    source = source_of(rows, chunk)
     step = FitTargetEncoding("click", smoothing, folds, seed=5)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -212,14 +212,14 @@ def test_encoded_targets(
         served = encoded(folder, source, made)["te"]
         runner = Runner(made.training[0], Tables(folder))
         trained = [
-            runner(training_columns(portion_rows(), number))
-            for number, portion_rows in enumerate(source.portions("train"))
+            runner(training_columns(chunk_rows(), number))
+            for number, chunk_rows in enumerate(source.chunks("train"))
         ]
     mean = float(np.mean([row["click"] for row in rows]))
     fold_of = np.concatenate(
         [
-            folds_of(5, folds, number, len(rows[start : start + portion]))
-            for number, start in enumerate(range(0, len(rows), portion))
+            folds_of(5, folds, number, len(rows[start : start + chunk]))
+            for number, start in enumerate(range(0, len(rows), chunk))
         ]
     )
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.errors import PlanError
-from features.lookup import (
+from plumbline.base.errors import PlanError
+from plumbline.base.native import SETTING, uses_native
+from plumbline.columns.values import NULL_INT64, Text
+from plumbline.features.lookup.index import (
     HEADER,
     IntegerIndex,
     TextIndex,
@@ -16,12 +18,10 @@ from features.lookup import (
     build_text_index,
     open_index,
 )
-from features.native_form import SETTING, uses_native
-from features.values import NULL_INT64, Text
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
-needs_native = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
+needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 
 PRESENT = st.integers(NULL_INT64 + 1, 2**63 - 1) | st.integers(-5, 40)
 

@@ -8,10 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.hash64 import hash_integers, hash_numbers, hash_text
-from features.lookup import IntegerIndex, TextIndex, build_integer_index, build_text_index
-from features.native_form import native, uses_native
-from features.steps import (
+from plumbline.base.native import native, uses_native
+from plumbline.columns.hash64 import hash_integers, hash_numbers, hash_text
+from plumbline.columns.values import NULL_INT64, Text
+from plumbline.features.lookup.index import (
+    IntegerIndex,
+    TextIndex,
+    build_integer_index,
+    build_text_index,
+)
+from plumbline.features.operators import (
     Bucketize,
     Clip,
     FillMissing,
@@ -21,9 +27,8 @@ from features.steps import (
     Normalize,
     NormalizeMinMax,
 )
-from features.values import NULL_INT64, Text
 
-pytestmark = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
+pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 
 NAN = math.nan
 NO_IDS = np.empty((0, 0), np.int64)

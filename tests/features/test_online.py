@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.errors import PlanError
-from features.native_form import SETTING
-from features.online import OnlineExecutor
-from features.steps import Bucketize, Clip, FillMissing, HashBucket, Log, Normalize
-from features.values import NULL_INT64
-from features.wire import Tensors
+from plumbline.base.errors import PlanError
+from plumbline.base.native import SETTING
+from plumbline.columns.values import NULL_INT64
+from plumbline.columns.wire import Tensors
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import Bucketize, Clip, FillMissing, HashBucket, Log, Normalize
 from tests.plans import categorify, plan_of
 
 

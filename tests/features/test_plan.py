@@ -10,12 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from features.chains import Chain
-from features.errors import PlanError
-from features.hashing import json_sha256
-from features.online import OnlineExecutor
-from features.plan import InputColumn, OutputColumn, Plan, output_column, read_plan, write_plan
-from features.steps import (
+from plumbline.base.errors import PlanError
+from plumbline.base.hashing import json_sha256
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import (
     Bucketize,
     Categorify,
     Clip,
@@ -23,6 +21,15 @@ from features.steps import (
     HashBucket,
     HashedCross,
     Normalize,
+)
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import (
+    InputColumn,
+    OutputColumn,
+    Plan,
+    output_column,
+    read_plan,
+    write_plan,
 )
 from tests.plans import categorify, column, plan_of
 

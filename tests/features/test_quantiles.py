@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from features.fitting import histogram
-from features.fitting.histogram import MOST_BINS, Counting, Histogram
-from features.fitting.quantiles import quantile_buckets, quantile_transform
+from plumbline.features.fitting import histogram
+from plumbline.features.fitting.histogram import MOST_BINS, Counting, Histogram
+from plumbline.features.fitting.quantiles import quantile_buckets, quantile_transform
 
 LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = st.lists(

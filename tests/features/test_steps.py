@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from features import fitted
-from features.steps import (
+from plumbline.columns.values import NULL_INT64, Lists, Text
+from plumbline.features.fitting import fitted
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.operators import (
     Bucketize,
     Categorify,
     Clip,
@@ -33,8 +35,6 @@ from features.steps import (
     step_from_json,
     step_to_json,
 )
-from features.tables import Tables
-from features.values import NULL_INT64, Lists, Text
 from tests.plans import categorify
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.repository.interface import DLRM_MODEL
+from plumbline.serving.contract.interface import DLRM_MODEL
 from tests.fuzz.call import Call, Input, text_bytes
 
 Random = np.random.Generator

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import np_to_triton_dtype
 
-from features.wire import Tensors
+from plumbline.columns.wire import Tensors
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
-from features.wire import Tensors
+from plumbline.columns.wire import Tensors
 from tests.fuzz.call import Post
 
 _DTYPES = {"FP32": "<f4", "INT64": "<i8"}

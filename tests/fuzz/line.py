@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.online import OnlineExecutor
-from features.settings import Model, Serving
-from features.steps import Clip, FillMissing, Log, Normalize
-from features.values import Lists
-from features.wire import NULL_BYTES, NULL_INT64, Tensors, from_tensors
-from serving.repository.export import export_repository
+from plumbline.columns.values import Lists
+from plumbline.columns.wire import NULL_BYTES, NULL_INT64, Tensors, from_tensors
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.serving.repository.export import export_repository
+from plumbline.settings import Model, Serving
 from tests.fuzz.pool import Pool, make_pool, odd_tensors
 from tests.plans import categorify, plan_of
 

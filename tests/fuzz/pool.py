@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlrm.scoring.scorer import Scorer
-from features.list_bytes import pack
-from features.online import OnlineExecutor
-from features.values import NULL_INT64, Lists, Text, offsets_of
-from features.wire import Tensors, WireColumns
-from serving.repository.interface import (
+from plumbline.columns.list_bytes import pack
+from plumbline.columns.values import NULL_INT64, Lists, Text, offsets_of
+from plumbline.columns.wire import Tensors, WireColumns
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.serving.backend.encoding import to_encoded_tensors
+from plumbline.serving.contract.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FUSED_MODEL,
 )
-from serving.steps.encoding import to_encoded_tensors
 
 MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
 

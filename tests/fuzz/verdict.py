@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlrm.kernels.library import cpu_module
-from features.wire import Tensors
+from plumbline.columns.wire import Tensors
+from plumbline.dlrm.ops.library import cpu_module
 from tests.fuzz.connection import Answer, GrpcConnection, HttpConnection
 
 Connection = HttpConnection | GrpcConnection

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.settings import Config
-from rawlogs.ingest import Ingested, ingest_typed
+from plumbline.rawlogs.ingest import Ingested, ingest_typed
+from plumbline.settings import Config
 
 MakeConfig = Callable[..., Config]
 Ingest = Callable[..., Ingested]

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.settings import Table
-from features.value_rules.arrow_types import TypeRefused, simple
-from rawlogs.raw_rows import read_raw_rows
+from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.settings import Table
 
 LARGE = 2**64 - 1
 PRECISE = Decimal("1234567890123456789012345678901234567890.25")

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.settings import Table
-from rawlogs import blocks
-from rawlogs.blocks import RawBlock, read_block, read_blocks, unix_lines
-from rawlogs.decoding import decoded_rows
-from rawlogs.malformed import Fault
-from rawlogs.quoting import Dialect
-from rawlogs.text_streams import TextForm
+from plumbline.base.errors import DataError
+from plumbline.rawlogs import blocks
+from plumbline.rawlogs.blocks import RawBlock, read_block, read_blocks, unix_lines
+from plumbline.rawlogs.decoding import decoded_rows
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.quoting import Dialect
+from plumbline.rawlogs.text_streams import TextForm
+from plumbline.settings import Table
 
 TABLE = Table(columns={"y": "label"}, header=False)
 PLAIN = Dialect.of(TABLE)

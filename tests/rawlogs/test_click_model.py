@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from features.errors import ConfigError
-from features.settings import ClickModel, Config, Log
-from rawlogs.click_model import write_logs
-from rawlogs.ingest import ingest_typed
+from plumbline.base.errors import ConfigError
+from plumbline.rawlogs.click_model import write_logs
+from plumbline.rawlogs.ingest import ingest_typed
+from plumbline.settings import ClickModel, Config, Log
 
 VOCABULARY = (50, 2000, 3, 10, 400)
 COLUMNS = {"y": "label", "I1..I3": "continuous", "C1..C5": "hex"}

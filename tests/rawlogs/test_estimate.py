@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.settings import Log
-from rawlogs.estimate import bytes_of_rows, estimated_rows
+from plumbline.rawlogs.estimate import bytes_of_rows, estimated_rows
+from plumbline.settings import Log
 
 CSV = Log(columns={"click": "label", "x": "continuous"}, header=False)
 

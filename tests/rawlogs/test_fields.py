@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.settings import Table
-from rawlogs.fields import TextRows, split_fields
-from rawlogs.malformed import Fault
-from rawlogs.quoting import Dialect
+from plumbline.rawlogs.fields import TextRows, split_fields
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.quoting import Dialect
+from plumbline.settings import Table
 
 
 def check(text: str, fields: int, quote: str | None = None) -> tuple[str, list[int], list[Fault]]:

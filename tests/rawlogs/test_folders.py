@@ -15,17 +15,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.settings import Config, Log, Table
-from rawlogs import row_parser
-from rawlogs.fingerprint import Fingerprint
-from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
-from rawlogs.partitions import MISSING, partition_root, partition_values
-from rawlogs.raw_log import RawLog
-from rawlogs.raw_rows import read_raw_rows, undeclared_columns
-from rawlogs.side_tables import table_files
-from rawlogs.sources import resolve_files
-from rawlogs.survey import Survey
+from plumbline.base.errors import DataError
+from plumbline.rawlogs import row_parser
+from plumbline.rawlogs.fingerprint import Fingerprint
+from plumbline.rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
+from plumbline.rawlogs.partitions import MISSING, partition_root, partition_values
+from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.raw_rows import read_raw_rows, undeclared_columns
+from plumbline.rawlogs.side_tables import table_files
+from plumbline.rawlogs.sources import resolve_files
+from plumbline.rawlogs.survey import Survey
+from plumbline.settings import Config, Log, Table
 from tests.rawlogs.test_raw_log import frames
 
 COLUMNS = {"y": "label", "x": "continuous", "day": "string", "hour": "integer"}

@@ -4,10 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.rows import Rows
-from features.typed import values_of
-from features.values import NULL_INT64, Lists, Text, Values
-from rawlogs.frames import frame_of_rows, series
+from plumbline.columns.rows import Rows
+from plumbline.columns.typed import values_of
+from plumbline.columns.values import NULL_INT64, Lists, Text, Values
+from plumbline.rawlogs.frames import frame_of_rows, series
 
 TEXT = Text.from_objects([b"a", b"", "\u00fc".encode()])
 

@@ -16,18 +16,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.hashes import value_hash
-from features.settings import Config
-from features.values import Text
-from rawlogs import raw_rows, row_parser
-from rawlogs import survey as survey_module
-from rawlogs.frames import frame_of_rows
-from rawlogs.groups import NO_GROUP, group_of
-from rawlogs.ingest import SURVEY_FILE, fingerprints_of, ingest, ingest_typed
-from rawlogs.raw_log import RawLog
-from rawlogs.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
-from rawlogs.survey import Survey
+from plumbline.base.errors import DataError
+from plumbline.columns.hashes import value_hash
+from plumbline.columns.values import Text
+from plumbline.rawlogs import raw_rows, row_parser
+from plumbline.rawlogs import survey as survey_module
+from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.groups import NO_GROUP, group_of
+from plumbline.rawlogs.ingest import SURVEY_FILE, fingerprints_of, ingest, ingest_typed
+from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
+from plumbline.rawlogs.survey import Survey
+from plumbline.settings import Config
 
 PACKED = {"": bytes, ".gz": gzip.compress, ".zst": lambda b: pa.compress(b, "zstd", asbytes=True)}
 SHARES = {"valid": 0.3, "test": 0.3}
@@ -69,9 +69,7 @@ def splits_of(config: Config, file: Path, typed: bool = False) -> dict[str, list
         }
     log = RawLog(config, [file], Survey.read(out / SURVEY_FILE), fingerprints_of(config, [file]))
     return {
-        name: [
-            row for portion in log.portions(name) for row in frame_of_rows(portion())["x"].to_list()
-        ]
+        name: [row for chunk in log.chunks(name) for row in frame_of_rows(chunk())["x"].to_list()]
         for name in SPLITS
     }
 

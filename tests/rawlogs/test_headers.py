@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataError
-from features.settings import Log, SideTable
-from rawlogs.raw_rows import read_raw_rows, undeclared_columns
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.raw_rows import read_raw_rows, undeclared_columns
+from plumbline.settings import Log, SideTable
 
 COLUMNS = {"y": "label", "age": "integer", "job": "string"}
 

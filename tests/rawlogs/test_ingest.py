@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataError
-from features.settings import Config
-from rawlogs.ingest import Ingested, ingest_typed
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.ingest import Ingested, ingest_typed
+from plumbline.settings import Config
 
 HEADER = "clicked,price,shop,hash,word\n"
 Rows = Callable[[str], pl.DataFrame]

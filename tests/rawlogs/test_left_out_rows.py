@@ -12,10 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.settings import Config
-from rawlogs.ingest import Ingested, ingest
-from rawlogs.split import GAP, NEGATIVES, NO_SPLIT, SPLITS, TEST, TRAIN, VALID, Stretch, assignment
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.ingest import Ingested, ingest
+from plumbline.rawlogs.split import (
+    GAP,
+    NEGATIVES,
+    NO_SPLIT,
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALID,
+    Stretch,
+    assignment,
+)
+from plumbline.settings import Config
 
 Ingest = Callable[..., Ingested]
 Rows = Callable[[str], pl.DataFrame]

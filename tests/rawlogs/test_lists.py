@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.columns import Kind
-from features.settings import Config, Label, Table
-from features.typed import check_types, typed_schema
-from rawlogs.ingest import Ingested
-from rawlogs.malformed import Fault
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.values import convert
+from plumbline.columns.kinds import Kind
+from plumbline.columns.typed import check_types, typed_schema
+from plumbline.rawlogs.ingest import Ingested
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.values import convert
+from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {
     "y": "label",

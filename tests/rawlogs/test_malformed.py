@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import DataError
-from rawlogs.malformed import MAX_EXAMPLES, Fault, MalformedLines
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.malformed import MAX_EXAMPLES, Fault, MalformedLines
 
 
 def test_counts_all_and_shows_the_first_by_line() -> None:

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.columns import CLICK, Kind
-from features.native_form import SETTING, uses_native
-from features.settings import Label, Table
-from features.typed import values_of
-from features.value_rules.rules import ValueRules
-from features.values import NULL_INT64, Text, Values
-from rawlogs.blocks import RawBlock
-from rawlogs.native_parse import ParsedBlock, are_plain_rules, parse_block
-from rawlogs.raw_rows import TextBlock, parse_text
-from rawlogs.values import convert
+from plumbline.base.native import SETTING, uses_native
+from plumbline.columns.kinds import CLICK, Kind
+from plumbline.columns.typed import values_of
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.values import NULL_INT64, Text, Values
+from plumbline.rawlogs.blocks import RawBlock
+from plumbline.rawlogs.native_parse import ParsedBlock, are_plain_rules, parse_block
+from plumbline.rawlogs.raw_rows import TextBlock, parse_text
+from plumbline.rawlogs.values import convert
+from plumbline.settings import Label, Table
 
-needs_native = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
+needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 pytestmark = needs_native
 
 KINDS: dict[str, Kind] = {

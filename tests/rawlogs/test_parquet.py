@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.columns import Kind
-from features.errors import DataError
-from features.settings import Label, Table
-from rawlogs.malformed import Fault
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.values import convert
+from plumbline.base.errors import DataError
+from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.values import convert
+from plumbline.settings import Label, Table
 
 
 def column(folder: Path, array: pa.Array, kind: Kind) -> tuple[list[Any], list[Fault]]:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import TempPathFactory
 
-from features.typed import typed_schema
-from rawlogs.parts import PartWriter
+from plumbline.columns.typed import typed_schema
+from plumbline.rawlogs.parts import PartWriter
 
 SCHEMA = typed_schema({"x": "integer", "word": "string"})
 
@@ -22,18 +22,18 @@ def rows(first: int, count: int) -> pl.DataFrame:
 
 @settings(deadline=None)
 @given(
-    portions=st.lists(st.integers(0, 25), min_size=1, max_size=6),
+    chunks=st.lists(st.integers(0, 25), min_size=1, max_size=6),
     groups=st.integers(1, 5),
     per_group=st.integers(1, 10),
 )
 def test_parts_hold_all_rows_in_order(
-    tmp_path_factory: TempPathFactory, portions: list[int], groups: int, per_group: int
+    tmp_path_factory: TempPathFactory, chunks: list[int], groups: int, per_group: int
 ) -> None:
     folder = tmp_path_factory.mktemp("parts")
     with PartWriter(folder, SCHEMA, groups * per_group, per_group) as writer:
-        for position, count in enumerate(portions):
-            writer.write(rows(sum(portions[:position]), count))
-    total = sum(portions)
+        for position, count in enumerate(chunks):
+            writer.write(rows(sum(chunks[:position]), count))
+    total = sum(chunks)
     files = sorted(folder.iterdir())
     sizes = [pq.read_metadata(file).num_rows for file in files]
     assert all(size == groups * per_group for size in sizes[:-1])

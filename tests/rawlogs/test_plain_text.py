@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.native_form import uses_native
-from features.rows import Rows
-from features.settings import Config
-from rawlogs.blocks import RawBlock
-from rawlogs.frames import frame_of_rows
-from rawlogs.plain_text import plain_text
-from rawlogs.quoting import Dialect
-from rawlogs.raw_rows import TextBlock
-from rawlogs.row_parser import Parsed, RowParser
+from plumbline.base.native import uses_native
+from plumbline.columns.rows import Rows
+from plumbline.rawlogs.blocks import RawBlock
+from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.plain_text import plain_text
+from plumbline.rawlogs.quoting import Dialect
+from plumbline.rawlogs.raw_rows import TextBlock
+from plumbline.rawlogs.row_parser import Parsed, RowParser
+from plumbline.settings import Config
 
 COLUMNS = {"y": "label", "a": "string", "i": "integer", "b": "string", "x": "continuous"}
 NAMES = tuple(COLUMNS)
@@ -51,7 +51,7 @@ def require_same(plain: Parsed | None, general: Parsed) -> None:
     assert (plain.lines, list(plain.faults)) == (general.lines, list(general.faults))
 
 
-needs_native = pytest.mark.skipif(not uses_native(), reason="features._native is not in use")
+needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 WORDS = st.text(st.sampled_from('ab ,:;"\n\r\té\x1f\x1e'), max_size=6)
 LINES = st.lists(st.tuples(WORDS, WORDS, st.booleans()), min_size=1, max_size=6)
 

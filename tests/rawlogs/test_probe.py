@@ -5,12 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
-from features.columns import Kind
-from features.settings import Config
-from features.typed import TypedParquet, typed_schema
-from rawlogs.ingest import Ingested
-from rawlogs.parts import PartWriter
-from rawlogs.probe import unseen_values, write_probe
+from plumbline.columns.kinds import Kind
+from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.rawlogs.ingest import Ingested
+from plumbline.rawlogs.parts import PartWriter
+from plumbline.rawlogs.probe import unseen_values, write_probe
+from plumbline.settings import Config
 
 FEATURES: dict[str, Kind] = {
     "price": "continuous",

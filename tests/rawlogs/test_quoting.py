@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from features.settings import Table
-from rawlogs import quoting
-from rawlogs.fields import TextRows, split_fields
-from rawlogs.malformed import Fault
-from rawlogs.quoting import Dialect, row_ends
-from rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs import quoting
+from plumbline.rawlogs.fields import TextRows, split_fields
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.quoting import Dialect, row_ends
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.settings import Table
 
 
 def dialect_of(separator: str = ",", quote: str | None = '"', trim: bool = False) -> Dialect:

@@ -19,19 +19,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.native_form import uses_native
-from features.rows import RowSource
-from features.settings import Config
-from rawlogs import raw_rows, row_parser
-from rawlogs import survey as survey_module
-from rawlogs.blocks import RawBlock, read_blocks
-from rawlogs.frames import frame_of_rows
-from rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
-from rawlogs.raw_log import RawLog
-from rawlogs.row_parser import Parsed, Piece, RowParser
-from rawlogs.split import SPLITS
-from rawlogs.survey import Survey
+from plumbline.base.errors import DataError
+from plumbline.base.native import uses_native
+from plumbline.columns.rows import RowSource
+from plumbline.rawlogs import raw_rows, row_parser
+from plumbline.rawlogs import survey as survey_module
+from plumbline.rawlogs.blocks import RawBlock, read_blocks
+from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
+from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.split import SPLITS
+from plumbline.rawlogs.survey import Survey
+from plumbline.settings import Config
 
 COLUMNS = {
     "y": "label",
@@ -79,7 +79,7 @@ def open_log(config: Config, files: list[Path], out: Path) -> RawLog:
 
 def frames(source: RowSource, split: str) -> pl.DataFrame:
     with ThreadPoolExecutor(3) as pool:
-        rows = list(pool.map(lambda portion: portion(), source.portions(split)))
+        rows = list(pool.map(lambda chunk: chunk(), source.chunks(split)))
     return pl.concat(map(frame_of_rows, rows))
 
 
@@ -267,12 +267,12 @@ def test_a_parquet_log(tmp_path: Path) -> None:
         )
 
 
-def test_portions_may_be_called_in_any_order_and_asked_for_again(tmp_path: Path) -> None:
+def test_chunks_may_be_called_in_any_order_and_asked_for_again(tmp_path: Path) -> None:
     log = raw_log(tmp_path, ROWS)
-    portions = list(log.portions("train"))
-    assert len(portions) > 5
-    backwards = [portion() for portion in reversed(portions)]
-    again = [portion() for portion in log.portions("train")]
+    chunks = list(log.chunks("train"))
+    assert len(chunks) > 5
+    backwards = [chunk() for chunk in reversed(chunks)]
+    again = [chunk() for chunk in log.chunks("train")]
     assert pl.concat(map(frame_of_rows, reversed(backwards))).equals(
         pl.concat(map(frame_of_rows, again))
     )
@@ -290,7 +290,7 @@ def test_pieces_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, 
         return found
 
     with patch.object(RowParser, "parse", counted):
-        rows = [portion() for portion in log.portions("test")]
+        rows = [chunk() for chunk in log.chunks("test")]
     assert len(parsed) == len(rows) and min(map(len, rows)) > 0
     if split["by"] == "file":
         assert sum(parsed) == log.splits["test"] == 40
@@ -298,7 +298,7 @@ def test_pieces_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, 
         assert log.splits["test"] <= sum(parsed) < log.splits["test"] + parsed[0]
 
 
-def test_a_compressed_log_is_read_as_its_portions_are_asked_for(tmp_path: Path) -> None:
+def test_a_compressed_log_is_read_as_its_chunks_are_asked_for(tmp_path: Path) -> None:
     text = write_log(tmp_path).read_bytes()
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(text))
@@ -314,10 +314,10 @@ def test_a_compressed_log_is_read_as_its_portions_are_asked_for(tmp_path: Path) 
 
     log = open_log(config, [file], tmp_path / "out")
     with patch.object(raw_rows, "read_blocks", counted):
-        portions = log.portions("train")
-        assert len(next(portions)()) > 0
+        chunks = log.chunks("train")
+        assert len(next(chunks)()) > 0
         assert len(read) == 1
-        assert sum(len(portion()) for portion in portions) < log.splits["train"]
+        assert sum(len(chunk()) for chunk in chunks) < log.splits["train"]
         assert sum(read) < len(text)  # nothing behind the split's last row
 
 
@@ -329,7 +329,7 @@ def test_a_file_that_changed_since_the_survey_is_refused(tmp_path: Path, name: s
     with pytest.raises(
         DataError, match=rf"{name}: wanted the file that stage ingest read \(.*, found"
     ):
-        list(log.portions("train"))
+        list(log.chunks("train"))
 
 
 def test_other_rows_behind_the_same_fingerprint_are_refused(tmp_path: Path) -> None:

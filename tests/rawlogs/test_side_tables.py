@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.errors import DataError
-from features.settings import Config
-from rawlogs.ingest import Ingested
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.ingest import Ingested
+from plumbline.settings import Config
 
 Rows = Callable[[str], pl.DataFrame]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import DataError
-from features.settings import Log
-from rawlogs.sources import resolve_files
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.sources import resolve_files
+from plumbline.settings import Log
 
 
 def log(*files: str) -> Log:

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.settings import Config
-from features.values import Text
-from rawlogs.groups import group_of
-from rawlogs.ingest import Ingested
-from rawlogs.parts import TypedRows
-from rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
-from rawlogs.time_order import sorted_by_time
-from rawlogs.values import TIME
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Text
+from plumbline.rawlogs.groups import group_of
+from plumbline.rawlogs.ingest import Ingested
+from plumbline.rawlogs.parts import TypedRows
+from plumbline.rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from plumbline.rawlogs.time_order import sorted_by_time
+from plumbline.rawlogs.values import TIME
+from plumbline.settings import Config
 
 
 def config(seed: int = 1, **split: object) -> Config:

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.columns import Kind
-from features.errors import DataError
-from features.settings import Config, Label, Table
-from rawlogs.ingest import Ingested, ingest_typed
-from rawlogs.malformed import Fault
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.values import convert
+from plumbline.base.errors import DataError
+from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.ingest import Ingested, ingest_typed
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.values import convert
+from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {
     "clicked": "label",

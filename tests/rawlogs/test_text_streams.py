@@ -23,11 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.errors import DataError
-from features.settings import Log, Table
-from rawlogs.malformed import Fault
-from rawlogs.raw_rows import read_raw_rows
-from rawlogs.text_streams import TextForm
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.text_streams import TextForm
+from plumbline.settings import Log, Table
 
 COLUMNS = {"y": "label", "word": "string"}
 ROWS = [("1", "a"), ("0", "Köln, ü"), ("1", None), ("0", "東京 𝄞")] * 50

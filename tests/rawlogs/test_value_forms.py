@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features.errors import DataError
-from features.settings import Config
-from rawlogs.ingest import Ingested, ingest
-from rawlogs.native_parse import parse_block
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.ingest import Ingested, ingest
+from plumbline.rawlogs.native_parse import parse_block
+from plumbline.settings import Config
 
 MakeConfig = Callable[..., Config]
 Ingest = Callable[..., Ingested]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.command import run_parser
-from pipelines.init import init_parser
-from pipelines.run_all import NAMES
-from serving.client import Client
+from plumbline.serving.client.client import Client
+from plumbline.stages.command import run_parser
+from plumbline.stages.init import init_parser
+from plumbline.stages.run_all import NAMES
 from tests.conftest import ROOT, Command
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from features.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
+from plumbline.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "splits.md").read_text(encoding="utf-8")

@@ -20,9 +20,9 @@ from benchmarks.train_work import (
     set_first_weights,
     write_rows,
 )
-from dlrm.feeds.feed import Batch
-from dlrm.feeds.parquet_feed import ParquetFeed
-from features.errors import DataError
+from plumbline.base.errors import DataError
+from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
 
 SMALL = kaggle([min(rows, 50) for rows in CARDINALITIES])
 ROWS = 64
@@ -31,7 +31,7 @@ ROWS = 64
 @pytest.fixture
 def batch(tmp_path: Path) -> Batch:
     write_rows(tmp_path / "rows.parquet", SMALL, ROWS)
-    return next(ParquetFeed([tmp_path / "rows.parquet"], SMALL, ROWS).batches())
+    return next(ParquetLoader([tmp_path / "rows.parquet"], SMALL, ROWS).batches())
 
 
 def ours_parameters(side: Ours) -> list[Tensor]:

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.errors import ModelError, PlumblineError
-from features.wire import Tensors
-from serving.steps.batching import answer
+from plumbline.base.errors import ModelError, PlumblineError
+from plumbline.columns.wire import Tensors
+from plumbline.serving.backend.batching import answer
 
 LIMIT = 100
 

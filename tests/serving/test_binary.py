@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import serving.launch.binary
-from features.errors import ServerError
-from serving.launch.binary import SETTING, ServerBinary, find_server
-from serving.launch.secret import SECRET_VARIABLE
+import plumbline.serving.launch.binary
+from plumbline.base.errors import ServerError
+from plumbline.serving.launch.binary import SETTING, ServerBinary, find_server
+from plumbline.serving.launch.secret import SECRET_VARIABLE
 
 STUBS = "python_backend_stubs"
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -34,14 +34,14 @@ def wheel(folder: Path, *versions: str) -> Path:
 def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SETTING, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
-    monkeypatch.setattr(serving.launch.binary, "_wheel", lambda: None)
+    monkeypatch.setattr(plumbline.serving.launch.binary, "_wheel", lambda: None)
 
 
 def test_the_setting_comes_first_then_the_path_then_the_wheel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_wheel = wheel(tmp_path / "wheel", RUNNING)
-    monkeypatch.setattr(serving.launch.binary, "_wheel", lambda: in_wheel)
+    monkeypatch.setattr(plumbline.serving.launch.binary, "_wheel", lambda: in_wheel)
     assert find_server() == ServerBinary(in_wheel / "bin" / "tritonserver", in_wheel)
 
     on_path = program(tmp_path / "path" / "tritonserver")

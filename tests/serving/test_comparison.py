@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.encoder import Encoded
-from features.errors import ServerError
-from features.values import Lists
-from features.wire import Tensors
-from serving.remote.comparison import compare
-from serving.remote.latency import WARMUP_REQUESTS, measure_latency
+from plumbline.base.errors import ServerError
+from plumbline.columns.values import Lists
+from plumbline.columns.wire import Tensors
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.serving.check.comparison import compare
+from plumbline.serving.check.latency import WARMUP_REQUESTS, measure_latency
 
 RAW = pa.table({"x": [1.0, 2.0]})
 IDS_BF = np.array([[3], [4]])

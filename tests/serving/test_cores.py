@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.steps import cores
-from serving.steps.served_version import threads_of
+from plumbline.serving.backend import cores
+from plumbline.serving.backend.served_version import threads_of
 
 COUNT = len(os.sched_getaffinity(0))
 

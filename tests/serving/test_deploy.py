@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dlrm.kernels.library import cpu_module
-from serving.launch.binary import find_server
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.serving.launch.binary import find_server
 from tests.serving.test_gpu_repository import KINDS, exported
 
 ROOT = Path(__file__).parents[2]
@@ -218,16 +218,16 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
 import serving.verify
-from serving.repository.version_files import verify_versions
+from plumbline.serving.repository.version_files import verify_versions
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
 
 from pathlib import Path
-from dlrm.scoring.scorer import Scorer
-from features.online import OnlineExecutor
-from features.plan import read_plan
-from serving.repository.check_rows import CheckRows
-from serving.steps.scoring import scored
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.plan.plan import read_plan
+from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.backend.scoring import scored
 
 for repository in sys.argv[2:]:
     verify_versions(Path(repository), large_files=True)

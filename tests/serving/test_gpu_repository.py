@@ -11,22 +11,22 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.scoring.scorer import Scorer
-from dlrm.weights import save_model
-from features.errors import ConfigError, RepositoryError
-from features.online import OnlineExecutor
-from features.plan import Plan, read_plan
-from features.settings import Model, Serving
-from features.steps import FillMissing
-from features.wire import to_tensors
-from serving.repository import gpu_repository, onnx_check
-from serving.repository.check_rows import CheckRows
-from serving.repository.export import export_repository
-from serving.repository.gpu_interface import to_gpu_tensors
-from serving.repository.gpu_repository import export_gpu_repository
-from serving.repository.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.base.errors import ConfigError, RepositoryError
+from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators import FillMissing
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.serving.repository import gpu_repository, onnx_check
+from plumbline.serving.repository.export import export_repository
+from plumbline.serving.repository.gpu_interface import to_gpu_tensors
+from plumbline.serving.repository.gpu_repository import export_gpu_repository
+from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
 KINDS = {

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from features.chains import Chain
-from features.errors import PlanError, ServerError
-from features.plan import InputColumn, OutputColumn, Plan
-from features.steps import FillMissing, HashBucket
-from serving.repository.interface import (
+from plumbline.base.errors import PlanError, ServerError
+from plumbline.features.operators import FillMissing, HashBucket
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan
+from plumbline.serving.contract.interface import (
     Tensor,
     check_raw_parameters,
     encoded_tensors,

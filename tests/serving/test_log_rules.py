@@ -4,10 +4,15 @@ import json
 
 import pytest
 
-from features.errors import ServerError
-from features.settings import Log, SideTable
-from serving.repository.log_rules import LogRules
-from serving.repository.versions import Version, parameters_of, versions_from_json, versions_to_json
+from plumbline.base.errors import ServerError
+from plumbline.serving.contract.log_rules import LogRules
+from plumbline.serving.contract.versions import (
+    Version,
+    parameters_of,
+    versions_from_json,
+    versions_to_json,
+)
+from plumbline.settings import Log, SideTable
 
 LOG = Log(
     columns={"y": "label", "größe": "continuous", "user": "hex", "red": "flag", "t": "string_list"},

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from features.chains import Chain
-from features.plan import InputColumn, OutputColumn, Plan, output_column
-from features.settings import Log as ClickLog
-from features.settings import Serving, SideTable
-from features.steps import Categorify, FillMissing
-from serving.repository.config_pbtxt import python_config, read_parameters
-from serving.repository.interface import PROBABILITY, Tensor
-from serving.repository.log_rules import LogRules
-from serving.repository.model_configs import model_configs
-from serving.repository.versions import Version, versions_from_json
+from plumbline.features.operators import Categorify, FillMissing
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
+from plumbline.serving.contract.config_pbtxt import python_config, read_parameters
+from plumbline.serving.contract.interface import PROBABILITY, Tensor
+from plumbline.serving.contract.log_rules import LogRules
+from plumbline.serving.contract.versions import Version, versions_from_json
+from plumbline.serving.repository.model_configs import model_configs
+from plumbline.settings import Log as ClickLog
+from plumbline.settings import Serving, SideTable
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 KINDS = {

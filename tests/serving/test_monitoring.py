@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from features.encoder import Encoded
-from features.plan import Plan
-from features.steps import FillMissing, HashBucket
-from features.values import Lists
-from serving.steps import monitoring
-from serving.steps.monitoring import Counter, Counts, Monitor
+from plumbline.columns.values import Lists
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.features.operators import FillMissing, HashBucket
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.backend import monitoring
+from plumbline.serving.backend.monitoring import Counter, Counts, Monitor
 from tests.plans import categorify, plan_of
 
 

@@ -13,13 +13,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from features.errors import PlanError, ServerError
-from features.value_rules.rules import ValueRules
-from features.values import NULL_INT64
-from features.wire import WireColumns, to_tensors
-from serving.remote.exchange import ModelConfig
-from serving.remote.served_model import ServedModel
-from serving.remote.tables import to_table
+from plumbline.base.errors import PlanError, ServerError
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.values import NULL_INT64
+from plumbline.columns.wire import WireColumns, to_tensors
+from plumbline.serving.client.exchange import ModelConfig
+from plumbline.serving.client.served_model import ServedModel
+from plumbline.serving.client.tables import to_table
 
 KINDS: Any = {"x": "continuous", "i": "integer", "s": "string"}
 COLUMNS = WireColumns.of(KINDS)

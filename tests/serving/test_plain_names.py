@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import ServerError
-from serving.launch import plain_names
-from serving.launch.plain_names import PlainNames
+from plumbline.base.errors import ServerError
+from plumbline.serving.launch import plain_names
+from plumbline.serving.launch.plain_names import PlainNames
 
 ODD = [
     "with blank",

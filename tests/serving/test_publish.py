@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.errors import PlumblineError, RepositoryError, ServerError
-from features.settings import Log, Serving
-from features.wire import Tensors
-from serving.remote.model_control import ModelControl
-from serving.renewal.publish import Published, publish, undo_cut_off
-from serving.renewal.publish_journal import JOURNAL_FILE, LOCK_FILE, Journal, publishing
-from serving.repository.check_rows import CheckRows
-from serving.repository.export import export_repository, write_config
-from serving.repository.live_repository import LiveRepository
-from serving.repository.log_rules import LogRules
-from serving.repository.release import Release, write_version
-from serving.repository.versions import parameters_of
-from serving.repository.vouching import VOUCHING_FILE, verify_repository
+from plumbline.base.errors import PlumblineError, RepositoryError, ServerError
+from plumbline.columns.wire import Tensors
+from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.contract.log_rules import LogRules
+from plumbline.serving.contract.versions import parameters_of
+from plumbline.serving.publish.journal import JOURNAL_FILE, LOCK_FILE, Journal, publishing
+from plumbline.serving.publish.publish import Published, publish, undo_cut_off
+from plumbline.serving.repository.export import export_repository, write_config
+from plumbline.serving.repository.integrity import VOUCHING_FILE, verify_repository
+from plumbline.serving.repository.release import Release, write_version
+from plumbline.settings import Log, Serving
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
 

@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.weights import save_model
-from features.errors import RepositoryError
-from features.plan import Plan
-from features.settings import Model, Serving
-from features.steps import FillMissing
-from serving.repository.export import export_repository, write_config
-from serving.repository.interface import MODELS
-from serving.repository.live_repository import LiveRepository
-from serving.repository.model_configs import model_configs
-from serving.repository.release import Release, write_version
-from serving.repository.versions import parameters_of, verified_manifest
+from plumbline.base.errors import RepositoryError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.features.operators import FillMissing
+from plumbline.features.plan.plan import Plan
+from plumbline.serving.contract.interface import MODELS
+from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.contract.versions import parameters_of, verified_manifest
+from plumbline.serving.repository.export import export_repository, write_config
+from plumbline.serving.repository.model_configs import model_configs
+from plumbline.serving.repository.release import Release, write_version
+from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
 
@@ -78,7 +78,7 @@ def test_a_version_is_whole_or_has_no_number(
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("serving.repository.release.write_manifest", fails)
+        patch.setattr("plumbline.serving.repository.release.write_manifest", fails)
         with pytest.raises(OSError, match="disk full"):
             write_version(release, first, "2")
     assert not [folder for folder in first.rglob("2") if folder.is_dir()]

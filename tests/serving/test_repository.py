@@ -6,16 +6,16 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-import serving.repository.release
-from dlrm.architecture import Architecture
-from dlrm.model import DLRM
-from dlrm.weights import save_model
-from features.errors import ModelError, PlanError
-from features.plan import Plan, read_plan
-from features.settings import Model, Serving
-from features.steps import FillMissing
-from features.tables import index_of
-from serving.repository.export import export_repository
+import plumbline.serving.repository.release
+from plumbline.base.errors import ModelError, PlanError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.features.lookup.tables import index_of
+from plumbline.features.operators import FillMissing
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.serving.repository.export import export_repository
+from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
 SETTINGS = Serving(max_batch_size=64)
@@ -78,7 +78,7 @@ def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
     def no_links(source: Path, target: Path) -> None:
         raise OSError(f"no hard links here: {source} {target}")
 
-    monkeypatch.setattr(serving.repository.release.os, "link", no_links)
+    monkeypatch.setattr(plumbline.serving.repository.release.os, "link", no_links)
     one, two = weights("copied")
     assert not one.samefile(two)
     assert one.read_bytes() == two.read_bytes()
@@ -137,7 +137,7 @@ def test_a_repository_is_replaced_whole_or_not_at_all(
         return Path(copy(source, target))
 
     with monkeypatch.context() as patch:
-        patch.setattr(serving.repository.release.shutil, "copyfile", fails_at_the_weights)
+        patch.setattr(plumbline.serving.repository.release.shutil, "copyfile", fails_at_the_weights)
         with pytest.raises(OSError, match="disk full"):
             export_repository(plan, model_folder, out, Serving(max_batch_size=7), ROWS)
     assert (folder / "ctr" / "config.pbtxt").read_text() == before

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.columns import FeatureKind
-from features.errors import DataError
-from features.hashing import file_sha256
-from features.settings import Log, SideTable
-from serving.repository.log_rules import LogRules
-from serving.score import row_files
-from serving.score.reading import ReadOptions
-from serving.score.row_files import RowFile
+from plumbline.base.errors import DataError
+from plumbline.base.hashing import file_sha256
+from plumbline.columns.kinds import FeatureKind
+from plumbline.serving.contract.log_rules import LogRules
+from plumbline.serving.score import row_files
+from plumbline.serving.score.reading import ReadOptions
+from plumbline.serving.score.row_files import RowFile
+from plumbline.settings import Log, SideTable
 
 KINDS: dict[str, FeatureKind] = {
     "x": "continuous",

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import DataError, PlanError, ServerError
-from serving.score.row_files import Piece
-from serving.score.score_file import Scored, score_rows
-from serving.score.score_output import CsvOutput, check_output, output_file
+from plumbline.base.errors import DataError, PlanError, ServerError
+from plumbline.serving.score.row_files import Piece
+from plumbline.serving.score.score_file import Scored, score_rows
+from plumbline.serving.score.score_output import CsvOutput, check_output, output_file
 
 
 class Answers:

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlrm.scoring.scorer import Scorer
-from features.encoder import Encoded
-from features.errors import ModelError
-from serving.steps.scoring import require_finite_dense, scored
+from plumbline.base.errors import ModelError
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.serving.backend.scoring import require_finite_dense, scored
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import write_small_plan
 

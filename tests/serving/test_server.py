@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from features.errors import ServerError
-from features.manifest import Manifest, hash_files
-from serving.client import Client
-from serving.launch.binary import SETTING, SOURCES, ServerBinary
-from serving.launch.ports import Ports
-from serving.launch.server_log import cause_of_failure
-from serving.server import TritonServer
+from plumbline.base.errors import ServerError
+from plumbline.base.manifest import Manifest, hash_files
+from plumbline.serving.client.client import Client
+from plumbline.serving.launch.binary import SETTING, SOURCES, ServerBinary
+from plumbline.serving.launch.ports import Ports
+from plumbline.serving.launch.server import TritonServer
+from plumbline.serving.launch.server_log import cause_of_failure
 
 LOG = r"""
 W1123 19:40:46.919863 7388 pinned_memory_manager.cc:273] "Unable to allocate pinned memory"
@@ -110,8 +110,8 @@ def test_a_killed_parent_takes_its_server_along(repository: Path, tmp_path: Path
     body = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     starts = (
         "from pathlib import Path\n"
-        "from serving.launch.binary import ServerBinary\n"
-        "from serving.server import TritonServer\n"
+        "from plumbline.serving.launch.binary import ServerBinary\n"
+        "from plumbline.serving.launch.server import TritonServer\n"
         f"binary = ServerBinary(Path({str(program(tmp_path, body).executable)!r}))\n"
         f"TritonServer(Path({str(repository)!r}), Path({str(tmp_path / 'work')!r}), binary=binary)"
         ".__enter__()\n"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import ServerError
-from serving.launch.ports import Ports
-from serving.launch.secret import SECRET_VARIABLE, read_secret
-from serving.launch.server_options import ServerOptions, ServerTls
+from plumbline.base.errors import ServerError
+from plumbline.serving.launch.ports import Ports
+from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
+from plumbline.serving.launch.server_options import ServerOptions, ServerTls
 
 SECRET = "0123456789abcdef"
 PORTS = Ports(1, 2, 3)

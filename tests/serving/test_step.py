@@ -14,10 +14,10 @@ import pytest
 from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from features.errors import PlumblineError
-from features.tables import index_of
-from features.wire import Tensors
-from serving.repository.export import export_repository
+from plumbline.base.errors import PlumblineError
+from plumbline.columns.wire import Tensors
+from plumbline.features.lookup.tables import index_of
+from plumbline.serving.repository.export import export_repository
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
 
@@ -100,7 +100,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         TRITONSERVER_RESPONSE_COMPLETE_FINAL=1,
     )
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
-    modules = ("serving.steps.step", "serving.models.ctr_fused")
+    modules = ("plumbline.serving.backend.step", "serving.models.ctr_fused")
     for module in modules:
         monkeypatch.delitem(sys.modules, module, raising=False)
     yield lines
@@ -248,7 +248,7 @@ def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
 
 
 def test_what_a_step_refuses_is_unavailable(step: Any, log: list[str]) -> None:
-    module = importlib.import_module("serving.steps.step")
+    module = importlib.import_module("plumbline.serving.backend.step")
     request = Request(rows(1))
     module._refuse(request, "The server is busy.")
     (response,) = request.sent

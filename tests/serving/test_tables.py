@@ -10,11 +10,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from features.errors import PlanError
-from features.value_rules.rules import ValueRules
-from features.values import NULL_INT64, Lists, Text
-from features.wire import WireColumns, from_tensors, to_tensors
-from serving.remote.tables import to_table
+from plumbline.base.errors import PlanError
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.values import NULL_INT64, Lists, Text
+from plumbline.columns.wire import WireColumns, from_tensors, to_tensors
+from plumbline.serving.client.tables import to_table
 
 LISTS = {"n": [1, None], "x": [0.5, None], "s": ["a", None]}
 COLUMNS = ("s", "n", "x")
@@ -164,5 +164,5 @@ def test_no_rows_in_a_list() -> None:
 
 
 def test_the_client_does_not_import_pandas() -> None:
-    check = "import sys, serving.client; sys.exit('pandas' in sys.modules)"
+    check = "import sys, plumbline.serving.client.client; sys.exit('pandas' in sys.modules)"
     subprocess.run([sys.executable, "-c", check], check=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from features.errors import ModelError, PlumblineError, RepositoryError
-from features.manifest import Manifest, hash_files
-from serving.repository.version_files import verify_versions
-from serving.repository.vouching import verify_configs, verify_repository
+from plumbline.base.errors import ModelError, PlumblineError, RepositoryError
+from plumbline.base.manifest import Manifest, hash_files
+from plumbline.serving.repository.integrity import verify_configs, verify_repository
+from plumbline.serving.repository.version_files import verify_versions
 from tests.serving.test_gpu_repository import KINDS, exported
 
 FILES = [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.steps.waiting import BusyShare, Limits, Waiting, WaitingLine
+from plumbline.serving.backend.waiting import BusyShare, Limits, Waiting, WaitingLine
 
 LIMITS = Limits(requests=3, seconds=1.0, rows=10)
 

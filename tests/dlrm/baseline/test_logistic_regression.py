@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm.architecture import Architecture
-from dlrm.baseline import fitting
-from dlrm.baseline.fitting import fit_logistic_regression
-from dlrm.baseline.logistic_regression import FARTHEST, Layout, LogisticRegression, Spread
-from dlrm.metrics import area_under_curve, log_loss
-from features.errors import DataError
-from features.values import Lists
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Lists
+from plumbline.dlrm.baseline import fitting
+from plumbline.dlrm.baseline.fitting import fit_logistic_regression
+from plumbline.dlrm.baseline.logistic_regression import FARTHEST, Layout, LogisticRegression, Spread
+from plumbline.dlrm.metrics.metrics import area_under_curve, log_loss
+from plumbline.dlrm.model.architecture import Architecture
 
 
 def architecture_of(
@@ -137,7 +137,7 @@ def test_touched_weights_alone_are_moved_as_all_are(tmp_path: Path, monkeypatch)
 
 
 def batches(drawn: Drawn) -> list:
-    return list(fitting.ParquetFeed(drawn.files["train"], drawn.architecture, 300).batches())
+    return list(fitting.ParquetLoader(drawn.files["train"], drawn.architecture, 300).batches())
 
 
 def test_passes_end_with_the_validation_loss_and_large_tables_have_one(

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm.judgement import columns
-from dlrm.judgement.columns import LARGEST_NUMBER, survey_split
-from features.chains import Chain
-from features.errors import DataError
-from features.plan import OutputColumn
-from features.steps import Bucketize, Categorify, FillMissing
-from features.values import Lists
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Lists
+from plumbline.dlrm.judgement import columns
+from plumbline.dlrm.judgement.columns import LARGEST_NUMBER, survey_split
+from plumbline.features.operators import Bucketize, Categorify, FillMissing
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import OutputColumn
 
 
 def ids_of(name: str, is_list: bool = False, num_buckets: int = 1) -> OutputColumn:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dlrm.judgement.columns import Ids, Numbers, SplitSurvey
-from dlrm.judgement.data_warnings import data_warnings
-from dlrm.judgement.leaks import Leaks, Suspect
-from features.chains import Chain
-from features.plan import OutputColumn, Plan
-from features.steps import Bucketize, Categorify, FillMissing, Normalize
+from plumbline.dlrm.judgement.columns import Ids, Numbers, SplitSurvey
+from plumbline.dlrm.judgement.data_warnings import data_warnings
+from plumbline.dlrm.judgement.leaks import Leaks, Suspect
+from plumbline.features.operators import Bucketize, Categorify, FillMissing, Normalize
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import OutputColumn, Plan
 
 ROWS = 1000
 RATES = {"train": 0.2, "valid": 0.2, "test": 0.2}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dlrm.judgement import leaks
-from dlrm.judgement.columns import SplitSurvey
-from features.values import Lists, offsets_of
+from plumbline.columns.values import Lists, offsets_of
+from plumbline.dlrm.judgement import leaks
+from plumbline.dlrm.judgement.columns import SplitSurvey
 
 ROWS = 6000
 

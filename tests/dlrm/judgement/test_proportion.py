@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dlrm.architecture import Architecture
-from dlrm.judgement.proportion import Size, proportion_warnings
-from dlrm.model import DLRM
+from plumbline.dlrm.judgement.proportion import Size, proportion_warnings
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
 
 
 def architecture_of(ids: int, numbers: int, cardinality: int = 50, top=(512, 256)) -> Architecture:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dlrm.judgement.verdict import Difference, Evidence, LossDifference, judge
-from dlrm.metrics import Metrics, log_loss
+from plumbline.dlrm.judgement.verdict import Difference, Evidence, LossDifference, judge
+from plumbline.dlrm.metrics.metrics import Metrics, log_loss
 
 
 def metrics(logloss: float, auc: float = 0.7, calibration: float = 1.0, rows=10_000) -> Metrics:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-KERNELS = Path(__file__).parents[3] / "dlrm" / "kernels"
+KERNELS = Path(__file__).parents[3] / "plumbline" / "dlrm" / "kernels"
 COMPILE = [
     "-std=c++20",
     "-O1",
@@ -63,11 +63,11 @@ PARAMETERS: dict[str, list[Any]] = {
         ADDRESS,
     ],
 }
-"""As in dlrm/kernels/cuda/api.h."""
+"""As in plumbline/dlrm/kernels/cuda/api.h."""
 
 
 class EmulatedModule(ModuleType):
-    """What `dlrm._kernels_cuda` has, and how the device and the schedule are chosen.
+    """What `plumbline.dlrm._kernels_cuda` has, and how the device and the schedule are chosen.
 
     A kernel's fault raises RuntimeError that names kernel, block, thread and place.
     """

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlrm.interaction import interaction_width
-from dlrm.kernels.cuda_embedding import CudaEmbedding
-from dlrm.kernels.cuda_interaction import CudaInteraction
-from dlrm.kernels.embedding_interface import IdColumns
+from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.embedding.interface import IdColumns
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
+from plumbline.dlrm.ops.interaction.operator import interaction_width
 from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 from tests.dlrm.kernels.emulated import Device, EmulatedModule
 

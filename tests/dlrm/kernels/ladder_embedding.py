@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlrm.kernels.embedding_interface import (
+from plumbline.dlrm.ops.embedding.interface import (
     BagColumn,
     EmbeddingKernels,
     IdColumns,

@@ -3,7 +3,7 @@
 Inputs and outputs lie inside larger buffers. What surrounds the inputs is NaN, so that a kernel
 which reads past its end and lets it count shows; what surrounds the outputs has to be intact
 afterwards, and every element between has to be written. Results are compared with the reference in
-float64, under the bound of the contract at the head of dlrm/interaction.py.
+float64, under the bound of the contract at the head of plumbline/dlrm/ops/interaction/operator.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlrm.interaction import Kernels, interaction_reference, interaction_width
+from plumbline.dlrm.ops.interaction.operator import (
+    Kernels,
+    interaction_reference,
+    interaction_width,
+)
 
 VECTORS = (1, 2, 16, 17, 27, 31, 32, 33, 64)
 DIMS = (1, 8, 16, 37, 64, 120, 128, 136, 256)

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlrm.architecture import Architecture
-from dlrm.interaction import interaction_reference
-from dlrm.model import DLRM
-from dlrm.scoring.scoring_precision import ScoringPrecision
-from features.values import Lists, offsets_of
+from plumbline.columns.values import Lists, offsets_of
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.interaction.operator import interaction_reference
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 
 def architecture(

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlrm.embedding_reference import ReferenceEmbedding
-from dlrm.kernels.cpu_embedding import CpuEmbedding
-from dlrm.kernels.embedding_interface import EmbeddingKernels, IdColumns
-from dlrm.kernels.library import cpu_module
+from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
+from plumbline.dlrm.ops.embedding.interface import EmbeddingKernels, IdColumns
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
+from plumbline.dlrm.ops.library import cpu_module
 from tests.dlrm.kernels import ladder_embedding as ladder
 
 FORMS = ("reference", "plain", "avx2", "avx512", "avx512bf16")

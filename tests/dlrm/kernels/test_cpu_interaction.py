@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dlrm import interaction as operator
-from dlrm.interaction import Kernels
-from dlrm.kernels.cpu_interaction import CpuInteraction
-from dlrm.kernels.library import cpu_module
-from dlrm.kernels.reference_interaction import ReferenceInteraction
-from features.native_form import SETTING
+from plumbline.base.native import SETTING
+from plumbline.dlrm.ops.interaction import operator as operator
+from plumbline.dlrm.ops.interaction.cpu import CpuInteraction
+from plumbline.dlrm.ops.interaction.operator import Kernels
+from plumbline.dlrm.ops.interaction.reference import ReferenceInteraction
+from plumbline.dlrm.ops.library import cpu_module
 from tests.dlrm.kernels import ladder_interaction as ladder
 
 MODULE = cpu_module()

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlrm.kernels.cpu_scoring import CpuScoring
-from dlrm.kernels.library import cpu_module
-from dlrm.model import DLRM
-from dlrm.scoring.scoring_precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
 from tests.dlrm.kernels import ladder_scoring as ladder
 
 SETS = ("plain", "avx2", "avx512", "avx512bf16")

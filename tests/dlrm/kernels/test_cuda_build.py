@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 import torch
 
-from dlrm.kernels.cuda_embedding import CudaEmbedding
-from dlrm.kernels.cuda_interaction import CudaInteraction
-from dlrm.kernels.library import cuda_module
+from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
+from plumbline.dlrm.ops.library import cuda_module
 from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 
 REGISTERS = {

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dlrm.embedding_reference import ReferenceEmbedding
-from dlrm.kernels.cuda_embedding import CudaEmbedding
+from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from tests.dlrm.kernels import far_memory
 from tests.dlrm.kernels.emulated import Device, EmulatedModule, compiled
 from tests.dlrm.kernels.ladder_embedding import (

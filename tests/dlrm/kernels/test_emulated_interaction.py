@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from dlrm.kernels.cuda_interaction import CudaInteraction
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
 from tests.dlrm.kernels import far_memory
 from tests.dlrm.kernels.emulated import HOPPER, TURING, VOLTA, Device, EmulatedModule, compiled
 from tests.dlrm.kernels.ladder_interaction import (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlrm.kernels.cuda_embedding import CudaEmbedding
-from dlrm.kernels.cuda_interaction import CudaInteraction
+from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
 from tests.dlrm.kernels import far_memory, ladder_embedding, ladder_interaction
 from tests.dlrm.kernels.emulated import Device
 from tests.dlrm.kernels.seeded_faults import Fault, FaultyModule

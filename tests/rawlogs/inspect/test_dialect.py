@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rawlogs.inspect.dialect import encoding_of, sniff, split_rows
+from plumbline.rawlogs.inspect.dialect import encoding_of, sniff, split_rows
 
 ROWS = 40
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from rawlogs.inspect.column import (
+from plumbline.rawlogs.inspect.column import (
     Column,
     NumberForm,
     missing_words,
@@ -14,7 +14,7 @@ from rawlogs.inspect.column import (
     parquet_column,
     text_column,
 )
-from rawlogs.inspect.kinds import guess_kind, one_list_mark
+from plumbline.rawlogs.inspect.kinds import guess_kind, one_list_mark
 
 DRAWN = random.Random(2)
 N = 600

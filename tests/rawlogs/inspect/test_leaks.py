@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rawlogs.inspect.column import parquet_column
-from rawlogs.inspect.kinds import guess_kind
-from rawlogs.inspect.leaks import aucs_alone
+from plumbline.rawlogs.inspect.column import parquet_column
+from plumbline.rawlogs.inspect.kinds import guess_kind
+from plumbline.rawlogs.inspect.leaks import aucs_alone
 
 RNG = np.random.default_rng(5)
 

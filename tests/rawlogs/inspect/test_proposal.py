@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from features.config import load_config
-from features.errors import PlumblineError
-from rawlogs.inspect.proposal import propose
-from rawlogs.inspect.yaml_text import to_yaml
+from plumbline.base.errors import PlumblineError
+from plumbline.rawlogs.inspect.proposal import propose
+from plumbline.rawlogs.inspect.yaml_text import to_yaml
+from plumbline.settings.configuration import load_config
 
 QUICK = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, *HealthCheck]

@@ -1,1 +1,0 @@
-"""Fitting: an unfitted plan and the training split's rows, portion by portion, to fitted steps."""

@@ -1,0 +1,98 @@
+"""The native module (plumbline/features/native/*.cpp). Every function releases the GIL while it
+works.
+
+Arrays are checked: another dtype or number of dimensions is a TypeError, another size a ValueError.
+Text is given as the offsets and data of a `plumbline.columns.values.Text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Integers = NDArray[np.int64]
+_Bytes = NDArray[np.uint8]
+_Place = tuple[str, int, int]
+_Operations = Sequence[tuple[str, Sequence[float]]]
+
+def hash_integers(values: _Integers, out: NDArray[np.uint64]) -> None: ...
+def hash_numbers(values: NDArray[np.float64], out: NDArray[np.uint64]) -> None: ...
+def hash_text(offsets: _Integers, data: _Bytes, out: NDArray[np.uint64]) -> None: ...
+
+class IntegerCounter:
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, values: _Integers) -> None: ...
+    def counts(self, minimum: int, limit: int | None) -> tuple[_Integers, _Integers]: ...
+
+class TextCounter:
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, offsets: _Integers, data: _Bytes) -> None: ...
+    def counts(self, minimum: int, limit: int | None) -> tuple[_Integers, _Bytes, _Integers]: ...
+
+def build_integer_index(file: str, values: _Integers) -> None: ...
+def build_text_index(file: str, offsets: _Integers, data: _Bytes) -> None: ...
+
+class Index:
+    def __init__(
+        self, file: str, *, is_text: bool, count: int, homes: int, buckets: int, data_bytes: int
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def positions(self, values: _Integers, out: _Integers) -> None: ...
+    def text_positions(self, offsets: _Integers, data: _Bytes, out: _Integers) -> None: ...
+
+class Encoder:
+    def __init__(self) -> None: ...
+    def add_look_up(
+        self,
+        place: _Place,
+        index: Index,
+        first: int,
+        null: int,
+        unseen: int,
+        unseen_slots: int,
+        out: int,
+    ) -> None: ...
+    def add_hash(
+        self,
+        place: _Place,
+        operations: _Operations,
+        buckets: int,
+        first: int,
+        null: int,
+        out: int,
+    ) -> None: ...
+    def add_bucketize(
+        self,
+        place: _Place,
+        operations: _Operations,
+        boundaries: Sequence[float],
+        first: int,
+        null: int,
+        out: int,
+    ) -> None: ...
+    def add_chain(self, place: _Place, operations: _Operations, out: int) -> None: ...
+    def run(
+        self,
+        numbers: Sequence[NDArray[np.float32]],
+        integers: Sequence[_Integers],
+        texts: Sequence[tuple[_Integers, _Bytes]],
+        ids_out: NDArray[Any],
+        dense_out: NDArray[np.float32],
+    ) -> None: ...
+
+def pack_objects(values: NDArray[np.object_]) -> tuple[_Integers, _Bytes]: ...
+def parse_lines(
+    text: bytes | bytearray | memoryview,
+    separator: int,
+    quote: int,
+    is_ascii: bool,
+    fields: Sequence[str],
+    missing: Sequence[str],
+    clicks: Sequence[str],
+) -> list[Any] | None:
+    """One array a field (two of text, None of one that is skipped), or None; see native/parse.h."""

@@ -1,0 +1,118 @@
+"""A stage's manifest: what it was given, what it made. Written last, so present means complete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from plumbline.base.errors import StageError
+from plumbline.base.files import write_json
+from plumbline.base.hashing import file_sha256, json_sha256
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The record of one finished stage."""
+
+    stage: str
+    settings: dict[str, Any]
+    """The settings that the stage depends on."""
+    inputs: dict[str, str]
+    """Stage name to the hash of the manifest that was read."""
+    schema: list[dict[str, Any]]
+    """Output columns: name, dtype, and cardinality for ids."""
+    rows: dict[str, int]
+    """Split to number of rows."""
+    files: dict[str, str]
+    """Path inside the stage's folder to SHA-256."""
+    versions: dict[str, str]
+    """Package to version."""
+    seconds: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else the stage found out: rates, metrics, counts."""
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def hash(self) -> str:
+        """Hash of what the stage made: not of the time it took."""
+        content = asdict(self)
+        for volatile in ("seconds", "versions", "facts"):
+            del content[volatile]
+        return json_sha256(content)
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / MANIFEST_FILE, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Raises StageError where the stage is not complete or its manifest is not readable."""
+        file = folder / MANIFEST_FILE
+        if not file.is_file():
+            raise StageError(f"{file}: missing, so the stage is not complete. Run it first.")
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            came = int(content["format_version"])
+            if came <= FORMAT_VERSION:
+                return cls(**content)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StageError(
+                f"{file}: not a stage manifest ({type(error).__name__} {error}). "
+                "Run the stage again with --force."
+            ) from None
+        raise StageError(
+            f"{file}: format version {came}, but this Plumbline reads {FORMAT_VERSION}. "
+            "Upgrade Plumbline, or run the stage again with --force."
+        )
+
+    def verify(self, folder: Path) -> None:
+        """Check that every file is there and unchanged; raises StageError naming the first not."""
+        for name, wanted in self.files.items():
+            file = folder / name
+            if not file.is_file():
+                raise StageError(f"{file}: missing. Run stage {self.stage!r} again with --force.")
+            came = file_sha256(file)
+            if came != wanted:
+                raise StageError(
+                    f"{file}: wanted SHA-256 {wanted[:12]}…, found {came[:12]}…: changed after "
+                    f"stage {self.stage!r} wrote it. Run it again with --force."
+                )
+
+
+def hash_files(folder: Path, files: Iterable[Path]) -> dict[str, str]:
+    """Path relative to `folder`, in POSIX form, to SHA-256, sorted by path."""
+    found = {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
+    return dict(sorted(found.items()))
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those of the packages that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def differences(wanted: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]:
+    """`key: was A, is B` for every key whose value differs, nested keys joined by dots.
+
+    >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
+    ['a.b: was 1, is 3']
+    """
+    found: list[str] = []
+    for key in sorted(set(wanted) | set(came)):
+        old, new = wanted.get(key), came.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += [f"{key}.{rest}" for rest in differences(old, new)]
+        elif old != new:
+            found.append(f"{key}: was {json.dumps(old)}, is {json.dumps(new)}")
+    return found

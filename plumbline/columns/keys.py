@@ -1,0 +1,98 @@
+"""Keys made of several columns: a row's values as one string of bytes, and back.
+
+A part is its 8 bytes, little endian, where it is an integer, and its length in 4 bytes and then its
+bytes where it is text. So two rows have the same key exactly where all of their parts are the same,
+missing ones included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from plumbline.columns.values import NULL_INT64, Text, Values, is_missing, offsets_of
+
+_INTEGER_BYTES = 8
+_LENGTH_BYTES = 4
+
+
+def pack(parts: Sequence[Values]) -> Text:
+    """The rows' keys, (B,); `parts` are integers or text."""
+    rows = len(parts[0])
+    widths = [_widths(part) for part in parts]
+    offsets = offsets_of(np.sum(widths, axis=0, dtype=np.int64))
+    data = np.empty(offsets[-1], np.uint8)
+    place_B = offsets[:-1].copy()
+    for part, width_B in zip(parts, widths, strict=True):
+        if isinstance(part, Text):
+            length_B = (width_B - _LENGTH_BYTES).astype("<u4")
+            _put(data, place_B, length_B.view(np.uint8).reshape(rows, _LENGTH_BYTES))
+            starts = np.repeat(place_B + _LENGTH_BYTES - part.offsets[:-1], length_B)
+            data[starts + np.arange(part.offsets[0], part.offsets[-1])] = part.data
+        else:
+            integers_B = np.ascontiguousarray(_integers(part), "<i8")
+            _put(data, place_B, integers_B.view(np.uint8).reshape(rows, _INTEGER_BYTES))
+        place_B += width_B
+    return Text(offsets, data)
+
+
+def unpack(keys: Text, is_text: Sequence[bool]) -> list[pa.Array]:
+    """The parts of each key, null where they are missing: int64 or string arrays, (B,)."""
+    place_B = keys.offsets[:-1].copy()
+    parts: list[pa.Array] = []
+    for text in is_text:
+        width = _LENGTH_BYTES if text else _INTEGER_BYTES
+        head = keys.data[place_B[:, None] + np.arange(width)]
+        place_B += width
+        if not text:
+            integers_B = head.copy().view("<i8").reshape(len(keys))
+            parts.append(pa.array(integers_B, mask=integers_B == NULL_INT64))
+            continue
+        length_B = head.copy().view("<u4").reshape(len(keys)).astype(np.int64)
+        offsets = offsets_of(length_B)
+        places = np.repeat(place_B - offsets[:-1], length_B) + np.arange(offsets[-1])
+        parts.append(text_array(Text(offsets, keys.data[places])))
+        place_B += length_B
+    return parts
+
+
+def text_array(text: Text) -> pa.Array:
+    """As an Arrow array of strings, null where empty."""
+    array = text.to_arrow().cast(pa.string())
+    missing = text.is_missing
+    return pc.if_else(pa.array(missing), None, array) if missing.any() else array
+
+
+def part_values(array: pa.Array) -> Values:
+    """An Arrow array of integers or strings as values; the counterpart of `unpack`'s parts."""
+    if pa.types.is_integer(array.type):
+        return np.asarray(array.cast(pa.int64()).fill_null(NULL_INT64), dtype=np.int64)
+    return Text.from_arrow(array)
+
+
+def is_all_missing(parts: Sequence[Values]) -> NDArray[np.bool_]:
+    """Rows of which every part is missing, (B,)."""
+    missing = is_missing(parts[0])
+    for part in parts[1:]:
+        missing = missing & is_missing(part)
+    return missing
+
+
+def _widths(part: Values) -> NDArray[np.int64]:
+    if isinstance(part, Text):
+        return np.diff(part.offsets) + _LENGTH_BYTES
+    return np.full(len(part), _INTEGER_BYTES, np.int64)
+
+
+def _integers(part: Values) -> NDArray[np.int64]:
+    if not isinstance(part, np.ndarray) or part.dtype.kind != "i":
+        raise TypeError("wanted integers or text as parts of a key")
+    return part
+
+
+def _put(data: NDArray[np.uint8], place_B: NDArray[np.int64], piece: NDArray[np.uint8]) -> None:
+    data[place_B[:, None] + np.arange(piece.shape[1])] = piece

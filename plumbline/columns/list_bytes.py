@@ -1,0 +1,181 @@
+"""A list as one element of bytes: the form that list columns have on the wire.
+
+| elements | bytes of a list | missing element |
+|---|---|---|
+| integers | each as int64, little-endian | -2⁶³ |
+| text | each as its length in bytes, uint32 little-endian, and its UTF-8 bytes | length 0 |
+
+No bytes are an empty list. Legend: B rows, N elements of all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import PlanError
+from plumbline.columns.values import Lists, Text, offsets_of
+
+_INT64 = np.dtype("<i8")
+_LENGTH = np.dtype("<u4")
+_FEW_ROWS = 8
+"""From here down a loop over the elements is faster than one over all rows' next elements."""
+
+
+def pack(lists: Lists) -> NDArray[np.object_]:
+    """One bytes object a row, (B,).
+
+    >>> pack(Lists(np.array([1, 2]), np.array([0, 0, 2]))).tolist()
+    [b'', b'\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00']
+    """
+    values = lists.values
+    if isinstance(values, Text):
+        data, starts = _with_lengths(values)
+        return _cut(data, starts[lists.offsets])
+    return _cut(values.astype(_INT64, copy=False).tobytes(), lists.offsets * _INT64.itemsize)
+
+
+def unpack_integers(column: str, packed_B: NDArray[np.object_]) -> Lists:
+    """The way back from `pack` for lists of integers.
+
+    Raises
+    ------
+    PlanError
+        An element that is not bytes, or bytes that are no whole number of integers.
+    """
+    data, offsets = _joined(column, packed_B)
+    lengths = np.diff(offsets)
+    torn = np.flatnonzero(lengths % _INT64.itemsize)
+    if len(torn):
+        row = int(torn[0])
+        raise _malformed(column, row, "8 bytes an integer", f"{lengths[row]} bytes")
+    values = np.frombuffer(data, _INT64).astype(np.int64, copy=False)
+    return Lists(values, offsets // _INT64.itemsize)
+
+
+def unpack_texts(column: str, packed_B: NDArray[np.object_]) -> Lists:
+    """The way back from `pack` for lists of text.
+
+    Raises
+    ------
+    PlanError
+        An element that is not bytes, or a length that reaches beyond the row's bytes.
+    """
+    if len(packed_B) <= _FEW_ROWS:
+        return _walked(column, packed_B.tolist())
+    data, offsets = _joined(column, packed_B)
+    row_N, start_N, length_N = _elements(column, data, offsets)
+    text_offsets = offsets_of(length_N)
+    places = np.arange(text_offsets[-1]) + np.repeat(start_N - text_offsets[:-1], length_N)
+    texts = Text(text_offsets, np.frombuffer(data, np.uint8)[places])
+    return Lists(texts, offsets_of(np.bincount(row_N, minlength=len(packed_B)).astype(np.int64)))
+
+
+def _with_lengths(text: Text) -> tuple[bytes, NDArray[np.int64]]:
+    """The strings end to end, each behind its length; and where each begins, (N+1,)."""
+    lengths = np.diff(text.offsets)
+    head = _LENGTH.itemsize
+    starts = text.offsets + head * np.arange(len(text.offsets))
+    data = np.empty(starts[-1], np.uint8)
+    heads = starts[:-1, np.newaxis] + np.arange(head)
+    data[heads] = lengths.astype(_LENGTH).view(np.uint8).reshape(-1, head)
+    bodies = np.ones(len(data), np.bool_)
+    bodies[heads] = False
+    data[bodies] = text.data
+    return data.tobytes(), starts
+
+
+def _cut(data: bytes, bounds: NDArray[np.int64]) -> NDArray[np.object_]:
+    ends = bounds.tolist()
+    pieces = np.empty(len(ends) - 1, np.object_)
+    pieces[:] = [data[a:b] for a, b in pairwise(ends)]
+    return pieces
+
+
+def _joined(column: str, packed_B: NDArray[np.object_]) -> tuple[bytes, NDArray[np.int64]]:
+    """All rows' bytes end to end, and where each row's begin, (B+1,)."""
+    pieces = packed_B.tolist()
+    for row, piece in enumerate(pieces):
+        _require_bytes(column, row, piece)
+    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    return b"".join(pieces), offsets_of(lengths)
+
+
+def _walked(column: str, pieces: list[bytes]) -> Lists:
+    """Few rows' strings, one by one."""
+    texts: list[bytes] = []
+    ends = [0]
+    for row, piece in enumerate(pieces):
+        _require_bytes(column, row, piece)
+        for start, end in _strings(column, row, piece, 0, len(piece)):
+            texts.append(piece[start:end])
+        ends.append(len(texts))
+    return Lists(Text.from_objects(texts), np.array(ends, np.int64))
+
+
+def _strings(column: str, row: int, data: bytes, place: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where each string of a row begins and ends, from `place` on."""
+    head = _LENGTH.itemsize
+    while place < end:
+        start = place + head
+        place = start + int.from_bytes(data[place:start], "little")
+        if start > end or place > end:
+            raise _beyond(column, row)
+        yield start, place
+
+
+def _elements(
+    column: str, data: bytes, offsets: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Row, first byte and length of every string, row by row, each (N,).
+
+    All rows' first strings are taken at once, then all their second ones, and so on; the last few
+    rows that still have some are walked through one by one.
+    """
+    head = _LENGTH.itemsize
+    bytes_ = np.frombuffer(data, np.uint8)
+    row_R = np.flatnonzero(np.diff(offsets))
+    place_R = offsets[row_R]
+    found = []
+    while len(row_R) > _FEW_ROWS:
+        end_R = offsets[row_R + 1]
+        _require(column, row_R, place_R + head <= end_R)
+        heads = bytes_[place_R[:, np.newaxis] + np.arange(head)]
+        length_R = heads.view(_LENGTH)[:, 0].astype(np.int64)
+        start_R = place_R + head
+        place_R = start_R + length_R
+        _require(column, row_R, place_R <= end_R)
+        found.append((row_R, start_R, length_R))
+        more = place_R < end_R
+        row_R, place_R = row_R[more], place_R[more]
+    rest = [
+        (row, start, end - start)
+        for row, place in zip(row_R.tolist(), place_R.tolist(), strict=True)
+        for start, end in _strings(column, row, data, place, int(offsets[row + 1]))
+    ]
+    found.append(tuple(np.array(rest, np.int64).reshape(-1, 3).T))
+    row_N, start_N, length_N = (np.concatenate(part) for part in zip(*found, strict=True))
+    order = np.argsort(row_N, kind="stable")
+    return row_N[order], start_N[order], length_N[order]
+
+
+def _require_bytes(column: str, row: int, piece: object) -> None:
+    if not isinstance(piece, bytes):
+        raise _malformed(column, row, "bytes", type(piece).__name__)
+
+
+def _require(column: str, row_R: NDArray[np.int64], fits_R: NDArray[np.bool_]) -> None:
+    if not fits_R.all():
+        raise _beyond(column, int(row_R[~fits_R][0]))
+
+
+def _beyond(column: str, row: int) -> PlanError:
+    wanted = "each element as its length, 4 bytes, and as many bytes"
+    return _malformed(column, row, wanted, "a length that reaches beyond them")
+
+
+def _malformed(column: str, row: int, wanted: str, came: str) -> PlanError:
+    return PlanError.wrong_type(column, f"a list in row {row} as {wanted}", came)

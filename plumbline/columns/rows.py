@@ -1,0 +1,67 @@
+"""Typed rows, and where an engine takes them from: Parquet files, or raw logs read on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.values import Values, concat, take
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A chunk of typed rows.
+
+    `columns` holds the feature columns by name: continuous float32, integer and hex int64, string
+    `Text`, the list kinds `Lists`; `click` is int8 (B,), 0 or 1.
+    """
+
+    columns: dict[str, Values]
+    click: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.click)
+
+    def take(self, rows: NDArray[Any]) -> Rows:
+        """The rows of those numbers, or those that a mask holds."""
+        columns = {name: take(values, rows) for name, values in self.columns.items()}
+        return Rows(columns, self.click[rows])
+
+    @classmethod
+    def concat(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of one or more parts of the same columns, one after the other."""
+        names = parts[0].columns
+        columns = {name: concat([part.columns[name] for part in parts]) for name in names}
+        return cls(columns, concat([part.click for part in parts]))
+
+
+Chunk = Callable[[], Rows]
+"""Reads some rows when it is called, from whichever thread."""
+
+
+class RowSource(Protocol):
+    """The typed rows of every split, in order, as often as they are asked for."""
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        """Every feature column and its kind, in order."""
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """Split to its number of rows."""
+
+    def chunks(self, split: str) -> Iterator[Chunk]:
+        """The split's rows in order, some 100,000 to 500,000 a chunk.
+
+        Chunks may be called in several threads at once, each of them once.
+
+        Raises
+        ------
+        DataError
+            A file is missing or damaged, or is not the one that the row counts are of.
+        """

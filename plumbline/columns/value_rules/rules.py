@@ -1,0 +1,90 @@
+"""The settings of a log that say what a value means; see `plumbline.settings.Table`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plumbline.settings import Table
+
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_HEX = re.compile("-?[0-9a-fA-F]{1,16}")
+
+
+@dataclass(frozen=True)
+class ValueRules:
+    """How the values of a table are written.
+
+    `missing` words stand for missing values in every kind, `decimal` and `thousands` are the marks
+    of numbers in text, `trim` leaves out blanks and tabs around text, `list_separator` stands
+    between the elements of a list in text, `time_formats` maps a time column to its format.
+    """
+
+    missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str | None = None
+    trim: bool = False
+    list_separator: str | None = None
+    time_formats: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Table) -> ValueRules:
+        """The rules of a table's settings."""
+        return cls.from_settings({key.name: getattr(table, key.name) for key in fields(cls)})
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> ValueRules:
+        """From settings by name; others are passed over, and what is not there is the default.
+
+        >>> ValueRules.from_settings({"missing": ["NA"], "separator": ";"}).missing
+        ('NA',)
+        """
+        found = {key.name: settings[key.name] for key in fields(cls) if key.name in settings}
+        if "missing" in found:
+            found["missing"] = tuple(found["missing"])
+        return cls(**found)
+
+    @classmethod
+    def from_json(cls, text: str) -> ValueRules:
+        """From the JSON of these rules, or of all settings of a log; raises ValueError."""
+        settings = json.loads(text)
+        if not isinstance(settings, dict):
+            raise ValueError(f"wanted a JSON object, got {type(settings).__name__}")
+        return cls.from_settings(settings)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @property
+    def has_plain_numbers(self) -> bool:
+        """Whether numbers have a point and no mark between the thousands."""
+        return self.decimal == "." and self.thousands is None
+
+    @cached_property
+    def missing_words(self) -> frozenset[str]:
+        return frozenset(self.missing)
+
+    @cached_property
+    def missing_numbers(self) -> tuple[float, ...]:
+        """Those of the words that are numbers: they are missing however they are written."""
+        return tuple(float(number) for number in self._missing_decimals)
+
+    @cached_property
+    def missing_integers(self) -> tuple[int, ...]:
+        numbers = self._missing_decimals
+        return tuple(int(number) for number in numbers if number == number.to_integral_value())
+
+    @cached_property
+    def _missing_decimals(self) -> tuple[Decimal, ...]:
+        words = (word.replace(self.decimal, ".") for word in self.missing)
+        return tuple(Decimal(word) for word in words if _NUMBER.fullmatch(word))
+
+    @cached_property
+    def missing_hexadecimals(self) -> tuple[int, ...]:
+        return tuple(int(word, 16) for word in self.missing if _HEX.fullmatch(word))

@@ -1,0 +1,178 @@
+"""Times as seconds since 1970: numbers, dates, ISO 8601 text, and text of a given format."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta, timezone
+from functools import partial
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from plumbline.columns.value_rules import kinds
+from plumbline.columns.value_rules.numbers import reals, with_points, without_zero_fraction
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.value_rules.taken import Taken, by_value, mask_of
+from plumbline.columns.value_rules.text_values import REFUSED, Refused
+
+_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+"""From which size on a number counts nanoseconds, microseconds, milliseconds; of a second."""
+
+_LOCAL_FORMS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+_ZONED_FORMS = ("%Y-%m-%dT%H:%M:%S%.f%#z",)
+_EPOCH = datetime(1970, 1, 1)
+
+_ISO = re.compile(
+    r"(?P<date>\d{4}-\d{1,2}-\d{1,2}|\d{8}|\d{4}-\d{2}|\d{4}-?W\d{2}(?:-?\d)?|\d{4}-?\d{3})"
+    r"(?:(?:T|t|[ ]+)(?P<hour>\d{1,2})"
+    r"(?::?(?P<minute>\d{2})(?::?(?P<second>\d{2}))?)?(?:[.,](?P<fraction>\d+))?)?"
+    r"[ ]?(?P<zone>Z|z|UTC|GMT|(?:UTC|GMT)?[+-]\d{2}(?::?\d{2})?)?",
+    re.ASCII,
+)
+
+_PLAIN_DIRECTIVES = frozenset("YmdHMSyBbjIp")
+"""Of a format, those that Polars reads as Python does."""
+
+
+def time(column: pl.Series, rules: ValueRules) -> Taken:
+    """Float64 seconds; a missing time is malformed."""
+    form = rules.time_formats.get(column.name)
+    if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
+        seconds = _of_dates(column)
+    elif form is not None:
+        seconds = _of_form(column, form)
+    elif column.dtype == pl.String:
+        seconds = _of_text(column, rules)
+    else:
+        seconds = _scaled(reals(column, rules)[0])
+    malformed = ~mask_of(seconds.is_finite().fill_null(False))
+    if form is not None:
+        return Taken(seconds, malformed, f"a time of the format {form!r}")
+    return Taken(seconds, malformed, kinds.FORMS["time"].wanted, partial(_hint, column.name))
+
+
+def iso_seconds(text: str) -> float | Refused:
+    """Seconds of an ISO 8601 date or time, without a zone in UTC.
+
+    >>> iso_seconds("19700102T000700Z"), iso_seconds("1970-W01-5 00:07 UTC")
+    (86820.0, 86820.0)
+    """
+    found = _ISO.fullmatch(text.strip())
+    if found is None:
+        return REFUSED
+    day = _day(found["date"])
+    if day is None:
+        return REFUSED
+    hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    if hour > 24 or minute > 59 or second > 60 or (hour == 24 and (minute or second)):
+        return REFUSED
+    unit = 1 if found["second"] else 60 if found["minute"] else 3600
+    fraction = float(f"0.{found['fraction']}") * unit if found["fraction"] else 0.0
+    moment = datetime(day.year, day.month, day.day) - _EPOCH
+    whole = moment // timedelta(seconds=1) + hour * 3600 + minute * 60 + second
+    offset = _offset(found["zone"] or "")
+    return REFUSED if offset is None else float(whole - offset) + fraction
+
+
+def _day(text: str) -> date | None:
+    try:
+        if "W" in text:
+            return date.fromisoformat(text)
+        if len(text) == 10 or text.count("-") == 2:
+            year, month, day = map(int, text.split("-"))
+            return date(year, month, day)
+        digits = text.replace("-", "")
+        if len(digits) == 8:
+            return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        if len(digits) == 6:
+            return date(int(digits[:4]), int(digits[4:]), 1)
+        found = datetime.strptime(digits, "%Y%j").date()
+        return found if found.year == int(digits[:4]) else None  # day 366 of a year that has 365
+    except ValueError:
+        return None
+
+
+def _offset(zone: str) -> int | None:
+    """Seconds east of Greenwich; None where it is no offset."""
+    digits = re.sub("[^0-9]", "", zone)
+    if not digits:
+        return 0
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return (-1 if "-" in zone else 1) * (hours * 3600 + minutes * 60)
+
+
+def _of_text(column: pl.Series, rules: ValueRules) -> pl.Series:
+    seconds = _scaled(with_points(column, rules).cast(pl.Float64, strict=False))
+    for form in _LOCAL_FORMS:
+        seconds = _filled(seconds, column, form, None)
+    for form in _ZONED_FORMS:
+        seconds = _filled(seconds, column, form, "UTC")
+    rest = mask_of(seconds.is_null() & column.is_not_null())
+    if rest.any():
+        found, _ = by_value(column.filter(pl.Series(rest)), iso_seconds, pa.float64())
+        seconds = seconds.scatter(np.flatnonzero(rest), found)
+    return seconds
+
+
+def _filled(seconds: pl.Series, column: pl.Series, form: str, zone: str | None) -> pl.Series:
+    """With the seconds of those texts of the form that have none yet."""
+    rest = seconds.is_null() & column.is_not_null()
+    if not rest.any():
+        return seconds
+    texts = column.filter(rest)
+    moments = texts.str.to_datetime(form, time_unit="us", time_zone=zone, strict=False)
+    return seconds.scatter(rest.arg_true(), _of_dates(moments))
+
+
+def _of_form(column: pl.Series, form: str) -> pl.Series:
+    """Seconds of text, or of numbers as their digits, in a format of strptime's directives."""
+    if column.dtype != pl.String:
+        column = without_zero_fraction(column.cast(pl.Decimal(38, 6), strict=False))
+    seconds: pl.Series = pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
+    directives = set(re.findall("%(.)", form))
+    if directives <= _PLAIN_DIRECTIVES:
+        texts, known_form = column, form
+        if directives & {"H", "I"} and "M" not in directives:  # Polars wants both or neither
+            texts, known_form = column + "\x1f00", form + "\x1f%M"
+        moments = texts.str.to_datetime(known_form, time_unit="us", strict=False)
+        seconds = _of_dates(moments)
+    rest = mask_of(seconds.is_null() & column.is_not_null())
+    if rest.any():
+        meaning = partial(_strptime_seconds, form=form)
+        found, _ = by_value(column.filter(pl.Series(rest)), meaning, pa.float64())
+        seconds = seconds.scatter(np.flatnonzero(rest), found)
+    return seconds
+
+
+def _strptime_seconds(text: str, form: str) -> float | Refused:
+    try:
+        moment = datetime.strptime(text, form)
+    except ValueError:
+        return REFUSED
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    return (moment - _EPOCH) / timedelta(seconds=1)
+
+
+def _of_dates(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
+        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    seconds: pl.Series = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    return seconds
+
+
+def _scaled(number: pl.Series) -> pl.Series:
+    """Numbers as seconds, whichever unit they count."""
+    values = number.fill_null(np.nan).to_numpy()
+    size = np.abs(values)
+    unit = np.select([size >= start for start, _ in _UNITS], [unit for _, unit in _UNITS], 1.0)
+    return pl.Series(number.name, values / unit).fill_nan(None)
+
+
+def _hint(name: str, found: object) -> str:
+    if not isinstance(found, str):
+        return ""
+    return f'; give its format: {name}: {{kind: time, format: "%d/%m/%Y %H:%M"}}'

@@ -1,0 +1,83 @@
+"""Yes or no: booleans, flags and the label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from plumbline.columns.value_rules import advice, kinds, text_values
+from plumbline.columns.value_rules.numbers import reals
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.value_rules.taken import Taken, by_value, mask_of
+
+if TYPE_CHECKING:
+    from plumbline.settings import Label
+
+
+def boolean(column: pl.Series, rules: ValueRules) -> Taken:
+    value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
+    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN, advice=advice.of_boolean)
+
+
+def flag(column: pl.Series, rules: ValueRules) -> Taken:
+    """Null where missing, which is 0 in the end."""
+    value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
+    return Taken(value, malformed, kinds.FORMS["flag"].wanted)
+
+
+def label(column: pl.Series, rules: ValueRules, setting: Label) -> Taken:
+    """A missing label is malformed."""
+    if setting.at_least is not None:
+        number, malformed = reals(column, rules)
+        malformed |= mask_of(number.is_null())
+        value = (number >= setting.at_least).cast(pl.Int8)
+        return Taken(value, malformed, "a number as label", _at_least_hint)
+    if setting.click:
+        value = _clicks(column, rules, setting.click)
+        return Taken(value, mask_of(value.is_null()), "a word or a number as label")
+    value, malformed = _ones_and_zeros(column, rules, text_values.label)
+    malformed |= mask_of(value.is_null())
+    return Taken(value, malformed, kinds.FORMS["label"].wanted, _label_hint)
+
+
+def _ones_and_zeros(
+    column: pl.Series, rules: ValueRules, meaning: Callable[[str, ValueRules], Any]
+) -> tuple[pl.Series, NDArray[np.bool_]]:
+    """int8, null where missing or malformed; and which are malformed."""
+    if column.dtype == pl.String:
+        return by_value(column, lambda text: meaning(text, rules), pa.int8())
+    number, malformed = reals(column, rules)
+    usable = number.is_in([0.0, 1.0]).fill_null(False)
+    malformed |= mask_of(number.is_not_null() & ~usable)
+    return number.set(~usable, None).cast(pl.Int8), malformed
+
+
+def _clicks(column: pl.Series, rules: ValueRules, words: tuple[str, ...]) -> pl.Series:
+    """int8, null where missing."""
+    if column.dtype == pl.String:
+        return by_value(column, text_values.clicks(words, rules), pa.int8())[0]
+    numbers = text_values.click_numbers(words)
+    if column.dtype == pl.Boolean:
+        known = {text_values.boolean(word, ValueRules()) for word in words}
+        numbers = frozenset(float(word) for word in known if word in (0, 1))
+    number, _ = reals(column, rules)
+    value: pl.Series = number.is_in(list(numbers)).cast(pl.Int8).set(number.is_null(), None)
+    return value
+
+
+def _label_hint(found: object) -> str:
+    if found is None or (isinstance(found, str) and not found.strip()):
+        return ""
+    if isinstance(found, str) and text_values.real(found, ValueRules()) is text_values.REFUSED:
+        return "; give label.click the words that are clicks"
+    return "; give label.at_least the smallest number that is a click, or label.click the clicks"
+
+
+def _at_least_hint(found: object) -> str:
+    is_word = isinstance(found, str) and found.strip() != ""
+    return "; label.click takes the words that are clicks" if is_word else ""

@@ -1,0 +1,88 @@
+"""The native module of the CUDA kernels: what each function takes, see
+plumbline/dlrm/kernels/cuda/api.h.
+
+Addresses and streams are numbers, 0 for none. A launch that CUDA refuses raises RuntimeError.
+"""
+
+def interaction_forward(
+    dense: int,
+    embeddings: int,
+    out: int,
+    rows: int,
+    features: int,
+    dim: int,
+    number: int,
+    stream: int,
+) -> None: ...
+def interaction_backward(
+    gradient: int,
+    dense: int,
+    embeddings: int,
+    dense_gradient: int,
+    embedding_gradient: int,
+    rows: int,
+    features: int,
+    dim: int,
+    number: int,
+    stream: int,
+) -> None: ...
+def embedding_gather(
+    weight: int,
+    ids: int,
+    first_row: int,
+    cardinality: int,
+    place: int,
+    out: int,
+    outside: int,
+    rows: int,
+    columns: int,
+    places: int,
+    table_rows: int,
+    dim: int,
+    weight_number: int,
+    out_number: int,
+    stream: int,
+) -> None: ...
+def embedding_pool(
+    weight: int,
+    ids: int,
+    offsets: int,
+    out: int,
+    outside: int,
+    rows: int,
+    count: int,
+    first_row: int,
+    cardinality: int,
+    place: int,
+    places: int,
+    table_rows: int,
+    dim: int,
+    mean: bool,
+    weight_number: int,
+    out_number: int,
+    stream: int,
+) -> None: ...
+def embedding_partial(count: int, dim: int) -> int: ...
+def embedding_update(
+    weight: int,
+    state: int,
+    row: int,
+    source: int,
+    share: int,
+    gradient: int,
+    partial: int,
+    count: int,
+    table_rows: int,
+    gradient_rows: int,
+    dim: int,
+    weight_number: int,
+    gradient_number: int,
+    learning_rate: float,
+    eps: float,
+    scale: float,
+    k0: int,
+    k1: int,
+    stream: int,
+) -> None: ...
+def resources() -> str:
+    """What ptxas said of every kernel and architecture: registers, stack, spills, shared memory."""

@@ -1,0 +1,160 @@
+"""Encoded Parquet columns, checked and laid out row by row.
+
+Legend: B rows, F columns with one id a row, C continuous columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.values import Lists, concat, offsets_of
+from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.model.architecture import Architecture
+
+ENCODED_AS = {
+    pa.int64(): (pa.int64(), pa.int32()),
+    pa.float32(): (pa.float32(),),
+    pa.int8(): (pa.int8(), pa.int32(), pa.int64(), pa.float32(), pa.float64(), pa.bool_()),
+    pa.list_(pa.int64()): (
+        pa.list_(pa.int64()),
+        pa.list_(pa.int32()),
+        pa.large_list(pa.int64()),
+        pa.large_list(pa.int32()),
+    ),
+}
+"""Types of the files that are read as one: ids are written as narrow as they fit, and clicks may be
+any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """ids_BF int32 or int64, dense_BC and click_B float32; the list columns in plan order.
+
+    One row's ids lie side by side, so that rows are taken in any order at the speed of memory.
+    """
+
+    ids_BF: NDArray[Any]
+    dense_BC: NDArray[np.float32]
+    click_B: NDArray[np.float32]
+    bags: tuple[Lists, ...]
+
+    def batch(self, rows_B: NDArray[np.int64]) -> Batch:
+        """Copies of the rows of those numbers, in their order."""
+        bags = [bag.take(rows_B) for bag in self.bags]
+        return Batch(
+            torch.from_numpy(self.ids_BF.take(rows_B, axis=0).astype(np.int64, copy=False)),
+            torch.from_numpy(self.dense_BC.take(rows_B, axis=0)),
+            torch.from_numpy(self.click_B.take(rows_B)),
+            tuple((torch.from_numpy(bag.values), torch.from_numpy(bag.offsets)) for bag in bags),
+        )
+
+
+class EncodedColumns:
+    """The columns that a model and its label need of encoded files."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self._architecture = architecture
+        self.names = [*architecture.categorical, *architecture.continuous, CLICK]
+
+    def has_wide_ids(self, file: Path, schema: pa.Schema) -> bool:
+        """Whether an id may need 64 bits; raises DataError where the file lacks a column."""
+        check_columns(file, schema, self.names)
+        types = [schema.field(name).type for name in self._architecture.single]
+        return any(type_ != pa.int32() for type_ in types)
+
+    def rows(
+        self, parts: Iterable[tuple[Path, pa.RecordBatch]], count: int, wide_ids: bool
+    ) -> EncodedRows:
+        """The parts, `count` rows in all, one after the other; each comes with its file.
+
+        Raises
+        ------
+        DataError
+            A column has nulls or another type than the plan gives.
+        """
+        single, continuous = self._architecture.single, self._architecture.continuous
+        ids_BF = np.empty((count, len(single)), np.int64 if wide_ids else np.int32)
+        dense_BC = np.empty((count, len(continuous)), np.float32)
+        click_B = np.empty(count, np.float32)
+        bags: dict[str, list[Lists]] = {name: [] for name in self._architecture.bags}
+        start = 0
+        for file, part in parts:
+            rows = slice(start, start + len(part))
+            for place, name in enumerate(single):
+                ids_BF[rows, place] = _numbers(file, part, name, pa.int64())
+            for place, name in enumerate(continuous):
+                dense_BC[rows, place] = _numbers(file, part, name, pa.float32())
+            click_B[rows] = _numbers(file, part, CLICK, pa.int8())
+            for name, lists in bags.items():
+                lists.append(_lists(file, part, name))
+            start = rows.stop
+        return EncodedRows(
+            ids_BF, dense_BC, click_B, tuple(concat(lists) for lists in bags.values())
+        )
+
+
+def check_columns(file: Path, schema: pa.Schema, names: Sequence[str]) -> None:
+    """Raises DataError where the file lacks one of the columns."""
+    missing = [name for name in names if name not in schema.names]
+    if missing:
+        raise DataError(
+            f"{file}: wanted the encoded columns of the model, but {', '.join(missing)} "
+            "is missing. Run the etl stage again."
+        )
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Inside, what pyarrow says of a file that it cannot read becomes a DataError with its name."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{file}: not readable as Parquet ({error}). Run the etl stage again."
+        ) from (error)
+
+
+def _numbers(file: Path, part: pa.RecordBatch, name: str, type_: pa.DataType) -> NDArray[Any]:
+    values: NDArray[Any] = _column(file, part, name, type_).to_numpy(zero_copy_only=False)
+    return values
+
+
+def _lists(file: Path, part: pa.RecordBatch, name: str) -> Lists:
+    column = _column(file, part, name, pa.list_(pa.int64()))
+    ids = pc.list_flatten(column)
+    _require_whole(file, name, "lists of int64", ids)
+    lengths = np.asarray(pc.list_value_length(column), np.int64)
+    return Lists(np.asarray(ids, np.int64), offsets_of(lengths))
+
+
+def _column(file: Path, part: pa.RecordBatch, name: str, type_: pa.DataType) -> pa.Array:
+    column = part.column(name)
+    wanted = "lists of int64" if pa.types.is_list(type_) else str(type_)
+    if column.type not in ENCODED_AS[type_]:
+        raise DataError(_does_not_fit(file, name, wanted, column))
+    _require_whole(file, name, wanted, column)
+    return column
+
+
+def _require_whole(file: Path, name: str, wanted: str, values: pa.Array) -> None:
+    if values.null_count:
+        raise DataError(_does_not_fit(file, name, wanted, values))
+
+
+def _does_not_fit(file: Path, name: str, wanted: str, came: pa.Array) -> str:
+    return (
+        f"{file}: column {name!r}: wanted {wanted} without nulls, got {came.type} with "
+        f"{came.null_count} nulls. Run the etl stage again."
+    )

@@ -1,0 +1,59 @@
+"""What training takes rows from: batches in plan order, in an order of rows that a seed decides.
+
+Legend: B rows, F columns with one id a row, C continuous columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from plumbline.dlrm.ops.embedding.operator import BagIds
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device.
+
+    `bags` has the list columns in plan order, as `DLRM` takes them.
+    """
+
+    ids_BF: Tensor
+    dense_BC: Tensor
+    click_B: Tensor
+    bags: tuple[BagIds, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.click_B)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One epoch's order of the rows: equal ones are equal to the bit."""
+
+    seed: int
+    epoch: int
+
+
+class DataLoader(Protocol):
+    """Encoded rows in batches of one size; made once, and read as often as one likes."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of an epoch."""
+
+    def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
+        """Every row once, a batch at a time; the last batch may be smaller.
+
+        Closing the generator ends whatever reads for it. No global random state is read or written.
+
+        Parameters
+        ----------
+        order
+            None keeps the rows in the order of the files.
+        skip
+            Batches to pass over at the start, when an epoch is taken up again.
+        """

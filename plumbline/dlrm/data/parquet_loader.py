@@ -1,0 +1,157 @@
+"""Batches on the CPU from encoded Parquet files, read ahead in a thread.
+
+pyarrow decodes column by column; the columns of a window are written into rows that lie side by
+side, and each batch takes its rows from there. The order depends on the seed, the epoch, and the
+row groups of the files: not on the batch size, on threads, or on who waits for whom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from plumbline.base.errors import DataError
+from plumbline.dlrm.data.encoded_rows import EncodedColumns, readable
+from plumbline.dlrm.data.loader import Batch, Order
+from plumbline.dlrm.data.read_ahead import read_ahead
+from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
+from plumbline.dlrm.model.architecture import Architecture
+
+BATCHES_AHEAD = 8
+"""Batches that wait, so that there is one while the next window is read."""
+
+
+class ParquetLoader:
+    """A `DataLoader` of encoded Parquet files.
+
+    Of the rows, at most `LANES * SLICE_ROWS` (see `plumbline.dlrm.data.row_order`), the batches
+    ahead, and a slice as decoded are in memory.
+
+    Raises
+    ------
+    DataError
+        A file lacks a column or is not readable. While batches are read: also where a column has
+        nulls or another type than the plan gives.
+    """
+
+    def __init__(self, files: Sequence[Path], architecture: Architecture, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._columns = EncodedColumns(architecture)
+        self._groups: list[RowGroup] = []
+        self._wide_ids = False
+        for file in files:
+            with readable(file):
+                metadata = pq.read_metadata(file)
+                schema = metadata.schema.to_arrow_schema()
+            self._wide_ids |= self._columns.has_wide_ids(file, schema)
+            for number in range(metadata.num_row_groups):
+                rows = metadata.row_group(number).num_rows
+                self._groups.append(RowGroup(file, number, rows))
+        self._rows = sum(group.rows for group in self._groups)
+
+    @property
+    def rows(self) -> int:
+        return self._rows
+
+    def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
+        """See `DataLoader.batches`; windows that are skipped are not converted, nor read if
+        possible."""
+        return read_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
+
+    def _batches(self, order: Order | None, skip: int) -> Iterator[Batch]:
+        skipped = skip * self._batch_size
+        readers: dict[RowGroup, _Reader] = {}
+        parts: list[Batch] = []
+        missing = self._batch_size
+        for window in windows(self._groups, order):
+            if skipped >= window.rows:
+                skipped -= window.rows
+                continue
+            rows = self._columns.rows(self._parts(window, readers), window.rows, self._wide_ids)
+            permutation = window.permutation(order)
+            start, skipped = skipped, 0
+            while start < window.rows:
+                taken = permutation[start : start + missing]
+                parts.append(rows.batch(taken))
+                start += len(taken)
+                missing -= len(taken)
+                if not missing:
+                    yield _together(parts)
+                    parts, missing = [], self._batch_size
+            del rows  # before the next window is read
+        if parts:
+            yield _together(parts)
+
+    def _parts(
+        self, window: Window, readers: dict[RowGroup, _Reader]
+    ) -> Iterator[tuple[Path, pa.RecordBatch]]:
+        """The window's rows as they are decoded; `readers` has the row groups that are begun."""
+        for slice_ in window.slices:
+            group = slice_.group
+            reader = readers.pop(group, None) or _Reader(group, self._columns.names)
+            for part in reader.read(slice_):
+                yield group.file, part
+            if not slice_.ends_group:
+                readers[group] = reader
+
+
+class _Reader:
+    """Decodes the named columns of a row group, from its begin to its end."""
+
+    def __init__(self, group: RowGroup, names: Sequence[str]) -> None:
+        self._group = group
+        with readable(group.file):
+            parquet = pq.ParquetFile(group.file, memory_map=True)
+            self._decoded = parquet.iter_batches(
+                SLICE_ROWS, row_groups=[group.number], columns=names, use_threads=False
+            )
+        self._held: pa.RecordBatch | None = None
+        self._position = 0
+
+    def read(self, slice_: Slice) -> Iterator[pa.RecordBatch]:
+        """The rows of a slice; those between the last slice and this one are passed over."""
+        for _ in self._next(slice_.start - self._position):
+            pass
+        yield from self._next(slice_.rows)
+
+    def _next(self, rows: int) -> Iterator[pa.RecordBatch]:
+        self._position += rows
+        while rows:
+            if self._held is None:
+                with readable(self._group.file):
+                    self._held = next(self._decoded, None)
+            if self._held is None:
+                raise DataError(
+                    f"{self._group.file}: row group {self._group.number} has fewer rows than the "
+                    f"{self._group.rows} that its end gives. Run the etl stage again."
+                )
+            part = self._held.slice(0, rows)
+            rest = self._held.slice(len(part))
+            self._held = rest if len(rest) else None  # an empty one would keep the memory of all
+            rows -= len(part)
+            yield part
+
+
+def _together(parts: Sequence[Batch]) -> Batch:
+    """One batch of the rows of all parts."""
+    if len(parts) == 1:
+        return parts[0]
+    return Batch(
+        torch.cat([part.ids_BF for part in parts]),
+        torch.cat([part.dense_BC for part in parts]),
+        torch.cat([part.click_B for part in parts]),
+        tuple(_joined(bags) for bags in zip(*(part.bags for part in parts), strict=True)),
+    )
+
+
+def _joined(bags: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The lists of all bags, one after the other: ids_N and offsets_B1."""
+    lengths = torch.cat([offsets_B1.diff() for _, offsets_B1 in bags])
+    offsets_B1 = torch.zeros(len(lengths) + 1, dtype=torch.int64)
+    torch.cumsum(lengths, 0, out=offsets_B1[1:])
+    return torch.cat([ids_N for ids_N, _ in bags]), offsets_B1

@@ -1,0 +1,103 @@
+"""Which rows of which files come together, and in which order.
+
+A window is what is in memory, and is mixed, at a time. With an order, the row groups of all files
+are permuted, some of them are read side by side, and every window has a slice of each. So rows that
+were written together are spread over many batches, in memory that does not grow with files or row
+groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.dlrm.data.loader import Order
+
+LANES = 8
+"""Row groups that are read side by side."""
+
+SLICE_ROWS = 32_768
+"""Rows of one lane in a window."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowGroup:
+    """Row group `number` of a Parquet file; another one for a file that is listed twice."""
+
+    file: Path
+    number: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some rows of a row group; slices of one group come in the order of its rows."""
+
+    group: RowGroup
+    start: int
+    rows: int
+
+    @property
+    def ends_group(self) -> bool:
+        return self.start + self.rows == self.group.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows that are in memory together: `number` counts an epoch's windows."""
+
+    number: int
+    slices: tuple[Slice, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(slice_.rows for slice_ in self.slices)
+
+    def permutation(self, order: Order | None) -> NDArray[np.int64]:
+        """The order of its rows; it depends on no other window."""
+        if order is None:
+            return np.arange(self.rows)
+        return np.random.default_rng([order.seed, order.epoch, self.number + 1]).permutation(
+            self.rows
+        )
+
+
+def windows(groups: Sequence[RowGroup], order: Order | None) -> Iterator[Window]:
+    """Every row once; without an order a slice at a time, as they are in the files."""
+    lanes = 1
+    if order is not None:
+        lanes = LANES
+        drawn = np.random.default_rng([order.seed, order.epoch, 0]).permutation(len(groups))
+        groups = [groups[place] for place in drawn]
+    waiting = iter([group for group in groups if group.rows])
+    rests: list[Slice | None] = [None] * lanes
+    number = 0
+    while True:
+        slices: list[Slice] = []
+        for lane in range(lanes):
+            rests[lane] = _fill(slices, rests[lane], waiting)
+        if not slices:
+            return
+        yield Window(number, tuple(slices))
+        number += 1
+
+
+def _fill(slices: list[Slice], rest: Slice | None, waiting: Iterator[RowGroup]) -> Slice | None:
+    """Append up to SLICE_ROWS of a lane's rows: gives the rest of its last row group, if any."""
+    room = SLICE_ROWS
+    while room:
+        if rest is None:
+            group = next(waiting, None)
+            if group is None:
+                return None
+            rest = Slice(group, 0, group.rows)
+        taken = min(room, rest.rows)
+        slices.append(Slice(rest.group, rest.start, taken))
+        room -= taken
+        left = rest.rows - taken
+        rest = Slice(rest.group, rest.start + taken, left) if left else None
+    return rest

@@ -1,0 +1,193 @@
+"""What the encoded columns of a split hold: ranges, missing and unseen ids, and a sample of rows.
+
+One pass over the encoded files, in blocks; imports no torch. Legend: B rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.values import Lists, concat
+from plumbline.features.operators import Categorify
+from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
+from plumbline.features.plan.plan import OutputColumn
+
+BLOCK_ROWS = 65_536
+
+SAMPLE_ROWS = 100_000
+SAMPLE_CELLS = 20_000_000
+"""Rows of a split that are kept, and values of all columns together."""
+
+LARGEST_NUMBER = 1e12
+"""A larger one overflows float32 inside of the model: it squares sums of them."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The finite numbers' range, or the ids'."""
+
+    low: float = float("inf")
+    high: float = float("-inf")
+
+    @property
+    def is_constant(self) -> bool:
+        return self.low == self.high
+
+    @property
+    def largest(self) -> float:
+        """Distance of the farthest number from 0."""
+        return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
+
+    def add(self, values: NDArray[Any]) -> tuple[float, float]:
+        """Take at least one value; gives the smallest and largest of them, NaN where one is."""
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        return low, high
+
+
+@dataclass(slots=True)
+class Ids(Numbers):
+    """Of a column of ids, or of the ids of its lists: how many there are, and of which kind."""
+
+    count: int = 0
+    missing: int = 0
+    unseen: int = 0
+    """Ids of values that are not in the vocabulary."""
+
+    @property
+    def unseen_share(self) -> float:
+        return self.unseen / self.count if self.count else 0.0
+
+    @property
+    def missing_share(self) -> float:
+        return self.missing / self.count if self.count else 0.0
+
+
+@dataclass(slots=True)
+class SplitSurvey:
+    """A split's columns by name, and some of its rows."""
+
+    name: str
+    rows: int = 0
+    numbers: dict[str, Numbers] = field(default_factory=dict)
+    ids: dict[str, Ids] = field(default_factory=dict)
+    sample: dict[str, NDArray[Any] | Lists] = field(default_factory=dict)
+    """The first rows' values, the click's among them."""
+
+
+def survey_split(
+    name: str,
+    files: Sequence[Path],
+    outputs: Sequence[OutputColumn],
+    *,
+    sampled: bool,
+    progress: Callable[[int], None] | None = None,
+) -> SplitSurvey:
+    """Look through the encoded files of a split.
+
+    Raises
+    ------
+    DataError
+        A number is missing, infinite or too large: no model can be trained on it, nor score it.
+    """
+    survey = SplitSurvey(name)
+    counters = {column.name: _counter(column) for column in outputs}
+    survey.ids = {n: c.ids for n, c in counters.items() if isinstance(c, _IdCounter)}
+    survey.numbers = {n: c.numbers for n, c in counters.items() if isinstance(c, _NumberCounter)}
+    wanted = min(SAMPLE_ROWS, SAMPLE_CELLS // max(len(outputs), 1)) if sampled else 0
+    held: dict[str, list[Any]] = {column.name: [] for column in outputs} | {CLICK: []}
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            for block in parquet.iter_batches(BLOCK_ROWS, columns=list(held)):
+                left = max(wanted - survey.rows, 0)
+                for column, values in _values_of(block):
+                    if column != CLICK:
+                        counters[column].add(values, survey)
+                    if left:
+                        held[column].append(_first(values, left))
+                survey.rows += len(block)
+                if progress is not None:
+                    progress(len(block))
+    survey.sample = {column: _joined(parts) for column, parts in held.items() if parts}
+    return survey
+
+
+def _values_of(block: pa.RecordBatch) -> list[tuple[str, NDArray[Any] | Lists]]:
+    return [
+        (name, _lists(column) if pa.types.is_large_list(column.type) else column.to_numpy(False))
+        for name, column in zip(block.schema.names, block.columns, strict=True)
+    ]
+
+
+def _lists(column: pa.Array) -> Lists:
+    offsets = np.asarray(column.offsets, np.int64)
+    return Lists(np.asarray(column.flatten()), offsets - offsets[0])
+
+
+def _first(values: NDArray[Any] | Lists, rows: int) -> NDArray[Any] | Lists:
+    if isinstance(values, Lists):
+        return values if len(values) <= rows else values.take(np.arange(rows))
+    return values[:rows].copy()
+
+
+def _joined(parts: Sequence[Any]) -> NDArray[Any] | Lists:
+    joined: NDArray[Any] | Lists = concat(parts)
+    return joined
+
+
+class _IdCounter:
+    """Counts the ids of a column, or of its lists."""
+
+    def __init__(self, column: OutputColumn) -> None:
+        self.ids = Ids()
+        last = column.chain.steps[-1]
+        self._first_id = last.first_id if isinstance(last, Categorify) else None
+
+    def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:
+        ids = np.asarray(values.values if isinstance(values, Lists) else values)
+        if not len(ids):
+            return
+        self.ids.add(ids)
+        self.ids.count += len(ids)
+        if self._first_id is not None:
+            self.ids.missing += int(np.count_nonzero(ids == NULL_ID))
+            unseen = (ids >= OUT_OF_VOCABULARY_ID) & (ids < self._first_id)
+            self.ids.unseen += int(np.count_nonzero(unseen))
+
+
+class _NumberCounter:
+    """The range of a column of numbers; refuses those that no model can take."""
+
+    def __init__(self, column: OutputColumn) -> None:
+        self.numbers = Numbers()
+        self._column = column
+
+    def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:
+        numbers = np.asarray(values)
+        if not len(numbers):
+            return
+        low, high = self.numbers.add(numbers)
+        is_fine = low >= -LARGEST_NUMBER and high <= LARGEST_NUMBER
+        if not is_fine:  # NaN among them
+            raise _not_computable(self._column, numbers, survey)
+
+
+def _counter(column: OutputColumn) -> _IdCounter | _NumberCounter:
+    return _IdCounter(column) if column.is_categorical else _NumberCounter(column)
+
+
+def _not_computable(column: OutputColumn, numbers: NDArray[Any], survey: SplitSurvey) -> DataError:
+    row = int(np.argmax(~(np.abs(numbers) <= LARGEST_NUMBER)))
+    return DataError.not_computable(
+        column.name, survey.name, survey.rows + row, float(numbers[row]), LARGEST_NUMBER
+    )

@@ -1,0 +1,191 @@
+// The gradient's way to the rows: contract at the head of plumbline/dlrm/ops/embedding/optimizer.py.
+//
+// Legend: M occurrences of rows in a batch, in ascending order of their row; B rows of the batch, V
+// places of each, R rows of all tables, D embedding length.
+//
+// A group of lanes takes a part of 32 occurrences and sums the gradients of each row in it, in
+// order. A row that lies in one part is stepped at once. The sums of a row that goes on in the next
+// part are kept, at most two a part: of the row that it begins with, and of the one that it ends
+// with. A second kernel adds those up, part by part, and steps their rows. So a row that half of
+// the batch names is summed by many groups, and the order of a sum depends on nothing but the
+// batch.
+#pragma once
+
+#include "groups.cuh"
+
+namespace plumbline {
+
+constexpr int kPart = 32;  // occurrences
+
+struct UpdateShape {
+  int64_t count, dim;
+  int group;  // lanes that share a row
+  bool wide_weight, wide_gradient;
+};
+
+struct Step {
+  float learning_rate, eps, scale;
+  uint32_t k0, k1;
+};
+
+// The random bits of an element of the buffer: stochastically_rounded in
+// plumbline/dlrm/ops/embedding/reference.py.
+__device__ __forceinline__ uint32_t random_bits(uint64_t element, uint32_t k0, uint32_t k1) {
+  uint32_t bits = static_cast<uint32_t>(element) ^ k0;
+  bits += static_cast<uint32_t>(element >> 32) * 0x9E3779B9u;
+  bits = (bits ^ (bits >> 16)) * 0x7FEB352Du;
+  bits = (bits ^ (bits >> 15)) * 0x846CA68Bu;
+  return (bits ^ (bits >> 16)) ^ k1;
+}
+
+template <typename W>
+__device__ __forceinline__ W stored(float number, int64_t, const Step &) {
+  static_assert(std::is_same_v<W, float>);
+  return number;
+}
+
+template <>
+__device__ __forceinline__ bfloat16 stored<bfloat16>(float number, int64_t element,
+                                                     const Step &step) {
+  const uint32_t bits = __float_as_uint(number);
+  if ((bits & 0x7f800000u) == 0x7f800000u) return __float2bfloat16_rn(number);  // not finite
+  const uint32_t random = random_bits(static_cast<uint64_t>(element), step.k0, step.k1) >> 16;
+  return __ushort_as_bfloat16(static_cast<unsigned short>((bits + random) >> 16));
+}
+
+// A group's sum of one row, in shared memory: each lane has its own quads, and no other lane's.
+struct RowSum {
+  Shared<float> numbers;
+  UpdateShape shape;
+  int lane;
+  unsigned lanes;  // the group's, within its warp
+
+  __device__ RowSum(const UpdateShape &update, const GroupPlace &here)
+      : numbers(shared_array<float>(
+            threadIdx.x / update.group * rounded_up(update.dim, kQuad) * sizeof(float),
+            rounded_up(update.dim, kQuad))),
+        shape(update),
+        lane(here.lane),
+        lanes((update.group == kWarp ? ~0u : (1u << update.group) - 1)
+              << (threadIdx.x % kWarp / update.group * update.group)) {}
+
+  // Adds the values of all lanes; every lane gets the same bits.
+  __device__ float over_group(float value) const {
+    for (int apart = shape.group / 2; apart > 0; apart /= 2)
+      value += __shfl_xor_sync(lanes, value, apart);
+    return value;
+  }
+
+  template <typename W>
+  __device__ void step(const Global<W> &weight, const Global<float> &state, bool has_state,
+                       int64_t row, const Step &by) const {
+    float rate = by.learning_rate;
+    if (has_state) {
+      float squares = 0.0f;
+      for (int64_t d = lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
+        const float4 sum = load_wide<float4>(numbers, d);
+        for (const float each : {sum.x, sum.y, sum.z, sum.w})
+          squares += (by.scale * each) * (by.scale * each);
+      }
+      const float mean = over_group(squares) / static_cast<float>(shape.dim);
+      const float total = state[row] + mean;
+      rate = by.learning_rate / (sqrtf(total) + by.eps);
+      __syncwarp(lanes);  // all lanes have read the state
+      if (lane == 0) state[row] = total;
+    }
+    const int64_t first = row * shape.dim, end = first + shape.dim;
+    for (int64_t d = lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
+      const float4 sum = load_wide<float4>(numbers, d);
+      const float4 old = load_quad<W>(weight, first + d, end, shape.wide_weight);
+      const Pack<W, kQuad> pack{stored<W>(old.x - rate * (by.scale * sum.x), first + d, by),
+                                stored<W>(old.y - rate * (by.scale * sum.y), first + d + 1, by),
+                                stored<W>(old.z - rate * (by.scale * sum.z), first + d + 2, by),
+                                stored<W>(old.w - rate * (by.scale * sum.w), first + d + 3, by)};
+      store_quad<W>(weight, first + d, end, shape.wide_weight, pack);
+    }
+  }
+};
+
+__device__ __forceinline__ float4 added(float4 sum, float4 more, float times) {
+  return make_float4(sum.x + times * more.x, sum.y + times * more.y, sum.z + times * more.z,
+                     sum.w + times * more.w);
+}
+
+// `partial` is (parts, 2, D padded to quads): sums of the row that a part begins with and that
+// began before it, and of the row that it ends with and that goes on.
+template <typename W, typename T>
+__global__ void embedding_update_parts(Global<W> weight, Global<float> state,
+                                       Global<const int64_t> row, Global<const int64_t> source,
+                                       Global<const float> share, Global<const T> gradient,
+                                       Global<float> partial, bool has_state, bool has_share,
+                                       UpdateShape shape, Step by) {
+  const GroupPlace here(shape.group);
+  const RowSum sum(shape, here);
+  const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);
+  for (int64_t part = here.group; part < parts; part += here.groups) {
+    const int64_t begin = part * kPart, end = min(begin + kPart, shape.count);
+    for (int64_t first = begin, next; first < end; first = next) {
+      const int64_t of = row[first];
+      for (next = first + 1; next < end && row[next] == of;) ++next;
+      const bool began_before = first == begin && first > 0 && row[first - 1] == of;
+      const bool goes_on = next == end && end < shape.count && row[end] == of;
+      const int64_t slot = (part * 2 + (began_before ? 0 : 1)) * padded;
+      for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
+        float4 total = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll 4
+        for (int64_t m = first; m < next; ++m) {
+          const int64_t from = source[m] * shape.dim;
+          total =
+              added(total, load_quad<T>(gradient, from + d, from + shape.dim, shape.wide_gradient),
+                    has_share ? share[m] : 1.0f);
+        }
+        if (began_before || goes_on)
+          store_wide(partial, slot + d, total);
+        else
+          store_wide(sum.numbers, d, total);
+      }
+      if (!began_before && !goes_on) sum.step<W>(weight, state, has_state, of, by);
+    }
+  }
+}
+
+// Where the occurrences of row `of` end, which has occurrence `begin - 1`.
+__device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int64_t of,
+                                          int64_t begin, int64_t count) {
+  int64_t end = count;
+  while (begin < end) {
+    const int64_t middle = begin + (end - begin) / 2;
+    if (row[middle] == of)
+      begin = middle + 1;
+    else
+      end = middle;
+  }
+  return end;
+}
+
+// Each group takes a part, and the row that begins in it and goes on in the next part, if there is
+// one.
+template <typename W>
+__global__ void embedding_update_spans(Global<W> weight, Global<float> state,
+                                       Global<const int64_t> row, Global<const float> partial,
+                                       bool has_state, UpdateShape shape, Step by) {
+  const GroupPlace here(shape.group);
+  const RowSum sum(shape, here);
+  const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);
+  for (int64_t part = here.group; part + 1 < parts; part += here.groups) {
+    const int64_t begin = part * kPart, end = begin + kPart, of = row[end - 1];
+    const bool began_before = begin > 0 && row[begin] == of && row[begin - 1] == of;
+    if (began_before || row[end] != of) continue;
+    const int64_t last = (end_of(row, of, end, shape.count) - 1) / kPart;
+    for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
+      float4 total = load_wide<float4>(partial, (part * 2 + 1) * padded + d);
+#pragma unroll 8
+      for (int64_t each = part + 1; each <= last; ++each)
+        total = added(total, load_wide<float4>(partial, each * 2 * padded + d), 1.0f);
+      store_wide(sum.numbers, d, total);
+    }
+    sum.step<W>(weight, state, has_state, of, by);
+  }
+}
+
+}  // namespace plumbline

@@ -1,0 +1,95 @@
+"""Metrics of any number of rows, block after block, in bounded memory.
+
+Legend: B rows. `click_B` holds 0 and 1, `probability_B` one number a row.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes, entropy, paired, row_losses
+from plumbline.dlrm.metrics.pair_counts import MAX_COUNTS, PairCounts
+
+BLOCKS = 4096
+"""Sums of blocks that are kept apart."""
+
+
+class ClickMetrics:
+    """Takes rows, and gives the metrics that `plumbline.dlrm.metrics.metrics` defines.
+
+    The AUC is exact. Sums are rounded once a block, so blocks of another size change the last bits.
+
+    Parameters
+    ----------
+    limit, folder
+        See `PairCounts`.
+    """
+
+    def __init__(self, limit: int = MAX_COUNTS, folder: Path | None = None) -> None:
+        self._pairs = PairCounts(limit, folder)
+        self._rows = self._clicks = 0
+        self._loss, self._probability = _Sum(), _Sum()
+
+    def add(self, click_B: NDArray[Any], probability_B: NDArray[Any]) -> None:
+        """Take more rows.
+
+        Raises
+        ------
+        DataError
+            Lengths that differ, clicks other than 0 and 1, a probability that is not in [0, 1].
+        """
+        click_B, probability_B = paired(click_B, probability_B)
+        outside = ~((probability_B >= 0) & (probability_B <= 1))
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise DataError(
+                f"Metrics: wanted probabilities in [0, 1], got {probability_B[row]} "
+                f"(row {self._rows + row})."
+            )
+        self._pairs.add(click_B, probability_B)
+        self._loss.add(row_losses(click_B, probability_B))
+        self._probability.add(probability_B)
+        self._rows += len(click_B)
+        self._clicks += int(click_B.sum())
+
+    def result(self) -> Metrics:
+        """The metrics of all rows so far.
+
+        Raises
+        ------
+        DataError
+            No rows, or all of them have a click, or none has.
+        """
+        check_outcomes(self._clicks, self._rows)
+        click_rate = self._clicks / self._rows
+        logloss = self._loss.value / self._rows
+        return Metrics(
+            rows=self._rows,
+            click_rate=click_rate,
+            auc=self._pairs.area(),
+            logloss=logloss,
+            normalized_entropy=logloss / entropy(click_rate),
+            calibration=self._probability.value / self._rows / click_rate,
+        )
+
+
+class _Sum:
+    """A sum of blocks of float64."""
+
+    def __init__(self) -> None:
+        self._blocks: list[float] = []
+
+    def add(self, values: NDArray[np.float64]) -> None:
+        self._blocks.append(math.fsum(values.tolist()))
+        if len(self._blocks) == BLOCKS:
+            self._blocks = [self.value]
+
+    @property
+    def value(self) -> float:
+        return math.fsum(self._blocks)

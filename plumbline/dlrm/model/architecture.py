@@ -1,0 +1,128 @@
+"""The shape of a DLRM: its columns in plan order, the sizes of its tables and of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.ops.interaction.width import interaction_width
+
+if TYPE_CHECKING:
+    from plumbline.features.plan.plan import Plan
+    from plumbline.settings import Model
+
+
+Bag = Literal["mean", "sum"]
+RowPrecision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """All that is needed to build the model, and to know what its inputs are.
+
+    Raises ConfigError where no model can be made of it.
+    """
+
+    categorical: tuple[str, ...]
+    """Names of the id columns, in plan order."""
+    cardinalities: tuple[int, ...]
+    """Number of ids of each: rows of its embedding table."""
+    continuous: tuple[str, ...]
+    """Names of the float columns, in plan order: the columns of `dense_BC`."""
+    embedding_dim: int
+    bottom_mlp: tuple[int, ...]
+    """Widths of the layers over the continuous columns; empty where there are none."""
+    top_mlp: tuple[int, ...]
+    """Widths of the layers under the last one, which gives the logit."""
+    bags: tuple[str, ...] = ()
+    """Those of the id columns that have a list of ids a row, in plan order."""
+    bag: Bag = "mean"
+    """What a list gives: the mean or the sum of its ids' embeddings; zeros where it is empty."""
+    embedding_rows: RowPrecision = "fp32"
+    """Precision in which the rows of the tables are stored."""
+
+    def __post_init__(self) -> None:
+        if len(self.categorical) != len(self.cardinalities):
+            raise ConfigError(
+                f"architecture: wanted a cardinality for each of {len(self.categorical)} "
+                f"categorical columns, got {len(self.cardinalities)}."
+            )
+        if self.bags != tuple(name for name in self.categorical if name in self.bags):
+            raise ConfigError(
+                f"architecture: wanted bags among the categorical columns, in their order, got "
+                f"{', '.join(self.bags)}."
+            )
+        if not self.continuous and len(self.categorical) < 2:
+            raise ConfigError(
+                "DLRM: wanted at least two categorical columns or one continuous one, got "
+                f"{len(self.categorical)} categorical and no continuous: there is no pair of "
+                "vectors to interact. Add a feature column."
+            )
+        if self.continuous and self.bottom_mlp[-1:] != (self.embedding_dim,):
+            raise ConfigError(
+                f"model.bottom_mlp has to end in embedding_dim {self.embedding_dim}, "
+                f"got {list(self.bottom_mlp)}."
+            )
+        if not self.continuous and self.bottom_mlp:
+            raise ConfigError("architecture: a bottom MLP without continuous columns.")
+
+    @classmethod
+    def of(cls, plan: Plan, model: Model) -> Architecture:
+        """From a fitted plan and the model's settings; without continuous columns no bottom MLP."""
+        continuous = tuple(column.name for column in plan.continuous)
+        return cls(
+            categorical=tuple(column.name for column in plan.categorical),
+            cardinalities=plan.cardinalities,
+            continuous=continuous,
+            embedding_dim=model.embedding_dim,
+            bottom_mlp=model.bottom_mlp if continuous else (),
+            top_mlp=model.top_mlp,
+            bags=tuple(column.name for column in plan.categorical if column.is_list),
+            bag=model.bag,
+            embedding_rows=model.embedding_rows,
+        )
+
+    @property
+    def single(self) -> tuple[str, ...]:
+        """The id columns with one id a row, in plan order: the columns of `ids_BF`."""
+        return tuple(name for name in self.categorical if name not in self.bags)
+
+    @property
+    def top_input(self) -> int:
+        """Width of what goes into the top MLP."""
+        if not self.categorical:
+            return self.embedding_dim
+        return interaction_width(len(self.categorical), self.embedding_dim, bool(self.continuous))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, form: Mapping[str, Any], file: str) -> Architecture:
+        """Raises ModelError, naming `file`, where `form` is not an architecture's JSON form."""
+        try:
+            return cls(
+                categorical=tuple(str(name) for name in form["categorical"]),
+                cardinalities=tuple(int(number) for number in form["cardinalities"]),
+                continuous=tuple(str(name) for name in form["continuous"]),
+                embedding_dim=int(form["embedding_dim"]),
+                bottom_mlp=tuple(int(width) for width in form["bottom_mlp"]),
+                top_mlp=tuple(int(width) for width in form["top_mlp"]),
+                bags=tuple(str(name) for name in form["bags"]),
+                bag=cast(Bag, _one_of(Bag, form, "bag")),
+                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, form, "embedding_rows")),
+            )
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            reason = f"its architecture is not usable ({type(error).__name__} {error})"
+            raise ModelError.unreadable(file, reason) from None
+
+
+def _one_of(kinds: Any, form: Mapping[str, Any], key: str) -> object:
+    if form[key] not in get_args(kinds):
+        raise ValueError(f"{key} {form[key]!r}, known: {', '.join(get_args(kinds))}")
+    return form[key]

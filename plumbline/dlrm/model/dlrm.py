@@ -1,0 +1,101 @@
+"""DLRM: the canonical form, which is trained, stored and served.
+
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, C
+continuous columns, D embedding length, K width of the interaction.
+
+Naumov et al. 2019, "Deep Learning Recommendation Model for Personalization and Recommendation
+Systems", https://arxiv.org/abs/1906.00091.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dropout import Dropout
+from plumbline.dlrm.model.layers import mlp
+from plumbline.dlrm.ops.embedding.operator import INITIAL_DEVIATION, Bags, EmbeddingTables
+from plumbline.dlrm.ops.interaction.operator import interaction
+
+
+class DLRM(nn.Module):
+    """Bottom MLP over the floats, an embedding a categorical column, their dots, the top MLP.
+
+    Every layer of both MLPs is followed by ReLU; one more linear layer gives the logit. Without
+    continuous columns the dots of the embeddings alone go into the top MLP; without categorical
+    ones the bottom MLP's output does.
+
+    The embedding tables are one buffer that autograd knows nothing of: training takes the gradient
+    of `vectors` and gives it to `plumbline.dlrm.ops.embedding.optimizer`.
+
+    Parameters
+    ----------
+    seed
+        The weights are drawn from it, on the CPU, so they are the same for every device. None
+        leaves them on the meta device, to be filled by `load_state_dict(..., assign=True)`.
+    embedding_deviation
+        Standard deviation of the embedding rows that are drawn.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        seed: int | None,
+        embedding_deviation: float = INITIAL_DEVIATION,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        with torch.device("meta"):
+            self.tables = EmbeddingTables(architecture, architecture.embedding_rows)
+            self.bottom = mlp(len(architecture.continuous), architecture.bottom_mlp)
+            self.top = mlp(architecture.top_input, architecture.top_mlp)
+            self.last = nn.Linear((architecture.top_input, *architecture.top_mlp)[-1], 1)
+        if seed is not None:
+            _initialize(self, torch.Generator().manual_seed(seed), embedding_deviation)
+
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
+        """logit_B, float32, from int64 ids below the cardinalities and float32 values.
+
+        `bags` are the list columns' ids in plan order; the columns of `ids_BF` are the others.
+        """
+        return self.logits(self.tables(ids_BF, bags), dense_BC)
+
+    def logits(
+        self, vector_BVD: Tensor, dense_BC: Tensor, dropout: Dropout | None = None
+    ) -> Tensor:
+        """logit_B, float32, from the id columns' vectors, in plan order, and the float32 values.
+
+        The layers compute in the vectors' dtype, the last one in float32. `dropout`, in training,
+        follows each layer of the top MLP.
+        """
+        dense_BD = None
+        if self.architecture.continuous:
+            dense_BD = self.bottom(dense_BC.to(vector_BVD.dtype))
+        hidden_BK: Any = dense_BD
+        if self.architecture.categorical:
+            hidden_BK = interaction(dense_BD, vector_BVD)
+        for layer in self.top:
+            hidden_BK = layer(hidden_BK) if dropout is None else dropout(layer(hidden_BK))
+        logit_B1: Tensor = self.last(hidden_BK.float())
+        return logit_B1.squeeze(1)
+
+
+@torch.no_grad()
+def _initialize(model: DLRM, generator: torch.Generator, embedding_deviation: float) -> None:
+    """W, b ~ U(±1/√in), torch's own for linear layers; embedding rows ~ N(0, deviation²).
+
+    On Criteo's logs this gave a better validation AUC than the DLRM authors' W ~ N(0, 2/(in+out)),
+    b ~ N(0, 1/out), rows ~ U(±1/√number of rows): see docs/log.md.
+    """
+    model.tables.initialize_(generator, embedding_deviation)
+    for part in (model.bottom, model.top, model.last):
+        part.to_empty(device="cpu")
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            module.weight.uniform_(-bound, bound, generator=generator)
+            module.bias.uniform_(-bound, bound, generator=generator)

@@ -1,0 +1,32 @@
+"""Dropout whose zeros depend on seed and step alone, so a run that is taken up again repeats them.
+
+Legend: B rows, I width of a layer.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from plumbline.dlrm.ops.embedding.optimizer import rounding_keys
+
+
+class Dropout:
+    """Of one step: sets a share of the numbers to zero and scales the others up.
+
+    Called layer after layer, it draws new places each time.
+
+    >>> ones_BI = torch.ones(2, 100)
+    >>> torch.equal(Dropout(0.5, 1, 7, ones_BI.device)(ones_BI),
+    ...             Dropout(0.5, 1, 7, ones_BI.device)(ones_BI))
+    True
+    """
+
+    def __init__(self, share: float, seed: int, step: int, device: torch.device) -> None:
+        low, high = rounding_keys(seed, step)
+        self._kept = 1 - share
+        self._generator = torch.Generator(device).manual_seed(high << 32 | low)
+
+    def __call__(self, hidden_BI: Tensor) -> Tensor:
+        kept_BI = torch.empty_like(hidden_BI).bernoulli_(self._kept, generator=self._generator)
+        return hidden_BI * kept_BI.div_(self._kept)

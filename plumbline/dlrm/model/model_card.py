@@ -1,0 +1,75 @@
+"""What a trained model on disk is: `model.json`. Needs no torch, and does not look at the weights.
+
+`model.json` is written last, so a folder that has it is complete. No pickle is involved.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from plumbline.base.errors import ModelError
+from plumbline.base.files import write_json
+from plumbline.base.hashing import json_sha256
+from plumbline.dlrm.model.architecture import Architecture
+
+FORMAT_VERSION = 3
+"""3: all embedding tables are one tensor, `tables.weight`."""
+CARD_FILE = "model.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What `model.json` says."""
+
+    architecture: Architecture
+    plan_hash: str
+    """Content hash of the feature plan that the rows were encoded with."""
+    weights_sha256: str
+    model_hash: str
+    """Hash of all of the above: of what the model computes."""
+
+
+def write_model_card(
+    folder: Path, architecture: Architecture, plan_hash: str, weights_sha256: str
+) -> ModelCard:
+    """Write `model.json`, which makes the model complete."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "architecture": architecture.to_json(),
+        "plan_hash": plan_hash,
+        "weights_sha256": weights_sha256,
+    }
+    write_json(folder / CARD_FILE, {**content, "model_hash": json_sha256(content)})
+    return read_model_card(folder)
+
+
+def read_model_card(folder: Path) -> ModelCard:
+    """Read `model.json` alone; the weights are not looked at.
+
+    Raises
+    ------
+    ModelError
+        Missing, changed, or of another format version.
+    """
+    file = folder / CARD_FILE
+    if not file.is_file():
+        raise ModelError.missing(str(file))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
+        if version != FORMAT_VERSION:
+            raise ModelError.other_format(str(file), version, FORMAT_VERSION)
+        came = json_sha256(content)
+        if came != wanted:
+            raise ModelError.damaged(str(file), wanted, came)
+        return ModelCard(
+            architecture=Architecture.from_json(content["architecture"], str(file)),
+            plan_hash=str(content["plan_hash"]),
+            weights_sha256=str(content["weights_sha256"]),
+            model_hash=wanted,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError.unreadable(str(file), f"{type(error).__name__} {error}") from None

@@ -1,0 +1,51 @@
+"""A trained model on disk: `model.safetensors`, and its card, `model.json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from plumbline.base.errors import ModelError
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.model_card import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    ModelCard,
+    read_model_card,
+    write_model_card,
+)
+from plumbline.dlrm.tensors.tensor_file import read_tensors, write_tensors
+
+
+def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:
+    """Write the model into `folder`; an older one there is replaced."""
+    (folder / CARD_FILE).unlink(missing_ok=True)
+    sha256 = write_tensors(folder / WEIGHTS_FILE, model.state_dict())
+    return write_model_card(folder, model.architecture, plan_hash, sha256)
+
+
+def load_model(folder: Path) -> DLRM:
+    """The model on the CPU, in evaluation mode, its files checked against their hashes.
+
+    Raises
+    ------
+    ModelError
+        A file is missing or changed, or the weights do not fit the architecture.
+    """
+    card = read_model_card(folder)
+    file = folder / WEIGHTS_FILE
+    state = read_tensors(file, card.weights_sha256)
+    model = DLRM(card.architecture, seed=None)
+    wanted, came = _forms(model.state_dict()), _forms(state)
+    if wanted != came:
+        name = min(key for key in wanted | came if wanted.get(key) != came.get(key))
+        raise ModelError.unreadable(
+            str(file), f"{name}: wanted {wanted.get(name)}, found {came.get(name)}"
+        )
+    model.load_state_dict(state, assign=True)
+    return model.eval()
+
+
+def _forms(state: dict[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

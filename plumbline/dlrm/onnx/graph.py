@@ -1,0 +1,83 @@
+"""Put an ONNX graph together, value by value; its weights stay in the file that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import (
+    GraphProto,
+    NodeProto,
+    StringStringEntryProto,
+    TensorProto,
+    ValueInfoProto,
+    helper,
+    numpy_helper,
+)
+
+from plumbline.base.errors import ModelError
+from plumbline.dlrm.tensors.tensor_offsets import TensorPlace
+
+_ELEMENTS = {"F32": TensorProto.FLOAT, "BF16": TensorProto.BFLOAT16}
+"""Names that safetensors gives to the dtypes of a model's weights, and ONNX's."""
+
+
+class GraphBuilder:
+    """Every method adds a value to the graph, and gives its name, which the next one takes.
+
+    Parameters
+    ----------
+    file
+        A safetensors file with the weights, in a folder beside the graph's own file.
+    places
+        Where the weights lie in it.
+    """
+
+    def __init__(self, file: Path, places: Mapping[str, TensorPlace]) -> None:
+        self._file = file
+        self._places = places
+        self._nodes: list[NodeProto] = []
+        self._tensors: list[TensorProto] = []
+        self._inputs: list[ValueInfoProto] = []
+
+    def input(self, name: str, element: int, shape: list[str | int]) -> str:
+        """An input of the graph; a size that is text is open."""
+        self._inputs.append(helper.make_tensor_value_info(name, element, shape))
+        return name
+
+    def add(self, name: str, operator: str, *inputs: str, **attributes: Any) -> str:
+        """The result of an operator."""
+        self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, values: NDArray[Any] | np.generic) -> str:
+        """A small tensor that stands in the graph itself."""
+        self._tensors.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def weight(self, name: str, dtype: str, *shape: int) -> str:
+        """A tensor of the weights; raises ModelError where the file has it not in this form."""
+        place = self._places.get(name)
+        if place is None or (place.dtype, place.shape) != (dtype, shape):
+            came = place and f"{place.dtype} of shape {place.shape}"
+            reason = f"{name}: wanted {dtype} of shape {shape}, found {came}"
+            raise ModelError.unreadable(str(self._file), reason)
+        tensor = TensorProto(name=name, dims=shape, data_type=_ELEMENTS[dtype])
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (
+            ("location", f"{self._file.parent.name}/{self._file.name}"),
+            ("offset", place.offset),
+            ("length", place.length),
+        ):
+            tensor.external_data.append(StringStringEntryProto(key=key, value=str(value)))
+        self._tensors.append(tensor)
+        return name
+
+    def finished(self, name: str, output: ValueInfoProto) -> GraphProto:
+        """The graph; the value of `output`'s name is its result."""
+        return helper.make_graph(
+            self._nodes, name, self._inputs, [output], initializer=self._tensors
+        )

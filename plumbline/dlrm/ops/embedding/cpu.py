@@ -1,0 +1,138 @@
+"""The embedding kernels of the CPU: plumbline/dlrm/kernels/cpu/embedding.h on torch tensors.
+
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
+all tables, D embedding length.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from plumbline.dlrm.ops.dtypes import NUMBERS
+from plumbline.dlrm.ops.embedding.interface import BagColumn, IdColumns, IdOutOfRange
+
+
+class CpuEmbedding:
+    """The operations that `EmbeddingKernels` describes, with `torch.get_num_threads()` threads.
+
+    `update` takes at most 2³² rows of one table, and ids of one column.
+
+    Parameters
+    ----------
+    module
+        `plumbline.dlrm._kernels`.
+    instruction_set
+        One of its `instruction_sets()`.
+    """
+
+    def __init__(self, module: ModuleType, instruction_set: str) -> None:
+        self._module = module
+        self._set = instruction_set
+
+    def gather(
+        self,
+        weight_RD: Tensor,
+        ids_BF: Tensor,
+        first_row_F: Tensor,
+        cardinality_F: Tensor,
+        place_F: Tensor,
+        out_BVD: Tensor,
+    ) -> None:
+        if ids_BF.numel() == 0:
+            return
+        bad = self._module.embedding_gather(
+            self._set,
+            weight_RD.data_ptr(),
+            NUMBERS[weight_RD.dtype],
+            weight_RD.shape[1],
+            _pointers(ids_BF, first_row_F, cardinality_F, place_F),
+            *ids_BF.shape,
+            out_BVD.data_ptr(),
+            NUMBERS[out_BVD.dtype],
+            out_BVD.shape[1],
+            torch.get_num_threads(),
+        )
+        if bad is not None:
+            raise IdOutOfRange(*bad)
+
+    def pool(
+        self,
+        weight_RD: Tensor,
+        ids_N: Tensor,
+        offsets_B1: Tensor,
+        first_row: int,
+        cardinality: int,
+        place: int,
+        mean: bool,
+        out_BVD: Tensor,
+    ) -> None:
+        bad = self._module.embedding_pool(
+            self._set,
+            weight_RD.data_ptr(),
+            NUMBERS[weight_RD.dtype],
+            weight_RD.shape[1],
+            _bag(BagColumn(ids_N, offsets_B1, first_row, cardinality, place)),
+            len(out_BVD),
+            mean,
+            out_BVD.data_ptr(),
+            NUMBERS[out_BVD.dtype],
+            out_BVD.shape[1],
+            torch.get_num_threads(),
+        )
+        if bad is not None:
+            raise IdOutOfRange(*bad)
+
+    def update(
+        self,
+        weight_RD: Tensor,
+        state_R: Tensor | None,
+        columns: IdColumns,
+        gradient_BVD: Tensor,
+        learning_rate: float,
+        eps: float,
+        scale: float,
+        k0: int,
+        k1: int,
+    ) -> None:
+        rows, singles = columns.ids_BF.shape
+        bad = self._module.embedding_update(
+            self._set,
+            weight_RD.data_ptr(),
+            NUMBERS[weight_RD.dtype],
+            weight_RD.shape[1],
+            0 if state_R is None else state_R.data_ptr(),
+            _pointers(columns.ids_BF, columns.first_row_F, columns.cardinality_F, columns.place_F),
+            rows,
+            singles,
+            [_bag(bag) for bag in columns.bags],
+            columns.mean,
+            gradient_BVD.data_ptr(),
+            NUMBERS[gradient_BVD.dtype],
+            gradient_BVD.shape[1],
+            learning_rate,
+            eps,
+            scale,
+            k0,
+            k1,
+            torch.get_num_threads(),
+        )
+        if bad is not None:
+            raise IdOutOfRange(*bad)
+
+
+def _pointers(*tensors: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.data_ptr() for tensor in tensors)
+
+
+def _bag(bag: BagColumn) -> tuple[int, ...]:
+    return (
+        bag.ids_N.data_ptr(),
+        len(bag.ids_N),
+        bag.offsets_B1.data_ptr(),
+        bag.first_row,
+        bag.cardinality,
+        bag.place,
+    )

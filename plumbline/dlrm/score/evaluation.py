@@ -1,0 +1,170 @@
+"""Score and judge encoded Parquet files, in row order.
+
+Legend: B rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from plumbline.base.errors import ModelError
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.values import Lists
+from plumbline.dlrm.data.encoded_rows import check_columns, readable
+from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.metrics.click_metrics import ClickMetrics
+from plumbline.dlrm.metrics.metrics import Metrics, check_clicks
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.score.scorer import Scorer
+
+BATCH_SIZE = 8192
+
+BLOCK_ROWS = 2**18
+"""Values of one column that are in memory at a time."""
+
+
+class RowScorer(Protocol):
+    """The DLRM, or another model of the same columns."""
+
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32]:
+        """probability_B."""
+        ...
+
+
+Scored: TypeAlias = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""click_B and probability_B of the same rows."""
+
+
+def evaluate(
+    scorer: Scorer,
+    files: Sequence[Path],
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], None] | None = None,
+    every: int = 1,
+) -> Metrics:
+    """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
+    metrics = ClickMetrics()
+    with closing(scored(scorer, files, batch_size, every)) as blocks:
+        for click_B, probability_B in blocks:
+            metrics.add(click_B, probability_B)
+            if progress is not None:
+                progress(len(click_B))
+    return metrics.result()
+
+
+def score_files(
+    scorer: Scorer,
+    files: Sequence[Path],
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], None] | None = None,
+) -> NDArray[np.float32]:
+    """probability_B of all rows, file after file; `progress` is told the rows of each batch.
+
+    Raises
+    ------
+    DataError
+        A file lacks a column, or a column has nulls or another type than the plan gives.
+    ModelError
+        An id that the model does not have.
+    """
+    probabilities = [np.empty(0, np.float32)]
+    with closing(scored(scorer, files, batch_size)) as blocks:
+        for _, probability_B in blocks:
+            probabilities.append(probability_B)
+            if progress is not None:
+                progress(len(probability_B))
+    return np.concatenate(probabilities)
+
+
+def scored(
+    scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
+) -> Generator[Scored, None, None]:
+    """The rows of all files, a batch at a time, file after file; raises as `score_files` does.
+
+    Of the batches each `every`-th is scored, the first among them; the others are passed over.
+    """
+    with closing(scored_by([scorer], scorer.architecture, files, batch_size, every)) as blocks:
+        for click_B, (probability_B,) in blocks:
+            yield click_B, probability_B
+
+
+def scored_by(
+    scorers: Sequence[RowScorer],
+    architecture: Architecture,
+    files: Sequence[Path],
+    batch_size: int = BATCH_SIZE,
+    every: int = 1,
+) -> Generator[tuple[NDArray[np.float32], list[NDArray[np.float32]]], None, None]:
+    """click_B, and each scorer's probability_B of the same rows, which are read once; see `scored`.
+
+    Raises
+    ------
+    ModelError
+        A probability is not a number: weights that overflowed; and see `score_files`.
+    """
+    loader = ParquetLoader(files, architecture, batch_size)
+    with closing(loader.batches()) as batches:
+        for number, batch in islice(enumerate(batches), 0, None, every):
+            bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
+            ids_BF, dense_BC = batch.ids_BF.numpy(), batch.dense_BC.numpy()
+            found = [scorer.score(ids_BF, dense_BC, bags) for scorer in scorers]
+            for probability_B in found:
+                if np.isnan(probability_B).any():
+                    row = int(np.argmax(np.isnan(probability_B)))
+                    raise _no_score(number * batch_size + row, dense_BC[row], architecture)
+            yield batch.click_B.numpy(), found
+
+
+def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture) -> ModelError:
+    if not len(dense_C):
+        return ModelError.no_score(row, None)
+    place = int(np.argmax(np.nan_to_num(np.abs(dense_C), nan=np.inf)))
+    return ModelError.no_score(row, (architecture.continuous[place], float(dense_C[place])))
+
+
+def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
+    """Number of clicks and of rows; raises DataError for clicks but 0 and 1."""
+    clicks = rows = 0
+    for click_B in column_blocks(files, CLICK):
+        check_clicks(click_B)
+        clicks += int(click_B.sum())
+        rows += len(click_B)
+    return clicks, rows
+
+
+def column_blocks(
+    files: Sequence[Path], name: str, rows: int = BLOCK_ROWS
+) -> Iterator[NDArray[Any]]:
+    """A column of numbers, file after file, `rows` at a time; the last block may be smaller.
+
+    Raises
+    ------
+    DataError
+        A file has no such column, or is not readable.
+    """
+    held: list[NDArray[Any]] = []
+    missing = rows
+    for file in files:
+        with readable(file), pq.ParquetFile(file) as parquet:
+            check_columns(file, parquet.schema_arrow, [name])
+            for part in parquet.iter_batches(rows, columns=[name]):
+                values = part.column(name).to_numpy(zero_copy_only=False)
+                while len(values):
+                    held.append(values[:missing])
+                    missing -= len(held[-1])
+                    values = values[len(held[-1]) :]
+                    if not missing:
+                        yield np.concatenate(held)
+                        held, missing = [], rows
+    if held:
+        yield np.concatenate(held)

@@ -1,0 +1,203 @@
+"""Click probabilities from encoded rows. Imports torch only where there is no native module.
+
+Legend: B rows, F columns with one id a row, C continuous columns, N ids of a list column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import ModelError
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from plumbline.dlrm.model.weight_shapes import check_forms
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.tensors.mapped_tensors import map_tensors
+
+if TYPE_CHECKING:
+    from plumbline.columns.values import Lists
+    from plumbline.dlrm.model.dlrm import DLRM
+
+
+class ScoringForm(Protocol):
+    """What computes the probabilities of inputs of the right shapes and dtypes."""
+
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32] | None:
+        """probability_B; None where a table has no row for an id."""
+
+
+class Scorer:
+    """A model for inference.
+
+    On a CPU with the native module a row's probability depends on that row alone: it has the same
+    bits in any batch, at any place in it, with any number of threads. It may be called from several
+    threads at a time.
+
+    `precision` is that of the layers' products: in bf16 weights, activations and embeddings are
+    rounded to bfloat16, as training in bf16 does; sums are float32 in both.
+    """
+
+    def __init__(
+        self, architecture: Architecture, precision: ScoringPrecision, form: ScoringForm
+    ) -> None:
+        self.architecture = architecture
+        self.precision = precision
+        self._form = form
+        sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
+        self._cardinality_F = np.array([sizes[n] for n in architecture.single], np.int64)
+        self._cardinality_L = [sizes[name] for name in architecture.bags]
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        expected_plan_hash: str | None,
+        *,
+        precision: ScoringPrecision = "fp32",
+        threads: int | None = None,
+    ) -> Scorer:
+        """From a model folder; its files are checked.
+
+        Parameters
+        ----------
+        threads
+            Of one call, on a CPU; None: as many as the process may use cores.
+
+        Raises
+        ------
+        ModelError
+            A damaged model, or one of another feature plan than the expected (None takes any).
+        """
+        card = read_model_card(folder)
+        if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
+            raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, card.plan_hash)
+        module = cpu_module()
+        if module is None:
+            from plumbline.dlrm.model.weights import load_model
+
+            return cls.of(load_model(folder), precision=precision, threads=threads)
+        form = _mapped(module, folder / WEIGHTS_FILE, card, precision, threads)
+        return cls(card.architecture, precision, form)
+
+    @classmethod
+    def of(
+        cls, model: DLRM, *, precision: ScoringPrecision = "fp32", threads: int | None = None
+    ) -> Scorer:
+        """From a model in memory, on its device; it shares its tables' memory."""
+        from plumbline.dlrm.score.torch_scoring import scoring_of
+
+        return cls(model.architecture, precision, scoring_of(model, precision, threads))
+
+    def score(
+        self,
+        ids_BF: NDArray[np.int64],
+        dense_BC: NDArray[np.float32],
+        bags: Sequence[Lists] = (),
+    ) -> NDArray[np.float32]:
+        """probability_B, float32, from int64 (B, F) and float32 (B, C), both in plan order.
+
+        `bags` are the list columns in plan order, each with int64 ids as values.
+
+        Raises
+        ------
+        ModelError
+            A wrong shape or dtype, or an id that no embedding table has.
+        """
+        self._check_forms(ids_BF, dense_BC, bags)
+        probability_B = self._form.score(ids_BF, dense_BC, bags)
+        if probability_B is None:
+            raise self._bad_id(ids_BF, bags)
+        return probability_B
+
+    def _check_forms(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> None:
+        architecture = self.architecture
+        rows = len(ids_BF)
+        _check_form("ids", ids_BF, len(self._cardinality_F), np.int64)
+        _check_form("dense", dense_BC, len(architecture.continuous), np.float32)
+        if rows != len(dense_BC):
+            raise ModelError.wrong_input(
+                "dense", f"{rows} rows, as many as ids", f"{len(dense_BC)}"
+            )
+        if len(bags) != len(architecture.bags):
+            wanted = f"{len(architecture.bags)} list columns"
+            raise ModelError.wrong_input("bags", wanted, f"{len(bags)}")
+        for name, bag in zip(architecture.bags, bags, strict=True):
+            _check_bag(name, bag, rows)
+
+    def _bad_id(self, ids_BF: NDArray[np.int64], bags: Sequence[Lists]) -> ModelError:
+        """Names the first id that is out of range: of the rows' columns, then of the lists."""
+        outside_BF = (ids_BF < 0) | (ids_BF >= self._cardinality_F)
+        if outside_BF.any():
+            row, column = np.argwhere(outside_BF)[0]
+            return ModelError.id_out_of_range(
+                self.architecture.single[column],
+                int(ids_BF[row, column]),
+                int(self._cardinality_F[column]),
+            )
+        found = []
+        for name, bag, cardinality in zip(
+            self.architecture.bags, bags, self._cardinality_L, strict=True
+        ):
+            ids_N = _ids(bag)
+            for came in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
+                found.append(ModelError.id_out_of_range(name, int(came), cardinality))
+        return found[0]
+
+
+def _mapped(
+    module: ModuleType,
+    file: Path,
+    card: ModelCard,
+    precision: ScoringPrecision,
+    threads: int | None,
+) -> CpuScoring:
+    """The native form; the tables stay in the mapped file."""
+    weights = map_tensors(file, card.weights_sha256)
+    check_forms(card.architecture, weights, str(file))
+    return CpuScoring(
+        module, module.instruction_sets()[-1], card.architecture, weights, precision, threads
+    )
+
+
+def _ids(bag: Lists) -> NDArray[np.int64]:
+    return cast("NDArray[np.int64]", bag.values)
+
+
+def _check_bag(name: str, bag: Lists, rows: int) -> None:
+    ids_N, offsets_B1 = _ids(bag), bag.offsets
+    for form, values in (("ids", ids_N), ("offsets", offsets_B1)):
+        if getattr(values, "dtype", None) != np.int64 or values.ndim != 1:
+            wanted = f"{form} as one row of int64"
+            raise ModelError.wrong_input(f"Column {name!r}", wanted, _form(values))
+    if len(offsets_B1) != rows + 1:
+        raise ModelError.wrong_input(
+            f"Column {name!r}", f"{rows} lists, as many as rows", f"{len(offsets_B1) - 1}"
+        )
+    if offsets_B1[0] != 0 or offsets_B1[-1] != len(ids_N) or (np.diff(offsets_B1) < 0).any():
+        wanted = f"offsets that rise from 0 to {len(ids_N)}, its number of ids"
+        raise ModelError.wrong_input(f"Column {name!r}", wanted, "others")
+
+
+def _form(values: object) -> str:
+    if isinstance(values, np.ndarray):
+        return f"{values.dtype.name} of shape {values.shape}"
+    return type(values).__name__
+
+
+def _check_form(name: str, values: NDArray[Any], width: int, dtype: type[np.generic]) -> None:
+    if values.ndim != 2 or values.shape[1] != width:
+        raise ModelError.wrong_input(name, f"shape (rows, {width})", f"shape {values.shape}")
+    if values.dtype != dtype:
+        raise ModelError.wrong_input(name, np.dtype(dtype).name, values.dtype.name)

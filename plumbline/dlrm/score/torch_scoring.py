@@ -1,0 +1,82 @@
+"""Scoring of a torch model on its device: natively on a CPU, in torch without native module or on
+a GPU.
+
+Legend: B rows, F columns with one id a row, C continuous columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.train.precision import DTYPES
+
+if TYPE_CHECKING:
+    from plumbline.columns.values import Lists
+
+
+def scoring_of(
+    model: DLRM, precision: ScoringPrecision, threads: int | None
+) -> CpuScoring | TorchScoring:
+    """The fastest form for the model's device. On a CPU the layers are copied, the tables not."""
+    module = cpu_module()
+    if module is None or model.tables.weight.device.type != "cpu":
+        return TorchScoring(model, precision, threads)
+    weights = {name: _array(tensor) for name, tensor in model.state_dict().items()}
+    return CpuScoring(
+        module, module.instruction_sets()[-1], model.architecture, weights, precision, threads
+    )
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    """Shares the memory; bfloat16 as its bits."""
+    bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
+    return bits.numpy()
+
+
+class TorchScoring:
+    """The model in evaluation mode; bf16 rounds as training in bf16 does.
+
+    `threads` are torch's, of the whole process; None leaves them as they are.
+    """
+
+    def __init__(self, model: DLRM, precision: ScoringPrecision, threads: int | None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._model = model.eval()
+        self._device = next(model.parameters()).device
+        self._dtype = DTYPES[precision]
+        architecture = model.architecture
+        sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
+        self._cardinality_F = np.array([sizes[name] for name in architecture.single], np.int64)
+        self._cardinality_L = [sizes[name] for name in architecture.bags]
+
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32] | None:
+        """probability_B; None where a table has no row for an id: a GPU would not tell."""
+        cardinalities: tuple[Any, ...] = (self._cardinality_F, *self._cardinality_L)
+        for ids, cardinality in zip((ids_BF, *map(_ids, bags)), cardinalities, strict=True):
+            if ((ids < 0) | (ids >= cardinality)).any():
+                return None
+        lists = [(self._tensor(bag.values), self._tensor(bag.offsets)) for bag in bags]
+        with torch.inference_mode():
+            vector_BVD = self._model.tables(self._tensor(ids_BF), lists, self._dtype)
+            logit_B = self._model.logits(vector_BVD, self._tensor(dense_BC))
+            return torch.sigmoid(logit_B).cpu().numpy()
+
+    def _tensor(self, values: Any) -> torch.Tensor:
+        """Copied only where torch cannot share the memory: read-only, or not contiguous."""
+        return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self._device)
+
+
+def _ids(bag: Lists) -> NDArray[np.int64]:
+    return cast("NDArray[np.int64]", bag.values)

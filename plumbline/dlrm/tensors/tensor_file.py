@@ -1,0 +1,93 @@
+"""Named tensors in a safetensors file, written whole or not at all, and checked by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from plumbline.base.errors import ModelError
+from plumbline.base.hashing import file_sha256
+
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+}
+"""Names that the format gives to the dtypes that are written here."""
+
+CHUNK_BYTES = 64 << 20
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write to a file of another name, which is then renamed; returns its SHA-256.
+
+    Tensors of any device, strided or not. They are written a piece at a time, so tables that fill
+    most of the memory can be written too: the safetensors library's own writer takes a copy.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(file.name + ".partial")
+    digest = hashlib.sha256()
+    with partial.open("wb") as stream:
+        for piece in _pieces(tensors):
+            digest.update(piece)
+            stream.write(piece)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(file)
+    return digest.hexdigest()
+
+
+def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
+    """The file's content: length of the header, header, and the tensors' bytes one after another.
+
+    https://github.com/huggingface/safetensors#format
+    """
+    header, end = {}, 0
+    for name, tensor in tensors.items():
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8 bytes
+    yield len(text).to_bytes(8, "little") + text
+    for tensor in tensors.values():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        step = CHUNK_BYTES // flat.element_size()
+        for start in range(0, len(flat), step):
+            yield flat[start : start + step].view(torch.uint8).numpy().data
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with the prefix, under the rest of their names."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
+    """Read tensors to the CPU; raises ModelError where the file is missing, changed or no such."""
+    if not file.is_file():
+        raise ModelError.missing(str(file))
+    came = file_sha256(file)
+    if came != sha256:
+        raise ModelError.damaged(str(file), sha256, came)
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ModelError.unreadable(str(file), f"no safetensors file ({error})") from None

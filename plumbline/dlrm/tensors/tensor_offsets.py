@@ -1,0 +1,82 @@
+"""Where the tensors of a safetensors file lie, read from its header alone. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Protocol
+
+from plumbline.base.errors import ModelError
+
+ITEM_BYTES = {"F32": 4, "BF16": 2}
+"""Of the dtypes that a model's tensors have, by the names that the format gives them."""
+
+_LENGTH_BYTES = 8
+"""The header's length, little-endian, in front of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorPlace:
+    """A tensor's `length` bytes from byte `offset` of the file on; `dtype` is the format's name."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+class Readable(Protocol):
+    """A binary file, or a mapping of one."""
+
+    def read(self, length: int, /) -> bytes: ...
+
+
+def read_places(file: Path) -> dict[str, TensorPlace]:
+    """Name to place of every tensor in the file; no tensor is read, and no hash is checked.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, or no safetensors file of float32 and bfloat16.
+    """
+    if not file.is_file():
+        raise ModelError.missing(str(file))
+    with file.open("rb") as stream:
+        return places_in(stream, file.stat().st_size, str(file))
+
+
+def places_in(content: Readable, size: int, file: str) -> dict[str, TensorPlace]:
+    """The same, of `size` bytes that are read from their beginning; `file` is what errors name."""
+    try:
+        return _places(content, size)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"no safetensors file ({type(error).__name__} {error})"
+        raise ModelError.unreadable(file, reason) from None
+
+
+def _places(content: Readable, size: int) -> dict[str, TensorPlace]:
+    """See https://github.com/huggingface/safetensors#format."""
+    header_bytes = int.from_bytes(content.read(_LENGTH_BYTES), "little")
+    start = _LENGTH_BYTES + header_bytes
+    if start > size:
+        raise ValueError(f"a header of {header_bytes} bytes in a file of {size}")
+    header: dict[str, Any] = json.loads(content.read(header_bytes))
+    header.pop("__metadata__", None)
+    return {name: _place(name, entry, start, size) for name, entry in header.items()}
+
+
+def _place(name: str, entry: Mapping[str, Any], start: int, size: int) -> TensorPlace:
+    dtype = str(entry["dtype"])
+    if dtype not in ITEM_BYTES:
+        raise ValueError(f"{name}: wanted {' or '.join(ITEM_BYTES)}, got {dtype}")
+    shape = tuple(int(length) for length in entry["shape"])
+    first, last = (start + int(offset) for offset in entry["data_offsets"])
+    if min(shape, default=0) < 0 or not start <= first <= last <= size:
+        raise ValueError(f"{name}: shape {shape} at bytes {first} to {last} of {size}")
+    wanted = prod(shape) * ITEM_BYTES[dtype]
+    if last - first != wanted:
+        raise ValueError(f"{name}: wanted {wanted} bytes, got {last - first}")
+    return TensorPlace(dtype, shape, first, wanted)

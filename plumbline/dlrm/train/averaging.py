@@ -1,0 +1,102 @@
+"""The mean of the weights over the last steps: smoother than the weights themselves.
+
+After the n-th update, counted from 0, the average is a ← d·a + (1 − d)·w with
+d = (1 + n) / (5 + n): it spans about the last quarter of all steps so far, so it needs no length of
+its own. Small tables are trained in few noisy steps; the average takes that noise out, as a
+learning rate that falls to zero does, but after every epoch and not only after the last.
+
+Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.tensors.tensor_file import under
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.train.training import Trainer
+
+UPDATES = 50
+"""Of the average in an epoch, about: each passes over all weights, the tables' rows included."""
+
+WARM_UP = 5
+
+
+class AveragedTrainer:
+    """A form in training whose canonical model has the averaged weights.
+
+    The average is float32 whatever the precision of the rows. Its state is the form's and its own.
+
+    Parameters
+    ----------
+    epoch_steps
+        Steps of an epoch.
+    """
+
+    def __init__(self, form: Trainer, epoch_steps: int) -> None:
+        self._form = form
+        self._between = max(1, epoch_steps // UPDATES)
+        self.name = form.name
+        self.precision = form.precision
+        self.logit_offset = form.logit_offset
+        self._average = self._weights()
+        self._step = 0
+
+    def start_at(self, logit: float) -> None:
+        """See `plumbline.dlrm.train.training.Trainer`."""
+        self._form.start_at(logit)
+        self._average = self._weights()
+
+    @torch.no_grad()
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """See `plumbline.dlrm.train.training.Trainer`."""
+        with torch.enable_grad():
+            loss = self._form.step(batch, factor)
+        self._step += 1
+        if self._step % self._between == 0:
+            updates = self._step // self._between - 1
+            share = 1 - (1 + updates) / (WARM_UP + updates)
+            for name, weight in self._form.canonical().state_dict().items():
+                self._average[name].lerp_(weight.float(), share)
+        return loss
+
+    def canonical(self) -> DLRM:
+        """A model of the averaged weights; shares their memory where they have its precision."""
+        live = self._form.canonical()
+        model = DLRM(live.architecture, seed=None)
+        forms = live.state_dict()
+        model.load_state_dict(
+            {name: average.to(forms[name].dtype) for name, average in self._average.items()},
+            assign=True,
+        )
+        return model
+
+    def state(self) -> dict[str, Tensor]:
+        """The form's state, the average, and the number of steps."""
+        return {
+            **{f"live/{name}": tensor for name, tensor in self._form.state().items()},
+            **{f"average/{name}": tensor for name, tensor in self._average.items()},
+            "steps": torch.tensor(self._step),
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` of an equal form gave."""
+        self._form.load(under("live/", state))
+        for name, tensor in under("average/", state).items():
+            self._average[name].copy_(tensor)
+        self._step = int(state["steps"])
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Copies of the form's weights as they are, in float32."""
+        return {
+            name: tensor.detach().to(torch.float32, copy=True)
+            for name, tensor in self._form.canonical().state_dict().items()
+        }

@@ -1,0 +1,149 @@
+"""Training's last checkpoint: weights, optimizer state and position, whole or not there.
+
+    checkpoint/checkpoint.json       identity of the run, position, metrics, names and hashes of …
+    checkpoint/step-N.safetensors    … the form's state, and the loss of every step
+    checkpoint/step-M.safetensors    … the same after the best epoch, where that was an earlier one
+
+The JSON is replaced last; until then the older checkpoint holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from plumbline.base.errors import StageError
+from plumbline.base.files import write_json
+from plumbline.base.manifest import differences
+from plumbline.dlrm.metrics.metrics import Metrics
+from plumbline.dlrm.tensors.tensor_file import read_tensors, under, write_tensors
+
+FORMAT_VERSION = 3
+CHECKPOINT_FILE = "checkpoint.json"
+
+
+@dataclass(slots=True)
+class Position:
+    """How far training has come."""
+
+    epoch: int = 0
+    batch: int = 0
+    """Batches of this epoch that are done."""
+    step: int = 0
+    """Batches of all epochs that are done."""
+    samples: int = 0
+    seconds: float = 0.0
+    """Spent on steps: not on validation and checkpoints."""
+    waiting_seconds: float = 0.0
+    """Those of them that were spent waiting for batches."""
+    valid: list[Metrics] = field(default_factory=list)
+    """Metrics of the validation split after each finished epoch."""
+    losses: list[float] = field(default_factory=list)
+    """Mean loss of every step's batch."""
+
+
+class Stateful(Protocol):
+    """What can be taken up again from named tensors."""
+
+    def state(self) -> dict[str, Tensor]: ...
+
+    def load(self, state: Mapping[str, Tensor]) -> None: ...
+
+
+class Checkpoint:
+    """The checkpoint of one run in one folder.
+
+    Parameters
+    ----------
+    identity
+        All that the run's result depends on, in JSON form.
+    form
+        What is saved and restored.
+    """
+
+    def __init__(self, folder: Path, identity: dict[str, Any], form: Stateful) -> None:
+        self._folder = folder
+        self._identity = identity
+        self._form = form
+        self._best: dict[str, str] | None = None
+
+    def save(self, position: Position, *, best: bool = False) -> None:
+        """Write the form's state and the position; `best` keeps this state until a better one."""
+        tensors = {f"form/{name}": tensor for name, tensor in self._form.state().items()}
+        tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
+        file = self._folder / f"step-{position.step}.safetensors"
+        written = {"file": file.name, "sha256": write_tensors(file, tensors)}
+        if best:
+            self._best = written
+        content = {
+            "format_version": FORMAT_VERSION,
+            "identity": self._identity,
+            "position": {k: v for k, v in asdict(position).items() if k != "losses"},
+            "tensors": written,
+            "best": self._best,
+        }
+        write_json(self._folder / CHECKPOINT_FILE, content)
+        kept = {file.name} if self._best is None else {file.name, self._best["file"]}
+        for other in self._folder.glob("step-*.safetensors*"):
+            if other.name not in kept:
+                other.unlink()
+
+    def take_best(self) -> None:
+        """Put the state in place that was saved as the best; raises ModelError as `restore`."""
+        if self._best is None:
+            raise StageError(
+                f"{self._folder}: holds no best epoch. Run the train stage again with --force."
+            )
+        self._form.load(under("form/", self._read(self._best)))
+
+    def restore(self) -> Position:
+        """Put the saved state in place, where there is one; else the position is the beginning.
+
+        Raises
+        ------
+        StageError
+            The checkpoint is of a run with other settings or data, or is not readable.
+        ModelError
+            Its tensors are missing or changed.
+        """
+        file = self._folder / CHECKPOINT_FILE
+        if not file.is_file():
+            return Position()
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            version, identity = int(content["format_version"]), dict(content["identity"])
+            valid = [Metrics(**metrics) for metrics in content["position"].pop("valid")]
+            position = Position(**content["position"], valid=valid)
+            last, best = _named(content["tensors"]), content["best"]
+            self._best = None if best is None else _named(best)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StageError(
+                f"{file}: not a training checkpoint ({type(error).__name__} {error}). "
+                "Run the train stage again with --force."
+            ) from None
+        changed = differences(
+            {"format_version": version, **identity},
+            {"format_version": FORMAT_VERSION, **self._identity},
+        )
+        if changed:
+            raise StageError(
+                f"{file}: the checkpoint is of a run with other settings ({'; '.join(changed)}). "
+                "Go back to those, or run the train stage again with --force."
+            )
+        tensors = self._read(last)
+        position.losses = tensors["losses"].tolist()
+        self._form.load(under("form/", tensors))
+        return position
+
+    def _read(self, written: Mapping[str, str]) -> dict[str, Tensor]:
+        return read_tensors(self._folder / Path(written["file"]).name, written["sha256"])
+
+
+def _named(written: Mapping[str, Any]) -> dict[str, str]:
+    return {"file": str(written["file"]), "sha256": str(written["sha256"])}

@@ -1,0 +1,134 @@
+"""The DLRM as it is trained fast: mixed precision, native kernels, the embeddings' own update.
+
+One step is: gather the embeddings' vectors; forward and backward through the layers by autograd,
+down to the vectors; the dense layers' optimizer; one pass that sums the gradients of each touched
+row and applies the embeddings' optimizer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from plumbline.base.device import Device
+from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.dropout import Dropout
+from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer
+from plumbline.dlrm.tensors.tensor_file import under
+from plumbline.dlrm.train.memory import keep_freed_memory
+from plumbline.dlrm.train.optimizers import dense_optimizer
+from plumbline.dlrm.train.precision import DTYPES, LossScale, resolve_precision
+from plumbline.dlrm.train.training_plan import PlannedTraining
+
+
+class FusedTrainer:
+    """A DLRM in training; its first weights are those that `DLRM` draws from the seed.
+
+    Two runs with the same seed and batches give the same weights to the bit, whatever the number of
+    threads of the embeddings' pass; torch's matrix products may differ between numbers of threads.
+
+    Parameters
+    ----------
+    logit_offset
+        Added to the logits in the loss alone: see `plumbline.dlrm.train.training.Trainer`.
+    """
+
+    name = "fused"
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        training: PlannedTraining,
+        seed: int,
+        device: Device,
+        logit_offset: float = 0.0,
+    ) -> None:
+        if device == "cpu":
+            keep_freed_memory()
+        self.precision = resolve_precision(training.precision, device)
+        self.model = DLRM(architecture, seed, training.embedding_deviation).to(device)
+        parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
+        self._dense = dense_optimizer(parameters, training)
+        self._parameters = list(parameters.values())
+        self._embeddings = EmbeddingOptimizer(self.model.tables, training.embedding_optimizer, seed)
+        self._embedding_learning_rate = training.embedding_learning_rate
+        self._loss_scale = LossScale(self.precision)
+        self._dropout = training.dropout
+        self._seed = seed
+        self._step = 0
+        self.logit_offset = logit_offset
+
+    @torch.no_grad()
+    def start_at(self, logit: float) -> None:
+        """See `plumbline.dlrm.train.training.Trainer`."""
+        self.model.last.bias.fill_(logit)
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """Train on a batch at `factor` times the learning rates.
+
+        Gives the batch's mean loss before the step, a scalar that stays on the device.
+        """
+        dtype = DTYPES[self.precision]
+        vector_BVD = self.model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
+        logit_B = self.model.logits(vector_BVD, batch.dense_BC, self._dropout_of_step())
+        loss = binary_cross_entropy_with_logits(logit_B + self.logit_offset, batch.click_B)
+        self._dense.zero_grad()
+        scale = self._loss_scale.value
+        (loss * scale).backward()
+        self._apply(batch, vector_BVD.grad, factor, scale)
+        self._step += 1
+        return loss.detach()
+
+    def _dropout_of_step(self) -> Dropout | None:
+        if not self._dropout:
+            return None
+        return Dropout(self._dropout, self._seed, self._step, self.model.last.weight.device)
+
+    def _apply(
+        self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float
+    ) -> None:
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        vectors = [] if gradient_BVD is None else [gradient_BVD]
+        if not self._loss_scale.accepts([*gradients, *vectors]):
+            return
+        if scale != 1.0:
+            torch._foreach_mul_(gradients, 1 / scale)
+        self._dense.step(factor)
+        if gradient_BVD is not None:
+            self._embeddings.step(
+                batch.ids_BF,
+                batch.bags,
+                gradient_BVD,
+                learning_rate=factor * self._embedding_learning_rate,
+                step=self._step,
+                scale=1 / scale,
+            )
+
+    def canonical(self) -> DLRM:
+        """The model as it is stored; shares the weights' memory."""
+        return self.model
+
+    def state(self) -> dict[str, Tensor]:
+        """All that a later step depends on, but for the batches."""
+        return {
+            **{f"parameter/{name}": tensor for name, tensor in self.model.state_dict().items()},
+            **{f"dense/{name}": tensor for name, tensor in self._dense.state().items()},
+            **{f"embeddings/{name}": tensor for name, tensor in self._embeddings.state().items()},
+            "loss_scale": self._loss_scale.state(),
+            "step": torch.tensor(self._step),
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` of an equal form gave."""
+        for name, tensor in self.model.state_dict().items():
+            tensor.copy_(state[f"parameter/{name}"])
+        self._dense.load(under("dense/", state))
+        self._embeddings.load(under("embeddings/", state))
+        self._loss_scale.load(state["loss_scale"])
+        self._step = int(state["step"])

@@ -1,0 +1,295 @@
+"""The same DLRM as `merlin.models.torch.DLRMModel`, and the way between the two forms.
+
+Merlin gives the interaction module its vectors in sorted order of their names, the bottom MLP's
+output among them under the name "continuous", and puts that output in front of the result itself;
+it concatenates the continuous columns in sorted order too. Here all that is turned back to plan
+order: the vectors by `DotInteraction`, the continuous columns by permuting the first layer's
+weights. So the stored weights know nothing of Merlin.
+
+Merlin's table of a list column takes the column's ids and offsets under names of their own, and the
+mean of each list; its gradients are dense. `_Bag` takes the table's place, to have the sum too, and
+sparse gradients.
+
+Legend: B rows, F columns with one id a row, C continuous columns, D embedding length, N vectors of
+a row, K width of the interaction without its dense part.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import merlin.models.torch as mm
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+
+from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.data.merlin_loader import LIST_SUFFIXES
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.embedding.operator import INITIAL_DEVIATION, Bags
+from plumbline.dlrm.ops.interaction.operator import interaction
+
+BOTTOM = "continuous"
+"""The name under which Merlin keeps the bottom MLP's output among the embeddings."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, two warnings that a step of Merlin's form gives each time are not shown.
+
+    Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made
+    without torch's checks of them.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The inner type of a container is lost")
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        yield
+
+
+class DotInteraction(nn.Module):
+    """`plumbline::interaction` as the interaction module of Merlin's DLRM.
+
+    Takes the (B, N, D) stack in sorted order of `names`; gives (B, K): the operator's result
+    without its dense part, which Merlin puts in front again.
+    """
+
+    def __init__(self, categorical: Sequence[str], has_dense: bool) -> None:
+        super().__init__()
+        self.has_dense = has_dense
+        plan_order = [BOTTOM, *categorical] if has_dense else list(categorical)
+        sorted_order = sorted(plan_order)
+        places = torch.tensor([sorted_order.index(name) for name in plan_order])
+        self.register_buffer("places", places, persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        vector_BND = inputs.index_select(1, self.get_buffer("places"))
+        if not self.has_dense:
+            dot_BK: Tensor = interaction(None, vector_BND)
+        else:
+            dim = vector_BND.shape[2]
+            dot_BK = interaction(vector_BND[:, 0], vector_BND[:, 1:])[:, dim:]
+        return dot_BK
+
+
+class _Bag(mm.EmbeddingTable):
+    """Merlin's embedding table, with sparse gradients for lists too."""
+
+    def forward_bag(self, inputs: Tensor, offsets: Tensor | None = None) -> Tensor:
+        weight = self.get_parameter("table.weight")
+        vector_BD: Tensor = embedding_bag(
+            inputs, weight, offsets, mode=str(self.seq_combiner), sparse=True
+        )
+        return vector_BD
+
+
+class MerlinDLRM(nn.Module):
+    """A Merlin model called like `DLRM`: `forward(ids_BF, dense_BC, bags) -> logit_B`."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        model: Any,
+        bottom: nn.Module | None,
+        top: nn.Module | None,
+        last: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.model = model
+        self._parts = (bottom, top, last)
+
+    def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
+        """logit_B, float32; the columns of all inputs are in plan order."""
+        inputs = dict(zip(self.architecture.single, ids_BF.unbind(1), strict=True))
+        for name, parts in zip(self.architecture.bags, bags, strict=True):
+            inputs |= {
+                name + suffix: part for suffix, part in zip(LIST_SUFFIXES, parts, strict=True)
+            }
+        inputs |= dict(zip(self.architecture.continuous, dense_BC.unbind(1), strict=True))
+        logit_B1: Tensor = self.model(inputs)
+        return logit_B1.squeeze(1)
+
+    def tables(self) -> list[nn.Embedding]:
+        """The embedding tables, in plan order."""
+        found = _tables(self.model)
+        return [found[name] for name in self.architecture.categorical]
+
+    def table_parameters(self) -> dict[str, nn.Parameter]:
+        """The embedding tables' weights under their columns' names, in plan order."""
+        named: dict[str, Any] = {
+            name: table.weight
+            for name, table in zip(self.architecture.categorical, self.tables(), strict=True)
+        }
+        return named
+
+    def dense_parameters(self) -> dict[str, nn.Parameter]:
+        """All other parameters, under the names that `DLRM` gives them."""
+        named: dict[str, Any] = {}
+        for part, module in zip(("bottom", "top", "last"), self._parts, strict=True):
+            for position, layer in enumerate(_linears(module)):
+                prefix = part if part == "last" else f"{part}.{position}"
+                named[f"{prefix}.weight"] = layer.weight
+                named[f"{prefix}.bias"] = layer.bias
+        return named
+
+
+def build_merlin(
+    architecture: Architecture,
+    schema: Any,
+    seed: int,
+    embedding_deviation: float = INITIAL_DEVIATION,
+) -> MerlinDLRM:
+    """Merlin's DLRM with our interaction and a logit output.
+
+    Its weights are those of `DLRM(architecture, seed, embedding_deviation)`.
+
+    Its embeddings give sparse gradients. Merlin's DLRM refuses a schema without categorical
+    columns; there a Merlin `Model` of the two MLPs takes its place.
+
+    Parameters
+    ----------
+    schema
+        A `merlin.schema.Schema` of the columns: CATEGORICAL with an int domain that ends in
+        cardinality - 1 and has a name of its own, or CONTINUOUS.
+
+    Raises
+    ------
+    ConfigError
+        A column has a name that Merlin cannot take.
+    ModelError
+        The schema does not fit the architecture.
+    """
+    _check_architecture(architecture)
+    bottom: Any = mm.MLPBlock(architecture.bottom_mlp) if architecture.continuous else None
+    top = mm.MLPBlock(architecture.top_mlp) if architecture.top_mlp else None
+    last = mm.ModelOutput(nn.LazyLinear(1), loss=nn.BCEWithLogitsLoss(), metrics=[])
+    with torch.random.fork_rng(devices=[]):  # Merlin draws first weights, which are replaced
+        if architecture.categorical:
+            model: Any = mm.DLRMModel(
+                schema,
+                dim=architecture.embedding_dim,
+                bottom_block=bottom,
+                top_block=top,
+                interaction=DotInteraction(architecture.categorical, bottom is not None),
+                output_block=last,
+            )
+        else:
+            model = mm.Model(*[block for block in (bottom, top, last) if block is not None])
+        _take_bags(model, architecture, schema)
+        built = MerlinDLRM(architecture, model, bottom, top, last)
+        _check_schema(built, schema)
+        _give_lazy_layers_their_width(built)
+    for table in built.tables():
+        table.sparse = True
+    load_canonical(built, DLRM(architecture, seed, embedding_deviation).state_dict())
+    return built
+
+
+@torch.no_grad()
+def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
+    """State dict for `DLRM`; shares memory with the model where it can."""
+    state = {name: p.detach() for name, p in merlin_model.dense_parameters().items()}
+    tables = [table.detach() for table in merlin_model.table_parameters().values()]
+    architecture = merlin_model.architecture
+    state["tables.weight"] = torch.cat([torch.empty(0, architecture.embedding_dim), *tables])
+    if architecture.continuous:
+        order = _sorted_places(architecture.continuous)
+        state["bottom.0.weight"] = state["bottom.0.weight"][:, order].contiguous()
+    return state
+
+
+@torch.no_grad()
+def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> None:
+    """Copy a state dict of `DLRM` into the model; raises ModelError where the names differ."""
+    parameters = merlin_model.dense_parameters()
+    wanted = {"tables.weight", *parameters}
+    if wanted != set(state):
+        raise ModelError(
+            "DLRM weights: wanted the parameters of the same architecture, but these are in one "
+            f"alone: {', '.join(sorted(wanted ^ set(state)))}."
+        )
+    architecture = merlin_model.architecture
+    rows = state["tables.weight"].split(architecture.cardinalities)
+    for table, values in zip(merlin_model.tables(), rows, strict=True):
+        table.weight.copy_(values)
+    for name, parameter in parameters.items():
+        values = state[name]
+        if name == "bottom.0.weight":
+            values = values[:, torch.argsort(_sorted_places(architecture.continuous))]
+        parameter.copy_(values)
+
+
+def _sorted_places(names: Sequence[str]) -> Tensor:
+    """For each name, in plan order, its place among the sorted names."""
+    ordered = sorted(names)
+    return torch.tensor([ordered.index(name) for name in names])
+
+
+def _linears(module: nn.Module | None) -> list[nn.Linear]:
+    if module is None:
+        return []
+    return [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+
+
+def _tables(model: nn.Module) -> dict[str, nn.Embedding]:
+    """Column to its embedding table."""
+    modules: list[Any] = [m for m in model.modules() if isinstance(m, mm.EmbeddingTable)]
+    return {name: module.table for module in modules for name in module.feature_to_domain}
+
+
+def _take_bags(model: nn.Module, architecture: Architecture, schema: Any) -> None:
+    """Put a `_Bag` in the place of each list column's table, as Merlin puts its tables there."""
+    for block in [m for m in model.modules() if isinstance(m, mm.EmbeddingTables)]:
+        for name in architecture.bags:
+            bag = _Bag(architecture.embedding_dim, schema[name], seq_combiner=architecture.bag)
+            block.branches[name] = bag
+
+
+def _check_architecture(architecture: Architecture) -> None:
+    if architecture.embedding_rows != "fp32":
+        raise ConfigError(
+            f"model.embedding_rows {architecture.embedding_rows}: Merlin's DLRM has fp32 rows. "
+            "Use --model fused, or fp32."
+        )
+    attributes = {*dir(nn.ModuleDict()), BOTTOM}
+    for name in architecture.categorical:
+        if name in attributes or "." in name:
+            raise ConfigError(
+                f"Column {name!r}: Merlin's DLRM cannot have a categorical column of that name "
+                f"(no dots, not {BOTTOM!r}, no attribute of torch.nn.ModuleDict). Rename it."
+            )
+    for name in (*architecture.categorical, *architecture.continuous):
+        if name.endswith(LIST_SUFFIXES):
+            raise ConfigError(
+                f"Column {name!r}: Merlin takes names that end in {' or '.join(LIST_SUFFIXES)} "
+                "for parts of a list column. Rename it."
+            )
+
+
+def _check_schema(built: MerlinDLRM, schema: Any) -> None:
+    architecture, tables = built.architecture, _tables(built.model)
+    wanted = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
+    came = {name: table.num_embeddings for name, table in tables.items()}
+    if came != wanted or len(set(tables.values())) != len(wanted):
+        raise ModelError(
+            "Merlin schema: wanted a table of its own for each categorical column, of sizes "
+            f"{wanted}, got {came}."
+        )
+    missing = set(architecture.continuous) - set(schema.column_names)
+    if missing:
+        raise ModelError(f"Merlin schema: lacks the continuous columns {sorted(missing)}.")
+
+
+@torch.no_grad()
+def _give_lazy_layers_their_width(built: MerlinDLRM) -> None:
+    architecture = built.architecture
+    one_each = (torch.zeros(1, dtype=torch.int64), torch.tensor([0, 1]))
+    built(
+        torch.zeros(1, len(architecture.single), dtype=torch.int64),
+        torch.zeros(1, len(architecture.continuous)),
+        [one_each] * len(architecture.bags),
+    )

@@ -1,0 +1,131 @@
+"""Optimizers over named parameters: their learning rate a step, and their state as named tensors.
+
+The fused embeddings have their own, see `plumbline.dlrm.ops.embedding.optimizer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import SGD, AdamW, Optimizer
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.train.training_plan import PlannedTraining
+
+
+class NamedOptimizer:
+    """An optimizer whose learning rate follows a factor, and whose state has the parameters' names.
+
+    Parameters
+    ----------
+    make
+        Makes the optimizer, given its parameters and `lr`.
+    clip_norm
+        Gradients whose norm, all together, is above it are scaled down to it.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Parameter],
+        make: Callable[..., Optimizer],
+        learning_rate: float,
+        clip_norm: float | None = None,
+    ) -> None:
+        self._parameters = dict(parameters)
+        self._optimizer = make(list(self._parameters.values()), lr=learning_rate)
+        self._learning_rate = learning_rate
+        self._clip_norm = clip_norm
+
+    def zero_grad(self) -> None:
+        self._optimizer.zero_grad()
+
+    def step(self, factor: float) -> None:
+        """Apply the gradients with `factor` times the learning rate."""
+        if self._clip_norm is not None:
+            clip_grad_norm_(self._parameters.values(), self._clip_norm)
+        for group in self._optimizer.param_groups:
+            group["lr"] = factor * self._learning_rate
+        self._optimizer.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """`<parameter>/<quantity>` to its tensor."""
+        return {
+            f"{name}/{quantity}": tensor
+            for name, parameter in self._parameters.items()
+            if parameter in self._optimizer.state
+            for quantity, tensor in self._optimizer.state[parameter].items()
+            if tensor is not None
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` gave."""
+        for key, tensor in state.items():
+            name, quantity = key.rsplit("/", 1)
+            parameter = self._parameters[name]
+            self._optimizer.state[parameter][quantity] = tensor.to(parameter.device, copy=True)
+
+
+def dense_optimizer(
+    parameters: Mapping[str, Parameter], training: PlannedTraining
+) -> NamedOptimizer:
+    """That of the dense layers; all of it in one pass over their memory.
+
+    `training.weight_decay` is apart from the gradient: w ← w - lr · decay · w, of matrices alone.
+    """
+    kinds: dict[str, type[Optimizer]] = {"adam": AdamW, "sgd": SGD}
+    kind, decay = kinds[training.optimizer], training.weight_decay
+
+    def make(values: list[Parameter], lr: float) -> Optimizer:
+        groups = [
+            {"params": [value for value in values if value.dim() > 1], "weight_decay": decay},
+            {"params": [value for value in values if value.dim() <= 1], "weight_decay": 0.0},
+        ]
+        return kind(groups, lr=lr, fused=True)  # type: ignore[call-arg]
+
+    return NamedOptimizer(parameters, make, training.learning_rate, training.clip_norm)
+
+
+def sparse_optimizer(
+    parameters: Mapping[str, Parameter], training: PlannedTraining
+) -> NamedOptimizer:
+    """That of embedding tables with sparse gradients."""
+    kinds: dict[str, type[Optimizer]] = {"rowwise_adagrad": RowwiseAdagrad, "sgd": SGD}
+    kind = kinds[training.embedding_optimizer]
+    return NamedOptimizer(parameters, kind, training.embedding_learning_rate)
+
+
+class RowwiseAdagrad(Optimizer):
+    """Adagrad with one accumulator a row, for parameters of shape (R, D) with sparse gradients.
+
+    s ← s + mean(g²), w ← w - lr · g / (√s + eps), in the rows that have a gradient g.
+
+    Gupta et al. 2014, "Training Highly Multiclass Classifiers", section 4.2.
+    """
+
+    def __init__(self, parameters: Any, lr: float, eps: float = 1e-8) -> None:
+        super().__init__(parameters, {"lr": lr, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._step(parameter, parameter.grad, group["lr"], group["eps"])
+
+    def _step(
+        self, parameter: Parameter, gradient: Tensor, learning_rate: float, eps: float
+    ) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["sum"] = parameter.new_zeros(len(parameter))
+        gradient = gradient.coalesce()
+        rows_N, gradient_ND = gradient.indices()[0], gradient.values()
+        sum_N = state["sum"][rows_N] + gradient_ND.square().mean(dim=1)
+        state["sum"][rows_N] = sum_N
+        scale_N1 = (sum_N.sqrt() + eps).reciprocal().unsqueeze(1)
+        parameter.index_add_(0, rows_N, gradient_ND * scale_N1, alpha=-learning_rate)

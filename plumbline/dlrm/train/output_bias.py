@@ -1,0 +1,77 @@
+"""The output's bias for which the model's mean score is the training rows' click rate.
+
+Where clicks are few, most batches have none, and Adam, which divides by the size of the gradients,
+follows those: the bias ends too low. With all other weights as they are, the log loss over the
+training rows is least where their mean score is their click rate, so this puts the bias there.
+
+Legend: B rows.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plumbline.columns.values import Lists
+from plumbline.dlrm.data.loader import DataLoader
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.score.scorer import Scorer
+
+FARTHEST = 20.0
+"""Of a shift, in log-odds."""
+HALVINGS = 60
+
+
+def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) -> float:
+    """Move the model's output bias in place; gives by how much.
+
+    Parameters
+    ----------
+    logit_offset
+        Added to each logit before it is compared with the loader's clicks:
+        `plumbline.dlrm.train.training.Trainer`.
+    """
+    scorer = Scorer.of(model)
+    clicks, scores = [], []
+    with closing(loader.batches()) as batches:
+        for batch in batches:
+            bags = [
+                Lists(ids_N.cpu().numpy(), offsets_B1.cpu().numpy())
+                for ids_N, offsets_B1 in batch.bags
+            ]
+            ids_BF, dense_BC = batch.ids_BF.cpu().numpy(), batch.dense_BC.cpu().numpy()
+            scores.append(scorer.score(ids_BF, dense_BC, bags))
+            clicks.append(batch.click_B.cpu().numpy())
+    probability_B = np.concatenate(scores).astype(np.float64)
+    clicks_seen, rows = float(np.concatenate(clicks).sum()), len(probability_B)
+    least = float(np.finfo(np.float32).tiny)
+    probability_B = probability_B.clip(least, 1 - float(np.finfo(np.float32).epsneg))
+    logit_B = np.log(probability_B) - np.log1p(-probability_B) + logit_offset
+    shift = shift_to(logit_B, (clicks_seen + 0.5) / (rows + 1))
+    with torch.no_grad():
+        model.last.bias.add_(shift)
+    return shift
+
+
+def shift_to(logit_B: NDArray[np.float64], rate: float) -> float:
+    """What is to be added to all logits for their mean probability to be `rate`, within ±20.
+
+    >>> round(shift_to(np.zeros(3), 0.25), 6) == round(float(np.log(0.25 / 0.75)), 6)
+    True
+    """
+    low, high = -FARTHEST, FARTHEST
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        if float(np.mean(_sigmoid(logit_B + middle))) < rate:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _sigmoid(logit_B: NDArray[np.float64]) -> NDArray[np.float64]:
+    halves: NDArray[np.float64] = 0.5 * (1.0 + np.tanh(0.5 * logit_B))
+    return halves

@@ -1,0 +1,328 @@
+"""The training loop: a form of the model, and the loader of its batches.
+
+Two runs with one seed on one machine give the same weights to the bit, and so does a run that was
+cut off and taken up again. On a CUDA device that holds as far as torch's own kernels are
+deterministic, and has not been tried.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from plumbline.base.errors import StageError
+from plumbline.dlrm.data.loader import Batch, DataLoader, Order
+from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes
+from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.score.evaluation import clicks_of, evaluate
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.dlrm.train.averaging import AveragedTrainer
+from plumbline.dlrm.train.checkpoint import Checkpoint, Position, Stateful
+from plumbline.dlrm.train.early_stopping import EarlyStopping
+from plumbline.dlrm.train.output_bias import fit_output_bias
+from plumbline.dlrm.train.precision import Precision
+from plumbline.dlrm.train.schedule import Schedule
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.train.training_plan import PlannedTraining
+
+CHECK_EVERY = 20
+"""Steps between two looks at the loss, each of which waits for the device."""
+
+FINAL_STEPS = 100
+CURVE_POINTS = 200
+
+VALID_ROWS = 2**20
+VALID_CLICKS = 1000
+"""Of a larger validation split some batches are scored after an epoch, spread over all of it: so
+many rows, and so many clicks, at least."""
+
+
+class Trainer(Stateful, Protocol):
+    """A model in training, with its optimizers. Its state is all that a later step depends on."""
+
+    name: str
+    precision: Precision
+    logit_offset: float
+    """Added to each logit in the loss alone. Where a share s of the rows without a click is trained
+    on, and all with one, it is -ln(s): so the model's own logit stands for all rows."""
+
+    def start_at(self, logit: float) -> None:
+        """Set the output's bias: the first logits are near it."""
+        ...
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
+        ...
+
+    def canonical(self) -> DLRM:
+        """The model as it is stored."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass over the training rows."""
+
+    train_loss: float
+    """Mean of its steps' losses, each before the step."""
+    valid: Metrics
+    """Of the validation split after it."""
+    learning_rate: float
+    """Of the dense layers, in its last step."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What training found out."""
+
+    steps: int
+    samples_per_second: float
+    """Over the time spent on steps and loading: not on validation and checkpoints."""
+    waiting_share: float
+    """Share of that time in which the step waited for its batch."""
+    final_loss: float
+    """Mean of the last 100 steps' losses."""
+    loss_curve: tuple[tuple[int, float], ...]
+    """(step, mean loss of the steps since the point before), at most 200 points."""
+    epochs: tuple[Epoch, ...]
+    best_epoch: int
+    """Position in `epochs` of the one whose weights are kept."""
+    bias_shift: float
+    """What `training.fit_bias` added to the output's bias in the end."""
+
+    @property
+    def valid(self) -> tuple[Metrics, ...]:
+        """Metrics of the validation split after each epoch."""
+        return tuple(epoch.valid for epoch in self.epochs)
+
+
+def train(
+    form: Trainer,
+    loader: DataLoader,
+    training: PlannedTraining,
+    *,
+    seed: int,
+    valid_files: Sequence[Path],
+    out: Path,
+    plan_hash: str,
+    click_rate: float | None = None,
+    progress: Callable[[int], None] | None = None,
+    tell_epoch: Callable[[int, Epoch], None] | None = None,
+) -> TrainResult:
+    """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
+
+    The weights are those of the epoch with the best validation log loss, or of the last one where
+    `training.early_stopping` is off; with `training.fit_bias` the output's bias is moved then, and
+    the epochs' metrics are those before it.
+
+    Parameters
+    ----------
+    loader
+        Of the training split, in batches of `training.batch_size`.
+    plan_hash
+        Content hash of the plan that encoded the rows; kept with the model.
+    click_rate
+        Of the loader's rows, inside (0, 1). The output's bias starts at its log-odds, less the
+        form's `logit_offset`; without it the bias is drawn like the other weights.
+    progress
+        Told after each step how many rows more are done; the rows of an earlier run come at once.
+    tell_epoch
+        Told after each epoch its position and what it gave; not the epochs of an earlier run.
+
+    Raises
+    ------
+    StageError
+        The checkpoint is of a run with other settings or data, there is no row to train on, or the
+        loss is not finite.
+    DataError
+        The validation split has no click or only clicks.
+    """
+    valid_clicks, valid_rows = clicks_of(valid_files)
+    check_outcomes(valid_clicks, valid_rows)
+    every = _every(valid_clicks, valid_rows)
+    if loader.rows == 0:
+        raise StageError("Training: the training split has no rows. Run ingest on more data.")
+    identity = {
+        "form": form.name,
+        "precision": form.precision,
+        "architecture": form.canonical().architecture.to_json(),
+        "training": training.model_dump(mode="json", exclude={"checkpoint_every", "precision"}),
+        "seed": seed,
+        "plan_hash": plan_hash,
+        "train_rows": loader.rows,
+        "click_rate": click_rate,
+        "logit_offset": form.logit_offset,
+    }
+    course = _Course.of(training, loader.rows)
+    if training.averaging:
+        form = AveragedTrainer(form, course.steps)
+    checkpoint = Checkpoint(out / "checkpoint", identity, form)
+    position = checkpoint.restore()
+    if position.step == 0 and click_rate is not None:
+        form.start_at(math.log(click_rate / (1 - click_rate)) - form.logit_offset)
+    tell = progress or _nobody
+    tell(position.samples)
+    while not course.ended(position):
+        batches = loader.batches(Order(seed, position.epoch), skip=position.batch)
+        with closing(batches):
+            _run_epoch(form, batches, course.schedule, training, checkpoint, position, tell)
+        position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files, every=every))
+        position.epoch, position.batch = position.epoch + 1, 0
+        checkpoint.save(position, best=course.best(position) == position.epoch - 1)
+        if tell_epoch is not None:
+            tell_epoch(position.epoch - 1, course.epochs(position)[-1])
+    best = course.best(position)
+    if best != position.epoch - 1:
+        checkpoint.take_best()
+    model = form.canonical()
+    shift = fit_output_bias(model, loader, form.logit_offset) if training.fit_bias else 0.0
+    save_model(out / "model", model, plan_hash)
+    return TrainResult(
+        steps=position.step,
+        samples_per_second=position.samples / position.seconds,
+        waiting_share=position.waiting_seconds / position.seconds,
+        final_loss=_mean(position.losses[-FINAL_STEPS:]),
+        loss_curve=loss_curve(position.losses),
+        epochs=course.epochs(position),
+        best_epoch=best,
+        bias_shift=shift,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """What follows from the settings and from how far training has come."""
+
+    training: PlannedTraining
+    steps: int
+    """Of one epoch."""
+    schedule: Schedule
+
+    @classmethod
+    def of(cls, training: PlannedTraining, rows: int) -> _Course:
+        steps = math.ceil(rows / training.batch_size)
+        return cls(training, steps, Schedule.of(training, training.epochs * steps))
+
+    def ended(self, position: Position) -> bool:
+        if position.epoch == self.training.epochs:
+            return True
+        stopping = EarlyStopping(self.training.patience)
+        return self.training.stops_early and stopping.ends(_log_losses(position))
+
+    def best(self, position: Position) -> int:
+        """Of the finished epochs the one whose weights are kept."""
+        if not self.training.stops_early:
+            return position.epoch - 1
+        return EarlyStopping.best(_log_losses(position))
+
+    def epochs(self, position: Position) -> tuple[Epoch, ...]:
+        """The finished ones."""
+        return tuple(
+            Epoch(
+                train_loss=_mean(position.losses[end - self.steps : end]),
+                valid=valid,
+                learning_rate=self.training.learning_rate * self.schedule.factor(end - 1),
+            )
+            for valid, end in zip(
+                position.valid, range(self.steps, position.step + 1, self.steps), strict=True
+            )
+        )
+
+
+def _log_losses(position: Position) -> list[float]:
+    return [metrics.logloss for metrics in position.valid]
+
+
+def _every(clicks: int, rows: int) -> int:
+    """Each how manieth batch of the validation split is scored after an epoch.
+
+    >>> [_every(200, 100_000), _every(80_000, 4_000_000), _every(2000, 100_000_000)]
+    [1, 3, 2]
+    """
+    rarer = min(clicks, rows - clicks)
+    return max(1, min(rows // VALID_ROWS, rarer // VALID_CLICKS))
+
+
+def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
+    """(step, mean loss of the steps since the point before), at most 200 points.
+
+    >>> loss_curve([0.5, 0.25])
+    ((1, 0.5), (2, 0.25))
+    """
+    span = max(1, math.ceil(len(losses) / CURVE_POINTS))
+    parts = [losses[start : start + span] for start in range(0, len(losses), span)]
+    ends = accumulate(len(part) for part in parts)
+    return tuple((end, _mean(part)) for end, part in zip(ends, parts, strict=True))
+
+
+def _run_epoch(
+    form: Trainer,
+    batches: Iterator[Batch],
+    schedule: Schedule,
+    training: PlannedTraining,
+    checkpoint: Checkpoint,
+    position: Position,
+    tell: Callable[[int], None],
+) -> None:
+    """Train on the rest of an epoch's batches, and move `position` along."""
+    pending: list[Tensor] = []
+    since = time.perf_counter()
+    for batch in _timed(batches, position):
+        pending.append(form.step(batch, schedule.factor(position.step)))
+        position.batch += 1
+        position.step += 1
+        position.samples += len(batch)
+        checkpoint_due = position.step % training.checkpoint_every == 0
+        if checkpoint_due or len(pending) == CHECK_EVERY:
+            _book(pending, position)
+        if checkpoint_due:
+            position.seconds += time.perf_counter() - since
+            checkpoint.save(position)
+            since = time.perf_counter()
+        tell(len(batch))
+    _book(pending, position)
+    position.seconds += time.perf_counter() - since
+
+
+def _timed(batches: Iterator[Batch], position: Position) -> Iterator[Batch]:
+    """The batches; the time until each comes is booked as waiting."""
+    while True:
+        since = time.perf_counter()
+        batch = next(batches, None)
+        position.waiting_seconds += time.perf_counter() - since
+        if batch is None:
+            return
+        yield batch
+
+
+def _book(pending: list[Tensor], position: Position) -> None:
+    """Move the losses of the last steps into `position`; raises StageError for one not finite."""
+    losses = torch.stack(pending).tolist() if pending else []
+    for loss in losses:
+        position.losses.append(loss)
+        if not math.isfinite(loss):
+            raise StageError(
+                f"Training: the loss of step {len(position.losses)} is {loss}. Lower "
+                "training.learning_rate and training.embedding_learning_rate, and look for "
+                "values that are not finite in the encoded rows."
+            )
+    pending.clear()
+
+
+def _mean(losses: Sequence[float]) -> float:
+    return math.fsum(losses) / len(losses)
+
+
+def _nobody(rows: int) -> None:
+    """Progress that nobody wants to see."""

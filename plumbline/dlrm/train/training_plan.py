@@ -1,0 +1,96 @@
+"""What of the training settings follows the number of training rows: batch, epochs, rates."""
+
+from __future__ import annotations
+
+import math
+
+from plumbline.settings import Training
+from plumbline.settings.base import PositiveFloat, PositiveInt
+from plumbline.settings.training import ARTICLE_BATCH, ARTICLE_LEARNING_RATE
+
+SMALLEST_BATCH, LARGEST_BATCH = 32, 8192
+MOST_EPOCHS = 20
+SAMPLES = 1_000_000
+"""That many are enough: there are as many epochs as it takes, one at least."""
+
+CLICKS_AN_EPOCH = 10
+"""Of the rarer outcome in the training rows; with few, so few are in the validation split that it
+does not tell when the model learns its rows by heart."""
+FEWEST_EPOCHS = 2
+"""Where only clicks are too few for more."""
+
+ADAM_RATE = 1e-3
+ADAGRAD_RATE = 2e-2
+
+
+class PlannedTraining(Training):
+    """Training settings none of which is `auto`."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+    embedding_learning_rate: PositiveFloat
+    averaging: bool
+    fit_bias: bool
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the validation split decides which epoch's weights are kept."""
+        return self.early_stopping and self.epochs > 1
+
+
+def planned(training: Training, rows: int, clicks: int | None = None) -> PlannedTraining:
+    """The settings for so many training rows, and clicks among them; what is given stays.
+
+    There are a million rows' worth of epochs, 20 at most, and one for every ten of the rarer of
+    clicks and non-clicks; without `clicks` that counts for nothing.
+
+    Weights are averaged, and the output's bias fitted, where there is more than one epoch of up to
+    a million rows: in a single epoch the learning rate falls to zero instead, and large tables'
+    weights would be passed over again and again.
+
+    The batch is the power of two next to √rows: small tables need many steps, large ones few wide
+    ones.
+
+    >>> for rows in (900, 10_000, 100_000, 40_000_000):
+    ...     plan = planned(Training(), rows)
+    ...     print(plan.batch_size, plan.epochs, plan.learning_rate, plan.embedding_learning_rate)
+    32 20 0.001 0.02
+    128 20 0.001 0.02
+    256 10 0.001 0.02
+    8192 1 0.001 0.02
+    >>> planned(Training(), 10_000, clicks=40).epochs
+    4
+    >>> planned(Training(batch_size=1000, epochs=3), 10_000).batch_size
+    1000
+    """
+    batch_size = _batch_size(rows) if training.batch_size == "auto" else training.batch_size
+    found = {
+        "epochs": _epochs(rows, clicks),
+        "batch_size": batch_size,
+        "learning_rate": _rate(training.optimizer, ADAM_RATE, batch_size),
+        "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
+    }
+    given = {key: value for key, value in training.model_dump().items() if value != "auto"}
+    small = given.get("epochs", found["epochs"]) > 1 and rows <= SAMPLES
+    return PlannedTraining.model_validate({**found, "averaging": small, "fit_bias": small, **given})
+
+
+def _batch_size(rows: int) -> int:
+    nearest = 1 << round(math.log2(max(1, rows)) / 2)
+    return min(max(nearest, SMALLEST_BATCH), LARGEST_BATCH)
+
+
+def _epochs(rows: int, clicks: int | None) -> int:
+    most = min(max(1, round(SAMPLES / max(1, rows))), MOST_EPOCHS)
+    if clicks is None:
+        return most
+    rarer = min(clicks, rows - clicks)
+    return min(most, max(FEWEST_EPOCHS, rarer // CLICKS_AN_EPOCH))
+
+
+def _rate(optimizer: str, adaptive: float, batch_size: int) -> float:
+    """Of plain SGD as the article has it: in proportion to the batch."""
+    if optimizer == "sgd":
+        return ARTICLE_LEARNING_RATE * batch_size / ARTICLE_BATCH
+    return adaptive

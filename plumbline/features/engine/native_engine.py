@@ -1,0 +1,144 @@
+"""The Polars engine: fits a plan on one machine and encodes every split, larger than memory.
+
+Rows come chunk by chunk from typed Parquet or raw logs. Fitting reads the training rows once
+(more often where a fitted step needs another's result), and encoding reads every split once; both
+hold a few chunks at a time, and the vocabularies. A chunk is encoded by
+`plumbline.features.encoding.encoder`, the code that the server runs, and Polars compresses and
+writes the files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from plumbline.base.read_ahead import THREADS, read_ahead
+from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.rows import Chunk, RowSource
+from plumbline.features.encoding import requests
+from plumbline.features.encoding.encoder import Encoder
+from plumbline.features.engine.encoded import (
+    TRAIN,
+    EtlResult,
+    emptied,
+    encoded_schema,
+    encoded_table,
+    fits_int32,
+    require_rows,
+)
+from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
+from plumbline.features.fitting.fit import fit, training_columns
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.plan.plan import OutputColumn, write_plan
+from plumbline.features.plan.unfitted import UnfittedPlan
+
+
+@dataclass(frozen=True, slots=True)
+class NativeEngine:
+    """Runs an unfitted plan; the counterpart of `plumbline.nvtabular.engine.NVTabularEngine`."""
+
+    plan: UnfittedPlan
+
+    def fit_transform(
+        self,
+        source: RowSource,
+        out: Path,
+        progress: Callable[[int], None],
+        shuffle_seed: int | None = None,
+    ) -> EtlResult:
+        """Fit on the split `train`, encode every split into `out`.
+
+        Parameters
+        ----------
+        out
+            Gets `plan/` and, for each split, `<split>/part-*.parquet`, as from
+            `NVTabularEngine.fit_transform`. `plan/plan.json` is written last, so what has it is
+            complete.
+        progress
+            Called with a number of rows whenever so many more are read, to fit or to encode.
+        shuffle_seed
+            Where given, the rows of the training files are shuffled by it; all others keep their
+            order.
+
+        Raises
+        ------
+        DataError
+            No training rows, rows that cannot be read, or statistics that are not finite.
+        PlanError
+            A step of the plan cannot take what comes to it.
+        """
+        require_rows(source.splits[TRAIN])
+        for folder in (*source.splits, "plan"):
+            emptied(out / folder)
+        start = time.perf_counter()
+        fitted = fit(self.plan, source, out / "plan", progress)
+        fit_end = time.perf_counter()
+        encode = _SplitEncoder(fitted.outputs, source.kinds, out, progress)
+        tables = Tables(out / "plan")
+        chains = [output.chain for output in fitted.outputs]
+        rows = {}
+        for split in source.splits:
+            of_split = fitted.training if split == TRAIN else chains
+            places = requests.places_of_columns(source.kinds)
+            encoder = Encoder(fitted.outputs, of_split, tables, places)
+            seed = shuffle_seed if split == TRAIN else None
+            rows[split] = encode(source, split, encoder, seed)
+        plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs)
+        return EtlResult(plan, rows, fit_end - start, time.perf_counter() - fit_end)
+
+
+class _SplitEncoder:
+    """Encodes the rows of a split into its files."""
+
+    def __init__(
+        self,
+        outputs: Sequence[OutputColumn],
+        kinds: Mapping[str, FeatureKind],
+        out: Path,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._outputs = outputs
+        self._kinds = kinds
+        self._out = out
+        self._progress = progress
+        self._schema = encoded_schema(outputs)
+        narrow = all(fits_int32(column) for column in outputs if column.is_categorical)
+        self._ids_dtype = np.int32 if narrow else np.int64
+
+    def __call__(self, source: RowSource, split: str, encoder: Encoder, seed: int | None) -> int:
+        """Returns the number of rows."""
+        rows = 0
+        with ThreadPoolExecutor(THREADS) as pool, self._writer(source, split, pool, seed) as writer:
+            for table in read_ahead(pool, self._work(source, split, encoder), THREADS):
+                writer.write(table)
+                rows += len(table)
+                self._progress(len(table))
+        return rows
+
+    def _writer(
+        self, source: RowSource, split: str, pool: ThreadPoolExecutor, seed: int | None
+    ) -> PartWriter:
+        folder = self._out / split
+        if seed is None:
+            return OrderedParts(folder, self._schema, pool)
+        return ShuffledParts(folder, self._schema, pool, seed, source.splits[split])
+
+    def _work(
+        self, source: RowSource, split: str, encoder: Encoder
+    ) -> Iterator[Callable[[], pa.Table]]:
+        for number, chunk in enumerate(source.chunks(split)):
+            yield partial(self._encode, chunk, number, split == TRAIN, encoder)
+
+    def _encode(self, chunk: Chunk, number: int, is_training: bool, encoder: Encoder) -> pa.Table:
+        rows = chunk()
+        columns = training_columns(rows, number) if is_training else rows.columns
+        request = requests.of_columns(rows.columns, self._kinds)
+        encoded = encoder.encode(request, columns, len(rows), self._ids_dtype)
+        return encoded_table(encoded, rows.click, self._outputs, self._schema)

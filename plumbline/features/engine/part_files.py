@@ -1,0 +1,152 @@
+"""Encoded rows on their way to a split's files: in their order, or shuffled by a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+from plumbline.base.read_ahead import THREADS
+from plumbline.features.engine.encoded import emptied, write_table
+
+ROWS_PER_PART = 500_000
+
+MAX_SHUFFLED_PARTS = 512
+"""Files that a shuffle holds open; where they do not do, parts have more rows."""
+
+
+class PartWriter(Protocol):
+    """Takes the tables of a split one after the other; the files are there after the block."""
+
+    def write(self, table: pa.Table) -> None: ...
+
+    def __enter__(self) -> PartWriter: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class _Jobs:
+    """Files being written in a pool; as many at a time as there are threads."""
+
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
+        self._running: list[Future[None]] = []
+
+    def submit(self, job: Callable[[], None]) -> None:
+        while len(self._running) >= THREADS:
+            self._running.pop(0).result()
+        self._running.append(self._pool.submit(job))
+
+    def finish(self) -> None:
+        while self._running:
+            self._running.pop(0).result()
+
+
+class OrderedParts:
+    """`part-00000.parquet` and so on, of `rows_per_part` rows each, in the order of the rows."""
+
+    def __init__(
+        self, folder: Path, schema: pa.Schema, pool: Executor, rows_per_part: int = ROWS_PER_PART
+    ) -> None:
+        self._folder = folder
+        self._jobs = _Jobs(pool)
+        self._rows_per_part = rows_per_part
+        self._held = [schema.empty_table()]
+        self._parts = 0
+
+    def write(self, table: pa.Table) -> None:
+        self._held.append(table)
+        while sum(map(len, self._held)) >= self._rows_per_part:
+            held = pa.concat_tables(self._held)
+            self._submit(held.slice(0, self._rows_per_part))
+            self._held = [held.slice(self._rows_per_part)]
+
+    def __enter__(self) -> OrderedParts:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            rest = pa.concat_tables(self._held)
+            if len(rest) or not self._parts:  # a split without rows has a file of none
+                self._submit(rest)
+        self._jobs.finish()
+
+    def _submit(self, table: pa.Table) -> None:
+        file = self._folder / f"part-{self._parts:05d}.parquet"
+        self._parts += 1
+        self._jobs.submit(partial(write_table, table, file))
+
+
+class ShuffledParts:
+    """All rows of the split in an order that the seed decides, whatever fits into memory.
+
+    Every row goes to a part that is drawn for it, which waits uncompressed in a file of its own;
+    then the rows of each part are permuted. So every order of the rows is as likely as another.
+    The order depends on the seed, and on the tables that the rows come in.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        pool: Executor,
+        seed: int,
+        rows: int,
+        rows_per_part: int = ROWS_PER_PART,
+    ) -> None:
+        self._folder = folder
+        self._schema = schema
+        self._pool = pool
+        self._seed = seed
+        self._parts = min(max(1, -(-rows // rows_per_part)), MAX_SHUFFLED_PARTS)
+        self._tables = 0
+        self._waiting = emptied(folder / "waiting")
+        files = [self._waiting / f"{part:05d}.arrow" for part in range(self._parts)]
+        self._sinks = [pa.OSFile(str(file), "wb") for file in files]
+        self._writers = [pa.ipc.new_stream(sink, schema) for sink in self._sinks]
+
+    def write(self, table: pa.Table) -> None:
+        generator = np.random.default_rng([self._seed, 0, self._tables])
+        self._tables += 1
+        part_B = generator.integers(0, self._parts, len(table))
+        order = np.argsort(part_B, kind="stable")
+        bounds = np.searchsorted(part_B[order], np.arange(self._parts + 1))
+        ordered = table.take(pa.array(order)).combine_chunks()
+        for part, writer in enumerate(self._writers):
+            start, end = int(bounds[part]), int(bounds[part + 1])
+            if end > start:
+                writer.write_table(ordered.slice(start, end - start))
+
+    def __enter__(self) -> ShuffledParts:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for writer, sink in zip(self._writers, self._sinks, strict=True):
+            writer.close()
+            sink.close()
+        if kind is None:
+            jobs = _Jobs(self._pool)
+            for part in range(self._parts):
+                jobs.submit(partial(self._permute, part))
+            jobs.finish()
+        emptied(self._waiting).rmdir()
+
+    def _permute(self, part: int) -> None:
+        waiting = self._waiting / f"{part:05d}.arrow"
+        with pa.OSFile(str(waiting), "rb") as source:
+            table = pa.ipc.open_stream(source).read_all()
+        waiting.unlink()
+        order = np.random.default_rng([self._seed, 1, part]).permutation(len(table))
+        write_table(table.take(pa.array(order)), self._folder / f"part-{part:05d}.parquet")

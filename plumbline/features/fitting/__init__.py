@@ -1,0 +1,1 @@
+"""Fitting: an unfitted plan and the training split's rows, chunk by chunk, to fitted steps."""

@@ -1,0 +1,42 @@
+"""The values of a categorical column, with their ids and counts in the training split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plumbline.features.lookup.tables import write_table
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """value: int64 or string, no nulls; id: int64, ascending; count: int64; all (V,).
+
+    Of a combination of columns a value is a struct with a field a column, in which nulls may be,
+    but not in all fields of one value.
+    """
+
+    value: pa.Array
+    id: pa.Array
+    count: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    @property
+    def parts(self) -> tuple[pa.Array, ...]:
+        """The values' parts: the fields of a struct, or the one array."""
+        return tuple(self.value.flatten()) if pa.types.is_struct(self.value.type) else (self.value,)
+
+    def write(self, folder: Path, file: str) -> tuple[str, str]:
+        """Write it and its look-up index into a plan folder; returns the SHA-256 of both."""
+        table = pa.table({"value": self.value, "id": self.id, "count": self.count})
+        return write_table(folder, file, self.parts, table)
+
+    @classmethod
+    def read(cls, file: Path) -> Vocabulary:
+        table = pq.read_table(file, columns=["value", "id", "count"])
+        return cls(*(column.combine_chunks() for column in table.columns))

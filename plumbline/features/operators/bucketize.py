@@ -1,0 +1,39 @@
+"""The number of boundaries at or below a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.values import Values
+from plumbline.features.operators.step import Apply, IdStep, as_numbers
+
+if TYPE_CHECKING:
+    from plumbline.features.lookup.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Bucketize(IdStep):
+    """Ids 0 to the number of `boundaries`, which ascend; a missing number is in the last bucket.
+
+    So it is in NumPy's digitize, and with it in NVTabular.
+
+    >>> Bucketize((0.0, 10.0)).apply(np.array([-1.0, 0.0, 5.0, 10.0, np.nan]))
+    array([0, 1, 1, 2, 2])
+    """
+
+    op = "bucketize"
+    boundaries: tuple[float, ...]
+
+    @property
+    def ids(self) -> int:
+        return len(self.boundaries) + 1
+
+    def apply(self, values: Values) -> NDArray[np.int64]:
+        return np.digitize(as_numbers(values), np.array(self.boundaries)).astype(np.int64)
+
+    def bind(self, tables: Tables) -> Apply:
+        return self.apply

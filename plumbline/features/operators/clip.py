@@ -1,0 +1,31 @@
+"""Values outside [minimum, maximum] become the nearer bound; missing stays missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.features.operators.step import NumberStep
+
+
+@dataclass(frozen=True, slots=True)
+class Clip(NumberStep):
+    """A bound that is None is open.
+
+    >>> Clip(0.0, None).apply(np.array([-3.0, 2.0, np.nan]))
+    array([ 0.,  2., nan])
+    """
+
+    op = "clip"
+    minimum: float | None
+    maximum: float | None
+
+    def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        clipped = values_B
+        if self.minimum is not None:
+            clipped = np.maximum(clipped, self.minimum)
+        if self.maximum is not None:
+            clipped = np.minimum(clipped, self.maximum)
+        return clipped

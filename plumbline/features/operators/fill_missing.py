@@ -1,0 +1,24 @@
+"""Missing (null or NaN) becomes a fixed value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.features.operators.step import NumberStep
+
+
+@dataclass(frozen=True, slots=True)
+class FillMissing(NumberStep):
+    """
+    >>> FillMissing(0.0).apply(np.array([1.0, np.nan]))
+    array([1., 0.])
+    """
+
+    op = "fill_missing"
+    value: float
+
+    def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(np.isnan(values_B), self.value, values_B)

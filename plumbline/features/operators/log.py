@@ -1,0 +1,25 @@
+"""log(1 + x), NVTabular's LogOp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.features.operators.step import NumberStep
+
+
+@dataclass(frozen=True, slots=True)
+class Log(NumberStep):
+    """Below -1 the result is NaN, at -1 it is -inf; missing stays missing.
+
+    >>> Log().apply(np.array([0.0, np.e - 1.0]))
+    array([0., 1.])
+    """
+
+    op = "log"
+
+    def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.log(values_B + 1.0))

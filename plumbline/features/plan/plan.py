@@ -1,0 +1,245 @@
+"""The feature plan: for every output column the raw columns it comes from, and its fitted steps.
+
+A plan is a folder: `plan.json`, and the look-up files that its steps name
+(`plumbline.features.lookup.tables`): `vocabulary/<column>.parquet` for ids,
+`keyed_value/<column>.parquet` for statistics of groups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from plumbline.base.errors import PlanError
+from plumbline.base.files import write_json
+from plumbline.base.hashing import json_sha256
+from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
+from plumbline.features.lookup.tables import Tables, check_file, index_of
+from plumbline.features.lookup.vocabulary import Vocabulary
+from plumbline.features.operators import (
+    Categorify,
+    IdStep,
+    KeyedValue,
+    Step,
+    step_from_json,
+    step_to_json,
+)
+from plumbline.features.plan.chains import Chain, Source
+from plumbline.features.plan.value_types import type_of
+
+FORMAT_VERSION = 2
+PLAN_FILE = "plan.json"
+
+Dtype = Literal["int64", "float32", "list<int64>"]
+_DTYPES = ("int64", "float32", "list<int64>")
+
+
+@dataclass(frozen=True, slots=True)
+class InputColumn:
+    """A raw column: continuous is float32, integer and hex are int64, string is UTF-8."""
+
+    name: str
+    kind: FeatureKind
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """An encoded column: int64 ids, a list of them a row, or float32 numbers."""
+
+    name: str
+    chain: Chain
+    dtype: Dtype
+
+    @property
+    def is_categorical(self) -> bool:
+        return self.dtype != "float32"
+
+    @property
+    def is_list(self) -> bool:
+        return self.dtype == "list<int64>"
+
+    @property
+    def cardinality(self) -> int:
+        """The number of ids, all of which are below it; only for categorical columns."""
+        return cast(IdStep, self.chain.steps[-1]).ids
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The raw columns it is made of."""
+        return self.chain.columns
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A fitted plan on disk; files, wire tensors and models all keep its column order."""
+
+    folder: Path
+    inputs: tuple[InputColumn, ...]
+    outputs: tuple[OutputColumn, ...]
+    content_hash: str
+
+    @property
+    def categorical(self) -> tuple[OutputColumn, ...]:
+        """The outputs that are ids, those with a list a row among them."""
+        return tuple(column for column in self.outputs if column.is_categorical)
+
+    @property
+    def continuous(self) -> tuple[OutputColumn, ...]:
+        return tuple(column for column in self.outputs if not column.is_categorical)
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """Number of ids of each categorical output, in order."""
+        return tuple(column.cardinality for column in self.categorical)
+
+    @property
+    def kinds(self) -> dict[str, FeatureKind]:
+        """Raw column to kind, in order."""
+        return {column.name: column.kind for column in self.inputs}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The look-up files that the steps name, relative to the folder, and their SHA-256."""
+        steps = (step for column in self.outputs for step in _steps(column.chain))
+        return {file: sha256 for step in steps for file, sha256 in _files(step)}
+
+    def tables(self) -> Tables:
+        """The plan's look-up files, all of them checked.
+
+        Raises
+        ------
+        PlanError
+            A file is missing, or is not the one that was written.
+        """
+        tables = Tables(self.folder)
+        steps = (step for column in self.outputs for step in _steps(column.chain))
+        tables.check({file: sha256 for step in steps for file, sha256 in _files(step)})
+        return tables
+
+    def vocabulary(self, column: OutputColumn) -> Vocabulary:
+        """The vocabulary of a column whose last step is Categorify, from its checked file."""
+        step = column.chain.steps[-1]
+        if not isinstance(step, Categorify):
+            raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
+        check_file(self.folder / step.vocabulary, step.sha256)
+        return Vocabulary.read(self.folder / step.vocabulary)
+
+
+def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> OutputColumn:
+    """The output column that a fitted chain gives.
+
+    Raises
+    ------
+    PlanError
+        A step cannot take what comes to it, or what comes out is neither ids nor a number.
+    """
+    found = type_of(chain, {column.name: column.kind for column in inputs}, name)
+    if found.element == "ids":
+        return OutputColumn(name, chain, "list<int64>" if found.is_list else "int64")
+    if found.element != "number" or found.is_list:
+        raise PlanError(f"Column {name!r} comes out as {found}: wanted ids or numbers.")
+    return OutputColumn(name, chain, "float32")
+
+
+def write_plan(
+    folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
+) -> Plan:
+    """Write `plan.json`, which comes last: a folder that has it is complete.
+
+    The files that the steps name are there already (`plumbline.features.fitting.fitted` writes
+    them).
+    """
+    content = {
+        "format_version": FORMAT_VERSION,
+        "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
+        "outputs": [
+            {"name": column.name, "dtype": column.dtype, **_to_json(column.chain)}
+            for column in outputs
+        ],
+    }
+    content_hash = json_sha256(content)
+    write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
+    return Plan(folder, inputs, outputs, content_hash)
+
+
+def read_plan(folder: Path) -> Plan:
+    """Read a plan folder; its look-up files are checked when they are used (or by `verify`).
+
+    Raises
+    ------
+    PlanError
+        Missing file, changed content, another format version than this code's, an unknown step.
+    """
+    file = folder / PLAN_FILE
+    if not file.is_file():
+        raise PlanError.missing(str(file))
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version, wanted = int(content["format_version"]), str(content.pop("content_hash"))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
+    if version > FORMAT_VERSION:
+        raise PlanError.newer_format(str(file), version, FORMAT_VERSION)
+    came = json_sha256(content)
+    if came != wanted:
+        raise PlanError.damaged(str(file), wanted, came)
+    if version < FORMAT_VERSION:
+        raise PlanError.unreadable(str(file), f"format version {version} of an older Plumbline")
+    try:
+        return Plan(
+            folder,
+            tuple(InputColumn(c["name"], _kind(c["kind"])) for c in content["inputs"]),
+            tuple(
+                OutputColumn(form["name"], _from_json(form), _dtype(form["dtype"]))
+                for form in content["outputs"]
+            ),
+            wanted,
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
+
+
+def _to_json(chain: Chain) -> dict[str, Any]:
+    return {
+        "sources": [s if isinstance(s, str) else _to_json(s) for s in chain.sources],
+        "steps": [step_to_json(step) for step in chain.steps],
+    }
+
+
+def _from_json(form: dict[str, Any]) -> Chain:
+    sources: tuple[Source, ...] = tuple(
+        s if isinstance(s, str) else _from_json(s) for s in form["sources"]
+    )
+    return Chain(sources, tuple(step_from_json(step) for step in form["steps"]))
+
+
+def _kind(kind: str) -> FeatureKind:
+    if kind not in FEATURE_KINDS:
+        raise ValueError(f"column kind {kind!r}, known: {', '.join(FEATURE_KINDS)}")
+    return cast(FeatureKind, kind)
+
+
+def _dtype(dtype: str) -> Dtype:
+    if dtype not in _DTYPES:
+        raise ValueError(f"dtype {dtype!r}, known: {', '.join(_DTYPES)}")
+    return cast(Dtype, dtype)
+
+
+def _steps(chain: Chain) -> Iterator[Step]:
+    for source in chain.sources:
+        if not isinstance(source, str):
+            yield from _steps(source)
+    yield from chain.steps
+
+
+def _files(step: Step) -> Iterator[tuple[str, str]]:
+    """The files that a step names, with their SHA-256."""
+    if isinstance(step, Categorify):
+        yield step.vocabulary, step.sha256
+        yield index_of(step.vocabulary), step.index_sha256
+    elif isinstance(step, KeyedValue):
+        yield step.table, step.sha256
+        yield index_of(step.table), step.index_sha256

@@ -1,0 +1,106 @@
+"""Where NVTabular computes: in this process, on a local Dask cluster, or on a remote one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import distributed
+
+from plumbline.base.device import Device
+from plumbline.base.errors import PlumblineError
+from plumbline.nvtabular.library import Serial, clean_worker_cache, set_dask_client
+
+LOCAL = "local"
+"""The scheduler that is started here, and closed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scheduler:
+    """Runs delayed tasks; `client` is None in a single process."""
+
+    client: distributed.Client | None
+
+    def run(self, tasks: Sequence[Any], done: Callable[[int], None]) -> int:
+        """Compute the tasks, each of which gives a number of rows; `done` gets each as it comes.
+
+        Returns their sum. The first task that fails raises its error here.
+        """
+        rows = 0
+        for number in self._results(tasks):
+            done(number)
+            rows += number
+        return rows
+
+    def _results(self, tasks: Sequence[Any]) -> Iterator[int]:
+        if self.client is None:
+            yield from (task.compute(scheduler="synchronous") for task in tasks)
+            return
+        futures = self.client.compute(list(tasks))
+        for _, number in distributed.as_completed(futures, with_results=True):
+            yield number
+
+
+@contextmanager
+def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Scheduler]:
+    """NVTabular computes on this scheduler inside the block.
+
+    `address` is None for this process alone, "local" for a Dask cluster on this machine (one worker
+    a core, or a GPU on `cuda`), or the address of a running scheduler, "tcp://…", whose workers see
+    the same file system. Workers spill to `scratch`.
+
+    Raises
+    ------
+    PlumblineError
+        No scheduler answers at the address.
+    """
+    if address is None:
+        with Serial():
+            try:
+                yield Scheduler(None)
+            finally:
+                clean_worker_cache()
+    elif address == LOCAL:
+        with _local_cluster(device, scratch) as cluster, distributed.Client(cluster) as client:
+            yield from _on(client)
+    else:
+        with _connect(address) as client, client.as_current():
+            yield from _on(client)
+
+
+def _on(client: distributed.Client) -> Iterator[Scheduler]:
+    set_dask_client(client)
+    try:
+        yield Scheduler(client)
+    finally:
+        set_dask_client("auto")
+
+
+def _local_cluster(device: Device, scratch: Path) -> Any:
+    if device == "cuda":
+        # Real code, but not proven on a device yet.
+        from dask_cuda import LocalCUDACluster
+
+        return LocalCUDACluster(local_directory=str(scratch), dashboard_address=None)
+    return distributed.LocalCluster(
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        local_directory=str(scratch),
+        env={"PYTHONWARNINGS": "ignore"},
+    )
+
+
+def _connect(address: str) -> distributed.Client:
+    try:
+        # One that fails to connect would stay the process's default and hang whatever comes next.
+        return distributed.Client(address, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PlumblineError(
+            f"Wanted a Dask scheduler at {address}, but none answers ({reason}). "
+            f"Start one with `dask scheduler`, or use the scheduler {LOCAL!r}."
+        ) from None

@@ -1,0 +1,82 @@
+"""Compile a workflow to a feature plan, fitted or unfitted as the workflow is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from plumbline.base.errors import PlanError
+from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.features.fitting.fit import fitted_outputs, targets_of
+from plumbline.features.plan.plan import InputColumn, OutputColumn
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.nvtabular.frames import merlin_input_schema
+from plumbline.nvtabular.graph_walker import GraphWalker, check_output, is_click
+from plumbline.nvtabular.library import DROP, Workflow, iter_nodes
+from plumbline.nvtabular.patched import patched
+
+
+def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
+    """The plan that an engine can fit; inputs and outputs are those of `compile_fitted`.
+
+    Inputs are the columns of `kinds` that the workflow uses, in that order; outputs are the
+    workflow's, in its order, without the click.
+
+    Raises
+    ------
+    UnsupportedOperator
+        An operator, a parameter, or an order of operators that has no compiled form.
+    PlanError
+        The workflow uses a column that is not a feature.
+    """
+    if workflow.output_schema is None:
+        workflow = patched(workflow).fit_schema(merlin_input_schema(kinds))
+    _refuse_dropped(workflow)
+    return _plan(GraphWalker(kinds, resolved=False), workflow, kinds)
+
+
+def compile_fitted(
+    workflow: Workflow, kinds: Mapping[str, FeatureKind], folder: Path
+) -> tuple[tuple[InputColumn, ...], tuple[OutputColumn, ...]]:
+    """What `plumbline.features.plan.plan.write_plan` takes; the steps' files are written into the
+    plan's `folder`.
+
+    Raises
+    ------
+    UnsupportedOperator
+        An operator, a parameter, or an order of operators that has no compiled form.
+    PlanError
+        The workflow is not fitted, or uses a column that is not a feature.
+    DataError
+        Statistics that are not finite.
+    """
+    if workflow.output_schema is None:
+        raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
+    walk = GraphWalker(kinds, resolved=True)
+    plan = _plan(walk, workflow, kinds)
+    targets = targets_of(plan, {**kinds, CLICK: "integer"}, folder)
+    learned = {node: walk.readers[node](target) for node, target in targets.items()}
+    return plan.inputs, tuple(output for output, _ in fitted_outputs(plan, learned))
+
+
+def _plan(walk: GraphWalker, workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
+    outputs = []
+    for name, made in walk.outputs(workflow).items():
+        if not is_click(name, made):
+            outputs.append(UnfittedColumn(name, check_output(name, made, kinds), made.minimum))
+    used = {column for output in outputs for column in output.chain.columns}
+    inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
+    return UnfittedPlan(inputs, tuple(outputs))
+
+
+def _refuse_dropped(workflow: Workflow) -> None:
+    """NVTabular's own DropLowCardinality drops columns of which nothing was learned yet."""
+    for node in iter_nodes([workflow.output_node]):
+        if type(node.op) in DROP and node.output_schema is not None:
+            kept = node.output_schema.column_names
+            dropped = [name for name in node.input_schema.column_names if name not in kept]
+            if dropped:
+                raise PlanError(
+                    f"DropLowCardinality has left out {', '.join(map(repr, dropped))} already. "
+                    "Compile the workflow before its schema is fitted."
+                )

@@ -1,0 +1,144 @@
+"""The NVTabular engine: fit on the training split, encode every split, write the feature plan."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from dask import delayed
+
+from plumbline.base.device import Device
+from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.features.engine.encoded import (
+    TRAIN,
+    EtlResult,
+    Part,
+    emptied,
+    encoded_schema,
+    prepare,
+    write_table,
+)
+from plumbline.features.plan.plan import write_plan
+from plumbline.nvtabular.cluster import Scheduler, scheduler
+from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.frames import FrameReader, merlin_input_schema, write_encoded
+from plumbline.nvtabular.library import Workflow
+from plumbline.nvtabular.patched import patched, set_training
+from plumbline.nvtabular.quiet import quiet
+
+
+class NVTabularEngine:
+    """NVTabular on pandas (`cpu`) or cuDF (`cuda`), in one process or on a Dask cluster.
+
+    `scheduler` is None, "local", or the address of a Dask scheduler: see
+    `plumbline.nvtabular.cluster`. cuDF and the CUDA cluster are real code that has not run on a
+    device yet.
+    """
+
+    def __init__(self, device: Device, scheduler: str | None) -> None:
+        self._device: Device = device
+        self._scheduler = scheduler
+
+    def fit_transform(
+        self,
+        workflow: Workflow,
+        kinds: Mapping[str, FeatureKind],
+        splits: Mapping[str, Path],
+        out: Path,
+        progress: Callable[[int], None],
+    ) -> EtlResult:
+        """Fit on `splits["train"]`, encode every split.
+
+        Parameters
+        ----------
+        workflow
+            Not fitted yet; it stays so. A copy of it is run, whose operators are patched
+            (`plumbline.nvtabular.patched`), and what it learns in files goes into a scratch folder.
+            It need not pass the click through.
+        splits
+            Split to a folder of the ingest's `part-*.parquet`, with the columns of `kinds` and the
+            click.
+        out
+            Gets `plan/` and, for each split, `<split>/part-*.parquet`: the plan's outputs in plan
+            order (ids int32, or int64 where the cardinality needs it; the others float32), then the
+            click as int8. Files and rows keep the order of the input. `plan/plan.json` is written
+            last, so what has it is complete.
+        progress
+            Called with a number of rows whenever so many more are encoded.
+
+        Raises
+        ------
+        DataError
+            A split without files, a training split without rows, a column that is missing or of
+            another type, or statistics that are not finite.
+        UnsupportedOperator
+            The workflow has no compiled form. Nothing is read before that is known.
+        """
+        kinds = dict(kinds)
+        compile_unfitted(workflow, kinds)
+        workflow = _with_click(workflow, kinds)
+        parts = prepare(splits, kinds, out)
+        scratch = emptied(out / "scratch")
+        try:
+            with quiet(), scheduler(self._device, self._scheduler, scratch) as runner:
+                return self._run(workflow, kinds, parts, out, runner, progress)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _run(
+        self,
+        unfitted: Workflow,
+        kinds: Mapping[str, FeatureKind],
+        parts: Mapping[str, Sequence[Part]],
+        out: Path,
+        runner: Scheduler,
+        progress: Callable[[int], None],
+    ) -> EtlResult:
+        start = time.perf_counter()
+        reader = FrameReader(kinds, self._device)
+        workflow = patched(unfitted, out / "scratch" / "learned")
+        workflow.fit(reader.dataset([part.source for part in parts[TRAIN] if part.rows]))
+        inputs, outputs = compile_fitted(workflow, kinds, out / "plan")
+        fitted = time.perf_counter()
+        schema = encoded_schema(outputs)
+        rows = {}
+        for split, of_split in parts.items():
+            set_training(workflow, split == TRAIN)
+            rows[split] = _encode(workflow, reader, of_split, schema, runner, progress)
+        plan = write_plan(out / "plan", inputs, outputs)
+        return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
+
+
+def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:
+    """A workflow that gives the click, too, for the encoded files."""
+    twin = patched(workflow)
+    schema = patched(workflow).fit_schema(merlin_input_schema(kinds)).output_schema
+    return twin if CLICK in schema.column_names else Workflow(twin.output_node + CLICK)
+
+
+def _encode(
+    workflow: Workflow,
+    reader: FrameReader,
+    parts: Sequence[Part],
+    schema: pa.Schema,
+    runner: Scheduler,
+    progress: Callable[[int], None],
+) -> int:
+    for part in parts:
+        if not part.rows:
+            write_table(schema.empty_table(), part.target)
+    filled = [part for part in parts if part.rows]
+    if not filled:
+        return 0
+    frames = workflow.transform(reader.dataset([part.source for part in filled])).to_ddf()
+    write = delayed(write_encoded)
+    return runner.run(
+        [
+            write(frame, part.target, schema)
+            for frame, part in zip(frames.to_delayed(), filled, strict=True)
+        ],
+        progress,
+    )

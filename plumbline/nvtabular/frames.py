@@ -1,0 +1,117 @@
+"""The ingest's Parquet files as data frames, one file a partition.
+
+Nulls stay nulls, and integers stay integers: pandas' own int64 has no null, and its way out,
+float64, would round 64-bit ids. Here they are pandas' nullable `Int64`, which NVTabular keeps exact
+through its group-by and its join. The wire's null marks are nulls too (see
+`plumbline.columns.wire`); inside of lists they stay, since neither pandas nor NVTabular keeps a
+list of integers with nulls exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from plumbline.base.device import Device
+from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
+from plumbline.columns.typed import read_typed, typed_schema, values_of
+from plumbline.columns.values import Lists, Text, offsets_of
+from plumbline.features.engine.encoded import write_table
+from plumbline.nvtabular.library import ColumnSchema, Dataset, Schema, Tags, dtypes
+
+
+def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
+    """The columns for Merlin, which would otherwise load a partition to find them out.
+
+    They are tagged, so that a workflow can select them by `Tags.CONTINUOUS`, `Tags.CATEGORICAL`
+    and `Tags.TARGET`.
+    """
+    click = ColumnSchema(CLICK, dtype=dtypes.int8, tags=[Tags.BINARY_CLASSIFICATION, Tags.TARGET])
+    return Schema([*(_input_column(name, kind) for name, kind in kinds.items()), click])
+
+
+def _input_column(name: str, kind: FeatureKind) -> ColumnSchema:
+    if kind == "continuous":
+        return ColumnSchema(name, dtype=dtypes.float32, tags=[Tags.CONTINUOUS])
+    element = ELEMENT_KINDS.get(kind, kind)
+    return ColumnSchema(
+        name,
+        dtype=dtypes.string if element == "string" else dtypes.int64,
+        tags=[Tags.CATEGORICAL],
+        is_list=kind in ELEMENT_KINDS,
+        is_ragged=kind in ELEMENT_KINDS,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReader:
+    """Reads one file as a pandas (`cpu`) or cuDF (`cuda`) frame, indexed from 0."""
+
+    kinds: Mapping[str, FeatureKind]
+    device: Device
+
+    def __call__(self, file: Path) -> Any:
+        return self.frame(read_typed(file, typed_schema(self.kinds)))
+
+    def frame(self, table: pa.Table) -> Any:
+        for place, field in enumerate(table.schema):
+            if pa.types.is_list(field.type):
+                table = table.set_column(place, field.name, _without_nulls(table[field.name]))
+        if self.device == "cuda":
+            import cudf
+
+            return cudf.DataFrame.from_arrow(table)
+        return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+    def dataset(self, files: Sequence[Path]) -> Dataset:
+        """A lazy data set; partition i is files[i]."""
+        meta = self.frame(typed_schema(self.kinds).empty_table())
+        frame = dd.from_map(self, list(files), meta=meta, enforce_metadata=False)
+        return Dataset(frame, cpu=self.device == "cpu", schema=merlin_input_schema(self.kinds))
+
+
+def _without_nulls(column: pa.ChunkedArray) -> pa.Array:
+    """A missing list as an empty one, and missing elements as the wire's marks."""
+    lists = values_of(column)
+    if not isinstance(lists, Lists):
+        raise TypeError(f"wanted lists, got {column.type}")
+    values = lists.values
+    elements = values.to_arrow() if isinstance(values, Text) else pa.array(values)
+    return pa.ListArray.from_arrays(
+        pa.array(lists.offsets, pa.int32()), elements.cast(column.type.value_type)
+    )
+
+
+def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
+    """Write a transformed frame in its row order; the file is whole or not there. Returns rows."""
+    columns = [
+        _encoded(frame[name], type_) for name, type_ in zip(schema.names, schema.types, strict=True)
+    ]
+    write_table(pa.table(columns, schema=schema), file)
+    return len(frame)
+
+
+def _encoded(column: Any, type_: pa.DataType) -> pa.Array:
+    if pa.types.is_large_list(type_):
+        host = column if isinstance(column, pd.Series) else column.to_pandas()
+        lists = [np.asarray(ids) for ids in host]
+        offsets = offsets_of(np.array([len(ids) for ids in lists], np.int64))
+        values = np.concatenate([np.empty(0, _numpy_type(type_.value_type)), *lists])
+        return pa.LargeListArray.from_arrays(
+            pa.array(offsets), pa.array(values.astype(_numpy_type(type_.value_type)))
+        )
+    if not isinstance(column, pd.Series) and type_ == pa.float32():
+        column = column.fillna(np.nan)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        return pa.array(column.to_numpy().astype(_numpy_type(type_), copy=False), type_)
+
+
+def _numpy_type(type_: pa.DataType) -> np.dtype[Any]:
+    return np.dtype(type_.to_pandas_dtype())

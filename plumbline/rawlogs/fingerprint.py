@@ -1,0 +1,43 @@
+"""What tells one raw file from another without reading it all."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.partitions import partition_folders
+from plumbline.rawlogs.sources import require_readable
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Name, size and time of last change of a raw file."""
+
+    file: str
+    """With the folders named `key=value` above it, which are columns of its rows."""
+    bytes: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, file: Path) -> Fingerprint:
+        """Raises DataError where the file cannot be read."""
+        require_readable(file)
+        found = file.stat()
+        return cls(
+            "/".join([*partition_folders(file), file.name]), found.st_size, found.st_mtime_ns
+        )
+
+    def require(self, file: Path) -> None:
+        """Raises DataError where the file has changed since, or is another one."""
+        found = Fingerprint.of(file)
+        if found != self:
+            raise DataError(
+                f"{file}: wanted the file that stage ingest read ({self._said()}), found another "
+                f"({found._said()}). Run again with --from ingest."
+            )
+
+    def _said(self) -> str:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.modified_ns // 10**9))
+        return f"{self.file} of {self.bytes} bytes, changed {moment} UTC"

@@ -1,0 +1,116 @@
+"""The names of a file's columns, and what to say where a declared one is not among them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from plumbline.base.errors import DataError, nearest
+from plumbline.settings import Log, Table
+
+_SEPARATORS = (",", ";", "\t", "|", "::", "\x01", ":", " ")
+_QUOTES = ('"', "'", "`")
+_SHOWN_NAMES = 8
+_SHOWN_CHARACTERS = 40
+
+
+def require_columns(file: Path, table: Table, names: Sequence[str], line: str = "") -> None:
+    """Raises DataError where a column that the table declares is not there, or is there twice.
+
+    `line` is the header of a text file.
+    """
+    counts = Counter(names)
+    for column in table.columns:
+        if column not in counts:
+            hint = _hint(table, column, names, line)
+            raise DataError(f"{file}: no column {shortened(column)!r} among {listed(names)}{hint}.")
+        if counts[column] > 1:
+            raise DataError(f"{file}: the header names column {shortened(column)!r} twice.")
+
+
+def misquoted(file: Path, table: Table, line: str, number: int, reason: str) -> DataError:
+    """Of a header with a quote in the wrong place, which another separator may explain."""
+    column = next(iter(table.columns))
+    hint = _another_separator(table, column, line, 2)
+    return DataError(f"{file}:{number}: the header has {reason}: {shortened(line)}{hint}.")
+
+
+def require_separator(file: Path, table: Table, fields: Sequence[str], line: str) -> None:
+    """Raises DataError where a file without a header is plainly separated by something else."""
+    wanted = len(table.columns)
+    if len(fields) > 1 or wanted == 1:
+        return
+    for separator in _SEPARATORS:
+        if separator != table.separator and len(line.split(separator)) == wanted:
+            raise DataError(
+                f"{file}: wanted {wanted} fields a line, found 1, and {separator!r} would separate "
+                f"{wanted}: set {setting(table, 'separator')}: {separator!r}."
+            )
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    shown = ", ".join(shortened(name) for name in names[:_SHOWN_NAMES])
+    more = len(names) - _SHOWN_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def shortened(text: str, most: int = _SHOWN_CHARACTERS) -> str:
+    """The beginning of a text, with what cannot be printed as an escape.
+
+    >>> shortened("y" + chr(0), 2), shortened("column", 3)
+    ('y\\\\x00', 'col…')
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
+    return shown if len(text) <= most else f"{shown}…"
+
+
+def setting(table: Table, key: str) -> str:
+    """The setting's name as it stands in the configuration."""
+    return f"log.{key}" if isinstance(table, Log) else f"the table's {key}"
+
+
+def _hint(table: Table, column: str, names: Sequence[str], line: str) -> str:
+    """What to set, where that is plain; else the nearest name."""
+    if table.format == "csv":
+        for quote in _QUOTES:
+            if table.quote is None and f"{quote}{column}{quote}" in {n.strip() for n in names}:
+                wanted = "'\"'" if quote == '"' else f'"{quote}"'
+                return f"; the names stand in quotes: set {setting(table, 'quote')}: {wanted}"
+        if not table.trim and column in {name.strip(" \t") for name in names}:
+            return f"; the names have blanks around them: set {setting(table, 'trim')}: true"
+        if found := _another_separator(table, column, line, len(names)):
+            return found
+    hint = nearest(column, [shortened(name) for name in names])
+    if hint.startswith("did you mean"):
+        return f"; {hint}"
+    if table.format == "csv" and len(names) == len(table.columns) and _are_values(table, names):
+        return f"; if the first line is a row, set {setting(table, 'header')}: false"
+    return ""
+
+
+def _another_separator(table: Table, column: str, line: str, least: int) -> str:
+    """What to set, where another separator gives `least` names or more, the column's among them."""
+    for separator in _SEPARATORS:
+        names = [name.strip(" \t\"'`") for name in line.split(separator)]
+        if separator != table.separator and len(names) >= least and column in names:
+            return (
+                f"; {separator!r} would separate {len(names)}: "
+                f"set {setting(table, 'separator')}: {separator!r}"
+            )
+    return ""
+
+
+def separator_of(line: str, wanted: Sequence[str]) -> str | None:
+    """What separates a line that has the wanted names in it."""
+    for separator in _SEPARATORS:
+        names = {name.strip(" \t\"'`") for name in line.split(separator)}
+        if names >= {*wanted}:
+            return separator
+    return None
+
+
+def _are_values(table: Table, names: Sequence[str]) -> bool:
+    """Whether the header looks like a row: none of the names is a column, and one is a number."""
+    return not {*names} & {*table.columns} and any(name.lstrip("-")[:1].isdigit() for name in names)

@@ -1,0 +1,183 @@
+"""Raw logs become a survey and a probe of the test split; or typed Parquet, a folder a split."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.rawlogs.blocks import BLOCK_BYTES
+from plumbline.rawlogs.fingerprint import Fingerprint
+from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.groups import GROUP
+from plumbline.rawlogs.log_pass import LogPass
+from plumbline.rawlogs.malformed import MalformedLines
+from plumbline.rawlogs.parts import PartWriter, TypedRows
+from plumbline.rawlogs.probe import write_probe
+from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.side_tables import table_files
+from plumbline.rawlogs.split import SPLITS, Stretch, assignment, check_files
+from plumbline.rawlogs.split_counts import Counted, SplitCounts
+from plumbline.rawlogs.survey import survey
+from plumbline.rawlogs.time_order import sorted_by_time, times_of
+from plumbline.rawlogs.values import TIME
+from plumbline.settings import Config, TimeSplit
+
+PROBE = "probe"
+SURVEY_FILE = "survey.json"
+_TYPED = "typed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What was read and written."""
+
+    rows: dict[str, int]
+    """Split to its rows: train, valid, test, probe."""
+    malformed: int
+    """Log lines that held no usable row."""
+    examples: tuple[str, ...]
+    """The first of them, as `file:line: reason`."""
+    advice: tuple[str, ...]
+    """Which settings would take these."""
+    unmatched: dict[str, int]
+    """Side table to the log rows whose key it does not have."""
+    click_rate: dict[str, float]
+    """Split (train, valid, test) to its share of clicks, that of train before any were dropped."""
+    left_out: dict[str, int]
+    """See `plumbline.rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    sampled_click_rate: float
+    keep_negatives: float
+    """See `plumbline.rawlogs.split_counts.Counted`."""
+
+    @classmethod
+    def of(
+        cls,
+        splits: Counted,
+        probe: int,
+        malformed: MalformedLines,
+        unmatched: dict[str, int],
+    ) -> Ingested:
+        return cls(
+            {**splits.rows, PROBE: probe},
+            malformed.count,
+            tuple(malformed.examples),
+            tuple(malformed.advice),
+            unmatched,
+            splits.click_rate,
+            splits.left_out,
+            splits.sampled_click_rate,
+            splits.keep_negatives,
+        )
+
+
+def ingest(
+    config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
+) -> Ingested:
+    """Write `out/survey.json`, from which `RawLog` reads the log's rows, and `out/probe`.
+
+    Not for a split by time: its rows have to be sorted, so it takes a typed copy. `progress` is
+    called with the number of further log lines read. What an earlier attempt left in `out` is
+    deleted first.
+
+    Raises
+    ------
+    DataError
+        A file is not usable, too many lines are malformed, or a split is empty or one-sided.
+    """
+    if config.split.by == "time":
+        raise ValueError("a split by time takes a typed copy: wanted ingest_typed")
+    _prepare(config, files, out)
+    fingerprints = fingerprints_of(config, files)
+    parser = RowParser(config, files)
+    found = survey(config, files, parser, progress)
+    found.survey.write(out / SURVEY_FILE)
+    log = RawLog(config, files, found.survey, fingerprints, parser)
+    # The survey sees the rows that no split has, too; a value of theirs is as unseen as any other.
+    seen = None if any(found.splits.left_out.values()) else found.seen
+    probe = write_probe(log, out, config.serving.probe_rows, seen)
+    return Ingested.of(found.splits, probe, found.malformed, found.unmatched)
+
+
+def ingest_typed(
+    config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
+) -> Ingested:
+    """Write `out/<split>/part-*.parquet` for train, valid, test and probe.
+
+    Columns are those of `config.features` in order, then `click`. Rows wait in `out/typed` until
+    all are read. For the rest see `ingest`.
+    """
+    _prepare(config, files, out)
+    parser = RowParser(config, files)
+    log = LogPass(config, files, parser)
+    typed = _typed_rows(out / _TYPED, log.run(BLOCK_BYTES, _frame, progress))
+    splits = _write_splits(config, typed, out, parser.label_words)
+    shutil.rmtree(out / _TYPED)
+    copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
+    probe = write_probe(copy, out, config.serving.probe_rows)
+    return Ingested.of(splits, probe, log.malformed, log.unmatched)
+
+
+def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:
+    """Of all files that are read: the log's, then the side tables'."""
+    tables = table_files(config, tuple(files)).values()
+    return [Fingerprint.of(file) for file in (*files, *tables)]
+
+
+def _prepare(config: Config, files: Sequence[Path], out: Path) -> None:
+    check_files(config, files)
+    for name in (*SPLITS, PROBE, _TYPED):
+        shutil.rmtree(out / name, ignore_errors=True)
+    (out / SURVEY_FILE).unlink(missing_ok=True)
+
+
+def _typed_rows(folder: Path, frames: Iterable[tuple[int, pl.DataFrame]]) -> list[TypedRows]:
+    folder.mkdir(parents=True)
+    parts: list[TypedRows] = []
+    for position, frame in frames:
+        if len(frame) > 0:
+            parts.append(TypedRows.write(folder / f"{len(parts):07d}.arrow", position, frame))
+    return parts
+
+
+def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
+    frame = frame_of_rows(parsed.rows)
+    if parsed.time is not None:
+        frame = frame.with_columns(pl.Series(TIME, parsed.time))
+    if parsed.group is not None:
+        frame = frame.with_columns(pl.Series(GROUP, parsed.group))
+    return frame
+
+
+def _write_splits(
+    config: Config, typed: Sequence[TypedRows], out: Path, label_words: Sequence[str]
+) -> Counted:
+    split = config.split
+    times = times_of(typed) if isinstance(split, TimeSplit) and split.gap else None
+    assign = assignment(config, sum(part.rows for part in typed), times)
+    schema, counts = typed_schema(config.features), SplitCounts()
+    with ExitStack() as stack:
+        writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
+        first = 0
+        for frame, file in _in_order(config, typed):
+            click = frame[CLICK].to_numpy()
+            group = frame[GROUP].to_numpy() if GROUP in frame.columns else None
+            splits = assign(Stretch(first, file, click, group))
+            for position, rows in enumerate(counts.add(splits, click)):
+                if rows:
+                    writers[position].write(frame.filter(pl.Series(splits == position)))
+            first += len(frame)
+    return counts.result(config, label_words)
+
+
+def _in_order(config: Config, typed: Sequence[TypedRows]) -> Iterable[tuple[pl.DataFrame, int]]:
+    if config.split.by == "time":
+        return ((frame, 0) for frame in sorted_by_time(typed))
+    return ((part.frame(), part.file) for part in typed)

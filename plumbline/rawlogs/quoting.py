@@ -1,0 +1,247 @@
+"""Where rows end in text whose fields may be quoted.
+
+A quote opens a field only where the field begins, and closes it only in front of a separator or a
+line end; doubled inside the field it stands for itself. So a row may span lines. A quote elsewhere
+makes its row malformed and is text otherwise. An opening quote behind which no other comes within
+`LONGEST_QUOTED_BYTES` closes nowhere: its line is malformed, and the next line begins a row.
+
+Whether a row ends at a line end depends on nothing before the row, so that text which is cut at row
+ends has the same rows in pieces as whole.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.settings import Table
+
+LONGEST_QUOTED_BYTES = 16 << 20
+
+NEWLINE = ord("\n")
+CARRIAGE_RETURN = ord("\r")
+
+UNCLOSED = "a quoted field without its closing quote"
+MISPLACED = "a quote that neither opens nor closes a field"
+CLOSED_LATE = "a quoted field over several lines whose closing quote has text behind it"
+
+_MARK, _LAST_MARK = b"\xfe", b"\xff"
+"""Bytes that UTF-8 does not use, in the place of a separator of several characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How fields are told apart, in bytes.
+
+    quote: the byte, None where quotes are text. blanks: the bytes that are left out around a field.
+    """
+
+    separator: bytes
+    quote: int | None
+    blanks: bytes
+
+    @classmethod
+    def of(cls, table: Table) -> Dialect:
+        blanks = bytes(b for b in b" \t" if table.trim and chr(b) not in table.separator)
+        quote = None if table.quote is None else ord(table.quote)
+        return cls(table.separator.encode(), quote, blanks)
+
+    @property
+    def mark(self) -> bytes:
+        """What stands for a separator in marked text, in as many bytes."""
+        several = len(self.separator) > 1
+        return _MARK * (len(self.separator) - 1) + _LAST_MARK if several else self.separator
+
+    def marked(self, text: bytes | bytearray) -> bytes | bytearray:
+        """The text with marks for separators of several characters, each byte in its place.
+
+        A quote cannot stand inside a separator, so it does not matter which lie in quoted fields.
+        """
+        return text if len(self.separator) == 1 else text.replace(self.separator, self.mark)
+
+    def has_quotes(self, text: bytes | bytearray) -> bool:
+        return self.quote is not None and self.quote in text
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteFault:
+    """What is wrong with the quotes of a row, and the place in the text where it is seen."""
+
+    reason: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowEnds:
+    """ends: int64 (R,), the newline that ends each row. faults: row to what is wrong with it."""
+
+    ends: NDArray[np.int64]
+    faults: dict[int, QuoteFault]
+
+
+def row_ends(text: bytes | bytearray, dialect: Dialect, is_all: bool = True) -> RowEnds:
+    """The rows of text that begins with a row and whose last byte is a newline.
+
+    Where it is not all of the text, rows are left out from the first one on that what follows
+    might change.
+    """
+    if not dialect.has_quotes(text):
+        return RowEnds(places(text, NEWLINE), {})
+    return _Quoted(dialect.marked(text), dialect, is_all).row_ends()
+
+
+def places(text: bytes | bytearray, byte: int) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = np.flatnonzero(np.frombuffer(text, np.uint8) == byte)
+    return found
+
+
+def first_row(text: bytes | bytearray, start: int, dialect: Dialect) -> tuple[int, str | None]:
+    """The newline that ends the row that begins at `start`, and what is wrong with its quotes."""
+    scanned = None
+    if dialect.quote is not None:
+        scanned = _scan(dialect.marked(text), start, dialect, is_all=True)
+    end, fault = scanned or (text.index(b"\n", start), None)
+    return end, None if fault is None else fault.reason
+
+
+def _scan(
+    text: bytes | bytearray, start: int, dialect: Dialect, is_all: bool
+) -> tuple[int, QuoteFault | None] | None:
+    """The end of one row of marked text, byte by byte; None where that needs more of the text."""
+    if dialect.quote is None:
+        raise ValueError("wanted a dialect with quotes")
+    quote, mark = dialect.quote, dialect.mark
+    fault: QuoteFault | None = None
+    at = start
+    while True:
+        field = _behind_blanks(text, at, dialect.blanks)
+        if text[field] == quote:
+            last, is_closed = _last_quote(text, field, quote)
+            if not is_closed:
+                if not is_all and len(text) - last <= LONGEST_QUOTED_BYTES:
+                    return None
+                return text.index(b"\n", field), QuoteFault(UNCLOSED, field)
+            at = _behind_blanks(text, last + 1, dialect.blanks)
+            if text[at] == mark[0]:
+                at += len(mark)
+                continue
+            if text[at] == NEWLINE or text[at : at + 2] == b"\r\n":
+                return text.index(b"\n", at), fault
+            late = text.find(b"\n", field, at) >= 0
+            fault = fault or QuoteFault(CLOSED_LATE if late else MISPLACED, field)
+        newline = text.index(b"\n", at)
+        behind = text.find(mark, at, newline)
+        stray = text.find(quote, at, newline if behind < 0 else behind)
+        if stray >= 0 and fault is None:
+            fault = QuoteFault(MISPLACED, stray)
+        if behind < 0:
+            return newline, fault
+        at = behind + len(mark)
+
+
+def _behind_blanks(text: bytes | bytearray, at: int, blanks: bytes) -> int:
+    while blanks and text[at] in blanks:
+        at += 1
+    return at
+
+
+def _last_quote(text: bytes | bytearray, opening: int, quote: int) -> tuple[int, bool]:
+    """The field's last quote, and whether it closes the field; else none is near enough."""
+    last = opening
+    while True:
+        found = text.find(quote, last + 1, last + 1 + LONGEST_QUOTED_BYTES)
+        if found < 0:
+            return last, False
+        if text[found + 1] != quote:
+            return found, True
+        last = found + 1
+
+
+class _Quoted:
+    """Rows of marked text with quotes, found over all of it where the quotes are well placed.
+
+    There each second quote opens and each other one closes, a doubled quote being one that closes
+    and one that opens; a row that has a quote in another place is scanned by itself.
+    """
+
+    def __init__(self, text: bytes | bytearray, dialect: Dialect, is_all: bool) -> None:
+        if dialect.quote is None:
+            raise ValueError("wanted a dialect with quotes")
+        self._text, self._dialect, self._is_all = text, dialect, is_all
+        self._quotes = places(text, dialect.quote)
+        self._newlines = places(text, NEWLINE)
+        self._parity = np.searchsorted(self._quotes, self._newlines) % 2
+        self._misplaced = self._find_misplaced()
+
+    def row_ends(self) -> RowEnds:
+        chunks: list[NDArray[np.int64]] = []
+        faults: dict[int, QuoteFault] = {}
+        rows, start, quote, newline = 0, 0, 0, 0
+        while True:
+            odd = self._misplaced[quote % 2]
+            at = int(np.searchsorted(odd, quote))
+            is_last = at == len(odd)
+            stop = len(self._newlines)
+            if not is_last:
+                stop = int(np.searchsorted(self._newlines, self._quotes[odd[at]]))
+            inside = self._parity[newline:stop] != quote % 2
+            chunk = self._newlines[newline:stop][~inside]
+            chunks.append(chunk)
+            rows += len(chunk)
+            if is_last:
+                break
+            start = int(chunk[-1]) + 1 if len(chunk) else start
+            scanned = _scan(self._text, start, self._dialect, self._is_all)
+            if scanned is None:
+                break
+            end, fault = scanned
+            if fault is not None:
+                faults[rows] = fault
+            chunks.append(np.array([end], np.int64))
+            rows, start = rows + 1, end + 1
+            newline = int(np.searchsorted(self._newlines, start))
+            quote = int(np.searchsorted(self._quotes, start))
+        return RowEnds(np.concatenate(chunks), faults)
+
+    def _find_misplaced(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Which quotes cannot be what they are taken for, where the even ones open, and the odd."""
+        text, quotes = np.frombuffer(self._text, np.uint8), self._quotes
+        before, after = quotes - 1, quotes + 1
+        if self._dialect.blanks:
+            before, after = _beyond_blanks(text, before, after, self._dialect.blanks)
+        mark = self._dialect.mark
+        behind, ahead = text[np.maximum(before, 0)], text[after]
+        next_one = text[np.minimum(after + 1, len(text) - 1)]
+        near = np.diff(quotes) == 1
+        opens = (before < 0) | (behind == mark[-1]) | (behind == NEWLINE)
+        opens[1:] |= near
+        closes = (ahead == mark[0]) | (ahead == NEWLINE)
+        closes |= (ahead == CARRIAGE_RETURN) & (next_one == NEWLINE)
+        closes[:-1] |= near
+        far = np.ones(len(quotes), bool)  # the last one is closed by no other
+        far[:-1] = np.diff(quotes) > LONGEST_QUOTED_BYTES
+        opens &= ~far
+        even = np.arange(len(quotes)) % 2 == 0
+        return (
+            np.flatnonzero(np.where(even, ~opens, ~closes)),
+            np.flatnonzero(np.where(even, ~closes, ~opens)),
+        )
+
+
+def _beyond_blanks(
+    text: NDArray[np.uint8], before: NDArray[np.int64], after: NDArray[np.int64], blanks: bytes
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The nearest places that hold no blank, from `before` backwards and from `after` onwards."""
+    others = np.flatnonzero(~is_one_of(text, blanks))
+    last = np.searchsorted(others, before, side="right") - 1
+    nearest = np.where(last < 0, -1, others[np.maximum(last, 0)])
+    return nearest, others[np.searchsorted(others, after)]
+
+
+def is_one_of(text: NDArray[np.uint8], few: bytes) -> NDArray[np.bool_]:
+    found = np.zeros(len(text), bool)
+    for byte in few:
+        found |= text == byte
+    return found

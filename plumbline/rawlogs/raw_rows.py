@@ -1,0 +1,297 @@
+"""The raw rows of a table's file, a batch at a time, from text or Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.columns.exact import columns
+from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
+from plumbline.rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
+from plumbline.rawlogs.decoding import decoded_rows
+from plumbline.rawlogs.fields import field_texts, split_fields
+from plumbline.rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.headers import misquoted, require_columns, require_separator, setting
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.partitions import partition_values
+from plumbline.rawlogs.quoting import Dialect, first_row
+from plumbline.rawlogs.text_streams import TextForm
+from plumbline.settings import Table
+
+PARQUET_BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """A batch as it stands in the file.
+
+    `columns` holds the wanted columns; of a text file, and of the folders above any file, they are
+    strings, empty text being null. numbers: int64 (rows,), the line on which each begins (in
+    Parquet the row). `faults` are the batch's lines that could not be split into fields.
+    """
+
+    columns: pl.DataFrame
+    numbers: NDArray[np.int64]
+    faults: list[Fault]
+
+
+def read_raw_rows(
+    file: Path, table: Table, wanted: Sequence[str], block_bytes: int = BLOCK_BYTES
+) -> Iterator[RawRows]:
+    """Read the wanted columns; memory is bounded by the size of a block.
+
+    A column may be one that the folders above the file name, as `key=value`; the folder's value is
+    taken then, even where the file has such a column too.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or lacks a declared column.
+    """
+    if table.format == "parquet":
+        return _read_parquet(file, table, wanted)
+    return _read_text(file, table, wanted, block_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class TextBlock:
+    """A block of a text file behind its header: whole rows, blank and malformed ones too.
+
+    `names` are the columns in the file's order, `first` is the number of the block's first line.
+    """
+
+    raw: RawBlock
+    names: Sequence[str]
+    first: int
+    encoding: str | None = None
+    """The encoding of its bytes, where it is not the table's."""
+    constants: Mapping[str, str | None] = field(default_factory=dict)
+    """The declared columns that the folders above the file give, with their values."""
+
+
+def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
+    """The blocks of a text file that may hold rows, the byte order mark and the header left out.
+
+    `first` counts from 1 in the first block and again in each further one: counting lines takes
+    as long as reading them, so it is left to where they are parsed.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or its header lacks a declared column.
+    """
+    form, dialect = TextForm.of(file, table), Dialect.of(table)
+    constants = declared_constants(file, table)
+    names: list[str] | None = None
+    skipped = 0
+    for raw in read_blocks(file, form, dialect, block_bytes):
+        if raw.start == 0 and raw.text.startswith(BYTE_ORDER_MARK):
+            raw = _behind(raw, len(BYTE_ORDER_MARK))
+        if names is None:
+            header = _first_row(file, table, form, dialect, raw, skipped + 1)
+            if header is not None:
+                names = _names(file, table, constants, header)
+            if table.header or names is None:
+                place = len(raw.text) if header is None else header.end
+                skipped += raw.text.count(b"\n", 0, place)
+                raw = _behind(raw, place)
+        if raw.text:
+            yield TextBlock(raw, names or (), skipped + 1, form.encoding, constants)
+            skipped = 0
+
+
+def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]) -> RawRows:
+    """The rows of a block whose first line has the number `first`."""
+    faults: list[Fault] = []
+    dialect = Dialect.of(table)
+    encoding = block.encoding or table.encoding
+    rows = decoded_rows(block.raw.text, first, encoding, table.encoding, dialect, faults)
+    fields = split_fields(rows, len(block.names), dialect, faults)
+    found = [
+        fields.column(block.names.index(name)).alias(name)
+        for name in wanted
+        if name not in block.constants
+    ]
+    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(_literals(block, wanted))
+    return RawRows(frame.select(columns(wanted)), fields.rows.numbers, faults)
+
+
+def _literals(block: TextBlock, wanted: Sequence[str]) -> list[pl.Expr]:
+    return [
+        pl.lit(value, pl.String).alias(name)
+        for name, value in block.constants.items()
+        if name in wanted
+    ]
+
+
+def declared_constants(file: Path, table: Table) -> dict[str, str | None]:
+    """The table's columns that the folders above the file give, with their values."""
+    return {name: value for name, value in partition_values(file).items() if name in table.columns}
+
+
+def column_names(file: Path, table: Table) -> tuple[str, ...]:
+    """The columns that the file itself has; none where a text file has no header.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or lacks a declared column.
+    """
+    if table.format == "parquet":
+        return tuple(_parquet_names(file, table))
+    if not table.header:
+        return ()
+    return tuple(next((block.names for block in text_blocks(file, table)), ()))
+
+
+def undeclared_columns(files: Sequence[Path], table: Table) -> tuple[str, ...]:
+    """The columns that the first of the files has and the table does not name."""
+    names = next((found for file in files if (found := column_names(file, table))), ())
+    return tuple(name for name in names if name not in table.columns)
+
+
+def _read_text(
+    file: Path, table: Table, wanted: Sequence[str], block_bytes: int
+) -> Iterator[RawRows]:
+    first = 0
+    for block in text_blocks(file, table, block_bytes):
+        yield parse_text(block, first + block.first, table, wanted)
+        first += block.first - 1 + block.raw.count_lines()
+
+
+def _behind(raw: RawBlock, place: int) -> RawBlock:
+    return RawBlock(raw.text[place:], raw.start + place)
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstRow:
+    """A file's first row that is not blank; `end` is the place behind it in its block."""
+
+    line: str
+    fields: list[str]
+    end: int
+
+
+def _first_row(
+    file: Path, table: Table, form: TextForm, dialect: Dialect, raw: RawBlock, first: int
+) -> _FirstRow | None:
+    """None where there are only blank lines; the first line has the number `first`."""
+    start = 0
+    while start < len(raw.text):
+        end, fault = first_row(raw.text, start, dialect)
+        line = bytes(raw.text[start : end + 1])
+        if line.strip(b"\r\n"):
+            break
+        start, first = end + 1, first + 1
+    else:
+        return None
+    faults: list[Fault] = []
+    rows = decoded_rows(line, first, form.encoding, table.encoding, dialect, faults)
+    text = line.decode(form.encoding, "replace").rstrip("\r\n")
+    if not table.header and (fault is not None or faults):
+        return _FirstRow(text, [], end + 1)
+    if faults:
+        raise DataError(
+            f"{file}:{first}: wanted a header in {table.encoding}, found {line[:40]!r}: "
+            f"{setting(table, 'encoding')} names the encoding."
+        )
+    if fault is not None:
+        raise misquoted(file, table, text, first, fault)
+    fields = field_texts(rows, dialect)
+    if not fields and "\r" in text and table.header:
+        raise DataError(
+            f"{file}:{first}: the header has a carriage return in it: some lines end in it, others "
+            "in a line loader. Make all line ends alike."
+        )
+    return _FirstRow(text, fields, end + 1)
+
+
+def _names(
+    file: Path, table: Table, constants: Mapping[str, str | None], first: _FirstRow
+) -> list[str]:
+    if not table.header:
+        require_separator(file, table, first.fields, first.line)
+        return [name for name in table.columns if name not in constants]
+    require_columns(file, table, [*first.fields, *(constants.keys() - {*first.fields})], first.line)
+    return first.fields
+
+
+def _column(file: Path, name: str, values: pa.Array) -> pl.Series:
+    """The column in a type that Polars takes."""
+    try:
+        return pl.Series(name, simple(name, pa.chunked_array([values])))
+    except TypeRefused as error:
+        raise DataError(f"{file}: {error}.") from None
+
+
+def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[RawRows]:
+    constants = declared_constants(file, table)
+    if not _parquet_names(file, table):
+        return
+    read = [name for name in wanted if name not in constants]
+    literals = [
+        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
+    ]
+    first = 1
+    try:
+        with pq.ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=read):
+                found = [_column(file, name, batch[name]) for name in read]
+                frame = pl.DataFrame(found, height=len(batch)).with_columns(literals)
+                numbers = np.arange(first, first + len(batch), dtype=np.int64)
+                first += len(batch)
+                yield RawRows(frame.select(columns(wanted)), numbers, [])
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable_parquet(file, error) from None
+
+
+def _parquet_names(file: Path, table: Table) -> list[str]:
+    """The file's columns; none where it has no byte."""
+    start = _first_bytes(file)
+    if not start:
+        return []
+    if not start.startswith(b"PAR1"):
+        raise _no_parquet(file, table, start)
+    try:
+        with pq.ParquetFile(file) as parquet:
+            names: list[str] = parquet.schema_arrow.names
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable_parquet(file, error) from None
+    constants = declared_constants(file, table).keys()
+    require_columns(file, table, [*names, *(constants - {*names})])
+    return names
+
+
+def _first_bytes(file: Path) -> bytes:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(START_BYTES)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
+
+
+def _no_parquet(file: Path, table: Table, start: bytes) -> DataError:
+    """Says what the file is."""
+    as_text, compression = f"set {setting(table, 'format')}: csv", compression_of(start)
+    found = foreign(file, start) or Foreign("something else", f"{as_text} if it is text")
+    if compression is not None:
+        found = Foreign(f"packed with {compression}", f"{as_text} if it is text, or unpack it")
+    return DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")
+
+
+def _unreadable_parquet(file: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())
+    if "Expected all lists to be of size" in reason:
+        reason = (
+            "a column of fixed-size lists has nulls, which Arrow cannot read back: write it as "
+            "lists"
+        )
+    return DataError(f"{file}: cannot be read as Parquet: {reason}.")

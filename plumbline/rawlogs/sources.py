@@ -1,0 +1,129 @@
+"""Which raw files a run reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from plumbline.base.errors import DataError, nearest
+from plumbline.settings import Log
+
+_MARKERS = ("schema.pbtxt", "metadata.json", "Thumbs.db", "desktop.ini")
+_MARKER_SUFFIX = ".crc"
+
+
+def resolve_files(log: Log, data: Sequence[Path]) -> tuple[Path, ...]:
+    """The log's files, in reading order.
+
+    `data` is one folder, or the files themselves in the order in which they are to be read. Of a
+    folder `log.files` are taken, or every file in it and in its folders, in natural order: `day_2`
+    before `day_10`. Names that begin with `_` or `.` are passed over, and so are the markers that
+    other tools write beside their files. Files without a byte are listed, as parts without rows.
+
+    Raises
+    ------
+    DataError
+        Nothing was given, a file is missing or not readable, or all are empty.
+    """
+    if not data:
+        wanted = f" that holds {', '.join(log.files)}" if log.files else ""
+        raise DataError(
+            f"This configuration reads a log, and no --data was given. "
+            f"Give --data with a folder{wanted}, or with the log's files."
+        )
+    is_folder = len(data) == 1 and data[0].is_dir()
+    files = _of_folder(log, data[0]) if is_folder else tuple(data)
+    for file in files:
+        require_readable(file)
+    if all(_is_empty(file) for file in files):
+        raise _is_without_content(files[0])
+    return files
+
+
+def require_readable(file: Path) -> None:
+    """Raises DataError where the path is no file that this process may read."""
+    if not file.exists():
+        siblings = [found.name for found in _entries(file.parent)] if file.parent.is_dir() else []
+        hint = f" In its folder, {nearest(file.name, siblings)}." if siblings else ""
+        raise DataError(f"{file}: wanted a log file, but there is no such file.{hint}")
+    if not file.is_file():
+        raise DataError(
+            f"{file}: wanted a file, found a folder. Give one folder alone, or the log's files."
+        )
+    try:
+        with file.open("rb") as stream:
+            stream.read(1)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
+
+
+def require_filled(file: Path) -> None:
+    """Raises DataError where the path is no file with content that this process may read."""
+    require_readable(file)
+    if _is_empty(file):
+        raise _is_without_content(file)
+
+
+def _is_without_content(file: Path) -> DataError:
+    return DataError(f"{file}: the file is empty.")
+
+
+def _is_empty(file: Path) -> bool:
+    return file.stat().st_size == 0
+
+
+def _of_folder(log: Log, folder: Path) -> tuple[Path, ...]:
+    if log.files:
+        return tuple(folder / name for name in log.files)
+    return tuple(files_below(folder))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The log files in the folder and in its folders, in natural order.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    found = sorted(_below(folder), key=lambda file: _natural_path(file.relative_to(folder)))
+    if not found:
+        raise DataError(f"{folder}: wanted a folder of log files, but it holds no file.")
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The log files in the folder and in its folders."""
+    for entry in _entries(folder):
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _below(entry)
+        elif entry.is_file():
+            yield entry
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in the folder, without markers and hidden files."""
+    try:
+        return [entry for entry in folder.iterdir() if not _is_marker(entry.name)]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror or error}.") from None
+
+
+def _is_marker(name: str) -> bool:
+    return name.startswith(("_", ".")) or name.endswith(_MARKER_SUFFIX) or name in _MARKERS
+
+
+def _natural_path(path: Path) -> list[list[tuple[int, str]]]:
+    return [_natural(part) for part in path.parts]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Numbers inside a name compare by value.
+
+    >>> sorted(["day_10", "day_2"], key=_natural)
+    ['day_2', 'day_10']
+    """
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]

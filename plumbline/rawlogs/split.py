@@ -1,0 +1,206 @@
+"""Which split each row goes to: whole files, shares in row order, in time order, by a hash of the
+row's number or of a column's value; and which rows go to none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.groups import NO_GROUP
+from plumbline.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
+
+SPLITS = ("train", "valid", "test")
+TRAIN, VALID, TEST = range(3)
+
+LEFT_OUT = ("no_split", "gap", "negatives")
+"""Why a row is in no split: beyond the shares or in no split's file; in a time gap; a row without a
+click that `keep_negatives` drops from the training split."""
+NO_SPLIT, GAP, NEGATIVES = range(3, 6)
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_NEGATIVES_SALT = 0x6E65676174697665
+"""Keeps the draw of negatives apart from the draw of splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Rows that follow each other in one file, and what their splits depend on."""
+
+    first: int
+    """Number of the first of them: rows are numbered from 0 in the order in which they are
+    written."""
+    file: int
+    """Position of their file in the log."""
+    click: NDArray[np.int8]
+    """(B,), 0 or 1."""
+    group: NDArray[np.uint64] | None = None
+    """(B,), see `plumbline.rawlogs.groups.group_of`; where the split is by group."""
+
+    def __len__(self) -> int:
+        return len(self.click)
+
+    @property
+    def numbers(self) -> NDArray[np.uint64]:
+        return np.arange(self.first, self.first + len(self), dtype=np.uint64)
+
+
+class Assignment(Protocol):
+    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+        """The rows' splits as positions in `SPLITS`, or behind them in `LEFT_OUT`.
+
+        Returns int8 (B,).
+        """
+
+
+def check_files(config: Config, files: Sequence[Path]) -> None:
+    """Raises DataError where the split names files that are not there."""
+    split = config.split
+    if not isinstance(split, FileSplit):
+        return
+    count = len(files)
+    for name in SPLITS:
+        for position in getattr(split, name) or ():
+            if not 0 <= position < count:
+                raise DataError(
+                    f"split.{name} names file {position}, but the log has {count} "
+                    f"({', '.join(file.name for file in files)}): wanted 0 to {count - 1}."
+                )
+    if len({*split.valid, *split.test}) == count:
+        raise DataError(
+            f"split by file: valid and test take all of the log's {count} files, "
+            "so that none is left to train on."
+        )
+
+
+def assignment(config: Config, rows: int, times: NDArray[np.float64] | None = None) -> Assignment:
+    """How `rows` rows are split.
+
+    Rows of a split by time have to be sorted before; `times` are then the rows' times in seconds,
+    float64 (rows,), in any order. They are needed where the split has a gap.
+    """
+    split = config.split
+    assign: Assignment
+    if isinstance(split, FileSplit):
+        assign = _ByFile(split)
+    elif isinstance(split, TimeSplit):
+        assign = _InOrder(split, rows, split.gap, times)
+    elif isinstance(split, GroupSplit) or split.by == "hash":
+        assign = _ByHash(split, config.seed)
+    else:
+        assign = _InOrder(split, rows)
+    if split.keep_negatives is None:
+        return assign
+    return _WithFewerNegatives(assign, split.keep_negatives, config.seed)
+
+
+class _ByFile:
+    def __init__(self, split: FileSplit) -> None:
+        self._others = TRAIN if split.train is None else NO_SPLIT
+        self._split_of = {
+            **dict.fromkeys(split.train or (), TRAIN),
+            **dict.fromkeys(split.valid, VALID),
+            **dict.fromkeys(split.test, TEST),
+        }
+
+    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+        return np.full(len(rows), self._split_of.get(rows.file, self._others), np.int8)
+
+
+class _InOrder:
+    """Rows beyond the shares first, then train, valid and test, the last two behind gaps."""
+
+    _SPLITS = np.array([NO_SPLIT, TRAIN, GAP, VALID, GAP, TEST], np.int8)
+
+    def __init__(
+        self,
+        split: ShareSplit | TimeSplit,
+        rows: int,
+        gap: float = 0.0,
+        times: NDArray[np.float64] | None = None,
+    ) -> None:
+        test, valid = round(split.test * rows), round(split.valid * rows)
+        train_end, valid_end = rows - test - valid, rows - test
+        first_valid, first_test = train_end, valid_end
+        train = split.train_share
+        first_train = 0 if train is None else max(train_end - round(train * rows), 0)
+        if gap > 0.0:
+            if times is None:
+                raise ValueError("a split with a gap takes the rows' times")
+            valid_end = min(valid_end, _rows_before(times, first_test, gap))
+            train_end = min(train_end, _rows_before(times, first_valid, gap), valid_end)
+        bounds = (first_train, train_end, first_valid, valid_end, first_test)
+        self._bounds = np.maximum.accumulate(bounds)
+
+    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+        places = np.arange(rows.first, rows.first + len(rows))
+        return self._SPLITS[np.searchsorted(self._bounds, places, side="right")]
+
+
+def _rows_before(times: NDArray[np.float64], row: int, gap: float) -> int:
+    """How many rows are more than `gap` older than the one of that number in the order of time."""
+    if row >= len(times):
+        return len(times)
+    return int(np.count_nonzero(times < np.partition(times, row)[row] - gap))
+
+
+class _ByHash:
+    """From the seed and a row's number, or its group: SplitMix64, its top 53 bits as a share."""
+
+    def __init__(self, split: ShareSplit | GroupSplit, seed: int) -> None:
+        self._test, self._valid = split.test, split.valid
+        self._train = split.train_share
+        self._start = _start(seed)
+
+    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+        keys = rows.numbers
+        if rows.group is not None:
+            keys = np.where(rows.group == NO_GROUP, keys, rows.group)
+        share = _shares(self._start, keys)
+        splits = np.full(len(rows), TRAIN, np.int8)
+        if self._train is not None:
+            splits[share >= self._test + self._valid + self._train] = NO_SPLIT
+        splits[share < self._test + self._valid] = VALID
+        splits[share < self._test] = TEST
+        return splits
+
+
+class _WithFewerNegatives:
+    """Another assignment, of whose training rows without a click only a share is kept."""
+
+    def __init__(self, assign: Assignment, kept: float, seed: int) -> None:
+        self._assign, self._kept = assign, kept
+        self._start = _mix(np.array([_start(seed) ^ np.uint64(_NEGATIVES_SALT)]))[0]
+
+    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+        splits = self._assign(rows)
+        is_dropped = (splits == TRAIN) & (rows.click == 0)
+        is_dropped &= _shares(self._start, rows.numbers) >= self._kept
+        splits[is_dropped] = NEGATIVES
+        return splits
+
+
+def _start(seed: int) -> np.uint64:
+    start: np.uint64 = _mix(np.array([seed & (2**64 - 1)], np.uint64))[0]
+    return start
+
+
+def _shares(start: np.uint64, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """A number from 0 to below 1 for each key."""
+    shares: NDArray[np.float64] = (_mix(start ^ keys) >> np.uint64(11)) * 2.0**-53
+    return shares
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One SplitMix64 step; uint64 arrays wrap around."""
+    values = values + _GOLDEN
+    values = (values ^ (values >> np.uint64(30))) * _MIX_1
+    values = (values ^ (values >> np.uint64(27))) * _MIX_2
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,93 @@
+"""Rows and clicks of the splits, and of the rows that are in none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
+from plumbline.settings import Config, GroupSplit
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What all rows came to."""
+
+    rows: dict[str, int]
+    """Split (train, valid, test) to its rows."""
+    click_rate: dict[str, float]
+    """Split to its share of clicks, that of train before negatives were dropped."""
+    left_out: dict[str, int]
+    """See `plumbline.rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    sampled_click_rate: float
+    """Share of clicks among the training rows that were kept."""
+    keep_negatives: float
+    """Share of the training rows without a click that were kept: 1 where none was to be dropped.
+
+    That is the share that was asked for, but for chance.
+    """
+
+
+class SplitCounts:
+    """Counts the rows of all splits as they come."""
+
+    def __init__(self) -> None:
+        outcomes = len(SPLITS) + len(LEFT_OUT)
+        self._rows = np.zeros(outcomes, np.int64)
+        self._clicks = np.zeros(outcomes, np.int64)
+
+    def add(self, outcomes: NDArray[np.int8], click: NDArray[np.int8]) -> tuple[int, ...]:
+        """Count rows, given what an `Assignment` says of each; gives the rows of each split."""
+        rows = np.bincount(outcomes, minlength=len(self._rows))
+        self._rows += rows
+        self._clicks += np.bincount(outcomes[click != 0], minlength=len(self._clicks))
+        return tuple(rows[: len(SPLITS)].tolist())
+
+    def result(self, config: Config, label_words: Sequence[str] = ()) -> Counted:
+        """What all rows came to; `label_words` are values of the label that an error names.
+
+        Raises DataError where a split has no rows, or rows of one class alone.
+        """
+        rows, clicks = self._rows.tolist(), self._clicks.tolist()
+        for split in range(len(SPLITS)):
+            if not 0 < clicks[split] < rows[split]:
+                raise DataError(
+                    f"Split {SPLITS[split]!r} holds {rows[split]} rows, {clicks[split]} of them "
+                    f"clicks: wanted rows with clicks and rows without. "
+                    f"{self._advice(config, label_words)}"
+                )
+        dropped = rows[NEGATIVES]
+        all_rows = dict(enumerate(rows)) | {TRAIN: rows[TRAIN] + dropped}
+        negatives = rows[TRAIN] - clicks[TRAIN]
+        return Counted(
+            rows=dict(zip(SPLITS, rows, strict=False)),
+            click_rate={name: clicks[split] / all_rows[split] for split, name in enumerate(SPLITS)},
+            left_out=dict(zip(LEFT_OUT, rows[len(SPLITS) :], strict=True)),
+            sampled_click_rate=clicks[TRAIN] / rows[TRAIN],
+            keep_negatives=negatives / (negatives + dropped),
+        )
+
+    def _advice(self, config: Config, label_words: Sequence[str]) -> str:
+        said = ["Give more rows, or change split or label in the configuration."]
+        if label_words and self._clicks.sum() in (0, self._rows.sum()):
+            said.append(
+                f"label.click is {', '.join(map(repr, config.label.click))}, and column "
+                f"{config.label_column!r} holds {', '.join(map(repr, label_words))}."
+            )
+        if isinstance(config.split, GroupSplit):
+            said.append(
+                f"All rows of a value of {config.split.column!r} are in one split: a column with "
+                "more values, larger shares, or another seed may do."
+            )
+        if self._rows[GAP]:
+            said.append(f"split.gap leaves out {self._rows[GAP]} rows: a shorter one may do.")
+        if self._rows[NEGATIVES]:
+            said.append(
+                f"split.keep_negatives drops {self._rows[NEGATIVES]} training rows without a "
+                "click: a larger share may do."
+            )
+        return " ".join(said)

@@ -1,0 +1,215 @@
+"""The survey of a log: one pass that finds what every later pass has to know beforehand.
+
+It counts the usable rows of each piece, so that any piece can be parsed alone and its rows still
+get the splits that they would get in one pass over all; and it does all complaining about the log.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.base.files import write_json
+from plumbline.columns.kinds import FeatureKind
+from plumbline.rawlogs.estimate import bytes_of_rows
+from plumbline.rawlogs.log_pass import LogPass
+from plumbline.rawlogs.malformed import MalformedLines
+from plumbline.rawlogs.probe import seen_candidates
+from plumbline.rawlogs.raw_rows import TextBlock
+from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.split import Assignment, Stretch, assignment
+from plumbline.rawlogs.split_counts import Counted, SplitCounts
+from plumbline.settings import Config
+
+ROWS_A_PIECE = 250_000
+SMALLEST_PIECE_BYTES = 1 << 20
+LARGEST_PIECE_BYTES = 32 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyedFile:
+    """A log file's pieces.
+
+    Those of a text file follow each other without gaps: the first begins at `start`, each ends at
+    its place in `ends`, in bytes of the (decompressed) file. Of a Parquet file `ends` is empty.
+    """
+
+    names: tuple[str, ...]
+    """The columns of a text file, in its order."""
+    start: int
+    ends: tuple[int, ...]
+    rows: tuple[int, ...]
+    """The usable rows of each piece."""
+    split_rows: tuple[tuple[int, ...], ...]
+    """Of each piece, the rows of train, valid and test; the others are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How the log's files are cut into pieces, and how many rows each has."""
+
+    piece_bytes: int
+    files: tuple[SurveyedFile, ...]
+    rows: dict[str, int]
+    """Split (train, valid, test) to its rows."""
+
+    def write(self, file: Path) -> None:
+        write_json(file, asdict(self))
+
+    @classmethod
+    def read(cls, file: Path) -> Survey:
+        """Raises DataError where the file is missing or is no survey."""
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            files = tuple(
+                SurveyedFile(
+                    tuple(found["names"]),
+                    found["start"],
+                    tuple(found["ends"]),
+                    tuple(found["rows"]),
+                    tuple(tuple(rows) for rows in found["split_rows"]),
+                )
+                for found in content["files"]
+            )
+            return cls(content["piece_bytes"], files, content["rows"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{file}: not the survey of a log ({type(error).__name__} {error}). "
+                "Run again with --from ingest."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """A survey, and what was found out besides; see `plumbline.rawlogs.ingest.Ingested`."""
+
+    survey: Survey
+    splits: Counted
+    malformed: MalformedLines
+    unmatched: dict[str, int]
+    seen: dict[str, set[int | str]]
+    """See `plumbline.rawlogs.probe.seen_candidates`, over all rows."""
+
+
+def survey(
+    config: Config, files: Sequence[Path], parser: RowParser, progress: Callable[[int], None]
+) -> Surveyed:
+    """Read all files once, some pieces at a time, in as many threads as there are cores.
+
+    `progress` is called with the number of further lines read. Where the split is by rows, memory
+    holds one bit a row.
+
+    Raises
+    ------
+    DataError
+        A file is not usable, too many lines are malformed, or a split is empty or one-sided.
+    """
+    piece_bytes = _piece_bytes(config, files)
+    log = LogPass(config, files, parser)
+    splits = _PieceSplits(config)
+    seen: dict[str, set[int | str]] = {name: set() for name in parser.features}
+    surveyed = [_FilePieces() for _ in files]
+    for position, piece in log.run(piece_bytes, partial(_look, parser.features), progress):
+        surveyed[position].add(piece)
+        splits.add(position, piece)
+        for name, values in piece.candidates.items():
+            seen[name] |= values
+    split_rows, counted = splits.result(parser.label_words)
+    return Surveyed(
+        Survey(piece_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
+        counted,
+        log.malformed,
+        log.unmatched,
+        seen,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is kept of a piece; its rows are not."""
+
+    click: NDArray[np.int8]
+    candidates: Mapping[str, set[int | str]]
+    names: tuple[str, ...]
+    start: int
+    end: int
+    group: NDArray[np.uint64] | None
+
+
+def _look(kinds: Mapping[str, FeatureKind], piece: Piece, parsed: Parsed) -> _Look:
+    click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
+    if isinstance(piece, TextBlock):
+        names, start, end = tuple(piece.names), piece.raw.start, piece.raw.end
+        return _Look(click, candidates, names, start, end, parsed.group)
+    return _Look(click, candidates, (), 0, 0, parsed.group)
+
+
+class _FilePieces:
+    """The pieces of a file, as they come in order."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._start = 0
+        self._ends: list[int] = []
+        self._rows: list[int] = []
+
+    def add(self, piece: _Look) -> None:
+        if not self._rows:
+            self._names, self._start = piece.names, piece.start
+        self._ends.append(piece.end)
+        self._rows.append(len(piece.click))
+
+    def frozen(self, split_rows: Iterator[tuple[int, ...]]) -> SurveyedFile:
+        """Takes one of `split_rows` for each piece."""
+        ends = tuple(self._ends) if self._names else ()
+        of_pieces = tuple(islice(split_rows, len(self._rows)))
+        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_pieces)
+
+
+class _PieceSplits:
+    """The splits of the rows, as pieces come in order."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._counts = SplitCounts()
+        self._split_rows: list[tuple[int, ...]] = []
+        self._rows = 0
+        self._held: list[tuple[int, int, NDArray[np.uint8]]] = []
+        """File, rows, and a bit a row, of pieces whose splits depend on the number of all rows."""
+
+    def add(self, file: int, piece: _Look) -> None:
+        if self._config.split.by == "rows":
+            self._held.append((file, len(piece.click), np.packbits(piece.click != 0)))
+        else:
+            rows = Stretch(self._rows, file, piece.click, piece.group)
+            self._count(assignment(self._config, 0), rows)
+        self._rows += len(piece.click)
+
+    def result(self, label_words: Sequence[str]) -> tuple[Iterator[tuple[int, ...]], Counted]:
+        """The rows of each split for each piece, and all; DataError where one is one-sided."""
+        assign, first = assignment(self._config, self._rows), 0
+        for file, rows, bits in self._held:
+            click = np.unpackbits(bits, count=rows).view(np.int8)
+            self._count(assign, Stretch(first, file, click))
+            first += rows
+        self._held.clear()
+        return iter(self._split_rows), self._counts.result(self._config, label_words)
+
+    def _count(self, assign: Assignment, rows: Stretch) -> None:
+        self._split_rows.append(self._counts.add(assign(rows), rows.click))
+
+
+def _piece_bytes(config: Config, files: Sequence[Path]) -> int:
+    if config.log.format == "parquet":
+        return LARGEST_PIECE_BYTES  # not used
+    first = next((file for file in files if file.stat().st_size > 0), files[0])
+    wanted = bytes_of_rows(config.log, first, ROWS_A_PIECE)
+    return min(max(wanted, SMALLEST_PIECE_BYTES), LARGEST_PIECE_BYTES)

@@ -1,0 +1,53 @@
+"""Typed rows in the order of their times, more of them than fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from plumbline.rawlogs.parts import TypedRows, as_frame
+from plumbline.rawlogs.values import TIME
+
+_SORTED_ROWS = 100_000
+
+
+def times_of(parts: Sequence[TypedRows]) -> NDArray[np.float64]:
+    """The time of every row, in the old order; seconds, float64 (N,)."""
+    return _times([part.read() for part in parts])
+
+
+def _times(tables: Sequence[pa.Table]) -> NDArray[np.float64]:
+    return np.concatenate([table[TIME].to_numpy() for table in tables])
+
+
+def sorted_by_time(
+    parts: Sequence[TypedRows], rows_at_once: int = _SORTED_ROWS
+) -> Iterator[pl.DataFrame]:
+    """All rows by time, rows of one time in their old order.
+
+    Held in memory are 16 bytes a row for the order, and the rows of one chunk.
+    """
+    tables = [part.read() for part in parts]
+    order = np.argsort(_times(tables), kind="stable")
+    starts = np.cumsum([0, *(part.rows for part in parts)])
+    for first in range(0, len(order), rows_at_once):
+        yield as_frame(_gather(tables, starts, order[first : first + rows_at_once]))
+
+
+def _gather(
+    tables: Sequence[pa.Table], starts: NDArray[np.int64], rows: NDArray[np.int64]
+) -> pa.Table:
+    """The rows of those numbers, in that order; each table is read in its own order."""
+    ascending = np.sort(rows)
+    bounds = np.searchsorted(ascending, starts)
+    pieces = [
+        table.take(pa.array(ascending[low:high] - start))
+        for table, start, low, high in zip(tables, starts, bounds, bounds[1:], strict=False)
+        if high > low
+    ]
+    places = np.searchsorted(ascending, rows)
+    return pa.concat_tables(pieces).combine_chunks().take(pa.array(places))

@@ -1,0 +1,85 @@
+"""Raw rows become typed ones; what a value means, `plumbline.columns.value_rules` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.columns.exact import column
+from plumbline.columns.kinds import CLICK, Kind
+from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.value_rules.take import take
+from plumbline.columns.value_rules.taken import ColumnRefused, Taken
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.raw_rows import RawRows
+from plumbline.settings import Label, Table
+
+TIME = "\x1ftime"
+"""Name of the time column until the rows are sorted; a control character keeps it apart."""
+
+
+def convert(
+    file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label, table: Table
+) -> tuple[pl.DataFrame, list[Fault]]:
+    """Type a batch of `table`; rows with a refused value are left out and become faults.
+
+    The label's column comes out as `click`, the time's as `TIME`, all others under their names;
+    flags come out as the lists that the table makes of them.
+
+    Raises
+    ------
+    DataError
+        A Parquet column of a type that its kind cannot take, or integers that contradict each
+        other.
+    """
+    raw = rows.columns
+    rules = ValueRules.of(table)
+    try:
+        taken = {name: take(raw[name], kind, rules, label) for name, kind in kinds.items()}
+    except ColumnRefused as error:
+        raise DataError(f"{file}: {error}.") from None
+    frame = pl.DataFrame(
+        [found.value.alias(_typed_name(name, kinds[name])) for name, found in taken.items()]
+    )
+    frame = _with_multi_hot(frame, table)
+    refused = np.zeros(len(raw), np.bool_)
+    for found in taken.values():
+        refused |= found.malformed
+    if not refused.any():
+        return frame, []
+    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, taken)
+
+
+def _faults(
+    raw: pl.DataFrame,
+    numbers: NDArray[np.int64],
+    refused: NDArray[np.bool_],
+    taken: Mapping[str, Taken],
+) -> list[Fault]:
+    faults = []
+    for row in np.flatnonzero(refused).tolist():
+        name = next(name for name in taken if taken[name].malformed[row])
+        reason = f"column {name!r}: {taken[name].reason(raw[name][row])}"
+        faults.append(Fault(int(numbers[row]), reason, taken[name].advice(raw[name][row])))
+    return faults
+
+
+def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
+    for name, flags in table.multi_hot.items():
+        names = [pl.when(column(flag) == 1).then(pl.lit(flag)) for flag in flags]
+        lists = pl.concat_list(names).list.drop_nulls().alias(name)
+        frame = frame.with_columns(lists).drop(cs.by_name(*flags))
+    return frame
+
+
+def _typed_name(name: str, kind: Kind) -> str:
+    if kind == "label":
+        return CLICK
+    return TIME if kind == "time" else name

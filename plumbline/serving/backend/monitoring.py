@@ -1,0 +1,226 @@
+"""What a served version sees and says, as metrics: the first signs of drift.
+
+| metric | counts |
+|---|---|
+| `plumbline_rows_total` | rows that were encoded or scored |
+| `plumbline_categorical_values_total` | values that were looked up in a vocabulary, lists' too |
+| `plumbline_unseen_values_total` | of these, values that the vocabulary does not have |
+| `plumbline_null_values_total` | of these, and of the continuous values, those that were missing |
+| `plumbline_continuous_values_total` | continuous values |
+| `plumbline_score_sum` | sum of the click probabilities |
+| `plumbline_unseen_value_rate` | unseen share of the looked up values |
+| `plumbline_null_value_rate` | missing share of all values |
+| `plumbline_mean_score` | mean click probability |
+
+All have the labels `model` and `version`. The last three are gauges over the last 1,000 to 2,000
+rows. The feature step tells of values, the model step of scores, the fused one of both.
+
+Legend: B rows, F columns of ids, C continuous columns, N ids of a list column.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.wire import CONTINUOUS, Tensors
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.features.operators import Categorify
+from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
+from plumbline.features.plan.plan import Plan
+
+SECONDS = 1.0
+"""Between two reports: each costs a message to the server for each metric."""
+WINDOW_ROWS = 1000
+_PENDING_ROWS = 4096
+
+ROWS = "plumbline_rows_total"
+_OF_SCORES = ("plumbline_score_sum", "plumbline_mean_score")
+
+COUNTERS = {
+    ROWS: "Rows that were encoded or scored",
+    "plumbline_categorical_values_total": "Values that were looked up in a vocabulary",
+    "plumbline_unseen_values_total": "Looked up values that the vocabulary does not have",
+    "plumbline_null_values_total": "Looked up and continuous values that were missing",
+    "plumbline_continuous_values_total": "Continuous values",
+    "plumbline_score_sum": "Sum of the click probabilities",
+}
+GAUGES = {
+    "plumbline_unseen_value_rate": "Unseen share of the last looked up values",
+    "plumbline_null_value_rate": "Missing share of the last values",
+    "plumbline_mean_score": "Mean of the last click probabilities",
+}
+
+
+def told(has_plan: bool, has_model: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of COUNTERS and of GAUGES that a step can tell.
+
+    >>> sorted(told(has_plan=False, has_model=True)[1])
+    ['plumbline_mean_score']
+    """
+
+    def chosen(metrics: dict[str, str]) -> dict[str, str]:
+        return {
+            name: description
+            for name, description in metrics.items()
+            if name == ROWS or (has_model if name in _OF_SCORES else has_plan)
+        }
+
+    return chosen(COUNTERS), chosen(GAUGES)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Sums over rows, in the order of COUNTERS."""
+
+    rows: int = 0
+    categorical: int = 0
+    unseen: int = 0
+    null: int = 0
+    continuous: int = 0
+    score_sum: float = 0.0
+    scores: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, n) + getattr(other, n) for n in self.__slots__))
+
+    def counters(self) -> dict[str, float]:
+        """By metric name."""
+        values = (getattr(self, name) for name in self.__slots__)
+        return dict(zip(COUNTERS, values, strict=False))
+
+    def gauges(self) -> dict[str, float]:
+        """By metric name; what has nothing to be the share of is left out."""
+        shares = (
+            (self.unseen, self.categorical),
+            (self.null, self.categorical + self.continuous),
+            (self.score_sum, self.scores),
+        )
+        named = zip(GAUGES, shares, strict=True)
+        return {name: part / whole for name, (part, whole) in named if whole}
+
+
+class Counter:
+    """Counts rows of one plan, or of a model alone where there is no plan."""
+
+    def __init__(self, plan: Plan | None) -> None:
+        columns = [] if plan is None else plan.categorical
+        steps = [(column.is_list, column.chain.steps[-1]) for column in columns]
+        buckets = [(lists, s.num_buckets if isinstance(s, Categorify) else 0) for lists, s in steps]
+        self._buckets_F = np.array([n for is_list, n in buckets if not is_list], np.uint64)
+        self._buckets_L = [n for is_list, n in buckets if is_list]
+        self._looked_up = np.flatnonzero(self._buckets_F)
+        self._buckets_F = self._buckets_F[self._looked_up]
+
+    def count(
+        self,
+        continuous_BC: NDArray[Any] | None,
+        encoded: Encoded | None,
+        probability_B: NDArray[Any] | None,
+    ) -> Counts:
+        """One request's counts, of the raw continuous values, of ids and of scores."""
+        counts = Counts()
+        if encoded is not None:
+            counts.rows = len(encoded.ids_BF)
+            _add_ids(counts, encoded.ids_BF[:, self._looked_up], self._buckets_F)
+            for bag, buckets in zip(encoded.bags, self._buckets_L, strict=True):
+                if buckets:
+                    _add_ids(counts, bag.values, np.uint64(buckets))
+        if continuous_BC is not None:
+            counts.continuous = continuous_BC.size
+            counts.null += int(np.count_nonzero(np.isnan(continuous_BC)))
+        if probability_B is not None:
+            counts.rows = len(probability_B)
+            is_number_B = np.isfinite(probability_B)  # one that is none would stay in the sums
+            counts.scores = int(np.count_nonzero(is_number_B))
+            counts.score_sum = float(probability_B.sum(dtype=np.float64, where=is_number_B))
+        return counts
+
+
+def _add_ids(counts: Counts, ids: Any, buckets: Any) -> None:
+    """`buckets` is the number of out-of-vocabulary ids, of all columns or of each."""
+    counts.categorical += ids.size
+    counts.null += int(np.count_nonzero(ids == NULL_ID))
+    from_first = (ids - OUT_OF_VOCABULARY_ID).view(np.uint64)
+    counts.unseen += int(np.count_nonzero(from_first < buckets))
+
+
+Report = Callable[[dict[str, float], dict[str, float]], None]
+"""Takes what the counters grow by, and the gauges' values, by metric name."""
+
+
+See = Callable[[Tensors, "Encoded | None", "NDArray[Any] | None"], None]
+"""Takes a request's raw tensors, or none of them, and what they became."""
+
+
+class Monitor:
+    """Gathers what a step sees, and reports it about once a second from a thread of its own.
+
+    On the request's path only arrays are kept; they are counted in the thread, unless very many
+    come.
+    """
+
+    def __init__(self, plan: Plan | None, report: Report) -> None:
+        self._counter = Counter(plan)
+        self._report = report
+        self._pending: deque[tuple[Any, Encoded | None, Any]] = deque()
+        self._pending_rows = 0
+        self._lock = threading.Lock()
+        self._counted = self._window = self._window_before = Counts()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Report what is left, and end the thread."""
+        self._end.set()
+        self._thread.join()
+
+    def see(
+        self,
+        tensors: Tensors,
+        encoded: Encoded | None,
+        probability_B: NDArray[Any] | None,
+    ) -> None:
+        """Take note of a request: raw tensors, or none of them, with what they became."""
+        continuous_BC = None
+        if encoded is not None and CONTINUOUS in tensors:
+            continuous_BC = tensors[CONTINUOUS].copy()  # the server's memory is given back
+        self._pending.append((continuous_BC, encoded, probability_B))
+        self._pending_rows += len(next(iter(tensors.values())))
+        if self._pending_rows >= _PENDING_ROWS:
+            self._count()
+
+    def _count(self) -> None:
+        """Count what is pending; two threads may do it at once."""
+        counted, self._pending_rows = Counts(), 0
+        with suppress(IndexError):
+            while True:
+                counted += self._counter.count(*self._pending.popleft())
+        with self._lock:
+            self._counted += counted
+
+    def _run(self) -> None:
+        while not self._end.wait(SECONDS):
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        self._count()
+        with self._lock:
+            counted, self._counted = self._counted, Counts()
+        if not counted.rows:
+            return
+        self._window += counted
+        self._report(counted.counters(), (self._window + self._window_before).gauges())
+        if self._window.rows >= WINDOW_ROWS:
+            self._window_before, self._window = self._window, Counts()

@@ -1,0 +1,71 @@
+"""A version folder as Triton hands it to a step: verified, and with the settings of its config."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.serving.backend.cores import cores
+from plumbline.serving.backend.waiting import CALL_SECONDS, Limits
+from plumbline.serving.contract.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
+from plumbline.serving.contract.versions import parameters_of, verified_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """What a step is loaded from."""
+
+    model: str
+    number: str
+    folder: Path
+    parameters: Mapping[str, str]
+    """Of the config, with the hashes of this version."""
+    precision: ScoringPrecision | None
+    threads: int
+    """Of each instance."""
+    limits: Limits
+    warmups: int
+    """Calls that Triton makes before any request."""
+
+    @classmethod
+    def open(cls, args: Mapping[str, str]) -> ServedVersion:
+        """From the arguments that Triton gives to `initialize`; the folder's manifest is checked.
+
+        Raises
+        ------
+        RepositoryError
+            The config does not list the version, or a file is missing or was changed.
+        """
+        config = json.loads(args["model_config"])
+        model, number = args["model_name"], args["model_version"]
+        given = {k: v.get("string_value", "") for k, v in config["parameters"].items()}
+        parameters, version = parameters_of(model, given, number)
+        folder = Path(args["model_repository"]) / number
+        instances = sum(int(group["count"]) for group in config["instance_group"])
+        return cls(
+            model=model,
+            number=number,
+            folder=folder,
+            parameters=parameters,
+            precision=verified_manifest(folder, version).precision,
+            threads=threads_of(parameters.get(THREADS, ""), instances),
+            limits=Limits(
+                requests=int(parameters[MAX_QUEUE_SIZE]),
+                seconds=int(parameters[QUEUE_TIMEOUT_MS]) / 1000,
+                rows=int(config["max_batch_size"]),
+                call_seconds=0.0 if "dynamic_batching" in config else CALL_SECONDS,
+            ),
+            warmups=len(config.get("model_warmup", ())),
+        )
+
+
+def threads_of(setting: str, instances: int) -> int:
+    """The setting, or where it is empty this process's cores, shared out among the instances.
+
+    >>> threads_of("3", 2)
+    3
+    """
+    return int(setting) if setting else max(1, cores() // instances)

@@ -1,0 +1,50 @@
+"""Measure how long a request takes, seen from the client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from plumbline.columns.wire import Tensors
+from plumbline.serving.client.client import Client
+
+BATCH_SIZES = (1, 64, 1024)
+WARMUP_REQUESTS = 20
+
+
+def measure_latency(
+    client: Client,
+    tensors: Tensors,
+    requests: int,
+    batch_sizes: Iterable[int] = BATCH_SIZES,
+) -> dict[str, dict[str, float]]:
+    """Milliseconds at the 50th and 99th percentile, for each batch size: `{"1": {"p50":, "p99":}}`.
+
+    One request at a time, the next after the answer to the last; the first few are not counted.
+    Counted: making the request from the tensors, sending, serving, receiving and reading the
+    answer. Not counted: turning named columns into tensors. Each request takes other rows of
+    `tensors`, which repeat where there are too few.
+    """
+    return {
+        str(rows): _percentiles(_milliseconds(client, tensors, rows, requests))
+        for rows in batch_sizes
+    }
+
+
+def _milliseconds(client: Client, tensors: Tensors, rows: int, requests: int) -> list[float]:
+    available = len(next(iter(tensors.values())))
+    taken = []
+    for request in range(WARMUP_REQUESTS + requests):
+        places = np.arange(request * rows, (request + 1) * rows) % available
+        batch = {name: tensor[places] for name, tensor in tensors.items()}
+        start = time.perf_counter()
+        client.predict(batch)
+        taken.append((time.perf_counter() - start) * 1000.0)
+    return taken[WARMUP_REQUESTS:]
+
+
+def _percentiles(milliseconds: list[float]) -> dict[str, float]:
+    p50, p99 = np.percentile(milliseconds, (50, 99))
+    return {"p50": round(float(p50), 4), "p99": round(float(p99), 4)}

@@ -1,0 +1,126 @@
+"""Check rows: what one step takes and gives for some raw rows, made offline when it is exported.
+
+A file of them lies in every version folder: Arrow IPC, one FixedSizeList column a tensor. The step
+runs them when it is loaded, and is not served where it computes something else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from plumbline.base.errors import RepositoryError
+from plumbline.columns.wire import Tensors
+from plumbline.serving.backend.batching import Run
+from plumbline.serving.contract.interface import CLICK_PROBABILITY
+
+CHECK_FILE = "check.arrow"
+CHECK_ROWS = 64
+
+_ROLE = b"role"
+_SHAPE = b"shape"
+"""Of a row, as JSON."""
+_TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRows:
+    """Tensors of B rows into a step, and out of it."""
+
+    inputs: Tensors
+    outputs: Tensors
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.outputs.values())))
+
+    def write(self, file: Path) -> None:
+        columns = [
+            (name, tensor, role)
+            for role, tensors in ((b"input", self.inputs), (b"output", self.outputs))
+            for name, tensor in tensors.items()
+        ]
+        arrays = [_to_arrow(tensor) for _, tensor, _ in columns]
+        fields = [
+            pa.field(name, array.type, metadata={_ROLE: role, _SHAPE: json.dumps(tensor.shape[1:])})
+            for (name, tensor, role), array in zip(columns, arrays, strict=True)
+        ]
+        table = pa.table(arrays, schema=pa.schema(fields))
+        with pa.OSFile(str(file), "wb") as stream, pa.ipc.new_file(stream, table.schema) as writer:
+            writer.write_table(table)
+
+    @classmethod
+    def read(cls, file: Path) -> CheckRows:
+        """Raises RepositoryError where the file is not what `write` writes."""
+        roles: dict[bytes, Tensors] = {b"input": {}, b"output": {}}
+        try:
+            with pa.OSFile(str(file), "rb") as stream:
+                table = pa.ipc.open_file(stream).read_all()
+            for field in table.schema:
+                shape = json.loads(field.metadata[_SHAPE])
+                roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name], shape)
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+            raise RepositoryError.unreadable(str(file), "check rows", str(error)) from None
+        return cls(roles[b"input"], roles[b"output"])
+
+    def verify(self, run: Run, precision: str | None, where: str) -> None:
+        """Run the step on the rows, and compare.
+
+        Raises
+        ------
+        RepositoryError
+            What comes out is not what came out at export: other ids, floats that differ by more
+            than 10⁻⁶, or probabilities in bf16 that differ by more than 0.02 (another processor may
+            sum in another order).
+        """
+        self.compare(run(self.inputs), precision, where)
+
+    def compare(self, came: Mapping[str, NDArray[Any]], precision: str | None, where: str) -> None:
+        """As `verify`, of outputs that are there already."""
+        for name, wanted in self.outputs.items():
+            tolerance = _TOLERANCES[precision or "fp32"] if name == CLICK_PROBABILITY else 1e-6
+            reason = _difference(wanted, came.get(name), tolerance)
+            if reason:
+                raise RepositoryError(
+                    f"{where}: the step does not compute what it did at export: {name} {reason}. "
+                    "Serve it with the Plumbline that exported it, or export it again."
+                )
+
+
+def _difference(wanted: NDArray[Any], came: NDArray[Any] | None, tolerance: float) -> str:
+    """What is wrong, in words; empty where nothing is."""
+    if came is None:
+        return "did not come"
+    if came.shape != wanted.shape:
+        return f"is of shape {came.shape}, wanted {wanted.shape}"
+    if wanted.dtype.kind == "f":
+        same = np.isclose(came, wanted, rtol=1e-6, atol=tolerance, equal_nan=True)
+    else:
+        same = np.asarray(came == wanted)
+    if same.all():
+        return ""
+    row, column, *inside = np.argwhere(~same)[0].tolist()
+    place = (row, column, *inside)
+    return f"in row {row}, column {column} is {came[place]}, wanted {wanted[place]}"
+
+
+def _to_arrow(tensor: NDArray[Any]) -> Any:
+    width = int(np.prod(tensor.shape[1:]))
+    if tensor.dtype == np.object_:
+        values = pa.array(tensor.ravel().tolist(), pa.large_binary())
+    else:
+        values = pa.array(np.ascontiguousarray(tensor).ravel())
+    return pa.FixedSizeListArray.from_arrays(values, width)
+
+
+def _from_arrow(column: Any, shape: list[int]) -> NDArray[Any]:
+    values = column.combine_chunks().flatten()
+    flat = values.to_numpy(zero_copy_only=False)
+    return np.array(flat).reshape(len(column), *shape)

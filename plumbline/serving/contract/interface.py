@@ -1,0 +1,186 @@
+"""What the served models take and give: model names, tensors, and the facts in their configs.
+
+| model | takes | gives |
+|---|---|---|
+| `ctr_features` | raw columns, as in `plumbline.columns.wire` | `ids`, `list_ids`, `dense` |
+| `ctr_dlrm` | `ids`, `list_ids`, `dense` | `click_probability` |
+| `ctr` | raw columns: the two above as an ensemble | `click_probability` |
+| `ctr_fused` | raw columns, in one hop | `click_probability` |
+
+`ids` is int64 (B, F), `dense` float32 (B, C), and `list_ids` bytes (B, L), each a row's list of ids
+as `plumbline.columns.list_bytes` has it; all in plan order. `click_probability` is float32 (B, 1).
+A tensor without columns is left out everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.manifest import differences
+from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.wire import (
+    CATEGORICAL_BYTES,
+    CATEGORICAL_INT64,
+    CONTINUOUS,
+    LIST_BYTES,
+    LIST_INT64,
+    NULL_BYTES,
+    NULL_INT64,
+    WireColumns,
+)
+from plumbline.features.plan.plan import Plan
+
+FEATURES_MODEL = "ctr_features"
+DLRM_MODEL = "ctr_dlrm"
+ENSEMBLE_MODEL = "ctr"
+FUSED_MODEL = "ctr_fused"
+MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
+
+IDS = "ids"
+LIST_IDS = "list_ids"
+DENSE = "dense"
+CLICK_PROBABILITY = "click_probability"
+
+PLAN_HASH = "plan_hash"
+MODEL_HASH = "model_hash"
+KINDS = "kinds"
+LOG = "log"
+"""The settings of the log, as JSON: the rules by which its values were read."""
+TABLES = "tables"
+"""Those of each side table, with the hash of its file; see
+`plumbline.serving.contract.log_rules`."""
+PRECISION = "precision"
+THREADS = "threads"
+MAX_QUEUE_SIZE = "max_queue_size"
+QUEUE_TIMEOUT_MS = "queue_timeout_ms"
+
+_NULLS = {
+    CONTINUOUS: "NaN",
+    CATEGORICAL_INT64: str(NULL_INT64),
+    CATEGORICAL_BYTES: NULL_BYTES.decode(),
+    LIST_INT64: NULL_BYTES.decode(),
+    LIST_BYTES: NULL_BYTES.decode(),
+}
+
+_ELEMENTS = {
+    LIST_INT64: f"little-endian int64, null is {NULL_INT64}",
+    LIST_BYTES: "little-endian uint32 length and UTF-8 bytes, null is length 0",
+    LIST_IDS: "little-endian int64",
+}
+"""What a list's bytes are, one element after the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of shape (B, number of columns); `data_type` is Triton's, with `TYPE_` in front."""
+
+    name: str
+    data_type: str
+    columns: tuple[str, ...]
+    padded: bool = False
+    """Whether a third size follows, the number of ids of the longest list."""
+
+
+PROBABILITY = Tensor(CLICK_PROBABILITY, "TYPE_FP32", (CLICK_PROBABILITY,))
+
+
+def raw_tensors(plan: Plan) -> tuple[Tensor, ...]:
+    """The tensors of raw columns that a plan wants."""
+    columns = wire_columns(plan)
+    return _with_columns(
+        Tensor(CONTINUOUS, "TYPE_FP32", columns.continuous),
+        Tensor(CATEGORICAL_INT64, "TYPE_INT64", columns.integer),
+        Tensor(CATEGORICAL_BYTES, "TYPE_STRING", columns.string),
+        Tensor(LIST_INT64, "TYPE_STRING", columns.integer_list),
+        Tensor(LIST_BYTES, "TYPE_STRING", columns.string_list),
+    )
+
+
+def encoded_tensors(plan: Plan) -> tuple[Tensor, ...]:
+    """The tensors between the feature step and the model step: ids, never embeddings."""
+    single = tuple(column.name for column in plan.categorical if not column.is_list)
+    lists = tuple(column.name for column in plan.categorical if column.is_list)
+    return _with_columns(
+        Tensor(IDS, "TYPE_INT64", single),
+        Tensor(LIST_IDS, "TYPE_STRING", lists),
+        Tensor(DENSE, "TYPE_FP32", tuple(column.name for column in plan.continuous)),
+    )
+
+
+def wire_columns(plan: Plan) -> WireColumns:
+    return WireColumns.of(plan.kinds)
+
+
+def raw_parameters(plan: Plan) -> dict[str, str]:
+    """The config parameters of a model that takes raw columns.
+
+    Lists and mappings are JSON: `<tensor>_columns` is a list, `kinds` maps column to kind in plan
+    order. `<tensor>_null` is the value that means null. `<tensor>_elements` says what the bytes of
+    a list are.
+    """
+    parameters: dict[str, str] = {}
+    for tensor in raw_tensors(plan):
+        parameters |= _tensor_parameters(tensor)
+        parameters[f"{tensor.name}_null"] = _NULLS[tensor.name]
+    parameters[KINDS] = json.dumps(plan.kinds)
+    parameters[PLAN_HASH] = plan.content_hash
+    return parameters
+
+
+def encoded_parameters(plan: Plan) -> dict[str, str]:
+    """The config parameters of a model that gives or takes encoded columns."""
+    parameters = {PLAN_HASH: plan.content_hash}
+    for tensor in encoded_tensors(plan):
+        parameters |= _tensor_parameters(tensor)
+    return parameters
+
+
+def _tensor_parameters(tensor: Tensor) -> dict[str, str]:
+    parameters = {f"{tensor.name}_columns": json.dumps(tensor.columns)}
+    if tensor.name in _ELEMENTS:
+        parameters[f"{tensor.name}_elements"] = _ELEMENTS[tensor.name]
+    return parameters
+
+
+def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
+    """The raw columns of a served model, from its config parameters.
+
+    Raises
+    ------
+    ServerError
+        The model was not exported by Plumbline, or takes no raw columns.
+    """
+    try:
+        kinds = json.loads(parameters[KINDS])
+    except (KeyError, ValueError):
+        raise ServerError(
+            f"Model {model!r}: its config has no readable parameter {KINDS!r}, so it takes no raw "
+            f"columns. Ask for {FUSED_MODEL!r}, {ENSEMBLE_MODEL!r} or {FEATURES_MODEL!r}."
+        ) from None
+    known = get_args(FeatureKind)
+    for name, kind in kinds.items():
+        if kind not in known:
+            raise ServerError(
+                f"Model {model!r}: column {name!r} is of kind {kind!r}, but this Plumbline knows "
+                f"{', '.join(known)}. Upgrade the client."
+            )
+    return WireColumns.of(cast("dict[str, FeatureKind]", kinds))
+
+
+def check_raw_parameters(plan: Plan, parameters: Mapping[str, str]) -> None:
+    """Raises PlanError where a model's config does not tell what its plan tells."""
+    wanted = raw_parameters(plan)
+    found = differences(wanted, {key: parameters[key] for key in wanted if key in parameters})
+    if found:
+        raise PlanError(
+            f"{plan.folder}: the plan does not fit the model's config ({'; '.join(found)}). "
+            "Export the model repository again."
+        )
+
+
+def _with_columns(*tensors: Tensor) -> tuple[Tensor, ...]:
+    return tuple(tensor for tensor in tensors if tensor.columns)

@@ -1,0 +1,100 @@
+"""The rules by which training read its log: every version of a repository carries its own.
+
+They stand in the configs of the models that take raw columns, for who scores a file of rows.
+
+| config parameter | JSON |
+|---|---|
+| `log` | the settings of the log, see `plumbline.settings.Log` |
+| `tables` | side table to its settings, and the `sha256` of the file that training joined |
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from plumbline.base.errors import ServerError
+from plumbline.serving.contract.interface import LOG, TABLES
+from plumbline.serving.contract.versions import Rules
+from plumbline.settings import Log, SideTable, Table
+
+_SHA256 = "sha256"
+_ALWAYS = {"format", "separator", "header", "quote", "encoding"}
+_OF_THE_INGEST = {"malformed_limit", "typed_copy"}
+
+
+@dataclass(frozen=True, slots=True)
+class RuledTable:
+    """A side table, and the SHA-256 of the file that training joined; None where it is unknown."""
+
+    settings: SideTable
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogRules:
+    """How the log and its side tables were read."""
+
+    log: Log
+    tables: Mapping[str, RuledTable]
+
+    @classmethod
+    def of(
+        cls, log: Log, tables: Mapping[str, SideTable], sha256: Mapping[str, str] | None = None
+    ) -> LogRules:
+        """`sha256` is that of each side table's file, by the table's name."""
+        found = sha256 or {}
+        return cls(log, {name: RuledTable(t, found.get(name)) for name, t in tables.items()})
+
+    def to_json(self) -> Rules:
+        """By config parameter."""
+        return {
+            LOG: _form(self.log),
+            TABLES: {
+                name: {**_form(table.settings), _SHA256: table.sha256}
+                for name, table in self.tables.items()
+            },
+        }
+
+    @classmethod
+    def of_parameters(cls, model: str, parameters: Mapping[str, str]) -> LogRules | None:
+        """From the config parameters of a version; None where its export wrote none.
+
+        Raises
+        ------
+        ServerError
+            They are not what this Plumbline writes.
+        """
+        if LOG not in parameters:
+            return None
+        try:
+            log = Log.model_validate(json.loads(parameters[LOG]))
+            forms = json.loads(parameters.get(TABLES, "{}"))
+            return cls(log, {name: _table(form) for name, form in forms.items()})
+        except (ValidationError, ValueError, TypeError, AttributeError) as error:
+            raise ServerError(
+                f"Model {model!r}: its config tells how the log was read in a form that this "
+                f"Plumbline does not know ({_reason(error)}). Upgrade the client."
+            ) from None
+
+
+def _form(table: Table) -> dict[str, Any]:
+    """What is left out has its default: a client that does not know a setting reads the others."""
+    usual = table.model_dump(mode="json", include=_ALWAYS)
+    return usual | table.model_dump(mode="json", exclude=_OF_THE_INGEST, exclude_defaults=True)
+
+
+def _table(form: Mapping[str, Any]) -> RuledTable:
+    settings = {name: value for name, value in form.items() if name != _SHA256}
+    return RuledTable(SideTable.model_validate(settings), form.get(_SHA256))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return " ".join(str(error).split())

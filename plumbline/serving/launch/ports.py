@@ -1,0 +1,55 @@
+"""The ports that a server listens on."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from plumbline.base.errors import ServerError
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Port 0 stands for any free one."""
+
+    http: int = 8000
+    grpc: int = 8001
+    metrics: int = 8002
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Any free ports."""
+        return cls(0, 0, 0)
+
+    def resolved(self, host: str, unencrypted_host: str | None = None) -> Ports:
+        """The same, each 0 replaced by a port that is free now.
+
+        `host` is gRPC's; that of HTTP and metrics may be another.
+
+        Raises
+        ------
+        ServerError
+            A port is taken, given twice, or the host is not an address of this machine.
+        """
+        with ExitStack() as open_sockets:
+            hosts = {name: unencrypted_host or host for name in ("http", "metrics")}
+            found = {
+                name: _bound(open_sockets, name, hosts.get(name, host), getattr(self, name))
+                for name in ("http", "grpc", "metrics")
+            }
+        return replace(self, **found)
+
+
+def _bound(open_sockets: ExitStack, name: str, host: str, port: int) -> int:
+    listener = open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        raise ServerError(
+            f"Port {port} for {name} on {host} cannot be used ({error}). "
+            "End the program that holds it, or choose another port."
+        ) from None
+    return int(listener.getsockname()[1])

@@ -1,0 +1,58 @@
+"""Send a version's check rows through a running server, and hold the answers against its own."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plumbline.base.errors import ServerUnavailable
+from plumbline.columns.wire import Tensors
+from plumbline.serving.client.retries import Attempts, Retries
+from plumbline.serving.client.transport import Transport
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
+from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
+from plumbline.settings import Serving
+
+_CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
+"""The ensemble takes and gives what the fused model does, and has no check rows of its own."""
+
+_BUSY = Retries(attempts=50, factor=1.5, total_seconds=30.0)
+"""A server that is busy has room again within this time."""
+
+
+def check_version(
+    server: Transport, folder: Path, model: str, number: str, precision: str, settings: Serving
+) -> None:
+    """Raises
+    ------
+    RepositoryError
+        The version answers otherwise than it did at export.
+    ServerError
+        It does not answer.
+    """
+    check = CheckRows.read(folder / _CHECK_OF.get(model, model) / number / CHECK_FILE)
+    pieces = [
+        _answer(
+            server,
+            model,
+            number,
+            {name: t[start : start + settings.max_batch_size] for name, t in check.inputs.items()},
+        )
+        for start in range(0, check.rows, settings.max_batch_size)
+    ]
+    came = {
+        name: np.concatenate([piece.as_numpy(name) for piece in pieces]) for name in check.outputs
+    }
+    check.compare(came, precision, f"Model {model!r}, version {number}")
+
+
+def _answer(server: Transport, model: str, number: str, tensors: Tensors) -> Any:
+    attempts = Attempts(_BUSY)
+    while True:
+        try:
+            return server.infer(model, tensors, number)
+        except ServerUnavailable as error:
+            time.sleep(attempts.wait_after(error))

@@ -1,0 +1,139 @@
+"""Export a second model repository beside the first, for a server with a GPU.
+
+| model | backend | version folder |
+|---|---|---|
+| `ctr_features` | python, on the CPU | `model.py`, `plan/`, `check.arrow`, `manifest.json` |
+| `ctr_dlrm` | onnxruntime, on each GPU | `model.onnx`, `model/`, `check.arrow`, `manifest.json` |
+| `ctr` | ensemble of the two | empty |
+
+`plan/` and `model/` are those of the first repository, stored once where the file system has hard
+links. ONNX Runtime checks no hash: `serving.verify` does, before the server starts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from plumbline.base.errors import ConfigError
+from plumbline.base.places import ROOT
+from plumbline.columns.wire import Tensors
+from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
+from plumbline.dlrm.onnx.export import write_onnx
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.plan.plan import PLAN_FILE, Plan, read_plan
+from plumbline.serving.backend.encoding import PLAN_FOLDER
+from plumbline.serving.backend.scoring import MODEL_FOLDER, from_encoded_tensors, scored
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
+from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
+from plumbline.serving.contract.versions import (
+    VERSIONS,
+    Rules,
+    Version,
+    versions_from_json,
+    write_manifest,
+)
+from plumbline.serving.repository.export import VERSION, write_config
+from plumbline.serving.repository.gpu_configs import gpu_configs
+from plumbline.serving.repository.gpu_interface import to_gpu_tensors
+from plumbline.serving.repository.onnx_check import check_onnx
+from plumbline.serving.repository.release import ENTRY_FILE, link_or_copy
+from plumbline.serving.repository.version_files import COMPILED, ONNX_FILE
+from plumbline.settings import Serving
+
+GPU_REPOSITORY_FOLDER = "gpu_model_repository"
+
+TENSORRT_BYTES = 1 << 31
+"""What ONNX Runtime hands to TensorRT is one protobuf message, weights included."""
+
+
+def export_gpu_repository(repository: Path, settings: Serving) -> Path:
+    """Write `gpu_model_repository` beside an exported repository; the ONNX form is checked here.
+
+    Like the other it is built beside its place, renamed into it, and replaces one that is there.
+
+    Raises
+    ------
+    ConfigError
+        TensorRT is asked for, and the weights are too large for it.
+    RepositoryError
+        The ONNX form computes something else than the scorer.
+    """
+    encoder, model = (repository / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    plan = read_plan(encoder / PLAN_FOLDER)
+    if settings.tensorrt:
+        _check_size(model / MODEL_FOLDER / WEIGHTS_FILE)
+    folder = repository.with_name(GPU_REPOSITORY_FOLDER)
+    scratch_prefix = f".{GPU_REPOSITORY_FOLDER}-"
+    with tempfile.TemporaryDirectory(prefix=scratch_prefix, dir=folder.parent) as scratch:
+        built = Path(scratch) / GPU_REPOSITORY_FOLDER
+        to_encoder, to_model, to_ensemble = (
+            built / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
+        )
+        to_ensemble.mkdir(parents=True)
+        _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
+        _link(model / MODEL_FOLDER, to_model / MODEL_FOLDER)
+        raw, between, probability = _checked_tensors(encoder, model / MODEL_FOLDER, plan)
+        rules = _rules(repository)
+        versions = {
+            FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between), rules),
+            DLRM_MODEL: _model_version(to_model, plan, CheckRows(between, probability)),
+        }
+        model_hash = versions[DLRM_MODEL].model_hash
+        versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None, rules)
+        for name, config in gpu_configs(plan, settings, VERSION, versions).items():
+            write_config(built, name, config)
+        if folder.exists():
+            folder.replace(Path(scratch) / "replaced")
+        built.replace(folder)
+    return folder
+
+
+def _checked_tensors(
+    encoder: Path, model_folder: Path, plan: Plan
+) -> tuple[Tensors, Tensors, Tensors]:
+    """The check rows raw, encoded for a GPU server, and scored in float32."""
+    check = CheckRows.read(encoder / CHECK_FILE)
+    scorer = Scorer.load(model_folder, plan.content_hash)
+    encoded = from_encoded_tensors(check.outputs, scorer.architecture)
+    return check.inputs, to_gpu_tensors(encoded), scored(scorer, encoded)
+
+
+def _rules(repository: Path) -> Rules | None:
+    """How the log was read, as the first repository tells it."""
+    config = (repository / FEATURES_MODEL / CONFIG_FILE).read_text(encoding="utf-8")
+    listed = read_parameters(config).get(VERSIONS, "")
+    return versions_from_json(FEATURES_MODEL, listed)[VERSION].rules
+
+
+def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:
+    entry = ROOT / "serving" / "gpu_models" / f"{FEATURES_MODEL}.py"
+    shutil.copyfile(entry, folder / ENTRY_FILE)
+    (folder / COMPILED).touch()
+    check.write(folder / CHECK_FILE)
+    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
+    return write_manifest(folder, plan.content_hash, None, None, files, rules)
+
+
+def _model_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
+    write_onnx(folder / MODEL_FOLDER, folder / ONNX_FILE)
+    check_onnx(folder / ONNX_FILE, check)
+    check.write(folder / CHECK_FILE)
+    files = [ONNX_FILE, CHECK_FILE, f"{MODEL_FOLDER}/{CARD_FILE}"]
+    model_hash = read_model_card(folder / MODEL_FOLDER).model_hash
+    return write_manifest(folder, plan.content_hash, model_hash, "fp32", files)
+
+
+def _link(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, copy_function=link_or_copy)
+
+
+def _check_size(weights: Path) -> None:
+    size = weights.stat().st_size
+    if size >= TENSORRT_BYTES:
+        raise ConfigError(
+            f"serving.tensorrt: wanted weights of less than 2 GB, got {size / 1e9:.1f} GB "
+            f"({weights}). Leave it off: ONNX Runtime runs them on the GPU itself."
+        )

@@ -1,0 +1,33 @@
+"""Run an exported ONNX model on its check rows, by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from plumbline.base.errors import RepositoryError
+from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.contract.interface import CLICK_PROBABILITY
+
+TOLERANCE = 1e-5
+"""Both sides sum in float32, each in its own order."""
+
+
+def check_onnx(file: Path, check: CheckRows) -> None:
+    """Compare what the model gives with the check rows.
+
+    Raises
+    ------
+    RepositoryError
+        A probability that differs by more than 10⁻⁵: the model is not to be served.
+    """
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    (came_B1,) = session.run([CLICK_PROBABILITY], check.inputs)
+    largest = float(np.abs(came_B1 - check.outputs[CLICK_PROBABILITY]).max())
+    if not largest <= TOLERANCE:
+        raise RepositoryError(
+            f"{file}: wanted the scorer's probabilities within {TOLERANCE:g}, got a difference of "
+            f"{largest:g}. Serve the Python models, and report this."
+        )

@@ -1,0 +1,205 @@
+"""A release: a plan, a model trained on it and check rows, which become one version of all models.
+
+| model | version folder |
+|---|---|
+| `ctr_features` | `model.py`, `plan/`, `check.arrow`, `manifest.json` |
+| `ctr_dlrm` | `model.py`, `model/`, `check.arrow`, `manifest.json` |
+| `ctr_fused` | `model.py`, `plan/`, `model/`, `check.arrow`, `manifest.json` |
+| `ctr` | empty |
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from plumbline.base.errors import ModelError, PlanError, RepositoryError
+from plumbline.base.manifest import differences
+from plumbline.base.places import ROOT
+from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.plan.plan import PLAN_FILE, OutputColumn, Plan, read_plan
+from plumbline.serving.backend.encoding import PLAN_FOLDER, to_encoded_tensors
+from plumbline.serving.backend.scoring import MODEL_FOLDER, scored
+from plumbline.serving.contract.check_rows import CHECK_FILE, CHECK_ROWS, CheckRows
+from plumbline.serving.contract.interface import (
+    DLRM_MODEL,
+    ENSEMBLE_MODEL,
+    FEATURES_MODEL,
+    FUSED_MODEL,
+    MODELS,
+    wire_columns,
+)
+from plumbline.serving.contract.versions import Rules, Version, write_manifest
+from plumbline.serving.repository.version_files import COMPILED
+from plumbline.settings import Serving
+
+ENTRY_FILE = "model.py"
+
+_WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)
+_WITH_WEIGHTS = (DLRM_MODEL, FUSED_MODEL)
+_STEPS = (FEATURES_MODEL, DLRM_MODEL, FUSED_MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a version is made of; `of` checks that it fits together."""
+
+    plan: Plan
+    model_folder: Path
+    card: ModelCard
+    precision: ScoringPrecision
+    checks: Mapping[str, CheckRows]
+    """Of each step, by model name."""
+    rules: Rules | None = None
+    """How training read its log, see `plumbline.serving.contract.log_rules`."""
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        model_folder: Path,
+        rows: pa.Table,
+        settings: Serving,
+        rules: Rules | None = None,
+    ) -> Release:
+        """A release whose check rows are the first raw `rows`, encoded and scored here.
+
+        Raises
+        ------
+        PlanError
+            A file of the plan is missing or was changed, or the rows lack a column.
+        ModelError
+            The model was trained on another plan, or a file of it is missing or was changed.
+        RepositoryError
+            There is no row.
+        """
+        came = read_plan(plan.folder).content_hash
+        if came != plan.content_hash:
+            raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, came)
+        card = _card_of(plan, model_folder)
+        precision = resolve_precision(settings.precision)
+        checks = _checks(plan, model_folder, rows, precision)
+        return cls(plan, model_folder, card, precision, checks, rules)
+
+
+def write_version(release: Release, repository: Path, number: str) -> dict[str, Version]:
+    """Write version `number` of all four models into a repository, beside those that are there.
+
+    Each version folder is built under a name that Triton passes over and renamed when it is whole;
+    the configs are not touched. A file that two models need is stored once, where the file system
+    has hard links.
+
+    Returns
+    -------
+    Model name to what its config is to say of the version.
+    """
+    built = {model: repository / model / partial_name(number) for model in MODELS}
+    for folder in built.values():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    plan, card = release.plan, release.card
+    _place(plan.folder, [PLAN_FILE, *plan.files], [built[m] / PLAN_FOLDER for m in _WITH_PLAN])
+    of_model = [CARD_FILE, WEIGHTS_FILE]
+    _place(release.model_folder, of_model, [built[m] / MODEL_FOLDER for m in _WITH_WEIGHTS])
+    versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None, release.rules)}
+    for model in _STEPS:
+        shutil.copyfile(_entry(model), built[model] / ENTRY_FILE)
+        (built[model] / COMPILED).touch()
+        release.checks[model].write(built[model] / CHECK_FILE)
+        versions[model] = _with_manifest(release, model, built[model])
+    for model, folder in built.items():
+        folder.replace(repository / model / number)
+    return versions
+
+
+def partial_name(number: str) -> str:
+    """The name of a version folder that is not whole yet: Triton wants numbers."""
+    return f".{number}.partial"
+
+
+def _with_manifest(release: Release, model: str, folder: Path) -> Version:
+    files = [ENTRY_FILE, CHECK_FILE]
+    if model in _WITH_PLAN:
+        files.append(f"{PLAN_FOLDER}/{PLAN_FILE}")
+    has_model = model in _WITH_WEIGHTS
+    if has_model:
+        files.append(f"{MODEL_FOLDER}/{CARD_FILE}")
+    return write_manifest(
+        folder,
+        release.plan.content_hash,
+        release.card.model_hash if has_model else None,
+        release.precision if has_model else None,
+        files,
+        release.rules if model in _WITH_PLAN else None,
+    )
+
+
+def _checks(
+    plan: Plan, model_folder: Path, rows: pa.Table, precision: ScoringPrecision
+) -> dict[str, CheckRows]:
+    scorer = Scorer.load(model_folder, plan.content_hash, precision=precision)
+    if not rows.num_rows:
+        raise RepositoryError("Check rows: wanted at least one raw row, got none.")
+    raw = to_tensors(rows.slice(0, CHECK_ROWS), wire_columns(plan))
+    encoded = OnlineExecutor(plan).transform(raw)
+    between, probability = to_encoded_tensors(encoded), scored(scorer, encoded)
+    return {
+        FEATURES_MODEL: CheckRows(raw, between),
+        DLRM_MODEL: CheckRows(between, probability),
+        FUSED_MODEL: CheckRows(raw, probability),
+    }
+
+
+def _entry(model: str) -> Path:
+    return ROOT / "serving" / "models" / f"{model}.py"
+
+
+def _place(source: Path, names: list[str], folders: list[Path]) -> None:
+    """Copy the files into the first folder, and link them into the others.
+
+    They are not linked to the source: what a later run of a stage writes there must not come here.
+    """
+    first, *others = folders
+    for name in names:
+        (first / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, first / name)
+        for other in others:
+            (other / name).parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(first / name, other / name)
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """One file under two names, where the file system has hard links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _card_of(plan: Plan, folder: Path) -> ModelCard:
+    card = read_model_card(folder)
+    if card.plan_hash != plan.content_hash:
+        architecture = card.architecture
+        cardinalities = zip(architecture.categorical, architecture.cardinalities, strict=True)
+        of_model = dict.fromkeys(architecture.continuous, "continuous") | dict(cardinalities)
+        columns = {column.name: _form(column) for column in plan.outputs}
+        found = differences(of_model, columns) or ["same columns, other steps"]
+        wanted, came = plan.content_hash[:12], card.plan_hash[:12]
+        raise ModelError(
+            f"{folder / CARD_FILE}: wanted a model of feature plan {wanted}…, found one of "
+            f"{came}… ({'; '.join(found)}). Train it again on this plan."
+        )
+    return card
+
+
+def _form(column: OutputColumn) -> int | str:
+    return column.cardinality if column.is_categorical else "continuous"

@@ -1,0 +1,73 @@
+"""Columns of a file that are passed through to the scores as they stand in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plumbline.base.errors import DataError
+from plumbline.rawlogs.partitions import partition_values
+
+_ROWS_AT_ONCE = 65_536
+
+
+class KeptColumns:
+    """Columns of Parquet files in their own types, taken a number of rows at a time."""
+
+    def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
+        self.schema = _schema(files[0], names)
+        self._batches = self._read(files, names)
+        self._rest = self.schema.empty_table()
+
+    def take(self, rows: int) -> pa.Table:
+        """The next rows.
+
+        Raises
+        ------
+        DataError
+            A file cannot be read, or has the columns in other types than the first.
+        """
+        while len(self._rest) < rows:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise DataError(f"Wanted {rows} more rows to pass through, got {len(self._rest)}.")
+            self._rest = pa.concat_tables([self._rest, batch])
+        taken, self._rest = self._rest.slice(0, rows), self._rest.slice(rows)
+        return taken
+
+    def _read(self, files: Sequence[Path], names: Sequence[str]) -> Iterator[pa.Table]:
+        for file in files:
+            if file.stat().st_size == 0:
+                continue
+            schema = _schema(file, names)
+            if schema != self.schema:
+                raise DataError(
+                    f"{file}: has {', '.join(names)} in other types than {files[0]}. Pass through "
+                    "columns that are the same in all files."
+                )
+            try:
+                with pq.ParquetFile(file) as parquet:
+                    of_folders = {n: v for n, v in partition_values(file).items() if n in names}
+                    read = [name for name in names if name not in of_folders]
+                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=read):
+                        yield self._table(batch, of_folders)
+            except (pa.ArrowException, OSError) as error:
+                reason = " ".join(str(error).split())
+                raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
+
+    def _table(self, batch: pa.RecordBatch, of_folders: Mapping[str, str | None]) -> pa.Table:
+        columns = [
+            pa.repeat(pa.scalar(of_folders[name], pa.string()), len(batch))
+            if name in of_folders
+            else batch[name]
+            for name in self.schema.names
+        ]
+        return pa.table(columns, schema=self.schema)
+
+
+def _schema(file: Path, names: Sequence[str]) -> pa.Schema:
+    found, of_folders = pq.read_schema(file), partition_values(file)
+    return pa.schema([(n, pa.string() if n in of_folders else found.field(n).type) for n in names])

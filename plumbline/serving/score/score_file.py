@@ -1,0 +1,90 @@
+"""Score the rows of a file: read ahead, several requests under way, scores in the rows' order.
+
+Legend: B rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError, PlanError
+from plumbline.serving.client.async_client import AsyncClient
+from plumbline.serving.score.row_files import Piece
+from plumbline.serving.score.score_output import ScoreOutput
+
+
+@dataclass(slots=True)
+class Scored:
+    """What was scored so far."""
+
+    rows: int = 0
+    total_probability: float = 0.0
+
+    @property
+    def mean_probability(self) -> float:
+        """NaN of no rows."""
+        return self.total_probability / self.rows if self.rows else float("nan")
+
+
+async def score_rows(
+    client: AsyncClient,
+    pieces: Iterable[Piece],
+    output: ScoreOutput,
+    in_flight: int,
+    progress: Callable[[Scored], None],
+) -> Scored:
+    """Score every piece in one or more requests, and write the scores as their turn comes.
+
+    At most `in_flight` pieces are in memory. `progress` is called after each that is written.
+
+    Raises
+    ------
+    DataError
+        Values of a piece that do not fit, and which rows they are in.
+    PlumblineError
+        As the pieces' source and `AsyncClient.score` raise; what was written is not whole then.
+    """
+    scored = Scored()
+    waiting: deque[tuple[Piece, asyncio.Task[NDArray[np.float32]]]] = deque()
+    source = iter(pieces)
+    start = 0
+
+    async def write_first() -> None:
+        piece, task = waiting[0]
+        probability_B = await task
+        waiting.popleft()
+        if len(probability_B) != len(piece.rows):
+            raise DataError(f"Wanted {len(piece.rows)} scores, got {len(probability_B)}.")
+        output.write(piece.kept, probability_B)
+        scored.rows += len(probability_B)
+        scored.total_probability += float(probability_B.sum(dtype=np.float64))
+        progress(scored)
+
+    try:
+        while (piece := await asyncio.to_thread(next, source, None)) is not None:
+            waiting.append((piece, asyncio.ensure_future(_scores(client, piece.rows, start))))
+            start += len(piece.rows)
+            if len(waiting) >= in_flight:
+                await write_first()
+        while waiting:
+            await write_first()
+    finally:
+        for _, task in waiting:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
+    return scored
+
+
+async def _scores(client: AsyncClient, rows: pa.Table, start: int) -> NDArray[np.float32]:
+    try:
+        tensors = await asyncio.to_thread(client.tensors, rows)
+    except PlanError as error:
+        raise DataError(f"Rows {start + 1} to {start + len(rows)}: {error}") from None
+    return await client.predict(tensors)

@@ -1,0 +1,112 @@
+"""Where each column that a model wants comes from: a file of rows, its flags, or a side table."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from plumbline.base.errors import DataError
+from plumbline.base.hashing import file_sha256
+from plumbline.columns import exact
+from plumbline.columns.kinds import READ_KINDS, FeatureKind, Kind
+from plumbline.rawlogs.side_tables import LoadedTable, load_table
+from plumbline.serving.contract.log_rules import LogRules
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is read from the file and what is joined to it.
+
+    `read` is the file's columns, name to kind, flags and keys among them; `multi_hot` the lists
+    that are made of flags; `joined` side table to those of its columns that are wanted.
+    """
+
+    read: dict[str, Kind]
+    multi_hot: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def sources_of(
+    kinds: Mapping[str, FeatureKind], rules: LogRules | None, present: Collection[str]
+) -> Sources:
+    """For a file that has the columns `present`.
+
+    A column of a side table, or a list that the log made of flags, is taken from the file where it
+    has one of that name: unless the log declares another column by it.
+    """
+    if rules is None:
+        return Sources(dict(kinds))
+    others = {name for name, kind in rules.log.columns.items() if kind not in READ_KINDS}
+    given = set(present) - others
+    found = Sources({})
+    of_table = {c: name for name, t in rules.tables.items() for c in t.settings.features}
+    for name, kind in kinds.items():
+        if name in given:
+            found.read[name] = kind
+        elif name in rules.log.multi_hot:
+            found.multi_hot[name] = rules.log.multi_hot[name]
+            found.read.update(dict.fromkeys(rules.log.multi_hot[name], "flag"))
+        elif name in of_table:
+            table = of_table[name]
+            found.joined[table] = (*found.joined.get(table, ()), name)
+        else:
+            found.read[name] = kind
+    for table in found.joined:
+        key = rules.tables[table].settings.key
+        found.read[key] = rules.log.columns[key]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Joins:
+    """Side tables that are read, and what is to be said of them."""
+
+    tables: tuple[LoadedTable, ...]
+    """Of their columns only those that are wanted."""
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, sources: Sources, rules: LogRules | None, folder: Path, is_given: bool) -> Joins:
+        """Read the side tables in `folder`; `is_given` says whether a user named it.
+
+        Raises
+        ------
+        DataError
+            A table's file is not there, or is not usable (see `plumbline.rawlogs.side_tables`).
+        """
+        tables, warnings = [], []
+        for name, columns in sources.joined.items():
+            ruled = rules.tables[name] if rules is not None else None
+            if rules is None or ruled is None:
+                continue
+            file = folder / ruled.settings.file
+            if not file.is_file():
+                raise DataError(_not_there(name, file, columns, is_given))
+            warnings += _other_content(file, ruled.sha256)
+            key_kind = rules.log.columns[ruled.settings.key]
+            table = load_table(file, name, ruled.settings, key_kind)
+            tables.append(
+                replace(table, rows=table.rows.select(exact.columns([table.key, *columns])))
+            )
+        return cls(tuple(tables), tuple(warnings))
+
+
+def _not_there(name: str, file: Path, columns: Sequence[str], is_given: bool) -> str:
+    where = "Correct --tables" if is_given else "Name the folder that has it (--tables)"
+    return (
+        f"{file}: there is no such file, and training joined {', '.join(columns)} from it (side "
+        f"table {name!r}). {where}, or give these columns in the file of the rows."
+    )
+
+
+def _other_content(file: Path, wanted: str | None) -> list[str]:
+    if wanted is None:
+        return []
+    came = file_sha256(file)
+    if came == wanted:
+        return []
+    return [
+        f"{file}: is not the file that training joined (SHA-256 {came[:12]}…, training had "
+        f"{wanted[:12]}…): what is joined from it may differ."
+    ]

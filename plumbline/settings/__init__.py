@@ -1,0 +1,29 @@
+"""Settings: frozen, typed, checked once where they enter; read from YAML by
+`plumbline.settings.configuration`."""
+
+from plumbline.settings.config import Config
+from plumbline.settings.data import ClickModel, Label, Log, SideTable, Table
+from plumbline.settings.model import Model
+from plumbline.settings.serving import Serving
+from plumbline.settings.split import FileSplit, GroupSplit, ShareSplit, Split, TimeSplit
+from plumbline.settings.training import Training
+from plumbline.settings.workflow import CriteoWorkflow, StandardWorkflow
+
+__all__ = [
+    "ClickModel",
+    "Config",
+    "CriteoWorkflow",
+    "FileSplit",
+    "GroupSplit",
+    "Label",
+    "Log",
+    "Model",
+    "Serving",
+    "ShareSplit",
+    "SideTable",
+    "Split",
+    "StandardWorkflow",
+    "Table",
+    "TimeSplit",
+    "Training",
+]

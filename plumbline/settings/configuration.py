@@ -1,0 +1,53 @@
+"""Read a configuration file: YAML at the edge, `Config` inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from plumbline.base.errors import ConfigError
+from plumbline.settings import Config
+from plumbline.settings.problems import problems
+from plumbline.settings.yaml_file import YamlFile, read_yaml
+
+
+def load_config(file: Path) -> Config:
+    """Read and check a configuration.
+
+    A file may begin with `extends: OTHER.yaml` (beside it): its keys then replace the other's, key
+    by key inside mappings.
+
+    Raises
+    ------
+    ConfigError
+        Unreadable file, unknown key (with the nearest known one), or a value of the wrong form.
+    """
+    read = _read(file, ())
+    try:
+        return Config.model_validate(read.content)
+    except ValidationError as error:
+        found = problems([dict(e) for e in error.errors()], read.places, file)
+        raise ConfigError.invalid(str(file), found) from None
+
+
+def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
+    if file.resolve() in extending:
+        raise ConfigError.unreadable(str(file), "it extends itself")
+    own = read_yaml(file)
+    base = own.content.pop("extends", None)
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise ConfigError(f"{file}: extends: wanted the name of a file, got {base!r}.")
+    other = _read(file.parent / base, (*extending, file.resolve()))
+    return YamlFile(_merged(other.content, own.content), {**other.places, **own.places})
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both_mappings = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both_mappings else value
+    return merged

@@ -1,0 +1,326 @@
+"""The logs: their layout, the tables beside them, the label."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Field, field_validator, model_validator
+
+from plumbline.base.errors import nearest
+from plumbline.columns.kinds import (
+    ELEMENT_KINDS,
+    FEATURE_KINDS,
+    FeatureKind,
+    Kind,
+    check_name,
+    expand_range,
+    expand_ranges,
+)
+from plumbline.settings.base import PositiveInt, Settings, Share
+
+
+class Table(Settings):
+    """How a text or Parquet table is laid out."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    """csv: text, whatever separates its fields."""
+    separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
+    """What stands between the fields of a line: one character or several, such as `::`."""
+    header: bool = True
+    """Whether the first line of a text file names its columns."""
+    quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """The character around a field that holds the separator, a line end, or itself doubled. None:
+    quotes are text like any other."""
+    encoding: str = "utf-8"
+    """Python's name of the text's encoding: utf-8, latin-1, utf-16, …"""
+    trim: bool = False
+    """Whether blanks and tabs around a field are left out."""
+    missing: tuple[str, ...] = ()
+    """Words that mean missing, such as NA, NULL or \\N; empty text always does."""
+    decimal: Literal[".", ","] = "."
+    """The decimal mark of numbers in text."""
+    thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the thousands of numbers in text: `,` in 1,234,567."""
+    list_separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the elements of a list inside a text field."""
+    columns: dict[str, Kind]
+    """Name to kind. Without a header this is the order of the file's columns, all of them. A time
+    in a form that is not ISO 8601 is given as `{kind: time, format: "%d/%m/%y %H:%M"}`."""
+    time_formats: dict[str, str] = Field(default_factory=dict)
+    """Column of kind time to its format, in the directives of Python's strptime; filled from
+    `columns`."""
+    multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
+    holds the names of those that are 1, in the order given here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_formats_out_of_columns(cls, data: Any) -> Any:
+        columns = data.get("columns") if isinstance(data, dict) else None
+        if not isinstance(columns, dict):
+            return data
+        plain, formats = dict(columns), dict(data.get("time_formats") or {})
+        for name, form in columns.items():
+            if isinstance(form, dict):
+                plain[name] = "time"
+                formats |= dict.fromkeys(expand_range(str(name)), _time_format(name, form))
+        return {**data, "columns": plain, "time_formats": formats} if formats else data
+
+    @field_validator("columns", mode="after")
+    @classmethod
+    def _expand(cls, columns: dict[str, Kind]) -> dict[str, Kind]:
+        return expand_ranges(columns)
+
+    @field_validator("multi_hot", mode="after")
+    @classmethod
+    def _expand_flags(cls, multi_hot: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple(single for flag in flags for single in expand_range(flag))
+            for name, flags in multi_hot.items()
+        }
+
+    @model_validator(mode="after")
+    def _formats_are_of_times(self) -> Table:
+        for name, form in self.time_formats.items():
+            kind = self.columns.get(name, "not in the table")
+            if kind != "time":
+                raise ValueError(f"time_formats.{name}: the column is {kind}, wanted kind 'time'")
+            _check_time_format(name, form)
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_can_be_read(self) -> Table:
+        mark = self.thousands
+        if mark is None:
+            return self
+        if mark == self.decimal:
+            raise ValueError(
+                f"thousands {mark!r} is the decimal mark too: give decimal another one "
+                f"({'.' if mark == ',' else ','!r})"
+            )
+        if mark.isalnum() or mark in "+-\r\n\t":
+            raise ValueError(f"thousands {mark!r}: wanted a mark such as ',', '.', ' ' or \"'\"")
+        return self
+
+    @model_validator(mode="after")
+    def _lists_can_be_told_apart(self) -> Table:
+        separator = self.list_separator
+        if separator is not None and separator in (self.separator, self.quote):
+            raise ValueError(
+                f"list_separator {separator!r} is the separator or the quote too: "
+                "choose another character"
+            )
+        lists = self.names(*ELEMENT_KINDS)
+        if lists and self.format == "csv" and separator is None:
+            raise ValueError(
+                f"column {lists[0]!r} is {self.columns[lists[0]]}: "
+                "wanted list_separator, the character between a list's elements"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _every_flag_has_one_use(self) -> Table:
+        used: dict[str, str] = {}
+        for name, flags in self.multi_hot.items():
+            check_name(name)
+            if name in self.columns:
+                raise ValueError(f"multi_hot.{name}: the table has a column of that name")
+            if not flags:
+                raise ValueError(f"multi_hot.{name}: wanted columns of kind 'flag', got none")
+            for flag in flags:
+                kind = self.columns.get(flag, "not in the table")
+                if kind != "flag":
+                    raise ValueError(
+                        f"multi_hot.{name}: column {flag!r} is {kind}, wanted kind 'flag'"
+                    )
+                if flag in used:
+                    raise ValueError(
+                        f"column {flag!r} stands in multi_hot.{used[flag]} and again in "
+                        f"multi_hot.{name}: wanted one use"
+                    )
+                used[flag] = name
+        unused = [flag for flag in self.names("flag") if flag not in used]
+        if unused:
+            raise ValueError(
+                f"column {unused[0]!r} is a flag in no multi_hot: name it in one, "
+                "or declare it as unused"
+            )
+        return self
+
+    @field_validator("separator", "quote", "list_separator", mode="after")
+    @classmethod
+    def _is_ascii(cls, text: str | None) -> str | None:
+        if text is not None and (not text.isascii() or set(text) & set("\r\n")):
+            raise ValueError(f"wanted ASCII characters, no line end, got {text!r}")
+        return text
+
+    @model_validator(mode="after")
+    def _quote_is_no_separator(self) -> Table:
+        if self.quote is not None and self.quote in self.separator:
+            raise ValueError(
+                f"quote {self.quote!r} stands in separator {self.separator!r}: "
+                "choose another character"
+            )
+        if self.trim and self.quote in (" ", "\t"):
+            raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
+        return self
+
+    @field_validator("separator", "quote", "list_separator", mode="before")
+    @classmethod
+    def _is_no_escape(cls, character: Any) -> Any:
+        if isinstance(character, str) and re.fullmatch(r"\\[abtnrvx].*", character):
+            raise ValueError(
+                f"got a backslash and {character[1:]!r}: "
+                f'in YAML write "{character}" in double quotes'
+            )
+        return character
+
+    @field_validator("encoding", mode="after")
+    @classmethod
+    def _has_line_ends(cls, encoding: str) -> str:
+        ascii_bytes = bytes(range(128))
+        try:
+            is_wide = codecs.lookup(encoding).name.startswith(("utf-16", "utf-32"))
+            is_known = is_wide or ascii_bytes.decode(encoding) == ascii_bytes.decode("ascii")
+        except (LookupError, ValueError):
+            is_known = False
+        if not is_known:
+            raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
+        return encoding
+
+    def names(self, *kinds: str) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.columns.items() if kind in kinds)
+
+    @property
+    def features(self) -> dict[str, FeatureKind]:
+        """Name to kind of the table's feature columns; those of `multi_hot` come last."""
+        own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
+        made: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
+        return own | made
+
+
+def _time_format(name: object, form: dict[Any, Any]) -> str:
+    """The format of a column that is given as a mapping."""
+    unknown = [key for key in form if key not in ("kind", "format")]
+    if unknown:
+        raise ValueError(
+            f"columns.{name}: unknown key {unknown[0]!r}, {nearest(str(unknown[0]), _COLUMN_KEYS)}"
+        )
+    if form.get("kind") != "time":
+        raise ValueError(
+            f"columns.{name}: a mapping is for kind 'time' and its format, got kind "
+            f"{form.get('kind')!r}: write the kind alone"
+        )
+    if not isinstance(form.get("format"), str):
+        raise ValueError(
+            f"columns.{name}: wanted a format such as '%d/%m/%Y %H:%M', got "
+            f"{form.get('format')!r}; a time in ISO 8601 or in seconds needs none: write time alone"
+        )
+    return str(form["format"])
+
+
+def _check_time_format(name: str, form: str) -> None:
+    """Raises ValueError where strptime cannot read a moment by the format."""
+    directives = set(re.findall("%[%A-Za-z]", form.replace("%%", "")))
+    if not directives & _DAY_DIRECTIVES:
+        raise ValueError(
+            f"time_formats.{name}: {form!r} says no year: wanted strptime's directives, such as "
+            "'%d/%m/%Y %H:%M'"
+        )
+    try:
+        datetime.strptime(datetime(2014, 10, 21, 13).strftime(form), form)
+    except (ValueError, re.error) as error:
+        raise ValueError(
+            f"time_formats.{name}: {form!r} is no format of strptime's directives ({error})"
+        ) from None
+
+
+_COLUMN_KEYS = ("kind", "format")
+_DAY_DIRECTIVES = {"%Y", "%y", "%G", "%c", "%x"}
+
+
+class Log(Table):
+    """The table of clicks: one row an impression."""
+
+    files: tuple[str, ...] = ()
+    """File names inside the folder given by `--data`; none means every file in it and in its
+    folders, in natural order, but for names that begin with `_` or `.`."""
+    malformed_limit: Annotated[int, Field(ge=0)] = 100
+    """Malformed lines above this number stop the ingest."""
+    typed_copy: bool = False
+    """Keep the typed rows of all splits as Parquet. Without it the ETL reads the log itself, where
+    the engine can (Polars can) and the split is not by time."""
+
+
+class SideTable(Table):
+    """A table joined to the log by one key column, which is of kind `key` here."""
+
+    file: str
+    """File name beside the first log file."""
+
+    @model_validator(mode="after")
+    def _has_one_key(self) -> SideTable:
+        if len(self.names("key")) != 1:
+            raise ValueError("wanted exactly one column of kind 'key'")
+        return self
+
+    @property
+    def key(self) -> str:
+        return self.names("key")[0]
+
+
+class ClickModel(Settings):
+    """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
+
+    rows: PositiveInt
+    """Rows drawn, of all days together."""
+    days: Annotated[int, Field(ge=3)]
+    """Files drawn, one a day."""
+    vocabulary: tuple[PositiveInt, ...]
+    """Number of values of each categorical column."""
+    continuous: Annotated[int, Field(ge=0)] = 13
+    """Continuous columns."""
+    click_rate: Share = 0.25
+    """Share of clicks, about."""
+
+
+class Label(Settings):
+    """A label column holds 0 and 1, or true and false; or numbers or words of which some are
+    clicks."""
+
+    at_least: float | None = None
+    """Numbers from here on are clicks, smaller ones are not."""
+    click: tuple[str, ...] = ()
+    """Words that are clicks; any other word is none. A number is a word, and is compared as a
+    number. YAML reads yes, on and true without quotes as one boolean: it stands for all three."""
+
+    @field_validator("click", mode="before")
+    @classmethod
+    def _are_words(cls, click: Any) -> Any:
+        if not isinstance(click, list | tuple):
+            raise ValueError(f'wanted a list of words such as ["yes"], got {click!r}')
+        words: list[Any] = []
+        for word in click:
+            if isinstance(word, bool):
+                words += [form(w) for w in _YAML_WORDS[word] for form in _YAML_CASES]
+            else:
+                words.append(str(word) if isinstance(word, int | float) else word)
+        if "" in words:
+            raise ValueError("empty text is a missing label, which is no click: leave it out")
+        return tuple(words)
+
+    @model_validator(mode="after")
+    def _say_one_way(self) -> Label:
+        if self.at_least is not None and self.click:
+            raise ValueError(
+                "at_least and click exclude each other: a click is a number from at_least on, or a "
+                "word of click"
+            )
+        return self
+
+
+_YAML_WORDS = {True: ("true", "yes", "on"), False: ("false", "no", "off")}
+_YAML_CASES = (str.lower, str.title, str.upper)

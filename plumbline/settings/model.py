@@ -1,0 +1,54 @@
+"""The shape of the DLRM."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+
+from plumbline.settings.base import PositiveInt, Settings
+
+MODELS: dict[str, dict[str, Any]] = {
+    "article": {
+        "embedding_dim": 128,
+        "bottom_mlp": (512, 256, 128),
+        "top_mlp": (1024, 1024, 512, 256),
+    },
+    "kaggle": {},  # the defaults
+}
+"""Shapes of the DLRM that NVIDIA's article trains on Criteo's terabyte, and of the one that its
+authors train on Criteo's challenge at Kaggle."""
+
+
+class Model(Settings):
+    """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
+
+    preset: Literal["article", "kaggle"] = "kaggle"
+    """Gives `embedding_dim`, `bottom_mlp` and `top_mlp` where they are not given."""
+    embedding_dim: PositiveInt = 16
+    """Numbers a value of a categorical column has."""
+    bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
+    """Widths of the layers over the continuous columns; the last is `embedding_dim`."""
+    top_mlp: tuple[PositiveInt, ...] = (512, 256)
+    """Widths of the layers over the interaction, before the logit."""
+    bag: Literal["mean", "sum"] = "mean"
+    """What a list column gives: the mean or the sum of its ids' embeddings; zeros without ids."""
+    embedding_rows: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the stored embeddings. bf16 halves their memory: they are then rounded
+    stochastically, see docs/decisions/0012. Only `--model fused` has it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {**MODELS.get(data.get("preset", "kaggle"), {}), **data}
+        return data
+
+    @model_validator(mode="after")
+    def _bottom_ends_in_embedding_dim(self) -> Model:
+        if not self.bottom_mlp or self.bottom_mlp[-1] != self.embedding_dim:
+            raise ValueError(
+                f"bottom_mlp has to end in embedding_dim {self.embedding_dim}, "
+                f"got {list(self.bottom_mlp)}"
+            )
+        return self

@@ -1,0 +1,33 @@
+"""The model repository, and what the serve stage sends through it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from plumbline.settings.base import PositiveInt, Settings
+
+
+class Serving(Settings):
+    """The Triton model repository, and what the serve stage sends through it."""
+
+    max_batch_size: PositiveInt = 4096
+    """Rows that a step takes at once."""
+    instances: PositiveInt = 1
+    """Processes of each served step."""
+    threads: PositiveInt | None = None
+    """Threads of one instance; None: the server's cores, shared out among the instances."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of the layers' products in offline and served scoring; sums are float32. auto: bf16 where
+    this processor is fast in it."""
+    max_queue_size: PositiveInt = 256
+    """Requests that may wait for a step; more are refused at once."""
+    queue_timeout_ms: PositiveInt = 1000
+    """How long a request may wait for a step before it is refused."""
+    tensorrt: bool = False
+    """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
+    probe_rows: Annotated[int, Field(ge=1000)] = 1000
+    """Raw test rows that are served and compared with offline scoring."""
+    latency_requests: PositiveInt = 200
+    """Requests timed for each model, protocol and batch size."""

@@ -1,0 +1,156 @@
+"""Stage etl: fit the workflow on the training split, encode every split, write the feature plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from plumbline.base.console import progress_bar, warn
+from plumbline.columns.kinds import CLICK
+from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
+from plumbline.dlrm.judgement.data_warnings import data_warnings
+from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
+from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.plan.plan import OutputColumn, Plan
+from plumbline.stages.command import stage_main
+from plumbline.stages.peak_memory import peak_memory
+from plumbline.stages.rows import row_source, typed_folders
+from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts
+
+CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
+"""What the later stages have to know of the rows' clicks: see
+`plumbline.rawlogs.split_counts.Counted`."""
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    return {
+        "workflow": run.config.workflow.model_dump(mode="json"),
+        "engine": run.engine,
+        "shuffle_seed": _shuffle_seed(run),
+    }
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    ingested = inputs["ingest"].manifest
+    rows = ingested.rows
+    total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
+    with progress_bar("encoding", total) as progress, peak_memory() as peak:
+        made = _run_engine(run, inputs, out, progress)
+    found = look_through(made.plan, made.rows, ingested.facts["click_rate"], out)
+    for text in found.warnings:
+        warn(text)
+    seconds = made.fit_seconds + made.transform_seconds
+    facts = {
+        "engine": run.engine,
+        "plan_hash": made.plan.content_hash,
+        "fit_seconds": round(made.fit_seconds, 3),
+        "transform_seconds": round(made.transform_seconds, 3),
+        "rows_per_second": round(sum(made.rows.values()) / seconds),
+        "peak_rss_mb": peak.megabytes,
+        **{key: ingested.facts[key] for key in CLICK_FACTS},
+        **asdict(found),
+    }
+    return Made(made.rows, _schema(made.plan), facts)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in the encoded rows: see `plumbline.dlrm.judgement`."""
+
+    columns: list[dict[str, Any]]
+    warnings: list[str]
+    check_seconds: float
+
+
+def look_through(
+    plan: Plan, rows: Mapping[str, int], click_rate: Mapping[str, float], out: Path
+) -> Found:
+    """One pass over the encoded rows of all splits, whose click rates are known.
+
+    Raises
+    ------
+    DataError
+        A number that no model can be trained on: missing, infinite, or too large.
+    """
+    started = time.perf_counter()
+    with progress_bar("checking", sum(rows.values())) as progress:
+        surveys = {
+            split: survey_split(
+                split,
+                parts(out / split),
+                plan.outputs,
+                sampled=split in ("train", "valid"),
+                progress=progress,
+            )
+            for split in rows
+        }
+    leaks = find_leaks(
+        surveys["train"], surveys["valid"], {c.name: c.sources for c in plan.outputs}
+    )
+    return Found(
+        columns=[_column(column, surveys, leaks) for column in plan.outputs],
+        warnings=data_warnings(plan, surveys, leaks, click_rate),
+        check_seconds=round(time.perf_counter() - started, 3),
+    )
+
+
+def _column(
+    column: OutputColumn, surveys: Mapping[str, SplitSurvey], leaks: Leaks
+) -> dict[str, Any]:
+    """What is known of an encoded column: shares are of its values in the test split."""
+    known: dict[str, Any] = {"name": column.name, "auc": leaks.auc.get(column.name)}
+    if column.is_categorical:
+        ids = surveys["test"].ids[column.name]
+        shares = {"missing": ids.missing_share, "unseen": ids.unseen_share}
+        return known | {"cardinality": column.cardinality} | shares
+    numbers = surveys["train"].numbers[column.name]
+    return known | {"low": numbers.low, "high": numbers.high}
+
+
+def _run_engine(
+    run: RunConfig, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
+) -> EtlResult:
+    # Imported here because NVTabular takes seconds to import, and only this work needs it.
+    from plumbline.nvtabular.compile import compile_unfitted
+    from plumbline.nvtabular.engine import NVTabularEngine
+    from plumbline.nvtabular.graphs import build
+
+    kinds = run.config.features
+    settings = run.config.workflow.for_rows(inputs["ingest"].manifest.rows["train"])
+    workflow = build(kinds, settings, out / "unused")
+    if run.engine == "nvtabular":
+        engine = NVTabularEngine(run.device, run.scheduler)
+        splits = typed_folders(inputs["ingest"])
+        return engine.fit_transform(workflow, kinds, splits, out, progress)
+    plan = compile_unfitted(workflow, kinds)
+    source = row_source(run, inputs)
+    return NativeEngine(plan).fit_transform(source, out, progress, _shuffle_seed(run))
+
+
+def _shuffle_seed(run: RunConfig) -> int | None:
+    """NVTabular's engine keeps the order of the rows."""
+    return run.config.seed if run.engine == "native" else None
+
+
+def _schema(plan: Plan) -> list[dict[str, Any]]:
+    categorical = [
+        {"name": column.name, "dtype": column.dtype, "cardinality": column.cardinality}
+        for column in plan.categorical
+    ]
+    continuous = [{"name": column.name, "dtype": column.dtype} for column in plan.continuous]
+    return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
+
+
+def needs(run: RunConfig) -> tuple[str, ...]:
+    return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
+
+
+STAGE = Stage("etl", needs, settings, work)
+
+
+def main() -> None:
+    stage_main(STAGE, __doc__ or "")

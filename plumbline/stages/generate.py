@@ -1,0 +1,42 @@
+"""Stage generate: Criteo-format logs from a known click model (only where the config has one)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from plumbline.base.console import progress_bar
+from plumbline.base.errors import StageError
+from plumbline.rawlogs.click_model import write_logs
+from plumbline.settings import ClickModel
+from plumbline.stages.command import stage_main
+from plumbline.stages.stage import Finished, Made, RunConfig, Stage, reads
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    return {
+        "click_model": _click_model(run).model_dump(mode="json"),
+        "log": run.config.log.model_dump(mode="json"),
+        "seed": run.config.seed,
+    }
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    model = _click_model(run)
+    with progress_bar("drawing", model.rows) as progress:
+        files = write_logs(model, run.config.log, run.config.seed, out, progress)
+    return Made(rows={"all": model.rows}, facts={"files": [file.name for file in files]})
+
+
+def _click_model(run: RunConfig) -> ClickModel:
+    if run.config.click_model is None:
+        raise StageError(f"Configuration {run.config.name!r} has no click_model to draw logs from.")
+    return run.config.click_model
+
+
+STAGE = Stage("generate", reads(), settings, work)
+
+
+def main() -> None:
+    stage_main(STAGE, __doc__ or "")

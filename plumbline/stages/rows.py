@@ -1,0 +1,108 @@
+"""Where stage etl takes the rows from: the log that stage ingest surveyed, or its typed copy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plumbline.base.errors import StageError
+from plumbline.base.manifest import differences
+from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.rows import Chunk, RowSource
+from plumbline.columns.typed import TypedParquet
+from plumbline.rawlogs.fingerprint import Fingerprint
+from plumbline.rawlogs.ingest import PROBE, SURVEY_FILE
+from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.split import SPLITS
+from plumbline.rawlogs.survey import Survey
+from plumbline.stages import ingest
+from plumbline.stages.stage import Finished, RunConfig
+
+
+def row_source(run: RunConfig, inputs: Mapping[str, Finished]) -> RowSource:
+    """The splits train, valid, test and probe of the finished stage ingest.
+
+    Raises
+    ------
+    StageError
+        The ingest was made from other settings.
+    DataError
+        A raw file is missing, or has changed since.
+    """
+    made = inputs["ingest"]
+    if has_typed_copy(made):
+        return TypedParquet(typed_folders(made), run.config.features)
+    _require_fitting(run, made)
+    read = made.manifest.facts["read"]
+    log = RawLog(
+        run.config,
+        _raw_files(run, inputs, read),
+        Survey.read(made.folder / SURVEY_FILE),
+        [Fingerprint(**found) for found in read["fingerprints"]],
+    )
+    return _LogAndProbe(log, TypedParquet({PROBE: made.folder / PROBE}, log.kinds))
+
+
+def typed_folders(made: Finished) -> dict[str, Path]:
+    """Split to its folder of typed Parquet.
+
+    Raises
+    ------
+    StageError
+        The stage ingest that was run kept no typed copy.
+    """
+    if not has_typed_copy(made):
+        raise StageError(
+            f"{made.folder}: holds no typed copy of the log, which --engine nvtabular reads. "
+            "Run again with --from ingest."
+        )
+    return {split: made.folder / split for split in (*SPLITS, PROBE)}
+
+
+def has_typed_copy(made: Finished) -> bool:
+    return SURVEY_FILE not in made.manifest.files
+
+
+def _require_fitting(run: RunConfig, made: Finished) -> None:
+    """The log's rows are read by this configuration: it has to be the one that it was surveyed by.
+
+    The files are not compared here: `RawLog` does.
+    """
+    changed = differences(
+        {**made.manifest.settings, "data": None}, {**ingest.log_settings(run), "data": None}
+    )
+    if changed:
+        raise StageError(
+            f"{made.folder}: made from something else: {'; '.join(changed)}. "
+            "Run again with --from ingest, or with another --out."
+        )
+
+
+def _raw_files(
+    run: RunConfig, inputs: Mapping[str, Finished], read: Mapping[str, Any]
+) -> tuple[Path, ...]:
+    """As for the ingest; where no --data is given, the files that it read."""
+    if run.config.click_model is None and not run.data:
+        return tuple(Path(file) for file in read["files"])
+    return ingest.log_files(run, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _LogAndProbe:
+    """The log's splits, and the probe that the ingest took from them."""
+
+    log: RawLog
+    probe: TypedParquet
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        return self.log.kinds
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        return {**self.log.splits, **self.probe.splits}
+
+    def chunks(self, split: str) -> Iterator[Chunk]:
+        return (self.probe if split == PROBE else self.log).chunks(split)

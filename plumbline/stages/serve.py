@@ -1,0 +1,116 @@
+"""Stage serve: start Triton on the exported repository, send raw test rows, compare, time.
+
+The rows are the probe split: raw test rows, and copies of one with nulls and with values never
+seen in training. Ids have to be the ETL's own, scores those of offline scoring.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from plumbline.base.console import console, progress_bar
+from plumbline.columns.typed import values_of
+from plumbline.columns.values import Lists
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.features.plan.plan import OutputColumn, Plan, read_plan
+from plumbline.serving.check.comparison import Comparison, compare
+from plumbline.serving.check.latency import BATCH_SIZES, measure_latency
+from plumbline.serving.client.client import Client
+from plumbline.serving.client.connection import Protocol
+from plumbline.serving.launch.server import TritonServer
+from plumbline.stages.command import stage_main
+from plumbline.stages.stage import Finished, Made, RunConfig, Stage, reads
+
+MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    return run.config.serving.model_dump(mode="json", include={"probe_rows", "latency_requests"})
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    raw = pq.read_table(inputs["ingest"].folder / "probe")
+    repository = inputs["export"].folder / "model_repository"
+    work_folder = out / "server"  # with the log, which stays where the stage fails
+    with TritonServer(repository, work_folder) as server:
+        compared = _compare(server, raw, inputs)
+        latency = _latency(server, raw, run.config.serving.latency_requests)
+    shutil.rmtree(work_folder)
+    console.print(
+        f"  {compared.rows_compared} rows compared: ids identical {compared.ids_identical}, "
+        f"largest score difference {compared.max_abs_score_diff:.1e}"
+    )
+    facts = {
+        **asdict(compared),
+        "latency_ms": latency["grpc"],
+        "latency_ms_by_protocol": latency,
+    }
+    return Made({"probe": raw.num_rows}, facts=facts)
+
+
+def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]) -> Comparison:
+    plan = read_plan(inputs["etl"].folder / "plan")
+    encoded = pq.read_table(inputs["etl"].folder / "probe")
+    offline = pq.read_table(inputs["evaluate"].folder / "probe.parquet")["probability"]
+    with (
+        Client(server.grpc_url, "grpc", MODELS["ensemble"]) as ensemble,
+        Client(server.grpc_url, "grpc", MODELS["fused"]) as fused,
+    ):
+        return compare(
+            ensemble,
+            fused,
+            raw,
+            _encoded(encoded, plan),
+            offline.to_numpy(),
+        )
+
+
+def _encoded(table: pa.Table, plan: Plan) -> Encoded:
+    """The encoded rows of a file in the form that the feature step gives."""
+    single = [column for column in plan.categorical if not column.is_list]
+    lists = [column for column in plan.categorical if column.is_list]
+    return Encoded(
+        _together(table, single, np.dtype(np.int64)),
+        tuple(cast(Lists, values_of(table[column.name])) for column in lists),
+        _together(table, plan.continuous, np.dtype(np.float32)),
+    )
+
+
+def _together(
+    table: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """The columns side by side, shape (rows, number of columns)."""
+    if not columns:
+        return np.empty((table.num_rows, 0), dtype)
+    return np.column_stack([table[column.name].to_numpy() for column in columns]).astype(dtype)
+
+
+def _latency(server: TritonServer, raw: pa.Table, requests: int) -> dict[str, Any]:
+    """Protocol, then model, then batch size, to p50 and p99 in milliseconds."""
+    found: dict[str, Any] = {}
+    total = 2 * len(MODELS) * len(BATCH_SIZES) * requests
+    with progress_bar("timing", total, "requests") as progress:
+        endpoints: dict[Protocol, str] = {"grpc": server.grpc_url, "http": server.http_url}
+        for protocol, url in endpoints.items():
+            found[protocol] = {}
+            for name, model in MODELS.items():
+                with Client(url, protocol, model) as client:
+                    found[protocol][name] = measure_latency(client, client.tensors(raw), requests)
+                progress(len(BATCH_SIZES) * requests)
+    return found
+
+
+STAGE = Stage("serve", reads("ingest", "etl", "evaluate", "export"), settings, work)
+
+
+def main() -> None:
+    stage_main(STAGE, __doc__ or "")

@@ -1,0 +1,152 @@
+"""Stage train: a loader of encoded rows trains the DLRM; goes on from its last checkpoint."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plumbline.base.console import console, progress_bar, warn
+from plumbline.dlrm.judgement.proportion import proportion_warnings
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.train.training_plan import PlannedTraining, planned
+from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.stages.command import stage_main
+from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts, reads
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.data.loader import DataLoader
+    from plumbline.dlrm.train.training import Epoch, Trainer
+
+
+def settings(run: RunConfig) -> dict[str, Any]:
+    chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
+    return {**chosen, "form": run.model}
+
+
+def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    from plumbline.dlrm.score.evaluation import clicks_of
+    from plumbline.dlrm.train.training import train
+
+    etl, config = inputs["etl"], run.config
+    plan = read_plan(etl.folder / "plan")
+    architecture = Architecture.of(plan, config.model)
+    warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
+    for text in warnings:
+        warn(text)
+    files = parts(etl.folder / "train")
+    clicks, rows = clicks_of(files)
+    training = planned(config.training, rows, clicks)
+    console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
+    offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
+    form = form_of(run, plan, architecture, training, offset)
+    with progress_bar("training", rows * training.epochs) as progress:
+        made = train(
+            form,
+            loader_of(run, plan, architecture, files, training.batch_size),
+            training,
+            seed=config.seed,
+            valid_files=parts(etl.folder / "valid"),
+            out=out,
+            plan_hash=plan.content_hash,
+            click_rate=(clicks + 0.5) / (rows + 1),
+            progress=progress,
+            tell_epoch=_print_epoch,
+        )
+    shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
+    if training.stops_early:
+        console.print(
+            f"  kept: epoch {made.best_epoch + 1} of {len(made.epochs)}, the one with the best "
+            "validation log loss",
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(
+        f"  {made.samples_per_second:,.0f} samples/s in {form.precision}, "
+        f"{made.waiting_share:.1%} of the time waiting for data"
+    )
+    facts = {
+        "model": run.model,
+        "precision": form.precision,
+        "samples_per_second": round(made.samples_per_second),
+        "waiting_share": round(made.waiting_share, 4),
+        "steps": made.steps,
+        "planned": training.model_dump(mode="json"),
+        "best_epoch": made.best_epoch + 1,
+        "bias_shift": made.bias_shift,
+        "final_loss": made.final_loss,
+        "loss_curve": made.loss_curve,
+        "epochs": [asdict(epoch) for epoch in made.epochs],
+        "warnings": warnings,
+    }
+    return Made({"train": rows}, facts=facts)
+
+
+def _described(training: PlannedTraining, rows: int) -> str:
+    epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
+    if training.stops_early:
+        epochs = f"up to {epochs}"
+    return (
+        f"{rows:,} rows: batches of {training.batch_size:,}, {epochs}, learning rates "
+        f"{training.learning_rate:g} (layers) and {training.embedding_learning_rate:g} (embeddings)"
+    )
+
+
+def _print_epoch(position: int, epoch: Epoch) -> None:
+    console.print(
+        f"  epoch {position + 1}: training loss {epoch.train_loss:.4f}, validation log loss "
+        f"{epoch.valid.logloss:.4f}, AUC {epoch.valid.auc:.4f}, "
+        f"learning rate {epoch.learning_rate:.2g}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def form_of(
+    run: RunConfig,
+    plan: Plan,
+    architecture: Architecture,
+    training: PlannedTraining,
+    logit_offset: float = 0.0,
+) -> Trainer:
+    seed, device = run.config.seed, run.device
+    if run.model == "fused":
+        from plumbline.dlrm.train.fused_trainer import FusedTrainer
+
+        return FusedTrainer(architecture, training, seed, device, logit_offset)
+    # Merlin takes seconds to import.
+    from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
+    from plumbline.nvtabular.merlin_data import merlin_schema
+
+    return MerlinTrainer(architecture, training, seed, device, merlin_schema(plan), logit_offset)
+
+
+def loader_of(
+    run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
+) -> DataLoader:
+    """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
+    if run.device == "cpu":
+        from plumbline.dlrm.data.parquet_loader import ParquetLoader
+
+        return ParquetLoader(files, architecture, batch_size)
+    from plumbline.dlrm.data.merlin_loader import MerlinLoader
+    from plumbline.nvtabular.merlin_data import merlin_dataset
+
+    return MerlinLoader(
+        merlin_dataset(files, plan, run.device), architecture, batch_size, run.device
+    )
+
+
+def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Metrics of the validation split after each epoch, from the facts of the finished stage."""
+    return [epoch["valid"] for epoch in facts["epochs"]]
+
+
+STAGE = Stage("train", reads("etl"), settings, work)
+
+
+def main() -> None:
+    stage_main(STAGE, __doc__ or "")

@@ -1,0 +1,52 @@
+"""What is said holds data: brackets, control characters, surrogates come out as they are."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from plumbline.base import console as terminal
+
+
+def said(text: str, **options: str) -> str:
+    quiet = Console(width=80, force_terminal=False)
+    with pytest.MonkeyPatch.context() as patched, quiet.capture() as caught:
+        patched.setattr(terminal, "console", quiet)
+        terminal.say(text, **options)
+    return caught.get()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x [eur]", "x [eur]\n"),
+        ("[/quote]", "[/quote]\n"),
+        ("[red]a[/red]", "[red]a[/red]\n"),
+        ("\\[a]", "\\[a]\n"),
+        (":smile: [link=x]", ":smile: [link=x]\n"),
+        ("a\nb\r\n c", "a b c\n"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07\n"),
+        ("\ud83d", "\\ud83d\n"),
+        ("\u202eabc", "\\u202eabc\n"),
+        ("  indented", "  indented\n"),
+        ("a" * 300, "a" * 300 + "\n"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
+    assert said(text) == shown
+
+
+def test_a_label_stands_in_front() -> None:
+    assert said(" [x] is wrong", label="error:", label_style="red") == "error: [x] is wrong\n"
+
+
+@given(st.text())
+def test_any_text_is_one_line_without_control_characters(text: str) -> None:
+    shown = said(text)
+    assert shown.endswith("\n") and shown.count("\n") == 1
+    assert shown[:-1] == "" or shown[:-1].isprintable()
+
+
+def test_the_description_of_a_bar_is_no_markup() -> None:
+    with terminal.progress_bar("[/x]", 3) as advance:
+        advance(3)

@@ -1,0 +1,164 @@
+"""Walking a graph: what outputs are made of, names, branches, groups, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from plumbline.base.errors import PlanError, UnsupportedOperator
+from plumbline.features import operators as steps
+from plumbline.features.plan.chains import Chain
+from plumbline.features.plan.plan import InputColumn
+from plumbline.features.plan.unfitted import (
+    FitCategorify,
+    FitNormalize,
+    UnfittedColumn,
+    UnfittedPlan,
+)
+from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.frames import merlin_input_schema
+from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
+
+KINDS: dict[str, Any] = {
+    "x": "continuous",
+    "y": "continuous",
+    "s": "string",
+    "t": "string",
+    "i": "integer",
+    "l": "integer_list",
+}
+
+
+def compiled(graph: Any) -> UnfittedPlan:
+    return compile_unfitted(Workflow(graph), KINDS)
+
+
+def chains(graph: Any) -> dict[str, Chain]:
+    return {column.name: column.chain for column in compiled(graph).outputs}
+
+
+def test_a_chain_over_several_columns_subsets_and_renames() -> None:
+    numbers = ["x", "y"] >> ops.FillMissing(2.0) >> ops.LogOp()
+    normal = numbers["x"] >> ops.Normalize() >> ops.Rename(name="x_log")
+    plan = compiled(normal + (["s"] >> ops.Categorify()) + ["y", "click"])
+    assert plan.inputs == tuple(InputColumn(name, KINDS[name]) for name in ("x", "y", "s"))
+    assert plan.outputs == (
+        UnfittedColumn(
+            "x_log", Chain(("x",), (steps.FillMissing(2.0), steps.Log(), FitNormalize()))
+        ),
+        UnfittedColumn("s", Chain(("s",), (FitCategorify(),))),
+        UnfittedColumn("y", Chain(("y",), ())),
+    )
+
+
+def test_one_column_may_be_used_twice() -> None:
+    raw = ["y"] >> ops.Rename(postfix="_raw")
+    clipped = ["y"] >> ops.Clip(min_value=1, max_value=2)
+    assert chains(raw + clipped + ["click"]) == {
+        "y_raw": Chain(("y",), ()),
+        "y": Chain(("y",), (steps.Clip(1.0, 2.0),)),
+    }
+    with pytest.raises(PlanError, match="'y' comes out of 2 branches of the workflow"):
+        compiled(clipped + "y" + "click")
+
+
+def test_columns_may_change_their_names_on_the_way() -> None:
+    swapped = ["x", "y"] >> ops.Rename(f=lambda name: {"x": "y", "y": "x"}[name])
+    filled = swapped >> ops.FillMissing(1.0) >> ops.Rename(f=str.upper)
+    assert chains(filled + "click") == {
+        "Y": Chain(("x",), (steps.FillMissing(1.0),)),
+        "X": Chain(("y",), (steps.FillMissing(1.0),)),
+    }
+
+
+def test_columns_are_selected_by_tag_and_left_out_by_subtraction() -> None:
+    numbers = ColumnSelector(tags=[Tags.CONTINUOUS]) >> ops.FillMissing(0.0)
+    ids = ColumnSelector(tags=[Tags.CATEGORICAL]) >> ops.Categorify()
+    assert list(chains(numbers + ids)) == ["x", "y", "s", "t", "i", "l"]
+    assert list(chains((numbers + ids) - ["y", "t"])) == ["x", "s", "i", "l"]
+    labels = ColumnSelector(tags=[Tags.TARGET])
+    assert list(chains(numbers + labels)) == ["x", "y"]
+
+
+def test_tags_and_properties_change_nothing() -> None:
+    tagged = ["s"] >> ops.TagAsUserID() >> ops.AddProperties({"p": 1}) >> ops.Categorify()
+    graph = tagged >> ops.AddTags([Tags.USER]) >> ops.TagAsItemFeatures() >> ops.AddMetadata()
+    assert chains(graph) == {"s": Chain(("s",), (FitCategorify(),))}
+
+
+def test_steps_learn_from_what_stands_before_them() -> None:
+    bucket = ["x"] >> ops.Bucketize([0.0]) >> ops.Rename(name="b")
+    crossed = (bucket + "s") >> ops.HashedCross(9)
+    of_x = Chain(("x",), (steps.Bucketize((0.0,)),))
+    assert chains(crossed + "click") == {"b_X_s": Chain((of_x, "s"), (steps.HashedCross(9),))}
+
+
+def test_removed_inputs_are_left_out() -> None:
+    filled = ["x", "y"] >> ops.FillMissing(0.0) >> ops.Rename(postfix="_f")
+    workflow = Workflow(filled + (["s"] >> ops.Categorify()) + ["click"])
+    workflow.fit_schema(merlin_input_schema(KINDS)).remove_inputs(["click", "x"])
+    plan = compile_unfitted(workflow, KINDS)
+    assert [column.name for column in plan.outputs] == ["y_f", "s"]
+
+
+def test_the_workflow_itself_is_not_changed() -> None:
+    node = ["s"] >> ops.Categorify()
+    compiled(node)
+    assert type(node.op) is ops.Categorify
+    assert node.output_schema is None
+
+
+def test_columns_that_nvtabular_has_dropped_are_not_left_out_in_silence() -> None:
+    ids = ["s"] >> ops.Categorify()
+    buckets = ["i"] >> ops.HashBucket(99)
+    workflow = Workflow((ids + buckets) >> ops.DropLowCardinality(4))
+    assert [column.name for column in compile_unfitted(workflow, KINDS).outputs] == ["s", "i"]
+    workflow.fit_schema(merlin_input_schema(KINDS))
+    with pytest.raises(PlanError, match="DropLowCardinality has left out 's' already"):
+        compile_unfitted(workflow, KINDS)
+
+
+class Doubled(ops.LogOp):
+    """A subclass may compute something else."""
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (lambda: ["x"] >> ops.LambdaOp(abs), "Column 'x' uses UDF, which has no compiled form"),
+        (lambda: ["x"] >> ops.DifferenceLag("i"), "Column 'x_difference_lag_1' uses DifferenceL"),
+        (lambda: ["x"] >> Doubled(), "Column 'x' uses Doubled, which has no compiled form"),
+        (lambda: ["s"], "Column 's' uses text without an operator that makes ids of it"),
+        (lambda: ["i"], "Column 'i' uses integer without an operator that makes ids of it"),
+        (lambda: ["l"], "Column 'l' uses lists of integers without an operator that makes ids"),
+        (lambda: ["i"] >> ops.FillMissing(0) >> ops.Categorify(), "'i' uses Categorify on number"),
+        (lambda: ["s"] >> ops.Categorify() >> ops.Normalize(), "'s' uses Normalize on ids"),
+    ],
+)
+def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str) -> None:
+    with pytest.raises(UnsupportedOperator, match=message) as error:
+        compiled((graph() >> ops.AddMetadata()) + ["click"])
+    assert "Supported: AddMetadata, AddProperties, AddTags, Bucketize, Ca" in str(error.value)
+
+
+def test_a_workflow_that_is_not_fitted_raises(tmp_path: Any) -> None:
+    with pytest.raises(PlanError, match="The workflow is not fitted"):
+        compile_fitted(Workflow(["x"] >> ops.FillMissing(0)), KINDS, tmp_path)
+    workflow = Workflow(["x"] >> ops.Normalize()).fit_schema(merlin_input_schema(KINDS))
+    with pytest.raises(PlanError, match="Column 'x': Normalize is not fitted"):
+        compile_fitted(workflow, KINDS, tmp_path)
+
+
+def test_the_click_passes_through_unchanged() -> None:
+    with pytest.raises(PlanError, match="'click' is made of 'click': wanted a feature column"):
+        compiled(["click", "x"] >> ops.FillMissing(0))
+    with pytest.raises(PlanError, match="'c' is made of 'click': wanted a feature column"):
+        compiled(["click"] >> ops.Rename(name="c"))
+
+
+def test_a_column_that_is_no_feature_raises() -> None:
+    workflow = Workflow(["y"] >> ops.FillMissing(0)).fit_schema(merlin_input_schema(KINDS))
+    with pytest.raises(PlanError, match="'y' is made of 'y': wanted a feature column, one of x"):
+        compile_unfitted(workflow, {"x": "continuous"})

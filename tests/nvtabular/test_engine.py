@@ -1,0 +1,244 @@
+"""The NVTabular engine: what it writes, in which order, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from plumbline.base.errors import DataError, PlumblineError, UnsupportedOperator
+from plumbline.columns.typed import typed_schema
+from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.plan.plan import read_plan
+from plumbline.nvtabular.engine import NVTabularEngine
+from plumbline.nvtabular.graphs import build
+from plumbline.nvtabular.library import Workflow, ops
+from plumbline.settings import CriteoWorkflow, StandardWorkflow
+
+KINDS: dict[str, Any] = {
+    "x": "continuous",
+    "i": "integer",
+    "h": "hex",
+    "s": "string",
+    "l": "integer_list",
+    "m": "string_list",
+}
+CATEGORICAL = ["i", "h", "s", "l", "m"]
+SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+
+
+def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
+    rng = np.random.default_rng(seed)
+    made = {
+        "x": pa.array(rng.normal(size=rows).astype(np.float32), mask=rng.random(rows) < 0.3),
+        "i": pa.array(rng.integers(2**53, 2**53 + 9, rows), mask=rng.random(rows) < 0.3),
+        "h": pa.array(rng.integers(0, 9, rows), mask=rng.random(rows) < 0.3),
+        "s": pa.array([f"é{n}" for n in rng.integers(0, 9, rows)], mask=rng.random(rows) < 0.3),
+        "l": pa.array(lists(rng, rows, [2**62, 2**62 + 1, None, 7])),
+        "m": pa.array(lists(rng, rows, ["é", "", None, "z"])),
+        "click": pa.array(rng.integers(0, 2, rows).astype(np.int8)),
+    }
+    schema = typed_schema(kinds)
+    return pa.table({name: made[name] for name in schema.names}, schema=schema)
+
+
+def lists(rng: np.random.Generator, rows: int, values: list[Any]) -> list[Any]:
+    lengths = rng.integers(-1, 4, rows)
+    picked = [[values[n] for n in rng.integers(0, 4, max(length, 0))] for length in lengths]
+    return [None if length < 0 else row for length, row in zip(lengths, picked, strict=True)]
+
+
+def write(folder: Path, *parts: pa.Table) -> Path:
+    folder.mkdir(parents=True)
+    for number, part in enumerate(parts):
+        pq.write_table(part, folder / f"part-{number:05d}.parquet")
+    return folder
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> dict[str, Path]:
+    return {
+        "train": write(tmp_path / "raw/train", table(40, 0), table(0, 1), table(30, 2)),
+        "valid": write(tmp_path / "raw/valid", table(20, 3)),
+        "test": write(tmp_path / "raw/test", table(1, 4), table(25, 5)),
+        "probe": write(tmp_path / "raw/probe", table(0, 6)),
+    }
+
+
+def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
+    arguments = {"kinds": KINDS, "progress": lambda rows: None, **changes}
+    settings = arguments.pop("settings", SETTINGS)
+    workflow = build(arguments["kinds"], settings, out / "unused")
+    arguments.setdefault("workflow", workflow)
+    engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
+    return engine.fit_transform(splits=splits, out=out, **arguments)
+
+
+def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_path: Path) -> None:
+    encoded: list[int] = []
+    result = run(splits, tmp_path / "out", progress=encoded.append)
+    assert result.rows == {"train": 70, "valid": 20, "test": 26, "probe": 0}
+    assert encoded == [40, 30, 20, 1, 25]
+    plan = read_plan(tmp_path / "out/plan")
+    assert plan == result.plan
+    assert [column.name for column in plan.outputs] == [*CATEGORICAL, "x"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "plan",
+        "probe",
+        "test",
+        "train",
+        "valid",
+    ]
+    for split, folder in splits.items():
+        for file in sorted(folder.iterdir()):
+            raw, made = pq.read_table(file), pq.read_table(tmp_path / "out" / split / file.name)
+            assert made.schema.names == [*CATEGORICAL, "x", "click"]
+            ids_types = [pa.int32()] * 3 + [pa.large_list(pa.int32())] * 2
+            assert made.schema.types == [*ids_types, pa.float32(), pa.int8()]
+            assert made["click"].equals(raw["click"])
+            for name in CATEGORICAL:
+                vocabulary = plan.vocabulary(next(c for c in plan.outputs if c.name == name))
+                ids = dict(
+                    zip(vocabulary.value.to_pylist(), vocabulary.id.to_pylist(), strict=True)
+                )
+                ids[None] = ids[""] = 1
+                assert made[name].to_pylist() == [
+                    [ids.get(value, 2) for value in row or []]
+                    if name in ("l", "m")
+                    else ids.get(row, 2)
+                    for row in raw[name].to_pylist()
+                ]
+
+
+def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
+    ids = CATEGORICAL >> ops.Categorify(num_buckets=2, max_size=8)
+    normal = ["x"] >> ops.FillMedian() >> ops.Normalize()
+    statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "std"])
+    encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
+    workflow = Workflow(ids + normal + statistics + encoded + "click")
+    alone = run(splits, tmp_path / "alone", workflow=workflow)
+    together = run(splits, tmp_path / "together", workflow=workflow, scheduler="local")
+    assert together.plan.content_hash == alone.plan.content_hash
+    files = sorted(path.relative_to(tmp_path / "alone") for path in _files(tmp_path / "alone"))
+    assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5 + 2 * 5
+    assert files == sorted(
+        path.relative_to(tmp_path / "together") for path in _files(tmp_path / "together")
+    )
+    for file in files:
+        assert (tmp_path / "alone" / file).read_bytes() == (
+            tmp_path / "together" / file
+        ).read_bytes()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(PlumblineError, match="Wanted a Dask scheduler at ftp://x, but none answer"):
+        run(splits, tmp_path / "out", scheduler="ftp://x")
+
+
+@pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"s": "string"}])
+@pytest.mark.parametrize("settings", [SETTINGS, StandardWorkflow(graph="standard")])
+def test_either_sort_of_column_may_be_absent(
+    kinds: dict[str, Any], settings: Any, tmp_path: Path
+) -> None:
+    splits = {"train": write(tmp_path / "raw", table(9, 0, kinds))}
+    result = run(splits, tmp_path / "out", kinds=kinds, settings=settings)
+    wanted = [*kinds]
+    if settings.graph == "standard":
+        wanted = ["x_bucket", "x"] if "x" in kinds else ["s", "s_count"]
+    assert [column.name for column in result.plan.outputs] == wanted
+    made = pq.read_table(tmp_path / "out/train/part-00000.parquet")
+    assert made.schema.names == [*wanted, "click"]
+
+
+def test_a_column_without_values_outside_the_training_split(tmp_path: Path) -> None:
+    empty = table(5, 1)
+    for name in ("i", "s"):
+        position = empty.column_names.index(name)
+        nulls = pa.nulls(5, empty.schema.field(name).type)
+        empty = empty.set_column(position, name, nulls)
+    splits = {
+        "train": write(tmp_path / "train", empty, table(20, 0)),
+        "test": write(tmp_path / "test", empty),
+    }
+    run(splits, tmp_path / "out")
+    made = pq.read_table(tmp_path / "out/test/part-00000.parquet")
+    assert made["i"].to_pylist() == made["s"].to_pylist() == [1] * 5
+    assert made["h"].to_pylist() != [1] * 5
+
+
+def test_a_column_without_values_in_the_training_split_has_no_vocabulary(tmp_path: Path) -> None:
+    marks = table(3, 0).set_column(3, pa.field("s", pa.string()), pa.array(["", None, ""]))
+    splits = {"train": write(tmp_path / "train", marks), "test": write(tmp_path / "t", table(9, 0))}
+    plan = run(splits, tmp_path / "out").plan
+    assert plan.outputs[2].cardinality == 3
+    assert pq.read_table(tmp_path / "out/train/part-00000.parquet")["s"].to_pylist() == [1, 1, 1]
+    assert set(pq.read_table(tmp_path / "out/test/part-00000.parquet")["s"].to_pylist()) == {1, 2}
+
+
+def test_what_has_no_compiled_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    workflow = Workflow((["x"] >> ops.LambdaOp(abs)) + ["click"])
+    with pytest.raises(UnsupportedOperator, match="Column 'x' uses UDF"):
+        run({"train": tmp_path / "none"}, tmp_path / "out", workflow=workflow)
+
+
+def test_a_workflow_need_not_pass_the_click_through(tmp_path: Path) -> None:
+    splits = {"train": write(tmp_path / "train", table(9, 0))}
+    node = ["x"] >> ops.FillMissing(0)
+    run(splits, tmp_path / "out", workflow=Workflow(node))
+    made = pq.read_table(tmp_path / "out/train/part-00000.parquet")
+    assert made.column_names == ["x", "click"]
+    assert not node.children
+
+
+def test_the_files_name_no_path_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    run({"train": write(tmp_path / "train", table(9, 0))}, tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["plan", "train"]
+    assert str(tmp_path) not in (tmp_path / "out/plan/plan.json").read_text()
+
+
+def test_bad_splits_are_refused(tmp_path: Path) -> None:
+    good = write(tmp_path / "train", table(9, 0))
+    with pytest.raises(DataError, match=r"none: wanted files part-\*\.parquet of split 'train'"):
+        run({"train": tmp_path / "none"}, tmp_path / "out")
+    with pytest.raises(DataError, match="The training split has no rows"):
+        run({"train": write(tmp_path / "empty", table(0, 0))}, tmp_path / "out")
+    lacking = write(tmp_path / "lacking", table(9, 0).drop_columns(["h"]))
+    with pytest.raises(DataError, match=r"part-00000\.parquet: wanted column 'h', found x, i, s"):
+        run({"train": good, "test": lacking}, tmp_path / "out")
+    other = table(9, 0)
+    other = other.set_column(0, "x", other["x"].cast(pa.float64()))
+    with pytest.raises(DataError, match="wanted column 'x' as float, found double"):
+        run({"train": good, "test": write(tmp_path / "other", other)}, tmp_path / "out")
+
+
+def test_a_failure_leaves_no_plan(
+    splits: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(splits, tmp_path / "out")
+
+    def fail(*_: object) -> int:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("plumbline.nvtabular.engine.write_encoded", fail)
+    with pytest.raises(OSError, match="disk full"):
+        run(splits, tmp_path / "out")
+    assert not (tmp_path / "out/plan/plan.json").exists()
+    assert not (tmp_path / "out/scratch").exists()
+    assert not list((tmp_path / "out/train").glob("part-00000.parquet"))
+
+
+def test_infinite_values_are_refused_where_nothing_clips_them(tmp_path: Path) -> None:
+    values = table(3, 0, {"x": "continuous"})
+    values = values.set_column(0, "x", pa.array([1.0, float("inf"), 2.0], pa.float32()))
+    splits = {"train": write(tmp_path / "train", values)}
+    with pytest.raises(DataError, match="Column 'x': its mean in the training split is inf"):
+        run(splits, tmp_path / "out", kinds={"x": "continuous"})
