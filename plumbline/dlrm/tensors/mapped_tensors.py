@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import ModelError
-from plumbline.dlrm.tensors.tensor_offsets import TensorPlace, places_in
+from plumbline.dlrm.tensors.tensor_offsets import TensorSpan, spans_in
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
 """Of the tensors of a model; NumPy has no bfloat16: its bits are given as uint16."""
@@ -43,8 +43,8 @@ def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
     came = _sha256(mapped)
     if came != sha256:
         raise ModelError.damaged(str(file), sha256, came)
-    places = places_in(mapped, len(mapped), str(file))
-    return {name: _tensor(mapped, place) for name, place in places.items()}
+    spans = spans_in(mapped, len(mapped), str(file))
+    return {name: _tensor(mapped, span) for name, span in spans.items()}
 
 
 def _sha256(mapped: mmap.mmap) -> str:
@@ -57,7 +57,7 @@ def _sha256(mapped: mmap.mmap) -> str:
     return digest.hexdigest()
 
 
-def _tensor(mapped: mmap.mmap, place: TensorPlace) -> NDArray[Any]:
-    dtype = DTYPES[place.dtype]
-    count = place.length // dtype.itemsize
-    return np.frombuffer(mapped, dtype, count, place.offset).reshape(place.shape)
+def _tensor(mapped: mmap.mmap, span: TensorSpan) -> NDArray[Any]:
+    dtype = DTYPES[span.dtype]
+    count = span.length // dtype.itemsize
+    return np.frombuffer(mapped, dtype, count, span.offset).reshape(span.shape)

@@ -9,7 +9,8 @@ from merlin.models.torch import DLRMModel
 from plumbline.base.errors import ConfigError, ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.ops.embedding.operator import BagIds, embedding_reference
+from plumbline.dlrm.ops.embedding.contract import BagIds
+from plumbline.dlrm.ops.embedding.reference import embedding_reference
 from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
 from plumbline.nvtabular.merlin_data import merlin_schema
 from plumbline.settings import Model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import write_model_card
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.ops.library import cpu_module
-from plumbline.dlrm.score.evaluation import clicks_of, column_blocks, evaluate, score_files
+from plumbline.dlrm.score.evaluation import clicks_of, column_blocks, evaluate, scored
 from plumbline.dlrm.score.scorer import Scorer
 
 
@@ -159,12 +160,17 @@ def test_scoring_natively_imports_no_torch(world, tmp_path):
     assert imported_by(code, {"torch", "safetensors"}) == ""
 
 
+def score_files(scorer, files, batch_size=8192):
+    """probability_B of all rows, file after file."""
+    with closing(scored(scorer, files, batch_size)) as blocks:
+        return np.concatenate([np.empty(0, np.float32), *(found for _, found in blocks)])
+
+
 @pytest.mark.parametrize("batch_size", [7, 300, 8192])
 def test_files_are_scored_in_row_order(world, scorer, batch_size):
-    done: list[int] = []
-    came = score_files(scorer, world.train_files, batch_size, done.append)
-    assert np.allclose(came, scorer.score(*encoded(world, world.train_files)), atol=1e-6)
-    assert sum(done) == len(came) == 1155
+    got = score_files(scorer, world.train_files, batch_size)
+    assert np.allclose(got, scorer.score(*encoded(world, world.train_files)), atol=1e-6)
+    assert len(got) == 1155
 
 
 def test_evaluate_judges_what_it_scored(world, scorer):

@@ -30,7 +30,8 @@ from plumbline.dlrm.train.averaging import UPDATES, AveragedTrainer
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
 from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.dlrm.train.output_bias import FARTHEST, fit_output_bias, shift_to
-from plumbline.dlrm.train.training import Epoch, Trainer, TrainResult, loss_curve, train
+from plumbline.dlrm.train.trainer import Trainer
+from plumbline.dlrm.train.training import Epoch, TrainResult, loss_curve, train
 from plumbline.dlrm.train.training_plan import PlannedTraining
 from plumbline.nvtabular.merlin_data import merlin_dataset, merlin_schema
 
@@ -363,8 +364,8 @@ def test_a_stopped_run_is_not_trained_on(run, stopped):
 def test_each_epoch_is_told_once(run):
     told: list[tuple[int, Epoch]] = []
     with pytest.raises(CutOff):
-        run(progress=cut_after(1155 + 32), tell_epoch=lambda *epoch: told.append(epoch))
-    result = run(tell_epoch=lambda *epoch: told.append(epoch))
+        run(progress=cut_after(1155 + 32), report_epoch=lambda *epoch: told.append(epoch))
+    result = run(report_epoch=lambda *epoch: told.append(epoch))
     assert told == list(enumerate(result.epochs))
     curve = [loss for _, loss in result.loss_curve]
     assert [epoch.train_loss for epoch in result.epochs] == pytest.approx(

@@ -11,7 +11,7 @@ import torch
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.model.dropout import Dropout
-from plumbline.dlrm.ops.embedding.operator import EmbeddingTables
+from plumbline.dlrm.model.embedding_tables import EmbeddingTables
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
 from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.dlrm.train.precision import LossScale

@@ -1,24 +1,10 @@
-"""The embedding rows' optimizer: from the operator's gradient to changed rows in one pass.
+"""The embedding rows' optimizer: from the gradient of the looked-up vectors to changed rows in one
+pass.
 
 Legend: B rows, F columns with one id a row, V id columns in all, R rows of all tables, D embedding
 length.
 
-Contract, for every form of it. For each row r of `weight_RD` that the batch's ids name
-
-    g = scale · Σ gradient[b, v]        over its occurrences, in order of b and place in the list,
-                                        each times 1 / length in lists that give their mean
-    SGD:               w ← w − learning_rate · g
-    row-wise Adagrad:  s ← s + mean(g²);   w ← w − learning_rate / (√s + eps) · g
-
-all in float32, from gradients of float32, bfloat16 or float16. Duplicates are summed before they
-are squared. s is one number a row, as in FBGEMM's exact row-wise Adagrad. Rows without an id in the
-batch are neither read nor written. The result does not depend on the number of threads. Forms
-differ from each other within the rounding of the sums, never in the random bits.
-
-A bfloat16 row is written with stochastic rounding, so that steps smaller than half of its spacing
-are kept in the mean. The random bits are a hash of seed, step and the element's place in the
-buffer: `stochastically_rounded` in plumbline/dlrm/ops/embedding/reference.py, the specification of
-all this.
+plumbline/dlrm/ops/embedding/contract.py has the formulas and what holds of them.
 """
 
 from __future__ import annotations
@@ -30,16 +16,16 @@ import torch
 from torch import Tensor
 
 from plumbline.base.errors import ModelError
-from plumbline.dlrm.ops.embedding.interface import IdOutOfRange
+from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.memory import empty_rows
-from plumbline.dlrm.ops.embedding.operator import DTYPES, Bags, EmbeddingTables, embedding_kernels
+from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels
+from plumbline.dlrm.ops.random_bits import step_keys
 
 Kind = Literal["sgd", "rowwise_adagrad"]
 
 STATE = "mean_square_sum"
 """Name of the state of row-wise Adagrad, float32 (R,)."""
-
-_LOW_64 = (1 << 64) - 1
 
 
 class EmbeddingOptimizer:
@@ -91,19 +77,11 @@ class EmbeddingOptimizer:
         tables = self._tables
         columns = tables.columns(ids_BF, bags)
         _check_gradient(gradient_BVD, tables, len(ids_BF))
-        k0, k1 = rounding_keys(self._seed, step)
+        row_step = RowStep(learning_rate, self._eps, scale, *step_keys(self._seed, step))
         weight_RD = tables.weight.detach()
         try:
             embedding_kernels(weight_RD.device).update(
-                weight_RD,
-                self._state_R,
-                columns,
-                gradient_BVD.contiguous(),
-                learning_rate,
-                self._eps,
-                scale,
-                k0,
-                k1,
+                weight_RD, self._state_R, columns, gradient_BVD.contiguous(), row_step
             )
         except IdOutOfRange as error:
             raise tables.named(error) from None
@@ -120,21 +98,11 @@ class EmbeddingOptimizer:
         ModelError
             The state of another kind of optimizer, or of other tables.
         """
-        wanted, came = _forms(self.state()), _forms(state)
-        if wanted != came:
-            raise ModelError.wrong_input("The embedding optimizer's state", str(wanted), str(came))
+        wanted, got = _layouts(self.state()), _layouts(state)
+        if wanted != got:
+            raise ModelError.wrong_input("The embedding optimizer's state", str(wanted), str(got))
         if self._state_R is not None:
             self._state_R.copy_(state[STATE])
-
-
-def rounding_keys(seed: int, step: int) -> tuple[int, int]:
-    """k0 and k1 of a step, 32 bits each: the low and the high half of a `splitmix64` number."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step + 1) & _LOW_64
-    mixed = (mixed + 0x9E3779B97F4A7C15) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _LOW_64
-    mixed ^= mixed >> 31
-    return mixed & 0xFFFFFFFF, mixed >> 32
 
 
 def _zeros(count: int, device: torch.device) -> Tensor:
@@ -155,5 +123,5 @@ def _check_gradient(gradient_BVD: Tensor, tables: EmbeddingTables, rows: int) ->
         )
 
 
-def _forms(state: Mapping[str, Tensor]) -> dict[str, str]:
+def _layouts(state: Mapping[str, Tensor]) -> dict[str, str]:
     return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

@@ -8,14 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from plumbline.dlrm.ops.interaction.operator import (
-    interaction,
-    interaction_backward,
-    interaction_gradients_into,
-    interaction_into,
-    interaction_reference,
-    interaction_width,
-)
+from plumbline.dlrm.ops.interaction.operator import interaction, interaction_backward
+from plumbline.dlrm.ops.interaction.reference import interaction_reference
+from plumbline.dlrm.ops.interaction.width import interaction_width
 
 SHAPES = [(0, 3, 4), (1, 1, 1), (2, 1, 5), (3, 2, 7), (5, 26, 16), (4, 27, 13), (2, 3, 130)]
 DTYPES = [torch.float32, torch.bfloat16, torch.float16]
@@ -225,31 +220,3 @@ def test_refuses_what_does_not_fit(dense, embeddings, message):
 def test_backward_refuses_another_gradient():
     with pytest.raises(ValueError, match=r"gradient of shape \(2, 8\), float32 on cpu, got \(2, 7"):
         interaction_backward(torch.ones(2, 7), torch.ones(2, 3), torch.ones(2, 1, 3))
-
-
-@pytest.mark.parametrize("has_dense", [True, False])
-def test_into_given_tensors_is_the_same(has_dense):
-    dense, embeddings = draw(6, 5, 4, has_dense)
-    out = interaction(dense, embeddings)
-    given = torch.full_like(out, 5.0)
-    interaction_into(dense, embeddings, given)
-    assert torch.equal(given, out)
-    weight = torch.randn(out.shape, generator=torch.Generator().manual_seed(1))
-    wanted = interaction_backward(weight, dense, embeddings)
-    places = (torch.full_like(dense, 5.0) if has_dense else None, torch.full_like(embeddings, 5.0))
-    interaction_gradients_into(weight, dense, embeddings, *places)
-    assert torch.equal(places[1], wanted[1])
-    assert not has_dense or torch.equal(places[0], wanted[0])
-
-
-def test_into_refuses_places_that_do_not_fit():
-    dense, embeddings = torch.ones(2, 3), torch.ones(2, 1, 3)
-    with pytest.raises(ValueError, match=r"place for the result of shape \(2, 8\).* got \(2, 4\)"):
-        interaction_into(dense, embeddings, torch.empty(2, 4))
-    with pytest.raises(ValueError, match="wanted contiguous tensors, got strides"):
-        interaction_into(dense, embeddings, torch.empty(8, 2).t())
-    gradient, place = torch.ones(2, 8), torch.empty(2, 1, 3)
-    with pytest.raises(ValueError, match="a place for the dense gradient where there is a dense"):
-        interaction_gradients_into(gradient, dense, embeddings, None, place)
-    with pytest.raises(ValueError, match=r"of shape \(2, 3\), float32 on cpu, got \(3, 2\)"):
-        interaction_gradients_into(gradient, dense, embeddings, torch.empty(3, 2), place)

@@ -9,15 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.errors import ConfigError, ModelError
+from plumbline.dlrm.model import embedding_tables
 from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.model.embedding_tables import EmbeddingTables
 from plumbline.dlrm.ops.embedding import memory as embedding_memory
 from plumbline.dlrm.ops.embedding import operator as embedding_module
-from plumbline.dlrm.ops.embedding.memory import available_memory, empty_rows, require_memory
-from plumbline.dlrm.ops.embedding.operator import (
-    EmbeddingTables,
-    embedding_kernels,
-    embedding_reference,
-)
+from plumbline.dlrm.ops.embedding.operator import embedding_kernels
+from plumbline.dlrm.ops.embedding.reference import embedding_reference
 
 
 def architecture_of(cardinalities, lists=(), dim=4, bag="mean"):
@@ -107,7 +105,7 @@ def test_the_operator_keeps_its_promises_to_torch():
         torch.tensor([[1, 2], [3, 4]]),
         tables.first_row_F,
         tables.cardinality_F,
-        tables.place_F,
+        tables.position_F,
         [torch.tensor([6, 1])],
         [torch.tensor([0, 0, 2])],
         [11],
@@ -171,7 +169,7 @@ def test_initial_rows_are_those_of_separate_tables():
 
 @pytest.mark.parametrize("rows", [63, 64, 65, 127, 128, 129, 191, 199])
 def test_narrow_rows_are_drawn_in_parts_and_are_the_same_numbers(monkeypatch, rows):
-    monkeypatch.setattr(embedding_module, "FILL", 64)
+    monkeypatch.setattr(embedding_tables, "FILL", 64)
     architecture = architecture_of([rows, 3], dim=1)
     wide, narrow = tables_of(architecture), tables_of(architecture, "bf16")
     assert narrow.weight.dtype == torch.bfloat16
@@ -187,57 +185,7 @@ def test_uninitialised_tables_take_no_memory_and_keep_their_places():
     assert list(tables.state_dict()) == ["weight"]
 
 
-def test_rows_without_memory_are_refused_before_it_is_taken():
-    architecture = architecture_of([2_000_000, 10, 1_000_000_000], dim=128)
-    with pytest.raises(ConfigError) as raised:
-        require_memory(architecture, 4, available=16 * 10**9)
-    message = str(raised.value)
-    assert "wanted memory for 517.03 GB of rows and optimizer state" in message
-    assert "but 16.00 GB is available" in message
-    assert "The largest tables: c2 516.00 GB, c0 1.03 GB, c1 0.00 GB." in message
-    assert "rows: bf16, lower model.embedding_dim, or raise frequency_threshold" in message
-
-
-def test_rows_that_just_fit_are_taken():
-    architecture = architecture_of([100], dim=16)
-    require_memory(architecture, 2, available=100 * (16 * 2 + 4))
-    with pytest.raises(ConfigError):
-        require_memory(architecture, 2, available=100 * (16 * 2 + 4) - 1)
-
-
 def test_initialising_asks_for_the_memory_first(monkeypatch):
     monkeypatch.setattr(embedding_memory, "available_memory", lambda: 1000)
     with pytest.raises(ConfigError, match="Embedding tables"):
         tables_of(architecture_of([100], dim=16))
-
-
-@pytest.mark.parametrize(
-    ("folder", "limit", "usage", "prefix"),
-    [
-        (".", "memory.max", "memory.current", ""),
-        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
-    ],
-)
-def test_the_control_group_limits_the_memory(tmp_path, folder, limit, usage, prefix):
-    group = tmp_path / folder
-    group.mkdir(exist_ok=True)
-    (group / limit).write_text("3000\n")
-    (group / usage).write_text("2500\n")
-    (group / "memory.stat").write_text("anon 7\n")
-    assert available_memory(tmp_path) == 500
-    (group / "memory.stat").write_text(f"{prefix}active_file 300\n{prefix}inactive_file 20\n")
-    assert available_memory(tmp_path) == 820
-    (group / usage).write_text("9000\n")
-    assert available_memory(tmp_path) == 0
-
-
-def test_a_control_group_without_a_limit(tmp_path):
-    (tmp_path / "memory.max").write_text("max\n")
-    (tmp_path / "memory.current").write_text("5\n")
-    assert available_memory(tmp_path) > 1_000_000
-
-
-def test_large_rows_are_ordinary_memory():
-    rows_RD = empty_rows((1_500_000, 3), torch.float32)
-    rows_RD.fill_(2.0)
-    assert rows_RD.sum().item() == 9_000_000

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.errors import ModelError
-from plumbline.dlrm.ops.embedding.operator import embedding_reference
-from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer, rounding_keys
-from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
-from tests.dlrm.test_embedding import architecture_of, batches, tables_of
+from plumbline.dlrm.ops.embedding.contract import RowStep
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding, embedding_reference
+from plumbline.dlrm.ops.random_bits import step_keys
+from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
+from tests.dlrm.model.test_embedding_tables import architecture_of, batches, tables_of
 
 
 @settings(deadline=None)
@@ -47,10 +48,7 @@ def test_equals_the_reference(batch, kind, rows):
             state_R,
             twin.columns(ids_BF, bags),
             gradient_BVD,
-            0.01,
-            1e-8,
-            0.5,
-            *rounding_keys(5, step),
+            RowStep(0.01, 1e-8, 0.5, *step_keys(5, step)),
         )
     # Rounded apart in float32, bfloat16 rows can fall on two neighbours.
     tolerance = 1e-6 if rows == "fp32" else 2**-7 * 0.1
@@ -106,9 +104,9 @@ def test_steps_below_the_spacing_of_bfloat16_are_kept_in_the_mean():
 
 def test_the_random_bits_depend_on_seed_and_step():
     # The first two numbers of the published generator, seeded with 0.
-    assert rounding_keys(0, -1) == (0x7B1DCDAF, 0xE220A839)
-    assert rounding_keys(1, -1) == (0xA1B965F4, 0x6E789E6A)
-    keys = {rounding_keys(seed, step) for seed in range(10) for step in range(1000)}
+    assert step_keys(0, -1) == (0x7B1DCDAF, 0xE220A839)
+    assert step_keys(1, -1) == (0xA1B965F4, 0x6E789E6A)
+    keys = {step_keys(seed, step) for seed in range(10) for step in range(1000)}
     assert len(keys) == 10_000
     assert all(0 <= key < 2**32 for pair in keys for key in pair)
     results = []

@@ -10,7 +10,7 @@ import torch
 
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.ops.embedding.operator import BagIds
+from plumbline.dlrm.ops.embedding.contract import BagIds
 
 BOTH = Architecture(("a", "b"), (5, 6), ("x", "y", "z"), 2, (3, 2), (4,))
 IDS_ONLY = Architecture(("a", "b", "c"), (5, 6, 7), (), 2, (), (4,))
