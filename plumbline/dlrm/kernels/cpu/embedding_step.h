@@ -1,4 +1,14 @@
-// The optimizer on the rows of one column. Included by embedding_loops.inc.
+// The optimizer's step on the rows of one column: for loops, see instruction_set.h.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "embedding_loops.h"
+#include "embedding_row.h"
+
+namespace plumbline {
+namespace {
 
 // Sums are kept in whole vectors: what is past `dim` in the last one is zero.
 
@@ -53,7 +63,7 @@ inline float sum_gradients(const Optimizer &optimizer, const Column &column, int
   const auto *gradients = static_cast<const Gradient *>(optimizer.gradient);
   for (int64_t index = begin; index < end; ++index) {
     const int64_t row = column.occurrences[index].row;
-    const Gradient *gradient = gradients + (row * optimizer.places + column.place) * dim;
+    const Gradient *gradient = gradients + (row * optimizer.vectors + column.position) * dim;
     float share = 1.0f;
     if (column.offsets)
       share /= static_cast<float>(column.offsets[row + 1] - column.offsets[row]);
@@ -87,7 +97,7 @@ void update_as(const Optimizer &optimizer, const Column &column, int64_t begin, 
     for (next = start + 1; next < end && occurrences[next].id == id;) ++next;
     for (; asked < end && asked < start + kAhead; ++asked) {
       const Occurrence &coming = occurrences[asked];
-      prefetch(gradients + (coming.row * optimizer.places + column.place) * dim,
+      prefetch(gradients + (coming.row * optimizer.vectors + column.position) * dim,
                dim * static_cast<int64_t>(sizeof(Gradient)));
       if (asked > begin && coming.id == occurrences[asked - 1].id) continue;
       prefetch(rows + coming.id * dim, dim * static_cast<int64_t>(sizeof(Row)));
@@ -102,3 +112,6 @@ void update_as(const Optimizer &optimizer, const Column &column, int64_t begin, 
     descend(rows + id * dim, sum, factor, optimizer, column.first_row + id);
   }
 }
+
+}  // namespace
+}  // namespace plumbline

@@ -1,4 +1,16 @@
-// Reading, converting and writing one row. Included by embedding_loops.inc.
+// Reading, converting and writing one row: for loops, see instruction_set.h.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "lanes.h"
+
+namespace plumbline {
+namespace {
+
+// How many rows are prefetched before they are used; a power of two.
+constexpr int64_t kAhead = 32;
 
 constexpr int64_t kLine = 64;  // bytes of a cache line
 
@@ -30,7 +42,7 @@ inline bool can_be_streamed(const Out *out, int64_t dim) {
 #endif
 }
 
-// As `convert`, past the caches; whoever reads it waits for `finish_streaming`.
+// As `convert`, past the caches; no other thread may read it before `finish_streaming`.
 template <typename Row, typename Out>
 inline void stream(const Row *row, Out *out, int64_t dim) {
 #if defined(__AVX2__)
@@ -52,3 +64,6 @@ inline void finish_streaming() {
   _mm_sfence();
 #endif
 }
+
+}  // namespace
+}  // namespace plumbline

@@ -1,4 +1,6 @@
 // Four lanes in what every processor has: the compiler's own vectors.
+#pragma once
+
 #include "interaction_backward.h"
 #include "interaction_forward.h"
 
@@ -7,23 +9,23 @@ namespace {
 
 typedef float Four __attribute__((vector_size(16)));
 
-float to_float(float value) { return value; }
+inline float to_float(float value) { return value; }
 
-float from_bits(uint32_t bits) {
+inline float from_bits(uint32_t bits) {
   float value;
   memcpy(&value, &bits, sizeof(value));
   return value;
 }
 
-uint32_t to_bits(float value) {
+inline uint32_t to_bits(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof(bits));
   return bits;
 }
 
-float to_float(Bfloat16 value) { return from_bits(static_cast<uint32_t>(value.bits) << 16); }
+inline float to_float(Bfloat16 value) { return from_bits(static_cast<uint32_t>(value.bits) << 16); }
 
-float to_float(Float16 value) {
+inline float to_float(Float16 value) {
   const uint32_t sign = (value.bits & 0x8000u) << 16, rest = value.bits & 0x7fffu;
   if (rest >= 0x7c00) return from_bits(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
   // The exponent's bias is 15 in one and 127 in the other; the product is exact, subnormals too.
@@ -31,14 +33,14 @@ float to_float(Float16 value) {
   return from_bits(sign | to_bits(magnitude));
 }
 
-void round_to(float value, float *to) { *to = value; }
+inline void round_to(float value, float *to) { *to = value; }
 
-void round_to(float value, Bfloat16 *to) {
+inline void round_to(float value, Bfloat16 *to) {
   const uint32_t bits = to_bits(value);
   to->bits = value != value ? (bits >> 16) | 0x40 : (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-void round_to(float value, Float16 *to) {
+inline void round_to(float value, Float16 *to) {
   const uint32_t bits = to_bits(value), sign = bits >> 16 & 0x8000u;
   uint32_t rest = bits & 0x7fffffffu;
   if (rest > 0x7f800000u) {
@@ -97,18 +99,19 @@ struct Plain : PartsByCopy<Whole<E>> {
   using Square = Plain;
 };
 
-template <class E>
-Kernels kernels() {
-  using V = Plain<E>;
-  return {Forward<V>::rows, Forward<V>::scratch,
-          Backward<V, 4, 2>::rows, Backward<V, 4, 2>::scratch};
-}
+template <>
+struct Loops<InstructionSet::plain> {
+  template <class E>
+  static Kernels with_elements() {
+    using V = Plain<E>;
+    return {Forward<V>::rows, Forward<V>::scratch,
+            Backward<V, 4, 2>::rows, Backward<V, 4, 2>::scratch};
+  }
+  static Kernels of(Dtype dtype) {
+    if (dtype == Dtype::float32) return with_elements<float>();
+    return dtype == Dtype::bfloat16 ? with_elements<Bfloat16>() : with_elements<Float16>();
+  }
+};
 
 }  // namespace
-
-Kernels plain_kernels(Dtype dtype) {
-  if (dtype == Dtype::float32) return kernels<float>();
-  return dtype == Dtype::bfloat16 ? kernels<Bfloat16>() : kernels<Float16>();
-}
-
 }  // namespace plumbline::interaction

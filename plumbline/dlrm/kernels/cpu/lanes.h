@@ -1,8 +1,21 @@
-// Sixteen numbers at a time, whatever they are stored as. Included by embedding_loops.inc.
+// Sixteen numbers at a time, whatever they are stored as: for loops, see instruction_set.h.
 //
 // GCC and Clang make of these types what the instruction set has: one register, or several.
+#pragma once
 
-constexpr int64_t kLanes = kScratch;
+#include <cstdint>
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "dtypes.h"
+
+namespace plumbline {
+namespace {
+
+constexpr int64_t kLanes = 16;
 
 using Floats = float __attribute__((vector_size(64)));
 using Words = uint32_t __attribute__((vector_size(64)));
@@ -12,8 +25,8 @@ inline Words bits_of(Floats values) { return reinterpret_cast<Words>(values); }
 
 inline Floats with_bits(Words bits) { return reinterpret_cast<Floats>(bits); }
 
-template <typename Values, typename Number>
-inline Values read(const Number *from) {
+template <typename Values, typename Element>
+inline Values read(const Element *from) {
   Values values;
   std::memcpy(&values, from, sizeof values);
   return values;
@@ -63,25 +76,28 @@ inline Halves narrowed(Floats values, Bfloat16) { return nearest_bfloat16(values
 inline Halves narrowed(Floats values, Float16) { return nearest_float16(values); }
 
 // The first `count` numbers, zeros after them.
-template <typename Number>
-inline Floats load(const Number *from, int64_t count = kLanes) {
+template <typename Element>
+inline Floats load(const Element *from, int64_t count = kLanes) {
   if (__builtin_expect(count >= kLanes, 1)) return widened(from);
-  Number part[kLanes] = {};
-  std::memcpy(part, from, static_cast<size_t>(count) * sizeof(Number));
+  Element part[kLanes] = {};
+  std::memcpy(part, from, static_cast<size_t>(count) * sizeof(Element));
   return widened(part);
 }
 
 // The first `count` of sixteen numbers that are already in their stored form.
-template <typename Number, typename Values>
-inline void put(Number *to, Values values, int64_t count = kLanes) {
+template <typename Element, typename Values>
+inline void put(Element *to, Values values, int64_t count = kLanes) {
   const int64_t stored = count >= kLanes ? kLanes : count;
   if (__builtin_expect(stored == kLanes, 1))
     std::memcpy(to, &values, sizeof values);
   else
-    std::memcpy(to, &values, static_cast<size_t>(stored) * sizeof(Number));
+    std::memcpy(to, &values, static_cast<size_t>(stored) * sizeof(Element));
 }
 
-template <typename Number>
-inline void store(Number *to, Floats values, int64_t count = kLanes) {
-  put(to, narrowed(values, Number{}), count);
+template <typename Element>
+inline void store(Element *to, Floats values, int64_t count = kLanes) {
+  put(to, narrowed(values, Element{}), count);
 }
+
+}  // namespace
+}  // namespace plumbline

@@ -1,16 +1,17 @@
 // Bfloat16 alone: a lane is a pair of elements, and one instruction multiplies and adds both.
+#pragma once
+
 #include "interaction_backward.h"
 #include "interaction_forward.h"
 
 #if defined(__AVX512BF16__)
 
-#include "interaction_eight.h"
+#include "interaction_avx512.h"
 
 namespace plumbline::interaction {
 namespace {
 
 // The first `count` halves of a vector that holds at least as many.
-inline __mmask16 first16(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
 inline __mmask32 first32(int64_t count) { return static_cast<__mmask32>((1ull << count) - 1); }
 
 struct EightPairs {
@@ -119,11 +120,11 @@ struct SixteenPairs {
   static __m512i across(const Bfloat16 *a, const Bfloat16 *b, int64_t count) {
     const __m512i lanes = _mm512_cvtepu16_epi32(_mm256_setr_epi16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
                                                                   11, 12, 13, 14, 15));
-    const __m512i places =
+    const __m512i indices =
         _mm512_or_si512(lanes, _mm512_slli_epi32(_mm512_add_epi32(lanes, _mm512_set1_epi32(32)), 16));
     const __m256i low = halves(a, count);
     const __m256i high = b == nullptr ? _mm256_setzero_si256() : halves(b, count);
-    return _mm512_permutex2var_epi16(_mm512_castsi256_si512(low), places,
+    return _mm512_permutex2var_epi16(_mm512_castsi256_si512(low), indices,
                                      _mm512_castsi256_si512(high));
   }
 
@@ -133,21 +134,17 @@ struct SixteenPairs {
   }
 };
 
+template <>
+struct Loops<InstructionSet::avx512bf16> {
+  static Kernels of(Dtype dtype) {
+    if (dtype != Dtype::bfloat16) return {};
+    using F = Forward<EightPairs>;
+    using B = Backward<SixteenPairs, 6, 4>;
+    return {F::rows, F::scratch, B::rows, B::scratch};
+  }
+};
+
 }  // namespace
-
-Kernels avx512bf16_kernels(Dtype dtype) {
-  if (dtype != Dtype::bfloat16) return {};
-  using F = Forward<EightPairs>;
-  using B = Backward<SixteenPairs, 6, 4>;
-  return {F::rows, F::scratch, B::rows, B::scratch};
-}
-
-}  // namespace plumbline::interaction
-
-#else
-
-namespace plumbline::interaction {
-Kernels avx512bf16_kernels(Dtype) { return {}; }
 }  // namespace plumbline::interaction
 
 #endif

@@ -1,21 +1,17 @@
-// The loops themselves; included as embedding_loops.inc is.
+// A linear layer and ReLU, tile by tile: for loops, see instruction_set.h.
 //
 // A tile is R rows by C panels of outputs, whose sums stay in registers while the loop runs over the
 // depth: a load for each panel and a broadcast for each row give R · C products.
+#pragma once
 
+#include <cstdint>
 #include <cstring>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
+#include "lanes.h"
 #include "scoring_loops.h"
 
 namespace plumbline {
-namespace PLUMBLINE_INSTRUCTION_SET {
 namespace {
-
-#include "embedding_numbers.inc"
 
 static_assert(kLanes == kPanel);
 
@@ -72,7 +68,7 @@ struct Pairs16 {
 
 // Lanes from one depth to the next, of the group that the tile's panels lie in.
 template <class P>
-struct TilePlace {
+struct TileOperands {
   const char *in;
   int64_t in_stride;  // bytes
   const typename P::Lane *weight;
@@ -85,7 +81,7 @@ struct TilePlace {
 };
 
 template <class P, int R, int C>
-void tile(const TilePlace<P> &at) {
+void tile(const TileOperands<P> &at) {
   Floats sum[R][C];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -109,7 +105,7 @@ void tile(const TilePlace<P> &at) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
-      // Written so that what is no number stays none.
+      // Written so that NaN stays NaN.
       const Floats kept = sum[r][c] < 0.0f ? Floats{} : sum[r][c];
       const int64_t left = at.width - c * kPanel;
       if (left > 0) store(at.out + r * at.out_stride + c * kPanel, kept, left);
@@ -118,7 +114,7 @@ void tile(const TilePlace<P> &at) {
 
 // `rows` <= R and `panels` <= C.
 template <class P, int R, int C>
-void tile_of(int64_t rows, int64_t panels, const TilePlace<P> &at) {
+void tile_of(int64_t rows, int64_t panels, const TileOperands<P> &at) {
   if constexpr (R > 1)
     if (rows < R) return tile_of<P, R - 1, C>(rows, panels, at);
   if constexpr (C > 1)
@@ -138,7 +134,7 @@ void linear_relu(const PackedLayer &layer, const Activations &in, const Activati
     const int64_t left = layer.panels - group;
     const int64_t in_group = left < kPanelsInGroup ? left : kPanelsInGroup;
     const int64_t panels_left = layer.panels - panel;
-    TilePlace<P> at;
+    TileOperands<P> at;
     at.in_stride = in.stride * static_cast<int64_t>(sizeof(Element));
     at.step = in_group * kPanel;
     at.weight = weight + group * kPanel * layer.depth + (panel - group) * kPanel;
@@ -154,38 +150,5 @@ void linear_relu(const PackedLayer &layer, const Activations &in, const Activati
   }
 }
 
-template <class P>
-void logits(const float *weight, float bias, int64_t width, const Activations &in, float *out,
-            int64_t rows) {
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto *from = static_cast<const typename P::Element *>(in.numbers) + row * in.stride;
-    Floats sum{};
-    for (int64_t k = 0; k < width; k += kLanes)
-      sum += load(from + k, width - k) * load(weight + k, width - k);
-    float part[kLanes];
-    std::memcpy(part, &sum, sizeof part);
-    for (int64_t half = kLanes / 2; half > 0; half /= 2)
-      for (int64_t lane = 0; lane < half; ++lane) part[lane] += part[lane + half];
-    out[row] = part[0] + bias;
-  }
-}
-
-template <class P>
-void round_numbers(const float *from, void *to, int64_t count) {
-  auto *out = static_cast<typename P::Element *>(to);
-  for (int64_t k = 0; k < count; k += kLanes) store(out + k, load(from + k, count - k), count - k);
-}
-
-template <class P>
-constexpr ScoringLoops loops_for() {
-  return {linear_relu<P>, logits<P>, round_numbers<P>};
-}
-
 }  // namespace
-
-ScoringLoops scoring_loops(Number number) {
-  return number == Number::float32 ? loops_for<Singles32>() : loops_for<Pairs16>();
-}
-
-}  // namespace PLUMBLINE_INSTRUCTION_SET
 }  // namespace plumbline

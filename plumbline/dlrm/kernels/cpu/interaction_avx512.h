@@ -1,4 +1,6 @@
 // Forward in eight lanes, which waste less on the diagonal than sixteen; backward in sixteen.
+#pragma once
+
 #include "interaction_backward.h"
 #include "interaction_forward.h"
 
@@ -115,26 +117,21 @@ struct Sixteen : SixteenElements<E> {
   }
 };
 
-template <class E>
-Kernels kernels() {
-  using F = Forward<MaskedEight<E>>;
-  using B = Backward<Sixteen<E>, 6, 4>;
-  return {F::rows, F::scratch, B::rows, B::scratch};
-}
+template <>
+struct Loops<InstructionSet::avx512> {
+  template <class E>
+  static Kernels with_elements() {
+    using F = Forward<MaskedEight<E>>;
+    using B = Backward<Sixteen<E>, 6, 4>;
+    return {F::rows, F::scratch, B::rows, B::scratch};
+  }
+  static Kernels of(Dtype dtype) {
+    if (dtype == Dtype::float32) return with_elements<float>();
+    return dtype == Dtype::bfloat16 ? with_elements<Bfloat16>() : with_elements<Float16>();
+  }
+};
 
 }  // namespace
-
-Kernels avx512_kernels(Dtype dtype) {
-  if (dtype == Dtype::float32) return kernels<float>();
-  return dtype == Dtype::bfloat16 ? kernels<Bfloat16>() : kernels<Float16>();
-}
-
-}  // namespace plumbline::interaction
-
-#else
-
-namespace plumbline::interaction {
-Kernels avx512_kernels(Dtype) { return {}; }
 }  // namespace plumbline::interaction
 
 #endif
