@@ -17,9 +17,9 @@ from plumbline.base.errors import PlanError, ServerError
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import WireColumns, to_tensors
-from plumbline.serving.client.exchange import ModelConfig
-from plumbline.serving.client.served_model import ServedModel
+from plumbline.serving.client.core import ServedModel
 from plumbline.serving.client.tables import to_table
+from plumbline.serving.client.transport import ModelConfig
 
 KINDS: Any = {"x": "continuous", "i": "integer", "s": "string"}
 COLUMNS = WireColumns.of(KINDS)
@@ -72,7 +72,7 @@ REFUSED = [
     (pd.Timestamp("2020"), "Column 'x' is Datetime"),
     (datetime.time(1), "Column 'x' is Time, .*write it as text, numbers"),
     (datetime.timedelta(1), "Column 'x' is Duration"),
-    ("\ud800", r"Column 'x': .* wants text, got '.ud800', which is no text in UTF-8"),
+    ("\ud800", r"Column 'x': .* wants text, got '.ud800', which is not valid UTF-8"),
     (
         b"\xff",
         r"Column 's': wanted text or a whole number, found b'.xff' in row 0, which is no UTF",
@@ -161,5 +161,5 @@ def test_a_client_takes_values_by_the_rules_of_its_models_log() -> None:
     with pytest.raises(PlanError, match=r"'x': .* found '1\.234,5' .*'i': .* found 'NA' in row 0"):
         served().tensors(row)
     for text in ("[]", "{", '{"missing": 1}'):
-        with pytest.raises(ServerError, match="in a form that this Plumbline does not know"):
+        with pytest.raises(ServerError, match="this Plumbline does not know the rules of the log"):
             served(log=text)

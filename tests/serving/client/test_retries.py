@@ -1,4 +1,4 @@
-"""When a request is repeated, and what is told when it is not any more."""
+"""When a request is sent again, and what is reported when it no longer is."""
 
 import itertools
 
@@ -7,33 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import ServerError, ServerUnavailable
-from plumbline.serving.client.retries import NEVER, Attempts, Retries
+from plumbline.serving.client.retries import NEVER, Retries
 
 FULL = ServerUnavailable("Triton at here: Exceeds maximum queue size")
 
 
-class Clock:
-    """Stands still until somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def waits(retries: Retries, draw: float = 0.0, each_attempt: float = 0.0) -> list[float]:
-    """All waits until it gives up."""
-    clock = Clock()
-    attempts = Attempts(retries, clock, lambda: draw)
-    found = []
+    """All delays until it gives up; time passes in attempts and delays alone."""
+    passed, found = 0.0, []
     while True:
-        clock.now += each_attempt
+        passed += each_attempt
         try:
-            found.append(attempts.wait_after(FULL))
+            found.append(retries.delay(FULL, len(found) + 1, passed, lambda: draw))
         except ServerUnavailable:
             return found
-        clock.now += found[-1]
+        passed += found[-1]
 
 
 def test_waits_grow_up_to_the_longest() -> None:
@@ -47,16 +35,16 @@ def test_no_attempt_begins_after_the_total_time() -> None:
     assert len(waits(retries, each_attempt=2.0)) == 3
 
 
-def test_the_last_error_tells_of_the_attempts() -> None:
-    attempts = Attempts(Retries(attempts=2), Clock())
-    attempts.wait_after(FULL)
+def test_the_last_error_has_the_number_of_attempts() -> None:
+    retries = Retries(attempts=2)
+    retries.delay(FULL, 1, 0.0)
     with pytest.raises(ServerUnavailable, match=r"maximum queue size \(2 attempts in 0\.0 s\)"):
-        attempts.wait_after(FULL)
+        retries.delay(FULL, 2, 0.0)
 
 
 def test_a_single_attempt_raises_its_own_error() -> None:
     with pytest.raises(ServerUnavailable) as raised:
-        Attempts(NEVER).wait_after(FULL)
+        NEVER.delay(FULL, 1, 0.0)
     assert raised.value is FULL
 
 
