@@ -16,8 +16,8 @@ from plumbline.base.errors import RepositoryError
 from plumbline.base.files import write_json
 from plumbline.base.hashing import file_sha256
 from plumbline.base.manifest import MANIFEST_FILE, Manifest, hash_files
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.interface import MODELS
+from plumbline.serving.contract.versions import CONFIG_FILE
 from plumbline.serving.repository.version_files import verify_versions
 
 VOUCHING_FILE = "published.json"
