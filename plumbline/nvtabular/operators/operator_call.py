@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from plumbline.base.errors import UnsupportedOperator
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.accumulator import Target
 from plumbline.features.fitting.nodes import Node
@@ -17,6 +16,7 @@ from plumbline.features.operators import Step
 from plumbline.features.plan.chains import Chain, Source
 from plumbline.features.plan.unfitted import FitStep
 from plumbline.features.plan.value_types import ValueType, type_of
+from plumbline.nvtabular.errors import UnsupportedOperator
 
 Reader: TypeAlias = Callable[[Target], Step]
 """Gives the fitted step from what an operator has learned."""

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.client.connection import Protocol, Tls
@@ -22,6 +21,7 @@ from plumbline.serving.client.retries import NEVER, USUAL, Attempts, Retries
 from plumbline.serving.client.served_model import ModelFacts, ServedModel, rows_of
 from plumbline.serving.client.transport import connect
 from plumbline.serving.contract.interface import FEATURES_MODEL, FUSED_MODEL
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 T = TypeVar("T")
 

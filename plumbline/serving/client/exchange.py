@@ -11,10 +11,10 @@ from typing import Any
 
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.connection import Connection, Tls
 from plumbline.serving.client.spoken_protocol import Spoken, advice, spoken_at, tls_at
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Triton's own, over HTTP and gRPC, and those of a proxy whose server is gone or full."""

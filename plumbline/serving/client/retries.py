@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plumbline.base.errors import ServerError, ServerUnavailable
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 
 @dataclass(frozen=True, slots=True)
