@@ -29,13 +29,13 @@ from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators import Clip, FillMissing, Log, Normalize
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.encoding import to_encoded_tensors
 from plumbline.serving.backend.monitoring import COUNTERS, GAUGES
 from plumbline.serving.check.comparison import compare
 from plumbline.serving.check.latency import measure_latency
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.transport import connect
 from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.contract.outputs import to_encoded_tensors
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer

@@ -8,7 +8,7 @@ import pytest
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
-from plumbline.serving.backend.scoring import require_finite_dense, scored
+from plumbline.serving.contract.outputs import require_finite_dense, scored
 from tests.serving.test_release import model_of
 from tests.serving.test_repository import write_small_plan
 

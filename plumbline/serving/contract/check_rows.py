@@ -7,7 +7,7 @@ runs them when it is loaded, and is not served where it computes something else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.wire import Tensors
-from plumbline.serving.backend.batching import Run
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import RepositoryError
+
+Run = Callable[[Tensors], Tensors]
+"""A served model's computation: tensors of B rows in, tensors of B rows out."""
 
 CHECK_FILE = "check.arrow"
 CHECK_ROWS = 64

@@ -12,7 +12,6 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from plumbline.base.manifest import differences
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.interface import (
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
@@ -21,7 +20,13 @@ from plumbline.serving.contract.interface import (
     encoded_parameters,
     raw_parameters,
 )
-from plumbline.serving.contract.versions import VERSIONS, Version, newest, versions_from_json
+from plumbline.serving.contract.versions import (
+    CONFIG_FILE,
+    VERSIONS,
+    Version,
+    newest,
+    versions_from_json,
+)
 from plumbline.serving.errors import RepositoryError
 
 

@@ -19,6 +19,17 @@ from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.serving.contract.interface import LOG, MODEL_HASH, PLAN_HASH, TABLES
 from plumbline.serving.errors import RepositoryError
 
+CONFIG_FILE = "config.pbtxt"
+"""In a model's folder; the others are in a version folder."""
+ENTRY_FILE = "model.py"
+PLAN_FOLDER = "plan"
+MODEL_FOLDER = "model"
+ONNX_FILE = "model.onnx"
+COMPILED = "__pycache__"
+"""An empty file that keeps Python from making a folder of this name for the compiled `model.py`. It
+would change the version's time, so that Triton loads the version once more, and no manifest would
+have its hash."""
+
 FORMAT_VERSION = 1
 VERSIONS = "versions"
 """The config parameter."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.files import write_json, write_text
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.contract.versions import CONFIG_FILE
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.export import write_config
 from plumbline.serving.repository.integrity import VOUCHING_FILE

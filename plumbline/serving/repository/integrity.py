@@ -14,8 +14,8 @@ from pathlib import Path
 
 from plumbline.base.files import require_sha256, write_json
 from plumbline.base.manifest import MANIFEST_FILE, Manifest, hash_files
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.interface import MODELS
+from plumbline.serving.contract.versions import CONFIG_FILE
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.version_files import verify_versions
 

@@ -14,21 +14,19 @@ from plumbline.base.files import require_sha256
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.features.plan.plan import read_plan
-from plumbline.serving.backend.encoding import PLAN_FOLDER
-from plumbline.serving.backend.scoring import MODEL_FOLDER
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.versions import (
+    COMPILED,
+    CONFIG_FILE,
+    MODEL_FOLDER,
+    ONNX_FILE,
+    PLAN_FOLDER,
     VERSIONS,
     Version,
     verified_manifest,
     versions_from_json,
 )
 from plumbline.serving.errors import RepositoryError
-
-COMPILED = "__pycache__"
-"""An empty file where Python would make a folder: for the compiled `model.py`, which would change
-the version's time, so that Triton loads it once more, and which no manifest would vouch for."""
-ONNX_FILE = "model.onnx"
 
 
 def verify_versions(repository: Path, *, large_files: bool) -> int:

@@ -13,8 +13,8 @@ from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING, padded
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.encoding import to_encoded_tensors
 from plumbline.serving.contract.interface import LIST_IDS, PLAN_HASH, Tensor, encoded_tensors
+from plumbline.serving.contract.outputs import to_encoded_tensors
 
 PADDED_IDS = "padded_ids"
 
