@@ -24,7 +24,8 @@ from plumbline.features.plan.unfitted import (
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 KINDS: dict[str, Any] = {
     "x": "continuous",

@@ -7,7 +7,7 @@ elements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,3 +110,28 @@ def hashes(column: Any) -> NDArray[np.uint64]:
 
 def _hash_array(values: NDArray[Any]) -> NDArray[np.uint64]:
     return np.asarray(pd.util.hash_array(values), np.uint64)
+
+
+def modulo(hashed: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
+    return (hashed % np.uint64(count)).astype(np.int64)
+
+
+def value_hashes(column: Any) -> NDArray[np.uint64]:
+    """The hash of each number or key of a column of single values."""
+    return hashes(numbers(column) if column.dtype.kind == "f" else keys(column))
+
+
+def as_group(name: str | Sequence[str]) -> tuple[str, ...]:
+    """The columns that are selected together."""
+    return (name,) if isinstance(name, str) else tuple(name)
+
+
+def changed(df: Any, names: Sequence[str], change: Callable[[str, Any], Any]) -> Any:
+    """A frame of the columns, each changed by `change(name, its numbers)`."""
+    return frame_of(df, {name: change(name, numbers(df[name])) for name in names})
+
+
+def host_numbers(column: Any) -> NDArray[np.float64]:
+    """The numbers on the host, NaN where they are missing."""
+    values = numbers(column)
+    return np.asarray(values.to_numpy() if is_host(values) else values.fillna(np.nan).to_numpy())

@@ -1,4 +1,4 @@
-"""NVTabular's JoinGroupby with the rows and the numbers counted that are there."""
+"""JoinGroupby: statistics of the training rows that share a key."""
 
 from __future__ import annotations
 
@@ -9,13 +9,62 @@ from typing import Any
 
 import numpy as np
 
+from plumbline.base.errors import PlanError
+from plumbline.features import operators as steps
+from plumbline.features.fitting.accumulator import Target
+from plumbline.features.plan.chains import Source
+from plumbline.features.plan.unfitted import FitGroupStatistic, Statistic
 from plumbline.nvtabular.library import ColumnSelector, concat, ops
-from plumbline.nvtabular.patched.categorify import as_group
-from plumbline.nvtabular.patched.columns import frame_of, key_frame, looked_up, numbers
-from plumbline.nvtabular.patched.reductions import reduced
-from plumbline.nvtabular.patched.tables import read_table, write_table
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
+from plumbline.nvtabular.patching.columns import (
+    as_group,
+    frame_of,
+    key_frame,
+    looked_up,
+    numbers,
+)
+from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.tables import (
+    floats,
+    keyed_step,
+    read_statistics,
+    read_table,
+    write_table,
+)
 
 ROWS = "\x1frows"
+
+
+def join_groupby(at: OperatorCall) -> Source:
+    operator = at.operator
+    group, measured, statistic = _wanted(at)
+    keys = tuple(at.wanted(at.source(name), "integer", "text", "ids") for name in group)
+    step = FitGroupStatistic(
+        statistic,
+        None if measured is None else at.wanted(at.dependency(measured), "number", "integer"),
+    )
+
+    def read(target: Target) -> steps.Step:
+        path = at.learned_value(operator.categories, operator.name_sep.join(group))
+        found = read_statistics(path, group, isinstance(operator, JoinGroupby))
+        column = operator.name_sep.join((*group, *([measured] if measured else []), statistic))
+        default = 0.0 if statistic == "count" else None
+        return keyed_step(target, group, found, floats(found[column]), default)
+
+    return at.learned(step, read, *keys)
+
+
+def _wanted(at: OperatorCall) -> tuple[tuple[str, ...], str | None, Statistic]:
+    """Key columns, measured column and statistic of the column that was asked for."""
+    for group in at.groups:
+        prefix = at.operator.name_sep.join(group)
+        for statistic in at.operator.stats:
+            if at.output == f"{prefix}_{statistic}" and statistic == "count":
+                return group, None, statistic
+            for measured in at.operator.cont_names.names:
+                if at.output == f"{prefix}_{measured}_{statistic}" and statistic != "count":
+                    return group, measured, statistic
+    raise PlanError(f"Column {at.output!r} is not among those that JoinGroupby gives.")
 
 
 class JoinGroupby(ops.JoinGroupby):
@@ -147,3 +196,6 @@ def _statistic(found: Any, measured: str | None, statistic: str) -> Any:
 
 def _of(measured: str, part: str) -> str:
     return f"__{part}__{measured}"
+
+
+OPERATORS = (CompiledOperator(ops.JoinGroupby, join_groupby, JoinGroupby),)

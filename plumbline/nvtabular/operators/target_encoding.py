@@ -1,4 +1,4 @@
-"""NVTabular's TargetEncoding, whose folds are for training rows only."""
+"""TargetEncoding: the smoothed mean of a target over the training rows that share a key."""
 
 from __future__ import annotations
 
@@ -8,14 +8,85 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 
+from plumbline.base.errors import DataError, PlanError
+from plumbline.features import operators as steps
+from plumbline.features.fitting.accumulator import Target
+from plumbline.features.plan.chains import Source
+from plumbline.features.plan.unfitted import FitTargetEncoding
 from plumbline.nvtabular.library import concat, ops
-from plumbline.nvtabular.patched.categorify import as_group
-from plumbline.nvtabular.patched.columns import frame_of, key_frame, looked_up, numbers
-from plumbline.nvtabular.patched.reductions import reduced
-from plumbline.nvtabular.patched.tables import read_table, write_table
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
+from plumbline.nvtabular.patching.columns import (
+    as_group,
+    frame_of,
+    key_frame,
+    looked_up,
+    numbers,
+)
+from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.tables import (
+    floats,
+    keyed_step,
+    read_statistics,
+    read_table,
+    write_table,
+)
 
 FOLD = "\x1ffold"
+
+
+def target_encoding(at: OperatorCall) -> Source:
+    operator = at.operator
+    at.float_dtype("out_dtype", operator.out_dtype)
+    if not operator.drop_folds and operator.kfold > 1:
+        raise at.refuse("drop_folds", False)
+    group, measured = _target(at)
+    keys = tuple(at.wanted(at.source(name), "integer", "text", "ids") for name in group)
+    mean = operator.target_mean
+    if isinstance(mean, dict):
+        if measured not in mean:
+            raise at.refuse("target_mean", mean)
+        mean = mean[measured]
+    step = FitTargetEncoding(
+        target=at.wanted(at.dependency(measured), "number", "integer"),
+        smoothing=at.number("p_smooth", operator.p_smooth),
+        folds=at.count("kfold", operator.kfold),
+        seed=at.count("fold_seed", operator.fold_seed or 0, 0),
+        mean=None if mean is None else at.number("target_mean", mean),
+    )
+    if step.smoothing < 0:
+        raise at.refuse("p_smooth", operator.p_smooth)
+
+    def read(target: Target) -> steps.Step:
+        path = at.learned_value(operator.stats, operator.name_sep.join(group))
+        found = read_statistics(path, group, isinstance(operator, TargetEncoding))
+        overall = step.mean if step.mean is not None else operator.means[measured]
+        if not np.isfinite(overall):
+            raise DataError(
+                f"Column {at.output!r}: the target's mean in the training split is {overall}, so "
+                "nothing can be encoded by it."
+            )
+        count_of_target = operator.name_sep.join((*group, measured, "count"))
+        if count_of_target not in found.column_names:  # NVTabular counts rows, for all targets
+            count_of_target = operator.name_sep.join((*group, "count"))
+        found = found.filter(pc.greater(found[count_of_target], 0))
+        total = floats(found[operator.name_sep.join((*group, measured, "sum"))])
+        count = floats(found[count_of_target])
+        values = (total + step.smoothing * overall) / (count + step.smoothing)
+        return keyed_step(target, group, found, values, overall)
+
+    return at.learned(step, read, *keys)
+
+
+def _target(at: OperatorCall) -> tuple[tuple[str, ...], str]:
+    """Key columns and target of the column that was asked for."""
+    targets = at.operator.target_columns
+    for place, group in enumerate(at.groups):
+        for name, target in zip(encoded_names(at.operator, group, place), targets, strict=True):
+            if at.output == name:
+                return group, target
+    raise PlanError(f"Column {at.output!r} is not among those that TargetEncoding gives.")
 
 
 class TargetEncoding(ops.TargetEncoding):
@@ -150,3 +221,6 @@ def _merged(parts: list[dict[tuple[str, ...], Any]]) -> dict[tuple[str, ...], An
 
 def _of(target: str, part: str) -> str:
     return f"__{part}__{target}"
+
+
+OPERATORS = (CompiledOperator(ops.TargetEncoding, target_encoding, TargetEncoding),)

@@ -1,4 +1,4 @@
-"""An operator of a graph, asked for one of the columns that it gives."""
+"""How an operator of a graph is compiled, column by column."""
 
 from __future__ import annotations
 
@@ -9,44 +9,83 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.accumulator import Target
 from plumbline.features.fitting.nodes import Node
-from plumbline.features.operators import Step
+from plumbline.features.operators import Clip, FillMissing, IsMissing, Step
 from plumbline.features.plan.chains import Chain, Source
-from plumbline.features.plan.unfitted import FitStep
+from plumbline.features.plan.unfitted import FitMedian, FitStep
 from plumbline.features.plan.value_types import ValueType, type_of
 from plumbline.nvtabular.errors import UnsupportedOperator
+from plumbline.nvtabular.patching.columns import as_group
 
 Reader: TypeAlias = Callable[[Target], Step]
 """Gives the fitted step from what an operator has learned."""
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorCall:
-    """What a compiled form is made from.
+class GraphColumn:
+    """A column of a graph, and what it is made of.
 
-    `groups` are the selected input columns, those selected together in one tuple. `source` gives
-    what an input column is made of, `dependency` the same for a column that the operator only
-    learns from. `readers` takes the reader of every unfitted step.
+    The plan leaves it out where it has no more than `minimum` ids.
     """
 
-    operator: Any
+    source: Source
+    minimum: int | None = None
+    domain_excess: int | None = None
+    """By how much the largest id in NVTabular's schema exceeds the true one; None: it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCall:
+    """An operator of a graph, asked for one of its output columns: what is to be compiled.
+
+    `column` gives an input column, `dependency` the source of a column that the operator only
+    learns from. `readers` takes the reader of every unfitted step. `fitted` says that the workflow
+    is fitted already. `supported` names the operators that have a compiled form.
+    """
+
+    node: Any
     output: str
-    groups: tuple[tuple[str, ...], ...]
-    source: Callable[[str], Source]
+    column: Callable[[str], GraphColumn]
     dependency: Callable[[str], Source]
     kinds: Mapping[str, FeatureKind]
     readers: dict[Node, Reader]
+    fitted: bool
+    supported: tuple[str, ...]
+
+    @property
+    def operator(self) -> Any:
+        return self.node.op
 
     @property
     def name(self) -> str:
         return type(self.operator).__name__
 
     @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The selected input columns, those selected together in one tuple."""
+        names = self.node.input_columns.resolve(self.node.input_schema).grouped_names
+        return tuple(as_group(group) for group in names)
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """The selected columns, each once."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
+
+    def source(self, name: str) -> Source:
+        """What an input column is made of.
+
+        Raises
+        ------
+        UnsupportedOperator
+            The plan may leave the column out.
+        """
+        column = self.column(name)
+        if column.minimum is not None:
+            raise self.unsupported(f"DropLowCardinality before {self.name}")
+        return column.source
 
     def type_of(self, source: Source) -> ValueType:
         """The click counts as a number."""
@@ -86,12 +125,38 @@ class OperatorCall:
             raise self.unsupported(f"{self.name} on {found}")
         return source
 
+    def exact(self, source: Source) -> Source:
+        """The source, if its numbers are the same to the last bit wherever they are computed.
+
+        Raises
+        ------
+        UnsupportedOperator
+            Some of its steps round.
+        """
+        if not _is_exact(source):
+            raise self.unsupported(f"{self.name} on computed numbers")
+        return source
+
     def refuse(self, parameter: str, value: Any) -> UnsupportedOperator:
         """The error for a parameter's value that has no compiled form."""
         return self.unsupported(f"{self.name}({parameter}={value!r})")
 
     def unsupported(self, what: str) -> UnsupportedOperator:
-        return unsupported(what, self.output)
+        return UnsupportedOperator.in_workflow(what, [self.output], self.supported)
+
+    def learned_value(self, learned: Mapping[str, Any], name: str) -> Any:
+        """What the operator has learned under a name.
+
+        Raises
+        ------
+        PlanError
+            Nothing yet.
+        """
+        if name not in learned:
+            raise PlanError(
+                f"Column {self.output!r}: {self.name} is not fitted. Fit the workflow first."
+            )
+        return learned[name]
 
     def number(self, parameter: str, value: Any) -> float:
         """A parameter that has to be a finite number."""
@@ -120,34 +185,35 @@ def then(step: Any, sources: tuple[Source, ...]) -> Chain:
     return Chain(sources, (step,))
 
 
-def unsupported(what: str, column: str) -> UnsupportedOperator:
-    return UnsupportedOperator.in_workflow(what, [column], SUPPORTED)
+_EXACT = (FillMissing, Clip, IsMissing, FitMedian)
+"""Steps whose numbers are not rounded."""
 
 
-SUPPORTED = (
-    "AddMetadata",
-    "AddProperties",
-    "AddTags",
-    "Bucketize",
-    "Categorify",
-    "Clip",
-    "DropLowCardinality",
-    "FillMedian",
-    "FillMissing",
-    "HashBucket",
-    "HashedCross",
-    "JoinGroupby",
-    "LogOp",
-    "Normalize",
-    "NormalizeMinMax",
-    "QuantileBucketize",
-    "QuantileTransform",
-    "ReduceDtypeSize",
-    "Rename",
-    "TagAsItemFeatures",
-    "TagAsItemID",
-    "TagAsUserFeatures",
-    "TagAsUserID",
-    "TargetEncoding",
-)
-"""What a workflow may be made of, beside the selection and concatenation of columns."""
+def _is_exact(source: Source) -> bool:
+    if isinstance(source, str):
+        return True
+    return all(isinstance(step, _EXACT) for step in source.steps) and all(
+        _is_exact(inner) for inner in source.sources
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledOperator:
+    """An operator that has a compiled form: every module of `operators` declares its own.
+
+    An operator is known by its exact type: a subclass may compute something else.
+    """
+
+    of: type
+    compiled: Callable[[OperatorCall], Source | GraphColumn]
+    """What the operator's output is made of; it refuses what has no compiled form."""
+    patched: type | None = None
+    """The subclass of `of` that the NVTabular engine runs in its place."""
+    domain_excess: int | None = None
+    """See `GraphColumn.domain_excess`."""
+
+    def column(self, at: OperatorCall) -> GraphColumn:
+        made = self.compiled(at)
+        return (
+            made if isinstance(made, GraphColumn) else GraphColumn(made, None, self.domain_excess)
+        )
