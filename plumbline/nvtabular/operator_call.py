@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from plumbline.base.errors import PlanError, UnsupportedOperator
+from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.accumulator import Target
 from plumbline.features.fitting.nodes import Node
@@ -17,6 +17,7 @@ from plumbline.features.operators import Clip, FillMissing, IsMissing, Step
 from plumbline.features.plan.chains import Chain, Source
 from plumbline.features.plan.unfitted import FitMedian, FitStep
 from plumbline.features.plan.value_types import ValueType, type_of
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
 
 Reader: TypeAlias = Callable[[Target], Step]

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
@@ -24,6 +23,7 @@ from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.server import TritonServer
 from tests.serving.test_gpu_repository import KINDS, ROWS, exported
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -24,6 +24,7 @@ from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Connection, secret_header
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.client.transport import Transport
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import plain_names
 from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import LOG_FILE, TritonServer

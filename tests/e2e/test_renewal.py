@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from plumbline.base.errors import PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -34,6 +34,7 @@ from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.binary import SOURCES
 from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import TritonServer

@@ -13,10 +13,10 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Connection, Tls, secret_header
 from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import tritonclient.http as triton_http
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.values import Lists, offsets_of
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
@@ -37,6 +37,7 @@ from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.contract.outputs import to_encoded_tensors
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions

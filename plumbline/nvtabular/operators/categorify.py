@@ -139,7 +139,7 @@ class Categorify(ops.Categorify):
       cuts off. Here they come by value, ascending (strings by their UTF-8 bytes).
     - NVTabular fails on a frame in which a column has no value at all, on missing lists, and on
       dicts that name a group of columns; it takes a missing value in a list for an unknown one.
-    - Its hash of values out of vocabulary is another one in every row (see `columns.hashes`).
+    - Its hash of values out of vocabulary is another one in every row (see `columns.value_hash`).
     """
 
     _members: Mapping[str, tuple[str, ...]] = {}

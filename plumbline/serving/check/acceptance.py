@@ -15,7 +15,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from plumbline.base.errors import PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
 from plumbline.base.plain_text import one_line
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
@@ -25,6 +25,7 @@ from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
 from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
+from plumbline.serving.errors import RepositoryError
 
 TIMEOUT_SECONDS = 60.0
 TOLERANCE = 1e-5

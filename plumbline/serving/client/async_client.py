@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ServerError
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.client.connection import Connection, Protocol, Tls
@@ -21,6 +20,7 @@ from plumbline.serving.client.core import ClientCore, ServedModel, rows_of
 from plumbline.serving.client.retries import DEFAULT, NEVER, Retries
 from plumbline.serving.client.transport import AsyncTransport
 from plumbline.serving.contract.interface import FEATURES_MODEL, FUSED_MODEL
+from plumbline.serving.errors import ServerError
 
 
 class AsyncClient(ClientCore):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 Protocol = Literal["http", "grpc"]
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import RepositoryError, ServerError
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.list_bytes import unpack_integers
 from plumbline.columns.value_rules.rules import ValueRules
@@ -35,6 +34,7 @@ from plumbline.serving.contract.interface import (
     read_wire_columns,
 )
 from plumbline.serving.contract.versions import VERSIONS, parameters_of
+from plumbline.serving.errors import RepositoryError, ServerError
 
 
 class ServedModel:

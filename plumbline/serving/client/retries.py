@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plumbline.base.errors import ServerError, ServerUnavailable
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 
 @dataclass(frozen=True, slots=True)

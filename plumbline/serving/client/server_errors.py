@@ -7,9 +7,9 @@ import ssl
 
 from tritonclient.utils import InferenceServerException
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe_tls
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 FAILURES = (InferenceServerException, OSError, asyncio.TimeoutError)
 """What any of the libraries raises; each raises a few more of its own."""

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from tritonclient.utils import np_to_triton_dtype
 
-from plumbline.base.errors import ServerUnavailable
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.retries import NEVER, Retries
 from plumbline.serving.client.server_errors import FAILURES, server_error
 from plumbline.serving.client.triton_clients import TritonClient, open_async_client, open_client
+from plumbline.serving.errors import ServerUnavailable
 
 T = TypeVar("T")
 

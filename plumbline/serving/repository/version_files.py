@@ -10,8 +10,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from plumbline.base.errors import ModelError, RepositoryError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import require_sha256
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.config_pbtxt import read_parameters
@@ -26,6 +26,7 @@ from plumbline.serving.contract.versions import (
     verified_manifest,
     versions_from_json,
 )
+from plumbline.serving.errors import RepositoryError
 
 
 def verify_versions(repository: Path, *, large_files: bool) -> int:
@@ -76,12 +77,7 @@ def _verify_large_files(folder: Path) -> None:
         read_plan(folder / PLAN_FOLDER).tables()
     if (folder / MODEL_FOLDER).is_dir():
         wanted = read_model_card(folder / MODEL_FOLDER).weights_sha256
-        weights = folder / MODEL_FOLDER / WEIGHTS_FILE
-        if not weights.is_file():
-            raise ModelError.missing(str(weights))
-        came = file_sha256(weights)
-        if came != wanted:
-            raise ModelError.damaged(str(weights), wanted, came)
+        require_sha256(folder / MODEL_FOLDER / WEIGHTS_FILE, wanted, ModelError)
 
 
 def _remove_compiled(folder: Path) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ModelError, PlumblineError
+from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.serving.backend.batching import answer
 
 LIMIT = 100

@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.columns.values import Lists
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.check.comparison import compare
 from plumbline.serving.check.latency import WARMUP_REQUESTS, measure_latency
+from plumbline.serving.errors import ServerError
 
 RAW = pa.table({"x": [1.0, 2.0]})
 IDS_BF = np.array([[3], [4]])

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import ModelError, PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
 from plumbline.base.manifest import Manifest, hash_files
+from plumbline.dlrm.errors import ModelError
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.integrity import verify_configs, verify_repository
 from plumbline.serving.repository.version_files import verify_versions
 from tests.serving.test_gpu_repository import KINDS, exported

@@ -19,11 +19,11 @@ import pytest
 from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.serving.client.async_client import AsyncClient
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Connection, Tls, secret_header
 from plumbline.serving.client.retries import Retries
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 CONFIG = {
     "name": "ctr_fused",

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.client.transport import ModelConfig
+from plumbline.serving.errors import ServerError
 
 KINDS = {"s": "string", "x": "continuous", "h": "hex"}
 VERSIONS = {

@@ -13,13 +13,14 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import WireColumns, to_tensors
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.client.tables import to_table
 from plumbline.serving.client.transport import ModelConfig
+from plumbline.serving.errors import ServerError
 
 KINDS: Any = {"x": "continuous", "i": "integer", "s": "string"}
 COLUMNS = WireColumns.of(KINDS)

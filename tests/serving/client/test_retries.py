@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.serving.client.retries import NEVER, Retries
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 FULL = ServerUnavailable("Triton at here: Exceeds maximum queue size")
 

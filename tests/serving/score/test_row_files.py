@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from plumbline.base.errors import DataError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256
 from plumbline.columns.kinds import FeatureKind
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.score import row_files

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.base.errors import DataError, PlanError, ServerError
+from plumbline.base.errors import DataError, PlanError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.score.row_files import Piece
 from plumbline.serving.score.score_file import Scored, score_rows
 from plumbline.serving.score.score_output import CsvOutput, check_output, output_file

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.hash64 import hash_integers, hash_numbers, hash_text
+from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
 from plumbline.columns.values import Lists, Text, Values, is_missing
 
 MISSING_HASH = 2**64 - 1

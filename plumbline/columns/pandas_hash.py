@@ -1,6 +1,6 @@
 """The 64-bit hash that `pandas.util.hash_array` computes, on every device and without pandas.
 
-Integers and float64 bits go through SplitMix64's finaliser (Steele, Lea and Flood, 2014). Text goes
+Integers and float64 bits go through SplitMix64's finaliser. Text goes
 through SipHash-2-4 (Aumasson and Bernstein, 2012) with pandas' key over its UTF-8 bytes, and then
 through the finaliser too. These are hashes of plain values: a missing integer or an empty string is
 hashed like any other. pandas gives 2⁶⁴-1 for the null of a nullable integer and for None in text.
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.native import native, uses_native
+from plumbline.columns.splitmix64 import finalised
 from plumbline.columns.values import Text
 
 SIP_KEY = b"0123456789123456"
@@ -24,7 +25,7 @@ def hash_integers(values: NDArray[np.int64]) -> NDArray[np.uint64]:
     array([                  0, 6238072747940578789], dtype=uint64)
     """
     if not uses_native():
-        return _finalise(np.ascontiguousarray(values).view(np.uint64))
+        return finalised(np.ascontiguousarray(values).view(np.uint64))
     hashes = np.empty(len(values), np.uint64)
     native.hash_integers(values, hashes)
     return hashes
@@ -36,7 +37,7 @@ def hash_numbers(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     0.0 and -0.0 differ, and so do NaNs of different bits.
     """
     if not uses_native():
-        return _finalise(np.ascontiguousarray(values).view(np.uint64))
+        return finalised(np.ascontiguousarray(values).view(np.uint64))
     hashes = np.empty(len(values), np.uint64)
     native.hash_numbers(values, hashes)
     return hashes
@@ -49,19 +50,10 @@ def hash_text(text: Text) -> NDArray[np.uint64]:
     array([13950350942979735504], dtype=uint64)
     """
     if not uses_native():
-        return _finalise(_sip_hashes(text))
+        return finalised(_sip_hashes(text))
     hashes = np.empty(len(text), np.uint64)
     native.hash_text(text.offsets, text.data, hashes)
     return hashes
-
-
-def _finalise(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    values = values ^ values >> np.uint64(30)
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def text_words(text: Text) -> NDArray[np.uint64]:
@@ -86,13 +78,13 @@ def _sip_hashes(text: Text) -> NDArray[np.uint64]:
     key = np.frombuffer(SIP_KEY, "<u8")
     start = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
     state = [np.full(len(text), key[i % 2] ^ np.uint64(start[i]), np.uint64) for i in range(4)]
-    for place in range(words.shape[1]):
-        word = words[:, place]
+    for word_number in range(words.shape[1]):
+        word = words[:, word_number]
         taken = list(state)
         taken[3] = taken[3] ^ word
         taken = _rounds(taken, 2)
         taken[0] = taken[0] ^ word
-        goes_on = place <= last
+        goes_on = word_number <= last
         state = [np.where(goes_on, new, old) for new, old in zip(taken, state, strict=True)]
     state[2] = state[2] ^ np.uint64(0xFF)
     a, b, c, d = _rounds(state, 4)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from plumbline.columns.hash64 import hash_integers, hash_numbers, hash_text
+from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
 from plumbline.columns.values import Text
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
