@@ -60,5 +60,5 @@ def main(name: str | None = None) -> None:
             usage = getattr(error, "ctx", None)
             help_of = usage.command_path if usage is not None else program
             message = error.format_message()
-            end = "" if message.endswith((".", "?")) else "."
-            raise PlumblineError(f"{message}{end} See {help_of} --help.") from None
+            stop = "" if message.endswith((".", "?")) else "."
+            raise PlumblineError(f"{message}{stop} See {help_of} --help.") from None

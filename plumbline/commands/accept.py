@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plumbline.base.console import say
-from plumbline.serving.client.connection import Protocol
+from plumbline.serving.client.connection import Connection, Protocol
 
 TIMEOUT_SECONDS = 60.0
 TOLERANCE = 1e-5
@@ -30,9 +30,9 @@ def accept(
 ) -> None:
     """Send an export's check rows to its server, and compare."""
     from plumbline.serving.check.acceptance import check_server
-    from plumbline.serving.client.transport import connect
+    from plumbline.serving.client.transport import Transport
 
-    server = connect(url, protocol, TIMEOUT_SECONDS)
+    server = Transport(Connection(url, protocol, TIMEOUT_SECONDS))
     try:
         found = check_server(repository, server, tolerance)
     finally:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from plumbline.base.console import say
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import LOG_BEFORE_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.publish import undo_cut_off

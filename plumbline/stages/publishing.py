@@ -8,7 +8,7 @@ from pathlib import Path
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
 from plumbline.serving.client.connection import Connection, Protocol, Tls, secret_header
-from plumbline.serving.client.model_control import ModelControl, model_control
+from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.launch.secret import SECRET_HEADER, read_secret
 from plumbline.serving.publish.publish import publish
 from plumbline.stages import export
@@ -65,7 +65,7 @@ def publish_run(
 def _control(server: LoadingServer) -> ModelControl:
     secret = read_secret(server.secret_file)
     headers = {} if secret is None else secret_header(server.protocol, SECRET_HEADER, secret)
-    return model_control(
+    return ModelControl(
         Connection(
             server.url, server.protocol, server.load_seconds, headers=headers, tls=server.tls
         )

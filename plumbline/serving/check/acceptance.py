@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
-from plumbline.serving.contract.versions import VERSIONS, newest, versions_from_json
+from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
+from plumbline.serving.errors import RepositoryError
 
 
 def check_server(repository: Path, server: Transport, tolerance: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
