@@ -1,6 +1,6 @@
 """What every benchmark shares: repeats in turn, a table, and the JSON form.
 
-    {"benchmark":, "commit":, "cpu":, "threads":, "versions": {}, "notes": [],
+    {"benchmark":, "date":, "commit":, "cpu":, "flags": [], "threads":, "versions": {}, "notes": [],
      "cases": [{"case":, "unit":, "ratios": {"<peer>":},
                 "sides": {"ours": {"median":, "min":, "max":}, "<peer>": {…}}}],
      "targets": [{"name":, "value": or null, "target":, "met":}],
@@ -9,6 +9,10 @@
 Smaller figures are better; a ratio is the peer's median over ours, so above 1 we are faster. Sides
 run in turn, A B A B …, so that drift of the machine meets them alike. `loads` is there where a
 benchmark puts load on a server (`benchmarks/serve_load.py`).
+
+`--json FILE` writes the figures to a file. Those that the docs show are in `benchmarks/results/`,
+one file a benchmark, day and processor; `python -m benchmarks.page` makes `docs/benchmarks.md` of
+them.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import platform
 import statistics
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +36,9 @@ from plumbline.base.manifest import package_versions
 
 OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Flags of a processor that decide which kernels run."""
 
 LOAD_COLUMNS = {
     "name": "load",
@@ -142,8 +150,10 @@ class Benchmark:
     def _to_json(self) -> dict[str, Any]:
         form = {
             "benchmark": self.name,
+            "date": time.strftime("%Y-%m-%d"),
             "commit": _commit(),
-            "cpu": _cpu(),
+            "cpu": _cpuinfo("model name") or platform.machine(),
+            "flags": [flag for flag in FLAGS if flag in _cpuinfo("flags").split()],
             "threads": len(os.sched_getaffinity(0)),
             "versions": package_versions(PACKAGES) | self.versions,
             "notes": self.notes,
@@ -182,7 +192,7 @@ def _commit() -> str:
     return done.stdout.strip()
 
 
-def _cpu() -> str:
+def _cpuinfo(key: str) -> str:
+    """The first processor's line of that name in /proc/cpuinfo; empty where there is none."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")

@@ -1,15 +1,8 @@
 """The raw columns as tensors, the form they have on the wire to the server.
 
-| tensor | dtype | columns | missing |
-|---|---|---|---|
-| `continuous` | float32 (B, C) | continuous | NaN |
-| `categorical_int64` | int64 (B, F₁) | integer, boolean and hex | -2⁶³ |
-| `categorical_bytes` | bytes (B, F₂) | string, UTF-8 | empty |
-| `list_int64` | bytes (B, F₃) | integer_list and hex_list, see `columns.list_bytes` | empty |
-| `list_bytes` | bytes (B, F₄) | string_list, see `columns.list_bytes` | empty |
-
-Each tensor holds its columns in plan order; one without columns is left out. Unsigned numbers of 64
-bits stand in int64 as `plumbline.columns.unsigned` says; a boolean is 1 or 0.
+docs/serving.md has the table of tensors, their types and null marks. Each is (B, columns), in plan
+order; one without columns is left out. Unsigned numbers of 64 bits are stored in int64 as
+`plumbline.columns.unsigned` says; a boolean is 1 or 0.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.ops.embedding.contract import BagColumn, Bags, IdColumns, IdOutOfRange

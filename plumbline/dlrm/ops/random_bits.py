@@ -1,25 +1,24 @@
 """Random bits that depend on a seed and on a position alone, so a resumed run draws them again.
 
-There are two steps. `step_keys` mixes the seed and the number of a training step, on the host, into
-two keys of 32 bits. `random_bits` hashes the position of each element with those keys, on the
-elements' device; the CPU and CUDA kernels of the embedding hash the same way. Stochastic rounding
-takes both steps. Dropout takes the first one, whose keys seed a torch generator.
+There are two steps. `step_keys` mixes the seed and the number of a training step into two keys of
+32 bits, on the host, by the project's one mixer of hash bits. `random_bits` hashes the position of
+each element with those keys, on the elements' device; the CPU and CUDA kernels of the embedding
+hash the same way. Stochastic rounding takes both steps. Dropout takes the first one, whose keys
+seed a torch generator.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor
 
-_LOW_64 = (1 << 64) - 1
+from plumbline.columns.splitmix64 import GOLDEN, splitmix64
 
 
 def step_keys(seed: int, step: int) -> tuple[int, int]:
     """k0 and k1 of a step, 32 bits each: the low and the high half of a `splitmix64` number."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step + 1) & _LOW_64
-    mixed = (mixed + 0x9E3779B97F4A7C15) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _LOW_64
-    mixed ^= mixed >> 31
+    state = (seed * GOLDEN + step + 1) % 2**64
+    mixed = int(splitmix64(np.array([state], np.uint64))[0])
     return mixed & 0xFFFFFFFF, mixed >> 32
 
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.embedding_tables import EmbeddingTables
 from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.memory import empty_rows

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model import embedding_tables
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.embedding_tables import EmbeddingTables
