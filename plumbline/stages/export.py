@@ -33,7 +33,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     model_folder = inputs["train"].folder / "model"
     rules = _rules(inputs["ingest"])
     repository = export_repository(plan, model_folder, out, run.config.serving, rows, rules)
-    export_gpu_repository(repository.folder, run.config.serving)
+    export_gpu_repository(repository, run.config.serving)
     return Made(facts={"plan_hash": plan.content_hash})
 
 

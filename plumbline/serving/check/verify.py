@@ -1,7 +1,7 @@
 """Verify a model repository before a server loads it: `python -m serving.verify FOLDER`.
 
-The Python steps check their files again when they are loaded. ONNX Runtime does not, so a server
-with a GPU is started only after this; the server's image runs it first. Imports only what that has.
+The Python backend checks a model's files again when it loads it. ONNX Runtime does not, so a GPU
+server is started only after this. The server's image runs it, so it imports only what is in it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from plumbline.base.errors import PlumblineError
-from plumbline.serving.repository.integrity import verify_configs
-from plumbline.serving.repository.version_files import verify_versions
+from plumbline.serving.contract.versions import verify_repository
 
 
 def main() -> int:
@@ -21,11 +20,9 @@ def main() -> int:
     parser.add_argument("repository", type=Path, help="The model repository folder.")
     repository = parser.parse_args().repository
     try:
-        vouched = verify_configs(repository)
-        count = verify_versions(repository, large_files=True)
+        count = verify_repository(repository, large_files=True)
     except PlumblineError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    configs = "configs verified too" if vouched else "nothing vouches for the configs"
-    sys.stdout.write(f"{count} versions verified, {configs}.\n")
+    sys.stdout.write(f"{count} models verified.\n")
     return 0

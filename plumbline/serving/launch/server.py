@@ -22,6 +22,7 @@ from rich.console import Console
 
 from plumbline.base.errors import PlumblineError, ServerError
 from plumbline.base.plain_text import one_line
+from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
@@ -29,8 +30,7 @@ from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
 from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
-from plumbline.serving.publish.publish import undo_cut_off
-from plumbline.serving.repository.integrity import verify_repository
+from plumbline.serving.publish.publish import roll_back_interrupted
 
 LOG_FILE = "triton.log"
 LOG_BEFORE_FILE = "triton.before.log"
@@ -254,8 +254,8 @@ def serve(
             secret=read_secret(secret_file),
             tls=_tls(tls_certificate, tls_key, tls_client_ca),
         )
-        undo_cut_off(repository, partial(console.print, markup=False, soft_wrap=True))
-        verify_repository(repository)
+        roll_back_interrupted(repository, partial(console.print, markup=False, soft_wrap=True))
+        verify_repository(repository, large_files=False)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:
                 console.print(one_line(f"warning: {options.warning}"), markup=False, soft_wrap=True)
