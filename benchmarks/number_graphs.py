@@ -38,7 +38,7 @@ from plumbline.features.plan.plan import Plan
 from plumbline.nvtabular.assembly import assemble
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.settings import Model, StandardWorkflow, Training
 from plumbline.settings.configuration import load_config
 from plumbline.stages import ingest

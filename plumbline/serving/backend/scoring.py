@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, read_model_card
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.serving.backend.served_version import ServedVersion

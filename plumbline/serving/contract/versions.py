@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from plumbline.base.errors import ModelError, RepositoryError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256, require_sha256, write_json
 from plumbline.base.manifest import MANIFEST_FILE, hash_files
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.interface import LOG, MODEL_HASH, PLAN_HASH, TABLES
+from plumbline.serving.errors import RepositoryError
 
 INTEGRITY_FILE = "integrity.json"
 """In the repository's folder, where Triton looks at folders only."""
@@ -110,7 +110,7 @@ def versions_from_json(model: str, text: str) -> dict[str, Version]:
     try:
         return {number: Version(**content) for number, content in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise RepositoryError.unreadable(
+        raise RepositoryError.wrong_content(
             f"Model {model!r}", f"the config parameter {VERSIONS!r}", f"{error}"
         ) from None
 
@@ -165,7 +165,7 @@ def verified_manifest(folder: Path, version: Version) -> VersionManifest:
     """
     manifest = _verified_manifest(folder, version.manifest_sha256 or "none")
     if (manifest.plan_hash, manifest.model_hash) != (version.plan_hash, version.model_hash):
-        raise RepositoryError.unreadable(
+        raise RepositoryError.wrong_content(
             str(folder / MANIFEST_FILE), "the config's hashes of plan and model", "it has others"
         )
     return manifest
@@ -221,24 +221,16 @@ def verify_repository(repository: Path, *, large_files: bool) -> int:
                 _verify_large_files(file.parent)
             _remove_compiled(file.parent)
         else:
-            _check(file, sha256)
+            require_sha256(file, sha256, RepositoryError)
     return len(models)
 
 
 def _verified_manifest(folder: Path, sha256: str) -> VersionManifest:
-    _check(folder / MANIFEST_FILE, sha256)
+    require_sha256(folder / MANIFEST_FILE, sha256, RepositoryError)
     manifest = _read_manifest(folder / MANIFEST_FILE)
     for name, wanted in manifest.files.items():
-        _check(folder / name, wanted)
+        require_sha256(folder / name, wanted, RepositoryError)
     return manifest
-
-
-def _check(file: Path, wanted: str) -> None:
-    if not file.is_file():
-        raise RepositoryError.missing(str(file))
-    got = file_sha256(file)
-    if got != wanted:
-        raise RepositoryError.damaged(str(file), wanted, got)
 
 
 def _verify_large_files(folder: Path) -> None:
@@ -246,12 +238,7 @@ def _verify_large_files(folder: Path) -> None:
         read_plan(folder / PLAN_FOLDER).tables()
     if (folder / MODEL_FOLDER).is_dir():
         wanted = read_model_card(folder / MODEL_FOLDER).weights_sha256
-        weights = folder / MODEL_FOLDER / WEIGHTS_FILE
-        if not weights.is_file():
-            raise ModelError.missing(str(weights))
-        got = file_sha256(weights)
-        if got != wanted:
-            raise ModelError.damaged(str(weights), wanted, got)
+        require_sha256(folder / MODEL_FOLDER / WEIGHTS_FILE, wanted, ModelError)
 
 
 def _remove_compiled(folder: Path) -> None:
@@ -274,7 +261,7 @@ def _read_manifest(file: Path) -> VersionManifest:
             raise ValueError(f"its precision is {manifest.precision!r}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"a version's manifest of format version {FORMAT_VERSION}"
-        raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+        raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
     return manifest
 
 
@@ -285,7 +272,7 @@ def _read_integrity(file: Path) -> dict[str, str]:
         return {str(name): str(sha256) for name, sha256 in _versioned_json(file)["files"].items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"the hashes of a repository, of format version {FORMAT_VERSION}"
-        raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+        raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
 
 
 def _versioned_json(file: Path) -> dict[str, Any]:

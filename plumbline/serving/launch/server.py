@@ -20,9 +20,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from plumbline.base.errors import PlumblineError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.base.plain_text import one_line
 from plumbline.serving.contract.versions import verify_repository
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames

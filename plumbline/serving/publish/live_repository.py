@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import RepositoryError
 from plumbline.base.files import write_json, write_text
 from plumbline.base.manifest import differences
 from plumbline.features.plan.plan import Plan
@@ -33,6 +32,7 @@ from plumbline.serving.contract.versions import (
     newest,
     versions_from_json,
 )
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.configs import parameters_in, read_config, write_config
 from plumbline.serving.repository.release import partial_name
 
@@ -170,7 +170,7 @@ class Journal:
             return cls(folder, **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             wanted = "the journal of a publish"
-            raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+            raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
 
     def has_changed(self, model: str) -> bool:
         """Whether the model's config was written since the journal was begun."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import PlumblineError, RepositoryError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
@@ -21,6 +21,7 @@ from plumbline.serving.contract.interface import (
     PRECISION,
 )
 from plumbline.serving.contract.versions import write_integrity
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.publish.live_check import check_version
 from plumbline.serving.publish.live_repository import Journal, LiveRepository, publish_lock
 from plumbline.serving.repository.configs import model_configs, write_config

@@ -12,7 +12,6 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, ModelWarmup
 
-from plumbline.base.errors import RepositoryError
 from plumbline.base.files import write_text
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.features.plan.plan import Plan
@@ -42,6 +41,7 @@ from plumbline.serving.contract.versions import (
     Versions,
     versions_to_json,
 )
+from plumbline.serving.errors import RepositoryError
 from plumbline.settings import Serving
 
 WARMUP_ROWS = (1, 64, 1024)
@@ -146,7 +146,7 @@ def read_config(file: Path) -> Any:
     try:
         return text_format.Parse(file.read_text(encoding="utf-8"), ModelConfig())
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise RepositoryError.unreadable(str(file), "a model config", str(error)) from None
+        raise RepositoryError.wrong_content(str(file), "a model config", str(error)) from None
 
 
 def parameters_in(config: Any) -> dict[str, str]:

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from plumbline.base.errors import ModelError, PlanError, RepositoryError
+from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
 from plumbline.base.places import ROOT
 from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
 from plumbline.dlrm.score.scorer import Scorer
@@ -46,6 +47,7 @@ from plumbline.serving.contract.versions import (
     Version,
     write_manifest,
 )
+from plumbline.serving.errors import RepositoryError
 from plumbline.settings import Serving
 
 _WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)

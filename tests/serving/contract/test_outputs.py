@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.contract.outputs import require_finite_dense, scored

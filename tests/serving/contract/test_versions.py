@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import ModelError, PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
+from plumbline.dlrm.errors import ModelError
 from plumbline.serving.contract.versions import INTEGRITY_FILE, verify_repository
+from plumbline.serving.errors import RepositoryError
 from tests.serving.repository.test_gpu_repository import KINDS, exported
 
 FILES = [
@@ -101,5 +103,6 @@ def test_the_command_reports_the_reason_and_fails(out: Path, tmp_path: Path) -> 
     bad = run(tmp_path)
     assert bad.returncode == 2
     assert bad.stderr == (
-        f"error: {tmp_path}/integrity.json: missing. Export the model repository again.\n"
+        f"error: {tmp_path}/integrity.json: missing from the model repository. "
+        "Export the model repository again.\n"
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.client.client import Client
 from plumbline.serving.contract.versions import write_integrity
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.binary import SETTING, SOURCES, ServerBinary
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer

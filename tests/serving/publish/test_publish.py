@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import PlumblineError, RepositoryError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.check_rows import CheckRows
@@ -18,6 +18,7 @@ from plumbline.serving.contract.versions import (
     parameters_of,
     verify_repository,
 )
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.publish.live_repository import (
     JOURNAL_FILE,
     LOCK_FILE,

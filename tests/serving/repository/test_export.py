@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import plumbline.serving.repository.release
-from plumbline.base.errors import ModelError, PlanError
+from plumbline.base.errors import PlanError
+from plumbline.dlrm.errors import ModelError
 from plumbline.features.lookup.tables import index_of
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.repository.export import export_repository

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from plumbline.base.errors import ConfigError, RepositoryError
+from plumbline.base.errors import ConfigError
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -22,6 +22,7 @@ from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository import gpu_repository, onnx_check
 from plumbline.serving.repository.configs import read_config
 from plumbline.serving.repository.export import export_repository

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import RepositoryError
 from plumbline.features.operators import FillMissing
 from plumbline.serving.contract.interface import MODELS
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.publish.live_repository import LiveRepository
 from plumbline.serving.repository.configs import model_configs, write_config
 from plumbline.serving.repository.export import export_repository
