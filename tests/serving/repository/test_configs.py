@@ -15,7 +15,12 @@ from plumbline.features.plan.chains import Chain
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Version, versions_from_json
-from plumbline.serving.repository.configs import model_configs, parameters_in, read_config
+from plumbline.serving.repository.configs import (
+    model_configs,
+    parameters_in,
+    read_config,
+    write_config,
+)
 from plumbline.settings import Log as ClickLog
 from plumbline.settings import Serving, SideTable
 
@@ -208,9 +213,8 @@ def test_any_text_is_read_as_it_was_written(rules: dict[str, str]) -> None:
     versions = {model: {"1": version} for model in MODELS}
     texts = model_configs(plan_of("continuous"), Serving(), versions, current="1", precision="fp32")
     with TemporaryDirectory() as folder:
-        file = Path(folder) / "config.pbtxt"
-        file.write_text(texts["ctr"], encoding="utf-8")
-        parameters = parameters_in(read_config(file))
+        write_config(Path(folder), "ctr", texts["ctr"])
+        parameters = parameters_in(read_config(Path(folder) / "ctr" / "config.pbtxt"))
     assert {name: json.loads(parameters[name]) for name in rules} == rules
     assert versions_from_json("ctr", parameters["versions"]) == {"1": version}
 
