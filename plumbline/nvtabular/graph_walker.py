@@ -9,10 +9,9 @@ from typing import Any
 from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
-from plumbline.features.operators import HashBucket
-from plumbline.features.plan.chains import Chain, Source
-from plumbline.features.plan.unfitted import FitCategorify
-from plumbline.features.plan.value_types import type_of
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.steps.chains import Chain, Source, type_of
 from plumbline.nvtabular import patched
 from plumbline.nvtabular.library import DROP, METADATA, RENAME, STRUCTURAL, Workflow
 from plumbline.nvtabular.operators import COMPILED, OperatorCall, Reader, unsupported

@@ -14,14 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features.fitting.histogram import Counting, Histogram
-from plumbline.features.fitting.quantiles import of_quantiles
-from plumbline.features.operators import Bucketize, Interpolate
-from plumbline.features.plan.unfitted import (
-    FitQuantileBucketize,
-    FitQuantiles,
-    FitQuantileTransform,
-)
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
+from plumbline.features.statistics.histogram import Histogram, NumberCounts
 from plumbline.nvtabular.library import StatOperator, Tags
 from plumbline.nvtabular.patched.columns import frame_of, is_host, numbers
 from plumbline.nvtabular.patched.reductions import reduced
@@ -30,7 +26,7 @@ from plumbline.nvtabular.patched.reductions import reduced
 class _OfQuantiles(StatOperator):
     """Learns a `histogram` of every column, and gives a step made of it."""
 
-    def __init__(self, step: FitQuantiles) -> None:
+    def __init__(self, step: FitQuantileBucketize | FitQuantileTransform) -> None:
         super().__init__()
         self.step = step
         self.learned: dict[str, Bucketize | Interpolate] = {}
@@ -41,7 +37,7 @@ class _OfQuantiles(StatOperator):
 
     def fit_finalize(self, dask_stats: dict[str, Histogram]) -> None:
         for name, histogram in dask_stats.items():
-            self.learned[name] = of_quantiles(self.step, histogram)
+            self.learned[name] = self.step.of(histogram)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {n: self.learned[n].apply(_array(df[n])) for n in col_selector.names}
@@ -96,9 +92,9 @@ def _counted(names: Sequence[str], df: Any) -> dict[str, Histogram]:
 
 
 def _histogram(values: Any) -> Histogram:
-    counting = Counting()
-    counting.add(values)
-    return counting.histogram()
+    counts = NumberCounts()
+    counts.add(0, [values])
+    return counts.histogram()
 
 
 def _merged(parts: list[dict[str, Histogram]]) -> dict[str, Histogram]:

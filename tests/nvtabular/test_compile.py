@@ -9,14 +9,11 @@ import pytest
 
 from plumbline.base.errors import PlanError, UnsupportedOperator
 from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.plan.plan import InputColumn
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitNormalize,
-    UnfittedColumn,
-    UnfittedPlan,
-)
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops

@@ -9,15 +9,13 @@ import pytest
 
 from plumbline.columns.kinds import CLICK
 from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-)
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.graphs import build

@@ -11,17 +11,15 @@ import pytest
 
 from plumbline.base.errors import UnsupportedOperator
 from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitMedian,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-    FitTargetEncoding,
-)
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.library import Workflow, ops
 from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform

@@ -8,7 +8,7 @@ from plumbline.base.errors import RepositoryError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.contract.interface import MODELS
 from plumbline.serving.contract.live_repository import LiveRepository

@@ -12,7 +12,7 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.features.lookup.tables import index_of
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.repository.export import export_repository
 from plumbline.settings import Model, Serving

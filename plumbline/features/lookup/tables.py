@@ -31,12 +31,12 @@ from plumbline.features.lookup.index import (
 )
 
 VALUE = "value"
-"""Name of the number's column in the file of a `KeyedValue`."""
+"""Name of the number's column in a file of values by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Where a key, of one or more columns, stands in the Parquet file; -1 where it does not."""
+    """The row of a key, of one or more columns, in the Parquet file; -1 where there is none."""
 
     index: IntegerIndex | TextIndex
 
@@ -90,7 +90,7 @@ class Tables:
         return np.asarray(column, dtype=np.float64)
 
 
-def write_table(
+def write_look_up(
     folder: Path, file: str, keys: Sequence[pa.Array], table: pa.Table
 ) -> tuple[str, str]:
     """Write a look-up file and its index; returns the SHA-256 of both.
@@ -118,8 +118,8 @@ def index_of(file: str) -> str:
 def check_file(file: Path, sha256: str) -> None:
     """Raises PlanError where the file is missing or has another hash."""
     try:
-        came = file_sha256(file)
+        found = file_sha256(file)
     except (FileNotFoundError, IsADirectoryError):
         raise PlanError.missing(str(file)) from None
-    if came != sha256:
-        raise PlanError.damaged(str(file), sha256, came)
+    if found != sha256:
+        raise PlanError.damaged(str(file), sha256, found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from plumbline.features.plan.chains import Source
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular import patched
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operators.buckets import bucketize, hash_bucket, hashed_cross

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitMedian
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.hashed_cross import HashedCross
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.operators.operator_call import OperatorCall
-
-_EXACT = (steps.FillMissing, steps.Clip, steps.IsMissing, FitMedian)
-"""Steps whose numbers are not rounded."""
 
 
 def bucketize(at: OperatorCall) -> Source:
@@ -21,14 +19,14 @@ def bucketize(at: OperatorCall) -> Source:
     ascending = tuple(at.number("boundaries", boundary) for boundary in boundaries)
     if list(ascending) != sorted(ascending):
         raise at.refuse("boundaries", list(ascending))
-    return at.step(steps.Bucketize(ascending), at.numbers(at.output))
+    return at.step(Bucketize(ascending), at.numbers(at.output))
 
 
 def hash_bucket(at: OperatorCall) -> Source:
     num_buckets = at.operator.num_buckets
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.output)
-    step = steps.HashBucket(at.count("num_buckets", num_buckets))
+    step = HashBucket(at.count("num_buckets", num_buckets))
     source = at.source(at.output)
     if at.type_of(source).element == "number" and not is_exact(source):
         # Its ids would depend on the last bit of a rounded number.
@@ -41,7 +39,7 @@ def hashed_cross(at: OperatorCall) -> Source:
     num_buckets: Any = at.operator.num_buckets
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.inputs)
-    step = steps.HashedCross(at.count("num_buckets", num_buckets))
+    step = HashedCross(at.count("num_buckets", num_buckets))
     parts = [at.wanted(at.source(name), "integer", "text", "ids") for name in at.inputs]
     return at.step(step, *parts)
 
@@ -50,6 +48,6 @@ def is_exact(source: Source) -> bool:
     """Whether the numbers are the same to the last bit wherever they are computed."""
     if isinstance(source, str):
         return True
-    return all(isinstance(step, _EXACT) for step in source.steps) and all(
+    return all(step.is_exact for step in source.steps) and all(
         is_exact(inner) for inner in source.sources
     )

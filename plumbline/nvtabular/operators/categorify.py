@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plumbline.base.errors import PlanError
-from plumbline.features import operators as steps
-from plumbline.features.fitting import fitted
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.operators.categorify import OUT_OF_VOCABULARY_ID
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitCategorify
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import OUT_OF_VOCABULARY_ID, Step
 from plumbline.nvtabular import patched
 from plumbline.nvtabular.operators.operator_call import OperatorCall
 
@@ -40,7 +38,7 @@ def categorify(at: OperatorCall) -> Source:
         shared = tuple(sources) if len(group) > 1 else None
         step, taken = _step(at, group, shared), (at.source(at.output),)
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)
         if storage not in at.operator.categories:
             raise PlanError(f"Column {at.output!r}: Categorify is not fitted. Fit the workflow.")
@@ -52,16 +50,7 @@ def categorify(at: OperatorCall) -> Source:
             [target.types[place].element for place in range(len(columns))],
             OUT_OF_VOCABULARY_ID + step.num_buckets,
         )
-        return fitted.categorify(
-            target.folder,
-            target.output,
-            parts,
-            count,
-            frequency_threshold=step.frequency_threshold,
-            limit=step.limit,
-            num_buckets=step.num_buckets,
-            sources=target.columns,
-        )
+        return step.written(parts, count, target)
 
     return at.learned(step, read, *taken)
 

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, PlanError
 from plumbline.columns.keys import part_values
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.groups import by_key, key_array
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitGroupStatistic, FitTargetEncoding, Statistic
+from plumbline.features.operators.join_groupby import FitGroupStatistic, Statistic
+from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.keys import key_array
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular import patched
 from plumbline.nvtabular.operators.operator_call import OperatorCall
 
@@ -31,7 +33,7 @@ def join_groupby(at: OperatorCall) -> Source:
         None if measured is None else at.wanted(at.dependency(measured), "number", "integer"),
     )
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         found = _table(at, at.operator.categories, group, at.operator.name_sep.join(group))
         column = at.operator.name_sep.join((*group, *([measured] if measured else []), statistic))
         default = 0.0 if statistic == "count" else None
@@ -75,7 +77,7 @@ def target_encoding(at: OperatorCall) -> Source:
     if step.smoothing < 0:
         raise at.refuse("p_smooth", operator.p_smooth)
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         joined = operator.name_sep.join(group)
         found = _table(at, operator.stats, group, joined)
         overall = step.mean if step.mean is not None else operator.means[measured]
@@ -134,7 +136,7 @@ def _by_key(
     found: pa.Table,
     values: NDArray[np.float64],
     default: float | None,
-) -> steps.KeyedValue:
+) -> KeyedValue:
     keys = []
     for name, type_ in zip(group, target.types, strict=True):
         wanted = pa.string() if type_.element == "text" else pa.int64()

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 
 from plumbline.base.errors import DataError, PlanError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.moments import normalize
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitMedian, FitNormalize, FitNormalizeMinMax
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import FitNormalize, Normalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax, NormalizeMinMax
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.operators.operator_call import OperatorCall
 
 FILLED = "_filled"
@@ -21,7 +26,7 @@ def fill_missing(at: OperatorCall) -> Source:
     if filled is not None:
         return filled
     value = at.number("fill_val", at.operator.fill_val)
-    return at.step(steps.FillMissing(value), at.numbers(at.output))
+    return at.step(FillMissing(value), at.numbers(at.output))
 
 
 def fill_median(at: OperatorCall) -> Source:
@@ -30,14 +35,14 @@ def fill_median(at: OperatorCall) -> Source:
         return filled
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         median = _learned(at.operator.medians, column, at.name)
         if not math.isfinite(median):
             raise DataError(
                 f"Column {column!r}: its median in the training split is {median}. Fill it with a "
                 "number, or leave it out."
             )
-        return steps.FillMissing(median)
+        return FillMissing(median)
 
     return at.learned(FitMedian(), read, at.numbers(column))
 
@@ -52,7 +57,7 @@ def _filled(at: OperatorCall) -> Source | None:
                 f"{at.name}(add_binary_cols=True) on both {column!r} and {column + FILLED!r}"
             )
         if at.output == column + FILLED:
-            return at.step(steps.IsMissing(), at.numbers(column))
+            return at.step(IsMissing(), at.numbers(column))
     return None
 
 
@@ -62,22 +67,22 @@ def clip(at: OperatorCall) -> Source:
         None if value is None else at.number(parameter, value)
         for parameter, value in bounds.items()
     )
-    return at.step(steps.Clip(minimum, maximum), at.numbers(at.output))
+    return at.step(Clip(minimum, maximum), at.numbers(at.output))
 
 
 def log(at: OperatorCall) -> Source:
-    return at.step(steps.Log(), at.numbers(at.output))
+    return at.step(Log(), at.numbers(at.output))
 
 
 def normalized(at: OperatorCall) -> Source:
     at.float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         mean = _learned(at.operator.means, column, at.name)
         deviation = float(at.operator.stds[column])
         # NVTabular only centres where the deviation is 0, or not a number as for a single row.
-        return normalize(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+        return Normalize.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
 
     return at.learned(FitNormalize(), read, at.numbers(column))
 
@@ -86,7 +91,7 @@ def normalized_by_bounds(at: OperatorCall) -> Source:
     at.float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         minimum = _learned(at.operator.mins, column, at.name)
         maximum = float(at.operator.maxs[column])
         if not math.isfinite(minimum) or not math.isfinite(maximum):
@@ -95,7 +100,7 @@ def normalized_by_bounds(at: OperatorCall) -> Source:
                 f"{maximum}, and none can be brought between 0 and 1 by them. Clip the column, "
                 "fill its missing values, or leave it out."
             )
-        return steps.NormalizeMinMax(minimum, maximum)
+        return NormalizeMinMax(minimum, maximum)
 
     return at.learned(FitNormalizeMinMax(), read, at.numbers(column))
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from plumbline.base.errors import PlanError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import (
-    FitQuantileBucketize,
-    FitQuantiles,
-    FitQuantileTransform,
-)
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.operators.buckets import is_exact
 from plumbline.nvtabular.operators.operator_call import OperatorCall
 
@@ -26,17 +23,17 @@ def quantile_transform(at: OperatorCall) -> Source:
     return _learned(at, FitQuantileTransform(knots))
 
 
-def _learned(at: OperatorCall, step: FitQuantiles) -> Source:
+def _learned(at: OperatorCall, step: FitQuantileBucketize | FitQuantileTransform) -> Source:
     column = at.output
     source = at.numbers(column)
     if not is_exact(source):
         # A number that is rounded differently could be counted in another bin.
         raise at.unsupported(f"{at.name} on computed numbers")
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         if column not in at.operator.learned:
             raise PlanError(f"Column {column!r}: {at.name} is not fitted. Fit the workflow first.")
-        fitted: steps.Step = at.operator.learned[column]
+        fitted: Step = at.operator.learned[column]
         return fitted
 
     return at.learned(step, read, source)

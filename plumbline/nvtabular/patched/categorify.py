@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from plumbline.base.file_names import file_name
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
+from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.nvtabular.library import concat, ops
 from plumbline.nvtabular.patched.columns import (
     elements,

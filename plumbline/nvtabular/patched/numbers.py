@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features.fitting.moments import ROUNDING
+from plumbline.features.operators.normalize import ROUNDING
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.patched.columns import frame_of, numbers
 from plumbline.nvtabular.patched.reductions import reduced
