@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MOST_BINS = 2**15
 
 _LARGEST = np.finfo(np.float32).max
+_SMALLEST_BITS = -(2**31 - 2**23)
+"""The folded bits of the smallest float32 that is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Histogram:
     @property
     def numbers(self) -> NDArray[np.float64]:
         """The smallest number that each bin may have, (V,), ascending and finite."""
-        return _unfolded(self.bins << self.level)
+        return _unfolded(np.maximum(self.bins << self.level, _SMALLEST_BITS))
 
     def bucket_starts(self, buckets: int) -> list[int]:
         """The first bin of each of at most `buckets` buckets of about as many rows; 0 is the first.
