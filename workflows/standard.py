@@ -11,7 +11,8 @@ import numpy as np
 from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
 from plumbline.nvtabular.assembly import assemble
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 from plumbline.settings import StandardWorkflow
 from plumbline.settings.workflow import FREQUENCY_THRESHOLD
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.nvtabular.library import Tags, Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 
 
 def assemble(

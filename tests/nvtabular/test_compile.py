@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.errors import PlanError, UnsupportedOperator
+from plumbline.base.errors import PlanError
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.clip import Clip
@@ -19,6 +19,7 @@ from plumbline.features.plan.plan import InputColumn
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 

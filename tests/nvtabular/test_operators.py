@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plumbline.base.errors import UnsupportedOperator
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.clip import Clip
@@ -27,8 +26,10 @@ from plumbline.features.operators.quantile_transform import FitQuantileTransform
 from plumbline.features.operators.target_encoding import FitTargetEncoding
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 KINDS: dict[str, Any] = {
     "x": "continuous",

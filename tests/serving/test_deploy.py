@@ -217,7 +217,7 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
-import serving.verify
+import plumbline.serving.check.verify
 from plumbline.serving.repository.version_files import verify_versions
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
@@ -227,7 +227,7 @@ from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.check_rows import CheckRows
-from plumbline.serving.backend.scoring import scored
+from plumbline.serving.contract.outputs import scored
 
 for repository in sys.argv[2:]:
     verify_versions(Path(repository), large_files=True)

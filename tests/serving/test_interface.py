@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.hash_bucket import HashBucket
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan
@@ -18,6 +18,7 @@ from plumbline.serving.contract.interface import (
     read_wire_columns,
     wire_columns,
 )
+from plumbline.serving.errors import ServerError
 
 INPUTS = (
     InputColumn("b", "hex"),

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.base.file_names import file_name
-from plumbline.columns.hashes import combined_hash, modulo
 from plumbline.columns.keys import is_all_missing, pack, text_array, unpack
+from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Lists, Text, Values
 from plumbline.features.lookup.tables import Positions, Tables, index_of
 from plumbline.features.lookup.vocabulary import Vocabulary

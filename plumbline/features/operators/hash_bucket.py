@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.hashes import MISSING_HASH, modulo, value_hash
+from plumbline.columns.value_hash import MISSING_HASH, modulo, value_hash
 from plumbline.columns.values import Lists, Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_form import NativeColumn

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.hashes import combined_hash, modulo
+from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.step import Apply, IdStep

@@ -14,10 +14,9 @@ from typing import Any, Literal, cast
 
 import plumbline.features.operators  # noqa: F401 - so that every operation of plan.json is known
 from plumbline.base.errors import PlanError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256, require_sha256, write_json
 from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
-from plumbline.features.lookup.tables import Tables, check_file
+from plumbline.features.lookup.tables import Tables
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.steps.chains import Chain, Source, type_of
 from plumbline.features.steps.step import IdStep, step_from_json, step_to_json
@@ -123,7 +122,7 @@ class Plan:
         file = column.id_step.vocabulary_file if column.is_categorical else None
         if file is None:
             raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
-        check_file(self.folder / file, column.id_step.files()[file])
+        require_sha256(self.folder / file, column.id_step.files()[file], PlanError)
         return Vocabulary.read(self.folder / file)
 
 
