@@ -20,7 +20,7 @@ from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code, signed_codes, unsigned_number
 from plumbline.columns.value_rules import kinds as value_kinds
 from plumbline.columns.value_rules import text_values
-from plumbline.columns.value_rules.plain import plain
+from plumbline.columns.value_rules.columns import plain
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.take import take
 from plumbline.columns.value_rules.taken import ColumnRefused
