@@ -53,15 +53,15 @@ class DataError(PlumblineError):
         if math.isnan(came):
             return cls(
                 f"{where}: the number is missing after the graph, and a model has no score for it. "
-                "Fill missing numbers in the workflow's graph (workflow.fill with a number, or a "
-                "FillMissing before the other operators), or leave the column out."
+                "Fill missing numbers in the workflow's graph (workflow.options.fill with a number, "
+                "or a FillMissing before the other operators), or leave the column out."
             )
         size = "is infinite" if math.isinf(came) else f"is {came:.3g}"
         return cls(
             f"{where}: wanted numbers between -{largest:.0g} and {largest:.0g} after the graph, "
             f"but this one {size}, and the model's float32 overflows. Clip the column "
-            "(workflow.clip_min and clip_max, or a Clip in the graph), take its logarithm, or "
-            "leave it out."
+            "(workflow.options.clip_min and clip_max, or a Clip in the graph), take its logarithm, "
+            "or leave it out."
         )
 
 

@@ -36,6 +36,8 @@ def run_all(options: argparse.Namespace) -> None:
     forced_from = (
         0 if options.force else names.index(options.start) if options.start else len(names)
     )
+    for stage in stages:
+        stage.check(run)
     for position, stage in enumerate(stages):
         stage.ensure(run, folder, force=position >= forced_from)
     if stages[-1] is serve.STAGE:

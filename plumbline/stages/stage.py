@@ -64,12 +64,18 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`needs` are the stages it reads, `settings` what it depends on besides them."""
+    """`needs` are the stages it reads, `settings` what it depends on besides them.
+
+    `derived` are settings that are computed from the inputs, too. `check` refuses, before any stage
+    runs, what the stage could not work with.
+    """
 
     name: str
     needs: Callable[[RunConfig], tuple[str, ...]]
     settings: Callable[[RunConfig], dict[str, Any]]
     work: Callable[[RunConfig, Mapping[str, Finished], Path], Made]
+    derived: Callable[[RunConfig, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
+    check: Callable[[RunConfig], None] = lambda _: None
 
     def run(self, config: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Manifest:
         """Do the stage's work in folder `out`, and write its manifest."""
@@ -79,7 +85,7 @@ class Stage:
         made = self.work(config, inputs, out)
         manifest = Manifest(
             stage=self.name,
-            settings=self.settings(config),
+            settings={**self.settings(config), **self.derived(config, inputs)},
             inputs={name: finished.manifest.hash for name, finished in inputs.items()},
             schema=made.schema,
             rows=made.rows,
@@ -114,7 +120,8 @@ class Stage:
     def _check_fits(
         self, manifest: Manifest, config: RunConfig, inputs: Mapping[str, Finished], out: Path
     ) -> None:
-        changed = differences(manifest.settings, self.settings(config))
+        settings = {**self.settings(config), **self.derived(config, inputs)}
+        changed = differences(manifest.settings, settings)
         changed += [
             f"stage {name} was made anew"
             for name, finished in inputs.items()

@@ -18,7 +18,7 @@ from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.settings import CriteoWorkflow, StandardWorkflow
+from plumbline.settings import WorkflowSettings
 
 KINDS: dict[str, Any] = {
     "x": "continuous",
@@ -29,7 +29,7 @@ KINDS: dict[str, Any] = {
     "m": "string_list",
 }
 CATEGORICAL = ["i", "h", "s", "l", "m"]
-SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+SETTINGS = WorkflowSettings(graph="criteo", options={"frequency_threshold": 0})
 
 
 def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
@@ -73,8 +73,8 @@ def splits(tmp_path: Path) -> dict[str, Path]:
 def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
     arguments = {"kinds": KINDS, "progress": lambda rows: None, **changes}
     settings = arguments.pop("settings", SETTINGS)
-    workflow = build(arguments["kinds"], settings, out / "unused")
-    arguments.setdefault("workflow", workflow)
+    graph = build(settings, arguments["kinds"], training_rows=0)
+    arguments.setdefault("workflow", graph.workflow)
     engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
     return engine.fit_transform(splits=splits, out=out, **arguments)
 
@@ -145,7 +145,7 @@ def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"s": "string"}])
-@pytest.mark.parametrize("settings", [SETTINGS, StandardWorkflow(graph="standard")])
+@pytest.mark.parametrize("settings", [SETTINGS, WorkflowSettings(graph="standard")])
 def test_either_sort_of_column_may_be_absent(
     kinds: dict[str, Any], settings: Any, tmp_path: Path
 ) -> None:
