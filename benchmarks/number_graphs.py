@@ -40,7 +40,7 @@ from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.settings import Model, Training, WorkflowSettings
 from plumbline.settings.configuration import load_config
 from plumbline.stages import ingest

@@ -35,7 +35,7 @@ from benchmarks.serve_requests import Request
 from benchmarks.serve_saturation import judge, saturate
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import RowPrecision
-from plumbline.serving.client.transport import Protocol
+from plumbline.serving.client.connection import Protocol
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from plumbline.serving.launch.server import TritonServer
 from plumbline.settings import Serving

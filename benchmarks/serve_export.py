@@ -23,10 +23,9 @@ from plumbline.dlrm.ops.scoring.precision import resolve_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.serving.backend.encoding import PLAN_FOLDER
-from plumbline.serving.backend.scoring import MODEL_FOLDER
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.interface import FUSED_MODEL
+from plumbline.serving.contract.versions import MODEL_FOLDER, PLAN_FOLDER
 from plumbline.serving.repository.export import VERSION, Repository, export_repository
 from plumbline.settings import Serving
 

@@ -19,7 +19,6 @@ from benchmarks.criteo_plan import requests_of
 from plumbline.columns.wire import CATEGORICAL_INT64, CONTINUOUS, Tensors
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.serving.backend.encoding import to_encoded_tensors
 from plumbline.serving.contract.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
@@ -27,6 +26,7 @@ from plumbline.serving.contract.interface import (
     FEATURES_MODEL,
     FUSED_MODEL,
 )
+from plumbline.serving.contract.outputs import to_encoded_tensors
 from plumbline.serving.launch.server import TritonServer
 
 SIZES = (1, 1, 1, 16, 64, 256, 1024, 2048)

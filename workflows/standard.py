@@ -12,7 +12,8 @@ from nvtabular import WorkflowNode, ops
 from pydantic import NonNegativeInt, PositiveInt
 
 from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 FEW_ROWS = 5_000
 """Of fewer training rows every value is kept."""

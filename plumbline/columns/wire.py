@@ -1,8 +1,8 @@
 """The raw columns as tensors, the form they have on the wire to the server.
 
-docs/serving.md has the table of tensors, their types and null marks. Each tensor is (B, columns) and
-holds its columns in plan order; one without columns is left out. Unsigned numbers of 64 bits are
-stored in int64 as `plumbline.columns.unsigned` says; a boolean is 1 or 0.
+docs/serving.md has the table of tensors, their types and null marks. Each is (B, columns), in plan
+order; one without columns is left out. Unsigned numbers of 64 bits are stored in int64 as
+`plumbline.columns.unsigned` says; a boolean is 1 or 0.
 """
 
 from __future__ import annotations

@@ -48,13 +48,10 @@ METADATA = tuple(
 )
 """Operators that only add tags and properties to a schema."""
 
-DROP = (ops.DropLowCardinality,)
-"""Operators that leave columns out by what was learned of them."""
-
 RENAME = (ops.Rename, dag_rename.Rename)
+"""Operators that only give columns other names."""
 
 __all__ = [
-    "DROP",
     "METADATA",
     "RENAME",
     "STRUCTURAL",

@@ -100,11 +100,4 @@ class TypedRows:
             return pa.ipc.open_file(source).read_all()
 
     def frame(self) -> pl.DataFrame:
-        return as_frame(self.read())
-
-
-def as_frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")
-    return frame
+        return pl.DataFrame(self.read())

@@ -18,7 +18,6 @@ from plumbline.base.native import uses_native
 from plumbline.columns.kinds import CLICK, READ_KINDS, Kind
 from plumbline.columns.rows import Rows
 from plumbline.columns.typed import values_of
-from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import Values
 from plumbline.rawlogs.blocks import RawBlock
 from plumbline.rawlogs.frames import series
@@ -78,7 +77,7 @@ class RowParser:
         self._read_to_split = read_to_split(config)
         self._tables = load_tables(config, files)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
-        is_plain = are_plain_rules(ValueRules.of(config.log), config.label)
+        is_plain = are_plain_rules(config.log.value_rules, config.label)
         is_trimmed_here = not config.log.trim or bool(self._dialect.blanks)
         self._mostly_plain = is_native and is_plain and is_trimmed_here
         self._label_words: set[str] = set()

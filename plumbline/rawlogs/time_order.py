@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from plumbline.rawlogs.parts import TypedRows, as_frame
+from plumbline.rawlogs.parts import TypedRows
 from plumbline.rawlogs.values import TIME
 
 _SORTED_ROWS = 100_000
@@ -35,7 +35,7 @@ def sorted_by_time(
     order = np.argsort(_times(tables), kind="stable")
     starts = np.cumsum([0, *(part.rows for part in parts)])
     for first in range(0, len(order), rows_at_once):
-        yield as_frame(_gather(tables, starts, order[first : first + rows_at_once]))
+        yield pl.DataFrame(_gather(tables, starts, order[first : first + rows_at_once]))
 
 
 def _gather(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -19,6 +20,7 @@ from plumbline.columns.kinds import (
     expand_range,
     expand_ranges,
 )
+from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.settings.base import PositiveInt, Settings, Share
 
 
@@ -190,6 +192,11 @@ class Table(Settings):
         if not is_known:
             raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
         return encoding
+
+    @property
+    def value_rules(self) -> ValueRules:
+        """What these settings say of the meaning of the table's values."""
+        return ValueRules(**{key.name: getattr(self, key.name) for key in fields(ValueRules)})
 
     def names(self, *kinds: str) -> tuple[str, ...]:
         return tuple(name for name, kind in self.columns.items() if kind in kinds)

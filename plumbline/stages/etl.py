@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbline.base.console import progress_bar, warn
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings

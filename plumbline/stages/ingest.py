@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.console import progress_bar, say
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint

@@ -8,7 +8,7 @@ from pathlib import Path
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
 from plumbline.serving.client.connection import Connection, Protocol, Tls, secret_header
-from plumbline.serving.client.model_control import ModelControl, model_control
+from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
 from plumbline.serving.publish.publish import publish
 from plumbline.serving.repository.release import Release
@@ -98,7 +98,7 @@ def _control(options: argparse.Namespace) -> ModelControl:
     protocol: Protocol = options.protocol or "http"
     secret = read_secret(options.secret_file)
     files = (options.tls_authority, options.tls_certificate, options.tls_key)
-    return model_control(
+    return ModelControl(
         Connection(
             options.url,
             protocol,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from plumbline.columns.wire import Tensors
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.batching import Run
-from plumbline.serving.backend.encoding import load_encoding, to_encoded_tensors
+from plumbline.serving.backend.encoding import load_encoding
 from plumbline.serving.backend.monitoring import See
 from plumbline.serving.backend.served_version import ServedVersion
 from plumbline.serving.backend.step import TritonStep
+from plumbline.serving.contract.check_rows import Run
+from plumbline.serving.contract.outputs import to_encoded_tensors
 
 
 class TritonPythonModel(TritonStep):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from plumbline.columns.wire import Tensors
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.batching import Run
 from plumbline.serving.backend.encoding import load_encoding
 from plumbline.serving.backend.monitoring import See
-from plumbline.serving.backend.scoring import load_scorer, scored
+from plumbline.serving.backend.scoring import load_scorer
 from plumbline.serving.backend.served_version import ServedVersion
 from plumbline.serving.backend.step import TritonStep
+from plumbline.serving.contract.check_rows import Run
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.contract.outputs import scored
 
 
 class TritonPythonModel(TritonStep):

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.settings import Model
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.embedding import memory as embedding_memory
 from plumbline.dlrm.ops.embedding import operator as embedding_module

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding.operator import embedding_reference
 from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer, rounding_keys
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding

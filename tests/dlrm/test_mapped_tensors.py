@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from plumbline.base.errors import ModelError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.mapped_tensors import map_tensors
 from plumbline.dlrm.tensors.tensor_file import write_tensors
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from merlin.models.torch import DLRMModel
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.operator import BagIds, embedding_reference

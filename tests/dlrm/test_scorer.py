@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from plumbline.base.errors import DataError, ModelError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.errors import DataError
+from plumbline.base.files import file_sha256
 from plumbline.columns.values import Lists, Text, offsets_of
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.metrics.metrics import area_under_curve, check_outcomes, log_loss
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import write_model_card

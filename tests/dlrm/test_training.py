@@ -16,11 +16,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.base.errors import DataError, ModelError, StageError
+from plumbline.base.errors import DataError, StageError
 from plumbline.base.files import write_json
 from plumbline.dlrm.data.loader import DataLoader, Order
 from plumbline.dlrm.data.merlin_loader import MerlinLoader
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import read_model_card
 from plumbline.dlrm.model.weights import load_model

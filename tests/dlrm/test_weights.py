@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from plumbline.base.errors import ModelError
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import read_model_card
 from plumbline.dlrm.model.weights import load_model, save_model

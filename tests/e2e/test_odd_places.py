@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -22,8 +22,9 @@ from plumbline.features.operators import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Connection, secret_header
-from plumbline.serving.client.model_control import model_control
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.client.transport import Transport
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import plain_names
 from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import LOG_FILE, TritonServer
@@ -73,8 +74,8 @@ def test_it_serves_and_is_renewed(server: TritonServer, tmp_path: Path) -> None:
     with Client(server.grpc_url, "grpc") as client:
         before = client.score(ROWS)
         assert np.isfinite(before).all()
-    url = Connection(server.http_url, "http", 60.0, secret_header("http", SECRET_HEADER, SECRET))
-    control = model_control(url)
+    secret = secret_header("http", SECRET_HEADER, SECRET)
+    control = ModelControl(Connection(server.http_url, "http", 60.0, secret))
     plan, model = made(tmp_path, 2)
     release = Release.of(plan, model, ROWS, SETTINGS)
     found = publish(release, server.repository, SETTINGS, control, lambda _: None)
@@ -126,7 +127,9 @@ INFINITE = [np.inf, -np.inf, 1e39, -1e39]
 def test_an_infinite_number_is_refused_by_name(
     server: TritonServer, protocol: str, model: str
 ) -> None:
-    transport = connect(server.http_url if protocol == "http" else server.grpc_url, protocol, 30.0)
+    transport = Transport(
+        Connection(server.http_url if protocol == "http" else server.grpc_url, protocol, 30.0)
+    )
     for number in INFINITE:
         with pytest.raises(ServerError) as refused:
             transport.infer(model, tensors([0.5, number, 1.0]))
@@ -146,7 +149,7 @@ def test_the_client_says_so_before_it_sends(server: TritonServer, number: float)
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf])
 def test_the_model_step_refuses_it_too(server: TritonServer, number: float) -> None:
-    transport = connect(server.grpc_url, "grpc", 30.0)
+    transport = Transport(Connection(server.grpc_url, "grpc", 30.0))
     dense = np.array([[1.0], [number]], np.float32)
     ids = np.array([[1], [2]], np.int64)
     with pytest.raises(ServerError, match=r"wants a finite float32 number, got -?inf in row 1"):

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from plumbline.base.errors import PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -30,10 +30,11 @@ from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.connection import Connection, secret_header
-from plumbline.serving.client.model_control import HttpModelControl, ModelControl, model_control
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.binary import SOURCES
 from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import TritonServer
@@ -130,7 +131,7 @@ class Load:
 
     def _ask(self, model: str, protocol: str) -> None:
         url = self.server.grpc_url if protocol == "grpc" else self.server.http_url
-        transport = connect(url, protocol, 30.0)
+        transport = Transport(Connection(url, protocol, 30.0))
         place = 0
         while not self.ended.wait(0.01):
             rows = slice(place % 20, place % 20 + 1 + place % 4)
@@ -194,7 +195,7 @@ def connection(server: TritonServer, protocol: str) -> Connection:
     return Connection(url, protocol, 60.0, secret_header(protocol, SECRET_HEADER, SECRET))
 
 
-class WrongAnswers(HttpModelControl):
+class WrongAnswers(ModelControl):
     """What comes of the ensemble, published last, is not what was exported."""
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> object:
@@ -220,13 +221,13 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
         "from plumbline.features.plan.plan import read_plan\n"
         "from plumbline.settings import Serving\n"
         "from plumbline.serving.client.connection import Connection\n"
-        "from plumbline.serving.client.model_control import model_control\n"
+        "from plumbline.serving.client.model_control import ModelControl\n"
         "from plumbline.serving.publish.publish import publish\n"
         "from plumbline.serving.repository.release import Release\n"
         "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
         f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
         "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"
-        "control = model_control(Connection(url, 'http', 60.0, {header: secret}))\n"
+        "control = ModelControl(Connection(url, 'http', 60.0, {header: secret}))\n"
         "publish(release, Path(repository), settings, control, print)\n"
     )
     arguments = [candidate.plan.folder, candidate.model_folder, rows, repository]
@@ -247,7 +248,7 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
     repository = server.repository
     raw = to_tensors(ROWS, wire_columns(candidates[0].plan))
     known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2], "3": candidates[3]}
-    http, grpc = (model_control(connection(server, name)) for name in ("http", "grpc"))
+    http, grpc = (ModelControl(connection(server, name)) for name in ("http", "grpc"))
     wrong = WrongAnswers(connection(server, "http"))
     lines: list[str] = []
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.native import native, uses_native
-from plumbline.columns.hash64 import hash_integers, hash_numbers, hash_text
+from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.lookup.index import (
     IntegerIndex,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from plumbline.base.errors import PlanError
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators import (
     Bucketize,

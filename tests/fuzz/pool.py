@@ -17,7 +17,6 @@ from plumbline.columns.values import NULL_INT64, Lists, Text, offsets_of
 from plumbline.columns.wire import Tensors, WireColumns
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.serving.backend.encoding import to_encoded_tensors
 from plumbline.serving.contract.interface import (
     CLICK_PROBABILITY,
     DLRM_MODEL,
@@ -25,6 +24,7 @@ from plumbline.serving.contract.interface import (
     FEATURES_MODEL,
     FUSED_MODEL,
 )
+from plumbline.serving.contract.outputs import to_encoded_tensors
 
 MODELS = (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL, FUSED_MODEL)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.errors import PlanError, UnsupportedOperator
+from plumbline.base.errors import PlanError
 from plumbline.features import operators as steps
 from plumbline.features.plan.chains import Chain
 from plumbline.features.plan.plan import InputColumn
@@ -18,6 +18,7 @@ from plumbline.features.plan.unfitted import (
     UnfittedPlan,
 )
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.base.errors import DataError, PlumblineError, UnsupportedOperator
+from plumbline.base.errors import DataError, PlumblineError
 from plumbline.columns.typed import typed_schema
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.engine import NVTabularEngine
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
 from plumbline.settings import WorkflowSettings

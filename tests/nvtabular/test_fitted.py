@@ -20,9 +20,10 @@ from plumbline.features.plan.plan import OutputColumn, Plan, read_plan, write_pl
 from plumbline.nvtabular.compile import compile_fitted
 from plumbline.nvtabular.frames import FrameReader
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
-from plumbline.nvtabular.operators.categorify import read_vocabulary
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 from plumbline.nvtabular.patched import patched
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.patching.tables import read_vocabulary
 from plumbline.nvtabular.quiet import quiet
 
 KINDS: dict[str, Any] = {"x": "continuous", "y": "continuous", "s": "string", "i": "integer"}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plumbline.base.errors import UnsupportedOperator
 from plumbline.features import operators as steps
 from plumbline.features.plan.chains import Chain
 from plumbline.features.plan.unfitted import (
@@ -23,8 +22,10 @@ from plumbline.features.plan.unfitted import (
     FitTargetEncoding,
 )
 from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 KINDS: dict[str, Any] = {
     "x": "continuous",

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
-from plumbline.columns.hashes import value_hash
+from plumbline.columns.value_hash import value_hash
 from plumbline.columns.values import Text
 from plumbline.rawlogs import raw_rows, row_parser
 from plumbline.rawlogs import survey as survey_module

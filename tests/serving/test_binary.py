@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import plumbline.serving.launch.binary
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.binary import SETTING, ServerBinary, find_server
 from plumbline.serving.launch.secret import SECRET_VARIABLE
 

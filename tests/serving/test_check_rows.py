@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.errors import RepositoryError
 
 INPUTS: Tensors = {
     "continuous": np.array([[1.0, np.nan], [np.inf, -0.0]], np.float32),

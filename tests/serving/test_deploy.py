@@ -227,7 +227,7 @@ from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.check_rows import CheckRows
-from plumbline.serving.backend.scoring import scored
+from plumbline.serving.contract.outputs import scored
 
 for repository in sys.argv[2:]:
     verify_versions(Path(repository), large_files=True)

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from plumbline.base.errors import ConfigError, RepositoryError
+from plumbline.base.errors import ConfigError
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -21,10 +21,11 @@ from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators import FillMissing
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CheckRows
+from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository import gpu_repository, onnx_check
 from plumbline.serving.repository.export import export_repository
-from plumbline.serving.repository.gpu_interface import to_gpu_tensors
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of

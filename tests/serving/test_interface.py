@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.features.operators import FillMissing, HashBucket
 from plumbline.features.plan.chains import Chain
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan
@@ -17,6 +17,7 @@ from plumbline.serving.contract.interface import (
     read_wire_columns,
     wire_columns,
 )
+from plumbline.serving.errors import ServerError
 
 INPUTS = (
     InputColumn("b", "hex"),

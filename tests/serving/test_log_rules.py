@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import (
     Version,
@@ -12,6 +11,7 @@ from plumbline.serving.contract.versions import (
     versions_from_json,
     versions_to_json,
 )
+from plumbline.serving.errors import ServerError
 from plumbline.settings import Log, SideTable
 
 LOG = Log(

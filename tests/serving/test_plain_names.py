@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import plain_names
 from plumbline.serving.launch.plain_names import PlainNames
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import PlumblineError, RepositoryError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.live_repository import LiveRepository
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import parameters_of
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.publish.journal import JOURNAL_FILE, LOCK_FILE, Journal, publishing
 from plumbline.serving.publish.publish import Published, publish, undo_cut_off
 from plumbline.serving.repository.export import export_repository, write_config

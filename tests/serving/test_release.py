@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import RepositoryError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
@@ -13,6 +12,7 @@ from plumbline.features.plan.plan import Plan
 from plumbline.serving.contract.interface import MODELS
 from plumbline.serving.contract.live_repository import LiveRepository
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.export import export_repository, write_config
 from plumbline.serving.repository.model_configs import model_configs
 from plumbline.serving.repository.release import Release, write_version

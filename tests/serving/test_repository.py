@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 import plumbline.serving.repository.release
-from plumbline.base.errors import ModelError, PlanError
+from plumbline.base.errors import PlanError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model

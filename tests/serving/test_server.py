@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.base.manifest import Manifest, hash_files
 from plumbline.serving.client.client import Client
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.binary import SETTING, SOURCES, ServerBinary
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls

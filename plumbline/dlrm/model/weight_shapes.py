@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 
 Form: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]

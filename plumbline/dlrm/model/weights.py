@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import (
     CARD_FILE,

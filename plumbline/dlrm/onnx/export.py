@@ -22,8 +22,8 @@ from pathlib import Path
 
 from onnx import ModelProto, TensorProto, helper
 
-from plumbline.base.errors import ModelError
 from plumbline.base.files import write_bytes
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.graph import GraphBuilder
 from plumbline.dlrm.onnx.layers import DlrmLayers

@@ -18,7 +18,7 @@ from onnx import (
     numpy_helper,
 )
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.tensor_offsets import TensorPlace
 
 _ELEMENTS = {"F32": TensorProto.FLOAT, "BF16": TensorProto.BFLOAT16}

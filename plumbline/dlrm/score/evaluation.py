@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ModelError
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists
 from plumbline.dlrm.data.encoded_rows import check_columns, readable
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.metrics import Metrics, check_clicks
 from plumbline.dlrm.model.architecture import Architecture

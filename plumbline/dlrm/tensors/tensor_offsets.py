@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 
 ITEM_BYTES = {"F32": 4, "BF16": 2}
 """Of the dtypes that a model's tensors have, by the names that the format gives them."""

@@ -26,8 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
 from plumbline.dlrm.data.merlin_loader import LIST_SUFFIXES
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.operator import INITIAL_DEVIATION, Bags

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.native import native, uses_native
-from plumbline.columns.hashes import MISSING_HASH
+from plumbline.columns.value_hash import MISSING_HASH
 from plumbline.features.encoding.requests import Place, Request
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators import (

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.files import open_to_read
-from plumbline.columns.hash64 import text_words
+from plumbline.columns.pandas_hash import text_words
 from plumbline.columns.values import Text
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256, require_sha256
 from plumbline.base.read_ahead import THREADS
 from plumbline.columns.keys import pack, part_values
 from plumbline.columns.values import Text, Values
@@ -71,8 +72,9 @@ class Tables:
             A file is missing, or is not the one that was written.
         """
         unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
+        paths = [self._folder / file for file in unchecked]
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda file: check_file(self._folder / file, files[file]), unchecked):
+            for _ in pool.map(require_sha256, paths, unchecked.values(), repeat(PlanError)):
                 pass
         self._checked.update(unchecked)
 
@@ -113,13 +115,3 @@ def write_table(
 def index_of(file: str) -> str:
     """The name of the index beside a look-up file."""
     return file.removesuffix(".parquet") + ".index"
-
-
-def check_file(file: Path, sha256: str) -> None:
-    """Raises PlanError where the file is missing or has another hash."""
-    try:
-        came = file_sha256(file)
-    except (FileNotFoundError, IsADirectoryError):
-        raise PlanError.missing(str(file)) from None
-    if came != sha256:
-        raise PlanError.damaged(str(file), sha256, came)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.hashes import combined_hash, modulo
 from plumbline.columns.keys import is_all_missing
+from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Lists, Values
 from plumbline.features.operators.step import Apply, IdStep
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.hashes import combined_hash, modulo, value_hash
+from plumbline.columns.value_hash import combined_hash, modulo, value_hash
 from plumbline.columns.values import Lists, Values
 from plumbline.features.operators.step import Apply, IdStep
 

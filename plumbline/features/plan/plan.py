@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from plumbline.base.errors import PlanError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256, require_sha256, write_json
 from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
-from plumbline.features.lookup.tables import Tables, check_file, index_of
+from plumbline.features.lookup.tables import Tables, index_of
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.operators import (
     Categorify,
@@ -124,7 +123,7 @@ class Plan:
         step = column.chain.steps[-1]
         if not isinstance(step, Categorify):
             raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
-        check_file(self.folder / step.vocabulary, step.sha256)
+        require_sha256(self.folder / step.vocabulary, step.sha256, PlanError)
         return Vocabulary.read(self.folder / step.vocabulary)
 
 

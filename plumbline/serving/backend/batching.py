@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
-
-Run = Callable[[Tensors], Tensors]
-"""A served step: tensors of B rows in, tensors of B rows out."""
+from plumbline.serving.contract.check_rows import Run
 
 
 def answer(requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:

@@ -18,11 +18,11 @@ import triton_python_backend_utils as pb_utils
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.batching import Run, answer
+from plumbline.serving.backend.batching import answer
 from plumbline.serving.backend.monitoring import Monitor, Report, See, told
 from plumbline.serving.backend.served_version import ServedVersion
 from plumbline.serving.backend.waiting import Waiting, WaitingLine
-from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows, Run
 
 
 class TritonStep(ABC):

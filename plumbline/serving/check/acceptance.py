@@ -15,16 +15,17 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from plumbline.base.errors import PlumblineError, RepositoryError
+from plumbline.base.errors import PlumblineError
 from plumbline.base.plain_text import one_line
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
-from plumbline.serving.client.connection import Protocol
-from plumbline.serving.client.transport import Transport, connect
+from plumbline.serving.client.connection import Connection, Protocol
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
-from plumbline.serving.contract.versions import VERSIONS, newest, versions_from_json
+from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
+from plumbline.serving.errors import RepositoryError
 
 TIMEOUT_SECONDS = 60.0
 TOLERANCE = 1e-5
@@ -106,7 +107,7 @@ def accept(
     """Send an export's check rows to the server that serves it, and compare."""
     console = Console(stderr=True)
     try:
-        server = connect(url, protocol, TIMEOUT_SECONDS)
+        server = Transport(Connection(url, protocol, TIMEOUT_SECONDS))
         try:
             found = check_server(repository, server, tolerance)
         finally:

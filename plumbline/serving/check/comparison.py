@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ServerError
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.client.client import Client
+from plumbline.serving.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)

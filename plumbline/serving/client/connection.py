@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 Protocol = Literal["http", "grpc"]
 
 _GRPC_SECRET = "triton-grpc-protocol-"
-"""What Triton puts in front of the name of a restricted endpoint's secret, over gRPC."""
+"""Over gRPC, Triton puts this before the name of the header that holds a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Encryption, with the server's certificate always checked; all files are PEM.
+    """Encryption; the server's certificate is always checked. All files are PEM.
 
     Parameters
     ----------
     authority
-        The certificates that vouch for the server: the system's own unless given.
+        The certificates that the server's certificate is checked against; the system's by default.
     certificate, key
-        The client's own, for a server that asks for one; both or none.
+        The client's own, for a server that requires one; both or neither.
     """
 
     authority: Path | None = None
@@ -34,19 +34,19 @@ class Tls:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            given, lacking = ("certificate", "key") if self.key is None else ("key", "certificate")
-            raise ServerError(f"TLS: got a {given} without its {lacking}. Give both, or none.")
+            given, missing = ("certificate", "key") if self.key is None else ("key", "certificate")
+            raise ServerError(f"TLS: got a {given} without its {missing}. Give both, or neither.")
         for file in (self.authority, self.certificate, self.key):
             if file is not None and not file.is_file():
-                raise ServerError(f"{file}: wanted a PEM file for TLS, there is none.")
+                raise ServerError(f"{file}: wanted a PEM file for TLS, got no such file.")
 
     def context(self, create: Any = ssl.create_default_context) -> ssl.SSLContext:
-        """For HTTPS, made by a function like ssl's own.
+        """The context for HTTPS; `create` has the signature of `ssl.create_default_context`.
 
         Raises
         ------
         ServerError
-            A file is no certificate or key.
+            A file does not hold a certificate or key.
         """
         try:
             context: ssl.SSLContext = create(cafile=self.authority)
@@ -59,7 +59,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a server is and how to speak to it.
+    """Where a server is and how to connect to it.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ class Connection:
     timeout_seconds
         Time limit of one request.
     headers
-        Sent with every request: HTTP headers, or gRPC metadata, whose names become lower case.
+        Sent with every request: HTTP headers, or gRPC metadata (in lower case).
     tls
-        Encryption. Triton's HTTP has none of its own: there it is for a proxy in front.
+        Encryption. Triton's HTTP port has none of its own; over HTTP it needs a proxy in front.
     """
 
     url: str
@@ -83,7 +83,7 @@ class Connection:
         if "://" in self.url:
             raise ServerError(
                 f"Server address {self.url!r}: wanted HOST:PORT without a scheme. "
-                "Encryption is asked for with `tls`."
+                "Pass `tls` for encryption."
             )
         if self.protocol not in ("http", "grpc"):
             raise ServerError(f"Protocol: wanted 'http' or 'grpc', got {self.protocol!r}.")

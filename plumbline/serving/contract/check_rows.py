@@ -7,7 +7,7 @@ runs them when it is loaded, and is not served where it computes something else.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import Tensors
-from plumbline.serving.backend.batching import Run
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.errors import RepositoryError
+
+Run = Callable[[Tensors], Tensors]
+"""A served model's computation: tensors of B rows in, tensors of B rows out."""
 
 CHECK_FILE = "check.arrow"
 CHECK_ROWS = 64
@@ -67,7 +69,7 @@ class CheckRows:
                 shape = json.loads(field.metadata[_SHAPE])
                 roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name], shape)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise RepositoryError.unreadable(str(file), "check rows", str(error)) from None
+            raise RepositoryError.wrong_content(str(file), "check rows", str(error)) from None
         return cls(roles[b"input"], roles[b"output"])
 
     def verify(self, run: Run, precision: str | None, where: str) -> None:

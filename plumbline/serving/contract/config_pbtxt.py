@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from plumbline.serving.contract.interface import Tensor
 
-CONFIG_FILE = "config.pbtxt"
-
 _PARAMETER = re.compile(
     r"^parameters \{\n  key: (?P<key>\".*\")\n  value \{\n    string_value: (?P<value>\".*\")\n",
     re.MULTILINE,

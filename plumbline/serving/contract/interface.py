@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.wire import (
@@ -33,6 +33,7 @@ from plumbline.columns.wire import (
     WireColumns,
 )
 from plumbline.features.plan.plan import Plan
+from plumbline.serving.errors import ServerError
 
 FEATURES_MODEL = "ctr_features"
 DLRM_MODEL = "ctr_dlrm"

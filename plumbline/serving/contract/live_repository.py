@@ -10,10 +10,8 @@ from typing import Any
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
-from plumbline.base.errors import RepositoryError
 from plumbline.base.manifest import differences
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.interface import (
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
@@ -22,7 +20,14 @@ from plumbline.serving.contract.interface import (
     encoded_parameters,
     raw_parameters,
 )
-from plumbline.serving.contract.versions import VERSIONS, Version, newest, versions_from_json
+from plumbline.serving.contract.versions import (
+    CONFIG_FILE,
+    VERSIONS,
+    Version,
+    newest,
+    versions_from_json,
+)
+from plumbline.serving.errors import RepositoryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ def _parsed(file: Path, text: str) -> Any:
     try:
         return text_format.Parse(text, ModelConfig())
     except text_format.ParseError as error:
-        raise RepositoryError.unreadable(str(file), "a model config", str(error)) from None
+        raise RepositoryError.wrong_content(str(file), "a model config", str(error)) from None
 
 
 def _parameters(config: Any) -> dict[str, str]:

@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.contract.interface import LOG, TABLES
 from plumbline.serving.contract.versions import Rules
+from plumbline.serving.errors import ServerError
 from plumbline.settings import Log, SideTable, Table
 
 _SHA256 = "sha256"

@@ -13,12 +13,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from plumbline.base.errors import RepositoryError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256, require_sha256, write_json
 from plumbline.base.manifest import MANIFEST_FILE, hash_files
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.serving.contract.interface import LOG, MODEL_HASH, PLAN_HASH, TABLES
+from plumbline.serving.errors import RepositoryError
+
+CONFIG_FILE = "config.pbtxt"
+"""In a model's folder; the others are in a version folder."""
+ENTRY_FILE = "model.py"
+PLAN_FOLDER = "plan"
+MODEL_FOLDER = "model"
+ONNX_FILE = "model.onnx"
+COMPILED = "__pycache__"
+"""An empty file that keeps Python from making a folder of this name for the compiled `model.py`. It
+would change the version's time, so that Triton loads the version once more, and no manifest would
+have its hash."""
 
 FORMAT_VERSION = 1
 VERSIONS = "versions"
@@ -91,7 +101,7 @@ def versions_from_json(model: str, text: str) -> dict[str, Version]:
     try:
         return {number: Version(**form) for number, form in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise RepositoryError.unreadable(
+        raise RepositoryError.wrong_content(
             f"Model {model!r}", f"the config parameter {VERSIONS!r}", f"{error}"
         ) from None
 
@@ -144,23 +154,15 @@ def verified_manifest(folder: Path, version: Version) -> VersionManifest:
         One of them is missing or was changed, or tells other hashes than the config.
     """
     file = folder / MANIFEST_FILE
-    _check(file, version.manifest_sha256 or "none")
+    require_sha256(file, version.manifest_sha256 or "none", RepositoryError)
     manifest = _read(file)
     if (manifest.plan_hash, manifest.model_hash) != (version.plan_hash, version.model_hash):
-        raise RepositoryError.unreadable(
+        raise RepositoryError.wrong_content(
             str(file), "the hashes of plan and model that the config tells", "it tells others"
         )
     for name, sha256 in manifest.files.items():
-        _check(folder / name, sha256)
+        require_sha256(folder / name, sha256, RepositoryError)
     return manifest
-
-
-def _check(file: Path, wanted: str) -> None:
-    if not file.is_file():
-        raise RepositoryError.missing(str(file))
-    came = file_sha256(file)
-    if came != wanted:
-        raise RepositoryError.damaged(str(file), wanted, came)
 
 
 def _read(file: Path) -> VersionManifest:
@@ -174,5 +176,5 @@ def _read(file: Path) -> VersionManifest:
             raise ValueError(f"its precision is {manifest.precision!r}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"a version's manifest of format version {FORMAT_VERSION}"
-        raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+        raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
     return manifest

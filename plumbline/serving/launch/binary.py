@@ -10,8 +10,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import ServerError
 from plumbline.base.places import ROOT
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.secret import SECRET_VARIABLE
 
 SETTING = "PLUMBLINE_TRITONSERVER"

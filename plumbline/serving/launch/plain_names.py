@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 _PLACES = ("/tmp", "/var/tmp", "/dev/shm")

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 SECRET_VARIABLE = "PLUMBLINE_SECRET"
 """Environment variable that holds the secret. It is not handed on to the server's processes."""

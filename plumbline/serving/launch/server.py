@@ -20,8 +20,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from plumbline.base.errors import PlumblineError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.base.plain_text import one_line
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames

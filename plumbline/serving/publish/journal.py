@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import RepositoryError
 from plumbline.base.files import write_json, write_text
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.contract.versions import CONFIG_FILE
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.export import write_config
 from plumbline.serving.repository.integrity import VOUCHING_FILE
 
@@ -91,7 +91,7 @@ class Journal:
             return cls(folder, **content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             wanted = "the journal of a publish"
-            raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+            raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
 
     def has_changed(self, model: str) -> bool:
         """Whether its config is another than it was."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.base.errors import ServerUnavailable
 from plumbline.columns.wire import Tensors
-from plumbline.serving.client.retries import Attempts, Retries
+from plumbline.serving.client.retries import Retries
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
+from plumbline.serving.errors import ServerUnavailable
 from plumbline.settings import Serving
 
 _CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
@@ -50,9 +50,10 @@ def check_version(
 
 
 def _answer(server: Transport, model: str, number: str, tensors: Tensors) -> Any:
-    attempts = Attempts(_BUSY)
+    started, attempts = time.monotonic(), 0
     while True:
         try:
             return server.infer(model, tensors, number)
         except ServerUnavailable as error:
-            time.sleep(attempts.wait_after(error))
+            attempts += 1
+            time.sleep(_BUSY.delay(error, attempts, time.monotonic() - started))

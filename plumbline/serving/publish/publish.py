@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import PlumblineError, RepositoryError, ServerError
+from plumbline.base.errors import PlumblineError
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
@@ -23,6 +23,7 @@ from plumbline.serving.contract.interface import (
     PRECISION,
 )
 from plumbline.serving.contract.live_repository import LiveRepository
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.publish.journal import Journal, publishing
 from plumbline.serving.publish.live_check import check_version
 from plumbline.serving.repository.export import write_config, write_repository

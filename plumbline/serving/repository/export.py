@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from plumbline.base.files import write_text
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
-from plumbline.serving.contract.versions import Rules
+from plumbline.serving.contract.versions import CONFIG_FILE, Rules
 from plumbline.serving.repository.model_configs import model_configs
 from plumbline.serving.repository.release import Release, write_version
 from plumbline.settings import Serving

@@ -11,6 +11,7 @@ from plumbline.serving.contract.config_pbtxt import (
     onnx_config,
     python_config,
 )
+from plumbline.serving.contract.gpu_interface import gpu_parameters, gpu_tensors
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
@@ -22,7 +23,6 @@ from plumbline.serving.contract.interface import (
     raw_tensors,
 )
 from plumbline.serving.contract.versions import VERSIONS, Version, versions_to_json
-from plumbline.serving.repository.gpu_interface import gpu_parameters, gpu_tensors
 from plumbline.serving.repository.model_configs import step_parameters, warmup_rows
 from plumbline.settings import Serving
 

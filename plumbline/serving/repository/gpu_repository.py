@@ -23,12 +23,18 @@ from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_
 from plumbline.dlrm.onnx.export import write_onnx
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import PLAN_FILE, Plan, read_plan
-from plumbline.serving.backend.encoding import PLAN_FOLDER
-from plumbline.serving.backend.scoring import MODEL_FOLDER, from_encoded_tensors, scored
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.config_pbtxt import read_parameters
+from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
+from plumbline.serving.contract.outputs import from_encoded_tensors, scored
 from plumbline.serving.contract.versions import (
+    COMPILED,
+    CONFIG_FILE,
+    ENTRY_FILE,
+    MODEL_FOLDER,
+    ONNX_FILE,
+    PLAN_FOLDER,
     VERSIONS,
     Rules,
     Version,
@@ -37,10 +43,8 @@ from plumbline.serving.contract.versions import (
 )
 from plumbline.serving.repository.export import VERSION, write_config
 from plumbline.serving.repository.gpu_configs import gpu_configs
-from plumbline.serving.repository.gpu_interface import to_gpu_tensors
 from plumbline.serving.repository.onnx_check import check_onnx
-from plumbline.serving.repository.release import ENTRY_FILE, link_or_copy
-from plumbline.serving.repository.version_files import COMPILED, ONNX_FILE
+from plumbline.serving.repository.release import link_or_copy
 from plumbline.settings import Serving
 
 GPU_REPOSITORY_FOLDER = "gpu_model_repository"

@@ -12,12 +12,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from plumbline.base.errors import RepositoryError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import require_sha256, write_json
 from plumbline.base.manifest import MANIFEST_FILE, Manifest, hash_files
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE
 from plumbline.serving.contract.interface import MODELS
+from plumbline.serving.contract.versions import CONFIG_FILE
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.version_files import verify_versions
 
 VOUCHING_FILE = "published.json"
@@ -48,12 +47,7 @@ def verify_configs(repository: Path) -> bool:
     """Check the configs, as `verify_repository` does; whether anything vouches for them."""
     configs = _vouched_configs(repository)
     for name, wanted in (configs or {}).items():
-        file = repository / name
-        if not file.is_file():
-            raise RepositoryError.missing(str(file))
-        came = file_sha256(file)
-        if came != wanted:
-            raise RepositoryError.damaged(str(file), wanted, came)
+        require_sha256(repository / name, wanted, RepositoryError)
     return configs is not None
 
 
@@ -68,7 +62,7 @@ def _vouched_configs(repository: Path) -> Mapping[str, str] | None:
             return {str(name): str(sha256) for name, sha256 in content["configs"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             wanted = "the hashes of the configs"
-            raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+            raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
     beside = repository.resolve().parent
     if not (beside / MANIFEST_FILE).is_file():
         return None

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from plumbline.base.errors import RepositoryError
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.errors import RepositoryError
 
 TOLERANCE = 1e-5
 """Both sides sum in float32, each in its own order."""

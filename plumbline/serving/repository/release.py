@@ -18,17 +18,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from plumbline.base.errors import ModelError, PlanError, RepositoryError
+from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
 from plumbline.base.places import ROOT
 from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import PLAN_FILE, OutputColumn, Plan, read_plan
-from plumbline.serving.backend.encoding import PLAN_FOLDER, to_encoded_tensors
-from plumbline.serving.backend.scoring import MODEL_FOLDER, scored
 from plumbline.serving.contract.check_rows import CHECK_FILE, CHECK_ROWS, CheckRows
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
@@ -38,11 +37,18 @@ from plumbline.serving.contract.interface import (
     MODELS,
     wire_columns,
 )
-from plumbline.serving.contract.versions import Rules, Version, write_manifest
-from plumbline.serving.repository.version_files import COMPILED
+from plumbline.serving.contract.outputs import scored, to_encoded_tensors
+from plumbline.serving.contract.versions import (
+    COMPILED,
+    ENTRY_FILE,
+    MODEL_FOLDER,
+    PLAN_FOLDER,
+    Rules,
+    Version,
+    write_manifest,
+)
+from plumbline.serving.errors import RepositoryError
 from plumbline.settings import Serving
-
-ENTRY_FILE = "model.py"
 
 _WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)
 _WITH_WEIGHTS = (DLRM_MODEL, FUSED_MODEL)

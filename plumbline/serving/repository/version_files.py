@@ -10,24 +10,23 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from plumbline.base.errors import ModelError, RepositoryError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import require_sha256
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.features.plan.plan import read_plan
-from plumbline.serving.backend.encoding import PLAN_FOLDER
-from plumbline.serving.backend.scoring import MODEL_FOLDER
-from plumbline.serving.contract.config_pbtxt import CONFIG_FILE, read_parameters
+from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.versions import (
+    COMPILED,
+    CONFIG_FILE,
+    MODEL_FOLDER,
+    ONNX_FILE,
+    PLAN_FOLDER,
     VERSIONS,
     Version,
     verified_manifest,
     versions_from_json,
 )
-
-COMPILED = "__pycache__"
-"""An empty file where Python would make a folder: for the compiled `model.py`, which would change
-the version's time, so that Triton loads it once more, and which no manifest would vouch for."""
-ONNX_FILE = "model.onnx"
+from plumbline.serving.errors import RepositoryError
 
 
 def verify_versions(repository: Path, *, large_files: bool) -> int:
@@ -78,12 +77,7 @@ def _verify_large_files(folder: Path) -> None:
         read_plan(folder / PLAN_FOLDER).tables()
     if (folder / MODEL_FOLDER).is_dir():
         wanted = read_model_card(folder / MODEL_FOLDER).weights_sha256
-        weights = folder / MODEL_FOLDER / WEIGHTS_FILE
-        if not weights.is_file():
-            raise ModelError.missing(str(weights))
-        came = file_sha256(weights)
-        if came != wanted:
-            raise ModelError.damaged(str(weights), wanted, came)
+        require_sha256(folder / MODEL_FOLDER / WEIGHTS_FILE, wanted, ModelError)
 
 
 def _remove_compiled(folder: Path) -> None:

@@ -60,7 +60,7 @@ class CsvOutput(ScoreOutput):
         self._stream.flush()
 
     def _write(self, table: pa.Table, *, is_header: bool = False) -> None:
-        frame = pl.DataFrame(pl.from_arrow(table))
+        frame = pl.DataFrame(table)
         lines = frame.write_csv(include_header=is_header, quote_style="necessary")
         self._stream.write(lines.encode())
 

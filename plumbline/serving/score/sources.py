@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from plumbline.base.errors import DataError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256
 from plumbline.columns import exact
 from plumbline.columns.kinds import READ_KINDS, FeatureKind, Kind
 from plumbline.rawlogs.side_tables import LoadedTable, load_table

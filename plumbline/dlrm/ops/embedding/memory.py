@@ -45,7 +45,12 @@ def require_memory(
     available = available_memory() if available is None else available
     if needed > available:
         largest = sorted(size_of.items(), key=lambda item: -item[1])[:LARGEST_NAMED]
-        raise ConfigError.tables_too_large(needed, available, largest)
+        names = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in largest)
+        raise ConfigError(
+            f"Embedding tables: wanted memory for {needed / 1e9:.2f} GB of rows and optimizer "
+            f"state, but {available / 1e9:.2f} GB is available. The largest tables: {names}. Set "
+            "rows: bf16, lower model.embedding_dim, or raise frequency_threshold of these columns."
+        )
 
 
 def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

@@ -28,7 +28,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from plumbline.base.errors import ModelError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding

@@ -26,10 +26,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from plumbline.base.errors import ModelError
+from plumbline.columns.splitmix64 import GOLDEN, splitmix64
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding.interface import IdOutOfRange
 from plumbline.dlrm.ops.embedding.memory import empty_rows
 from plumbline.dlrm.ops.embedding.operator import DTYPES, Bags, EmbeddingTables, embedding_kernels
@@ -38,8 +40,6 @@ Kind = Literal["sgd", "rowwise_adagrad"]
 
 STATE = "mean_square_sum"
 """Name of the state of row-wise Adagrad, float32 (R,)."""
-
-_LOW_64 = (1 << 64) - 1
 
 
 class EmbeddingOptimizer:
@@ -129,11 +129,8 @@ class EmbeddingOptimizer:
 
 def rounding_keys(seed: int, step: int) -> tuple[int, int]:
     """k0 and k1 of a step, 32 bits each: the low and the high half of a `splitmix64` number."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step + 1) & _LOW_64
-    mixed = (mixed + 0x9E3779B97F4A7C15) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & _LOW_64
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & _LOW_64
-    mixed ^= mixed >> 31
+    state = (seed * GOLDEN + step + 1) % 2**64
+    mixed = int(splitmix64(np.array([state], np.uint64))[0])
     return mixed & 0xFFFFFFFF, mixed >> 32
 
 
