@@ -18,10 +18,10 @@ from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
 from plumbline.features.plan.unfitted import unfitted_json
-from plumbline.stages.command import stage_main
 from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import row_source, typed_folders
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts
 
 if TYPE_CHECKING:
     from plumbline.nvtabular.graphs import Graph
@@ -31,7 +31,7 @@ CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 `plumbline.rawlogs.split_counts.Counted`."""
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     workflow = run.config.workflow
     return {
         "workflow": {**workflow.model_dump(mode="json"), "graph": Path(workflow.graph).name},
@@ -40,18 +40,24 @@ def settings(run: RunConfig) -> dict[str, Any]:
     }
 
 
-def derived(run: RunConfig, inputs: Mapping[str, Finished]) -> dict[str, Any]:
-    """The hash of what the graph says, so that a graph that was edited is noticed."""
+def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
+    """The hash of the plan before it is fitted, by which an edited graph is noticed."""
     graph = _graph(run, inputs["ingest"].manifest.rows["train"])
     return {"graph_sha256": json_sha256(unfitted_json(graph.plan))}
 
 
-def check(run: RunConfig) -> None:
-    """The graph exists, and can be built and compiled: before rows are read or counted."""
+def check_graph(run: Run) -> None:
+    """Build and compile the graph once before the log is read, which may take long.
+
+    Raises
+    ------
+    PlumblineError
+        See `plumbline.nvtabular.graphs.build`.
+    """
     _graph(run, training_rows=1)
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
@@ -71,7 +77,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(found),
     }
-    return Made(made.rows, _schema(made.plan), facts)
+    return StageResult(made.rows, _schema(made.plan), facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,7 @@ def _column(
 
 
 def _run_engine(
-    run: RunConfig, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
+    run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
     graph = _graph(run, inputs["ingest"].manifest.rows["train"])
     if run.engine == "nvtabular":
@@ -142,14 +148,14 @@ def _run_engine(
     return NativeEngine(graph.plan).fit_transform(source, out, progress, _shuffle_seed(run))
 
 
-def _graph(run: RunConfig, training_rows: int) -> Graph:
+def _graph(run: Run, training_rows: int) -> Graph:
     # Imported here because NVTabular takes seconds to import, and only this stage needs it.
     from plumbline.nvtabular.graphs import build
 
     return build(run.config.workflow, run.config.features, training_rows)
 
 
-def _shuffle_seed(run: RunConfig) -> int | None:
+def _shuffle_seed(run: Run) -> int | None:
     """NVTabular's engine keeps the order of the rows."""
     return run.config.seed if run.engine == "native" else None
 
@@ -163,12 +169,8 @@ def _schema(plan: Plan) -> list[dict[str, Any]]:
     return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
 
 
-def needs(run: RunConfig) -> tuple[str, ...]:
+def needs(run: Run) -> tuple[str, ...]:
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 
-STAGE = Stage("etl", needs, settings, work, derived, check)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")
+STAGE = Stage("etl", needs, settings, work, derived)

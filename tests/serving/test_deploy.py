@@ -217,7 +217,7 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
-import serving.verify
+import plumbline.serving.check.verify
 from plumbline.serving.repository.version_files import verify_versions
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused

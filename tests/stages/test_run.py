@@ -1,10 +1,9 @@
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from plumbline.base.errors import PlumblineError
-from plumbline.stages.command import guarded, resolve_engine
+from plumbline.stages.run import resolve_engine
 from tests.conftest import Command
 
 
@@ -29,23 +28,6 @@ def test_a_scheduler_without_use_is_refused() -> None:
         resolve_engine("native", "cpu", "local")
 
 
-def refused(body: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as ended:
-        guarded(body)
-    assert ended.value.code == 2
-    text = capsys.readouterr().err
-    assert text.startswith("error: ") and text.count("\n") == 1
-    return text
-
-
-def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    def body() -> None:
-        with open("/dev/full", "w") as stream:  # noqa: PTH123
-            stream.write("x")
-
-    assert "No space left on device" in refused(body, capsys)
-
-
 @pytest.mark.parametrize("out", ["file/run", "n" * 300, "file"])
 def test_a_folder_that_cannot_be_made_is_one_line(
     tmp_path: Path, command: Command, out: str
@@ -60,11 +42,3 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     (line,) = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
     assert out in line
-
-
-def test_a_fault_of_ours_keeps_its_traceback() -> None:
-    def body() -> None:
-        raise OSError("no number")
-
-    with pytest.raises(OSError, match="no number"):
-        guarded(body)
