@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.groups import by_key, key_array
-from plumbline.features.operators import KeyedValue
+from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.keys import key_array
+from plumbline.features.steps.fit_step import Target
 from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
 from plumbline.nvtabular.patching.columns import is_host
 
@@ -99,7 +99,12 @@ def read_statistics(path: str, keys: Sequence[str], count_missing: bool) -> pa.T
         for name in keys[1:]:
             there = pc.or_(there, pc.is_valid(table[name]))
         table = table.filter(there)
-    return table.sort_by([(name, "ascending") for name in keys])
+    places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
+    order = pc.sort_indices(
+        table.select(list(keys)).rename_columns(places),
+        sort_keys=[(place, "ascending") for place in places],
+    )
+    return table.take(order)
 
 
 def keyed_step(
