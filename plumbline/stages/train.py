@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def settings(run: Run) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
-    return {**chosen, "form": run.model}
+    return {**chosen, "trainer": run.model}
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
@@ -43,10 +43,10 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
-    form = form_of(run, plan, architecture, training, offset)
+    trainer = trainer_of(run, plan, architecture, training, offset)
     with progress_bar("training", rows * training.epochs) as progress:
         made = train(
-            form,
+            trainer,
             loader_of(run, plan, architecture, files, training.batch_size),
             training,
             seed=config.seed,
@@ -66,12 +66,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             soft_wrap=True,
         )
     console.print(
-        f"  {made.samples_per_second:,.0f} samples/s in {form.precision}, "
+        f"  {made.samples_per_second:,.0f} samples/s in {trainer.precision}, "
         f"{made.waiting_share:.1%} of the time waiting for data"
     )
     facts = {
         "model": run.model,
-        "precision": form.precision,
+        "precision": trainer.precision,
         "samples_per_second": round(made.samples_per_second),
         "waiting_share": round(made.waiting_share, 4),
         "steps": made.steps,
@@ -106,7 +106,7 @@ def _print_epoch(position: int, epoch: Epoch) -> None:
     )
 
 
-def form_of(
+def trainer_of(
     run: Run,
     plan: Plan,
     architecture: Architecture,
