@@ -10,17 +10,12 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.places import ROOT
+from plumbline.base.places import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.secret import SECRET_VARIABLE
 
 SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""
-
-
-SOURCES = ROOT
-"""The folder of this project's package. The server is started in it, since the working directory
-is the first place where the wheel's stub looks for modules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from plumbline.base.places import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
-from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
+from plumbline.serving.launch.binary import ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
 from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions
@@ -108,7 +109,7 @@ class TritonServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*watched, *binary.arguments(work), *self._arguments()],
-                cwd=SOURCES,
+                cwd=SOURCES,  # the first place where the stub in pytriton's wheel looks for modules
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
