@@ -8,11 +8,11 @@ import tempfile
 from pathlib import Path
 
 from plumbline.base.console import say
+from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import LOG_BEFORE_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
-from plumbline.serving.publish.publish import undo_cut_off
-from plumbline.serving.repository.integrity import verify_repository
+from plumbline.serving.publish.publish import roll_back_interrupted
 
 
 def run_server(repository: Path, options: ServerOptions, ready_seconds: float) -> None:
@@ -26,8 +26,8 @@ def run_server(repository: Path, options: ServerOptions, ready_seconds: float) -
     work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        undo_cut_off(repository, say)
-        verify_repository(repository)
+        roll_back_interrupted(repository, say)
+        verify_repository(repository, large_files=False)
         with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
             if options.warning is not None:
                 say(f"warning: {options.warning}")

@@ -31,7 +31,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     model_folder = inputs["train"].folder / "model"
     rules = _rules(inputs["ingest"])
     repository = export_repository(plan, model_folder, out, run.config.serving, rows, rules)
-    export_gpu_repository(repository.folder, run.config.serving)
+    export_gpu_repository(repository, run.config.serving)
     return StageResult(facts={"plan_hash": plan.content_hash})
 
 

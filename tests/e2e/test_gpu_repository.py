@@ -25,7 +25,7 @@ from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.server import TritonServer
-from tests.serving.test_gpu_repository import KINDS, ROWS, exported
+from tests.serving.repository.test_gpu_repository import KINDS, ROWS, exported
 
 STAND_IN = """
 from pathlib import Path

@@ -61,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     root = tmp_path_factory.mktemp("odd") / "blank ünd \"quote\" 'x' #1 50% 😀 $HOME"
     root.mkdir()
     plan, model = made(root / "first", 1)
-    repository = export_repository(plan, model, root, SETTINGS, ROWS).folder
+    repository = export_repository(plan, model, root, SETTINGS, ROWS)
     options = ServerOptions(allow_model_control=True, secret=SECRET)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain_names.tempfile, "tempdir", str(root))

@@ -21,8 +21,7 @@ from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
 from plumbline.serving.repository.export import export_repository
-from tests.serving.test_release import model_of
-from tests.serving.test_repository import SETTINGS, write_small_plan
+from tests.serving.releases import SETTINGS, model_of, write_small_plan
 
 SECRET = "secret/of~the.test=+-_"
 ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
@@ -36,7 +35,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     plan = write_small_plan(folder / "plan", ["Oslo", "Rome"])
     model = model_of(plan, folder / "model", seed=1)
-    return export_repository(plan, model, folder / "out", SETTINGS, ROWS).folder
+    return export_repository(plan, model, folder / "out", SETTINGS, ROWS)
 
 
 @pytest.fixture(scope="module")

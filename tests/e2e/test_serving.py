@@ -148,7 +148,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
 
 def export(line: Line, out: Path) -> Path:
     settings = Serving(max_batch_size=MAX_BATCH_SIZE, precision="fp32")
-    return export_repository(line.plan, line.model_folder, out, settings, line.raw).folder
+    return export_repository(line.plan, line.model_folder, out, settings, line.raw)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_served_in_bf16_equals_offline_to_the_bit(line: Line, tmp_path: Path) ->
     encoded = line.encoded
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     assert not np.array_equal(wanted_B, line.probability_B)
-    with TritonServer(exported.folder, tmp_path / "work") as server:
+    with TritonServer(exported, tmp_path / "work") as server:
         for model in ("ctr", "ctr_fused"):
             with Client(server.grpc_url, "grpc", model) as client:
                 np.testing.assert_array_equal(client.score(line.raw), wanted_B)
@@ -416,9 +416,7 @@ def test_under_too_much_load_every_answer_is_right_or_a_refusal(line: Line, tmp_
     settings = Serving(
         max_batch_size=MAX_BATCH_SIZE, precision="fp32", max_queue_size=2, queue_timeout_ms=100
     )
-    repository = export_repository(
-        line.plan, line.model_folder, tmp_path, settings, line.raw
-    ).folder
+    repository = export_repository(line.plan, line.model_folder, tmp_path, settings, line.raw)
     tensors = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
 
     def work(model: str) -> Counter[str]:

@@ -6,7 +6,6 @@ seen here first: ONNX Runtime runs no check rows when it loads a model.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
 from plumbline.serving.errors import RepositoryError
+from plumbline.serving.repository.configs import parameters_in, read_config
 
 
 def check_server(repository: Path, server: Transport, tolerance: float) -> dict[str, float]:
@@ -40,10 +39,10 @@ def check_server(repository: Path, server: Transport, tolerance: float) -> dict[
 
 
 def _check(repository: Path, model: str, server: Transport, tolerance: float) -> float:
-    config = (repository / model / CONFIG_FILE).read_text(encoding="utf-8")
-    number = newest(versions_from_json(model, read_parameters(config).get(VERSIONS, "")))
+    config = read_config(repository / model / CONFIG_FILE)
+    number = newest(versions_from_json(model, parameters_in(config).get(VERSIONS, "")))
     check = _rows(repository, model, number)
-    rows = min(check.rows, _max_batch_size(config))
+    rows = min(check.rows, config.max_batch_size)
     answer = server.infer(model, {name: t[:rows] for name, t in check.inputs.items()}, number)
     largest = 0.0
     for name, tensor in check.outputs.items():
@@ -60,11 +59,6 @@ def _check(repository: Path, model: str, server: Transport, tolerance: float) ->
             )
         largest = max(largest, difference)
     return largest
-
-
-def _max_batch_size(config: str) -> int:
-    found = re.search(r"^max_batch_size: (\d+)$", config, re.MULTILINE)
-    return int(found[1]) if found else 1
 
 
 def _same_ids(came: NDArray[Any], wanted: NDArray[Any]) -> bool:

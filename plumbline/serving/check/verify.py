@@ -1,9 +1,8 @@
 """Verify a model repository before a server loads it.
 
-The Python steps check their files again when they are loaded. ONNX Runtime does not, so a server
-with a GPU is started only after this. The server's image runs this file by itself, since it has no
-command-line library: `python3 -m plumbline.serving.check.verify FOLDER`. Imports only what the
-image has.
+The Python backend checks a model's files again when it loads it. ONNX Runtime does not, so a GPU
+server is started only after this. The server's image has no command-line library, so it runs this
+file by itself: `python3 -m plumbline.serving.check.verify FOLDER`. Imports only what the image has.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import sys
 from pathlib import Path
 
 from plumbline.base.exit_status import exit_status
-from plumbline.serving.repository.integrity import verify_configs
-from plumbline.serving.repository.version_files import verify_versions
+from plumbline.serving.contract.versions import verify_repository
 
 
 def verify(repository: Path) -> str:
@@ -22,12 +20,9 @@ def verify(repository: Path) -> str:
     Raises
     ------
     PlumblineError
-        A file that is missing, or is not what was exported.
+        A file is missing, or is not what was exported.
     """
-    vouched = verify_configs(repository)
-    count = verify_versions(repository, large_files=True)
-    configs = "configs verified too" if vouched else "nothing vouches for the configs"
-    return f"{count} versions verified, {configs}."
+    return f"{verify_repository(repository, large_files=True)} models verified."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Send a version's check rows through a running server, and hold the answers against its own."""
+"""Send a version's check rows through a running server, and compare the answers."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from plumbline.serving.errors import ServerUnavailable
 from plumbline.settings import Serving
 
 _CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
-"""The ensemble takes and gives what the fused model does, and has no check rows of its own."""
+"""The ensemble computes what the fused model does, and has no check rows of its own."""
 
 _BUSY = Retries(attempts=50, factor=1.5, total_seconds=30.0)
-"""A server that is busy has room again within this time."""
+"""A busy server takes requests again within this time."""
 
 
 def check_version(
@@ -29,12 +29,12 @@ def check_version(
     """Raises
     ------
     RepositoryError
-        The version answers otherwise than it did at export.
+        The version's answers are not those of the export.
     ServerError
         It does not answer.
     """
     check = CheckRows.read(folder / _CHECK_OF.get(model, model) / number / CHECK_FILE)
-    pieces = [
+    answers = [
         _answer(
             server,
             model,
@@ -43,10 +43,11 @@ def check_version(
         )
         for start in range(0, check.rows, settings.max_batch_size)
     ]
-    came = {
-        name: np.concatenate([piece.as_numpy(name) for piece in pieces]) for name in check.outputs
+    got = {
+        name: np.concatenate([answer.as_numpy(name) for answer in answers])
+        for name in check.outputs
     }
-    check.compare(came, precision, f"Model {model!r}, version {number}")
+    check.compare(got, precision, f"Model {model!r}, version {number}")
 
 
 def _answer(server: Transport, model: str, number: str, tensors: Tensors) -> Any:

@@ -18,8 +18,7 @@ from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.features.lookup.tables import index_of
 from plumbline.serving.repository.export import export_repository
-from tests.serving.test_release import model_of
-from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
+from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
 
 
 @dataclass
@@ -112,7 +111,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def repository(tmp_path: Path) -> Path:
     plan = write_small_plan(tmp_path / "plan", ["Oslo", "Rome"])
     model = model_of(plan, tmp_path / "model", seed=1)
-    return export_repository(plan, model, tmp_path / "out", SETTINGS, ROWS).folder
+    return export_repository(plan, model, tmp_path / "out", SETTINGS, ROWS)
 
 
 def arguments(repository: Path) -> dict[str, str]:
@@ -291,14 +290,14 @@ def test_a_version_that_the_config_does_not_list_is_refused(
     repository: Path, log: list[str]
 ) -> None:
     model = importlib.import_module("serving.models.ctr_fused").TritonPythonModel()
-    with pytest.raises(PlumblineError, match=r"vouches for version 1, not for 2"):
+    with pytest.raises(PlumblineError, match=r"wanted version 2, but its config lists 1"):
         model.initialize({**arguments(repository), "model_version": "2"})
 
 
 def test_a_plan_and_its_manifest_changed_together_are_refused(
     repository: Path, log: list[str]
 ) -> None:
-    """The config vouches for the manifest."""
+    """The config has the hash of the manifest."""
     manifest = repository / "ctr_fused" / "1" / "manifest.json"
     content = json.loads(manifest.read_text())
     content["files"].pop("check.arrow")

@@ -66,8 +66,8 @@ def test_hashes_are_those_of_the_version_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("versions", "message"),
-    [(json.dumps(VERSIONS), r"vouches for version 1, 2, not for 3"), ("[", "'versions'")],
+    [(json.dumps(VERSIONS), r"wanted version 3, but its config lists 1, 2"), ("[", "'versions'")],
 )
-def test_a_version_that_the_config_does_not_tell_of(versions: str, message: str) -> None:
+def test_a_version_that_the_config_does_not_list(versions: str, message: str) -> None:
     with pytest.raises(ServerError, match=message):
         served("3", versions=versions)

@@ -2,25 +2,29 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from google.protobuf import text_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from plumbline.features.operators import Categorify, FillMissing
 from plumbline.features.plan.chains import Chain
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
-from plumbline.serving.contract.config_pbtxt import python_config, read_parameters
-from plumbline.serving.contract.interface import PROBABILITY, Tensor
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Version, versions_from_json
-from plumbline.serving.repository.model_configs import model_configs
+from plumbline.serving.repository.configs import (
+    model_configs,
+    parameters_in,
+    read_config,
+    write_config,
+)
 from plumbline.settings import Log as ClickLog
 from plumbline.settings import Serving, SideTable
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 KINDS = {
     "shop": "string",
     "price": "continuous",
@@ -185,13 +189,12 @@ def test_warm_up_keeps_to_the_maximum_batch() -> None:
     assert [warmup.batch_size for warmup in config.model_warmup] == [1, 32]
 
 
-def parameters_of(text: str) -> dict[str, str]:
-    return {key: value.string_value for key, value in parsed(text).parameters.items()}
-
-
-def test_parameters_tell_every_version_and_the_current_one() -> None:
+def test_the_parameters_list_every_version_and_have_the_current_ones_hashes() -> None:
     for current, plan_hash, model_hash in (("2", "p", "m"), ("1", "q", "n")):
-        found = {n: parameters_of(text) for n, text in configs("all_kinds", None, current).items()}
+        found = {
+            n: parameters_in(parsed(text))
+            for n, text in configs("all_kinds", None, current).items()
+        }
         for model, parameters in found.items():
             assert parameters["plan_hash"] == plan_hash * 64
             assert set(versions_from_json(model, parameters["versions"])) == {"1", "2"}
@@ -203,29 +206,25 @@ def test_parameters_tell_every_version_and_the_current_one() -> None:
         assert [step.model_version for step in steps] == [int(current)] * 2
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
-def test_any_text_survives_the_rendering(parameters: dict[str, str]) -> None:
-    text = python_config(
-        "any",
-        [Tensor("x", "TYPE_FP32", ("a",))],
-        [PROBABILITY],
-        parameters,
-        versions=["1"],
-        max_batch_size=1,
-        instances=1,
-        warmup_rows=[1],
-    )
-    found = parsed(text).parameters
-    assert {key: value.string_value for key, value in found.items()} == parameters
-    assert read_parameters(text) == parameters
+def test_any_text_is_read_as_it_was_written(rules: dict[str, str]) -> None:
+    version = Version("p", "m", "f", rules)
+    versions = {model: {"1": version} for model in MODELS}
+    texts = model_configs(plan_of("continuous"), Serving(), versions, current="1", precision="fp32")
+    with TemporaryDirectory() as folder:
+        write_config(Path(folder), "ctr", texts["ctr"])
+        parameters = parameters_in(read_config(Path(folder) / "ctr" / "config.pbtxt"))
+    assert {name: json.loads(parameters[name]) for name in rules} == rules
+    assert versions_from_json("ctr", parameters["versions"]) == {"1": version}
 
 
 def test_the_rules_of_the_log_stand_where_raw_columns_are_taken() -> None:
     for model, text in configs("all_kinds").items():
-        parameters = read_parameters(text)
+        parameters = parameters_in(parsed(text))
         assert ("log" in parameters) == has_rules("all_kinds", model)
         assert LogRules.of_parameters(model, parameters) == (
             RULES if has_rules("all_kinds", model) else None
         )
     for text in configs("all_kinds", current="1").values():
-        assert "log" not in read_parameters(text), "they are the current version's"
+        assert "log" not in parameters_in(parsed(text)), "they are the current version's"

@@ -8,7 +8,6 @@ import numpy as np
 import onnxruntime
 import pyarrow as pa
 import pytest
-from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from plumbline.base.errors import ConfigError
@@ -25,6 +24,7 @@ from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository import gpu_repository, onnx_check
+from plumbline.serving.repository.configs import read_config
 from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.settings import Model, Serving
@@ -66,11 +66,11 @@ def exported(tmp_path: Path, kinds: dict[str, str], settings: Serving = SETTINGS
     save_model(tmp_path / "model", model, plan.content_hash)
     rows = ROWS.select(list(kinds))
     repository = export_repository(plan, tmp_path / "model", tmp_path / "out", settings, rows)
-    return export_gpu_repository(repository.folder, settings)
+    return export_gpu_repository(repository, settings)
 
 
 def config(repository: Path, model: str) -> ModelConfig:
-    return text_format.Parse((repository / model / "config.pbtxt").read_text(), ModelConfig())
+    return read_config(repository / model / "config.pbtxt")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -81,21 +81,21 @@ def test_onnx_runtime_scores_what_the_exported_plan_encodes(tmp_path: Path, form
     raw = to_tensors(ROWS.select(list(kinds)), wire_columns(plan))
     encoded = OnlineExecutor(plan).transform(raw)
     session = onnxruntime.InferenceSession(repository / "ctr_dlrm" / "1" / "model.onnx")
-    (came_B1,) = session.run(None, to_gpu_tensors(encoded))
+    (got_B1,) = session.run(None, to_gpu_tensors(encoded))
     scorer = Scorer.load(tmp_path / "model", plan.content_hash)
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
-    np.testing.assert_allclose(came_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(got_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
 
     check = CheckRows.read(repository / "ctr_dlrm" / "1" / "check.arrow")
-    check.compare({CLICK_PROBABILITY: came_B1}, "fp32", "check.arrow")
+    check.compare({CLICK_PROBABILITY: got_B1}, "fp32", "check.arrow")
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_configs_tell_the_tensors_of_the_onnx_model(tmp_path: Path, form: str) -> None:
+def test_the_configs_have_the_tensors_of_the_onnx_model(tmp_path: Path, form: str) -> None:
     repository = exported(tmp_path, FORMS[form])
     session = onnxruntime.InferenceSession(repository / "ctr_dlrm" / "1" / "model.onnx")
     dlrm = config(repository, "ctr_dlrm")
-    for told, found in ((dlrm.input, session.get_inputs()), (dlrm.output, session.get_outputs())):
+    for listed, found in ((dlrm.input, session.get_inputs()), (dlrm.output, session.get_outputs())):
         of_graph = {
             tensor.name: (
                 ELEMENTS[tensor.type],
@@ -103,7 +103,7 @@ def test_the_configs_tell_the_tensors_of_the_onnx_model(tmp_path: Path, form: st
             )
             for tensor in found
         }
-        assert {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in told} == of_graph
+        assert {tensor.name: (tensor.data_type, list(tensor.dims)) for tensor in listed} == of_graph
     given = config(repository, "ctr_features").output
     assert [str(tensor) for tensor in given] == [str(tensor) for tensor in dlrm.input]
 
@@ -114,6 +114,7 @@ def test_the_configs_of_a_gpu_server(tmp_path: Path) -> None:
         "ctr",
         "ctr_dlrm",
         "ctr_features",
+        "integrity.json",
     ]
     dlrm = config(repository, "ctr_dlrm")
     assert (dlrm.backend, dlrm.max_batch_size) == ("onnxruntime", 64)
@@ -155,7 +156,7 @@ def test_tensorrt_is_a_setting_for_weights_that_it_can_take(
         export_gpu_repository(tmp_path / "out" / "model_repository", settings)
 
 
-def test_a_form_that_computes_something_else_is_not_exported(
+def test_an_onnx_model_that_computes_something_else_is_not_exported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = exported(tmp_path, KINDS)

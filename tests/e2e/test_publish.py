@@ -33,13 +33,12 @@ from plumbline.serving.client.connection import Connection, secret_header
 from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
-from plumbline.serving.contract.live_repository import LiveRepository
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.binary import SOURCES
 from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
-from plumbline.serving.publish.journal import JOURNAL_FILE
+from plumbline.serving.publish.live_repository import JOURNAL_FILE, LiveRepository
 from plumbline.serving.publish.publish import Published, publish
 from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
@@ -47,7 +46,7 @@ from plumbline.settings import Model, Serving
 from tests.conftest import Command
 from tests.plans import categorify, plan_of
 
-SECRET = "renewal-of-the-test"
+SECRET = "secret-of-the-test"
 SETTINGS = Serving(max_batch_size=64, precision="fp32")
 CITIES = ["Oslo", "Rome", "Lima", "Bonn", "Kyiv", "Riga"]
 ROWS = pa.table(
@@ -60,7 +59,7 @@ ROWS = pa.table(
 
 @dataclass(frozen=True)
 class Candidate:
-    """What may become a version, with what it answers to the rows: ids, and scores."""
+    """A possible version, with its answers to the rows: ids, and scores."""
 
     plan: Plan
     model_folder: Path
@@ -96,12 +95,12 @@ def scores(plan: Plan, model_folder: Path, encoded: Encoded) -> np.ndarray:
 
 @dataclass
 class Load:
-    """Threads that ask one request after the other, and tell versions by their answers."""
+    """Threads that send one request after the other, and identify versions by their answers."""
 
     server: TritonServer
     raw: Tensors
     known: dict[str, Candidate]
-    """Version, or another name, to what gives such answers."""
+    """Version, or another name, to the candidate that gives such answers."""
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Model and version to the number of answers."""
     errors: list[str] = field(default_factory=list)
@@ -132,10 +131,10 @@ class Load:
     def _ask(self, model: str, protocol: str) -> None:
         url = self.server.grpc_url if protocol == "grpc" else self.server.http_url
         transport = Transport(Connection(url, protocol, 30.0))
-        place = 0
+        sent = 0
         while not self.ended.wait(0.01):
-            rows = slice(place % 20, place % 20 + 1 + place % 4)
-            place += 1
+            rows = slice(sent % 20, sent % 20 + 1 + sent % 4)
+            sent += 1
             try:
                 answer = transport.infer(model, {n: t[rows] for n, t in self.raw.items()})
             except PlumblineError as error:
@@ -145,7 +144,7 @@ class Load:
         transport.close()
 
     def _probe(self) -> None:
-        """As what sends requests to servers probes them."""
+        """As a load balancer does."""
         url = f"http://{self.server.http_url}/v2/health/ready"
         while not self.ended.wait(0.02):
             try:
@@ -158,8 +157,8 @@ class Load:
             if model == "ctr_features":
                 same = np.array_equal(answer.as_numpy("ids"), candidate.encoded.ids_BF[rows])
             else:
-                came_B = answer.as_numpy("click_probability")[:, 0]
-                same = np.allclose(came_B, candidate.score_B[rows], rtol=0, atol=1e-6)
+                got_B = answer.as_numpy("click_probability")[:, 0]
+                same = np.allclose(got_B, candidate.score_B[rows], rtol=0, atol=1e-6)
             if same:
                 return version
         return "mixed"
@@ -169,12 +168,12 @@ class Load:
 def candidates(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
     folder = tmp_path_factory.mktemp("candidates")
     made = [Candidate.make(folder / str(number), number) for number in range(1, 5)]
-    for place, one in enumerate(made):
-        for other in made[:place]:
+    for index, one in enumerate(made):
+        for other in made[:index]:
             mixed_B = scores(other.plan, other.model_folder, one.encoded)
             for score_B in (other.score_B, mixed_B):
                 apart_B = np.abs(one.score_B - score_B) > 1e-4
-                assert apart_B.all(), "each row tells the versions apart, and a mixture of them"
+                assert apart_B.all(), "each row distinguishes the versions, and mixtures of them"
     return made
 
 
@@ -186,7 +185,7 @@ def server(
     first = candidates[0]
     exported = export_repository(first.plan, first.model_folder, folder, SETTINGS, ROWS)
     options = ServerOptions(allow_model_control=True, secret=SECRET)
-    with TritonServer(exported.folder, folder / "server", options=options) as running:
+    with TritonServer(exported, folder / "server", options=options) as running:
         yield running
 
 
@@ -196,7 +195,7 @@ def connection(server: TritonServer, protocol: str) -> Connection:
 
 
 class WrongAnswers(ModelControl):
-    """What comes of the ensemble, published last, is not what was exported."""
+    """The ensemble, which is published last, answers otherwise than at export."""
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> object:
         answer = super().infer(model, tensors, version)
@@ -237,14 +236,14 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
     )
     current = LiveRepository.read(repository).current
     config, give_up = repository / "ctr_dlrm" / "config.pbtxt", time.monotonic() + 30
-    while f"versions: [ {current}, {int(current) + 1} ]" not in config.read_text():
+    while f"versions: [{current}, {int(current) + 1}]" not in config.read_text():
         assert process.poll() is None and time.monotonic() < give_up
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
 
-def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) -> None:
+def test_publishes_under_load(candidates: list[Candidate], server: TritonServer) -> None:
     repository = server.repository
     raw = to_tensors(ROWS, wire_columns(candidates[0].plan))
     known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2], "3": candidates[3]}
@@ -252,12 +251,12 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
     wrong = WrongAnswers(connection(server, "http"))
     lines: list[str] = []
 
-    def renew(candidate: Candidate, control: ModelControl) -> Published:
+    def add(candidate: Candidate, control: ModelControl) -> Published:
         return publish(candidate.release, repository, SETTINGS, control, lines.append)
 
     with Load(server, raw, known) as load:
         load.wait_for("ctr", "1")
-        assert renew(candidates[1], http) == Published("2", is_new=True)
+        assert add(candidates[1], http) == Published("2", is_new=True)
         for model in ("ctr", "ctr_fused", "ctr_features"):
             load.wait_for(model, "2")
 
@@ -265,10 +264,10 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
         checks = {**refused.checks, "ctr_features": candidates[3].release.checks["ctr_features"]}
         refused = dataclasses.replace(refused, checks=checks)
         before = {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()}
-        with pytest.raises(RepositoryError, match=r"3 was not published.*check.arrow: the step"):
+        with pytest.raises(RepositoryError, match=r"3 was not published.*check.arrow: the model"):
             publish(refused, repository, SETTINGS, http, lines.append)
         with pytest.raises(RepositoryError, match=r"3 was not published.*Model 'ctr', version 3"):
-            renew(candidates[2], wrong)
+            add(candidates[2], wrong)
         assert {f: f.read_bytes() for f in repository.rglob("*") if f.is_file()} == before
         for model in ("ctr", "ctr_fused", "ctr_features"):
             load.wait_for(model, "2")
@@ -276,9 +275,9 @@ def test_renewals_under_load(candidates: list[Candidate], server: TritonServer) 
         killed_half_way(candidates[2], repository, server)
         assert (repository / JOURNAL_FILE).exists()
         lines.clear()
-        assert renew(candidates[3], grpc) == Published("3", is_new=True)
-        assert lines[0] == "version 3 was left half published: undone"
-        assert renew(candidates[3], grpc) == Published("3", is_new=False)
+        assert add(candidates[3], grpc) == Published("3", is_new=True)
+        assert lines[0] == "version 3 was left half published: rolled back"
+        assert add(candidates[3], grpc) == Published("3", is_new=False)
         for model in ("ctr", "ctr_fused", "ctr_features"):
             load.wait_for(model, "3")
         known_before = load.seen.copy()

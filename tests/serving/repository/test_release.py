@@ -1,30 +1,20 @@
-"""Versions beside each other: what a release writes, what the live repository tells of it."""
+"""Versions beside each other: what a release writes, and what is read from the repository."""
 
 from pathlib import Path
 
 import pytest
 
-from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.model.weights import save_model
 from plumbline.features.operators import FillMissing
-from plumbline.features.plan.plan import Plan
 from plumbline.serving.contract.interface import MODELS
-from plumbline.serving.contract.live_repository import LiveRepository
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
 from plumbline.serving.errors import RepositoryError
-from plumbline.serving.repository.export import export_repository, write_config
-from plumbline.serving.repository.model_configs import model_configs
+from plumbline.serving.publish.live_repository import LiveRepository
+from plumbline.serving.repository.configs import model_configs, write_config
+from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release, write_version
-from plumbline.settings import Model, Serving
+from plumbline.settings import Serving
 from tests.plans import categorify, plan_of
-from tests.serving.test_repository import ROWS, SETTINGS, write_small_plan
-
-
-def model_of(plan: Plan, folder: Path, seed: int) -> Path:
-    settings = Model(embedding_dim=4, bottom_mlp=(4,), top_mlp=(4,))
-    save_model(folder, DLRM(Architecture.of(plan, settings), seed=seed), plan.content_hash)
-    return folder
+from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
 
 
 @pytest.fixture
@@ -32,7 +22,7 @@ def first(tmp_path: Path) -> Path:
     """A repository with version 1."""
     plan = write_small_plan(tmp_path / "plan", ["Oslo", "Rome"])
     model = model_of(plan, tmp_path / "model", seed=1)
-    return export_repository(plan, model, tmp_path / "out", SETTINGS, ROWS).folder
+    return export_repository(plan, model, tmp_path / "out", SETTINGS, ROWS)
 
 
 @pytest.fixture
@@ -61,11 +51,11 @@ def test_a_version_is_written_beside_the_one_that_is_served(first: Path, release
     )
     for model, text in configs.items():
         write_config(first, model, text)
-    renewed = LiveRepository.read(first)
-    assert renewed.current == "2"
-    assert renewed.versions == versions
+    found = LiveRepository.read(first)
+    assert found.current == "2"
+    assert found.versions == versions
     for model, number in ((m, n) for m in MODELS for n in ("1", "2")):
-        parameters, version = parameters_of(model, renewed.parameters[model], number)
+        parameters, version = parameters_of(model, found.parameters[model], number)
         assert parameters["plan_hash"] == versions[model][number].plan_hash
         if model != "ctr":
             verified_manifest(first / model / number, version)

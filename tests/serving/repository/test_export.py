@@ -3,33 +3,16 @@
 import shutil
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
 import plumbline.serving.repository.release
 from plumbline.base.errors import PlanError
 from plumbline.dlrm.errors import ModelError
-from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.model.weights import save_model
 from plumbline.features.lookup.tables import index_of
-from plumbline.features.operators import FillMissing
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.repository.export import export_repository
-from plumbline.settings import Model, Serving
-from tests.plans import categorify, plan_of
-
-SETTINGS = Serving(max_batch_size=64)
-ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
-
-
-def write_small_plan(folder: Path, cities: list[str]) -> Plan:
-    return plan_of(
-        folder,
-        {"price": "continuous", "city": "string"},
-        price=("price", FillMissing(0.0)),
-        city=("city", categorify(folder, "city", cities)),
-    )
+from plumbline.settings import Serving
+from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
 
 
 @pytest.fixture
@@ -39,30 +22,28 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.fixture
 def model_folder(plan: Plan, tmp_path: Path) -> Path:
-    settings = Model(embedding_dim=4, bottom_mlp=(4,), top_mlp=(4,))
-    folder = tmp_path / "model"
-    save_model(folder, DLRM(Architecture.of(plan, settings), seed=1), plan.content_hash)
-    return folder
+    return model_of(plan, tmp_path / "model", seed=1)
 
 
 def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_path: Path) -> None:
     repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS, ROWS)
-    assert repository.folder == tmp_path / "out" / "model_repository"
-    names = [file.relative_to(repository.folder).as_posix() for file in repository.files]
+    assert repository == tmp_path / "out" / "model_repository"
+    files = [file for file in repository.rglob("*") if file.is_file()]
+    names = [file.relative_to(repository).as_posix() for file in files]
     vocabulary = "plan/vocabulary/city.parquet"
     plan_files = ["plan/plan.json", vocabulary, index_of(vocabulary)]
     model_files = ["model/model.json", "model/model.safetensors"]
     own_files = ["model.py", "check.arrow", "manifest.json", "__pycache__"]
     assert sorted(names) == sorted(
-        [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
+        ["integrity.json"]
+        + [f"{model}/config.pbtxt" for model in ("ctr", "ctr_dlrm", "ctr_features", "ctr_fused")]
         + [f"ctr_dlrm/1/{file}" for file in [*own_files, *model_files]]
         + [f"ctr_features/1/{file}" for file in [*own_files, *plan_files]]
         + [f"ctr_fused/1/{file}" for file in [*own_files, *plan_files, *model_files]]
     )
-    assert (repository.folder / "ctr" / "1").is_dir(), "Triton wants a version of an ensemble, too"
-    assert read_plan(repository.folder / "ctr_fused" / "1" / "plan").content_hash == (
-        repository.plan_hash
-    )
+    assert (repository / "ctr" / "1").is_dir(), "Triton wants a version of an ensemble, too"
+    exported = read_plan(repository / "ctr_fused" / "1" / "plan")
+    assert exported.content_hash == plan.content_hash
 
 
 def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
@@ -70,7 +51,7 @@ def test_a_file_needed_twice_is_stored_once_and_apart_from_its_source(
 ) -> None:
     def weights(out: str) -> list[Path]:
         repository = export_repository(plan, model_folder, tmp_path / out, SETTINGS, ROWS)
-        return sorted(file for file in repository.files if file.suffix == ".safetensors")
+        return sorted(repository.rglob("*.safetensors"))
 
     one, two = weights("linked")
     assert one.samefile(two)
@@ -127,7 +108,7 @@ def test_a_repository_is_replaced_whole_or_not_at_all(
     plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    folder = export_repository(plan, model_folder, out, SETTINGS, ROWS).folder
+    folder = export_repository(plan, model_folder, out, SETTINGS, ROWS)
     before = (folder / "ctr" / "config.pbtxt").read_text()
 
     copy = shutil.copyfile

@@ -28,18 +28,27 @@ def rows() -> CheckRows:
 
 def test_they_come_back_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
     rows.write(tmp_path / "check.arrow")
-    came = CheckRows.read(tmp_path / "check.arrow")
-    assert came.rows == 2
-    for found, wanted in ((came.inputs, INPUTS), (came.outputs, OUTPUTS)):
-        assert list(found) == list(wanted)
+    found = CheckRows.read(tmp_path / "check.arrow")
+    assert found.rows == 2
+    for tensors, wanted in ((found.inputs, INPUTS), (found.outputs, OUTPUTS)):
+        assert list(tensors) == list(wanted)
         for name, tensor in wanted.items():
-            assert found[name].dtype == tensor.dtype
-            np.testing.assert_array_equal(found[name], tensor)
-            assert found[name].flags.writeable, "as the server's tensors are"
+            assert tensors[name].dtype == tensor.dtype
+            np.testing.assert_array_equal(tensors[name], tensor)
+            assert tensors[name].flags.writeable, "as the server's tensors are"
 
 
-def test_the_same_passes(rows: CheckRows) -> None:
-    rows.verify(lambda _: OUTPUTS, "fp32", "here")
+def test_a_model_is_run_on_the_inputs_and_its_outputs_are_compared(rows: CheckRows) -> None:
+    seen: list[Tensors] = []
+
+    def run(tensors: Tensors) -> Tensors:
+        seen.append(tensors)
+        return OUTPUTS if len(seen) == 1 else {**OUTPUTS, "ids": OUTPUTS["ids"] + 1}
+
+    rows.verify(run, "fp32", "here")
+    with pytest.raises(RepositoryError, match=r"^here: the model does not compute.*ids in row 0"):
+        rows.verify(run, "fp32", "here")
+    assert seen == [INPUTS, INPUTS]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +62,7 @@ def test_the_same_passes(rows: CheckRows) -> None:
         ("click_probability", np.array([[0.25], [0.751]], np.float32), "click_probability in row"),
     ],
 )
-def test_a_difference_is_told_with_its_place(
+def test_a_difference_is_reported_with_its_position(
     rows: CheckRows, name: str, value: np.ndarray, message: str
 ) -> None:
     with pytest.raises(RepositoryError, match=f"^here: .*{message}"):
@@ -65,12 +74,12 @@ def test_bf16_may_differ_by_its_own_rounding(rows: CheckRows) -> None:
     rows.compare(near, "bf16", "here")
     with pytest.raises(RepositoryError, match="click_probability in row 0"):
         rows.compare(near, "fp32", "here")
-    with pytest.raises(RepositoryError, match="dense did not come"):
+    with pytest.raises(RepositoryError, match="dense is missing"):
         rows.compare({n: t for n, t in OUTPUTS.items() if n != "dense"}, "bf16", "here")
 
 
 @pytest.mark.parametrize("content", [b"", b"ARROW1 and nothing more", bytes(100)])
-def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "check.arrow").write_bytes(content)
     with pytest.raises(RepositoryError, match=r"check\.arrow: wanted check rows"):
         CheckRows.read(tmp_path / "check.arrow")

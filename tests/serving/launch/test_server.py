@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.manifest import Manifest, hash_files
 from plumbline.serving.client.client import Client
+from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.binary import SETTING, SOURCES, ServerBinary
 from plumbline.serving.launch.ports import Ports
@@ -32,7 +32,8 @@ error: creating server: Internal - failed to load all models
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    (tmp_path / "repository").mkdir()
+    """Without models."""
+    write_integrity(tmp_path / "repository", {})
     return tmp_path / "repository"
 
 
@@ -178,12 +179,11 @@ def test_the_command_ends_with_2_and_one_line(tmp_path: Path) -> None:
     ]
 
 
-def test_the_command_checks_the_files_against_their_manifest(repository: Path) -> None:
+def test_the_command_checks_the_files_against_their_hashes(repository: Path) -> None:
     config = repository / "ctr" / "config.pbtxt"
     config.parent.mkdir()
     config.write_text("as exported")
-    files = hash_files(repository.parent, [config])
-    Manifest("export", {}, {}, [], {}, files, {}, 0.0).write(repository.parent)
+    write_integrity(repository, {"ctr": {}})
     config.write_text("changed")
     running = command(repository)
     _, errors = running.communicate(timeout=60)

@@ -9,8 +9,7 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.contract.outputs import require_finite_dense, scored
-from tests.serving.test_release import model_of
-from tests.serving.test_repository import write_small_plan
+from tests.serving.releases import model_of, write_small_plan
 
 
 @pytest.fixture
