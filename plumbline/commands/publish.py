@@ -20,8 +20,7 @@ from plumbline.commands.options import (
     run_of,
 )
 from plumbline.commands.stages import resumable
-from plumbline.serving.client.connection import Protocol, Tls
-from plumbline.serving.launch.secret import SECRET_VARIABLE
+from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
 from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import stage_named
 
@@ -37,7 +36,7 @@ Url = Annotated[
         metavar="HOST:PORT",
         help="The server that serves the live repository, started with --allow-model-control: it "
         "loads the version now.",
-        show_default="none: the next start of a server picks it up",
+        show_default="none: the next start of a server loads it",
     ),
 ]
 ServerProtocol = Annotated[

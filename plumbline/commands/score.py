@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.serving.client.connection import Protocol, Tls
-from plumbline.serving.launch.secret import SECRET_VARIABLE
+from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
 from plumbline.settings.data import FileFormat
 
 AS_THE_LOG = "as in the log that trained the model"

@@ -17,11 +17,16 @@ from plumbline.base.console import console, say
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import expand_range
 from plumbline.serving.client.async_client import AsyncClient
-from plumbline.serving.client.connection import Protocol, Tls, secret_header
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    Protocol,
+    Tls,
+    read_secret,
+    secret_header,
+)
 from plumbline.serving.client.retries import Retries
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.contract.log_rules import LogRules
-from plumbline.serving.launch.secret import SECRET_HEADER, read_secret
 from plumbline.serving.score.reading import ReadOptions
 from plumbline.serving.score.row_files import RowFile
 from plumbline.serving.score.score_file import Scored, score_rows

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
+from plumbline.serving.client.connection import SECRET_VARIABLE, read_secret
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
-from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
 from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
-from plumbline.serving.client.connection import Connection, Protocol, Tls, secret_header
-from plumbline.serving.client.model_control import ModelControl
-from plumbline.serving.launch.secret import SECRET_HEADER, read_secret
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    Connection,
+    Protocol,
+    Tls,
+    read_secret,
+    secret_header,
+)
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import publish
 from plumbline.stages import export
 from plumbline.stages.run import Run
@@ -48,29 +55,26 @@ def publish_run(
     export.STAGE.ensure(run, folder, force=force)
     release = export.release_of(run, folder)
     say("", label="publish")
-    control = None if server is None else _control(server)
+    report = partial(say, label="  ")
+    live = None if server is None else _connected(server)
     try:
-        done = publish(release, repository, run.config.serving, control, _line)
+        done = publish(release, repository, run.config.serving, live, report)
     finally:
-        if control is not None:
-            control.close()
+        if live is not None:
+            live.close()
     if not done.is_new:
-        _line(f"version {done.number} has this plan and model already: nothing to do")
-    elif control is None:
-        _line(f"version {done.number} is written: the next start of a server picks it up")
+        report(f"version {done.number} has this plan and model already: nothing to do")
+    elif live is None:
+        report(f"version {done.number} is written: the next start of a server loads it")
     else:
-        _line(f"version {done.number} answers now")
+        report(f"version {done.number} answers now")
 
 
-def _control(server: LoadingServer) -> ModelControl:
+def _connected(server: LoadingServer) -> LiveServer:
     secret = read_secret(server.secret_file)
     headers = {} if secret is None else secret_header(server.protocol, SECRET_HEADER, secret)
-    return ModelControl(
+    return LiveServer(
         Connection(
             server.url, server.protocol, server.load_seconds, headers=headers, tls=server.tls
         )
     )
-
-
-def _line(text: str) -> None:
-    say(f"  {text}")

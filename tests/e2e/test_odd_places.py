@@ -18,17 +18,16 @@ from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.connection import Connection, secret_header
-from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import plain_names
-from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import LOG_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish
 from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
@@ -75,7 +74,7 @@ def test_it_serves_and_is_renewed(server: TritonServer, tmp_path: Path) -> None:
         before = client.score(ROWS)
         assert np.isfinite(before).all()
     secret = secret_header("http", SECRET_HEADER, SECRET)
-    control = ModelControl(Connection(server.http_url, "http", 60.0, secret))
+    control = LiveServer(Connection(server.http_url, "http", 60.0, secret))
     plan, model = made(tmp_path, 2)
     release = Release.of(plan, model, ROWS, SETTINGS)
     found = publish(release, server.repository, SETTINGS, control, lambda _: None)

@@ -27,18 +27,17 @@ from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.client.connection import Connection, secret_header
-from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.binary import SOURCES
-from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_repository import JOURNAL_FILE, LiveRepository
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish
 from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
@@ -194,7 +193,7 @@ def connection(server: TritonServer, protocol: str) -> Connection:
     return Connection(url, protocol, 60.0, secret_header(protocol, SECRET_HEADER, SECRET))
 
 
-class WrongAnswers(ModelControl):
+class WrongAnswers(LiveServer):
     """The ensemble, which is published last, answers otherwise than at export."""
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> object:
@@ -220,13 +219,13 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
         "from plumbline.features.plan.plan import read_plan\n"
         "from plumbline.settings import Serving\n"
         "from plumbline.serving.client.connection import Connection\n"
-        "from plumbline.serving.client.model_control import ModelControl\n"
+        "from plumbline.serving.publish.live_server import LiveServer\n"
         "from plumbline.serving.publish.publish import publish\n"
         "from plumbline.serving.repository.release import Release\n"
         "plan, model, rows, repository, url, header, secret = sys.argv[1:]\n"
         f"settings = Serving.model_validate_json({SETTINGS.model_dump_json()!r})\n"
         "release = Release.of(read_plan(Path(plan)), Path(model), pq.read_table(rows), settings)\n"
-        "control = ModelControl(Connection(url, 'http', 60.0, {header: secret}))\n"
+        "control = LiveServer(Connection(url, 'http', 60.0, {header: secret}))\n"
         "publish(release, Path(repository), settings, control, print)\n"
     )
     arguments = [candidate.plan.folder, candidate.model_folder, rows, repository]
@@ -247,11 +246,11 @@ def test_publishes_under_load(candidates: list[Candidate], server: TritonServer)
     repository = server.repository
     raw = to_tensors(ROWS, wire_columns(candidates[0].plan))
     known = {"1": candidates[0], "2": candidates[1], "bad": candidates[2], "3": candidates[3]}
-    http, grpc = (ModelControl(connection(server, name)) for name in ("http", "grpc"))
+    http, grpc = (LiveServer(connection(server, name)) for name in ("http", "grpc"))
     wrong = WrongAnswers(connection(server, "http"))
     lines: list[str] = []
 
-    def add(candidate: Candidate, control: ModelControl) -> Published:
+    def add(candidate: Candidate, control: LiveServer) -> Published:
         return publish(candidate.release, repository, SETTINGS, control, lines.append)
 
     with Load(server, raw, known) as load:
@@ -341,5 +340,5 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
     assert status == 2 and "Triton at 127.0.0.1:1" in said
     assert not [file for file in set(run.rglob("*")) - set(before) if file.name == "2"]
     status, said = export("--publish")
-    assert status == 0 and "version 2 is written: the next start of a server picks it up" in said
+    assert status == 0 and "version 2 is written: the next start of a server loads it" in said
     assert LiveRepository.read(run / "live_repository").current == "2"

@@ -14,12 +14,17 @@ import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.connection import Connection, Tls, secret_header
-from plumbline.serving.client.model_control import ModelControl
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    SECRET_VARIABLE,
+    Connection,
+    Tls,
+    secret_header,
+)
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.repository.export import export_repository
 from tests.serving.releases import SETTINGS, model_of, write_small_plan
 
@@ -132,7 +137,7 @@ def test_who_knows_the_secret_may_do_what_is_allowed(guarded: TritonServer, prot
             with pytest.raises(InferenceServerException, match="restricted"):
                 ask()
                 pytest.fail(f"{name} is open")
-    control = ModelControl(Connection(url_of(guarded, protocol), protocol, headers=shown))
+    control = LiveServer(Connection(url_of(guarded, protocol), protocol, headers=shown))
     assert control.ready_versions("ctr") == {"1"}
     control.close()
 
@@ -220,7 +225,7 @@ def test_tls_with_certificates_on_both_sides(encrypted: TritonServer, certificat
     with Client(encrypted.grpc_url, "grpc", tls=tls) as client:
         assert np.isfinite(client.score(ROWS)).all()
     shown = headers("grpc", SECRET)
-    control = ModelControl(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
+    control = LiveServer(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
     control.load("ctr_features")
     control.close()
 

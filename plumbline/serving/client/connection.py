@@ -1,7 +1,9 @@
-"""How a client reaches a server: address, protocol, time limit, headers, TLS."""
+"""How a client reaches a server: address, protocol, time limit, headers, shared secret, TLS."""
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +13,15 @@ from typing import Any, Literal
 from plumbline.serving.errors import ServerError
 
 Protocol = Literal["http", "grpc"]
+
+SECRET_VARIABLE = "PLUMBLINE_SECRET"
+"""Environment variable with the secret that server and clients share. The server's own processes
+do not get it."""
+SECRET_HEADER = "plumbline-secret"
+"""The header that carries it, see `secret_header`."""
+
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
+"""Passes unchanged through Triton's command line, an HTTP header and gRPC metadata."""
 
 _GRPC_SECRET = "triton-grpc-protocol-"
 """Over gRPC, Triton puts this before the name of the header that holds a secret."""
@@ -102,3 +113,31 @@ def secret_header(protocol: Protocol, name: str, value: str) -> dict[str, str]:
     {'triton-grpc-protocol-admin-key': 's3cret'}
     """
     return {(_GRPC_SECRET + name if protocol == "grpc" else name): value}
+
+
+def read_secret(file: Path | None = None) -> str | None:
+    """The file's content without surrounding white space, else the environment variable, else None.
+
+    Raises
+    ------
+    ServerError
+        The file is not readable, or the secret is too short or has other characters in it. The
+        message does not show it.
+    """
+    if file is None:
+        secret, source = os.environ.get(SECRET_VARIABLE) or None, SECRET_VARIABLE
+    else:
+        source = str(file)
+        try:
+            secret = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServerError(
+                f"{file}: wanted a file with the secret, but it cannot be read "
+                f"({type(error).__name__})."
+            ) from None
+    if secret is not None and not _SECRET.fullmatch(secret):
+        raise ServerError(
+            f"{source}: wanted a secret of 16 or more letters, digits and . _ ~ + / = -, found "
+            f"{len(secret)} characters that are not. Make one with: openssl rand -hex 32"
+        )
+    return secret

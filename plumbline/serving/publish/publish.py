@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import PlumblineError
-from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
@@ -22,8 +21,8 @@ from plumbline.serving.contract.interface import (
 )
 from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.errors import RepositoryError, ServerError
-from plumbline.serving.publish.live_check import check_version
 from plumbline.serving.publish.live_repository import Journal, LiveRepository, publish_lock
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.repository.configs import model_configs, write_config
 from plumbline.serving.repository.export import FIRST_VERSION, write_repository
 from plumbline.serving.repository.release import Release, flush_version, write_version
@@ -48,13 +47,13 @@ def publish(
     release: Release,
     folder: Path,
     settings: Serving,
-    control: ModelControl | None,
+    server: LiveServer | None,
     report: Report,
 ) -> Published:
     """Add a release to the live repository in `folder`, beside the version that is served.
 
     Without a folder and a server, the repository is written with the release as its first version.
-    With `control`, the running server loads the release model by model, and each model's check rows
+    With `server`, the running server loads the release model by model, and each model's check rows
     are sent through the server; without it, the next start of a server loads it. If anything
     fails, the repository and the server are rolled back. Versions before the current one are
     removed.
@@ -67,27 +66,27 @@ def publish(
         The server cannot be reached, serves another repository, or its model control is closed:
         nothing was changed.
     """
-    if control is None and not folder.exists():
+    if server is None and not folder.exists():
         report(f"{folder}: begun with this plan and model")
         write_repository(release, folder, settings)
         return Published(FIRST_VERSION, is_new=True)
     with publish_lock(folder):
-        _roll_back_interrupted(folder, control, report)
+        _roll_back_interrupted(folder, server, report)
         live = LiveRepository.read(folder)
         live.sweep()
         if _is_current(release, live):
             return Published(live.current, is_new=False)
         _check_fits(release, live, settings)
-        if control is not None:
-            _check_serves(control, live)
+        if server is not None:
+            _check_serves(server, live)
         number = str(int(live.current) + 1)
         report(f"version {number} beside version {live.current} in {folder}")
         journal = Journal.begin(folder, number)
         try:
-            _add_version(release, live, number, settings, control, report)
+            _add_version(release, live, number, settings, server, report)
         except BaseException as error:
             report(f"failed: back to version {live.current}")
-            problems = _roll_back(journal, control)
+            problems = _roll_back(journal, server)
             if problems or isinstance(error, PlumblineError):
                 raise RepositoryError(
                     f"{folder}: version {number} was not published, back to version "
@@ -109,12 +108,12 @@ def roll_back_interrupted(folder: Path, report: Report) -> None:
             _roll_back_interrupted(folder, None, report)
 
 
-def _roll_back_interrupted(folder: Path, control: ModelControl | None, report: Report) -> None:
+def _roll_back_interrupted(folder: Path, server: LiveServer | None, report: Report) -> None:
     journal = Journal.read(folder)
     if journal is None:
         return
     report(f"version {journal.number} was left half published: rolled back")
-    problems = _roll_back(journal, control)
+    problems = _roll_back(journal, server)
     if problems:
         raise RepositoryError(f"{folder}: {' '.join(problems)}")
 
@@ -141,8 +140,8 @@ def _check_fits(release: Release, live: LiveRepository, settings: Serving) -> No
         )
 
 
-def _check_serves(control: ModelControl, live: LiveRepository) -> None:
-    ready = control.ready_versions(ENSEMBLE_MODEL)
+def _check_serves(server: LiveServer, live: LiveRepository) -> None:
+    ready = server.ready_versions(ENSEMBLE_MODEL)
     if live.current not in ready:
         raise ServerError(
             f"The server has {_listed(ready)} of {ENSEMBLE_MODEL!r} loaded, but {live.folder} has "
@@ -156,7 +155,7 @@ def _add_version(
     live: LiveRepository,
     number: str,
     settings: Serving,
-    control: ModelControl | None,
+    server: LiveServer | None,
     report: Report,
 ) -> None:
     """Write the version's files, then config by config let the server load and check it."""
@@ -173,16 +172,18 @@ def _add_version(
     )
     for model in LOAD_ORDER:
         write_config(live.folder, model, configs[model])
-        if control is not None:
-            _load(control, model, number)
-            check_version(control, live.folder, model, number, release.precision, settings)
+        if server is not None:
+            _load(server, model, number)
+            server.check_version(
+                live.folder, model, number, release.precision, settings.max_batch_size
+            )
             report(f"{model}: loaded and checked")
     write_integrity(live.folder, versions)
 
 
-def _load(control: ModelControl, model: str, number: str) -> None:
-    control.load(model)
-    ready = control.ready_versions(model)
+def _load(server: LiveServer, model: str, number: str) -> None:
+    server.load(model)
+    ready = server.ready_versions(model)
     if number not in ready:
         raise ServerError(
             f"Model {model!r}: wanted version {number}, but the server has {_listed(ready)} loaded."
@@ -193,7 +194,7 @@ def _listed(versions: set[str]) -> str:
     return f"version {', '.join(sorted(versions, key=int))}" if versions else "no version"
 
 
-def _roll_back(journal: Journal, control: ModelControl | None) -> list[str]:
+def _roll_back(journal: Journal, server: LiveServer | None) -> list[str]:
     """Restore files and server, the ensemble before the models that it joins.
 
     Triton reads the models' configs too when it loads the ensemble. Where the ensemble has not gone
@@ -210,9 +211,9 @@ def _roll_back(journal: Journal, control: ModelControl | None) -> list[str]:
             journal.restore_config(model)
     for model in reversed(LOAD_ORDER):
         journal.restore_config(model)
-        if control is not None:
+        if server is not None:
             try:
-                control.load(model)
+                server.load(model)
             except ServerError as error:
                 problems.append(f"{model!r} could not be loaded as before: {error}")
     journal.restore_files()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import plumbline.serving.launch.binary
+from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.binary import SETTING, ServerBinary, find_server
-from plumbline.serving.launch.secret import SECRET_VARIABLE
 
 STUBS = "python_backend_stubs"
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -10,7 +10,6 @@ import pytest
 
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
-from plumbline.serving.client.model_control import ModelControl
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import (
@@ -26,6 +25,7 @@ from plumbline.serving.publish.live_repository import (
     LiveRepository,
     publish_lock,
 )
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish, roll_back_interrupted
 from plumbline.serving.repository.configs import write_config
 from plumbline.serving.repository.export import export_repository
@@ -36,7 +36,7 @@ from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
 PYTHON_MODELS = ("ctr_features", "ctr_dlrm", "ctr_fused")
 
 
-class Served(ModelControl):
+class Served(LiveServer):
     """A server that loads what the configs list, answers as it was exported, and fails on demand.
 
     `fails` gets the model and the number of loads before.
