@@ -99,7 +99,12 @@ def read_statistics(path: str, keys: Sequence[str], count_missing: bool) -> pa.T
         for name in keys[1:]:
             there = pc.or_(there, pc.is_valid(table[name]))
         table = table.filter(there)
-    return table.sort_by([(name, "ascending") for name in keys])
+    places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
+    order = pc.sort_indices(
+        table.select(list(keys)).rename_columns(places),
+        sort_keys=[(place, "ascending") for place in places],
+    )
+    return table.take(order)
 
 
 def keyed_step(
