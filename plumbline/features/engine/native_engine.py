@@ -22,8 +22,11 @@ import pyarrow as pa
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
-from plumbline.features.encoding.encoder import Encoder
-from plumbline.features.encoding.native_encoder import positions_of_columns, request_of_columns
+from plumbline.features.encoding.encoder import (
+    Encoder,
+    positions_of_columns,
+    request_of_columns,
+)
 from plumbline.features.engine.encoded import (
     TRAIN,
     EtlResult,
