@@ -43,7 +43,8 @@ from plumbline.settings import Model, StandardWorkflow, Training
 from plumbline.settings.configuration import load_config
 from plumbline.stages import ingest
 from plumbline.stages.rows import typed_folders
-from plumbline.stages.stage import RunConfig, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import parts
 from workflows.standard import build
 
 SEEDS = (1, 2, 3)
@@ -142,9 +143,7 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
             continue
         log = config.log.model_copy(update={"typed_copy": True})
         data = tuple(options.data / name for name in config.log.files)
-        run = RunConfig(
-            config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None
-        )
+        run = Run(config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None)
         made = ingest.STAGE.ensure(run, folder / config.name)
         splits = typed_folders(made)
         kept = {split: splits[split] for split in ("train", "valid")}

@@ -26,7 +26,7 @@ from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.interface import FUSED_MODEL
 from plumbline.serving.contract.versions import MODEL_FOLDER, PLAN_FOLDER
-from plumbline.serving.repository.export import VERSION, Repository, export_repository
+from plumbline.serving.repository.export import FIRST_VERSION, export_repository
 from plumbline.settings import Serving
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
@@ -45,7 +45,7 @@ class Served:
     name: str
     plan: Plan
     architecture: Architecture
-    repository: Repository
+    repository: Path
     settings: Serving
 
     @property
@@ -58,7 +58,7 @@ class Served:
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
         """What encodes and scores rows without a server, from the exported files."""
-        folder = self.repository.folder / FUSED_MODEL / VERSION
+        folder = self.repository / FUSED_MODEL / FIRST_VERSION
         scorer = Scorer.load(
             folder / MODEL_FOLDER,
             self.plan.content_hash,

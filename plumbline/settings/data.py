@@ -23,11 +23,13 @@ from plumbline.columns.kinds import (
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.settings.base import PositiveInt, Settings, Share
 
+FileFormat = Literal["csv", "parquet"]
+
 
 class Table(Settings):
     """How a text or Parquet table is laid out."""
 
-    format: Literal["csv", "parquet"] = "csv"
+    format: FileFormat = "csv"
     """csv: text, whatever separates its fields."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
     """What stands between the fields of a line: one character or several, such as `::`."""

@@ -16,17 +16,17 @@ from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
-from plumbline.stages.command import stage_main
 from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import row_source, typed_folders
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 """What the later stages have to know of the rows' clicks: see
 `plumbline.rawlogs.split_counts.Counted`."""
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     return {
         "workflow": run.config.workflow.model_dump(mode="json"),
         "engine": run.engine,
@@ -34,7 +34,7 @@ def settings(run: RunConfig) -> dict[str, Any]:
     }
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
@@ -54,7 +54,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(found),
     }
-    return Made(made.rows, _schema(made.plan), facts)
+    return StageResult(made.rows, _schema(made.plan), facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _column(
 
 
 def _run_engine(
-    run: RunConfig, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
+    run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
     # Imported here because NVTabular takes seconds to import, and only this work needs it.
     from plumbline.nvtabular.compile import compile_unfitted
@@ -131,7 +131,7 @@ def _run_engine(
     return NativeEngine(plan).fit_transform(source, out, progress, _shuffle_seed(run))
 
 
-def _shuffle_seed(run: RunConfig) -> int | None:
+def _shuffle_seed(run: Run) -> int | None:
     """NVTabular's engine keeps the order of the rows."""
     return run.config.seed if run.engine == "native" else None
 
@@ -145,12 +145,8 @@ def _schema(plan: Plan) -> list[dict[str, Any]]:
     return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
 
 
-def needs(run: RunConfig) -> tuple[str, ...]:
+def needs(run: Run) -> tuple[str, ...]:
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 
 STAGE = Stage("etl", needs, settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

@@ -18,10 +18,11 @@ from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.stages import ingest
-from plumbline.stages.stage import Finished, RunConfig
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished
 
 
-def row_source(run: RunConfig, inputs: Mapping[str, Finished]) -> RowSource:
+def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
     """The splits train, valid, test and probe of the finished stage ingest.
 
     Raises
@@ -65,7 +66,7 @@ def has_typed_copy(made: Finished) -> bool:
     return SURVEY_FILE not in made.manifest.files
 
 
-def _require_fitting(run: RunConfig, made: Finished) -> None:
+def _require_fitting(run: Run, made: Finished) -> None:
     """The log's rows are read by this configuration: it has to be the one that it was surveyed by.
 
     The files are not compared here: `RawLog` does.
@@ -81,7 +82,7 @@ def _require_fitting(run: RunConfig, made: Finished) -> None:
 
 
 def _raw_files(
-    run: RunConfig, inputs: Mapping[str, Finished], read: Mapping[str, Any]
+    run: Run, inputs: Mapping[str, Finished], read: Mapping[str, Any]
 ) -> tuple[Path, ...]:
     """As for the ingest; where no --data is given, the files that it read."""
     if run.config.click_model is None and not run.data:

@@ -14,20 +14,20 @@ from plumbline.dlrm.judgement.proportion import proportion_warnings
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.train.training_plan import PlannedTraining, planned
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.stages.command import stage_main
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts, reads
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts, reads
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
     from plumbline.dlrm.train.training import Epoch, Trainer
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
     return {**chosen, "form": run.model}
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     from plumbline.dlrm.score.evaluation import clicks_of
     from plumbline.dlrm.train.training import train
 
@@ -82,7 +82,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "epochs": [asdict(epoch) for epoch in made.epochs],
         "warnings": warnings,
     }
-    return Made({"train": rows}, facts=facts)
+    return StageResult({"train": rows}, facts=facts)
 
 
 def _described(training: PlannedTraining, rows: int) -> str:
@@ -106,7 +106,7 @@ def _print_epoch(position: int, epoch: Epoch) -> None:
 
 
 def form_of(
-    run: RunConfig,
+    run: Run,
     plan: Plan,
     architecture: Architecture,
     training: PlannedTraining,
@@ -125,7 +125,7 @@ def form_of(
 
 
 def loader_of(
-    run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
+    run: Run, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
 ) -> DataLoader:
     """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
     if run.device == "cpu":
@@ -146,7 +146,3 @@ def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 STAGE = Stage("train", reads("etl"), settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

@@ -10,7 +10,7 @@ ulimit -S -s 1048576 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"
 # What is not served is closed by a header that nobody is told.
 closed="shared-memory,model-repository,trace,logging:plumbline-closed=$(python3 -c \
     'import secrets; print(secrets.token_urlsafe())')"
-python3 -m serving.verify "$PLUMBLINE_REPOSITORY"
+python3 -m plumbline.serving.check.verify "$PLUMBLINE_REPOSITORY"
 exec tritonserver \
     --model-repository="$PLUMBLINE_REPOSITORY" \
     --model-control-mode=none \

@@ -19,12 +19,13 @@ from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.check.acceptance import check_server
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.server import TritonServer
-from tests.serving.test_gpu_repository import KINDS, ROWS, exported
+from tests.serving.repository.test_gpu_repository import KINDS, ROWS, exported
 
 STAND_IN = """
 from pathlib import Path
@@ -79,7 +80,7 @@ def accepted(repository: Path, server: TritonServer, protocol: str) -> None:
     command = [sys.executable, "-m", "serving.acceptance", repository, url, "--protocol", protocol]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert "ctr_dlrm: largest difference" in told
-    transport = connect(url, protocol, 60.0)
+    transport = Transport(Connection(url, protocol, 60.0))
     try:
         found = check_server(repository, transport, 1e-5)
         assert list(found) == ["ctr", "ctr_dlrm", "ctr_features"]

@@ -14,15 +14,19 @@ import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.connection import Connection, Tls, secret_header
-from plumbline.serving.client.model_control import model_control
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    SECRET_VARIABLE,
+    Connection,
+    Tls,
+    secret_header,
+)
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.repository.export import export_repository
-from tests.serving.test_release import model_of
-from tests.serving.test_repository import SETTINGS, write_small_plan
+from tests.serving.releases import SETTINGS, model_of, write_small_plan
 
 SECRET = "secret/of~the.test=+-_"
 ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
@@ -36,7 +40,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     plan = write_small_plan(folder / "plan", ["Oslo", "Rome"])
     model = model_of(plan, folder / "model", seed=1)
-    return export_repository(plan, model, folder / "out", SETTINGS, ROWS).folder
+    return export_repository(plan, model, folder / "out", SETTINGS, ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +137,7 @@ def test_who_knows_the_secret_may_do_what_is_allowed(guarded: TritonServer, prot
             with pytest.raises(InferenceServerException, match="restricted"):
                 ask()
                 pytest.fail(f"{name} is open")
-    control = model_control(Connection(url_of(guarded, protocol), protocol, headers=shown))
+    control = LiveServer(Connection(url_of(guarded, protocol), protocol, headers=shown))
     assert control.ready_versions("ctr") == {"1"}
     control.close()
 
@@ -221,7 +225,7 @@ def test_tls_with_certificates_on_both_sides(encrypted: TritonServer, certificat
     with Client(encrypted.grpc_url, "grpc", tls=tls) as client:
         assert np.isfinite(client.score(ROWS)).all()
     shown = headers("grpc", SECRET)
-    control = model_control(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
+    control = LiveServer(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
     control.load("ctr_features")
     control.close()
 

@@ -79,7 +79,7 @@ def make_line(folder: Path) -> Line:
     executor = OnlineExecutor(plan)
     raw = odd_tensors(np.random.default_rng(1), executor.columns, KNOWN, _POOL_ROWS)
     scorer = Scorer.load(folder / "model", plan.content_hash)
-    return Line(exported.folder, executor, make_pool(raw, executor, scorer), raw)
+    return Line(exported, executor, make_pool(raw, executor, scorer), raw)
 
 
 def _ids(name: str, values: object) -> list[object]:

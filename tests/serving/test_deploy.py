@@ -15,7 +15,7 @@ import yaml
 
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.serving.launch.binary import find_server
-from tests.serving.test_gpu_repository import KINDS, exported
+from tests.serving.repository.test_gpu_repository import KINDS, exported
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "serving" / "deploy"
@@ -217,8 +217,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
-import serving.verify
-from plumbline.serving.repository.version_files import verify_versions
+import plumbline.serving.check.verify
+from plumbline.serving.contract.versions import verify_repository
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
 
@@ -230,7 +230,7 @@ from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.outputs import scored
 
 for repository in sys.argv[2:]:
-    verify_versions(Path(repository), large_files=True)
+    verify_repository(Path(repository), large_files=True)
 folder = Path(sys.argv[2]) / "ctr_fused" / "1"
 encode = OnlineExecutor(read_plan(folder / "plan")).transform
 scorer = Scorer.load(folder / "model", None)

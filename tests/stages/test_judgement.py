@@ -14,7 +14,7 @@ from plumbline.base.errors import DataError, PlumblineError, StageError
 from plumbline.settings import Config
 from plumbline.stages import etl, evaluate, ingest, train
 from plumbline.stages.report import warnings_of
-from plumbline.stages.stage import RunConfig
+from plumbline.stages.run import Run
 
 ROWS = 1500
 KINDS = {"x": "continuous", "c": "integer", "s": "string"}
@@ -30,7 +30,7 @@ def columns_of(rows: int = ROWS) -> dict[str, np.ndarray]:
     return {"click": click, "x": x, "c": c, "s": s}
 
 
-def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **settings) -> RunConfig:
+def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **settings) -> Run:
     """Rows in order: the first six tenths train."""
     lines = [",".join(columns)]
     lines += [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
@@ -48,14 +48,14 @@ def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **sett
         }
     )
     assert not settings
-    return RunConfig(config, (log,), engine, "fused", "cpu", None)
+    return Run(config, (log,), engine, "fused", "cpu", None)
 
 
-def facts_of(run: RunConfig, folder: Path, *stages) -> list[dict[str, Any]]:
+def facts_of(run: Run, folder: Path, *stages) -> list[dict[str, Any]]:
     return [stage.STAGE.ensure(run, folder / "run").manifest.facts for stage in stages]
 
 
-def warnings_at_etl(run: RunConfig, folder: Path) -> list[str]:
+def warnings_at_etl(run: Run, folder: Path) -> list[str]:
     return facts_of(run, folder, ingest, etl)[-1]["warnings"]
 
 
@@ -276,7 +276,7 @@ def test_a_model_out_of_proportion_is_named_before_it_is_trained(tmp_path: Path,
     run = run_of(tmp_path, columns, kinds=kinds, workflow={"buckets": 0})
     wide = run.config.model.model_copy(update={"top_mlp": (512,)})
     config = run.config.model_copy(update={"model": wide})
-    run = RunConfig(config, run.data, "native", "fused", "cpu", None)
+    run = Run(config, run.data, "native", "fused", "cpu", None)
     *_, made = facts_of(run, tmp_path, ingest, etl, train)
     (line, *rest) = made["warnings"]
     assert "73 vectors make 2,628 dots" in line and "180 training rows" in line

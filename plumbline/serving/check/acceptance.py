@@ -1,4 +1,4 @@
-"""Hold a running server against an export: `python -m serving.acceptance REPOSITORY URL`.
+"""Hold a running server against an export.
 
 Every model answers the check rows of the version that it serves. What a server computes on a GPU is
 seen here first: ONNX Runtime runs no check rows when it loads a model.
@@ -6,30 +6,20 @@ seen here first: ONNX Runtime runs no check rows when it loads a model.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
-from rich.console import Console
 
-from plumbline.base.errors import PlumblineError
-from plumbline.base.plain_text import one_line
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
-from plumbline.serving.client.connection import Protocol
-from plumbline.serving.client.transport import Transport, connect
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
 from plumbline.serving.errors import RepositoryError
-
-TIMEOUT_SECONDS = 60.0
-TOLERANCE = 1e-5
-"""Of floats; another processor sums in another order."""
+from plumbline.serving.repository.configs import parameters_in, read_config
 
 
 def check_server(repository: Path, server: Transport, tolerance: float) -> dict[str, float]:
@@ -49,10 +39,10 @@ def check_server(repository: Path, server: Transport, tolerance: float) -> dict[
 
 
 def _check(repository: Path, model: str, server: Transport, tolerance: float) -> float:
-    config = (repository / model / CONFIG_FILE).read_text(encoding="utf-8")
-    number = newest(versions_from_json(model, read_parameters(config).get(VERSIONS, "")))
+    config = read_config(repository / model / CONFIG_FILE)
+    number = newest(versions_from_json(model, parameters_in(config).get(VERSIONS, "")))
     check = _rows(repository, model, number)
-    rows = min(check.rows, _max_batch_size(config))
+    rows = min(check.rows, config.max_batch_size)
     answer = server.infer(model, {name: t[:rows] for name, t in check.inputs.items()}, number)
     largest = 0.0
     for name, tensor in check.outputs.items():
@@ -69,11 +59,6 @@ def _check(repository: Path, model: str, server: Transport, tolerance: float) ->
             )
         largest = max(largest, difference)
     return largest
-
-
-def _max_batch_size(config: str) -> int:
-    found = re.search(r"^max_batch_size: (\d+)$", config, re.MULTILINE)
-    return int(found[1]) if found else 1
 
 
 def _same_ids(came: NDArray[Any], wanted: NDArray[Any]) -> bool:
@@ -96,24 +81,3 @@ def _rows(repository: Path, model: str, number: str) -> CheckRows:
         return of_step(model)
     inputs: Tensors = of_step(FEATURES_MODEL).inputs
     return CheckRows(inputs, of_step(DLRM_MODEL).outputs)
-
-
-def accept(
-    repository: Annotated[Path, typer.Argument(help="The exported model repository.")],
-    url: Annotated[str, typer.Argument(help="The server's host and port.")],
-    protocol: Annotated[Protocol, typer.Option(help="http or grpc.")] = "http",
-    tolerance: Annotated[float, typer.Option(help="Of a float.", min=0.0)] = TOLERANCE,
-) -> None:
-    """Send an export's check rows to the server that serves it, and compare."""
-    console = Console(stderr=True)
-    try:
-        server = connect(url, protocol, TIMEOUT_SECONDS)
-        try:
-            found = check_server(repository, server, tolerance)
-        finally:
-            server.close()
-    except PlumblineError as error:
-        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    for model, difference in found.items():
-        console.print(f"{model}: largest difference {difference:g}", highlight=False)

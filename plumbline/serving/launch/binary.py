@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.places import ROOT
+from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.secret import SECRET_VARIABLE
 
 SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""

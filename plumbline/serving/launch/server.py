@@ -1,37 +1,24 @@
-"""Start and stop a Triton server on a model repository: `python -m serving.server REPOSITORY`."""
+"""Start and stop a Triton server on a model repository."""
 
 from __future__ import annotations
 
 import http.client
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
 
-import typer
-from rich.console import Console
-
-from plumbline.base.errors import PlumblineError
-from plumbline.base.plain_text import one_line
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
-from plumbline.serving.launch.ports import Ports
-from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
-from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
-from plumbline.serving.publish.publish import undo_cut_off
-from plumbline.serving.repository.integrity import verify_repository
+from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions
 
 LOG_FILE = "triton.log"
 LOG_BEFORE_FILE = "triton.before.log"
@@ -207,77 +194,3 @@ class TritonServer:
 
 def _reachable(host: str) -> str:
     return LOOPBACK if host == "0.0.0.0" else host
-
-
-def serve(
-    repository: Annotated[Path, typer.Argument(help="The model repository folder.")],
-    http_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8000,
-    grpc_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8001,
-    metrics_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8002,
-    host: Annotated[
-        str, typer.Option(help="Address to bind to; 0.0.0.0 opens it to the network.")
-    ] = LOOPBACK,
-    allow_model_control: Annotated[
-        bool, typer.Option("--allow-model-control", help="Models may be loaded; needs a secret.")
-    ] = False,
-    allow_shared_memory: Annotated[
-        bool, typer.Option("--allow-shared-memory", help="For local tensors; needs a secret.")
-    ] = False,
-    protect_scoring: Annotated[
-        bool, typer.Option("--protect-scoring", help="Ask for the secret in every request.")
-    ] = False,
-    secret_file: Annotated[
-        Path | None, typer.Option(help=f"File with the secret; else {SECRET_VARIABLE} holds it.")
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help="PEM; gRPC is encrypted, HTTP stays on this machine.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="PEM; clients need a certificate that it signed.")
-    ] = None,
-    ready_seconds: Annotated[float, typer.Option(help="Time limit for loading the models.")] = 120,
-) -> None:
-    """Serve a model repository until interrupted; a server that crashes is started again.
-
-    The log is kept where the server fails.
-    """
-    console = Console(stderr=True)
-    work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        options = ServerOptions(
-            host=host,
-            ports=Ports(http_port, grpc_port, metrics_port),
-            allow_model_control=allow_model_control,
-            allow_shared_memory=allow_shared_memory,
-            protect_scoring=protect_scoring,
-            secret=read_secret(secret_file),
-            tls=_tls(tls_certificate, tls_key, tls_client_ca),
-        )
-        undo_cut_off(repository, partial(console.print, markup=False, soft_wrap=True))
-        verify_repository(repository)
-        with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
-            if options.warning is not None:
-                console.print(one_line(f"warning: {options.warning}"), markup=False, soft_wrap=True)
-            console.print(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
-            while (status := server.wait()) < 0:
-                console.print(f"The Triton server died ({signal.strsignal(-status)}).")
-                server.start_again()
-                told = f"It serves again; the log until then: {work / LOG_BEFORE_FILE}."
-                console.print(one_line(told), markup=False, soft_wrap=True)
-            raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
-    except PlumblineError as error:
-        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        shutil.rmtree(work, ignore_errors=True)
-        console.print("Stopped.")
-
-
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:
-    if certificate is not None and key is not None:
-        return ServerTls(certificate, key, client_ca)
-    if (certificate, key, client_ca) != (None, None, None):
-        raise ServerError("TLS: wanted --tls-certificate and --tls-key, one of them is missing.")
-    return None

@@ -7,9 +7,9 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plumbline.serving.client.connection import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
-from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
 
 LOOPBACK = "127.0.0.1"
 

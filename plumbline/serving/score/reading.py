@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from plumbline.base.errors import DataError
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.settings import Log
-
-Format = Literal["csv", "parquet"]
+from plumbline.settings.data import FileFormat
 
 _PARQUET = b"PAR1"
 _DIALECT = set(Log.model_fields) - {
@@ -31,7 +30,7 @@ class ReadOptions:
     for a tab.
     """
 
-    format: Format | None = None
+    format: FileFormat | None = None
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
@@ -130,7 +129,7 @@ def _own(file: Path, rules: LogRules | None) -> dict[str, Any]:
     return {"separator": "\t" if ".tsv" in file.suffixes else ",", "quote": '"'}
 
 
-def _format_of(file: Path) -> Format:
+def _format_of(file: Path) -> FileFormat:
     try:
         with file.open("rb") as stream:
             return "parquet" if stream.read(len(_PARQUET)) == _PARQUET else "csv"
