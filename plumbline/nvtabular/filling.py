@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, numbers
 
@@ -24,7 +24,7 @@ def flag_of_filled(at: OperatorCall) -> Source | None:
                 f"{at.name}(add_binary_cols=True) on both {column!r} and {column + FILLED!r}"
             )
         if at.output == column + FILLED:
-            return at.step(steps.IsMissing(), at.numbers(column))
+            return at.step(IsMissing(), at.numbers(column))
     return None
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.value_types import type_of
+from plumbline.features.steps.chains import Chain, type_of
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import STRUCTURAL, Workflow
 from plumbline.nvtabular.operator_call import GraphColumn, OperatorCall, Reader

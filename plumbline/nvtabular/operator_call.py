@@ -11,12 +11,11 @@ import numpy as np
 
 from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
-from plumbline.features.fitting.accumulator import Target
 from plumbline.features.fitting.nodes import Node
-from plumbline.features.operators import Clip, FillMissing, IsMissing, Step
-from plumbline.features.plan.chains import Chain, Source
-from plumbline.features.plan.unfitted import FitMedian, FitStep
-from plumbline.features.plan.value_types import ValueType, type_of
+from plumbline.features.steps.chains import Chain, Source, type_of
+from plumbline.features.steps.fit_step import FitStep, Target
+from plumbline.features.steps.step import AnyStep, Step
+from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
 
@@ -95,10 +94,10 @@ class OperatorCall:
         """The sources with a step behind them that has nothing to learn."""
         return then(step, sources)
 
-    def learned(self, step: FitStep, reader: Reader, *sources: Source) -> Chain:
+    def learned(self, step: FitStep[Any], reader: Reader, *sources: Source) -> Chain:
         """The sources with a step behind them that learns, and how to read what was learned."""
         chain = then(step, sources)
-        self.readers[Node.at(chain, len(chain.steps) - 1)] = reader
+        self.readers[Node.at(chain, len(chain.steps) - 1, step)] = reader
         return chain
 
     def numbers(self, column: str) -> Source:
@@ -113,7 +112,7 @@ class OperatorCall:
 
     def wanted(self, source: Source, *elements: str, lists: bool = False) -> Source:
         """The source, if its values are of those elements (see
-        `plumbline.features.plan.value_types`).
+        `plumbline.features.steps.value_types`).
 
         Raises
         ------
@@ -177,7 +176,7 @@ class OperatorCall:
             raise self.refuse(parameter, np.dtype(value).name)
 
 
-def then(step: Any, sources: tuple[Source, ...]) -> Chain:
+def then(step: AnyStep, sources: tuple[Source, ...]) -> Chain:
     """One chain with a step behind it is a longer chain; raw or several sources begin one."""
     only = sources[0]
     if len(sources) == 1 and isinstance(only, Chain):
@@ -185,14 +184,10 @@ def then(step: Any, sources: tuple[Source, ...]) -> Chain:
     return Chain(sources, (step,))
 
 
-_EXACT = (FillMissing, Clip, IsMissing, FitMedian)
-"""Steps whose numbers are not rounded."""
-
-
 def _is_exact(source: Source) -> bool:
     if isinstance(source, str):
         return True
-    return all(isinstance(step, _EXACT) for step in source.steps) and all(
+    return all(step.is_exact for step in source.steps) and all(
         _is_exact(inner) for inner in source.sources
     )
 

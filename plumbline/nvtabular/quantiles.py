@@ -6,26 +6,28 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.histogram import Counting, Histogram
-from plumbline.features.fitting.quantiles import of_quantiles
-from plumbline.features.operators import Bucketize, Interpolate
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitQuantiles
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
+from plumbline.features.statistics.histogram import Histogram, NumberCounts
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import StatOperator
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, host_numbers
 from plumbline.nvtabular.patching.reductions import reduced
 
 
-def learned_quantiles(at: OperatorCall, step: FitQuantiles) -> Source:
+def learned_quantiles(
+    at: OperatorCall, step: FitQuantileBucketize | FitQuantileTransform
+) -> Source:
     column = at.output
     # A number that is rounded differently could be counted in another bin.
     source = at.exact(at.numbers(column))
 
-    def read(target: Target) -> steps.Step:
-        fitted: steps.Step = at.learned_value(at.operator.learned, column)
+    def read(target: Target) -> Step:
+        fitted: Step = at.learned_value(at.operator.learned, column)
         return fitted
 
     return at.learned(step, read, source)
@@ -34,7 +36,7 @@ def learned_quantiles(at: OperatorCall, step: FitQuantiles) -> Source:
 class OfQuantiles(StatOperator):
     """Learns a `histogram` of every column, and gives a step made of it."""
 
-    def __init__(self, step: FitQuantiles) -> None:
+    def __init__(self, step: FitQuantileBucketize | FitQuantileTransform) -> None:
         super().__init__()
         self.step = step
         self.learned: dict[str, Bucketize | Interpolate] = {}
@@ -45,7 +47,7 @@ class OfQuantiles(StatOperator):
 
     def fit_finalize(self, dask_stats: dict[str, Histogram]) -> None:
         for name, histogram in dask_stats.items():
-            self.learned[name] = of_quantiles(self.step, histogram)
+            self.learned[name] = self.step.of(histogram)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {n: self.learned[n].apply(host_numbers(df[n])) for n in col_selector.names}
@@ -60,9 +62,9 @@ def _counted(names: Sequence[str], df: Any) -> dict[str, Histogram]:
 
 
 def _histogram(values: Any) -> Histogram:
-    counting = Counting()
-    counting.add(values)
-    return counting.histogram()
+    counts = NumberCounts()
+    counts.add(0, [values])
+    return counts.histogram()
 
 
 def _merged(parts: list[dict[str, Histogram]]) -> dict[str, Histogram]:

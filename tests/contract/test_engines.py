@@ -34,9 +34,10 @@ from plumbline.columns.wire import NULL_INT64, to_tensors
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.lookup.tables import VALUE
-from plumbline.features.operators import Categorify, KeyedValue
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
 from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.features.statistics.keyed_value import KeyedValue
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.native_engine import NativeEngine
-from plumbline.features.fitting import histogram
 from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.features.statistics import histogram
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build

@@ -18,7 +18,7 @@ from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header

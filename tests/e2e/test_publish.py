@@ -27,7 +27,7 @@ from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.client.transport import Transport

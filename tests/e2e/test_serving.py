@@ -27,7 +27,10 @@ from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.backend.monitoring import COUNTERS, GAUGES
 from plumbline.serving.check.comparison import compare

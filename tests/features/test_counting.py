@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from plumbline.base.native import uses_native
 from plumbline.columns.values import NULL_INT64, Text
-from plumbline.features.fitting.counting import IntegerCounter, TextCounter
+from plumbline.features.statistics.counting import IntegerCounter, TextCounter
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")

@@ -16,21 +16,17 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.features.fitting.fit import Fitted, fit, training_columns
-from plumbline.features.fitting.targets import folds_of
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.operators import Categorify, FillMissing, Normalize, NormalizeMinMax
-from plumbline.features.plan.chains import Chain, Runner
+from plumbline.features.operators.categorify import Categorify, FitCategorify
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.normalize import FitNormalize, Normalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax, NormalizeMinMax
+from plumbline.features.operators.target_encoding import FitTargetEncoding, folds_of
 from plumbline.features.plan.plan import InputColumn
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitMedian,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitTargetEncoding,
-    UnfittedColumn,
-    UnfittedPlan,
-)
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.features.steps.chains import Chain, Runner
 from tests.row_sources import TableSource, rows_of, table_of
 
 KINDS: dict[str, Any] = {

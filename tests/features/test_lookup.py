@@ -11,13 +11,13 @@ from plumbline.base.errors import PlanError
 from plumbline.base.native import SETTING, uses_native
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.lookup.index import (
-    HEADER,
     IntegerIndex,
     TextIndex,
     build_integer_index,
     build_text_index,
     open_index,
 )
+from plumbline.features.lookup.index_file import HEADER
 
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")

@@ -17,16 +17,14 @@ from plumbline.features.lookup.index import (
     build_integer_index,
     build_text_index,
 )
-from plumbline.features.operators import (
-    Bucketize,
-    Clip,
-    FillMissing,
-    Interpolate,
-    IsMissing,
-    Log,
-    Normalize,
-    NormalizeMinMax,
-)
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
+from plumbline.features.operators.normalize_min_max import NormalizeMinMax
+from plumbline.features.operators.quantile_transform import Interpolate
 
 pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 

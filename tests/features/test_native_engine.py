@@ -16,15 +16,12 @@ from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.engine.part_files import OrderedParts, ShuffledParts
-from plumbline.features.operators import FillMissing
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.plan.plan import InputColumn, read_plan
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitNormalize,
-    UnfittedColumn,
-    UnfittedPlan,
-)
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.features.steps.chains import Chain
 from tests.row_sources import TableSource, table_of
 
 KINDS: dict[str, Any] = {"x": "continuous", "s": "string", "l": "integer_list"}

@@ -13,7 +13,12 @@ from plumbline.base.native import SETTING
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import Bucketize, Clip, FillMissing, HashBucket, Log, Normalize
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
 from tests.plans import categorify, plan_of
 
 

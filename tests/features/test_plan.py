@@ -13,16 +13,13 @@ import pytest
 from plumbline.base.errors import PlanError
 from plumbline.base.files import json_sha256
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import (
-    Bucketize,
-    Categorify,
-    Clip,
-    FillMissing,
-    HashBucket,
-    HashedCross,
-    Normalize,
-)
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.hashed_cross import HashedCross
+from plumbline.features.operators.normalize import Normalize
 from plumbline.features.plan.plan import (
     InputColumn,
     OutputColumn,
@@ -31,6 +28,7 @@ from plumbline.features.plan.plan import (
     read_plan,
     write_plan,
 )
+from plumbline.features.steps.chains import Chain
 from tests.plans import categorify, column, plan_of
 
 INPUTS = (

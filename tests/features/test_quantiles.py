@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from plumbline.features.fitting import histogram
-from plumbline.features.fitting.histogram import MOST_BINS, Counting, Histogram
-from plumbline.features.fitting.quantiles import quantile_buckets, quantile_transform
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
+from plumbline.features.statistics import histogram
+from plumbline.features.statistics.histogram import MOST_BINS, Histogram, NumberCounts
 
 LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = st.lists(
@@ -36,13 +38,21 @@ def few_bins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def counted(numbers: Any) -> Histogram:
-    counting = Counting()
-    counting.add(np.asarray(numbers, np.float64))
-    return counting.histogram()
+    counts = NumberCounts()
+    counts.add(0, [np.asarray(numbers, np.float64)])
+    return counts.histogram()
+
+
+def buckets_of(histogram: Histogram, buckets: int, rows_each: int = 1) -> Bucketize:
+    return FitQuantileBucketize(buckets, rows_each).of(histogram)
+
+
+def transform_of(histogram: Histogram, knots: int) -> Interpolate:
+    return FitQuantileTransform(knots).of(histogram)
 
 
 def ids(numbers: Any, buckets: int, values: Any) -> list[int]:
-    step = quantile_buckets(counted(numbers), buckets)
+    step = buckets_of(counted(numbers), buckets)
     return step.apply(np.asarray(values, np.float64)).tolist()
 
 
@@ -78,9 +88,9 @@ def test_parts_in_any_order_give_the_same_histogram(
         Histogram.merged(halves),
         Histogram.merged([counted(part) for part in (*parts, parts[0])]),
     )
-    one_by_one = Counting()
-    for part in parts:
-        one_by_one.add(part)
+    one_by_one = NumberCounts()
+    for chunk, part in enumerate(parts):
+        one_by_one.add(chunk, [part])
     same(together, one_by_one.histogram())
 
 
@@ -140,20 +150,20 @@ def test_a_number_of_most_rows_has_a_bucket_and_the_others_are_still_divided(hea
 @pytest.mark.parametrize(("rows_each", "buckets"), [(1, 32), (31, 32), (100, 10), (900, 2)])
 def test_buckets_are_fewer_where_they_would_be_small(rows_each: int, buckets: int) -> None:
     numbers = np.random.default_rng(1).standard_normal(1_000)
-    assert quantile_buckets(counted(numbers), 32, rows_each).ids == buckets + 1
-    flags = quantile_buckets(counted([0.0] * 90 + [1.0]), 32, rows_each)
+    assert buckets_of(counted(numbers), 32, rows_each).ids == buckets + 1
+    flags = buckets_of(counted([0.0] * 90 + [1.0]), 32, rows_each)
     assert flags.apply(np.array([0.0, 1.0, math.nan])).tolist() == [0, 1, 2]
 
 
 def test_no_number_at_all() -> None:
     assert ids([math.nan], 8, [1.0, -1.0, math.nan]) == [0, 0, 1]
-    scores = quantile_transform(counted([]), 64).apply(np.array([1.0, -1e30, math.nan]))
+    scores = transform_of(counted([]), 64).apply(np.array([1.0, -1e30, math.nan]))
     np.testing.assert_array_equal(scores, [0.0, 0.0, math.nan])
 
 
 @given(NUMBERS, st.integers(1, 9), st.floats(width=32, allow_nan=False, allow_infinity=False))
 def test_ids_ascend_with_numbers(numbers: list[float], buckets: int, unseen: float) -> None:
-    step = quantile_buckets(counted(numbers), buckets)
+    step = buckets_of(counted(numbers), buckets)
     values = np.sort(np.array([*numbers, unseen, -LARGEST, LARGEST]))
     values = values[~np.isnan(values)]
     found = step.apply(values)
@@ -170,7 +180,7 @@ def test_ids_ascend_with_numbers(numbers: list[float], buckets: int, unseen: flo
 def test_scores_ascend_with_numbers_and_are_bounded(
     numbers: list[float], knots: int, unseen: float
 ) -> None:
-    step = quantile_transform(counted(numbers), knots)
+    step = transform_of(counted(numbers), knots)
     values = np.sort(np.array([*numbers, unseen, -LARGEST, LARGEST]))
     scores = step.apply(values[~np.isnan(values)])
     assert len(step.points) <= max(knots, 1)
@@ -181,7 +191,7 @@ def test_scores_ascend_with_numbers_and_are_bounded(
 @pytest.mark.parametrize("scale", SCALES)
 def test_scores_are_normal_on_any_scale(scale: str) -> None:
     numbers = SCALES[scale](np.random.default_rng(1)).astype(np.float32)
-    scores = quantile_transform(counted(numbers), 64).apply(numbers.astype(np.float64))
+    scores = transform_of(counted(numbers), 64).apply(numbers.astype(np.float64))
     rank = (np.argsort(np.argsort(numbers)) + 0.5) / len(numbers)
     wanted = np.array([NormalDist().inv_cdf(one) for one in rank])
     inner = np.abs(wanted) < 1.9
@@ -192,11 +202,11 @@ def test_scores_are_normal_on_any_scale(scale: str) -> None:
 
 
 def test_equal_numbers_have_the_score_of_their_middle_rank() -> None:
-    step = quantile_transform(counted([0, 0, 0, 0, 0, 0, 5, 9]), 64)
+    step = transform_of(counted([0, 0, 0, 0, 0, 0, 5, 9]), 64)
     scores = step.apply(np.array([-1.0, 0.0, 5.0, 9.0, 10.0]))
     wanted = [NormalDist().inv_cdf(one) for one in (3 / 8, 3 / 8, 6.5 / 8, 7.5 / 8, 7.5 / 8)]
     np.testing.assert_allclose(scores, wanted)
-    assert quantile_transform(counted([7.0, 7.0]), 64).apply(np.array([7.0, 8.0])).tolist() == [
+    assert transform_of(counted([7.0, 7.0]), 64).apply(np.array([7.0, 8.0])).tolist() == [
         0,
         0,
     ]

@@ -15,26 +15,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from plumbline.columns.values import NULL_INT64, Lists, Text
-from plumbline.features.fitting import fitted
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.operators import (
-    Bucketize,
-    Categorify,
-    Clip,
-    FillMissing,
-    HashBucket,
-    HashedCross,
-    Interpolate,
-    IsMissing,
-    KeyedValue,
-    Log,
-    Normalize,
-    NormalizeMinMax,
-    NumberStep,
-    Step,
-    step_from_json,
-    step_to_json,
-)
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.hashed_cross import HashedCross
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
+from plumbline.features.operators.normalize_min_max import NormalizeMinMax
+from plumbline.features.operators.quantile_transform import Interpolate
+from plumbline.features.statistics.keyed_value import KeyedValue
+from plumbline.features.steps.step import NumberStep, Step, step_from_json, step_to_json
 from tests.plans import categorify
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -144,7 +138,7 @@ def test_unknown_values_are_shared_out_by_their_hash(tmp_path: Path) -> None:
 
 def test_ids_of_combinations(tmp_path: Path) -> None:
     parts = [pa.array([5, None, -5], pa.int64()), pa.array(["é", "b", "b"])]
-    step = fitted.categorify(
+    step = Categorify.written(
         tmp_path, "both", parts, np.array([3, 2, 1]),
         frequency_threshold=0, limit=None, num_buckets=1, sources=["i", "w"],
     )  # fmt: skip
@@ -168,10 +162,10 @@ def test_hashes_tell_values_apart_and_crosses_mix_them() -> None:
 def test_keyed_values(tmp_path: Path) -> None:
     keys = [pa.array(["b", "é"])]
     values = np.array([0.25, math.nan])
-    step = fitted.keyed_value(tmp_path, "v", keys, ["w"], values, default=0.5, null=9.0)
+    step = KeyedValue.written(tmp_path, "v", keys, ["w"], values, default=0.5, null=9.0)
     found = bound(step, tmp_path)(WORDS)
     np.testing.assert_array_equal(found, [math.nan, 9.0, 0.25, 0.5, 0.25])
-    step = fitted.keyed_value(tmp_path, "v", keys, ["w"], values, default=None, null=None)
+    step = KeyedValue.written(tmp_path, "v", keys, ["w"], values, default=None, null=None)
     assert np.isnan(bound(step, tmp_path)(WORDS)[[0, 1, 3]]).all()
 
 

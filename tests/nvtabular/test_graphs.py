@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from plumbline.columns.kinds import CLICK
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-)
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.graphs import build
@@ -44,11 +44,11 @@ def compiled(settings: CriteoWorkflow | StandardWorkflow) -> dict[str, Chain]:
 
 FREQUENCY = (
     FitGroupStatistic("count", None),
-    steps.Log(),
+    Log(),
     FitNormalizeMinMax(),
-    steps.Clip(0.0, 1.0),
+    Clip(0.0, 1.0),
 )
-SCORES = (FitQuantileTransform(64), steps.FillMissing(0.0))
+SCORES = (FitQuantileTransform(64), FillMissing(0.0))
 
 
 def standard(**settings: Any) -> StandardWorkflow:
@@ -60,21 +60,21 @@ def standard(**settings: Any) -> StandardWorkflow:
     [
         (
             CriteoWorkflow(graph="criteo"),
-            (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
+            (FillMissing(0.0), Clip(0.0, None), Log(), FitNormalize()),
         ),
         (standard(), SCORES),
-        (standard(clip_max=3), (steps.Clip(None, 3.0), *SCORES)),
-        (standard(fill=0), (steps.FillMissing(0.0), *SCORES)),
-        (standard(normalize=True), (steps.FillMissing(0.0), FitNormalize())),
+        (standard(clip_max=3), (Clip(None, 3.0), *SCORES)),
+        (standard(fill=0), (FillMissing(0.0), *SCORES)),
+        (standard(normalize=True), (FillMissing(0.0), FitNormalize())),
         (
             standard(log=True, clip_min=0),
-            (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
+            (FillMissing(0.0), Clip(0.0, None), Log(), FitNormalize()),
         ),
         (
             standard(fill=2.5, clip_min=0, clip_max=3, log=True, normalize=False),
-            (steps.FillMissing(2.5), steps.Clip(0.0, 3.0), steps.Log()),
+            (FillMissing(2.5), Clip(0.0, 3.0), Log()),
         ),
-        (standard(normalize=False), (steps.FillMissing(0.0),)),
+        (standard(normalize=False), (FillMissing(0.0),)),
     ],
 )
 def test_the_chain_on_continuous_columns(settings: Any, expected: tuple[Any, ...]) -> None:

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists, concat
-from plumbline.features.operators import Categorify
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.features.plan.plan import OutputColumn
+from plumbline.features.steps.step import NULL_ID
 
 BLOCK_ROWS = 65_536
 
@@ -151,8 +150,7 @@ class _IdCounter:
 
     def __init__(self, column: OutputColumn) -> None:
         self.ids = Ids()
-        last = column.chain.steps[-1]
-        self._first_id = last.first_id if isinstance(last, Categorify) else None
+        self._unseen_ids = column.id_step.unseen_ids
 
     def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:
         ids = np.asarray(values.values if isinstance(values, Lists) else values)
@@ -160,9 +158,9 @@ class _IdCounter:
             return
         self.ids.add(ids)
         self.ids.count += len(ids)
-        if self._first_id is not None:
+        if self._unseen_ids:
             self.ids.missing += int(np.count_nonzero(ids == NULL_ID))
-            unseen = (ids >= OUT_OF_VOCABULARY_ID) & (ids < self._first_id)
+            unseen = (ids >= self._unseen_ids.start) & (ids < self._unseen_ids.stop)
             self.ids.unseen += int(np.count_nonzero(unseen))
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from plumbline.dlrm.judgement.columns import Ids, Numbers, SplitSurvey
+from plumbline.dlrm.judgement.columns import Numbers, SplitSurvey
 from plumbline.dlrm.judgement.leaks import Leaks
-from plumbline.features.operators import Bucketize, Categorify, NumberStep
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.features.plan.plan import OutputColumn, Plan
 
 NAMED = 5
@@ -99,50 +95,35 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
 
 def _always(column: OutputColumn, found: Numbers) -> str:
     """What a column is that has one number, or one id, in every training row."""
-    last = column.chain.steps[-1]
     is_missing = found.low == _of_missing(column)
-    if isinstance(last, Categorify):
-        is_rare = OUT_OF_VOCABULARY_ID <= found.low < last.first_id
+    unseen = column.id_step.unseen_ids if column.is_categorical else range(0)
+    if unseen:
+        is_rare = unseen.start <= found.low < unseen.stop
         return "missing" if is_missing else "rare" if is_rare else "constant"
     return "either" if is_missing else "constant"  # a number may be what fills missing ones
 
 
 def _of_missing(column: OutputColumn) -> float:
     """What a missing value becomes; NaN where that is not known."""
-    (source, *others), (*before, last) = column.chain.sources, column.chain.steps
-    if isinstance(last, Categorify):
-        return NULL_ID
-    number_B: NDArray[Any] = np.array([np.nan])
-    for step in (*before, last):
-        is_known = isinstance(step, NumberStep | Bucketize)
-        if not is_known or others or not isinstance(source, str):
-            return math.nan
-        number_B = step.apply(number_B)
-    return float(np.float32(number_B[0]))
+    of_raw = all(isinstance(source, str) for source in column.chain.sources)
+    number: float | None = math.nan if of_raw else None
+    for step in column.chain.fitted:
+        number = step.of_missing(number)
+    return math.nan if number is None else float(np.float32(number))
 
 
 def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:
     """Columns of ids almost all of whose training rows have a value of their own."""
     found = []
     for column in plan.categorical:
-        last, ids = column.chain.steps[-1], train.ids[column.name]
-        if column.is_list or not isinstance(last, Categorify):
+        ids = train.ids[column.name]
+        fewest = column.id_step.fewest_values(ids.unseen)
+        if column.is_list or fewest is None:
             continue
         present = ids.count - ids.missing
-        if present >= FEWEST_ROWS and _fewest_values(last, ids) >= NEARLY_UNIQUE * present:
+        if present >= FEWEST_ROWS and fewest >= NEARLY_UNIQUE * present:
             found.append(column.name)
     return found
-
-
-def _fewest_values(last: Categorify, ids: Ids) -> float:
-    """The training rows have so many distinct values, or more.
-
-    Those in the vocabulary, and those too rare for it: each of them came less often than the
-    threshold. What a limit left out may have come any number of times.
-    """
-    known = last.cardinality - last.first_id
-    most_often = max(last.frequency_threshold - 1, 1)
-    return known if last.limit is not None else known + ids.unseen / most_often
 
 
 def _nearly_unique(identifiers: Sequence[str]) -> list[str]:

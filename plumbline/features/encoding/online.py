@@ -10,8 +10,8 @@ from plumbline.columns.wire import (
     check_tensors,
     from_tensors,
 )
-from plumbline.features.encoding import requests
 from plumbline.features.encoding.encoder import Encoded, Encoder
+from plumbline.features.encoding.native_encoder import positions_on_wire, request_of_tensors
 from plumbline.features.plan.plan import Plan
 
 
@@ -28,8 +28,8 @@ class OnlineExecutor:
     def __init__(self, plan: Plan) -> None:
         self.columns = WireColumns.of(plan.kinds)
         chains = [column.chain for column in plan.outputs]
-        places = requests.places_on_wire(self.columns)
-        self._encoder = Encoder(plan.outputs, chains, plan.tables(), places)
+        positions = positions_on_wire(self.columns)
+        self._encoder = Encoder(plan.outputs, chains, plan.tables(), positions)
 
     def transform(self, tensors: Tensors) -> Encoded:
         """Encode raw rows.
@@ -41,11 +41,11 @@ class OnlineExecutor:
             list.
         """
         rows = check_tensors(tensors, self.columns)
-        # By name are only those that the native form does not take.
+        # Those that the native encoder takes are not needed by name.
         reads = self._encoder.reads
         columns = from_tensors(tensors, self.columns, reads) if reads else {}
         try:
-            request = requests.of_tensors(tensors)
+            request = request_of_tensors(tensors)
         except TypeError as error:
             raise PlanError.wrong_type(CATEGORICAL_BYTES, "bytes", str(error)) from None
         return self._encoder.encode(request, columns, rows)

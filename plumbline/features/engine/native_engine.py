@@ -22,8 +22,8 @@ import pyarrow as pa
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
-from plumbline.features.encoding import requests
 from plumbline.features.encoding.encoder import Encoder
+from plumbline.features.encoding.native_encoder import positions_of_columns, request_of_columns
 from plumbline.features.engine.encoded import (
     TRAIN,
     EtlResult,
@@ -86,8 +86,8 @@ class NativeEngine:
         rows = {}
         for split in source.splits:
             of_split = fitted.training if split == TRAIN else chains
-            places = requests.places_of_columns(source.kinds)
-            encoder = Encoder(fitted.outputs, of_split, tables, places)
+            positions = positions_of_columns(source.kinds)
+            encoder = Encoder(fitted.outputs, of_split, tables, positions)
             seed = shuffle_seed if split == TRAIN else None
             rows[split] = encode(source, split, encoder, seed)
         plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs)
@@ -139,6 +139,6 @@ class _SplitEncoder:
     def _encode(self, chunk: Chunk, number: int, is_training: bool, encoder: Encoder) -> pa.Table:
         rows = chunk()
         columns = training_columns(rows, number) if is_training else rows.columns
-        request = requests.of_columns(rows.columns, self._kinds)
+        request = request_of_columns(rows.columns, self._kinds)
         encoded = encoder.encode(request, columns, len(rows), self._ids_dtype)
         return encoded_table(encoded, rows.click, self._outputs, self._schema)

@@ -32,12 +32,12 @@ from plumbline.features.lookup.index import (
 )
 
 VALUE = "value"
-"""Name of the number's column in the file of a `KeyedValue`."""
+"""Name of the number's column in a file of values by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Where a key, of one or more columns, stands in the Parquet file; -1 where it does not."""
+    """The row of a key, of one or more columns, in the Parquet file; -1 where there is none."""
 
     index: IntegerIndex | TextIndex
 
@@ -92,7 +92,7 @@ class Tables:
         return np.asarray(column, dtype=np.float64)
 
 
-def write_table(
+def write_look_up(
     folder: Path, file: str, keys: Sequence[pa.Array], table: pa.Table
 ) -> tuple[str, str]:
     """Write a look-up file and its index; returns the SHA-256 of both.

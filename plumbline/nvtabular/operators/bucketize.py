@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.bucketize import Bucketize as BucketizeStep
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, host_numbers
@@ -21,7 +21,7 @@ def bucketize(at: OperatorCall) -> Source:
     ascending = tuple(at.number("boundaries", boundary) for boundary in boundaries)
     if list(ascending) != sorted(ascending):
         raise at.refuse("boundaries", list(ascending))
-    return at.step(steps.Bucketize(ascending), at.numbers(at.output))
+    return at.step(BucketizeStep(ascending), at.numbers(at.output))
 
 
 class Bucketize(ops.Bucketize):

@@ -15,12 +15,10 @@ import pyarrow.parquet as pq
 
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
-from plumbline.features import operators as steps
-from plumbline.features.fitting import fitted
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitCategorify
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Step
 from plumbline.nvtabular.library import concat, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
@@ -59,7 +57,7 @@ def categorify(at: OperatorCall) -> Source:
         shared = tuple(sources) if len(group) > 1 else None
         step, taken = _step(at, group, shared), (at.source(at.output),)
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)
         path = Path(at.learned_value(at.operator.categories, storage))
         columns = list(group) if at.operator.encode_type == "combo" else [storage]
@@ -70,16 +68,7 @@ def categorify(at: OperatorCall) -> Source:
             [target.types[place].element for place in range(len(columns))],
             OUT_OF_VOCABULARY_ID + step.num_buckets,
         )
-        return fitted.categorify(
-            target.folder,
-            target.output,
-            parts,
-            count,
-            frequency_threshold=step.frequency_threshold,
-            limit=step.limit,
-            num_buckets=step.num_buckets,
-            sources=target.columns,
-        )
+        return step.written(parts, count, target)
 
     return at.learned(step, read, *taken)
 

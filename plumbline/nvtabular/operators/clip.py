@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.clip import Clip as ClipStep
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed
@@ -17,7 +17,7 @@ def clip(at: OperatorCall) -> Source:
         None if value is None else at.number(parameter, value)
         for parameter, value in bounds.items()
     )
-    return at.step(steps.Clip(minimum, maximum), at.numbers(at.output))
+    return at.step(ClipStep(minimum, maximum), at.numbers(at.output))
 
 
 class Clip(ops.Clip):

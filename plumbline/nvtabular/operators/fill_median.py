@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from plumbline.base.errors import DataError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitMedian
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
@@ -27,14 +28,14 @@ def fill_median(at: OperatorCall) -> Source:
         return flag
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         median = float(at.learned_value(at.operator.medians, column))
         if not math.isfinite(median):
             raise DataError(
                 f"Column {column!r}: its median in the training split is {median}. Fill it with a "
                 "number, or leave it out."
             )
-        return steps.FillMissing(median)
+        return FillMissing(median)
 
     return at.learned(FitMedian(), read, at.numbers(column))
 

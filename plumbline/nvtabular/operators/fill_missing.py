@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.fill_missing import FillMissing as FillMissingStep
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
@@ -16,7 +16,7 @@ def fill_missing(at: OperatorCall) -> Source:
     if flag is not None:
         return flag
     value = at.number("fill_val", at.operator.fill_val)
-    return at.step(steps.FillMissing(value), at.numbers(at.output))
+    return at.step(FillMissingStep(value), at.numbers(at.output))
 
 
 class FillMissing(ops.FillMissing):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.hash_bucket import HashBucket as HashBucketStep
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
@@ -23,7 +23,7 @@ def hash_bucket(at: OperatorCall) -> Source:
     num_buckets = at.operator.num_buckets
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.output)
-    step = steps.HashBucket(at.count("num_buckets", num_buckets))
+    step = HashBucketStep(at.count("num_buckets", num_buckets))
     source = at.source(at.output)
     if at.type_of(source).element == "number":
         at.exact(source)  # otherwise the ids would depend on the last bit of a rounded number

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.hashed_cross import HashedCross as HashedCrossStep
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, modulo, value_hashes
@@ -18,7 +18,7 @@ def hashed_cross(at: OperatorCall) -> Source:
     num_buckets: Any = at.operator.num_buckets
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.inputs)
-    step = steps.HashedCross(at.count("num_buckets", num_buckets))
+    step = HashedCrossStep(at.count("num_buckets", num_buckets))
     parts = [at.wanted(at.source(name), "integer", "text", "ids") for name in at.inputs]
     return at.step(step, *parts)
 

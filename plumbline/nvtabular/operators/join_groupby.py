@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from plumbline.base.errors import PlanError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitGroupStatistic, Statistic
+from plumbline.features.operators.join_groupby import FitGroupStatistic, Statistic
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ColumnSelector, concat, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
@@ -44,7 +44,7 @@ def join_groupby(at: OperatorCall) -> Source:
         None if measured is None else at.wanted(at.dependency(measured), "number", "integer"),
     )
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         path = at.learned_value(operator.categories, operator.name_sep.join(group))
         found = read_statistics(path, group, isinstance(operator, JoinGroupby))
         column = operator.name_sep.join((*group, *([measured] if measured else []), statistic))

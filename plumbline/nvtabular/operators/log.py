@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Source
+from plumbline.features.operators.log import Log
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed
 
 
 def log(at: OperatorCall) -> Source:
-    return at.step(steps.Log(), at.numbers(at.output))
+    return at.step(Log(), at.numbers(at.output))
 
 
 class LogOp(ops.LogOp):

@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.moments import ROUNDING
-from plumbline.features.fitting.moments import normalize as normalize_step
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitNormalize
+from plumbline.features.operators.normalize import ROUNDING, FitNormalize
+from plumbline.features.operators.normalize import Normalize as NormalizeStep
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed, numbers
@@ -26,11 +25,11 @@ def normalize(at: OperatorCall) -> Source:
     at.float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         mean = float(at.learned_value(at.operator.means, column))
         deviation = float(at.operator.stds[column])
         # NVTabular only centres where the deviation is 0, or not a number as for a single row.
-        return normalize_step(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+        return NormalizeStep.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
 
     return at.learned(FitNormalize(), read, at.numbers(column))
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from plumbline.base.errors import DataError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitNormalizeMinMax
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.normalize_min_max import NormalizeMinMax as NormalizeMinMaxStep
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed, numbers
@@ -24,7 +25,7 @@ def normalize_min_max(at: OperatorCall) -> Source:
     at.float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         minimum = float(at.learned_value(at.operator.mins, column))
         maximum = float(at.operator.maxs[column])
         if not math.isfinite(minimum) or not math.isfinite(maximum):
@@ -33,7 +34,7 @@ def normalize_min_max(at: OperatorCall) -> Source:
                 f"{maximum}, and none can be brought between 0 and 1 by them. Clip the column, "
                 "fill its missing values, or leave it out."
             )
-        return steps.NormalizeMinMax(minimum, maximum)
+        return NormalizeMinMaxStep(minimum, maximum)
 
     return at.learned(FitNormalizeMinMax(), read, at.numbers(column))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitQuantileTransform
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import Tags
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.quantiles import OfQuantiles, learned_quantiles

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from plumbline.base.errors import DataError, PlanError
-from plumbline.features import operators as steps
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.plan.chains import Source
-from plumbline.features.plan.unfitted import FitTargetEncoding
+from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import concat, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
@@ -58,7 +58,7 @@ def target_encoding(at: OperatorCall) -> Source:
     if step.smoothing < 0:
         raise at.refuse("p_smooth", operator.p_smooth)
 
-    def read(target: Target) -> steps.Step:
+    def read(target: Target) -> Step:
         path = at.learned_value(operator.stats, operator.name_sep.join(group))
         found = read_statistics(path, group, isinstance(operator, TargetEncoding))
         overall = step.mean if step.mean is not None else operator.means[measured]

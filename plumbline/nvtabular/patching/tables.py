@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
-from plumbline.features.fitting.accumulator import Target
-from plumbline.features.fitting.groups import by_key, key_array
-from plumbline.features.operators import KeyedValue
+from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.keys import key_array
+from plumbline.features.steps.fit_step import Target
 from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
 from plumbline.nvtabular.patching.columns import is_host
 

@@ -32,9 +32,8 @@ from numpy.typing import NDArray
 
 from plumbline.columns.wire import CONTINUOUS, Tensors
 from plumbline.features.encoding.encoder import Encoded
-from plumbline.features.operators import Categorify
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.features.plan.plan import Plan
+from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
 
 SECONDS = 1.0
 """Between two reports: each costs a message to the server for each metric."""
@@ -112,8 +111,7 @@ class Counter:
 
     def __init__(self, plan: Plan | None) -> None:
         columns = [] if plan is None else plan.categorical
-        steps = [(column.is_list, column.chain.steps[-1]) for column in columns]
-        buckets = [(lists, s.num_buckets if isinstance(s, Categorify) else 0) for lists, s in steps]
+        buckets = [(column.is_list, len(column.id_step.unseen_ids)) for column in columns]
         self._buckets_F = np.array([n for is_list, n in buckets if not is_list], np.uint64)
         self._buckets_L = [n for is_list, n in buckets if is_list]
         self._looked_up = np.flatnonzero(self._buckets_F)

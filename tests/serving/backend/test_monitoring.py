@@ -8,7 +8,8 @@ import pytest
 
 from plumbline.columns.values import Lists
 from plumbline.features.encoding.encoder import Encoded
-from plumbline.features.operators import FillMissing, HashBucket
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.backend import monitoring
 from plumbline.serving.backend.monitoring import Counter, Counts, Monitor

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from plumbline.base.errors import PlanError
-from plumbline.features.operators import FillMissing, HashBucket
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan
+from plumbline.features.steps.chains import Chain
 from plumbline.serving.contract.interface import (
     Tensor,
     check_raw_parameters,

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
-from plumbline.features.operators import Categorify, FillMissing
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
+from plumbline.features.steps.chains import Chain
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Version, versions_from_json
 from plumbline.serving.repository.configs import (

@@ -17,7 +17,7 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.serving.contract.interface import MODELS
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
 from plumbline.serving.errors import RepositoryError

@@ -1,8 +1,8 @@
-"""How often each number of a column came, in bounded memory, whatever the order of its rows.
+"""How often each number of a column occurs, in bounded memory, whatever the order of its rows.
 
 A number is counted by its float32 bits, folded so that they ascend with it. Of these 32 bits the
 lowest `level` are left out: 0 for as long as there are at most `MOST_BINS` different numbers, then
-the fewest that leave so many bins. What is left out hangs on the set of the numbers alone, and
+the fewest that leave so many bins. What is left out depends on the set of the numbers alone, and
 counts are whole, so parts may be counted and merged in any order with one result, to the bit.
 
 With `MOST_BINS` bins a column of floats over twenty powers of two is known to a thousandth of each
@@ -13,16 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.fitting.counting import IntegerCounter
+from plumbline.columns.values import Values
+from plumbline.features.statistics.counting import IntegerCounter
+from plumbline.features.steps.fit_step import Accumulator
+from plumbline.features.steps.step import as_numbers
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MOST_BINS = 2**15
 
 _LARGEST = np.finfo(np.float32).max
+_SMALLEST_BITS = -(2**31 - 2**23)
+"""The folded bits of the smallest float32 that is finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,35 @@ class Histogram:
     @property
     def numbers(self) -> NDArray[np.float64]:
         """The smallest number that each bin may have, (V,), ascending and finite."""
-        return _unfolded(self.bins << self.level)
+        return _unfolded(np.maximum(self.bins << self.level, _SMALLEST_BITS))
+
+    def bucket_starts(self, buckets: int) -> list[int]:
+        """The first bin of each of at most `buckets` buckets of about as many rows; 0 is the first.
+
+        A bin that would fill a bucket by itself has one, and what is left is divided evenly over
+        the buckets that are left, as LightGBM does it.
+        """
+        count = self.count
+        if len(count) <= buckets:
+            return list(range(max(len(count), 1)))
+        ends = np.cumsum(count)
+        large = np.flatnonzero(count * buckets >= ends[-1])
+        rows, left = int(ends[-1] - count[large].sum()), buckets - len(large)
+        starts = [0]
+        while len(starts) < buckets:
+            first = starts[-1]
+            index = int(np.searchsorted(large, first))
+            following = int(large[index]) if index < len(large) else len(count)
+            end = first + 1
+            if following != first:
+                before = int(ends[first] - count[first])
+                share = -(-rows // max(left, 1))
+                end = min(int(np.searchsorted(ends, before + share)) + 1, following)
+                rows, left = rows - (int(ends[end - 1]) - before), left - 1
+            if end >= len(count):
+                break
+            starts.append(end)
+        return starts
 
     def _bounded(self) -> Histogram:
         """The same of sorted bins, each once, and fewer bits where there are too many."""
@@ -67,25 +103,35 @@ class Histogram:
         return Histogram(level, bins[starts], np.add.reduceat(self.count, starts))
 
 
-class Counting:
-    """Counts a column that comes in pieces; used by one thread at a time."""
+class NumberCounts(Accumulator):
+    """Counts the numbers of one column; every step made of its quantiles can share them."""
 
     def __init__(self) -> None:
         self._counted = Histogram.empty()
         self._counter = IntegerCounter()
 
-    def add(self, numbers: NDArray[np.floating[Any]]) -> None:
-        """Count the numbers, (N,), NaN being missing ones."""
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        (column,) = values
+        if isinstance(column, np.ndarray) and column.dtype == np.float32:
+            self._count(column)  # as float64 it would be counted alike, and cost a copy
+        else:
+            self._count(as_numbers(column))
+
+    def merge(self, other: Self) -> None:
+        self._counted = Histogram.merged([self.histogram(), other.histogram()])
+
+    def histogram(self) -> Histogram:
+        """Of all numbers so far."""
+        self._take_over()
+        return self._counted
+
+    def _count(self, numbers: NDArray[np.floating[Any]]) -> None:
+        """NaN is a missing number."""
         there = numbers == numbers
         present = numbers if there.all() else numbers[there]
         self._counter.add(_folded(present) >> self._counted.level)
         if len(self._counter) > MOST_BINS:
             self._take_over()
-
-    def histogram(self) -> Histogram:
-        """Of all numbers that came so far."""
-        self._take_over()
-        return self._counted
 
     def _take_over(self) -> None:
         bins, count = self._counter.counts()
