@@ -19,7 +19,7 @@ from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.groups import GROUP
 from plumbline.rawlogs.log_pass import LogPass
 from plumbline.rawlogs.malformed import MalformedLines
-from plumbline.rawlogs.parts import PartWriter, TypedRows
+from plumbline.rawlogs.parts import TypedRows, TypedWriter
 from plumbline.rawlogs.probe import write_probe
 from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.row_parser import RowParser
@@ -165,7 +165,7 @@ def _write_splits(
     assign = assignment(config, sum(part.rows for part in typed), times)
     schema, counts = typed_schema(config.features), SplitCounts()
     with ExitStack() as stack:
-        writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
+        writers = [stack.enter_context(TypedWriter(out / name, schema)) for name in SPLITS]
         first = 0
         for frame, file in _in_order(config, typed):
             click = frame[CLICK].to_numpy()

@@ -57,7 +57,7 @@ class RowParser:
         self._config = config
         self._kinds = log_kinds(config)
         self._dialect = Dialect.of(config.log)
-        self._group_column = config.group_column
+        self._label_column, self._group_column = config.label_column, config.group_column
         self._tables = load_tables(config, files)
         self._general = GeneralParser(config, self._kinds)
         is_native = uses_native() and set(self._kinds.values()) <= NATIVE_KINDS
@@ -119,7 +119,7 @@ class RowParser:
         rows = len(next(iter(columns.values())))
         if text.stand_ins:
             columns = {name: text.restored(values) for name, values in columns.items()}
-        click: Any = columns.pop(config.label_column, None)
+        click: Any = columns.pop(self._label_column, None)
         if click is not None and config.label.click:
             self._general.sample_label_words(block)
         if block.constants:
