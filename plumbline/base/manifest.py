@@ -14,6 +14,7 @@ from plumbline.base.files import file_sha256, json_sha256, require_sha256, write
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
+HASH_SUFFIX = "_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,20 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
 def differences(wanted: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]:
     """`key: was A, is B` for every key whose value differs, nested keys joined by dots.
 
+    Of a hash, whose key ends in `_sha256`, only that the thing has changed.
+
     >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
     ['a.b: was 1, is 3']
+    >>> differences({"graph_sha256": "0a"}, {"graph_sha256": "1b"})
+    ['the graph has changed']
     """
     found: list[str] = []
     for key in sorted(set(wanted) | set(came)):
         old, new = wanted.get(key), came.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             found += [f"{key}.{rest}" for rest in differences(old, new)]
+        elif old != new and key.endswith(HASH_SUFFIX):
+            found.append(f"the {key.removesuffix(HASH_SUFFIX)} has changed")
         elif old != new:
             found.append(f"{key}: was {json.dumps(old)}, is {json.dumps(new)}")
     return found

@@ -22,11 +22,18 @@ def patched(workflow: Workflow, folder: Path | None = None) -> Workflow:
     """
     twin = copy.deepcopy(workflow)
     twin.executor = Executor()
-    for number, node in enumerate(iter_nodes([twin.output_node])):
+    for node in iter_nodes([twin.output_node]):
         node.op = _patched(node.op)
-        if folder is not None and hasattr(node.op, "out_path"):
-            node.op.out_path = str(folder / f"{number}")
+    if folder is not None:
+        set_folder(twin, folder)
     return twin
+
+
+def set_folder(workflow: Workflow, folder: Path) -> None:
+    """Where operators write what they learn: under `folder`, each in a folder of its own."""
+    for number, node in enumerate(iter_nodes([workflow.output_node])):
+        if hasattr(node.op, "out_path"):
+            node.op.out_path = str(folder / f"{number}")
 
 
 def set_training(workflow: Workflow, training: bool) -> None:

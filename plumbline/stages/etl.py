@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plumbline.base.console import progress_bar, warn
+from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings
@@ -16,10 +17,14 @@ from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
+from plumbline.features.plan.unfitted import unfitted_json
 from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import row_source, typed_folders
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult, parts
+
+if TYPE_CHECKING:
+    from plumbline.nvtabular.graphs import Graph
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 """What the later stages have to know of the rows' clicks: see
@@ -27,11 +32,29 @@ CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 
 
 def settings(run: Run) -> dict[str, Any]:
+    workflow = run.config.workflow
     return {
-        "workflow": run.config.workflow.model_dump(mode="json"),
+        "workflow": {**workflow.model_dump(mode="json"), "graph": Path(workflow.graph).name},
         "engine": run.engine,
         "shuffle_seed": _shuffle_seed(run),
     }
+
+
+def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
+    """The hash of the plan before it is fitted, by which an edited graph is noticed."""
+    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
+    return {"graph_sha256": json_sha256(unfitted_json(graph.plan))}
+
+
+def check_graph(run: Run) -> None:
+    """Build and compile the graph once before the log is read, which may take long.
+
+    Raises
+    ------
+    PlumblineError
+        See `plumbline.nvtabular.graphs.build`.
+    """
+    _graph(run, training_rows=1)
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
@@ -114,21 +137,22 @@ def _column(
 def _run_engine(
     run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
-    # Imported here because NVTabular takes seconds to import, and only this work needs it.
-    from plumbline.nvtabular.compile import compile_unfitted
-    from plumbline.nvtabular.engine import NVTabularEngine
-    from plumbline.nvtabular.graphs import build
-
-    kinds = run.config.features
-    settings = run.config.workflow.for_rows(inputs["ingest"].manifest.rows["train"])
-    workflow = build(kinds, settings, out / "unused")
+    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
     if run.engine == "nvtabular":
+        from plumbline.nvtabular.engine import NVTabularEngine
+
         engine = NVTabularEngine(run.device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
-        return engine.fit_transform(workflow, kinds, splits, out, progress)
-    plan = compile_unfitted(workflow, kinds)
+        return engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
     source = row_source(run, inputs)
-    return NativeEngine(plan).fit_transform(source, out, progress, _shuffle_seed(run))
+    return NativeEngine(graph.plan).fit_transform(source, out, progress, _shuffle_seed(run))
+
+
+def _graph(run: Run, training_rows: int) -> Graph:
+    # Imported here because NVTabular takes seconds to import, and only this stage needs it.
+    from plumbline.nvtabular.graphs import build
+
+    return build(run.config.workflow, run.config.features, training_rows)
 
 
 def _shuffle_seed(run: Run) -> int | None:
@@ -149,4 +173,4 @@ def needs(run: Run) -> tuple[str, ...]:
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 
-STAGE = Stage("etl", needs, settings, work)
+STAGE = Stage("etl", needs, settings, work, derived)

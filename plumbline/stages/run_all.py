@@ -45,6 +45,10 @@ def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool
     if start is not None and start not in names:
         raise StageError(f"--from {start}: this run has the stages {', '.join(names)}.")
     again = names if force else names[names.index(start) :] if start else []
+    if "etl" in names:
+        from plumbline.stages.etl import check_graph
+
+        check_graph(run)
     for name in names:
         stage_named(name).ensure(run, folder, force=name in again)
     if last == LAST:

@@ -54,6 +54,8 @@ class Stage:
     needs: Callable[[Run], tuple[str, ...]]
     settings: Callable[[Run], dict[str, Any]]
     work: Callable[[Run, Mapping[str, Finished], Path], StageResult]
+    derived: Callable[[Run, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
+    """Further settings, computed from the inputs too."""
 
     def ensure(self, run: Run, folder: Path, *, force: bool = False) -> Finished:
         """Work in the run's folder, or skip the stage where a complete and fitting one is there.
@@ -83,7 +85,7 @@ class Stage:
         result = self.work(run, inputs, out)
         manifest = Manifest(
             stage=self.name,
-            settings=self.settings(run),
+            settings={**self.settings(run), **self.derived(run, inputs)},
             inputs={name: finished.manifest.hash for name, finished in inputs.items()},
             schema=result.schema,
             rows=result.rows,
@@ -98,7 +100,8 @@ class Stage:
     def _check_fits(
         self, manifest: Manifest, run: Run, inputs: Mapping[str, Finished], out: Path
     ) -> None:
-        changed = differences(manifest.settings, self.settings(run))
+        settings = {**self.settings(run), **self.derived(run, inputs)}
+        changed = differences(manifest.settings, settings)
         changed += [
             f"stage {name} was made anew"
             for name, finished in inputs.items()

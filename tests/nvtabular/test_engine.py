@@ -19,7 +19,7 @@ from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.settings import CriteoWorkflow, StandardWorkflow
+from plumbline.settings import WorkflowSettings
 
 KINDS: dict[str, Any] = {
     "x": "continuous",
@@ -30,7 +30,7 @@ KINDS: dict[str, Any] = {
     "m": "string_list",
 }
 CATEGORICAL = ["i", "h", "s", "l", "m"]
-SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+SETTINGS = WorkflowSettings(graph="criteo", options={"frequency_threshold": 0})
 
 
 def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
@@ -74,8 +74,8 @@ def splits(tmp_path: Path) -> dict[str, Path]:
 def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
     arguments = {"kinds": KINDS, "progress": lambda rows: None, **changes}
     settings = arguments.pop("settings", SETTINGS)
-    workflow = build(arguments["kinds"], settings, out / "unused")
-    arguments.setdefault("workflow", workflow)
+    graph = build(settings, arguments["kinds"], training_rows=0)
+    arguments.setdefault("workflow", graph.workflow)
     engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
     return engine.fit_transform(splits=splits, out=out, **arguments)
 
@@ -146,7 +146,7 @@ def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"s": "string"}])
-@pytest.mark.parametrize("settings", [SETTINGS, StandardWorkflow(graph="standard")])
+@pytest.mark.parametrize("settings", [SETTINGS, WorkflowSettings(graph="standard")])
 def test_either_sort_of_column_may_be_absent(
     kinds: dict[str, Any], settings: Any, tmp_path: Path
 ) -> None:

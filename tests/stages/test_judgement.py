@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -131,8 +130,8 @@ def test_an_evaluation_without_baselines_is_made_anew(tmp_path: Path) -> None:
         evaluate.STAGE.ensure(run, tmp_path / "run")
 
 
-RAW = {"normalize": False, "buckets": 0}
-NORMALIZED = {"normalize": True, "buckets": 0}
+RAW = {"options": {"normalize": False, "buckets": 0}}
+NORMALIZED = {"options": {"normalize": True, "buckets": 0}}
 EITHER = "Column 'k' is constant: the same number in every training row, or missing"
 ODD_DATA = {
     "a column that knows the click": (lambda c: {"leak": c["click"] * 2.5}, "'leak' may know"),
@@ -228,21 +227,19 @@ def test_numbers_without_a_score_are_refused_before_training(
     ("missing", "split"), [(3, "train"), (950, "valid"), (-1, "test"), (None, "probe")]
 )
 def test_a_graph_that_fills_no_missing_numbers(
-    tmp_path: Path, monkeypatch, missing: int | None, split: str
+    tmp_path: Path, missing: int | None, split: str
 ) -> None:
-    from plumbline.nvtabular import graphs
-    from plumbline.nvtabular.assembly import assemble
-    from plumbline.nvtabular.library import ops
-
-    def unfilled(kinds, settings, folder):
-        return assemble(kinds, folder, 0, [ops.Normalize(out_dtype=np.float32)])
-
-    monkeypatch.setattr(graphs, "_module", lambda file: SimpleNamespace(build=unfilled))
+    graph = tmp_path / "unfilled.py"
+    graph.write_text(
+        "from nvtabular import ops\n"
+        "def graph(kinds):\n"
+        "    return (['x'] >> ops.Normalize()) + (['c', 's'] >> ops.Categorify())\n"
+    )
     columns = columns_of()
     columns["x"] = columns["x"].astype(str).astype(object)
     if missing is not None:
         columns["x"][missing] = ""
-    run = run_of(tmp_path, columns)
+    run = run_of(tmp_path, columns, workflow={"graph": f"{graph}:graph"})
     ingest.STAGE.ensure(run, tmp_path / "run")
     with pytest.raises(
         DataError, match=rf"'x', row \d+ of the encoded split {split}.* missing .*fill"
@@ -273,7 +270,7 @@ def test_a_model_out_of_proportion_is_named_before_it_is_trained(tmp_path: Path,
     kinds = {
         name: "integer" if name[0] == "n" else KINDS[name] for name in columns if name != "click"
     }
-    run = run_of(tmp_path, columns, kinds=kinds, workflow={"buckets": 0})
+    run = run_of(tmp_path, columns, kinds=kinds, workflow={"options": {"buckets": 0}})
     wide = run.config.model.model_copy(update={"top_mlp": (512,)})
     config = run.config.model_copy(update={"model": wide})
     run = Run(config, run.data, "native", "fused", "cpu", None)

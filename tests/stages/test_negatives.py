@@ -33,7 +33,7 @@ def run_of(model: str, engine: str, **split: Any) -> Run:
                 "columns": {"label": "label", "I1..I2": "continuous", "C1..C3": "hex"},
             },
             "split": {"by": "file", "valid": [1], "test": [2], **split},
-            "workflow": {"graph": "criteo", "frequency_threshold": 2},
+            "workflow": {"graph": "criteo", "options": {"frequency_threshold": 2}},
             "model": {"embedding_dim": 4, "bottom_mlp": [16, 4], "top_mlp": [16]},
             "training": {
                 "epochs": 8,

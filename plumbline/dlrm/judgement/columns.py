@@ -196,13 +196,13 @@ def _not_computable(column: OutputColumn, numbers: NDArray[Any], survey: SplitSu
     if math.isnan(got):
         return DataError(
             f"{where}: the number is missing after the graph, and a model has no score for it. "
-            "Fill missing numbers in the workflow's graph (workflow.fill with a number, or a "
+            "Fill missing numbers in the graph (workflow.options.fill with a number, or a "
             "FillMissing before the other operators), or leave the column out."
         )
     size = "is infinite" if math.isinf(got) else f"is {got:.3g}"
     return DataError(
         f"{where}: wanted numbers between -{LARGEST_NUMBER:.0g} and {LARGEST_NUMBER:.0g} after "
         f"the graph, but this one {size}, and the model's float32 overflows. Clip the column "
-        "(workflow.clip_min and clip_max, or a Clip in the graph), take its logarithm, or "
+        "(workflow.options.clip_min and clip_max, or a Clip in the graph), take its logarithm, or "
         "leave it out."
     )

@@ -87,7 +87,7 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
             names[next(kind for kind in names if kind in found_kinds)].append(name)
     return [
         f"{_columns(names[kind])} {what}, so nothing can be learned there. Check name and format, "
-        "make it 'unused', or lower workflow.frequency_threshold where its values are rare."
+        "make it 'unused', or lower workflow.options.frequency_threshold where its values are rare."
         for kind, what in _ALWAYS_THE_SAME.items()
         if names[kind]
     ]
@@ -151,8 +151,8 @@ def _unseen(
     shares = [f"{name!r} ({share})" for name, share in found.items()]
     return [
         f"Most values are out of vocabulary in {_listed(shares)}: the model has seen none of them. "
-        "Lower workflow.frequency_threshold where they are rare in training; where new values keep "
-        "coming, give a column that they share (a category, an age) instead."
+        "Lower workflow.options.frequency_threshold where they are rare in training; where new "
+        "values keep coming, give a column that they share (a category, an age) instead."
     ]
 
 
@@ -169,14 +169,14 @@ def _large(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[st
         sizes = [f"{name!r} ({size:.3g})" for name, size in large.items()]
         told.append(
             f"Numbers are very large after the graph in {_listed(sizes)}: they swamp all others. "
-            "Normalize the column, take its logarithm, or clip it (workflow.clip_max)."
+            "Normalize the column, take its logarithm, or clip it (workflow.options.clip_max)."
         )
     if outside:
         sizes = [f"{name!r} ({size})" for name, size in outside.items()]
         told.append(
             f"Numbers are far outside of what training saw in {_listed(sizes)}: the scores of such "
-            "rows mean nothing. Clip the column (workflow.clip_min and clip_max), or split the "
-            "rows at random (split.by: hash)."
+            "rows mean nothing. Clip the column (workflow.options.clip_min and clip_max), or split "
+            "the rows at random (split.by: hash)."
         )
     return told
 

@@ -18,11 +18,6 @@ SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""
 
 
-SOURCES = ROOT
-"""The folder of this project's package. The server is started in it, since the working directory
-is the first place where the wheel's stub looks for modules."""
-
-
 @dataclass(frozen=True, slots=True)
 class ServerBinary:
     """A `tritonserver`, and the wheel's folder where it comes from the nvidia-pytriton wheel."""
@@ -47,16 +42,15 @@ class ServerBinary:
         cannot import the standard library's C extensions. PYTHONPATH, which it passes over, is for
         other servers.
 
-        Unless told otherwise, threads that wait for work sleep: the models' processes share the
-        cores, and where waiting threads spin instead, a request takes many times as long. And
-        memory comes from two arenas, since each of the many that glibc makes for Triton's threads
-        keeps what it once needed.
+        By default, threads that wait for work sleep: the models' processes share the cores, and a
+        request takes many times as long where waiting threads spin. Memory comes from two arenas,
+        since each of the many that glibc makes for Triton's threads keeps what it once needed.
 
         The secret is left out: the models' processes have no use for it.
         """
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2", **os.environ}
         environment.pop(SECRET_VARIABLE, None)
-        packages = [str(SOURCES), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        packages = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
         if self.wheel is not None:
             for variable, folder in (

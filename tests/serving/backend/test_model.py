@@ -1,11 +1,10 @@
-"""A step behind a stand-in for Triton's Python backend: answers, errors, and its own faults."""
+"""A model behind a stand-in for Triton's Python backend: answers, errors, and its own faults."""
 
 import importlib
 import json
+import subprocess
 import sys
-import types
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,93 +17,9 @@ from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.features.lookup.tables import index_of
 from plumbline.serving.repository.export import export_repository
+from tests.conftest import ROOT
+from tests.serving.backend.triton_backend import Error, Request, Response
 from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
-
-
-@dataclass
-class Tensor:
-    of: str
-    array: np.ndarray
-
-    def name(self) -> str:
-        return self.of
-
-    def as_numpy(self) -> np.ndarray:
-        return self.array
-
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-
-@dataclass
-class Request:
-    tensors: Tensors
-    timeout_us: int = 0
-    sent: list[Any] = field(default_factory=list)
-    asked: tuple[str, ...] = ("ids", "dense", "click_probability")
-
-    def requested_output_names(self) -> list[str]:
-        return list(self.asked)
-
-    def inputs(self) -> list[Tensor]:
-        return [Tensor(name, array) for name, array in self.tensors.items()]
-
-    def timeout(self) -> int:
-        return self.timeout_us
-
-    def get_response_sender(self) -> Any:
-        return types.SimpleNamespace(send=lambda response, flags: self.sent.append(response))
-
-
-@dataclass
-class Error:
-    message: str
-    code: str
-
-    INTERNAL, INVALID_ARG, UNAVAILABLE = "internal", "invalid", "unavailable"
-
-
-@dataclass
-class Response:
-    output_tensors: list[Tensor]
-    error: Error | None = None
-
-
-class Metric:
-    def increment(self, value: float) -> None: ...
-
-    def set(self, value: float) -> None: ...
-
-
-class MetricFamily:
-    COUNTER, GAUGE = "counter", "gauge"
-
-    def __init__(self, name: str, description: str, kind: str) -> None: ...
-
-    def Metric(self, labels: dict[str, str]) -> Metric:
-        return Metric()
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Lets the step's modules be imported; gives what they log."""
-    lines: list[str] = []
-    backend = types.ModuleType("triton_python_backend_utils")
-    backend.__dict__.update(
-        Tensor=Tensor,
-        InferenceResponse=Response,
-        TritonError=Error,
-        MetricFamily=MetricFamily,
-        Logger=types.SimpleNamespace(log_error=lines.append),
-        TRITONSERVER_RESPONSE_COMPLETE_FINAL=1,
-    )
-    monkeypatch.setitem(sys.modules, backend.__name__, backend)
-    modules = ("plumbline.serving.backend.step", "serving.models.ctr_fused")
-    for module in modules:
-        monkeypatch.delitem(sys.modules, module, raising=False)
-    yield lines
-    for module in modules:
-        sys.modules.pop(module, None)
 
 
 @pytest.fixture
@@ -129,7 +44,7 @@ def arguments(repository: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def step(repository: Path, log: list[str]) -> Iterator[Any]:
+def model(repository: Path, log: list[str]) -> Iterator[Any]:
     model = importlib.import_module("serving.models.ctr_fused").TritonPythonModel()
     model.initialize(arguments(repository))
     yield model
@@ -151,29 +66,29 @@ def scores(response: Response) -> np.ndarray:
     return tensor.array
 
 
-def test_requests_are_answered_together_and_in_their_order(step: Any) -> None:
-    whole = scores(step.execute([Request(rows(9))])[0])
+def test_requests_are_answered_together_and_in_their_order(model: Any) -> None:
+    whole = scores(model.execute([Request(rows(9))])[0])
     assert whole.shape == (9, 1)
     parts = [{name: t[start : start + 3] for name, t in rows(9).items()} for start in (0, 3, 6)]
-    answers = step.execute([Request(part) for part in parts])
+    answers = model.execute([Request(part) for part in parts])
     np.testing.assert_array_equal(np.concatenate([scores(a) for a in answers]), whole)
 
 
-def test_a_bad_request_is_told_what_is_wrong_and_spoils_no_other(step: Any) -> None:
+def test_a_bad_request_gets_its_own_error_and_spoils_no_other(model: Any) -> None:
     text = {**rows(2), "categorical_bytes": np.array([["Oslo"], ["Rome"]], np.object_)}
-    bad, good = step.execute([Request(text), Request(rows(2))])
+    bad, good = model.execute([Request(text), Request(rows(2))])
     assert bad.error.code == Error.INVALID_ARG
     assert "the feature plan wants bytes" in bad.error.message
-    np.testing.assert_array_equal(scores(good), scores(step.execute([Request(rows(2))])[0]))
+    np.testing.assert_array_equal(scores(good), scores(model.execute([Request(rows(2))])[0]))
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, 1e39])
-def test_a_number_that_is_infinite_is_refused_alone(step: Any, number: float) -> None:
-    wanted = scores(step.execute([Request(rows(3))])[0])
+def test_a_number_that_is_infinite_is_refused_alone(model: Any, number: float) -> None:
+    wanted = scores(model.execute([Request(rows(3))])[0])
     infinite = rows(9)
     with np.errstate(over="ignore"):
         infinite["continuous"][7, 0] = number
-    before, bad, after = step.execute([Request(rows(3)), Request(infinite), Request(rows(3))])
+    before, bad, after = model.execute([Request(rows(3)), Request(infinite), Request(rows(3))])
     assert bad.error.code == Error.INVALID_ARG
     assert "Column 'price': wanted a finite float32 number, found" in bad.error.message
     assert "inf in row 7" in bad.error.message
@@ -181,12 +96,12 @@ def test_a_number_that_is_infinite_is_refused_alone(step: Any, number: float) ->
         np.testing.assert_array_equal(scores(answer), wanted)
 
 
-def test_the_largest_number_and_a_missing_one_are_taken_or_told(step: Any) -> None:
+def test_the_largest_number_and_a_missing_one_are_taken_or_reported(model: Any) -> None:
     """The steps of a plan may take the largest beyond what the model can compute with."""
     for number in (np.finfo(np.float32).max, -np.finfo(np.float32).max, np.nan):
         request = rows(2)
         request["continuous"][1, 0] = number
-        (answer,) = step.execute([Request(request)])
+        (answer,) = model.execute([Request(request)])
         if answer.error is None:
             assert np.isfinite(scores(answer)).all()
         else:
@@ -194,62 +109,62 @@ def test_the_largest_number_and_a_missing_one_are_taken_or_told(step: Any) -> No
             assert "ow 1" in answer.error.message and "'price'" in answer.error.message
 
 
-def test_a_fault_of_the_step_is_answered_and_logged(step: Any, log: list[str]) -> None:
-    run = step._run
+def test_a_fault_of_the_model_is_answered_and_logged(model: Any, log: list[str]) -> None:
+    run = model._run
 
     def fails(tensors: Tensors) -> Tensors:
         raise ZeroDivisionError("a bug")
 
-    step._run = fails
-    for response in step.execute([Request(rows(1)), Request(rows(2))]):
+    model._run = fails
+    for response in model.execute([Request(rows(1)), Request(rows(2))]):
         assert response.error.code == Error.INTERNAL
-        assert "The step failed: ZeroDivisionError: a bug" in response.error.message
+        assert "The model failed: ZeroDivisionError: a bug" in response.error.message
     assert "Traceback" in log[0]
-    step._run = run
-    scores(step.execute([Request(rows(1))])[0])
+    model._run = run
+    scores(model.execute([Request(rows(1))])[0])
 
 
-def test_a_step_that_is_behind_answers_later(step: Any) -> None:
-    wanted = scores(step.execute([Request(rows(3))])[0])
-    step._line.takes_over = lambda now: True
+def test_a_model_that_is_behind_answers_later(model: Any) -> None:
+    wanted = scores(model.execute([Request(rows(3))])[0])
+    model._line.takes_over = lambda now: True
     requests = [Request(rows(3)) for _ in range(5)]
-    assert step.execute(requests) is None
-    step._line.close()
+    assert model.execute(requests) is None
+    model._line.close()
     for request in requests:
         (response,) = request.sent
         np.testing.assert_array_equal(scores(response), wanted)
 
 
-def test_an_answer_has_the_outputs_that_were_asked_for(step: Any) -> None:
-    step._run = lambda tensors: {"ids": np.zeros((1, 2)), "dense": np.ones((1, 3))}
-    requests = [Request(rows(1), asked=asked) for asked in (("dense",), ("ids", "dense"))]
-    step._line.takes_over = lambda now: True
-    step.execute(requests)
-    step._line.close()
+def test_an_answer_has_the_outputs_that_were_requested(model: Any) -> None:
+    model._run = lambda tensors: {"ids": np.zeros((1, 2)), "dense": np.ones((1, 3))}
+    requests = [Request(rows(1), wanted=wanted) for wanted in (("dense",), ("ids", "dense"))]
+    model._line.takes_over = lambda now: True
+    model.execute(requests)
+    model._line.close()
     sent = [[tensor.of for tensor in r.sent[0].output_tensors] for r in requests]
     assert sent == [["dense"], ["ids", "dense"]]
 
 
 def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
-    step: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
+    model: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone() -> Any:
         raise RuntimeError("the request is gone")
 
-    step._line.takes_over = lambda now: True
+    model._line.takes_over = lambda now: True
     requests = [Request(rows(1)) for _ in range(3)]
     monkeypatch.setattr(requests[0], "get_response_sender", gone)
-    step.execute(requests)
-    step._line.close()
+    model.execute(requests)
+    model._line.close()
     assert "the request is gone" in log[0]
     for request in requests[1:]:
         scores(request.sent[0])
 
 
-def test_what_a_step_refuses_is_unavailable(step: Any, log: list[str]) -> None:
-    module = importlib.import_module("plumbline.serving.backend.step")
+def test_what_is_rejected_is_unavailable(model: Any, log: list[str]) -> None:
+    module = importlib.import_module("plumbline.serving.backend.model")
     request = Request(rows(1))
-    module._refuse(request, "The server is busy.")
+    module._reject(request, "The server is busy.")
     (response,) = request.sent
     assert response.error == Error("The server is busy.", Error.UNAVAILABLE)
     waiting = module._waiting(Request(rows(4), timeout_us=250_000))
@@ -305,3 +220,17 @@ def test_a_plan_and_its_manifest_changed_together_are_refused(
     model = importlib.import_module("serving.models.ctr_fused").TritonPythonModel()
     with pytest.raises(PlumblineError, match=r"manifest\.json: wanted SHA-256"):
         model.initialize(arguments(repository))
+
+
+@pytest.mark.parametrize("folder", ["models", "gpu_models"])
+def test_what_runs_in_the_server_is_light(folder: str) -> None:
+    entries = [file.stem for file in (ROOT / "serving" / folder).glob("ctr_*.py")]
+    check = (
+        "import importlib, sys, types; "
+        "name = 'triton_python_backend_utils'; sys.modules[name] = types.ModuleType(name); "
+        f"[importlib.import_module('serving.{folder}.' + entry) for entry in {entries}]; "
+        "heavy = {'torch', 'nvtabular', 'merlin', 'dask', 'distributed', 'pandas', 'polars'}; "
+        "sys.exit(', '.join(heavy & {name.split('.')[0] for name in sys.modules}) or 0)"
+    )
+    assert entries
+    subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)
