@@ -29,7 +29,7 @@ from plumbline.dlrm.judgement.verdict import Evidence, LossDifference, Verdict, 
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.pair_counts import PairCounts
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.evaluation import RowScorer, column_blocks, scored_by
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
@@ -58,7 +58,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 def precision(run: Run) -> ScoringPrecision:
     """Of offline scores on this machine: that of the served ones."""
-    return resolve_precision(run.config.serving.precision)
+    return scoring_precision(run.config.serving.precision)
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:

@@ -19,7 +19,8 @@ from plumbline.stages.stage import Finished, Stage, StageResult, parts, reads
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
-    from plumbline.dlrm.train.training import Epoch, Trainer
+    from plumbline.dlrm.train.trainer import Trainer
+    from plumbline.dlrm.train.training import Epoch
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             plan_hash=plan.content_hash,
             click_rate=(clicks + 0.5) / (rows + 1),
             progress=progress,
-            tell_epoch=_print_epoch,
+            report_epoch=_print_epoch,
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     if training.stops_early:

@@ -23,8 +23,12 @@ from numpy.typing import NDArray
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
-from plumbline.features.encoding.encoder import Encoded, Encoder
-from plumbline.features.encoding.native_encoder import positions_of_columns, request_of_columns
+from plumbline.features.encoding.encoder import (
+    Encoded,
+    Encoder,
+    positions_of_columns,
+    request_of_columns,
+)
 from plumbline.features.engine.encoded import (
     TRAIN,
     EtlResult,
