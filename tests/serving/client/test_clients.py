@@ -5,6 +5,7 @@ import json
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,8 @@ import pytest
 from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from plumbline.serving.client.async_client import AsyncClient
-from plumbline.serving.client.client import Client
+from plumbline.serving import client as clients
+from plumbline.serving.client import AsyncClient, Client
 from plumbline.serving.client.connection import Connection, Tls, secret_header
 from plumbline.serving.client.retries import Retries
 from plumbline.serving.errors import ServerError, ServerUnavailable
@@ -404,3 +405,17 @@ def test_grpc_repeats_for_the_fault_of_another_request_but_not_without_the_secre
             client.score({"x": 1.0})
         assert not isinstance(caught.value, ServerUnavailable)
         assert len(stub.metadata) == 3
+
+
+def test_an_import_is_light() -> None:
+    """The clients are loaded at their first use, and then without what only training needs."""
+    check = (
+        "import sys, plumbline.serving.client as clients; "
+        "assert 'pyarrow' not in sys.modules and 'tritonclient' not in sys.modules; "
+        "clients.Client, clients.AsyncClient; "
+        "heavy = {'torch', 'nvtabular', 'merlin', 'dask', 'pandas', 'grpc', 'gevent', 'aiohttp'}; "
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'Clients'"):
+        clients.Clients  # noqa: B018
