@@ -245,7 +245,7 @@ def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) 
 
 
 class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Knows the model, and has a probability for every row unless it is told to refuse."""
+    """Knows the model, and has a probability for every row unless it has a refusal."""
 
     def __init__(self) -> None:
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
@@ -305,7 +305,7 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
         assert asyncio.run(score()).tolist() == [0.25] * 5
 
 
-def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
+def test_a_cancelled_task_does_not_cancel_its_grpc_call() -> None:
     """A Triton before 2.59 may die of a cancelled call."""
     arrived, go_on = threading.Event(), threading.Event()
     ends: list[bool] = []
@@ -319,11 +319,11 @@ def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
 
     async def ask_and_leave(url: str) -> None:
         async with AsyncClient(url, "grpc") as client:
-            asker = asyncio.ensure_future(client.score({"x": 1.0}))
+            task = asyncio.ensure_future(client.score({"x": 1.0}))
             await asyncio.to_thread(arrived.wait, 20)
-            asker.cancel()
+            task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asker
+                await task
             asyncio.get_running_loop().call_later(0.1, go_on.set)
 
     with Slow().running() as port:
@@ -332,7 +332,7 @@ def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
 
 
 @both
-def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
+def test_the_other_protocol_is_reported(stub: Stub, score: Score) -> None:
     with pytest.raises(ServerError, match=rf"{stub.url} speaks HTTP: give --protocol http \("):
         score(stub.url, protocol="grpc", retries=AT_ONCE)
     with GrpcStub().running() as port:
