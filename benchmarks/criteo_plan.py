@@ -20,10 +20,13 @@ from benchmarks.criteo_rows import (
 )
 from plumbline.columns.wire import CATEGORICAL_INT64, NULL_INT64, Tensors
 from plumbline.columns.wire import CONTINUOUS as NUMBERS
-from plumbline.features.fitting import fitted
-from plumbline.features.operators import Clip, FillMissing, Log, Normalize
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
 from plumbline.features.plan.plan import InputColumn, Plan, output_column, write_plan
+from plumbline.features.steps.chains import Chain
 
 
 def criteo_plan(folder: Path, share: float) -> Plan:
@@ -32,7 +35,7 @@ def criteo_plan(folder: Path, share: float) -> Plan:
     chains = {}
     for name, cardinality in zip(CATEGORICAL, CARDINALITIES, strict=True):
         values = value_of(np.arange(1, 1 + max(1, int(cardinality * share))))
-        step = fitted.categorify(
+        step = Categorify.written(
             folder, name, [pa.array(values)], np.arange(len(values), 0, -1),
             frequency_threshold=0, limit=None, num_buckets=1, sources=[name],
         )  # fmt: skip

@@ -30,12 +30,13 @@ IN_MEMORY_BYTES = 2 << 30
 
 
 def ours() -> Callable[[str, Path, Path], None]:
+    from benchmarks.criteo_workflow import criteo_workflow
     from plumbline.columns.typed import TypedParquet
     from plumbline.features.engine.native_engine import NativeEngine
     from plumbline.nvtabular.compile import compile_unfitted
 
     def run(form: str, given: Path, out: Path) -> None:
-        plan = compile_unfitted(_graph(out), KINDS)
+        plan = compile_unfitted(criteo_workflow(out / "vocabulary", THRESHOLD), KINDS)
         rows = TypedParquet({"train": given}, KINDS) if form == "parquet" else _raw_log(given)
         NativeEngine(plan).fit_transform(rows, out, _nobody)
 
@@ -46,6 +47,8 @@ def nvtabular() -> Callable[[str, Path, Path], None]:
     """NVTabular as it comes, on pandas, through its own reader and writer."""
     import nvtabular
 
+    from benchmarks.criteo_workflow import criteo_workflow
+
     def run(form: str, given: Path, out: Path) -> None:
         if form == "parquet":
             log = nvtabular.Dataset(str(given), engine="parquet", cpu=True)
@@ -55,7 +58,7 @@ def nvtabular() -> Callable[[str, Path, Path], None]:
                 str(given), engine="csv", cpu=True, sep="\t", names=TEXT_COLUMNS,
                 dtype={CLICK: "int8", **types},
             )  # fmt: skip
-        workflow = _graph(out).fit(log)
+        workflow = criteo_workflow(out / "vocabulary", THRESHOLD).fit(log)
         workflow.transform(log).to_parquet(str(out / "train"))
 
     return run
@@ -116,14 +119,6 @@ def _scan(form: str, given: Path) -> pl.LazyFrame:
         schema={CLICK: pl.Int8(), **types},
     )  # fmt: skip
     return scan.collect().lazy() if given.stat().st_size <= IN_MEMORY_BYTES else scan
-
-
-def _graph(out: Path) -> Any:
-    from plumbline.nvtabular.graphs import build
-    from plumbline.settings import CriteoWorkflow
-
-    settings = CriteoWorkflow(graph="criteo", frequency_threshold=THRESHOLD)
-    return build(KINDS, settings, out / "vocabulary")
 
 
 def _raw_log(given: Path) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -35,20 +36,20 @@ from plumbline.dlrm.train.training import train
 from plumbline.dlrm.train.training_plan import planned
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import Plan
-from plumbline.nvtabular.assembly import assemble
+from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize
-from plumbline.settings import Model, StandardWorkflow, Training
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.settings import Model, Training, WorkflowSettings
 from plumbline.settings.configuration import load_config
 from plumbline.stages import ingest
 from plumbline.stages.rows import typed_folders
-from plumbline.stages.stage import RunConfig, parts
-from workflows.standard import build
+from plumbline.stages.run import Run
+from plumbline.stages.stage import parts
 
 SEEDS = (1, 2, 3)
 EPOCHS = 10
-FOLDER = Path("unused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +63,29 @@ class Rows:
     """Of the categories' frequency."""
 
     @property
+    def of_training(self) -> int:
+        return sum(pq.read_metadata(file).num_rows for file in parts(self.splits["train"]))
+
+    @property
     def continuous(self) -> list[str]:
         return [name for name, kind in self.kinds.items() if kind == "continuous"]
 
 
-Way = Callable[[Rows], Workflow]
+Way = Callable[[Rows], UnfittedPlan]
 
 
 def settings(**chosen: object) -> Way:
     """The standard graph with these settings."""
 
-    def way(rows: Rows) -> Workflow:
-        given = {"frequency_threshold": rows.threshold, **chosen}
-        workflow = StandardWorkflow.model_validate({"graph": "standard", **given})
-        return build(rows.kinds, workflow, FOLDER)
+    def way(rows: Rows) -> UnfittedPlan:
+        options = {"frequency_threshold": rows.threshold, **chosen}
+        graph = WorkflowSettings(graph="standard", options=options)
+        return build(graph, rows.kinds, rows.of_training).plan
 
     return way
 
 
-def clipped(rows: Rows, *, log: bool = False) -> Workflow:
+def clipped(rows: Rows, *, log: bool = False) -> UnfittedPlan:
     """Each column clipped to its .5 % and 99.5 % quantiles, then normalized.
 
     With `log` those that have no negative numbers are logged between the two.
@@ -96,16 +101,15 @@ def clipped(rows: Rows, *, log: bool = False) -> Workflow:
     return _with_categories(rows, branches)
 
 
-def buckets_alone(rows: Rows) -> Workflow:
+def buckets_alone(rows: Rows) -> UnfittedPlan:
     return _with_categories(rows, [rows.continuous >> QuantileBucketize(32)])
 
 
-def _with_categories(rows: Rows, branches: Sequence[Any]) -> Workflow:
-    others = {name: kind for name, kind in rows.kinds.items() if kind != "continuous"}
-    output = assemble(others, FOLDER, rows.threshold, ()).output_node
-    for branch in branches:
-        output = output + branch
-    return Workflow(output)
+def _with_categories(rows: Rows, branches: list[Any]) -> UnfittedPlan:
+    others = [name for name in rows.kinds if name not in rows.continuous]
+    if others:
+        branches = [others >> ops.Categorify(freq_threshold=rows.threshold or 0), *branches]
+    return compile_unfitted(Workflow(reduce(add, branches)), rows.kinds)
 
 
 def _column(rows: Rows, name: str) -> NDArray[np.float64]:
@@ -142,13 +146,13 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
             continue
         log = config.log.model_copy(update={"typed_copy": True})
         data = tuple(options.data / name for name in config.log.files)
-        run = RunConfig(
-            config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None
-        )
+        run = Run(config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None)
         made = ingest.STAGE.ensure(run, folder / config.name)
         splits = typed_folders(made)
         kept = {split: splits[split] for split in ("train", "valid")}
-        yield Rows(config.name, config.features, kept, config.workflow.frequency_threshold)
+        yield Rows(
+            config.name, config.features, kept, config.workflow.options.get("frequency_threshold")
+        )
     for name in DRAWN:
         if options.tables and name not in options.tables:
             continue
@@ -157,9 +161,8 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
 
 
 def encoded(rows: Rows, way: Way, out: Path) -> Plan:
-    plan = compile_unfitted(way(rows), rows.kinds)
     source = TypedParquet(rows.splits, rows.kinds)
-    return NativeEngine(plan).fit_transform(source, out, lambda _: None, shuffle_seed=1).plan
+    return NativeEngine(way(rows)).fit_transform(source, out, lambda _: None, shuffle_seed=1).plan
 
 
 def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float]:

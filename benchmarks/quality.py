@@ -27,8 +27,8 @@ from plumbline.settings import Config
 from plumbline.settings.configuration import load_config
 from plumbline.stages import etl, generate, ingest
 from plumbline.stages import evaluate as evaluate_stage
-from plumbline.stages.command import DEFAULT_CONFIG
-from plumbline.stages.stage import RunConfig, finished, parts
+from plumbline.stages.run import DEFAULT_CONFIG, Run
+from plumbline.stages.stage import finished, parts
 
 SEEDS = (1, 2, 3)
 QUICK_ROWS = 20_000
@@ -36,9 +36,9 @@ SIDES = {"fp32": ("fp32", "fp32"), OURS: ("bf16", "fp32"), "bf16 rows": ("bf16",
 """Side to the precision of the layers, and that of the rows."""
 
 
-def encoded(config: Config, folder: Path) -> RunConfig:
+def encoded(config: Config, folder: Path) -> Run:
     """Draw and encode the logs; gives the run that they belong to."""
-    run = RunConfig(config, (), "native", "fused", "cpu", None)
+    run = Run(config, (), "native", "fused", "cpu", None)
     for stage in (generate.STAGE, ingest.STAGE, etl.STAGE):
         stage.ensure(run, folder)
     return run

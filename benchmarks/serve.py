@@ -35,7 +35,7 @@ from benchmarks.serve_requests import Request
 from benchmarks.serve_saturation import judge, saturate
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import RowPrecision
-from plumbline.serving.client.transport import Protocol
+from plumbline.serving.client.connection import Protocol
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from plumbline.serving.launch.server import TritonServer
 from plumbline.settings import Serving
@@ -81,13 +81,13 @@ def measure(
     """One configuration, on a server of its own; the loads of the closed loops."""
     served = export_criteo(name, folder, scale.share, rows, Serving())
     benchmark.notes.append(f"{name}: {served.embedding_rows}.")
-    add_noops(served.repository.folder)
+    add_noops(served.repository)
     sizes, load_batches = _batches(served, scale)
     requests = [
         Request.of(FUSED_MODEL, tensors, expected)
         for tensors, expected in zip(load_batches.tensors, load_batches.expected, strict=True)
     ]
-    server = TritonServer(served.repository.folder, folder / "server", ready_seconds=READY_SECONDS)
+    server = TritonServer(served.repository, folder / "server", ready_seconds=READY_SECONDS)
     start = time.perf_counter()
     with server:
         ready = time.perf_counter() - start

@@ -19,14 +19,14 @@ from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.dlrm.ops.scoring.precision import resolve_precision
+from plumbline.dlrm.ops.scoring.precision import scoring_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.interface import FUSED_MODEL
 from plumbline.serving.contract.versions import MODEL_FOLDER, PLAN_FOLDER
-from plumbline.serving.repository.export import VERSION, Repository, export_repository
+from plumbline.serving.repository.export import FIRST_VERSION, export_repository
 from plumbline.settings import Serving
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
@@ -45,7 +45,7 @@ class Served:
     name: str
     plan: Plan
     architecture: Architecture
-    repository: Repository
+    repository: Path
     settings: Serving
 
     @property
@@ -58,11 +58,11 @@ class Served:
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
         """What encodes and scores rows without a server, from the exported files."""
-        folder = self.repository.folder / FUSED_MODEL / VERSION
+        folder = self.repository / FUSED_MODEL / FIRST_VERSION
         scorer = Scorer.load(
             folder / MODEL_FOLDER,
             self.plan.content_hash,
-            precision=resolve_precision(self.settings.precision),
+            precision=scoring_precision(self.settings.precision),
         )
         return OnlineExecutor(read_plan(folder / PLAN_FOLDER)), scorer
 

@@ -15,7 +15,7 @@ from benchmarks.harness import Benchmark, Case
 from benchmarks.serve_requests import differing
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.transport import Protocol
+from plumbline.serving.client.connection import Protocol
 from plumbline.serving.launch.server import TritonServer
 
 WARM_UP = 20

@@ -64,8 +64,8 @@ def against_merlin(benchmark: Benchmark, folder: Path, rows: int, rounds: int) -
     served = export("kaggle", read_plan(folder / "plan"), folder, "fp32", Serving(), whole)
     for model in (folder / "models").iterdir():
         _with_peers(model / "1" / "model.py")
-        model.rename(served.repository.folder / model.name)
-    server = TritonServer(served.repository.folder, folder / "server", ready_seconds=READY_SECONDS)
+        model.rename(served.repository / model.name)
+    server = TritonServer(served.repository, folder / "server", ready_seconds=READY_SECONDS)
     with (
         server,
         tritonclient.http.InferenceServerClient(server.http_url) as client,

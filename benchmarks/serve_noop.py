@@ -12,7 +12,7 @@ from plumbline.serving.contract.interface import (
     FEATURES_MODEL,
     FUSED_MODEL,
 )
-from plumbline.serving.repository.export import VERSION
+from plumbline.serving.repository.export import FIRST_VERSION
 
 ENTRY = Path(__file__).with_name("serve_noop_model.py")
 """Only the server's own Python process can import it."""
@@ -30,7 +30,7 @@ def add_noops(repository: Path) -> None:
     """Beside each of our models one with the same config under another name, batching included."""
     for ours, name in _NAMES.items():
         config = (repository / ours / "config.pbtxt").read_text(encoding="utf-8")
-        version = repository / name / VERSION
+        version = repository / name / FIRST_VERSION
         version.mkdir(parents=True)
         (repository / name / "config.pbtxt").write_text(renamed(config), encoding="utf-8")
         if ours != ENSEMBLE_MODEL:

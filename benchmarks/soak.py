@@ -128,7 +128,7 @@ def main() -> None:
         served = export_criteo("kaggle", folder, share, "fp32", Serving())
         pieces = traffic(*served.offline(), served.settings.max_batch_size, PIECES)
         with TritonServer(
-            served.repository.folder, folder / "server", ready_seconds=READY_SECONDS
+            served.repository, folder / "server", ready_seconds=READY_SECONDS
         ) as server:
             most = capacity(server, pieces, min(20.0, seconds / 5))
             rate = SHARE_OF_CAPACITY * most

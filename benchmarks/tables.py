@@ -36,7 +36,8 @@ from plumbline.features.plan.plan import read_plan
 from plumbline.settings import Config
 from plumbline.settings.configuration import load_config
 from plumbline.stages import etl, evaluate, ingest, train
-from plumbline.stages.stage import RunConfig, finished, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import finished, parts
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tables"
 SEEDS = (1, 2, 3)
@@ -111,7 +112,7 @@ def outcome(config: Config, data: Path, seeds: tuple[int, ...], peers: bool) -> 
     made = Outcome(config.name)
     for seed in seeds:
         seeded = config.model_copy(update={"seed": seed})
-        run = RunConfig(seeded, (data,), "native", "fused", "cpu", None)
+        run = Run(seeded, (data,), "native", "fused", "cpu", None)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             for stage in (ingest.STAGE, etl.STAGE, train.STAGE, evaluate.STAGE):

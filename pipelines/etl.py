@@ -1,6 +1,6 @@
 """Stage etl: fit the workflow on the training split, encode every split, write the feature plan."""
 
-from plumbline.stages.etl import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("etl")

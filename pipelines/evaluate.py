@@ -1,7 +1,6 @@
-"""Stage evaluate: offline scores of the valid, test and probe splits, their metrics, and a
-verdict."""
+"""Stage evaluate: offline scores of the other splits, their metrics, and a verdict."""
 
-from plumbline.stages.evaluate import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("evaluate")

@@ -1,6 +1,6 @@
 """Stage generate: Criteo-format logs from a known click model (only where the config has one)."""
 
-from plumbline.stages.generate import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("generate")

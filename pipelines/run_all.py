@@ -1,6 +1,15 @@
-"""Raw logs to served scores: every stage in order, then the report."""
+"""Raw logs to served scores: every stage in order, then the report.
 
-from plumbline.stages.run_all import main
+    raw logs ──ingest──▶ survey, probe ──etl──▶ plan + encoded Parquet ──train──▶ DLRM weights
+                                                   │                                   │
+                                                   └───────────── export ◀─────────────┘
+                                                                    │
+                                              Triton model repository ──serve──▶ probabilities
+
+The order stands in `plumbline/stages/run_all.py`, and each stage in a file beside it.
+"""
+
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("run")

@@ -1,6 +1,6 @@
 """Stage serve: start Triton on the exported repository, send raw test rows, compare, time."""
 
-from plumbline.stages.serve import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("serve")

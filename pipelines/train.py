@@ -1,6 +1,6 @@
-"""Stage train: a loader of encoded rows trains the DLRM; goes on from its last checkpoint."""
+"""Stage train: train the DLRM on the encoded rows; goes on from its last checkpoint."""
 
-from plumbline.stages.train import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main("train")

@@ -1,8 +1,6 @@
 """Hold a running server against an export: `python -m serving.acceptance REPOSITORY URL`."""
 
-import typer
-
-from plumbline.serving.check.acceptance import accept
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    typer.run(accept)
+    main("accept")

@@ -1,6 +1,6 @@
 """Score rows with a server: `python serving/client.py score FILE`."""
 
-from plumbline.serving.score.score_command import app
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    app()
+    main("client")

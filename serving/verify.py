@@ -1,8 +1,6 @@
 """Verify a model repository before a server loads it: `python -m serving.verify FOLDER`."""
 
-import sys
-
-from plumbline.serving.check.verify import main
+from plumbline.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main("verify")

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from plumbline.features.fitting import fitted
-from plumbline.features.operators import Categorify
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column, write_plan
+from plumbline.features.steps.chains import Chain
 
 
 def categorify(
@@ -20,7 +19,7 @@ def categorify(
 ) -> Categorify:
     """A vocabulary of these values in this order, in the plan folder; each was seen once."""
     array = values if isinstance(values, pa.Array) else pa.array(values)
-    return fitted.categorify(
+    return Categorify.written(
         folder,
         name,
         [array],

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from functools import reduce
+from operator import add
 
 import numpy as np
+from nvtabular import WorkflowNode, ops
+from pydantic import NonNegativeInt
 
 from plumbline.columns.kinds import FeatureKind
-from plumbline.nvtabular.assembly import assemble
-from plumbline.nvtabular.library import Workflow, ops
-from plumbline.settings import CriteoWorkflow
 
 
-def build(
-    kinds: Mapping[str, FeatureKind], settings: CriteoWorkflow, vocabulary_folder: Path
-) -> Workflow:
-    """Categories above a frequency threshold; counts filled, clipped at 0, logged and normalized.
+def graph(
+    kinds: Mapping[str, FeatureKind], *, frequency_threshold: NonNegativeInt = 15
+) -> WorkflowNode:
+    """Categories to ids; missing and negative counts become 0, then logarithms are normalized.
 
-    Fitting writes the vocabularies under `vocabulary_folder`.
+    Values that the training split has less often than `frequency_threshold` are out of vocabulary.
     """
-    return assemble(
-        kinds,
-        vocabulary_folder,
-        settings.frequency_threshold,
-        (
-            ops.FillMissing(0.0),
-            ops.Clip(min_value=0.0),
-            ops.LogOp(),
-            ops.Normalize(out_dtype=np.float32),
-        ),
-    )
+    counts = [name for name, kind in kinds.items() if kind == "continuous"]
+    categories = [name for name in kinds if name not in counts]
+    branches = []
+    if categories:
+        branches.append(categories >> ops.Categorify(freq_threshold=frequency_threshold))
+    if counts:
+        logs = counts >> ops.FillMissing(0.0) >> ops.Clip(min_value=0.0) >> ops.LogOp()
+        branches.append(logs >> ops.Normalize(out_dtype=np.float32))
+    return reduce(add, branches)

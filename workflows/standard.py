@@ -1,66 +1,105 @@
-"""The graph for any log: numbers of any scale, and every step on them a setting."""
+"""The graph for any log: numbers of any scale, and every step on them an option."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Container, Iterable, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
+from nvtabular import WorkflowNode, ops
+from pydantic import NonNegativeInt, PositiveInt
 
 from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
-from plumbline.nvtabular.assembly import assemble
-from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
-from plumbline.settings import StandardWorkflow
-from plumbline.settings.workflow import FREQUENCY_THRESHOLD
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
+
+FEW_ROWS = 5_000
+"""Of fewer training rows every value is kept."""
 
 
-def build(
-    kinds: Mapping[str, FeatureKind], settings: StandardWorkflow, vocabulary_folder: Path
-) -> Workflow:
-    """Categories above a frequency threshold; numbers as normal scores, and in buckets beside them.
+def graph(
+    kinds: Mapping[str, FeatureKind],
+    *,
+    training_rows: int,
+    frequency_threshold: NonNegativeInt | None = None,
+    fill: float | None = None,
+    clip_min: float | None = None,
+    clip_max: float | None = None,
+    log: bool = False,
+    normalize: bool | None = None,
+    buckets: NonNegativeInt = 64,
+    bucket_rows: PositiveInt = 500,
+    bucket_columns: NonNegativeInt = 32,
+) -> WorkflowNode:
+    """Categories to ids; numbers to the normal scores of their ranks, and to buckets beside them.
 
-    A category that is the only feature has its frequency beside it: a DLRM multiplies pairs of
-    vectors, and one makes no pair.
-
-    Without a frequency threshold it has the one for many rows, see `settings.for_rows`. Fitting
-    writes the vocabularies under `vocabulary_folder`.
+    `docs/standard_graph.md` says what each option does, and what it is worth.
     """
-    continuous = sum(kind == "continuous" for kind in kinds.values())
-    buckets = None
-    if settings.buckets and continuous <= settings.bucket_columns:
-        buckets = QuantileBucketize(settings.buckets, settings.bucket_rows)
-    threshold = settings.frequency_threshold
-    return assemble(
-        kinds,
-        vocabulary_folder,
-        FREQUENCY_THRESHOLD if threshold is None else threshold,
-        _number_steps(settings),
-        buckets,
-        _lone_category(kinds),
-    )
+    if log and (clip_min is None or clip_min <= -1.0):
+        raise ValueError(f"log wants a clip_min above -1, got {clip_min}")
+    if frequency_threshold is None:
+        frequency_threshold = 2 if training_rows >= FEW_ROWS else 0
+    numbers = [name for name, kind in kinds.items() if kind == "continuous"]
+    categories = [name for name in kinds if name not in numbers]
+    branches = []
+    if categories:
+        branches.append(categories >> ops.Categorify(freq_threshold=frequency_threshold))
+    if numbers and buckets and len(numbers) <= bucket_columns:
+        names = bucket_names(numbers, kinds)
+        ids = numbers >> QuantileBucketize(buckets, bucket_rows)
+        branches.append(ids >> ops.Rename(f=names.__getitem__))
+    if len(kinds) == 1:
+        branches += [frequency(name) for name in categories if kinds[name] not in ELEMENT_KINDS]
+    if numbers:
+        chain: Any = numbers
+        for step in number_steps(fill, clip_min, clip_max, log, normalize):
+            chain = chain >> step
+        branches.append(chain)
+    return reduce(add, branches)
 
 
-def _lone_category(kinds: Mapping[str, FeatureKind]) -> str | None:
-    """The only feature, where it is a category of one value a row."""
-    if len(kinds) != 1:
-        return None
-    ((name, kind),) = kinds.items()
-    return None if kind == "continuous" or kind in ELEMENT_KINDS else name
-
-
-def _number_steps(settings: StandardWorkflow) -> list[Any]:
-    fill = settings.fill
-    if fill is None and not settings.scores:
+def number_steps(
+    fill: float | None,
+    clip_min: float | None,
+    clip_max: float | None,
+    log: bool,
+    normalize: bool | None,
+) -> Iterable[Any]:
+    """The operators on a continuous column, the first one first."""
+    scores = normalize is None and not log
+    if fill is None and not scores:
         fill = 0.0
-    steps: list[Any] = [] if fill is None else [ops.FillMissing(fill)]
-    if settings.clip_min is not None or settings.clip_max is not None:
-        steps.append(ops.Clip(min_value=settings.clip_min, max_value=settings.clip_max))
-    if settings.scores:
-        return [*steps, QuantileTransform(), ops.FillMissing(0.0)]
-    if settings.log:
-        steps.append(ops.LogOp())
-    if settings.normalize is not False:
-        steps.append(ops.Normalize(out_dtype=np.float32))
-    return steps
+    if fill is not None:
+        yield ops.FillMissing(fill)
+    if clip_min is not None or clip_max is not None:
+        yield ops.Clip(min_value=clip_min, max_value=clip_max)
+    if scores:
+        yield QuantileTransform()
+        yield ops.FillMissing(0.0)
+    if log:
+        yield ops.LogOp()
+    if not scores and normalize is not False:
+        yield ops.Normalize(out_dtype=np.float32)
+
+
+def frequency(category: str) -> WorkflowNode:
+    """How often the training rows have the value: 0 (the rarest) to 1, in logarithms.
+
+    A category that is the only feature has it beside its id: a DLRM multiplies pairs of vectors,
+    and one makes no pair.
+    """
+    rows = [category] >> ops.JoinGroupby(stats=["count"]) >> ops.LogOp()
+    return rows >> ops.NormalizeMinMax() >> ops.Clip(min_value=0, max_value=1)
+
+
+def bucket_names(numbers: Iterable[str], taken: Container[str]) -> dict[str, str]:
+    """Column to the name of its buckets: `<column>_bucket`, and a `_` more while that is taken."""
+    names: dict[str, str] = {}
+    for column in numbers:
+        name = f"{column}_bucket"
+        while name in taken or name in names.values():
+            name += "_"
+        names[column] = name
+    return names

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import StageError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import file_sha256, json_sha256
+from plumbline.base.files import file_sha256, json_sha256, require_sha256, write_json
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
+HASH_SUFFIX = "_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +74,23 @@ class Manifest:
     def verify(self, folder: Path) -> None:
         """Check that every file is there and unchanged; raises StageError naming the first not."""
         for name, wanted in self.files.items():
-            file = folder / name
-            if not file.is_file():
-                raise StageError(f"{file}: missing. Run stage {self.stage!r} again with --force.")
-            came = file_sha256(file)
-            if came != wanted:
-                raise StageError(
-                    f"{file}: wanted SHA-256 {wanted[:12]}…, found {came[:12]}…: changed after "
-                    f"stage {self.stage!r} wrote it. Run it again with --force."
-                )
+            require_sha256(folder / name, wanted, _OutputErrors(self.stage))
+
+
+@dataclass(frozen=True, slots=True)
+class _OutputErrors:
+    """The errors of the files that a stage wrote."""
+
+    stage: str
+
+    def missing(self, file: str) -> StageError:
+        return StageError(f"{file}: missing. Run stage {self.stage!r} again with --force.")
+
+    def damaged(self, file: str, wanted: str, got: str) -> StageError:
+        return StageError(
+            f"{file}: wanted SHA-256 {wanted[:12]}…, found {got[:12]}…: changed after stage "
+            f"{self.stage!r} wrote it. Run it again with --force."
+        )
 
 
 def hash_files(folder: Path, files: Iterable[Path]) -> dict[str, str]:
@@ -105,14 +113,20 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
 def differences(wanted: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]:
     """`key: was A, is B` for every key whose value differs, nested keys joined by dots.
 
+    Of a hash, whose key ends in `_sha256`, only that the thing has changed.
+
     >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
     ['a.b: was 1, is 3']
+    >>> differences({"graph_sha256": "0a"}, {"graph_sha256": "1b"})
+    ['the graph has changed']
     """
     found: list[str] = []
     for key in sorted(set(wanted) | set(came)):
         old, new = wanted.get(key), came.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             found += [f"{key}.{rest}" for rest in differences(old, new)]
+        elif old != new and key.endswith(HASH_SUFFIX):
+            found.append(f"the {key.removesuffix(HASH_SUFFIX)} has changed")
         elif old != new:
             found.append(f"{key}: was {json.dumps(old)}, is {json.dumps(new)}")
     return found

@@ -1,10 +1,13 @@
-"""Read chunks ahead of the work on them, in order, in a bounded number of threads."""
+"""Read ahead of the work on what is read, in order, and so many items and no more."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from itertools import repeat, takewhile
 from os import sched_getaffinity
 from typing import TypeVar
 
@@ -14,16 +17,17 @@ THREADS = len(sched_getaffinity(0))
 T = TypeVar("T")
 
 
-def read_ahead(pool: Executor, work: Iterable[Callable[[], T]], ahead: int) -> Iterator[T]:
+def read_ahead(
+    pool: Executor, work: Iterable[Callable[[], T]], ahead: int
+) -> Generator[T, None, None]:
     """The results of `work` in its order; up to `ahead` of them are being made in the pool.
 
-    Nothing is left running where the caller stops early or a piece of work raises.
+    Nothing is left waiting where the caller stops early or a call raises.
     """
     waiting: deque[Future[T]] = deque()
-    pieces = iter(work)
     try:
-        for piece in pieces:
-            waiting.append(pool.submit(piece))
+        for call in work:
+            waiting.append(pool.submit(call))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -31,3 +35,19 @@ def read_ahead(pool: Executor, work: Iterable[Callable[[], T]], ahead: int) -> I
     finally:
         for future in waiting:
             future.cancel()
+
+
+def iterate_ahead(items: Callable[[], Iterator[T]], ahead: int) -> Generator[T, None, None]:
+    """The items of `items()`, made in a thread of their own that is at most `ahead` in front.
+
+    The thread starts with the first item that is asked for. Closing the generator ends it after the
+    item that it is at. An error in the thread is raised here, after the items before it.
+
+    >>> list(iterate_ahead(lambda: iter("abc"), 2))
+    ['a', 'b', 'c']
+    """
+    end = object()
+    with ThreadPoolExecutor(1, "read ahead") as pool:
+        calls = repeat(partial(next, items(), end))
+        with closing(read_ahead(pool, calls, ahead)) as made:
+            yield from takewhile(lambda item: item is not end, made)

@@ -79,7 +79,8 @@ def _marks_to_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.type not in marks:
         return column
     is_mark = pc.equal(column, pa.scalar(marks[column.type], column.type))
-    return pc.if_else(is_mark, pa.scalar(None, column.type), column)
+    # Not a null scalar: with one, Arrow 22 damages strings of a chunk that begins at an offset.
+    return pc.if_else(is_mark, pa.nulls(len(column), column.type), column)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from plumbline.features.plan.plan import InputColumn, OutputColumn
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.graph_walker import GraphWalker, check_output, is_click
-from plumbline.nvtabular.library import DROP, Workflow, iter_nodes
+from plumbline.nvtabular.library import Workflow
+from plumbline.nvtabular.operators.drop_low_cardinality import refuse_dropped
 from plumbline.nvtabular.patched import patched
 
 
@@ -31,8 +32,8 @@ def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Un
     """
     if workflow.output_schema is None:
         workflow = patched(workflow).fit_schema(merlin_input_schema(kinds))
-    _refuse_dropped(workflow)
-    return _plan(GraphWalker(kinds, resolved=False), workflow, kinds)
+    refuse_dropped(workflow)
+    return _plan(GraphWalker(kinds, fitted=False), workflow, kinds)
 
 
 def compile_fitted(
@@ -52,7 +53,7 @@ def compile_fitted(
     """
     if workflow.output_schema is None:
         raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
-    walk = GraphWalker(kinds, resolved=True)
+    walk = GraphWalker(kinds, fitted=True)
     plan = _plan(walk, workflow, kinds)
     targets = targets_of(plan, {**kinds, CLICK: "integer"}, folder)
     learned = {node: walk.readers[node](target) for node, target in targets.items()}
@@ -67,16 +68,3 @@ def _plan(walk: GraphWalker, workflow: Workflow, kinds: Mapping[str, FeatureKind
     used = {column for output in outputs for column in output.chain.columns}
     inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
     return UnfittedPlan(inputs, tuple(outputs))
-
-
-def _refuse_dropped(workflow: Workflow) -> None:
-    """NVTabular's own DropLowCardinality drops columns of which nothing was learned yet."""
-    for node in iter_nodes([workflow.output_node]):
-        if type(node.op) in DROP and node.output_schema is not None:
-            kept = node.output_schema.column_names
-            dropped = [name for name in node.input_schema.column_names if name not in kept]
-            if dropped:
-                raise PlanError(
-                    f"DropLowCardinality has left out {', '.join(map(repr, dropped))} already. "
-                    "Compile the workflow before its schema is fitted."
-                )

@@ -1,32 +1,54 @@
-"""The graph that a configuration names."""
+"""The graph that a configuration names, for the columns of a log."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
-from plumbline.base.places import ROOT
+from plumbline.base.errors import ConfigError
+from plumbline.base.plain_text import one_line
 from plumbline.columns.kinds import FeatureKind
-from plumbline.nvtabular.library import Workflow
-from plumbline.settings import CriteoWorkflow, StandardWorkflow
+from plumbline.features.plan.unfitted import UnfittedPlan
+from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.graph_file import graph_function
+from plumbline.nvtabular.graph_options import keyword_arguments
+from plumbline.nvtabular.library import Workflow, WorkflowNode
+from plumbline.settings import WorkflowSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A workflow that is not fitted yet, and the plan that it compiles to."""
+
+    workflow: Workflow
+    plan: UnfittedPlan
 
 
 def build(
-    kinds: Mapping[str, FeatureKind],
-    settings: CriteoWorkflow | StandardWorkflow,
-    vocabulary_folder: Path,
-) -> Workflow:
-    """The workflow of `settings.graph`, not fitted yet."""
-    module = _module(ROOT / "workflows" / f"{settings.graph}.py")
-    return module.build(kinds, settings, vocabulary_folder)
+    settings: WorkflowSettings, kinds: Mapping[str, FeatureKind], training_rows: int
+) -> Graph:
+    """Call the graph's function for these columns, and compile what it returns.
 
-
-def _module(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"workflows.{file.stem}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    Raises
+    ------
+    ConfigError
+        The file, the module or the function is not there or fails, an option is unknown or of
+        another type, or the function returns something else than a graph of these columns.
+    UnsupportedOperator
+        An operator, a parameter, or an order of operators that has no compiled form.
+    """
+    with graph_function(settings.graph) as graph:
+        given = keyword_arguments(graph.function, settings.options, training_rows, graph.where)
+        made = graph.run(lambda: graph.function(dict(kinds), **given))
+        if isinstance(made, WorkflowNode):
+            made = Workflow(made)
+        if not isinstance(made, Workflow):
+            raise ConfigError(
+                f"{graph.where}: wanted the function to return nodes, such as ['price'] >> "
+                f"ops.Normalize(), or an nvtabular.Workflow, got {type(made).__name__} "
+                f"{one_line(repr(made), 60)}."
+            )
+        plan = graph.run(lambda: compile_unfitted(made, kinds))
+        if not plan.outputs:
+            raise ConfigError(f"{graph.where}: the graph gives no column besides the click.")
+    return Graph(made, plan)

@@ -22,7 +22,7 @@ with quiet():
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
-    from nvtabular import ColumnSelector, Workflow, ops
+    from nvtabular import ColumnSelector, Workflow, WorkflowNode, ops
 
 STRUCTURAL = (
     selection.SelectionOp,
@@ -48,13 +48,10 @@ METADATA = tuple(
 )
 """Operators that only add tags and properties to a schema."""
 
-DROP = (ops.DropLowCardinality,)
-"""Operators that leave columns out by what was learned of them."""
-
 RENAME = (ops.Rename, dag_rename.Rename)
+"""Operators that only give columns other names."""
 
 __all__ = [
-    "DROP",
     "METADATA",
     "RENAME",
     "STRUCTURAL",
@@ -70,6 +67,7 @@ __all__ = [
     "StatOperator",
     "Tags",
     "Workflow",
+    "WorkflowNode",
     "clean_worker_cache",
     "concat",
     "dtypes",

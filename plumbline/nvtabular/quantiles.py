@@ -1,111 +1,54 @@
-"""Operators of our own for a workflow's graph: numbers by their quantiles in the training split.
-
-NVTabular has neither. They are used as its operators are:
-
-    numbers = ["price", "age"] >> QuantileTransform() >> ops.FillMissing(0.0)
-    buckets = ["price", "age"] >> QuantileBucketize(64) >> ops.Rename(postfix="_bucket")
-"""
+"""What our own QuantileBucketize and QuantileTransform share: both learn a column's quantiles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from plumbline.features.fitting.histogram import Counting, Histogram
-from plumbline.features.fitting.quantiles import of_quantiles
-from plumbline.features.operators import Bucketize, Interpolate
-from plumbline.features.plan.unfitted import (
-    FitQuantileBucketize,
-    FitQuantiles,
-    FitQuantileTransform,
-)
-from plumbline.nvtabular.library import StatOperator, Tags
-from plumbline.nvtabular.patched.columns import frame_of, is_host, numbers
-from plumbline.nvtabular.patched.reductions import reduced
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
+from plumbline.nvtabular.library import StatOperator
+from plumbline.nvtabular.operator_call import OperatorCall
+from plumbline.nvtabular.patching.columns import frame_of, host_numbers
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 
 
-class _OfQuantiles(StatOperator):
+def learned_quantiles(
+    at: OperatorCall, step: FitQuantileBucketize | FitQuantileTransform
+) -> Source:
+    column = at.output
+    # A number that is rounded differently could be counted in another bin.
+    source = at.exact(at.numbers(column))
+
+    def read(target: Target) -> Step:
+        fitted: Step = at.learned_value(at.operator.learned, column)
+        return fitted
+
+    return at.learned(step, read, source)
+
+
+class OfQuantiles(StatOperator):
     """Learns a `histogram` of every column, and gives a step made of it."""
 
-    def __init__(self, step: FitQuantiles) -> None:
+    def __init__(self, step: FitQuantileBucketize | FitQuantileTransform) -> None:
         super().__init__()
         self.step = step
         self.learned: dict[str, Bucketize | Interpolate] = {}
         """Column to what was learned of it."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return reduced(ddf, partial(_counted, col_selector.names), _merged)
+        return learned(ddf, {n: Reads(self.step, numbers=(n,)) for n in col_selector.names})
 
-    def fit_finalize(self, dask_stats: dict[str, Histogram]) -> None:
-        for name, histogram in dask_stats.items():
-            self.learned[name] = of_quantiles(self.step, histogram)
+    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
+        for name, found in dask_stats.items():
+            self.learned[name] = self.step.of(found.accumulated.histogram())
 
     def transform(self, col_selector: Any, df: Any) -> Any:
-        columns = {n: self.learned[n].apply(_array(df[n])) for n in col_selector.names}
+        columns = {n: self.learned[n].apply(host_numbers(df[n])) for n in col_selector.names}
         return frame_of(df, columns)
 
     def clear(self) -> None:
         self.learned = {}
-
-
-class QuantileBucketize(_OfQuantiles):
-    """Numbers become ids: at most `buckets` of about as many training rows each.
-
-    There are fewer where they would have less than `rows_each` rows, but not fewer than two. Where
-    a column has no more distinct numbers than buckets, each has its own. A missing number has the
-    last id.
-    """
-
-    def __init__(self, buckets: int = 64, rows_each: int = 1) -> None:
-        super().__init__(FitQuantileBucketize(buckets, rows_each))
-
-    @property
-    def output_tags(self) -> list[Tags]:
-        return [Tags.CATEGORICAL]
-
-    @property
-    def output_dtype(self) -> type[np.generic]:
-        return np.int64
-
-
-class QuantileTransform(_OfQuantiles):
-    """Numbers become the normal scores of their ranks, of about mean 0 and deviation 1.
-
-    Whatever their scale is, however far apart, and for however many rows they are the same. Between
-    `knots` of the training split's numbers the score is a straight line. A missing number stays
-    missing; 0 is the score of the median.
-    """
-
-    def __init__(self, knots: int = 64) -> None:
-        super().__init__(FitQuantileTransform(knots))
-
-    @property
-    def output_tags(self) -> list[Tags]:
-        return [Tags.CONTINUOUS]
-
-    @property
-    def output_dtype(self) -> type[np.generic]:
-        return np.float64
-
-
-def _counted(names: Sequence[str], df: Any) -> dict[str, Histogram]:
-    return {name: _histogram(_array(df[name])) for name in names}
-
-
-def _histogram(values: Any) -> Histogram:
-    counting = Counting()
-    counting.add(values)
-    return counting.histogram()
-
-
-def _merged(parts: list[dict[str, Histogram]]) -> dict[str, Histogram]:
-    return {name: Histogram.merged([part[name] for part in parts]) for name in parts[0]}
-
-
-def _array(column: Any) -> Any:
-    """The numbers on the host, NaN where they are missing."""
-    values = numbers(column)
-    return values.to_numpy() if is_host(values) else values.fillna(np.nan).to_numpy()

@@ -294,11 +294,7 @@ def _texts(
     buffers = [None, pa.py_buffer(bounds), pa.py_buffer(text)]
     every = pa.Array.from_buffers(pa.large_string(), count, buffers)
     chosen = np.arange(0, count, 2)
-    taken = every.take(pa.array(chosen, mask=starts == ends))
-    found = pl.from_arrow(taken)
-    if not isinstance(found, pl.Series):
-        raise TypeError(f"wanted a polars.Series, got {type(found).__name__}")
-    return found
+    return pl.Series(every.take(pa.array(chosen, mask=starts == ends)))
 
 
 def _plural(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns import exact
-from plumbline.columns.hashes import MISSING_HASH, value_hash
+from plumbline.columns.value_hash import MISSING_HASH, value_hash
 from plumbline.columns.values import Values, is_missing
 
 GROUP = "\x1fgroup"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
+from plumbline.columns.splitmix64 import splitmix64
 from plumbline.rawlogs.groups import NO_GROUP
 from plumbline.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
 
@@ -23,9 +24,6 @@ LEFT_OUT = ("no_split", "gap", "negatives")
 click that `keep_negatives` drops from the training split."""
 NO_SPLIT, GAP, NEGATIVES = range(3, 6)
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_2 = np.uint64(0x94D049BB133111EB)
 _NEGATIVES_SALT = 0x6E65676174697665
 """Keeps the draw of negatives apart from the draw of splits."""
 
@@ -177,7 +175,7 @@ class _WithFewerNegatives:
 
     def __init__(self, assign: Assignment, kept: float, seed: int) -> None:
         self._assign, self._kept = assign, kept
-        self._start = _mix(np.array([_start(seed) ^ np.uint64(_NEGATIVES_SALT)]))[0]
+        self._start = splitmix64(np.array([_start(seed) ^ np.uint64(_NEGATIVES_SALT)]))[0]
 
     def __call__(self, rows: Stretch) -> NDArray[np.int8]:
         splits = self._assign(rows)
@@ -188,19 +186,11 @@ class _WithFewerNegatives:
 
 
 def _start(seed: int) -> np.uint64:
-    start: np.uint64 = _mix(np.array([seed & (2**64 - 1)], np.uint64))[0]
+    start: np.uint64 = splitmix64(np.array([seed & (2**64 - 1)], np.uint64))[0]
     return start
 
 
 def _shares(start: np.uint64, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
     """A number from 0 to below 1 for each key."""
-    shares: NDArray[np.float64] = (_mix(start ^ keys) >> np.uint64(11)) * 2.0**-53
+    shares: NDArray[np.float64] = (splitmix64(start ^ keys) >> np.uint64(11)) * 2.0**-53
     return shares
-
-
-def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """One SplitMix64 step; uint64 arrays wrap around."""
-    values = values + _GOLDEN
-    values = (values ^ (values >> np.uint64(30))) * _MIX_1
-    values = (values ^ (values >> np.uint64(27))) * _MIX_2
-    return values ^ (values >> np.uint64(31))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import CLICK, Kind
-from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.take import take
 from plumbline.columns.value_rules.taken import ColumnRefused, Taken
 from plumbline.rawlogs.malformed import Fault
@@ -39,7 +38,7 @@ def convert(
         other.
     """
     raw = rows.columns
-    rules = ValueRules.of(table)
+    rules = table.value_rules
     try:
         taken = {name: take(raw[name], kind, rules, label) for name, kind in kinds.items()}
     except ColumnRefused as error:

@@ -7,12 +7,11 @@ from plumbline.settings.model import Model
 from plumbline.settings.serving import Serving
 from plumbline.settings.split import FileSplit, GroupSplit, ShareSplit, Split, TimeSplit
 from plumbline.settings.training import Training
-from plumbline.settings.workflow import CriteoWorkflow, StandardWorkflow
+from plumbline.settings.workflow import WorkflowSettings
 
 __all__ = [
     "ClickModel",
     "Config",
-    "CriteoWorkflow",
     "FileSplit",
     "GroupSplit",
     "Label",
@@ -22,8 +21,8 @@ __all__ = [
     "ShareSplit",
     "SideTable",
     "Split",
-    "StandardWorkflow",
     "Table",
     "TimeSplit",
     "Training",
+    "WorkflowSettings",
 ]

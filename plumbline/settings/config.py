@@ -14,7 +14,7 @@ from plumbline.settings.model import Model
 from plumbline.settings.serving import Serving
 from plumbline.settings.split import FileSplit, GroupSplit, ShareSplit, TimeSplit
 from plumbline.settings.training import Training
-from plumbline.settings.workflow import CriteoWorkflow, StandardWorkflow
+from plumbline.settings.workflow import WorkflowSettings
 
 GROUP_KINDS = (*(kind for kind in FEATURE_KINDS if kind not in ELEMENT_KINDS), "unused")
 """Kinds of a log's column by whose values it can be split."""
@@ -37,7 +37,7 @@ class Config(Settings):
     """Which values of the label column are clicks; 0 and 1, true and false need nothing."""
     split: Annotated[FileSplit | ShareSplit | TimeSplit | GroupSplit, Field(discriminator="by")]
     """Which rows train, which validate, which test."""
-    workflow: Annotated[CriteoWorkflow | StandardWorkflow, Field(discriminator="graph")]
+    workflow: WorkflowSettings
     """What becomes of the columns before they reach the model."""
     model: Model = Model()
     """The shape of the DLRM."""

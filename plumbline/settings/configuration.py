@@ -25,6 +25,7 @@ def load_config(file: Path) -> Config:
         Unreadable file, unknown key (with the nearest known one), or a value of the wrong form.
     """
     read = _read(file, ())
+    _find_graph(read)
     try:
         return Config.model_validate(read.content)
     except ValidationError as error:
@@ -43,6 +44,19 @@ def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
         raise ConfigError(f"{file}: extends: wanted the name of a file, got {base!r}.")
     other = _read(file.parent / base, (*extending, file.resolve()))
     return YamlFile(_merged(other.content, own.content), {**other.places, **own.places})
+
+
+def _find_graph(read: YamlFile) -> None:
+    """Put the whole path of a graph's file in the place of one from the configuration's folder."""
+    workflow = read.content.get("workflow")
+    if not isinstance(workflow, dict):
+        return
+    graph = workflow.get("graph")
+    if not isinstance(graph, str) or ".py:" not in graph:
+        return
+    folder = read.places["workflow", "graph"].file.parent.absolute()
+    if (folder / graph.rpartition(":")[0]).is_file():
+        read.content["workflow"] = workflow | {"graph": str(folder / graph)}
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -19,13 +20,16 @@ from plumbline.columns.kinds import (
     expand_range,
     expand_ranges,
 )
+from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.settings.base import PositiveInt, Settings, Share
+
+FileFormat = Literal["csv", "parquet"]
 
 
 class Table(Settings):
     """How a text or Parquet table is laid out."""
 
-    format: Literal["csv", "parquet"] = "csv"
+    format: FileFormat = "csv"
     """csv: text, whatever separates its fields."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
     """What stands between the fields of a line: one character or several, such as `::`."""
@@ -190,6 +194,11 @@ class Table(Settings):
         if not is_known:
             raise ValueError(f"wanted utf-8, utf-16, latin-1 or such, got {encoding!r}")
         return encoding
+
+    @property
+    def value_rules(self) -> ValueRules:
+        """What these settings say of the meaning of the table's values."""
+        return ValueRules(**{key.name: getattr(self, key.name) for key in fields(ValueRules)})
 
     def names(self, *kinds: str) -> tuple[str, ...]:
         return tuple(name for name, kind in self.columns.items() if kind in kinds)

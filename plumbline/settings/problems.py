@@ -69,7 +69,9 @@ def _line(
 ) -> str:
     path, place = _found(error, places)
     where = ".".join(one_line(str(part), _SHOWN) for part in path)
-    told = _told(error, place) if word is None else f"{_told(error, place)} ({word} is allowed too)"
+    told = problem(error, place)
+    if word is not None:
+        told = f"{told} ({word} is allowed too)"
     told = f"{where}: {told}" if where else told
     if place is None:
         return told
@@ -77,7 +79,8 @@ def _line(
     return f"{told} ({beside}line {place.line})"
 
 
-def _told(error: Mapping[str, Any], place: Place | None) -> str:
+def problem(error: Mapping[str, Any], place: Place | None = None) -> str:
+    """What is wrong with one value, without where it stands."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")

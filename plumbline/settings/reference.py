@@ -47,11 +47,8 @@ EXAMPLES: Mapping[str, Any] = {
     "split.test": 0.2,
     "split (by: file).valid": [5],
     "split (by: file).test": [6],
-    "workflow (graph: standard).frequency_threshold": 2,
-    "workflow.fill": 0,
-    "workflow.normalize": True,
-    "workflow.clip_min": 0,
-    "workflow.clip_max": 1000,
+    "workflow.graph": "standard",
+    "workflow.options": {"frequency_threshold": 2},
     "training.clip_norm": 10,
     "serving.threads": 2,
 }
@@ -173,6 +170,8 @@ def _words(annotation: Any, bounds: Sequence[Any] = ()) -> str:
         return " or ".join(_words(part, bounds) for part in kinds)
     if origin is tuple:
         return f"list of {_words(inside[0])}"
+    if origin is dict and inside[1] is Any:
+        return "names to values"
     if origin is dict:
         return f"names to {_words(inside[1])}" if "`" not in _words(inside[1]) else "names to kinds"
     plain = {str: "text", bool: "`true` or `false`", int: "whole number", float: "number"}

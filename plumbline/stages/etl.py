@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plumbline.base.console import progress_bar, warn
+from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings
@@ -16,45 +17,67 @@ from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
-from plumbline.stages.command import stage_main
+from plumbline.features.plan.unfitted import unfitted_json
 from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import row_source, typed_folders
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts
+
+if TYPE_CHECKING:
+    from plumbline.nvtabular.graphs import Graph
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 """What the later stages have to know of the rows' clicks: see
 `plumbline.rawlogs.split_counts.Counted`."""
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
+    workflow = run.config.workflow
     return {
-        "workflow": run.config.workflow.model_dump(mode="json"),
+        "workflow": {**workflow.model_dump(mode="json"), "graph": Path(workflow.graph).name},
         "engine": run.engine,
         "shuffle_seed": _shuffle_seed(run),
     }
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
+    """The hash of the plan before it is fitted, by which an edited graph is noticed."""
+    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
+    return {"graph_sha256": json_sha256(unfitted_json(graph.plan))}
+
+
+def check_graph(run: Run) -> None:
+    """Build and compile the graph once before the log is read, which may take long.
+
+    Raises
+    ------
+    PlumblineError
+        See `plumbline.nvtabular.graphs.build`.
+    """
+    _graph(run, training_rows=1)
+
+
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
-        made = _run_engine(run, inputs, out, progress)
-    found = look_through(made.plan, made.rows, ingested.facts["click_rate"], out)
+        encoded = _run_engine(run, inputs, out, progress)
+    found = look_through(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
     for text in found.warnings:
         warn(text)
-    seconds = made.fit_seconds + made.transform_seconds
+    seconds = encoded.fit_seconds + encoded.transform_seconds
     facts = {
         "engine": run.engine,
-        "plan_hash": made.plan.content_hash,
-        "fit_seconds": round(made.fit_seconds, 3),
-        "transform_seconds": round(made.transform_seconds, 3),
-        "rows_per_second": round(sum(made.rows.values()) / seconds),
+        "plan_hash": encoded.plan.content_hash,
+        "fit_seconds": round(encoded.fit_seconds, 3),
+        "transform_seconds": round(encoded.transform_seconds, 3),
+        "rows_per_second": round(sum(encoded.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(found),
     }
-    return Made(made.rows, _schema(made.plan), facts)
+    return StageResult(encoded.rows, _schema(encoded.plan), facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +135,27 @@ def _column(
 
 
 def _run_engine(
-    run: RunConfig, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
+    run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
-    # Imported here because NVTabular takes seconds to import, and only this work needs it.
-    from plumbline.nvtabular.compile import compile_unfitted
-    from plumbline.nvtabular.engine import NVTabularEngine
-    from plumbline.nvtabular.graphs import build
-
-    kinds = run.config.features
-    settings = run.config.workflow.for_rows(inputs["ingest"].manifest.rows["train"])
-    workflow = build(kinds, settings, out / "unused")
+    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
     if run.engine == "nvtabular":
+        from plumbline.nvtabular.engine import NVTabularEngine
+
         engine = NVTabularEngine(run.device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
-        return engine.fit_transform(workflow, kinds, splits, out, progress)
-    plan = compile_unfitted(workflow, kinds)
+        return engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
     source = row_source(run, inputs)
-    return NativeEngine(plan).fit_transform(source, out, progress, _shuffle_seed(run))
+    return NativeEngine(graph.plan).fit_transform(source, out, progress, _shuffle_seed(run))
 
 
-def _shuffle_seed(run: RunConfig) -> int | None:
+def _graph(run: Run, training_rows: int) -> Graph:
+    # Imported here because NVTabular takes seconds to import, and only this stage needs it.
+    from plumbline.nvtabular.graphs import build
+
+    return build(run.config.workflow, run.config.features, training_rows)
+
+
+def _shuffle_seed(run: Run) -> int | None:
     """NVTabular's engine keeps the order of the rows."""
     return run.config.seed if run.engine == "native" else None
 
@@ -145,12 +169,8 @@ def _schema(plan: Plan) -> list[dict[str, Any]]:
     return [*categorical, *continuous, {"name": CLICK, "dtype": "int8"}]
 
 
-def needs(run: RunConfig) -> tuple[str, ...]:
+def needs(run: Run) -> tuple[str, ...]:
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 
-STAGE = Stage("etl", needs, settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")
+STAGE = Stage("etl", needs, settings, work, derived)

@@ -29,13 +29,13 @@ from plumbline.dlrm.judgement.verdict import Evidence, LossDifference, Verdict, 
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.pair_counts import PairCounts
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.evaluation import RowScorer, column_blocks, scored_by
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
 from plumbline.settings import FileSplit
-from plumbline.stages.command import stage_main
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts
 from plumbline.stages.train import validation_of
 
 SPLITS = ("valid", "test", "probe")
@@ -47,7 +47,7 @@ ROWS_PER_GROUP = 2**20
 """Probabilities that are in memory until they are written."""
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     return {
         "splits": list(SPLITS),
         "precision": precision(run),
@@ -56,12 +56,12 @@ def settings(run: RunConfig) -> dict[str, Any]:
     }
 
 
-def precision(run: RunConfig) -> ScoringPrecision:
+def precision(run: Run) -> ScoringPrecision:
     """Of offline scores on this machine: that of the served ones."""
-    return resolve_precision(run.config.serving.precision)
+    return scoring_precision(run.config.serving.precision)
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     etl, train = inputs["etl"], inputs["train"]
     plan = read_plan(etl.folder / "plan")
     scorer = Scorer.load(train.folder / "model", plan.content_hash, precision=precision(run))
@@ -92,32 +92,30 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     test = metrics["test"]
     best = "" if reachable is None else f" (the click model's own: {reachable:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
-    tell(verdict)
+    _report(verdict)
     facts = {
         **metrics,
         "bayes_auc": reachable,
         "baselines": baselines_of(judged, baseline),
         "verdict": asdict(verdict),
     }
-    return Made(rows, facts=facts)
+    return StageResult(rows, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
-    """The fitted regression, and what it took."""
+    """The fitted regression, its passes over the rows, and its seconds."""
 
     regression: LogisticRegression
     passes: int
     seconds: float
 
 
-def fit_baseline(
-    run: RunConfig, etl: Finished, architecture: Architecture, rate: float
-) -> _Baseline:
+def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: float) -> _Baseline:
     """A logistic regression on the training split."""
     started = time.perf_counter()
     with progress_bar("baseline", None) as progress:
-        made = fit_logistic_regression(
+        fitted = fit_logistic_regression(
             architecture,
             parts(etl.folder / "train"),
             parts(etl.folder / "valid"),
@@ -126,7 +124,7 @@ def fit_baseline(
             logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
             progress=progress,
         )
-    return _Baseline(made.regression, made.passes, time.perf_counter() - started)
+    return _Baseline(fitted.regression, fitted.passes, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +189,7 @@ def baselines_of(judged: Mapping[str, _Judged], baseline: _Baseline) -> dict[str
     }
 
 
-def tell(verdict: Verdict) -> None:
+def _report(verdict: Verdict) -> None:
     """One line: quiet where all is well, loud where it is not."""
     if verdict.ok:
         approve(verdict.text)
@@ -199,7 +197,7 @@ def tell(verdict: Verdict) -> None:
         alarm(" ".join([verdict.text, *verdict.advice]))
 
 
-def bayes_auc(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> float | None:
+def bayes_auc(run: Run, inputs: Mapping[str, Finished], out: Path) -> float | None:
     """AUC on the test split of the probability that drew the clicks; no model's can be better."""
     split = run.config.split
     if "generate" not in inputs:
@@ -246,13 +244,9 @@ class _ProbabilityFile:
         self._held = []
 
 
-def needs(run: RunConfig) -> tuple[str, ...]:
+def needs(run: Run) -> tuple[str, ...]:
     read = ("etl", "train")
     return read if run.config.click_model is None else (*read, "generate")
 
 
 STAGE = Stage("evaluate", needs, settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

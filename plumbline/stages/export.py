@@ -1,8 +1,7 @@
-"""Stage export: plan and weights as Triton model repositories, or a new version of a live one."""
+"""Stage export: plan and weights as Triton model repositories."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,23 +17,22 @@ from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Log, SideTable
-from plumbline.stages.command import guarded, run_config, run_folder, run_parser
-from plumbline.stages.publishing import add_publish_options, publish_folder, publish_release
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, finished, parts, reads
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, finished, parts, reads
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     return run.config.serving.model_dump(mode="json", exclude={"probe_rows", "latency_requests"})
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     plan = read_plan(inputs["etl"].folder / "plan")
     rows = _first_rows(inputs["ingest"].folder / "probe")
     model_folder = inputs["train"].folder / "model"
     rules = _rules(inputs["ingest"])
     repository = export_repository(plan, model_folder, out, run.config.serving, rows, rules)
-    export_gpu_repository(repository.folder, run.config.serving)
-    return Made(facts={"plan_hash": plan.content_hash})
+    export_gpu_repository(repository, run.config.serving)
+    return StageResult(facts={"plan_hash": plan.content_hash})
 
 
 def _first_rows(probe: Path) -> pa.Table:
@@ -53,31 +51,12 @@ def _rules(ingested: Finished) -> Rules:
 STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
 
 
-def main() -> None:
-    parser = run_parser(__doc__)
-    add_publish_options(parser)
-    options = parser.parse_args()
-    guarded(lambda: run(options))
-
-
-def run(options: argparse.Namespace) -> None:
-    """Ensure the stage, then publish what it was made from where that is asked for.
-
-    Raises
-    ------
-    PlumblineError
-        See `Stage.ensure` and `plumbline.serving.publish.publish`.
-    """
-    config = run_config(options)
-    folder = run_folder(options, config)
-    live = publish_folder(options, folder, folder / STAGE.name)
-    STAGE.ensure(config, folder, force=options.force)
-    if live is not None:
-        release = Release.of(
-            read_plan(finished(folder, "etl").folder / "plan"),
-            finished(folder, "train").folder / "model",
-            _first_rows(finished(folder, "ingest").folder / "probe"),
-            config.config.serving,
-            _rules(finished(folder, "ingest")),
-        )
-        publish_release(options, live, release, config.config.serving)
+def release_of(run: Run, folder: Path) -> Release:
+    """What the export of the run's folder was made from: a version that can be published."""
+    return Release.of(
+        read_plan(finished(folder, "etl").folder / "plan"),
+        finished(folder, "train").folder / "model",
+        _first_rows(finished(folder, "ingest").folder / "probe"),
+        run.config.serving,
+        _rules(finished(folder, "ingest")),
+    )

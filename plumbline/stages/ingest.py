@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.console import progress_bar, say
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
@@ -21,11 +21,11 @@ from plumbline.rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_t
 from plumbline.rawlogs.raw_rows import undeclared_columns
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.sources import resolve_files
-from plumbline.stages.command import stage_main
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     chosen = log_settings(run)
     if run.config.click_model is None:
         files = resolve_files(run.config.log, run.data)
@@ -34,7 +34,7 @@ def settings(run: RunConfig) -> dict[str, Any]:
     return chosen
 
 
-def log_settings(run: RunConfig) -> dict[str, Any]:
+def log_settings(run: Run) -> dict[str, Any]:
     """The configuration by which the log's rows are read and split."""
     used = {"seed", "log", "tables", "label", "split", "serving"}
     chosen = run.config.model_dump(mode="json", include=used)
@@ -42,21 +42,21 @@ def log_settings(run: RunConfig) -> dict[str, Any]:
     return chosen
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     files = log_files(run, inputs)
     fingerprints = fingerprints_of(run.config, files)
     write = ingest_typed if takes_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
-        made = write(run.config, files, out, progress)
-    for example in made.examples:
+        ingested = write(run.config, files, out, progress)
+    for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
-    for advice in made.advice:
+    for advice in ingested.advice:
         say(f"  of these, {advice}", style="yellow")
-    for line in _told(made):
+    for line in _left_out(ingested):
         say(f"  {line}")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
-    facts = {key: value for key, value in asdict(made).items() if key != "rows"}
+    facts = {key: value for key, value in asdict(ingested).items() if key != "rows"}
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(found) for found in fingerprints],
@@ -64,12 +64,12 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
             name: file_sha256(file) for name, file in table_files(run.config, files).items()
         },
     }
-    return Made(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
+    return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 
 
-def _told(made: Ingested) -> Iterator[str]:
-    """What became of rows that are in no split."""
-    left_out = made.left_out
+def _left_out(ingested: Ingested) -> Iterator[str]:
+    """The rows that are in no split, and why."""
+    left_out = ingested.left_out
     if left_out["no_split"]:
         yield f"left out: {left_out['no_split']:,} rows that the split gives to none"
     if left_out["gap"]:
@@ -77,12 +77,12 @@ def _told(made: Ingested) -> Iterator[str]:
     if left_out["negatives"]:
         yield (
             f"left out: {left_out['negatives']:,} training rows without a click, "
-            f"{made.keep_negatives:.2%} kept; clicks {made.click_rate['train']:.3%} before, "
-            f"{made.sampled_click_rate:.3%} after"
+            f"{ingested.keep_negatives:.2%} kept; clicks "
+            f"{ingested.click_rate['train']:.3%} before, {ingested.sampled_click_rate:.3%} after"
         )
 
 
-def _show_undeclared_columns(run: RunConfig, files: Sequence[Path]) -> None:
+def _show_undeclared_columns(run: Run, files: Sequence[Path]) -> None:
     names = undeclared_columns(files, run.config.log)
     if names:
         columns = "column is" if len(names) == 1 else "columns are"
@@ -90,13 +90,13 @@ def _show_undeclared_columns(run: RunConfig, files: Sequence[Path]) -> None:
         say(said)
 
 
-def takes_typed_copy(run: RunConfig) -> bool:
+def takes_typed_copy(run: Run) -> bool:
     """Whether the engine reads typed Parquet, or it is to be kept anyway."""
     config = run.config
     return run.engine == "nvtabular" or config.split.by == "time" or config.log.typed_copy
 
 
-def log_files(run: RunConfig, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
+def log_files(run: Run, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
     """The drawn log's files, or those given on the command line."""
     if "generate" in inputs:
         generated = inputs["generate"]
@@ -104,12 +104,8 @@ def log_files(run: RunConfig, inputs: Mapping[str, Finished]) -> tuple[Path, ...
     return resolve_files(run.config.log, run.data)
 
 
-def needs(run: RunConfig) -> tuple[str, ...]:
+def needs(run: Run) -> tuple[str, ...]:
     return () if run.config.click_model is None else ("generate",)
 
 
 STAGE = Stage("ingest", needs, settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

@@ -1,113 +1,80 @@
-"""The options of `export.py --publish`, and what they do."""
+"""What a run has exported, published as the next version of a live repository."""
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
-from plumbline.serving.client.connection import Connection, Protocol, Tls, secret_header
-from plumbline.serving.client.model_control import ModelControl, model_control
-from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE, read_secret
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    Connection,
+    Protocol,
+    Tls,
+    read_secret,
+    secret_header,
+)
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import publish
-from plumbline.serving.repository.release import Release
-from plumbline.settings import Serving
+from plumbline.stages import export
+from plumbline.stages.run import Run
 
 LIVE = "live_repository"
-
-_IN_RUN = Path()
-"""Stands for the repository in the run's folder."""
-
-_OF_SERVER = ("protocol", "secret_file", "tls_authority", "tls_certificate", "tls_key")
+"""The repository in the folder of the run."""
 
 
-def add_publish_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("publish")
-    group.add_argument(
-        "--publish", type=Path, nargs="?", const=_IN_RUN, metavar="REPOSITORY",
-        help="add this run's plan and model as the next version of a live repository, or begin it "
-        f"with them (default: {LIVE} in the folder of the run)",
-    )  # fmt: skip
-    group.add_argument(
-        "--url", metavar="HOST:PORT",
-        help="the server that serves it, started with --allow-model-control: it loads the version "
-        "now, and not at its next start",
-    )  # fmt: skip
-    group.add_argument("--protocol", choices=["http", "grpc"], help="of --url (default: http)")
-    group.add_argument(
-        "--secret-file", type=Path, metavar="FILE",
-        help=f"the server's secret (default: the environment variable {SECRET_VARIABLE})",
-    )  # fmt: skip
-    group.add_argument(
-        "--tls-authority", type=Path, metavar="PEM",
-        help="encrypt, and take a server that these certificates vouch for",
-    )  # fmt: skip
-    group.add_argument("--tls-certificate", type=Path, metavar="PEM", help="this client's own")
-    group.add_argument("--tls-key", type=Path, metavar="PEM", help="of this client's certificate")
-    group.add_argument(
-        "--load-seconds", type=float, default=600.0, metavar="SECONDS",
-        help="time limit for the server to load one model (default: %(default)s)",
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class LoadingServer:
+    """The server that serves the live repository, and loads the version now."""
+
+    url: str
+    protocol: Protocol
+    secret_file: Path | None
+    tls: Tls | None
+    load_seconds: float
 
 
-def publish_folder(options: argparse.Namespace, run: Path, export: Path) -> Path | None:
-    """The live repository that is asked for, of a run's folder; looked at before any work is done.
+def publish_run(
+    run: Run, folder: Path, repository: Path, server: LoadingServer | None, *, force: bool
+) -> None:
+    """Ensure stage export, then publish what it was made from; a new repository begins with it.
 
     Raises
     ------
     PlumblineError
-        An option that would have no effect, or a live repository that stage export itself replaces.
+        The repository is the one that stage export itself replaces; or see `Stage.ensure` and
+        `plumbline.serving.publish.publish`: the repository is as before then.
     """
-    given = [f"--{name.replace('_', '-')}" for name in _OF_SERVER if getattr(options, name)]
-    if options.publish is None and (options.url or given):
-        raise PlumblineError(f"{' '.join(given or ['--url'])}: wanted --publish with it.")
-    if options.url is None and given:
-        raise PlumblineError(f"{' '.join(given)}: wanted --url with it, the server's address.")
-    if options.publish is None:
-        return None
-    folder = run / LIVE if options.publish is _IN_RUN else options.publish
-    if folder.resolve().is_relative_to(export.resolve()):
+    if repository.resolve().is_relative_to((folder / export.STAGE.name).resolve()):
         raise PlumblineError(
-            f"--publish {folder}: this is what the export of the same run writes, so it cannot be "
-            "served meanwhile. Publish into a folder of its own, and serve that."
+            f"--publish {repository}: this is what the export of the same run writes, so it cannot "
+            "be served meanwhile. Publish into a folder of its own, and serve that."
         )
-    return Path(folder)
-
-
-def publish_release(
-    options: argparse.Namespace, folder: Path, release: Release, settings: Serving
-) -> None:
-    """Raises RepositoryError or ServerError where it fails; all is as before then."""
+    export.STAGE.ensure(run, folder, force=force)
+    release = export.release_of(run, folder)
     say("", label="publish")
-    control = None if options.url is None else _control(options)
+    report = partial(say, label="  ")
+    live = None if server is None else _connected(server)
     try:
-        done = publish(release, folder, settings, control, _line)
+        done = publish(release, repository, run.config.serving, live, report)
     finally:
-        if control is not None:
-            control.close()
+        if live is not None:
+            live.close()
     if not done.is_new:
-        _line(f"version {done.number} has this plan and model already: nothing to do")
-    elif control is None:
-        _line(f"version {done.number} is written: the next start of a server picks it up")
+        report(f"version {done.number} has this plan and model already: nothing to do")
+    elif live is None:
+        report(f"version {done.number} is written: the next start of a server loads it")
     else:
-        _line(f"version {done.number} answers now")
+        report(f"version {done.number} answers now")
 
 
-def _control(options: argparse.Namespace) -> ModelControl:
-    protocol: Protocol = options.protocol or "http"
-    secret = read_secret(options.secret_file)
-    files = (options.tls_authority, options.tls_certificate, options.tls_key)
-    return model_control(
+def _connected(server: LoadingServer) -> LiveServer:
+    secret = read_secret(server.secret_file)
+    headers = {} if secret is None else secret_header(server.protocol, SECRET_HEADER, secret)
+    return LiveServer(
         Connection(
-            options.url,
-            protocol,
-            options.load_seconds,
-            headers={} if secret is None else secret_header(protocol, SECRET_HEADER, secret),
-            tls=Tls(*files) if any(files) else None,
+            server.url, server.protocol, server.load_seconds, headers=headers, tls=server.tls
         )
     )
-
-
-def _line(text: str) -> None:
-    say(f"  {text}")

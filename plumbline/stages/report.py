@@ -12,7 +12,8 @@ import jinja2
 
 from plumbline.base.files import write_json, write_text
 from plumbline.base.manifest import Manifest
-from plumbline.stages.stage import RunConfig, finished
+from plumbline.stages.run import Run
+from plumbline.stages.stage import finished
 from plumbline.stages.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
@@ -54,7 +55,7 @@ _SERVE = (
 )
 
 
-def write_report(run: RunConfig, folder: Path, stages: Sequence[str]) -> Path:
+def write_report(run: Run, folder: Path, stages: Sequence[str]) -> Path:
     """Write both files into the run's folder; gives the path of report.html."""
     report = report_of(run, folder, stages)
     loss_curve = finished(folder, "train").manifest.facts["loss_curve"]
@@ -64,7 +65,7 @@ def write_report(run: RunConfig, folder: Path, stages: Sequence[str]) -> Path:
     return page
 
 
-def report_of(run: RunConfig, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
+def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
     manifests = {stage: finished(folder, stage).manifest for stage in stages}
     ingest, etl, train, evaluate, serve = (
         manifests[stage] for stage in ("ingest", "etl", "train", "evaluate", "serve")
@@ -110,7 +111,7 @@ def warnings_of(manifests: Mapping[str, Manifest]) -> list[str]:
     ]
 
 
-def _shown_settings(run: RunConfig) -> dict[str, str]:
+def _shown_settings(run: Run) -> dict[str, str]:
     """Dotted key to its value in JSON."""
     chosen = run.config.model_dump(mode="json", include=set(_SHOWN_SETTINGS))
     found: dict[str, str] = {}

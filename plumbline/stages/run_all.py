@@ -5,54 +5,60 @@ A complete stage is skipped; a killed run goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
+from importlib import import_module
+from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import StageError
-from plumbline.stages import etl, evaluate, export, generate, ingest, serve, train
-from plumbline.stages.command import guarded, run_config, run_folder, run_parser
-from plumbline.stages.report import write_report
-from plumbline.stages.stage import RunConfig, Stage
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Stage
 
-STAGES = (
-    generate.STAGE,
-    ingest.STAGE,
-    etl.STAGE,
-    train.STAGE,
-    evaluate.STAGE,
-    export.STAGE,
-    serve.STAGE,
-)
-NAMES = [stage.name for stage in STAGES]
+STAGES = {
+    "generate": "Draw raw logs from a click model, where the data set has one.",
+    "ingest": "Check and count the raw logs, and take the probe split.",
+    "etl": "Fit the features, encode every split, write the feature plan.",
+    "train": "Train the DLRM on the encoded rows; resumes a killed training.",
+    "evaluate": "Score the other splits offline: metrics, baselines, a verdict.",
+    "export": "Write plan and weights as Triton model repositories.",
+    "serve": "Start Triton on the repository; compare and time its scores.",
+}
+"""The stages in their order, and what each does. Its file, `plumbline/stages/NAME.py`, is imported
+when it runs: some need seconds for their libraries."""
 
-
-def run_all(options: argparse.Namespace) -> None:
-    run = run_config(options)
-    folder = run_folder(options, run)
-    stages = _chosen(run, options.to)
-    names = [stage.name for stage in stages]
-    if options.start is not None and options.start not in names:
-        raise StageError(f"--from {options.start}: this run has the stages {', '.join(names)}.")
-    forced_from = (
-        0 if options.force else names.index(options.start) if options.start else len(names)
-    )
-    for position, stage in enumerate(stages):
-        stage.ensure(run, folder, force=position >= forced_from)
-    if stages[-1] is serve.STAGE:
-        report = write_report(run, folder, names)
-        say(f": {report}", label="report")
+FIRST, LAST = next(iter(STAGES)), list(STAGES)[-1]
 
 
-def _chosen(run: RunConfig, last: str) -> list[Stage]:
+def stage_named(name: str) -> Stage:
+    stage: Stage = import_module(f"plumbline.stages.{name}").STAGE
+    return stage
+
+
+def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool) -> None:
+    """Run the stages up to `last`; those from `start` on are run again, with `force` all.
+
+    Raises
+    ------
+    PlumblineError
+        See `Stage.ensure`, or this run has no stage `start`.
+    """
+    names = _stages_of(run, last)
+    if start is not None and start not in names:
+        raise StageError(f"--from {start}: this run has the stages {', '.join(names)}.")
+    again = names if force else names[names.index(start) :] if start else []
+    if "etl" in names:
+        from plumbline.stages.etl import check_graph
+
+        check_graph(run)
+    for name in names:
+        stage_named(name).ensure(run, folder, force=name in again)
+    if last == LAST:
+        from plumbline.stages.report import write_report
+
+        say(f": {write_report(run, folder, names)}", label="report")
+
+
+def _stages_of(run: Run, last: str) -> list[str]:
     """The stages of this configuration up to the one named `last`."""
-    drawn = run.config.click_model is not None
-    upto = STAGES[: NAMES.index(last) + 1]
-    return [stage for stage in upto if drawn or stage is not generate.STAGE]
-
-
-def main() -> None:
-    parser = run_parser(__doc__ or "")
-    parser.add_argument("--from", dest="start", choices=NAMES, help="run again from this stage on")
-    parser.add_argument("--to", choices=NAMES, default=NAMES[-1], help="stop after this stage")
-    options = parser.parse_args()
-    guarded(lambda: run_all(options))
+    names = list(STAGES)
+    upto = names[: names.index(last) + 1]
+    return upto if run.config.click_model is not None else [n for n in upto if n != FIRST]

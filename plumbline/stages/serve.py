@@ -27,17 +27,17 @@ from plumbline.serving.check.latency import BATCH_SIZES, measure_latency
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Protocol
 from plumbline.serving.launch.server import TritonServer
-from plumbline.stages.command import stage_main
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, reads
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, reads
 
 MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     return run.config.serving.model_dump(mode="json", include={"probe_rows", "latency_requests"})
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     raw = pq.read_table(inputs["ingest"].folder / "probe")
     repository = inputs["export"].folder / "model_repository"
     work_folder = out / "server"  # with the log, which stays where the stage fails
@@ -54,7 +54,7 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
         "latency_ms": latency["grpc"],
         "latency_ms_by_protocol": latency,
     }
-    return Made({"probe": raw.num_rows}, facts=facts)
+    return StageResult({"probe": raw.num_rows}, facts=facts)
 
 
 def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]) -> Comparison:
@@ -110,7 +110,3 @@ def _latency(server: TritonServer, raw: pa.Table, requests: int) -> dict[str, An
 
 
 STAGE = Stage("serve", reads("ingest", "etl", "evaluate", "export"), settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

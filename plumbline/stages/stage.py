@@ -1,4 +1,4 @@
-"""What every stage shares: its options, when it is skipped, and its manifest.
+"""What every stage shares: when it is skipped, and its manifest.
 
 A stage makes one folder of a run. Its manifest is written last: present means complete.
 """
@@ -10,10 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from plumbline.base.console import say
-from plumbline.base.device import Device
 from plumbline.base.errors import StageError
 from plumbline.base.manifest import (
     MANIFEST_FILE,
@@ -22,27 +21,12 @@ from plumbline.base.manifest import (
     hash_files,
     package_versions,
 )
-from plumbline.settings import Config
+from plumbline.stages.run import Run
 
 PACKAGES = (
     "plumbline", "nvtabular", "merlin-core", "merlin-dataloader", "merlin-models", "dask", "pandas",
     "numpy", "pyarrow", "polars", "torch", "nvidia-pytriton", "tritonclient",
 )  # fmt: skip
-
-
-Engine = Literal["native", "nvtabular"]
-
-
-@dataclass(frozen=True, slots=True)
-class RunConfig:
-    """One run: the configuration, and the options of the command line."""
-
-    config: Config
-    data: tuple[Path, ...]
-    engine: Engine
-    model: Literal["fused", "merlin"]
-    device: Device
-    scheduler: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +38,8 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What a stage's work gives to its manifest (see `plumbline.base.manifest.Manifest`)."""
+class StageResult:
+    """What a stage's work adds to its manifest: see `plumbline.base.manifest.Manifest`."""
 
     rows: dict[str, int] = field(default_factory=dict)
     schema: list[dict[str, Any]] = field(default_factory=list)
@@ -64,57 +48,60 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`needs` are the stages it reads, `settings` what it depends on besides them."""
+    """`needs` names the stages it reads, `settings` gives what else its result depends on."""
 
     name: str
-    needs: Callable[[RunConfig], tuple[str, ...]]
-    settings: Callable[[RunConfig], dict[str, Any]]
-    work: Callable[[RunConfig, Mapping[str, Finished], Path], Made]
+    needs: Callable[[Run], tuple[str, ...]]
+    settings: Callable[[Run], dict[str, Any]]
+    work: Callable[[Run, Mapping[str, Finished], Path], StageResult]
+    derived: Callable[[Run, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
+    """Further settings, computed from the inputs too."""
 
-    def run(self, config: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Manifest:
-        """Do the stage's work in folder `out`, and write its manifest."""
-        (out / MANIFEST_FILE).unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
-        started = time.perf_counter()
-        made = self.work(config, inputs, out)
-        manifest = Manifest(
-            stage=self.name,
-            settings=self.settings(config),
-            inputs={name: finished.manifest.hash for name, finished in inputs.items()},
-            schema=made.schema,
-            rows=made.rows,
-            files=hash_files(out, (file for file in out.rglob("*") if file.is_file())),
-            versions=package_versions(PACKAGES),
-            seconds=round(time.perf_counter() - started, 3),
-            facts=made.facts,
-        )
-        manifest.write(out)
-        return manifest
-
-    def ensure(self, config: RunConfig, run_folder: Path, *, force: bool = False) -> Finished:
-        """Run the stage, or skip it where a complete and fitting one is there.
+    def ensure(self, run: Run, folder: Path, *, force: bool = False) -> Finished:
+        """Work in the run's folder, or skip the stage where a complete and fitting one is there.
 
         Raises
         ------
         StageError
             A stage it needs is not complete, or it was made from other settings or inputs.
         """
-        inputs = {name: finished(run_folder, name) for name in self.needs(config)}
-        out = run_folder / self.name
+        inputs = {name: finished(folder, name) for name in self.needs(run)}
+        out = folder / self.name
         if force and out.exists():
             shutil.rmtree(out)
         if (out / MANIFEST_FILE).is_file():
             manifest = Manifest.read(out)
-            self._check_fits(manifest, config, inputs, out)
+            self._check_fits(manifest, run, inputs, out)
             say(": complete, skipped", label=self.name)
             return Finished(out, manifest)
         say("", label=self.name)
-        return Finished(out, self.run(config, inputs, out))
+        return Finished(out, self._make(run, inputs, out))
+
+    def _make(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> Manifest:
+        """Do the work in the folder `out`, and write the manifest last."""
+        (out / MANIFEST_FILE).unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        started = time.perf_counter()
+        result = self.work(run, inputs, out)
+        manifest = Manifest(
+            stage=self.name,
+            settings={**self.settings(run), **self.derived(run, inputs)},
+            inputs={name: finished.manifest.hash for name, finished in inputs.items()},
+            schema=result.schema,
+            rows=result.rows,
+            files=hash_files(out, (file for file in out.rglob("*") if file.is_file())),
+            versions=package_versions(PACKAGES),
+            seconds=round(time.perf_counter() - started, 3),
+            facts=result.facts,
+        )
+        manifest.write(out)
+        return manifest
 
     def _check_fits(
-        self, manifest: Manifest, config: RunConfig, inputs: Mapping[str, Finished], out: Path
+        self, manifest: Manifest, run: Run, inputs: Mapping[str, Finished], out: Path
     ) -> None:
-        changed = differences(manifest.settings, self.settings(config))
+        settings = {**self.settings(run), **self.derived(run, inputs)}
+        changed = differences(manifest.settings, settings)
         changed += [
             f"stage {name} was made anew"
             for name, finished in inputs.items()
@@ -128,7 +115,7 @@ class Stage:
             )
 
 
-def reads(*stages: str) -> Callable[[RunConfig], tuple[str, ...]]:
+def reads(*stages: str) -> Callable[[Run], tuple[str, ...]]:
     """The same stages are read whatever the configuration."""
     return lambda _: stages
 

@@ -1,4 +1,4 @@
-"""Stage train: a loader of encoded rows trains the DLRM; goes on from its last checkpoint."""
+"""Stage train: train the DLRM on the encoded rows, from the last checkpoint on."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from plumbline.dlrm.judgement.proportion import proportion_warnings
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.train.training_plan import PlannedTraining, planned
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.stages.command import stage_main
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, parts, reads
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, parts, reads
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
-    from plumbline.dlrm.train.training import Epoch, Trainer
+    from plumbline.dlrm.train.trainer import Trainer
+    from plumbline.dlrm.train.training import Epoch
 
 
-def settings(run: RunConfig) -> dict[str, Any]:
+def settings(run: Run) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
     return {**chosen, "form": run.model}
 
 
-def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     from plumbline.dlrm.score.evaluation import clicks_of
     from plumbline.dlrm.train.training import train
 
@@ -42,10 +43,10 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
-    form = form_of(run, plan, architecture, training, offset)
+    trainer = trainer_of(run, plan, architecture, training, offset)
     with progress_bar("training", rows * training.epochs) as progress:
-        made = train(
-            form,
+        trained = train(
+            trainer,
             loader_of(run, plan, architecture, files, training.batch_size),
             training,
             seed=config.seed,
@@ -54,35 +55,35 @@ def work(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
             plan_hash=plan.content_hash,
             click_rate=(clicks + 0.5) / (rows + 1),
             progress=progress,
-            tell_epoch=_print_epoch,
+            report_epoch=_print_epoch,
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     if training.stops_early:
         console.print(
-            f"  kept: epoch {made.best_epoch + 1} of {len(made.epochs)}, the one with the best "
-            "validation log loss",
+            f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
+            "best validation log loss",
             highlight=False,
             soft_wrap=True,
         )
     console.print(
-        f"  {made.samples_per_second:,.0f} samples/s in {form.precision}, "
-        f"{made.waiting_share:.1%} of the time waiting for data"
+        f"  {trained.samples_per_second:,.0f} samples/s in {trainer.precision}, "
+        f"{trained.waiting_share:.1%} of the time waiting for data"
     )
     facts = {
         "model": run.model,
-        "precision": form.precision,
-        "samples_per_second": round(made.samples_per_second),
-        "waiting_share": round(made.waiting_share, 4),
-        "steps": made.steps,
+        "precision": trainer.precision,
+        "samples_per_second": round(trained.samples_per_second),
+        "waiting_share": round(trained.waiting_share, 4),
+        "steps": trained.steps,
         "planned": training.model_dump(mode="json"),
-        "best_epoch": made.best_epoch + 1,
-        "bias_shift": made.bias_shift,
-        "final_loss": made.final_loss,
-        "loss_curve": made.loss_curve,
-        "epochs": [asdict(epoch) for epoch in made.epochs],
+        "best_epoch": trained.best_epoch + 1,
+        "bias_shift": trained.bias_shift,
+        "final_loss": trained.final_loss,
+        "loss_curve": trained.loss_curve,
+        "epochs": [asdict(epoch) for epoch in trained.epochs],
         "warnings": warnings,
     }
-    return Made({"train": rows}, facts=facts)
+    return StageResult({"train": rows}, facts=facts)
 
 
 def _described(training: PlannedTraining, rows: int) -> str:
@@ -105,8 +106,8 @@ def _print_epoch(position: int, epoch: Epoch) -> None:
     )
 
 
-def form_of(
-    run: RunConfig,
+def trainer_of(
+    run: Run,
     plan: Plan,
     architecture: Architecture,
     training: PlannedTraining,
@@ -125,7 +126,7 @@ def form_of(
 
 
 def loader_of(
-    run: RunConfig, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
+    run: Run, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
 ) -> DataLoader:
     """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
     if run.device == "cpu":
@@ -146,7 +147,3 @@ def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 STAGE = Stage("train", reads("etl"), settings, work)
-
-
-def main() -> None:
-    stage_main(STAGE, __doc__ or "")

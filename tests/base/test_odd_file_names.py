@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plumbline.base.errors import PlanError
-from plumbline.features.lookup.tables import check_file
+from plumbline.base.files import require_sha256
 from tests.plans import categorify, plan_of
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ def test_a_plan_is_read_where_file_names_are_ascii(tmp_path: Path, native: str) 
 
 def test_a_missing_one_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=f"{CITY}.parquet: missing from the feature plan"):
-        check_file(tmp_path / f"{CITY}.parquet", "00")
+        require_sha256(tmp_path / f"{CITY}.parquet", "00", PlanError)
     (tmp_path / CITY).mkdir()
     with pytest.raises(PlanError, match="missing from the feature plan"):
-        check_file(tmp_path / CITY, "00")
+        require_sha256(tmp_path / CITY, "00", PlanError)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.nvtabular.library import ColumnSelector, Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
 """The operators that NVTabular does not have."""

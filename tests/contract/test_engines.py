@@ -34,17 +34,19 @@ from plumbline.columns.wire import NULL_INT64, to_tensors
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.lookup.tables import VALUE
-from plumbline.features.operators import Categorify, KeyedValue
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
 from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.features.statistics.keyed_value import KeyedValue
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
-from plumbline.settings import CriteoWorkflow
+from plumbline.settings import WorkflowSettings
 from tests.contract.graphs import Graph, workflows
 
 ULP = 2.0**-23
 ATOL = 1e-9
+CRITEO = WorkflowSettings(graph="criteo", options={"frequency_threshold": 0})
 
 EDGES = [2**63 - 1, 2**63 - 2, -(2**63) + 1, NULL_INT64, 2**53, 2**53 + 1, -1, 0]
 WORDS = ["", " ", "a", "é", "e\u0301", "漢字", "😀", "null", "NaN", "0"]
@@ -269,8 +271,10 @@ def test_a_plan_works_from_any_folder(tmp_path: Path) -> None:
     }
     table = pa.table(columns)
     splits = write_splits(tmp_path / "raw", table, table)
-    graph = build(kinds, CriteoWorkflow(graph="criteo", frequency_threshold=0), tmp_path / "v")
-    NVTabularEngine("cpu", None).fit_transform(graph, kinds, splits, tmp_path / "out", nobody)
+    graph = build(CRITEO, kinds, len(table))
+    NVTabularEngine("cpu", None).fit_transform(
+        graph.workflow, kinds, splits, tmp_path / "out", nobody
+    )
     before = read_plan(tmp_path / "out/plan")
     shutil.move(tmp_path / "out/plan", tmp_path / "elsewhere")
     plan = read_plan(tmp_path / "elsewhere")
@@ -288,8 +292,7 @@ def test_a_string_with_u0000_is_a_value_of_its_own(tmp_path: Path) -> None:
     words = ["a\0b", "a", "a", "a\0c"]
     table = pa.table({"s": words, "click": pa.array([0, 1, 0, 1], pa.int8())})
     splits = write_splits(tmp_path / "raw", table, table)
-    graph = build(kinds, CriteoWorkflow(graph="criteo", frequency_threshold=0), tmp_path / "v")
-    engine = NativeEngine(compile_unfitted(graph, kinds))
+    engine = NativeEngine(build(CRITEO, kinds, len(table)).plan)
     engine.fit_transform(TypedParquet(splits, kinds), tmp_path / "out", nobody)
     plan = read_plan(tmp_path / "out/plan")
     assert plan.vocabulary(plan.categorical[0]).value.to_pylist() == ["a", "a\0b", "a\0c"]

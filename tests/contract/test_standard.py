@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 
 from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.native_engine import NativeEngine
-from plumbline.features.fitting import histogram
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.features.statistics import histogram
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
-from plumbline.settings import StandardWorkflow
+from plumbline.settings import WorkflowSettings
 from tests.contract.test_engines import form, nobody, online, read, same
 
 KINDS: dict[str, Any] = {
@@ -66,14 +65,14 @@ def encoded(
         pq.write_table(
             part, raw / f"part-{number:05d}.parquet", row_group_size=max(5, len(rows) // 9)
         )
-    workflow = build(kinds, StandardWorkflow(graph="standard"), folder / "unused")
+    graph = build(WorkflowSettings(graph="standard"), kinds, 5_000)
     if engine == "nvtabular":
         made = NVTabularEngine("cpu", None).fit_transform(
-            workflow, kinds, {"train": raw}, folder, nobody
+            graph.workflow, kinds, {"train": raw}, folder, nobody
         )
     else:
         source = TypedParquet({"train": raw}, kinds)
-        made = NativeEngine(compile_unfitted(workflow, kinds)).fit_transform(source, folder, nobody)
+        made = NativeEngine(graph.plan).fit_transform(source, folder, nobody)
     return made.plan
 
 

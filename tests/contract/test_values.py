@@ -111,9 +111,9 @@ def test_text_means_the_same_in_a_log_and_from_a_caller(
         wanted, reasons = ingested(file, table, kind)
     except DataError as error:
         assert "beside numbers from" in str(error)
-        assert "beside numbers from" in scored({"c": texts}, kind, ValueRules.of(table))[1]
+        assert "beside numbers from" in scored({"c": texts}, kind, table.value_rules)[1]
         return
-    given_rules = ValueRules.of(table)
+    given_rules = table.value_rules
     require_same(scored({"c": texts}, kind, given_rules), wanted, reasons)
     repeated = {name: np.repeat(tensor, MANY, axis=0) for name, tensor in wanted.items()}
     often = [text for text in texts for _ in range(MANY)]

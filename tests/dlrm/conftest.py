@@ -13,9 +13,10 @@ import pytest
 import torch
 
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.features.operators import Categorify, FillMissing
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import OutputColumn, Plan
+from plumbline.features.steps.chains import Chain
 from plumbline.settings import Model
 
 

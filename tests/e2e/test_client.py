@@ -11,9 +11,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.client.async_client import AsyncClient
 from plumbline.serving.client.client import Client
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import TritonServer
 from tests.conftest import Command
 from tests.e2e.test_serving import KINDS, Line, export, make_line

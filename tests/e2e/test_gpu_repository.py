@@ -13,18 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.check.acceptance import check_server
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import wire_columns
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.launch.server import TritonServer
-from tests.serving.test_gpu_repository import KINDS, ROWS, exported
+from tests.serving.repository.test_gpu_repository import KINDS, ROWS, exported
 
 STAND_IN = """
 from pathlib import Path
@@ -74,12 +75,12 @@ def test_the_ensemble_scores_as_the_scorer_does(tmp_path: Path, protocol: str) -
 
 
 def accepted(repository: Path, server: TritonServer, protocol: str) -> None:
-    """The export's check rows through the server; and what a difference is told as."""
+    """The export's check rows through the server; and how a difference is reported."""
     url = server.http_url if protocol == "http" else server.grpc_url
     command = [sys.executable, "-m", "serving.acceptance", repository, url, "--protocol", protocol]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "ctr_dlrm: largest difference" in told
-    transport = connect(url, protocol, 60.0)
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "ctr_dlrm: largest difference" in report
+    transport = Transport(Connection(url, protocol, 60.0))
     try:
         found = check_server(repository, transport, 1e-5)
         assert list(found) == ["ctr", "ctr_dlrm", "ctr_features"]
@@ -90,7 +91,7 @@ def accepted(repository: Path, server: TritonServer, protocol: str) -> None:
         rows = CheckRows.read(check)
         rows.outputs["padded_ids"][0, 0, 0] += 1
         rows.write(check)
-        with pytest.raises(RepositoryError, match="'ctr_features': padded_ids are not those"):
+        with pytest.raises(RepositoryError, match="'ctr_features': padded_ids differ from those"):
             check_server(repository, transport, 1e-5)
     finally:
         transport.close()

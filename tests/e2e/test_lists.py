@@ -37,7 +37,7 @@ CONFIG = {
         }
     },
     "split": {"by": "hash", "valid": 0.2, "test": 0.2},
-    "workflow": {"graph": "standard", "frequency_threshold": 2},
+    "workflow": {"graph": "standard", "options": {"frequency_threshold": 2}},
     "model": {"embedding_dim": 4, "bottom_mlp": [4], "top_mlp": [8], "bag": "sum"},
     "training": {"batch_size": 64, "epochs": 2, "embedding_learning_rate": 0.2},
     "serving": {"latency_requests": 3},

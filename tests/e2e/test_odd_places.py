@@ -13,21 +13,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.connection import Connection, secret_header
-from plumbline.serving.client.model_control import model_control
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
+from plumbline.serving.client.transport import Transport
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import plain_names
-from plumbline.serving.launch.secret import SECRET_HEADER
 from plumbline.serving.launch.server import LOG_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish
 from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
@@ -60,7 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     root = tmp_path_factory.mktemp("odd") / "blank ünd \"quote\" 'x' #1 50% 😀 $HOME"
     root.mkdir()
     plan, model = made(root / "first", 1)
-    repository = export_repository(plan, model, root, SETTINGS, ROWS).folder
+    repository = export_repository(plan, model, root, SETTINGS, ROWS)
     options = ServerOptions(allow_model_control=True, secret=SECRET)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plain_names.tempfile, "tempdir", str(root))
@@ -69,12 +69,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     assert repository.is_dir()
 
 
-def test_it_serves_and_is_renewed(server: TritonServer, tmp_path: Path) -> None:
+def test_it_serves_and_is_published_into(server: TritonServer, tmp_path: Path) -> None:
     with Client(server.grpc_url, "grpc") as client:
         before = client.score(ROWS)
         assert np.isfinite(before).all()
-    url = Connection(server.http_url, "http", 60.0, secret_header("http", SECRET_HEADER, SECRET))
-    control = model_control(url)
+    secret = secret_header("http", SECRET_HEADER, SECRET)
+    control = LiveServer(Connection(server.http_url, "http", 60.0, secret))
     plan, model = made(tmp_path, 2)
     release = Release.of(plan, model, ROWS, SETTINGS)
     found = publish(release, server.repository, SETTINGS, control, lambda _: None)
@@ -126,7 +126,9 @@ INFINITE = [np.inf, -np.inf, 1e39, -1e39]
 def test_an_infinite_number_is_refused_by_name(
     server: TritonServer, protocol: str, model: str
 ) -> None:
-    transport = connect(server.http_url if protocol == "http" else server.grpc_url, protocol, 30.0)
+    transport = Transport(
+        Connection(server.http_url if protocol == "http" else server.grpc_url, protocol, 30.0)
+    )
     for number in INFINITE:
         with pytest.raises(ServerError) as refused:
             transport.infer(model, tensors([0.5, number, 1.0]))
@@ -146,7 +148,7 @@ def test_the_client_says_so_before_it_sends(server: TritonServer, number: float)
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf])
 def test_the_model_step_refuses_it_too(server: TritonServer, number: float) -> None:
-    transport = connect(server.grpc_url, "grpc", 30.0)
+    transport = Transport(Connection(server.grpc_url, "grpc", 30.0))
     dense = np.array([[1.0], [number]], np.float32)
     ids = np.array([[1], [2]], np.int64)
     with pytest.raises(ServerError, match=r"wants a finite float32 number, got -?inf in row 1"):

@@ -19,7 +19,7 @@ TINY = {
         "columns": {"label": "label", "I1..I2": "continuous", "C1..C3": "hex"},
     },
     "split": {"by": "file", "valid": [1], "test": [2]},
-    "workflow": {"graph": "criteo", "frequency_threshold": 2},
+    "workflow": {"graph": "criteo", "options": {"frequency_threshold": 2}},
     "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [8]},
     "training": {"batch_size": 64, "epochs": 1},
     "serving": {"latency_requests": 3},

@@ -13,16 +13,20 @@ import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
 from tritonclient.utils import InferenceServerException
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.connection import Connection, Tls, secret_header
-from plumbline.serving.client.model_control import model_control
-from plumbline.serving.launch.secret import SECRET_HEADER, SECRET_VARIABLE
+from plumbline.serving.client.connection import (
+    SECRET_HEADER,
+    SECRET_VARIABLE,
+    Connection,
+    Tls,
+    secret_header,
+)
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
+from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.repository.export import export_repository
-from tests.serving.test_release import model_of
-from tests.serving.test_repository import SETTINGS, write_small_plan
+from tests.serving.releases import SETTINGS, model_of, write_small_plan
 
 SECRET = "secret/of~the.test=+-_"
 ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
@@ -36,7 +40,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     plan = write_small_plan(folder / "plan", ["Oslo", "Rome"])
     model = model_of(plan, folder / "model", seed=1)
-    return export_repository(plan, model, folder / "out", SETTINGS, ROWS).folder
+    return export_repository(plan, model, folder / "out", SETTINGS, ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +137,7 @@ def test_who_knows_the_secret_may_do_what_is_allowed(guarded: TritonServer, prot
             with pytest.raises(InferenceServerException, match="restricted"):
                 ask()
                 pytest.fail(f"{name} is open")
-    control = model_control(Connection(url_of(guarded, protocol), protocol, headers=shown))
+    control = LiveServer(Connection(url_of(guarded, protocol), protocol, headers=shown))
     assert control.ready_versions("ctr") == {"1"}
     control.close()
 
@@ -221,7 +225,7 @@ def test_tls_with_certificates_on_both_sides(encrypted: TritonServer, certificat
     with Client(encrypted.grpc_url, "grpc", tls=tls) as client:
         assert np.isfinite(client.score(ROWS)).all()
     shown = headers("grpc", SECRET)
-    control = model_control(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
+    control = LiveServer(Connection(encrypted.grpc_url, "grpc", headers=shown, tls=tls))
     control.load("ctr_features")
     control.close()
 
@@ -248,26 +252,3 @@ def test_what_is_not_encrypted_stays_on_this_machine(encrypted: TritonServer) ->
         assert addresses_of(port) and addresses_of(port) <= LOOPBACK
     with Client(encrypted.http_url) as client:
         assert client.score(ROWS).shape == (3,)
-
-
-@pytest.mark.parametrize(
-    ("model", "file"),
-    [
-        ("ctr_features", "manifest.json"),
-        ("ctr_fused", "model/model.safetensors"),
-        ("ctr_features", "plan/vocabulary/city.parquet"),
-    ],
-)
-def test_a_tampered_file_is_refused_by_name(
-    repository: Path, tmp_path: Path, model: str, file: str
-) -> None:
-    shutil.copytree(repository / model, tmp_path / "repository" / model)
-    target = tmp_path / "repository" / model / "1" / file
-    content = bytearray(target.read_bytes())
-    content[-20] ^= 1
-    target.write_bytes(content)
-    with (
-        pytest.raises(ServerError, match=f"model '{model}'.*{file}: wanted SHA-256"),
-        TritonServer(tmp_path / "repository", tmp_path / "work"),
-    ):
-        pytest.fail("a changed file was served")

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from plumbline.serving.client.client import Client
-from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.launch.server import TritonServer
+from plumbline.serving.repository.configs import parameters_in, read_config
 from tests.conftest import Command
 
 ROWS = 500
@@ -293,8 +293,8 @@ def test_parquet_of_every_type(command: Command, tmp_path: Path) -> None:
     run = trained(command, tmp_path, log, file)
     for repository in ("model_repository", "gpu_model_repository"):
         for model in ("ctr_features", "ctr"):
-            config = (run / "export" / repository / model / "config.pbtxt").read_text()
-            rules = json.loads(read_parameters(config)["log"])
+            config = read_config(run / "export" / repository / model / "config.pbtxt")
+            rules = json.loads(parameters_in(config)["log"])
             assert (rules["format"], rules["columns"]["uint64"]) == ("parquet", "integer")
     expected_B = offline(run)
     with served(run) as server:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import tritonclient.http as triton_http
 
-from plumbline.base.errors import PlanError, ServerError
+from plumbline.base.errors import PlanError
 from plumbline.columns.values import Lists, offsets_of
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
@@ -27,15 +27,20 @@ from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.backend.monitoring import COUNTERS, GAUGES
 from plumbline.serving.check.comparison import compare
 from plumbline.serving.check.latency import measure_latency
 from plumbline.serving.client.client import Client
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.contract.outputs import to_encoded_tensors
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
@@ -146,7 +151,7 @@ def make_line(folder: Path, *kinds: str) -> Line:
 
 def export(line: Line, out: Path) -> Path:
     settings = Serving(max_batch_size=MAX_BATCH_SIZE, precision="fp32")
-    return export_repository(line.plan, line.model_folder, out, settings, line.raw).folder
+    return export_repository(line.plan, line.model_folder, out, settings, line.raw)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +196,7 @@ def test_served_in_bf16_equals_offline_to_the_bit(line: Line, tmp_path: Path) ->
     encoded = line.encoded
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     assert not np.array_equal(wanted_B, line.probability_B)
-    with TritonServer(exported.folder, tmp_path / "work") as server:
+    with TritonServer(exported, tmp_path / "work") as server:
         for model in ("ctr", "ctr_fused"):
             with Client(server.grpc_url, "grpc", model) as client:
                 np.testing.assert_array_equal(client.score(line.raw), wanted_B)
@@ -280,7 +285,7 @@ def test_bad_requests_get_an_error_and_the_server_goes_on(
         "no rows": ({n: t[:0] for n, t in good.items()}, r"expected \d string elements .* got 0"),
         "too many": (too_many, f"<= {MAX_BATCH_SIZE}"),
     }
-    transport = connect(server.http_url, "http", 60.0)
+    transport = Transport(Connection(server.http_url, "http", 60.0))
     for case, (tensors, message) in bad.items():
         with pytest.raises(ServerError, match=message):
             transport.infer(model, tensors)
@@ -298,7 +303,7 @@ def test_an_id_out_of_range_spoils_no_other_request(line: Line, server: TritonSe
     )
     good = to_encoded_tensors(some)
     bad = {**good, "ids": good["ids"] + 1000}
-    transport = connect(server.grpc_url, "grpc", 60.0)
+    transport = Transport(Connection(server.grpc_url, "grpc", 60.0))
 
     def request(number: int) -> np.ndarray | str:
         try:
@@ -392,7 +397,7 @@ def test_a_request_that_comes_while_another_is_answered_is_not_slept_through(
     """Triton's batcher would, for half a second, if its queue had a limit."""
     slow = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
     quick = {name: tensor[:1] for name, tensor in slow.items()}
-    transport = connect(server.grpc_url, "grpc", 60.0)
+    transport = Transport(Connection(server.grpc_url, "grpc", 60.0))
 
     def seconds(tensors: Tensors) -> float:
         started = time.perf_counter()
@@ -414,13 +419,11 @@ def test_under_too_much_load_every_answer_is_right_or_a_refusal(line: Line, tmp_
     settings = Serving(
         max_batch_size=MAX_BATCH_SIZE, precision="fp32", max_queue_size=2, queue_timeout_ms=100
     )
-    repository = export_repository(
-        line.plan, line.model_folder, tmp_path, settings, line.raw
-    ).folder
+    repository = export_repository(line.plan, line.model_folder, tmp_path, settings, line.raw)
     tensors = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
 
     def work(model: str) -> Counter[str]:
-        transport, outcomes = connect(server.grpc_url, "grpc", 60.0), Counter[str]()
+        transport, outcomes = Transport(Connection(server.grpc_url, "grpc", 60.0)), Counter[str]()
         end = time.monotonic() + 2.0
         while time.monotonic() < end:
             try:

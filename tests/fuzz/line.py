@@ -16,7 +16,10 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.operators import Clip, FillMissing, Log, Normalize
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import Normalize
 from plumbline.serving.repository.export import export_repository
 from plumbline.settings import Model, Serving
 from tests.fuzz.pool import Pool, make_pool, odd_tensors
@@ -79,7 +82,7 @@ def make_line(folder: Path) -> Line:
     executor = OnlineExecutor(plan)
     raw = odd_tensors(np.random.default_rng(1), executor.columns, KNOWN, _POOL_ROWS)
     scorer = Scorer.load(folder / "model", plan.content_hash)
-    return Line(exported.folder, executor, make_pool(raw, executor, scorer), raw)
+    return Line(exported, executor, make_pool(raw, executor, scorer), raw)
 
 
 def _ids(name: str, values: object) -> list[object]:

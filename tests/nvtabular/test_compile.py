@@ -7,17 +7,19 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.errors import PlanError, UnsupportedOperator
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
+from plumbline.base.errors import PlanError
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hashed_cross import HashedCross
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.plan.plan import InputColumn
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitNormalize,
-    UnfittedColumn,
-    UnfittedPlan,
-)
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 
@@ -45,9 +47,7 @@ def test_a_chain_over_several_columns_subsets_and_renames() -> None:
     plan = compiled(normal + (["s"] >> ops.Categorify()) + ["y", "click"])
     assert plan.inputs == tuple(InputColumn(name, KINDS[name]) for name in ("x", "y", "s"))
     assert plan.outputs == (
-        UnfittedColumn(
-            "x_log", Chain(("x",), (steps.FillMissing(2.0), steps.Log(), FitNormalize()))
-        ),
+        UnfittedColumn("x_log", Chain(("x",), (FillMissing(2.0), Log(), FitNormalize()))),
         UnfittedColumn("s", Chain(("s",), (FitCategorify(),))),
         UnfittedColumn("y", Chain(("y",), ())),
     )
@@ -58,7 +58,7 @@ def test_one_column_may_be_used_twice() -> None:
     clipped = ["y"] >> ops.Clip(min_value=1, max_value=2)
     assert chains(raw + clipped + ["click"]) == {
         "y_raw": Chain(("y",), ()),
-        "y": Chain(("y",), (steps.Clip(1.0, 2.0),)),
+        "y": Chain(("y",), (Clip(1.0, 2.0),)),
     }
     with pytest.raises(PlanError, match="'y' comes out of 2 branches of the workflow"):
         compiled(clipped + "y" + "click")
@@ -68,8 +68,8 @@ def test_columns_may_change_their_names_on_the_way() -> None:
     swapped = ["x", "y"] >> ops.Rename(f=lambda name: {"x": "y", "y": "x"}[name])
     filled = swapped >> ops.FillMissing(1.0) >> ops.Rename(f=str.upper)
     assert chains(filled + "click") == {
-        "Y": Chain(("x",), (steps.FillMissing(1.0),)),
-        "X": Chain(("y",), (steps.FillMissing(1.0),)),
+        "Y": Chain(("x",), (FillMissing(1.0),)),
+        "X": Chain(("y",), (FillMissing(1.0),)),
     }
 
 
@@ -91,8 +91,8 @@ def test_tags_and_properties_change_nothing() -> None:
 def test_steps_learn_from_what_stands_before_them() -> None:
     bucket = ["x"] >> ops.Bucketize([0.0]) >> ops.Rename(name="b")
     crossed = (bucket + "s") >> ops.HashedCross(9)
-    of_x = Chain(("x",), (steps.Bucketize((0.0,)),))
-    assert chains(crossed + "click") == {"b_X_s": Chain((of_x, "s"), (steps.HashedCross(9),))}
+    of_x = Chain(("x",), (Bucketize((0.0,)),))
+    assert chains(crossed + "click") == {"b_X_s": Chain((of_x, "s"), (HashedCross(9),))}
 
 
 def test_removed_inputs_are_left_out() -> None:

@@ -11,14 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.base.errors import DataError, PlumblineError, UnsupportedOperator
-from plumbline.columns.typed import typed_schema
+from plumbline.base.errors import DataError, PlumblineError
+from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import read_plan
+from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.settings import CriteoWorkflow, StandardWorkflow
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.settings import WorkflowSettings
 
 KINDS: dict[str, Any] = {
     "x": "continuous",
@@ -29,7 +33,7 @@ KINDS: dict[str, Any] = {
     "m": "string_list",
 }
 CATEGORICAL = ["i", "h", "s", "l", "m"]
-SETTINGS = CriteoWorkflow(graph="criteo", frequency_threshold=0)
+SETTINGS = WorkflowSettings(graph="criteo", options={"frequency_threshold": 0})
 
 
 def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
@@ -73,8 +77,8 @@ def splits(tmp_path: Path) -> dict[str, Path]:
 def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
     arguments = {"kinds": KINDS, "progress": lambda rows: None, **changes}
     settings = arguments.pop("settings", SETTINGS)
-    workflow = build(arguments["kinds"], settings, out / "unused")
-    arguments.setdefault("workflow", workflow)
+    graph = build(settings, arguments["kinds"], training_rows=0)
+    arguments.setdefault("workflow", graph.workflow)
     engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
     return engine.fit_transform(splits=splits, out=out, **arguments)
 
@@ -135,6 +139,23 @@ def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path:
         ).read_bytes()
 
 
+def test_both_engines_learn_the_same_to_the_bit(splits: dict[str, Path], tmp_path: Path) -> None:
+    """Each partition fills the accumulators that a chunk of the native engine fills."""
+    ids = CATEGORICAL >> ops.Categorify(freq_threshold=2)
+    median = ["x"] >> ops.FillMedian()
+    buckets = ["x", "i"] >> QuantileBucketize(5) >> ops.Rename(postfix="_bucket")
+    bounds = ["i"] >> ops.NormalizeMinMax() >> ops.Rename(postfix="_share")
+    statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "sum", "std", "max"])
+    encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
+    numbers = (median >> ops.Normalize()) + bounds + buckets + statistics + encoded
+    workflow = Workflow(ids + numbers + "click")
+    native = NativeEngine(compile_unfitted(workflow, KINDS))
+    rows = TypedParquet(splits, KINDS)
+    by_native = native.fit_transform(rows, tmp_path / "native", lambda rows: None)
+    by_nvtabular = run(splits, tmp_path / "nvtabular", workflow=workflow)
+    assert by_nvtabular.plan.content_hash == by_native.plan.content_hash
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -145,7 +166,7 @@ def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"s": "string"}])
-@pytest.mark.parametrize("settings", [SETTINGS, StandardWorkflow(graph="standard")])
+@pytest.mark.parametrize("settings", [SETTINGS, WorkflowSettings(graph="standard")])
 def test_either_sort_of_column_may_be_absent(
     kinds: dict[str, Any], settings: Any, tmp_path: Path
 ) -> None:

@@ -14,15 +14,19 @@ import pytest
 
 from plumbline.base.errors import DataError, PlanError
 from plumbline.columns.values import Text
-from plumbline.features import operators as steps
 from plumbline.features.lookup.tables import Tables
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.plan.plan import OutputColumn, Plan, read_plan, write_plan
 from plumbline.nvtabular.compile import compile_fitted
 from plumbline.nvtabular.frames import FrameReader
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
-from plumbline.nvtabular.operators.categorify import read_vocabulary
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 from plumbline.nvtabular.patched import patched
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.patching.tables import read_vocabulary
 from plumbline.nvtabular.quiet import quiet
 
 KINDS: dict[str, Any] = {"x": "continuous", "y": "continuous", "s": "string", "i": "integer"}
@@ -60,11 +64,11 @@ def test_statistics_of_numbers(mend: bool, tmp_path: Path) -> None:
     outputs = compiled(graph, tmp_path, mend)
     logs = np.log1p(np.array([1.0, 2.0, 3.0, 3.0]))
     fill, log, normalize = outputs["n"].chain.steps
-    assert (fill, log) == (steps.FillMissing(2.0), steps.Log())
+    assert (fill, log) == (FillMissing(2.0), Log())
     found = [normalize.mean, normalize.deviation]
     np.testing.assert_allclose(found, [logs.mean(), logs.std(ddof=1)], rtol=1e-6)
-    assert outputs["m"].chain.steps == (steps.FillMissing(3.0),)
-    assert outputs["y"].chain.steps == (steps.NormalizeMinMax(0.0, 3.0),)
+    assert outputs["m"].chain.steps == (FillMissing(3.0),)
+    assert outputs["y"].chain.steps == (NormalizeMinMax(0.0, 3.0),)
 
 
 @pytest.mark.parametrize("mend", [False, True])
@@ -72,8 +76,8 @@ def test_quantiles(mend: bool, tmp_path: Path) -> None:
     buckets = ["x", "i"] >> QuantileBucketize(2) >> ops.Rename(postfix="_bucket")
     outputs = compiled((["y"] >> QuantileTransform(3)) + buckets, tmp_path, mend)
     beyond = np.finfo(np.float64).max
-    assert outputs["x_bucket"].chain.steps == (steps.Bucketize((3.0, beyond)),)
-    assert outputs["i_bucket"].chain.steps == (steps.Bucketize((2.0**62, beyond)),)
+    assert outputs["x_bucket"].chain.steps == (Bucketize((3.0, beyond)),)
+    assert outputs["i_bucket"].chain.steps == (Bucketize((2.0**62, beyond)),)
     (line,) = outputs["y"].chain.steps
     assert line.points == (0.0, 2.0, 3.0)
     np.testing.assert_allclose(line.heights, [-1.15035, 0.31864, 1.15035], atol=1e-5)
@@ -189,7 +193,7 @@ def test_statistics_that_are_not_finite_raise(tmp_path: Path) -> None:
     nothing = TABLE.set_column(0, "x", pa.nulls(4, pa.float32()))
     for graph, message in (
         (["x"] >> ops.Normalize(), "Column 'x': its mean in the training split is nan"),
-        (["x"] >> ops.NormalizeMinMax(), "Column 'x': its numbers in the training split are from"),
+        (["x"] >> ops.NormalizeMinMax(), "Column 'x': its numbers in the training split are all"),
         (["x"] >> ops.FillMedian(), "Column 'x': its median in the training split is nan"),
         (["s"] >> ops.TargetEncoding("x", kfold=1), "Column 'TE_s_x': the target's mean in the tr"),
     ):

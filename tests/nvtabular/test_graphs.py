@@ -1,28 +1,31 @@
-"""The graphs that a configuration can name, before they are fitted."""
+"""The graphs in `workflows/`, before they are fitted."""
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from plumbline.base.errors import ConfigError
 from plumbline.columns.kinds import CLICK
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-)
-from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.frames import merlin_input_schema
+from plumbline.nvtabular.graph_file import graph_function
 from plumbline.nvtabular.graphs import build
-from plumbline.nvtabular.library import Tags, Workflow
-from plumbline.settings import CriteoWorkflow, StandardWorkflow
+from plumbline.nvtabular.library import Tags
+from plumbline.settings import WorkflowSettings
 
 KINDS: dict[str, Any] = {
     "s": "string",
@@ -31,70 +34,79 @@ KINDS: dict[str, Any] = {
     "y": "continuous",
     "l": "hex_list",
 }
+MANY_ROWS = 5_000
 
 
-def built(settings: CriteoWorkflow | StandardWorkflow) -> Workflow:
-    return build(KINDS, settings, Path("unused")).fit_schema(merlin_input_schema(KINDS))
-
-
-def compiled(settings: CriteoWorkflow | StandardWorkflow) -> dict[str, Chain]:
-    plan = compile_unfitted(build(KINDS, settings, Path("unused")), KINDS)
+def compiled(graph: str, kinds: Any = KINDS, rows: int = MANY_ROWS, **options: Any) -> Any:
+    plan = build(WorkflowSettings(graph=graph, options=options), kinds, rows).plan
     return {column.name: column.chain for column in plan.outputs}
 
 
 FREQUENCY = (
     FitGroupStatistic("count", None),
-    steps.Log(),
+    Log(),
     FitNormalizeMinMax(),
-    steps.Clip(0.0, 1.0),
+    Clip(0.0, 1.0),
 )
-SCORES = (FitQuantileTransform(64), steps.FillMissing(0.0))
-
-
-def standard(**settings: Any) -> StandardWorkflow:
-    return StandardWorkflow(graph="standard", **settings)
+SCORES = (FitQuantileTransform(64), FillMissing(0.0))
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("graph", "options", "expected"),
     [
         (
-            CriteoWorkflow(graph="criteo"),
-            (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
+            "criteo",
+            {},
+            (FillMissing(0.0), Clip(0.0, None), Log(), FitNormalize()),
         ),
-        (standard(), SCORES),
-        (standard(clip_max=3), (steps.Clip(None, 3.0), *SCORES)),
-        (standard(fill=0), (steps.FillMissing(0.0), *SCORES)),
-        (standard(normalize=True), (steps.FillMissing(0.0), FitNormalize())),
+        ("standard", {}, SCORES),
+        ("standard", {"clip_max": 3}, (Clip(None, 3.0), *SCORES)),
+        ("standard", {"fill": 0}, (FillMissing(0.0), *SCORES)),
+        ("standard", {"normalize": True}, (FillMissing(0.0), FitNormalize())),
         (
-            standard(log=True, clip_min=0),
-            (steps.FillMissing(0.0), steps.Clip(0.0, None), steps.Log(), FitNormalize()),
+            "standard",
+            {"log": True, "clip_min": 0},
+            (FillMissing(0.0), Clip(0.0, None), Log(), FitNormalize()),
         ),
         (
-            standard(fill=2.5, clip_min=0, clip_max=3, log=True, normalize=False),
-            (steps.FillMissing(2.5), steps.Clip(0.0, 3.0), steps.Log()),
+            "standard",
+            {"fill": 2.5, "clip_min": 0, "clip_max": 3, "log": True, "normalize": False},
+            (FillMissing(2.5), Clip(0.0, 3.0), Log()),
         ),
-        (standard(normalize=False), (steps.FillMissing(0.0),)),
+        ("standard", {"normalize": False}, (FillMissing(0.0),)),
     ],
 )
-def test_the_chain_on_continuous_columns(settings: Any, expected: tuple[Any, ...]) -> None:
-    found = compiled(settings)
-    buckets = [] if settings.graph == "criteo" else ["x_bucket", "y_bucket"]
+def test_the_chain_on_continuous_columns(
+    graph: str, options: dict[str, Any], expected: tuple[Any, ...]
+) -> None:
+    found = compiled(graph, **options)
+    buckets = [] if graph == "criteo" else ["x_bucket", "y_bucket"]
     assert list(found) == ["s", "i", "l", *buckets, "x", "y"]
     for name in ("x", "y"):
         assert found[name] == Chain((name,), expected)
-        if buckets:  # of the numbers as they came, missing ones apart
+        if buckets:  # of the numbers as they are in the log, missing ones apart
             assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64, 500),))
 
 
-def test_every_categorical_column_is_categorified() -> None:
-    found = compiled(standard(frequency_threshold=7))
+@pytest.mark.parametrize(
+    ("graph", "options", "threshold"),
+    [
+        ("standard", {"frequency_threshold": 7}, 7),
+        ("standard", {}, 2),
+        ("criteo", {}, 15),
+        ("criteo", {"frequency_threshold": 0}, 0),
+    ],
+)
+def test_every_categorical_column_is_categorified(
+    graph: str, options: dict[str, Any], threshold: int
+) -> None:
+    found = compiled(graph, **options)
     for name in ("s", "i", "l"):
-        assert found[name] == Chain((name,), (FitCategorify(frequency_threshold=7),))
+        assert found[name] == Chain((name,), (FitCategorify(frequency_threshold=threshold),))
 
 
 @pytest.mark.parametrize(
-    ("settings", "buckets"),
+    ("options", "buckets"),
     [
         ({"buckets": 5}, 5),
         ({"buckets": 0}, 0),
@@ -102,17 +114,17 @@ def test_every_categorical_column_is_categorified() -> None:
         ({"bucket_columns": 2}, 64),
     ],
 )
-def test_buckets_are_a_setting(settings: dict[str, int], buckets: int) -> None:
-    found = compiled(standard(**settings))
+def test_buckets_are_an_option(options: dict[str, int], buckets: int) -> None:
+    found = compiled("standard", **options)
     assert ("x_bucket" in found) == bool(buckets)
     if buckets:
         assert found["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets, 500),))
 
 
 def test_buckets_take_no_name_that_is_taken() -> None:
-    kinds: dict[str, Any] = {"x": "continuous", "x_bucket": "continuous", "x_bucket_": "string"}
-    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
-    assert {column.name: column.chain.columns for column in plan.outputs} == {
+    kinds = {"x": "continuous", "x_bucket": "continuous", "x_bucket_": "string"}
+    found = compiled("standard", kinds)
+    assert {name: chain.columns for name, chain in found.items()} == {
         "x_bucket_": ("x_bucket_",),
         "x_bucket__": ("x",),
         "x_bucket_bucket": ("x_bucket",),
@@ -122,19 +134,17 @@ def test_buckets_take_no_name_that_is_taken() -> None:
 
 
 def test_the_schema_is_tagged_for_merlin_models() -> None:
-    schema = built(standard()).output_schema
+    graph = build(WorkflowSettings(graph="standard"), KINDS, MANY_ROWS)
+    schema = graph.workflow.fit_schema(merlin_input_schema(KINDS)).output_schema
     categorical = ["s", "i", "l", "x_bucket", "y_bucket"]
     assert schema.select_by_tag(Tags.CATEGORICAL).column_names == categorical
     assert schema.select_by_tag(Tags.CONTINUOUS).column_names == ["x", "y"]
-    assert schema.select_by_tag(Tags.BINARY_CLASSIFICATION).column_names == [CLICK]
-    assert schema.select_by_tag(Tags.TARGET).column_names == [CLICK]
+    assert CLICK not in schema.column_names  # the engine adds it
 
 
 @pytest.mark.parametrize("kind", ["string", "integer", "hex", "boolean"])
 def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
-    kinds: dict[str, Any] = {"s": kind}
-    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
-    assert {column.name: column.chain for column in plan.outputs} == {
+    assert compiled("standard", {"s": kind}) == {
         "s": Chain(("s",), (FitCategorify(frequency_threshold=2),)),
         "s_count": Chain(("s",), FREQUENCY),
     }
@@ -144,12 +154,50 @@ def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
     "kinds", [{"s": "string", "t": "string"}, {"s": "string", "l": "hex_list"}, {"x": "continuous"}]
 )
 def test_two_features_or_a_number_need_no_frequency(kinds: Any) -> None:
-    plan = compile_unfitted(build(kinds, standard(), Path("unused")), kinds)
-    assert not any(column.name.endswith("_count") for column in plan.outputs)
+    assert not any(name.endswith("_count") for name in compiled("standard", kinds))
 
 
-def test_a_log_of_few_rows_keeps_all_values() -> None:
-    assert standard().for_rows(4_999).frequency_threshold == 0
-    assert standard().for_rows(5_000).frequency_threshold == 2
-    assert standard(frequency_threshold=3).for_rows(10).frequency_threshold == 3
-    assert compiled(standard().for_rows(10))["s"] == Chain(("s",), (FitCategorify(0),))
+@pytest.mark.parametrize(
+    ("rows", "options", "threshold"),
+    [(4_999, {}, 0), (5_000, {}, 2), (10, {"frequency_threshold": 3}, 3)],
+)
+def test_a_log_of_few_rows_keeps_all_values(
+    rows: int, options: dict[str, int], threshold: int
+) -> None:
+    found = compiled("standard", rows=rows, **options)
+    assert found["s"] == Chain(("s",), (FitCategorify(threshold),))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bucket": 5}, "workflow.options: unknown option 'bucket', did you mean 'buckets'?"),
+        ({"training_rows": 5}, "workflow.options: unknown option 'training_rows'"),
+        ({"buckets": -1}, "workflow.options.buckets: wanted a number of at least 0, got -1"),
+        ({"bucket_rows": "x"}, "workflow.options.bucket_rows: wanted a whole number, got 'x'"),
+        ({"log": 2.5}, "workflow.options.log: wanted true or false, got 2.5"),
+        ({"fill": []}, "workflow.options.fill: wanted a number, got a list"),
+        (
+            {"fill": "y", "kinds": 1},
+            "fill: wanted a number, got 'y'; workflow.options: unknown option 'kinds'",
+        ),
+        (
+            {"log": True, "clip_min": -1.0},
+            r"ValueError: log wants a clip_min above -1, got -1.0 (standard.py, line ",
+        ),
+    ],
+)
+def test_an_option_that_is_wrong(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)) as error:
+        build(WorkflowSettings(graph="standard", options=options), KINDS, MANY_ROWS)
+    assert str(error.value).startswith("workflow.graph 'standard': ")
+    assert "\n" not in str(error.value)
+
+
+def test_the_page_of_the_standard_graph_has_every_option() -> None:
+    page = (Path(__file__).parents[2] / "docs/standard_graph.md").read_text(encoding="utf-8")
+    table = page.partition("## Options")[2].partition("\n## ")[0]
+    with graph_function("standard") as graph:
+        parameters = inspect.signature(graph.function).parameters
+    documented = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[:40])}
+    assert documented >= parameters.keys() - {"kinds", "training_rows"}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.features.operators import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
 from plumbline.nvtabular.library import Tags
 from plumbline.nvtabular.merlin_data import merlin_dataset, merlin_schema

@@ -9,22 +9,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from plumbline.base.errors import UnsupportedOperator
-from plumbline.features import operators as steps
-from plumbline.features.plan.chains import Chain
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitMedian,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-    FitTargetEncoding,
-)
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.hashed_cross import HashedCross
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.log import Log
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Workflow, ops
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 KINDS: dict[str, Any] = {
     "x": "continuous",
@@ -52,19 +57,19 @@ def one(graph: Any) -> Chain:
 @pytest.mark.parametrize(
     ("operator", "step"),
     [
-        (lambda: ops.FillMissing(2), steps.FillMissing(2.0)),
-        (lambda: ops.FillMissing(np.float32(0.5)), steps.FillMissing(0.5)),
+        (lambda: ops.FillMissing(2), FillMissing(2.0)),
+        (lambda: ops.FillMissing(np.float32(0.5)), FillMissing(0.5)),
         (lambda: ops.FillMedian(), FitMedian()),
-        (lambda: ops.Clip(min_value=-1), steps.Clip(-1.0, None)),
-        (lambda: ops.Clip(max_value=3), steps.Clip(None, 3.0)),
-        (lambda: ops.LogOp(), steps.Log()),
+        (lambda: ops.Clip(min_value=-1), Clip(-1.0, None)),
+        (lambda: ops.Clip(max_value=3), Clip(None, 3.0)),
+        (lambda: ops.LogOp(), Log()),
         (lambda: ops.Normalize(), FitNormalize()),
         (lambda: ops.Normalize(out_dtype=np.float32), FitNormalize()),
         (lambda: ops.NormalizeMinMax(out_dtype="float64"), FitNormalizeMinMax()),
-        (lambda: ops.Bucketize([0, 1.5, 1.5]), steps.Bucketize((0.0, 1.5, 1.5))),
-        (lambda: ops.Bucketize({"x": [], "i": []}), steps.Bucketize(())),
-        (lambda: ops.Bucketize(lambda name: [7]), steps.Bucketize((7.0,))),
-        (lambda: ops.HashBucket(9), steps.HashBucket(9)),
+        (lambda: ops.Bucketize([0, 1.5, 1.5]), Bucketize((0.0, 1.5, 1.5))),
+        (lambda: ops.Bucketize({"x": [], "i": []}), Bucketize(())),
+        (lambda: ops.Bucketize(lambda name: [7]), Bucketize((7.0,))),
+        (lambda: ops.HashBucket(9), HashBucket(9)),
         (lambda: QuantileBucketize(9), FitQuantileBucketize(9)),
         (lambda: QuantileTransform(9), FitQuantileTransform(9)),
     ],
@@ -79,7 +84,7 @@ def test_numbers(name: str, operator: Callable[[], Any], step: Any) -> None:
 def test_filled_columns_come_with_a_column_that_says_where(operator: Any) -> None:
     found = chains(["x", "y"] >> operator)
     assert set(found) == {"x", "y", "x_filled", "y_filled"}
-    assert found["y_filled"] == Chain(("y",), (steps.IsMissing(),))
+    assert found["y_filled"] == Chain(("y",), (IsMissing(),))
 
 
 def test_types_that_the_plan_has_of_its_own_change_nothing() -> None:
@@ -90,13 +95,13 @@ def test_types_that_the_plan_has_of_its_own_change_nothing() -> None:
 def test_hash_bucket_by_column() -> None:
     found = chains(["s", "k"] >> ops.HashBucket({"s": 5, "k": 6}))
     assert found == {
-        "s": Chain(("s",), (steps.HashBucket(5),)),
-        "k": Chain(("k",), (steps.HashBucket(6),)),
+        "s": Chain(("s",), (HashBucket(5),)),
+        "k": Chain(("k",), (HashBucket(6),)),
     }
 
 
 def test_hashed_cross_takes_all_selected_columns() -> None:
-    step = steps.HashedCross(9)
+    step = HashedCross(9)
     assert chains([["i", "s"]] >> ops.HashedCross(9)) == {"i_X_s": Chain(("i", "s"), (step,))}
     assert chains([["i", "s"], ["i", "h"]] >> ops.HashedCross({("i", "s", "h"): 9})) == {
         "i_X_s_X_h": Chain(("i", "s", "h"), (step,))
@@ -152,7 +157,7 @@ def test_join_groupby() -> None:
     assert found["s_t_i_std"] == Chain(("s", "t"), (FitGroupStatistic("std", "i"),))
     filled = ["x"] >> ops.FillMissing(0) >> ops.Rename(postfix="_f")
     of_node = chains(["s"] >> ops.JoinGroupby(cont_cols=filled, stats=["max"]))
-    measured = Chain(("x",), (steps.FillMissing(0.0),))
+    measured = Chain(("x",), (FillMissing(0.0),))
     assert of_node == {"s_x_f_max": Chain(("s",), (FitGroupStatistic("max", measured),))}
     counted = chains(["s"] >> ops.JoinGroupby())
     assert counted == {"s_count": Chain(("s",), (FitGroupStatistic("count", None),))}

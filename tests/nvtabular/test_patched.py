@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from plumbline.columns.typed import typed_schema
+from plumbline.features.operators.target_encoding import folds_of
 from plumbline.nvtabular.frames import FrameReader
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
-from plumbline.nvtabular.patched import TWINS, patched, set_training
+from plumbline.nvtabular.operators import PATCHED
+from plumbline.nvtabular.patched import patched, set_training
 from plumbline.nvtabular.quiet import quiet
 
 KINDS: dict[str, Any] = {
@@ -67,7 +69,7 @@ def column(name: str, *values: Any) -> list[dict[str, Any]]:
 
 
 def test_every_twin_is_a_subclass() -> None:
-    assert all(issubclass(twin, of) for of, twin in TWINS.items())
+    assert all(issubclass(twin, of) for of, twin in PATCHED.items())
 
 
 def test_a_copy_is_patched_and_writes_below_the_folder(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_a_copy_is_patched_and_writes_below_the_folder(tmp_path: Path) -> None:
     twin = patched(Workflow(node), tmp_path)
     assert type(node.op) is ops.TargetEncoding
     assert node.op.out_path == "elsewhere"
-    assert type(twin.output_node.op) is TWINS[ops.TargetEncoding]
+    assert type(twin.output_node.op) is PATCHED[ops.TargetEncoding]
     below = [Path(n.op.out_path) for n in (twin.output_node, twin.output_node.parents[0])]
     assert all(path.parent == tmp_path for path in below)
     assert below[0] != below[1]
@@ -233,7 +235,7 @@ def test_targets_are_encoded_out_of_fold_for_training_rows_only(tmp_path: Path) 
     found = run.rows(*column("s", *keys))["TE_s_click"]
     np.testing.assert_allclose(found, [encoded(key, rows) for key in keys])
     set_training(run.workflow, True)
-    folds = np.concatenate([np.random.RandomState(5).choice(3, n) for n in (10, 20)])
+    folds = np.concatenate([folds_of(5, 3, 0, n) for n in (10, 20)])
     wanted = [
         encoded(row["s"], [r for r, f in zip(rows, folds, strict=True) if f != fold])
         for row, fold in zip(rows, folds, strict=True)

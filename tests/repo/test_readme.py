@@ -4,14 +4,15 @@ import ast
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from plumbline import cli
 from plumbline.serving.client.client import Client
-from plumbline.stages.command import run_parser
-from plumbline.stages.init import init_parser
-from plumbline.stages.run_all import NAMES
-from tests.conftest import ROOT, Command
+from plumbline.stages.run_all import STAGES
+from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
@@ -20,8 +21,29 @@ COMMANDS = [
     for language, block in BLOCKS
     if language == ""
     for line in block.splitlines()
-    if line.startswith(("make", "python"))
+    if line.startswith(("make", "python", "plumbline"))
 ]
+GROUP = typer.main.get_command(cli.app)
+WRITTEN = "config.yaml"
+"""What `init` writes in the README's example."""
+
+
+def parsed(words: list[str]) -> dict[str, Any]:
+    """The values of a command line of `plumbline`, without running it."""
+    command = GROUP.commands[words[0]]
+    with command.make_context("plumbline", words[1:]) as context:
+        return context.params
+
+
+def words_of(line: str) -> list[str]:
+    """The command line of `plumbline` that a line of the README stands for."""
+    words = line.split()
+    if words[0] == "plumbline":
+        return words[1:]
+    file = f"{words[2].replace('.', '/')}.py" if words[1] == "-m" else words[1]
+    (name,) = re.findall(r'main\("(\w+)"\)', (ROOT / file).read_text(encoding="utf-8"))
+    rest = words[3 if words[1] == "-m" else 2 :]
+    return rest if name == "client" else [name, *rest]
 
 
 def test_the_first_screen_has_run_and_test() -> None:
@@ -38,32 +60,30 @@ def test_make_targets_exist(line: str) -> None:
     assert "No rule to make target" not in done.stderr
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("python p")])
-def test_pipeline_commands_parse(line: str) -> None:
-    words = line.removesuffix(" --out runs/NAME").split()
-    assert (ROOT / words[1]).is_file()
-    if "[" in line:  # the line of options: each is known to --help
-        words = words[:2]
-    if words[1] == "pipelines/init.py":
-        assert init_parser().parse_args(words[2:]).files
-        return
-    options = run_parser("").parse_args(words[2:])
-    written = {init_parser().parse_args(["FILE"]).out.name}
-    assert options.config.name in {file.name for file in (ROOT / "configs").iterdir()} | written
+@pytest.mark.parametrize(
+    "line", [line for line in COMMANDS if not line.startswith("make") and "[" not in line]
+)
+def test_commands_parse(line: str) -> None:
+    given = parsed(words_of(line))
+    if "config" in given:
+        assert given["config"].name in {f.name for f in (ROOT / "configs").iterdir()} | {WRITTEN}
 
 
-def test_the_options_are_those_of_run_all(command: Command, capsys: pytest.CaptureFixture) -> None:
-    named = set(re.findall(r"--[a-z]+", next(block for _, block in BLOCKS if "[--config" in block)))
-    assert command("pipelines/run_all.py", "--help").returncode == 0
-    offered = set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}
-    assert named == offered
+def test_the_options_are_those_of_run_all() -> None:
+    block = next(block for _, block in BLOCKS if "[--config" in block)
+    offered = {name for parameter in GROUP.commands["run"].params for name in parameter.opts}
+    assert set(re.findall(r"--[a-z]+", block)) == offered
+    engines = re.search(r"--engine ([\w|]+)", block)
+    assert engines is not None
+    for engine in engines.group(1).split("|"):
+        parsed(["run", "--engine", engine])
 
 
 def test_every_stage_named_is_a_command() -> None:
     sentence = re.search(r"Each stage is a command too(.*?), as in", README, re.DOTALL)
     assert sentence is not None
-    assert re.findall(r"`(\w+)`", sentence.group(1)) == NAMES
-    for name in NAMES:
+    assert re.findall(r"`(\w+)`", sentence.group(1)) == list(STAGES)
+    for name in STAGES:
         assert (ROOT / "pipelines" / f"{name}.py").is_file()
 
 
@@ -79,9 +99,7 @@ def test_every_place_named_exists() -> None:
         assert (ROOT / place).exists(), place
     for link in re.findall(r"\]\((\S+?)\)", README):
         assert (ROOT / link).exists(), link
-    for place in re.findall(
-        r"`((?:pipelines|features|workflows|dlrm|serving)/[\w/]+\.py)`", README
-    ):
+    for place in re.findall(r"`((?:pipelines|plumbline|workflows|serving)/[\w/]+\.py)`", README):
         assert (ROOT / place).is_file(), place
 
 

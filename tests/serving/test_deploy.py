@@ -15,7 +15,7 @@ import yaml
 
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.serving.launch.binary import find_server
-from tests.serving.test_gpu_repository import KINDS, exported
+from tests.serving.repository.test_gpu_repository import KINDS, exported
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "serving" / "deploy"
@@ -185,7 +185,9 @@ def test_the_image_gets_what_the_wheel_is_built_from() -> None:
     kept = {line[1:] for line in ignored if line.startswith("!")}
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     packages = set(re.findall(r'"(\w+)"', re.search(r"wheel\.packages = (.*)", project)[1]))
-    assert packages | {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"} == kept
+    shipped = set(re.findall(r'^"([\w/]+)" = "plumbline/shipped/', project, re.MULTILINE))
+    built_by = {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"}
+    assert packages | shipped | {"serving"} | built_by == kept
     assert all((ROOT / name).exists() for name in kept)
 
 
@@ -217,8 +219,8 @@ class Refuse:
 
 sys.meta_path.insert(0, Refuse())
 sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
-import serving.verify
-from plumbline.serving.repository.version_files import verify_versions
+import plumbline.serving.check.verify
+from plumbline.serving.contract.versions import verify_repository
 from serving.gpu_models import ctr_features as _
 from serving.models import ctr_dlrm, ctr_features, ctr_fused
 
@@ -230,7 +232,7 @@ from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.outputs import scored
 
 for repository in sys.argv[2:]:
-    verify_versions(Path(repository), large_files=True)
+    verify_repository(Path(repository), large_files=True)
 folder = Path(sys.argv[2]) / "ctr_fused" / "1"
 encode = OnlineExecutor(read_plan(folder / "plan")).transform
 scorer = Scorer.load(folder / "model", None)

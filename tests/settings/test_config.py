@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from plumbline.base.errors import ConfigError
 from plumbline.base.file_names import file_name
 from plumbline.columns.kinds import expand_ranges
-from plumbline.settings import StandardWorkflow
 from plumbline.settings.configuration import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -194,10 +193,13 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
             "split: {by: time}\nlog: {columns: {at: unused}}",
             "exactly one log column of kind 'time'",
         ),
+        ("workflow: {graph: 5}", "workflow.graph: wanted text, got 5"),
+        ("workflow: {grap: x}", "workflow: unknown key 'grap', did you mean 'graph'?"),
         (
-            "workflow: {graph: graph}",
-            "workflow: graph: wanted one of criteo, standard, got 'graph'",
+            "workflow: {buckets: 5}",
+            "workflow: unknown key 'buckets', options of the graph stand under options: 'options:",
         ),
+        ("workflow: {options: 5}", "workflow.options: wanted a mapping of keys to values, got 5"),
         (
             "split: {by: file, train: [0], valid: [1], test: [0]}",
             "file 0 stands in train and in test",
@@ -369,11 +371,6 @@ def test_a_short_plain_name_is_its_file() -> None:
     for name in ("price", "user_id", "a.b", "Größe", "x y", "n" * 120):
         assert file_name(name) == name
     assert len(file_name("n" * 121)) < 60 and file_name("n" * 121) != file_name("n" * 122)
-
-
-def test_log_needs_values_that_have_a_logarithm() -> None:
-    with pytest.raises(ValueError, match=r"log wants a clip_min above -1, got -1\.0"):
-        StandardWorkflow(graph="standard", log=True, clip_min=-1.0)
 
 
 @pytest.mark.parametrize(

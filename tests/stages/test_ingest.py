@@ -6,10 +6,10 @@ import pytest
 
 from plumbline.settings import Config
 from plumbline.stages.ingest import work
-from plumbline.stages.stage import RunConfig
+from plumbline.stages.run import Run
 
 
-def run_of(file: Path) -> RunConfig:
+def run_of(file: Path) -> Run:
     config = Config.model_validate(
         {
             "name": "tiny",
@@ -18,7 +18,7 @@ def run_of(file: Path) -> RunConfig:
             "workflow": {"graph": "standard"},
         }
     )
-    return RunConfig(config, (file,), "native", "fused", "cpu", None)
+    return Run(config, (file,), "native", "fused", "cpu", None)
 
 
 @pytest.mark.parametrize(

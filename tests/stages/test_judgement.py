@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from plumbline.base.errors import DataError, PlumblineError, StageError
 from plumbline.settings import Config
 from plumbline.stages import etl, evaluate, ingest, train
 from plumbline.stages.report import warnings_of
-from plumbline.stages.stage import RunConfig
+from plumbline.stages.run import Run
 
 ROWS = 1500
 KINDS = {"x": "continuous", "c": "integer", "s": "string"}
@@ -30,7 +29,7 @@ def columns_of(rows: int = ROWS) -> dict[str, np.ndarray]:
     return {"click": click, "x": x, "c": c, "s": s}
 
 
-def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **settings) -> RunConfig:
+def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **settings) -> Run:
     """Rows in order: the first six tenths train."""
     lines = [",".join(columns)]
     lines += [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
@@ -48,14 +47,14 @@ def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **sett
         }
     )
     assert not settings
-    return RunConfig(config, (log,), engine, "fused", "cpu", None)
+    return Run(config, (log,), engine, "fused", "cpu", None)
 
 
-def facts_of(run: RunConfig, folder: Path, *stages) -> list[dict[str, Any]]:
+def facts_of(run: Run, folder: Path, *stages) -> list[dict[str, Any]]:
     return [stage.STAGE.ensure(run, folder / "run").manifest.facts for stage in stages]
 
 
-def warnings_at_etl(run: RunConfig, folder: Path) -> list[str]:
+def warnings_at_etl(run: Run, folder: Path) -> list[str]:
     return facts_of(run, folder, ingest, etl)[-1]["warnings"]
 
 
@@ -131,8 +130,8 @@ def test_an_evaluation_without_baselines_is_made_anew(tmp_path: Path) -> None:
         evaluate.STAGE.ensure(run, tmp_path / "run")
 
 
-RAW = {"normalize": False, "buckets": 0}
-NORMALIZED = {"normalize": True, "buckets": 0}
+RAW = {"options": {"normalize": False, "buckets": 0}}
+NORMALIZED = {"options": {"normalize": True, "buckets": 0}}
 EITHER = "Column 'k' is constant: the same number in every training row, or missing"
 ODD_DATA = {
     "a column that knows the click": (lambda c: {"leak": c["click"] * 2.5}, "'leak' may know"),
@@ -228,21 +227,19 @@ def test_numbers_without_a_score_are_refused_before_training(
     ("missing", "split"), [(3, "train"), (950, "valid"), (-1, "test"), (None, "probe")]
 )
 def test_a_graph_that_fills_no_missing_numbers(
-    tmp_path: Path, monkeypatch, missing: int | None, split: str
+    tmp_path: Path, missing: int | None, split: str
 ) -> None:
-    from plumbline.nvtabular import graphs
-    from plumbline.nvtabular.assembly import assemble
-    from plumbline.nvtabular.library import ops
-
-    def unfilled(kinds, settings, folder):
-        return assemble(kinds, folder, 0, [ops.Normalize(out_dtype=np.float32)])
-
-    monkeypatch.setattr(graphs, "_module", lambda file: SimpleNamespace(build=unfilled))
+    graph = tmp_path / "unfilled.py"
+    graph.write_text(
+        "from nvtabular import ops\n"
+        "def graph(kinds):\n"
+        "    return (['x'] >> ops.Normalize()) + (['c', 's'] >> ops.Categorify())\n"
+    )
     columns = columns_of()
     columns["x"] = columns["x"].astype(str).astype(object)
     if missing is not None:
         columns["x"][missing] = ""
-    run = run_of(tmp_path, columns)
+    run = run_of(tmp_path, columns, workflow={"graph": f"{graph}:graph"})
     ingest.STAGE.ensure(run, tmp_path / "run")
     with pytest.raises(
         DataError, match=rf"'x', row \d+ of the encoded split {split}.* missing .*fill"
@@ -273,10 +270,10 @@ def test_a_model_out_of_proportion_is_named_before_it_is_trained(tmp_path: Path,
     kinds = {
         name: "integer" if name[0] == "n" else KINDS[name] for name in columns if name != "click"
     }
-    run = run_of(tmp_path, columns, kinds=kinds, workflow={"buckets": 0})
+    run = run_of(tmp_path, columns, kinds=kinds, workflow={"options": {"buckets": 0}})
     wide = run.config.model.model_copy(update={"top_mlp": (512,)})
     config = run.config.model_copy(update={"model": wide})
-    run = RunConfig(config, run.data, "native", "fused", "cpu", None)
+    run = Run(config, run.data, "native", "fused", "cpu", None)
     *_, made = facts_of(run, tmp_path, ingest, etl, train)
     (line, *rest) = made["warnings"]
     assert "73 vectors make 2,628 dots" in line and "180 training rows" in line

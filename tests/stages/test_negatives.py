@@ -9,12 +9,13 @@ import pytest
 
 from plumbline.settings import Config
 from plumbline.stages import etl, evaluate, generate, ingest, train
-from plumbline.stages.stage import Finished, RunConfig
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished
 
 CLICK_RATE = 0.06
 
 
-def run_of(model: str, engine: str, **split: Any) -> RunConfig:
+def run_of(model: str, engine: str, **split: Any) -> Run:
     config = Config.model_validate(
         {
             "name": "drawn",
@@ -32,7 +33,7 @@ def run_of(model: str, engine: str, **split: Any) -> RunConfig:
                 "columns": {"label": "label", "I1..I2": "continuous", "C1..C3": "hex"},
             },
             "split": {"by": "file", "valid": [1], "test": [2], **split},
-            "workflow": {"graph": "criteo", "frequency_threshold": 2},
+            "workflow": {"graph": "criteo", "options": {"frequency_threshold": 2}},
             "model": {"embedding_dim": 4, "bottom_mlp": [16, 4], "top_mlp": [16]},
             "training": {
                 "epochs": 8,
@@ -43,10 +44,10 @@ def run_of(model: str, engine: str, **split: Any) -> RunConfig:
             },
         }
     )
-    return RunConfig(config, (), engine, model, "cpu", None)  # type: ignore[arg-type]
+    return Run(config, (), engine, model, "cpu", None)  # type: ignore[arg-type]
 
 
-def evaluated(run: RunConfig, folder: Path) -> dict[str, Finished]:
+def evaluated(run: Run, folder: Path) -> dict[str, Finished]:
     stages = (generate, ingest, etl, train, evaluate)
     return {each.STAGE.name: each.STAGE.ensure(run, folder) for each in stages}
 

@@ -15,13 +15,14 @@ from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.settings import Config
 from plumbline.stages import generate, ingest
 from plumbline.stages.rows import row_source, typed_folders
-from plumbline.stages.stage import Finished, RunConfig
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished
 
 SPLITS = ("train", "valid", "test", "probe")
 COLUMNS = {"y": "label", "x": "continuous", "c": "integer"}
 
 
-def run_of(folder: Path, split: str = "rows", engine: Any = "polars", **log: Any) -> RunConfig:
+def run_of(folder: Path, split: str = "rows", engine: Any = "native", **log: Any) -> Run:
     columns = {**COLUMNS, "at": "time"}
     config = Config.model_validate(
         {
@@ -34,10 +35,10 @@ def run_of(folder: Path, split: str = "rows", engine: Any = "polars", **log: Any
     file = folder / "log.csv"
     if not file.exists():
         file.write_text("".join(f"{i % 2},{i}.5,{i % 3},{-i}\n" for i in range(50)))
-    return RunConfig(config, (file,), engine, "merlin", "cpu", None)
+    return Run(config, (file,), engine, "merlin", "cpu", None)
 
 
-def ingested(run: RunConfig, folder: Path) -> dict[str, Finished]:
+def ingested(run: Run, folder: Path) -> dict[str, Finished]:
     return {"ingest": ingest.STAGE.ensure(run, folder / "run")}
 
 
@@ -75,7 +76,7 @@ def test_the_log_is_found_again_without_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("split", "engine", "log"),
-    [("rows", "polars", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "polars", {})],
+    [("rows", "native", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "polars", {})],
 )
 def test_a_typed_copy_where_it_is_needed_or_asked_for(
     tmp_path: Path, split: str, engine: str, log: dict[str, Any]
@@ -139,7 +140,7 @@ def test_a_drawn_log_moves_with_its_run(tmp_path: Path) -> None:
             "workflow": {"graph": "criteo"},
         }
     )
-    run = RunConfig(config, (), "polars", "merlin", "cpu", None)
+    run = Run(config, (), "native", "merlin", "cpu", None)
     before = tmp_path / "before"
     generate.STAGE.ensure(run, before)
     ingest.STAGE.ensure(run, before)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from plumbline.base.errors import ServerError
 from plumbline.serving.check.comparison import Comparison
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server_log import last_lines
 from plumbline.stages import serve
 

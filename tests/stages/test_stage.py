@@ -6,9 +6,10 @@ import pytest
 
 from plumbline.base.errors import DataError, StageError
 from plumbline.settings import Config
-from plumbline.stages.stage import Finished, Made, RunConfig, Stage, reads
+from plumbline.stages.run import Run
+from plumbline.stages.stage import Finished, Stage, StageResult, reads
 
-RUN = RunConfig(
+RUN = Run(
     config=Config.model_validate(
         {
             "name": "tiny",
@@ -34,15 +35,15 @@ class Counted:
         self.first = Stage("first", reads(), lambda run: {"seed": run.config.seed}, self.write)
         self.second = Stage("second", reads("first"), lambda run: {}, self.read)
 
-    def write(self, run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    def write(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         self.worked["first"] += 1
         (out / "data").write_text(self.content)
-        return Made({"train": 1})
+        return StageResult({"train": 1})
 
-    def read(self, run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    def read(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         self.worked["second"] += 1
         (out / "copy").write_text((inputs["first"].folder / "data").read_text())
-        return Made()
+        return StageResult()
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_a_stage_does_not_start_without_its_input(stages: Counted, tmp_path: Pat
 
 
 def test_a_failed_stage_is_not_complete(tmp_path: Path) -> None:
-    def fail(run: RunConfig, inputs: Mapping[str, Finished], out: Path) -> Made:
+    def fail(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         (out / "half").write_text("written")
         raise DataError("no rows")
 

@@ -1,4 +1,4 @@
-"""The settings of a log that say what a value means; see `plumbline.settings.Table`."""
+"""What the settings of a log say of the meaning of its values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from plumbline.settings import Table
+from typing import Any, Protocol
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _HEX = re.compile("-?[0-9a-fA-F]{1,16}")
+
+
+class LabelRule(Protocol):
+    """Which values of a label column are clicks; without either, 1 and true."""
+
+    @property
+    def at_least(self) -> float | None:
+        """Numbers from here on."""
+
+    @property
+    def click(self) -> tuple[str, ...]:
+        """Words."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +41,6 @@ class ValueRules:
     trim: bool = False
     list_separator: str | None = None
     time_formats: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, table: Table) -> ValueRules:
-        """The rules of a table's settings."""
-        return cls.from_settings({key.name: getattr(table, key.name) for key in fields(cls)})
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ValueRules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -14,15 +14,12 @@ from plumbline.columns.exact import is_pattern
 from plumbline.columns.kinds import ELEMENT_KINDS, ElementKind, Kind
 from plumbline.columns.value_rules import kinds, numbers, strings, times, words
 from plumbline.columns.value_rules.kinds import Family
-from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.value_rules.rules import LabelRule, ValueRules
 from plumbline.columns.value_rules.taken import ColumnRefused, Taken
 from plumbline.columns.values import offsets_of
 
-if TYPE_CHECKING:
-    from plumbline.settings import Label
 
-
-def take(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None = None) -> Taken:
+def take(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None = None) -> Taken:
     """The values of a column under its name.
 
     `label` is needed for a column of kind label. In a list column an empty list is missing.
@@ -40,7 +37,9 @@ def take(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None =
     return _single(column, kind, rules, label)
 
 
-def _take_pattern(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None) -> Taken:
+def _take_pattern(
+    column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None
+) -> Taken:
     """A column whose name Polars takes for a pattern is taken under another one."""
     name = column.name
     other = f"column {name}"
@@ -56,7 +55,7 @@ def _take_pattern(column: pl.Series, kind: Kind, rules: ValueRules, label: Label
     return replace(taken, value=taken.value.alias(name), hint=hint)
 
 
-def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: Label | None) -> Taken:
+def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Taken:
     if column.dtype == pl.Null:
         column = column.cast(pl.String)
     raw, spoilt = strings.as_text(column)
@@ -79,7 +78,7 @@ class _Utf8Hint:
         return str(self._others(found)) if callable(self._others) else ""
 
 
-def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: Label | None) -> Taken:
+def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Taken:
     if kind == "continuous":
         return numbers.continuous(raw, rules)
     if kind == "integer":

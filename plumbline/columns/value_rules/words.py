@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from plumbline.columns.value_rules import advice, kinds, text_values
 from plumbline.columns.value_rules.numbers import reals
-from plumbline.columns.value_rules.rules import ValueRules
+from plumbline.columns.value_rules.rules import LabelRule, ValueRules
 from plumbline.columns.value_rules.taken import Taken, by_value, mask_of
-
-if TYPE_CHECKING:
-    from plumbline.settings import Label
 
 
 def boolean(column: pl.Series, rules: ValueRules) -> Taken:
@@ -30,7 +27,7 @@ def flag(column: pl.Series, rules: ValueRules) -> Taken:
     return Taken(value, malformed, kinds.FORMS["flag"].wanted)
 
 
-def label(column: pl.Series, rules: ValueRules, setting: Label) -> Taken:
+def label(column: pl.Series, rules: ValueRules, setting: LabelRule) -> Taken:
     """A missing label is malformed."""
     if setting.at_least is not None:
         number, malformed = reals(column, rules)

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import torch
 
 from plumbline.base.errors import DataError
+from plumbline.base.read_ahead import iterate_ahead
 from plumbline.dlrm.data.encoded_rows import EncodedColumns, readable
 from plumbline.dlrm.data.loader import Batch, Order
-from plumbline.dlrm.data.read_ahead import read_ahead
 from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
 from plumbline.dlrm.model.architecture import Architecture
 
@@ -61,7 +61,7 @@ class ParquetLoader:
     def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
         """See `DataLoader.batches`; windows that are skipped are not converted, nor read if
         possible."""
-        return read_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
+        return iterate_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
 
     def _batches(self, order: Order | None, skip: int) -> Iterator[Batch]:
         skipped = skip * self._batch_size

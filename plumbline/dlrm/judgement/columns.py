@@ -5,6 +5,7 @@ One pass over the encoded files, in blocks; imports no torch. Legend: B rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,8 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists, concat
-from plumbline.features.operators import Categorify
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.features.plan.plan import OutputColumn
+from plumbline.features.steps.step import NULL_ID
 
 BLOCK_ROWS = 65_536
 
@@ -150,8 +150,7 @@ class _IdCounter:
 
     def __init__(self, column: OutputColumn) -> None:
         self.ids = Ids()
-        last = column.chain.steps[-1]
-        self._first_id = last.first_id if isinstance(last, Categorify) else None
+        self._unseen_ids = column.id_step.unseen_ids
 
     def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:
         ids = np.asarray(values.values if isinstance(values, Lists) else values)
@@ -159,9 +158,9 @@ class _IdCounter:
             return
         self.ids.add(ids)
         self.ids.count += len(ids)
-        if self._first_id is not None:
+        if self._unseen_ids:
             self.ids.missing += int(np.count_nonzero(ids == NULL_ID))
-            unseen = (ids >= OUT_OF_VOCABULARY_ID) & (ids < self._first_id)
+            unseen = (ids >= self._unseen_ids.start) & (ids < self._unseen_ids.stop)
             self.ids.unseen += int(np.count_nonzero(unseen))
 
 
@@ -187,7 +186,23 @@ def _counter(column: OutputColumn) -> _IdCounter | _NumberCounter:
 
 
 def _not_computable(column: OutputColumn, numbers: NDArray[Any], survey: SplitSurvey) -> DataError:
+    """An encoded number that no model can be trained on, and that no row can be scored with."""
     row = int(np.argmax(~(np.abs(numbers) <= LARGEST_NUMBER)))
-    return DataError.not_computable(
-        column.name, survey.name, survey.rows + row, float(numbers[row]), LARGEST_NUMBER
+    got = float(numbers[row])
+    where = f"Column {column.name!r}, row {survey.rows + row + 1} of the encoded split "
+    where += survey.name
+    if survey.name == "probe":
+        where += " (test rows, and copies with missing values as a server may get them)"
+    if math.isnan(got):
+        return DataError(
+            f"{where}: the number is missing after the graph, and a model has no score for it. "
+            "Fill missing numbers in the graph (workflow.options.fill with a number, or a "
+            "FillMissing before the other operators), or leave the column out."
+        )
+    size = "is infinite" if math.isinf(got) else f"is {got:.3g}"
+    return DataError(
+        f"{where}: wanted numbers between -{LARGEST_NUMBER:.0g} and {LARGEST_NUMBER:.0g} after "
+        f"the graph, but this one {size}, and the model's float32 overflows. Clip the column "
+        "(workflow.options.clip_min and clip_max, or a Clip in the graph), take its logarithm, or "
+        "leave it out."
     )

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from plumbline.dlrm.judgement.columns import Ids, Numbers, SplitSurvey
+from plumbline.dlrm.judgement.columns import Numbers, SplitSurvey
 from plumbline.dlrm.judgement.leaks import Leaks
-from plumbline.features.operators import Bucketize, Categorify, NumberStep
-from plumbline.features.operators.categorify import NULL_ID, OUT_OF_VOCABULARY_ID
 from plumbline.features.plan.plan import OutputColumn, Plan
 
 NAMED = 5
@@ -91,7 +87,7 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
             names[next(kind for kind in names if kind in found_kinds)].append(name)
     return [
         f"{_columns(names[kind])} {what}, so nothing can be learned there. Check name and format, "
-        "make it 'unused', or lower workflow.frequency_threshold where its values are rare."
+        "make it 'unused', or lower workflow.options.frequency_threshold where its values are rare."
         for kind, what in _ALWAYS_THE_SAME.items()
         if names[kind]
     ]
@@ -99,50 +95,35 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
 
 def _always(column: OutputColumn, found: Numbers) -> str:
     """What a column is that has one number, or one id, in every training row."""
-    last = column.chain.steps[-1]
     is_missing = found.low == _of_missing(column)
-    if isinstance(last, Categorify):
-        is_rare = OUT_OF_VOCABULARY_ID <= found.low < last.first_id
+    unseen = column.id_step.unseen_ids if column.is_categorical else range(0)
+    if unseen:
+        is_rare = unseen.start <= found.low < unseen.stop
         return "missing" if is_missing else "rare" if is_rare else "constant"
     return "either" if is_missing else "constant"  # a number may be what fills missing ones
 
 
 def _of_missing(column: OutputColumn) -> float:
     """What a missing value becomes; NaN where that is not known."""
-    (source, *others), (*before, last) = column.chain.sources, column.chain.steps
-    if isinstance(last, Categorify):
-        return NULL_ID
-    number_B: NDArray[Any] = np.array([np.nan])
-    for step in (*before, last):
-        is_known = isinstance(step, NumberStep | Bucketize)
-        if not is_known or others or not isinstance(source, str):
-            return math.nan
-        number_B = step.apply(number_B)
-    return float(np.float32(number_B[0]))
+    of_raw = all(isinstance(source, str) for source in column.chain.sources)
+    number: float | None = math.nan if of_raw else None
+    for step in column.chain.fitted:
+        number = step.of_missing(number)
+    return math.nan if number is None else float(np.float32(number))
 
 
 def _identifiers(plan: Plan, train: SplitSurvey) -> list[str]:
     """Columns of ids almost all of whose training rows have a value of their own."""
     found = []
     for column in plan.categorical:
-        last, ids = column.chain.steps[-1], train.ids[column.name]
-        if column.is_list or not isinstance(last, Categorify):
+        ids = train.ids[column.name]
+        fewest = column.id_step.fewest_values(ids.unseen)
+        if column.is_list or fewest is None:
             continue
         present = ids.count - ids.missing
-        if present >= FEWEST_ROWS and _fewest_values(last, ids) >= NEARLY_UNIQUE * present:
+        if present >= FEWEST_ROWS and fewest >= NEARLY_UNIQUE * present:
             found.append(column.name)
     return found
-
-
-def _fewest_values(last: Categorify, ids: Ids) -> float:
-    """The training rows have so many distinct values, or more.
-
-    Those in the vocabulary, and those too rare for it: each of them came less often than the
-    threshold. What a limit left out may have come any number of times.
-    """
-    known = last.cardinality - last.first_id
-    most_often = max(last.frequency_threshold - 1, 1)
-    return known if last.limit is not None else known + ids.unseen / most_often
 
 
 def _nearly_unique(identifiers: Sequence[str]) -> list[str]:
@@ -170,8 +151,8 @@ def _unseen(
     shares = [f"{name!r} ({share})" for name, share in found.items()]
     return [
         f"Most values are out of vocabulary in {_listed(shares)}: the model has seen none of them. "
-        "Lower workflow.frequency_threshold where they are rare in training; where new values keep "
-        "coming, give a column that they share (a category, an age) instead."
+        "Lower workflow.options.frequency_threshold where they are rare in training; where new "
+        "values keep coming, give a column that they share (a category, an age) instead."
     ]
 
 
@@ -188,14 +169,14 @@ def _large(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[st
         sizes = [f"{name!r} ({size:.3g})" for name, size in large.items()]
         told.append(
             f"Numbers are very large after the graph in {_listed(sizes)}: they swamp all others. "
-            "Normalize the column, take its logarithm, or clip it (workflow.clip_max)."
+            "Normalize the column, take its logarithm, or clip it (workflow.options.clip_max)."
         )
     if outside:
         sizes = [f"{name!r} ({size})" for name, size in outside.items()]
         told.append(
             f"Numbers are far outside of what training saw in {_listed(sizes)}: the scores of such "
-            "rows mean nothing. Clip the column (workflow.clip_min and clip_max), or split the "
-            "rows at random (split.by: hash)."
+            "rows mean nothing. Clip the column (workflow.options.clip_min and clip_max), or split "
+            "the rows at random (split.by: hash)."
         )
     return told
 

@@ -76,6 +76,6 @@ def proportion_warnings(architecture: Architecture, train_rows: int) -> list[str
         told.append(
             f"The embedding tables have {size.table_rows:,} rows of {architecture.embedding_dim} "
             f"numbers for {train_rows:,} training rows, so most ids are seen once or twice: "
-            f"{names}. Raise workflow.frequency_threshold, or lower model.embedding_dim."
+            f"{names}. Raise workflow.options.frequency_threshold, or lower model.embedding_dim."
         )
     return told

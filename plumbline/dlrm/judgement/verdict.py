@@ -149,7 +149,7 @@ def _advice(evidence: Evidence, is_worse: bool, is_off: bool) -> list[str]:
     if is_worse and not found:
         found.append(
             "Try a third of training.learning_rate and training.embedding_learning_rate, a smaller "
-            "model.top_mlp, and a higher workflow.frequency_threshold."
+            "model.top_mlp, and a higher workflow.options.frequency_threshold."
         )
     return found
 
@@ -175,12 +175,13 @@ def _from_training(evidence: Evidence) -> list[str]:
         found.append(
             "The model learns its rows by heart: the validation log loss was best after epoch "
             f"{epoch} ({best:.4f}) and {losses[-1]:.4f} at the end. Set {fewer}smaller learning "
-            "rates, a smaller model.embedding_dim, or a higher workflow.frequency_threshold."
+            "rates, a smaller model.embedding_dim, or a higher "
+            "workflow.options.frequency_threshold."
         )
     elif evidence.valid.logloss > OVERFIT * evidence.final_loss and evidence.steps >= FEW_STEPS:
         found.append(
             f"The training loss ({evidence.final_loss:.4f}) is far below the validation log loss "
-            f"({evidence.valid.logloss:.4f}): raise workflow.frequency_threshold, lower "
+            f"({evidence.valid.logloss:.4f}): raise workflow.options.frequency_threshold, lower "
             "model.embedding_dim, or make fewer training.epochs."
         )
     return found

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from plumbline.base.errors import ConfigError, ModelError
+from plumbline.base.errors import ConfigError
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
 if TYPE_CHECKING:

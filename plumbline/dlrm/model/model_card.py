@@ -9,9 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.errors import ModelError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256, write_json
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 
 FORMAT_VERSION = 3

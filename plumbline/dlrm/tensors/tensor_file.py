@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from plumbline.base.errors import ModelError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import require_sha256
+from plumbline.dlrm.errors import ModelError
 
 DTYPES = {
     torch.float64: "F64",
@@ -82,11 +82,7 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
     """Read tensors to the CPU; raises ModelError where the file is missing, changed or no such."""
-    if not file.is_file():
-        raise ModelError.missing(str(file))
-    came = file_sha256(file)
-    if came != sha256:
-        raise ModelError.damaged(str(file), sha256, came)
+    require_sha256(file, sha256, ModelError)
     try:
         return load_file(file)
     except SafetensorError as error:

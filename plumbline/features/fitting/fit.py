@@ -6,7 +6,7 @@ fitted steps one behind the other: mostly one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,30 +18,13 @@ from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.rows import Rows, RowSource
 from plumbline.columns.values import Values
-from plumbline.features.fitting.accumulator import Accumulator, Target
-from plumbline.features.fitting.groups import GroupStatistic, GroupTotals
-from plumbline.features.fitting.moments import Extremes, Median, Moments
 from plumbline.features.fitting.nodes import CHUNK, Learned, Node, nodes, resolved
-from plumbline.features.fitting.quantiles import NumberCounts, QuantileStep
-from plumbline.features.fitting.targets import TargetEncoding
-from plumbline.features.fitting.vocabularies import CombinationCounts, ValueCounts
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.operators import Step
-from plumbline.features.plan.chains import Chain, Runner, Source
 from plumbline.features.plan.plan import OutputColumn, output_column
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitMedian,
-    FitNormalize,
-    FitNormalizeMinMax,
-    FitQuantileBucketize,
-    FitQuantileTransform,
-    FitTargetEncoding,
-    UnfittedColumn,
-    UnfittedPlan,
-)
-from plumbline.features.plan.value_types import type_of
+from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
+from plumbline.features.steps.chains import Chain, Runner, type_of
+from plumbline.features.steps.fit_step import Accumulator, Target
+from plumbline.features.steps.step import Step
 
 TRAIN = "train"
 
@@ -69,7 +52,7 @@ def fit(
     DataError
         The training split does not have what a step needs, or cannot be read.
     PlanError
-        A step cannot take what comes to it.
+        A step cannot take what it is given.
     """
     chains = [column.chain for column in plan.outputs]
     kinds: dict[str, FeatureKind] = {**source.kinds, CLICK: "integer"}
@@ -77,18 +60,20 @@ def fit(
     learned: dict[Node, Step] = {}
     for_training: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
-        accumulators = _accumulators(ready, kinds)
         tables = Tables(folder)
-        readers = [
-            _Reader(
-                accumulator, [Runner(resolved(s, learned, for_training), tables) for s in reads]
-            )
-            for accumulator, reads in _distinct(accumulators.values())
-        ]
-        _one_pass(source, readers, progress)
-        for node, accumulator in accumulators.items():
-            step = learned[node] = accumulator.finish(targets[node])
-            of_training = accumulator.for_training_rows(step, targets[node])
+        readers: dict[Hashable, _Reader] = {}
+        for node in ready:
+            if _reader_of(node) not in readers:
+                chains_read = [resolved(one, learned, for_training) for one in node.reads]
+                readers[_reader_of(node)] = _Reader(
+                    node.step.accumulator(targets[node].types),
+                    [Runner(chain, tables) for chain in chains_read],
+                )
+        _one_pass(source, list(readers.values()), progress)
+        for node in ready:
+            accumulated = readers[_reader_of(node)].accumulator
+            step = learned[node] = node.step.fitted(accumulated, targets[node])
+            of_training = node.step.for_training_rows(accumulated, step, targets[node])
             if of_training is not None:
                 for_training[node] = of_training
     kept = fitted_outputs(plan, learned)
@@ -112,7 +97,12 @@ def fitted_outputs(
 def _ready(chains: Sequence[Chain], learned: Learned) -> list[Node]:
     """The steps that can be fitted now, each once."""
     waiting = [node for node in dict.fromkeys(nodes(chains)) if node not in learned]
-    return [node for node in waiting if all(needed in learned for needed in nodes(node.read))]
+    return [node for node in waiting if all(needed in learned for needed in nodes(node.reads))]
+
+
+def _reader_of(node: Node) -> Hashable:
+    """The same for steps that share an accumulator."""
+    return node.reads, node.step.shared_by
 
 
 def _fitted(chain: Chain, learned: Learned, for_training: Learned | None = None) -> Chain:
@@ -149,63 +139,16 @@ def targets_of(
     return found
 
 
-def _accumulators(
-    ready: Sequence[Node], kinds: Mapping[str, FeatureKind]
-) -> dict[Node, Accumulator]:
-    made: dict[Node, Accumulator] = {}
-    totals: dict[tuple[tuple[Source, ...], Source | None], GroupTotals] = {}
-    numbers: dict[tuple[Source, ...], NumberCounts] = {}
-    for node in ready:
-        step, sources = node.step, node.sources
-        if isinstance(step, FitGroupStatistic):
-            group = (sources, step.measured)
-            of_group = totals.setdefault(group, GroupTotals(*group))
-            made[node] = GroupStatistic(step, of_group)
-        elif isinstance(step, FitTargetEncoding):
-            made[node] = TargetEncoding(step, sources)
-        elif isinstance(step, FitCategorify):
-            made[node] = _value_counts(node, step, kinds)
-        elif isinstance(step, FitNormalize):
-            made[node] = Moments(sources)
-        elif isinstance(step, FitNormalizeMinMax):
-            made[node] = Extremes(sources)
-        elif isinstance(step, FitMedian):
-            made[node] = Median(sources)
-        elif isinstance(step, (FitQuantileBucketize, FitQuantileTransform)):
-            counts = numbers.setdefault(sources, NumberCounts(sources))
-            made[node] = QuantileStep(step, counts)
-        else:
-            raise TypeError(f"{type(step).__name__} cannot be fitted")
-    return made
-
-
-def _value_counts(
-    node: Node, step: FitCategorify, kinds: Mapping[str, FeatureKind]
-) -> ValueCounts | CombinationCounts:
-    if len(node.sources) > 1 and step.shared is None:
-        return CombinationCounts(step, node.sources)
-    is_text = type_of(node.sources[0], kinds, "").element == "text"
-    return ValueCounts(step, node.sources, is_text)
-
-
 class _Reader:
-    """Gives an accumulator what it reads of a chunk."""
+    """An accumulator, and the chains that it reads."""
 
     def __init__(self, accumulator: Accumulator, runners: Sequence[Runner]) -> None:
-        self._accumulator = accumulator
+        self.accumulator = accumulator
         self._runners = runners
 
     def read(self, chunk: int, columns: Mapping[str, Values]) -> None:
         values = [runner(columns) for runner in self._runners]
-        self._accumulator.add(chunk, values)
-
-
-def _distinct(
-    accumulators: Iterable[Accumulator],
-) -> Iterator[tuple[Accumulator, tuple[Source, ...]]]:
-    """Those that read rows, each once; statistics of one group read through one."""
-    readers = dict.fromkeys(accumulator.reader for accumulator in accumulators)
-    return ((accumulator, accumulator.sources) for accumulator in readers)
+        self.accumulator.add(chunk, values)
 
 
 def _one_pass(

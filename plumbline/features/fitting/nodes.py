@@ -6,14 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from plumbline.features.operators import Step
-from plumbline.features.plan.chains import Chain, Source
-from plumbline.features.plan.unfitted import (
-    FitCategorify,
-    FitGroupStatistic,
-    FitStep,
-    FitTargetEncoding,
-)
+from plumbline.features.steps.chains import Chain, Source
+from plumbline.features.steps.fit_step import FitStep
+from plumbline.features.steps.step import AnyStep, Step
 
 CHUNK = "\x1fchunk"
 """The column that holds the number of a training row's chunk, in every row."""
@@ -21,27 +16,24 @@ CHUNK = "\x1fchunk"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step to fit, and the sources that it takes, as the unfitted plan has them."""
+    """A step to fit, and the sources that it learns from, as the unfitted plan has them.
+
+    Columns that share a vocabulary have one node.
+    """
 
     sources: tuple[Source, ...]
-    step: FitStep
+    step: FitStep[Any]
 
     @classmethod
-    def at(cls, chain: Chain, place: int) -> Node:
-        sources = chain.sources if place == 0 else (chain.upto(place),)
-        step = chain.steps[place]
-        # Columns that share a vocabulary are one node, whichever of them is asked for.
-        shared = step.shared if isinstance(step, FitCategorify) else None
-        return cls(shared or sources, step)
+    def at(cls, chain: Chain, index: int, step: FitStep[Any]) -> Node:
+        """Of the chain's step of that index."""
+        sources = chain.sources if index == 0 else (chain.upto(index),)
+        return cls(step.fitted_on(sources), step)
 
     @property
-    def read(self) -> tuple[Source, ...]:
-        """All that has to be known of a row to fit it: the sources, and what is measured."""
-        if isinstance(self.step, FitGroupStatistic) and self.step.measured is not None:
-            return (*self.sources, self.step.measured)
-        if isinstance(self.step, FitTargetEncoding):
-            return (*self.sources, self.step.target)
-        return self.sources
+    def reads(self) -> tuple[Source, ...]:
+        """All that has to be known of a row to fit it."""
+        return (*self.sources, *self.step.also_reads)
 
 
 Learned: TypeAlias = Mapping[Node, Step]
@@ -53,10 +45,10 @@ def nodes(sources: Iterable[Source]) -> Iterator[Node]:
         if isinstance(source, str):
             continue
         yield from nodes(source.sources)
-        for place, step in enumerate(source.steps):
+        for index, step in enumerate(source.steps):
             if isinstance(step, FitStep):
-                node = Node.at(source, place)
-                yield from nodes(node.read)
+                node = Node.at(source, index, step)
+                yield from nodes(node.reads)
                 yield node
 
 
@@ -68,9 +60,9 @@ def resolved(source: Source, learned: Learned, for_training: Learned | None = No
     if isinstance(source, str):
         return source
     sources = tuple(resolved(inner, learned, for_training) for inner in source.sources)
-    steps: list[Any] = []
-    for place, step in enumerate(source.steps):
-        node = Node.at(source, place) if isinstance(step, FitStep) else None
+    steps: list[AnyStep] = []
+    for index, step in enumerate(source.steps):
+        node = Node.at(source, index, step) if isinstance(step, FitStep) else None
         if node is not None and for_training and node in for_training:
             before = (Chain(sources, tuple(steps)),) if steps else sources
             sources, steps = (*before, CHUNK), [for_training[node]]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.files import open_to_read
-from plumbline.columns.hash64 import text_words
+from plumbline.columns.pandas_hash import text_words
 from plumbline.columns.values import Text
-
-if TYPE_CHECKING:
-    from plumbline.features.lookup.index import Shape
+from plumbline.features.lookup.index_file import HEADER, Shape
 
 SLOTS = 5
-"""A bucket's."""
+"""Slots of a bucket."""
 
 BUCKET = np.dtype(
     [("keys", "<u8", SLOTS), ("positions", "<u4", SLOTS), ("unused", "<u4")], align=False
@@ -29,7 +26,7 @@ _HALF = np.uint64(32)
 
 
 def integer_hashes(values: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """What integers are placed by, uint64 (N,)."""
+    """The hashes that decide where integers are put, uint64 (N,)."""
     hashes = np.ascontiguousarray(values).view(np.uint64)
     hashes = hashes ^ hashes >> _HALF
     hashes *= _A
@@ -39,15 +36,15 @@ def integer_hashes(values: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def text_hashes(text: Text) -> NDArray[np.uint64]:
-    """What strings are placed by, uint64 (N,)."""
+    """The hashes that decide where strings are put, uint64 (N,)."""
     lengths = np.diff(text.offsets).astype(np.uint64)
     last = np.maximum((lengths.astype(np.int64) + 7) // 8, 1)
     words = text_words(text)
     hashes = lengths * _A
-    for place in range(words.shape[1]):
-        taken = (hashes ^ words[:, place]) * _B
+    for word in range(words.shape[1]):
+        taken = (hashes ^ words[:, word]) * _B
         taken ^= taken >> _HALF
-        hashes = np.where(place < last, taken, hashes)
+        hashes = np.where(word < last, taken, hashes)
     return hashes * _A
 
 
@@ -76,7 +73,7 @@ class Buckets:
     def __init__(self, file: Path, shape: Shape) -> None:
         with open_to_read(file) as stream:
             mapped = np.memmap(stream, np.uint8, "r")
-        end = 64 + shape.buckets * BUCKET.itemsize
+        end = HEADER.size + shape.buckets * BUCKET.itemsize
         self._homes = np.uint64(shape.homes)
         self._buckets = mapped[64:end].view(BUCKET)
         pool = end + (shape.count + 1) * 8

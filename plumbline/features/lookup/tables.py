@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256, require_sha256
 from plumbline.base.read_ahead import THREADS
 from plumbline.columns.keys import pack, part_values
 from plumbline.columns.values import Text, Values
@@ -31,12 +32,12 @@ from plumbline.features.lookup.index import (
 )
 
 VALUE = "value"
-"""Name of the number's column in the file of a `KeyedValue`."""
+"""Name of the number's column in a file of values by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Where a key, of one or more columns, stands in the Parquet file; -1 where it does not."""
+    """The row of a key, of one or more columns, in the Parquet file; -1 where there is none."""
 
     index: IntegerIndex | TextIndex
 
@@ -71,8 +72,9 @@ class Tables:
             A file is missing, or is not the one that was written.
         """
         unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
+        paths = [self._folder / file for file in unchecked]
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda file: check_file(self._folder / file, files[file]), unchecked):
+            for _ in pool.map(require_sha256, paths, unchecked.values(), repeat(PlanError)):
                 pass
         self._checked.update(unchecked)
 
@@ -90,7 +92,7 @@ class Tables:
         return np.asarray(column, dtype=np.float64)
 
 
-def write_table(
+def write_look_up(
     folder: Path, file: str, keys: Sequence[pa.Array], table: pa.Table
 ) -> tuple[str, str]:
     """Write a look-up file and its index; returns the SHA-256 of both.
@@ -113,13 +115,3 @@ def write_table(
 def index_of(file: str) -> str:
     """The name of the index beside a look-up file."""
     return file.removesuffix(".parquet") + ".index"
-
-
-def check_file(file: Path, sha256: str) -> None:
-    """Raises PlanError where the file is missing or has another hash."""
-    try:
-        came = file_sha256(file)
-    except (FileNotFoundError, IsADirectoryError):
-        raise PlanError.missing(str(file)) from None
-    if came != sha256:
-        raise PlanError.damaged(str(file), sha256, came)

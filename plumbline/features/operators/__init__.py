@@ -1,34 +1,12 @@
-"""Primitive steps of a feature plan: small frozen dataclasses with a JSON form and one meaning."""
+"""The operators of a feature plan, a file each: all that the plan knows of one.
 
-from plumbline.features.operators.bucketize import Bucketize
-from plumbline.features.operators.categorify import Categorify
-from plumbline.features.operators.clip import Clip
-from plumbline.features.operators.fill_missing import FillMissing
-from plumbline.features.operators.hashed import HashBucket, HashedCross
-from plumbline.features.operators.interpolate import Interpolate
-from plumbline.features.operators.is_missing import IsMissing
-from plumbline.features.operators.keyed_value import KeyedValue
-from plumbline.features.operators.log import Log
-from plumbline.features.operators.normalize import Normalize
-from plumbline.features.operators.normalize_min_max import NormalizeMinMax
-from plumbline.features.operators.step import IdStep, NumberStep, Step, step_from_json, step_to_json
+A file holds the fitted step and its form in plan.json, the unfitted step, what that accumulates in
+the fit, the values that both take and give, the files that the fitted step owns, and its native
+form. Every module of this folder is imported here, so an operator is known once its file is there.
+"""
 
-__all__ = [
-    "Bucketize",
-    "Categorify",
-    "Clip",
-    "FillMissing",
-    "HashBucket",
-    "HashedCross",
-    "IdStep",
-    "Interpolate",
-    "IsMissing",
-    "KeyedValue",
-    "Log",
-    "Normalize",
-    "NormalizeMinMax",
-    "NumberStep",
-    "Step",
-    "step_from_json",
-    "step_to_json",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
-from plumbline.features.operators.step import Apply, IdStep, as_numbers
-
-if TYPE_CHECKING:
-    from plumbline.features.lookup.tables import Tables
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.step import Apply, IdStep, as_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,7 @@ class Bucketize(IdStep):
     """
 
     op = "bucketize"
+    takes = "numbers"
     boundaries: tuple[float, ...]
 
     @property
@@ -37,3 +36,13 @@ class Bucketize(IdStep):
 
     def bind(self, tables: Tables) -> Apply:
         return self.apply
+
+    def of_missing(self, number: float | None) -> float | None:
+        return None if number is None else float(self.apply(np.array([number]))[0])
+
+    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
+        missing = len(self.boundaries)
+        column.encoder.add_bucketize(
+            column.position, column.operations, self.boundaries, 0, missing, column.output
+        )
+        return True

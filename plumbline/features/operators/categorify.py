@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from plumbline.columns.hashes import combined_hash, modulo
-from plumbline.columns.keys import is_all_missing
-from plumbline.columns.values import Lists, Values
-from plumbline.features.operators.step import Apply, IdStep
+from plumbline.base.file_names import file_name
+from plumbline.columns.keys import is_all_missing, pack, text_array, unpack
+from plumbline.columns.value_hash import combined_hash, modulo
+from plumbline.columns.values import Lists, Text, Values
+from plumbline.features.lookup.tables import Positions, Tables, index_of
+from plumbline.features.lookup.vocabulary import Vocabulary
+from plumbline.features.statistics.counting import Counts, IntegerCounter, TextCounter
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Apply, IdStep
+from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
-    from plumbline.features.lookup.tables import Positions, Tables
-
-PADDING_ID = 0
-NULL_ID = 1
-OUT_OF_VOCABULARY_ID = 2
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class Categorify(IdStep):
     """
 
     op = "categorify"
+    takes = "categories"
+    takes_lists = True
     frequency_threshold: int
     limit: int | None
     num_buckets: int
@@ -42,6 +52,46 @@ class Categorify(IdStep):
     vocabulary: str
     sha256: str
     index_sha256: str
+
+    @classmethod
+    def written(
+        cls,
+        folder: Path,
+        name: str,
+        parts: Sequence[pa.Array],
+        count: NDArray[np.int64],
+        *,
+        frequency_threshold: int,
+        limit: int | None,
+        num_buckets: int,
+        sources: Sequence[str],
+    ) -> Categorify:
+        """Write `vocabulary/<name>.parquet` (see `plumbline.base.file_names`) and its index.
+
+        Parameters
+        ----------
+        parts
+            The values in the order of their ids: one int64 or string array (V,), or one for each
+            of the combined `sources`, with nulls where a part is missing.
+        count
+            How often each was seen, int64 (V,).
+        """
+        first = OUT_OF_VOCABULARY_ID + num_buckets
+        value = parts[0]
+        if len(parts) > 1:
+            value = pa.StructArray.from_arrays(list(parts), list(sources))
+        ids = pa.array(np.arange(first, first + len(value), dtype=np.int64))
+        file = f"vocabulary/{file_name(name)}.parquet"
+        sha256, index_sha256 = Vocabulary(value, ids, pa.array(count)).write(folder, file)
+        return cls(
+            frequency_threshold=frequency_threshold,
+            limit=limit,
+            num_buckets=num_buckets,
+            cardinality=first + len(value),
+            vocabulary=file,
+            sha256=sha256,
+            index_sha256=index_sha256,
+        )
 
     @property
     def ids(self) -> int:
@@ -51,6 +101,27 @@ class Categorify(IdStep):
     def first_id(self) -> int:
         """The id of the vocabulary's first value."""
         return OUT_OF_VOCABULARY_ID + self.num_buckets
+
+    @property
+    def unseen_ids(self) -> range:
+        return range(OUT_OF_VOCABULARY_ID, self.first_id)
+
+    @property
+    def vocabulary_file(self) -> str:
+        return self.vocabulary
+
+    def files(self) -> Mapping[str, str]:
+        return {self.vocabulary: self.sha256, index_of(self.vocabulary): self.index_sha256}
+
+    def fewest_values(self, unseen: int) -> float:
+        # Each unseen value is rarer than the threshold; one that a limit left out may be frequent.
+        known = self.cardinality - self.first_id
+        if self.limit is not None:
+            return known
+        return known + unseen / max(self.frequency_threshold - 1, 1)
+
+    def of_missing(self, number: float | None) -> float:
+        return NULL_ID
 
     def bind(self, tables: Tables) -> Apply:
         positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
@@ -63,6 +134,16 @@ class Categorify(IdStep):
 
         return apply
 
+    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
+        if column.operations:
+            return False
+        index = tables.positions(self.vocabulary, self.sha256, self.index_sha256).index.native
+        if index is None:
+            raise TypeError("the native encoder takes a native index")
+        ids = self.first_id, NULL_ID, OUT_OF_VOCABULARY_ID, self.num_buckets
+        column.encoder.add_look_up(column.position, index, *ids, column.output)
+        return True
+
     def _ids(self, positions: Positions, values: tuple[Values, ...]) -> NDArray[np.int64]:
         ids_B = positions(*values)
         unknown_B = np.flatnonzero(ids_B < 0)
@@ -72,3 +153,105 @@ class Categorify(IdStep):
             ids_B[unknown_B] += modulo(combined_hash(values), self.num_buckets)[unknown_B]
         ids_B[is_all_missing(values)] = NULL_ID
         return ids_B
+
+
+@dataclass(frozen=True, slots=True)
+class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
+    """To become `Categorify`: the values seen at least `frequency_threshold` times.
+
+    Of these the `limit` most frequent where it is given. `shared` are the sources whose values are
+    counted together where several columns share the vocabulary; None is the column itself.
+    """
+
+    takes = "categories"
+    takes_lists = True
+    gives = "ids"
+    frequency_threshold: int = 0
+    limit: int | None = None
+    num_buckets: int = 1
+    shared: tuple[Source, ...] | None = None
+
+    def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        return self.shared or sources
+
+    def accumulator(self, types: Sequence[ValueType]) -> ValueCounts | CombinationCounts:
+        is_text = [type_.element == "text" for type_ in types]
+        if len(types) > 1 and self.shared is None:
+            return CombinationCounts(is_text)
+        return ValueCounts(is_text[0])
+
+    def fitted(self, accumulated: ValueCounts | CombinationCounts, target: Target) -> Categorify:
+        parts, count = accumulated.taken(max(self.frequency_threshold, 1), self.limit)
+        return self.written(parts, count, target)
+
+    def written(
+        self, parts: Sequence[pa.Array], count: NDArray[np.int64], target: Target
+    ) -> Categorify:
+        """The fitted step of a vocabulary in the order of its ids, its files written."""
+        return Categorify.written(
+            target.folder,
+            target.output,
+            parts,
+            count,
+            frequency_threshold=self.frequency_threshold,
+            limit=self.limit,
+            num_buckets=self.num_buckets,
+            sources=target.columns,
+        )
+
+
+class ValueCounts(Accumulator):
+    """Counts the values of all sources together; a list's values one by one."""
+
+    def __init__(self, is_text: bool) -> None:
+        self._counter: IntegerCounter | TextCounter = TextCounter() if is_text else IntegerCounter()
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        for column in values:
+            self._counter.add(column.values if isinstance(column, Lists) else column)  # type: ignore[arg-type]
+
+    def merge(self, other: Self) -> None:
+        self._counter.merge(other._counter)  # type: ignore[arg-type]
+
+    def taken(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
+        """The values counted `minimum` times or more, in the order of their ids, and their counts.
+
+        The counter is given up: it holds a gigabyte for 40 million values, and writing them takes
+        another.
+        """
+        values, count = self._counter.counts(minimum, limit)
+        del self._counter
+        return [text_array(values) if isinstance(values, Text) else pa.array(values)], count
+
+
+class CombinationCounts(Accumulator):
+    """Counts combinations of the sources' values, but not those of which every part is missing."""
+
+    def __init__(self, is_text: Sequence[bool]) -> None:
+        self._is_text = is_text
+        self._counter = TextCounter()
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        missing = is_all_missing(values)
+        keys = pack(values)
+        self._counter.add(keys.take(~missing) if missing.any() else keys)
+
+    def merge(self, other: Self) -> None:
+        self._counter.merge(other._counter)
+
+    def taken(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
+        """As `ValueCounts.taken`, an array for each part."""
+        keys, count = self._counter.counts(minimum, None)
+        del self._counter
+        parts = unpack(keys, self._is_text)
+        order = _order(parts, count)[:limit]
+        return [part.take(order) for part in parts], count[order]
+
+
+def _order(parts: Sequence[pa.Array], count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """By count descending, on ties by the parts from left to right, missing ones first."""
+    names = [f"{part}" for part in range(len(parts))]
+    table = pa.table([pa.array(-count), *parts], names=["count", *names])
+    keys = [(name, "ascending") for name in table.column_names]
+    order = pc.sort_indices(table, sort_keys=keys, null_placement="at_start")
+    return np.asarray(order, dtype=np.int64)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.operators.step import NumberStep
+from plumbline.features.steps.native_form import UNUSED
+from plumbline.features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Clip(NumberStep):
     """
 
     op = "clip"
+    is_exact = True
     minimum: float | None
     maximum: float | None
 
@@ -29,3 +32,7 @@ class Clip(NumberStep):
         if self.maximum is not None:
             clipped = np.minimum(clipped, self.maximum)
         return clipped
+
+    def operands(self) -> Sequence[float]:
+        low, high = self.minimum, self.maximum
+        return UNUSED if low is None else low, UNUSED if high is None else high

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.operators.step import NumberStep
+from plumbline.features.steps.native_form import UNUSED
+from plumbline.features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,11 @@ class FillMissing(NumberStep):
     """
 
     op = "fill_missing"
+    is_exact = True
     value: float
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(np.isnan(values_B), self.value, values_B)
+
+    def operands(self) -> Sequence[float]:
+        return self.value, UNUSED

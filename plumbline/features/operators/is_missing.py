@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plumbline.columns.values import is_missing
-from plumbline.features.operators.step import Apply, Step
-
-if TYPE_CHECKING:
-    from plumbline.features.lookup.tables import Tables
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_form import UNUSED
+from plumbline.features.steps.step import Apply, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,10 @@ class IsMissing(Step):
     """
 
     op = "is_missing"
+    is_exact = True
 
     def bind(self, tables: Tables) -> Apply:
         return lambda values: is_missing(values).astype(np.float64)
+
+    def operands(self) -> Sequence[float]:
+        return UNUSED, UNUSED

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.operators.step import NumberStep
+from plumbline.features.steps.native_form import UNUSED
+from plumbline.features.steps.step import NumberStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +25,6 @@ class Log(NumberStep):
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.log(values_B + 1.0))
+
+    def operands(self) -> Sequence[float]:
+        return UNUSED, UNUSED

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.operators.step import NumberStep
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Values
+from plumbline.features.statistics.moments import Moments
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.step import NumberStep, present_numbers
+from plumbline.features.steps.value_types import ValueType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROUNDING = 1e-12
+"""A deviation of so little of the mean is the rounding of sums: all numbers are the same."""
+
+
+def without_rounding(mean: float, deviation: float) -> float:
+    """The deviation; 0 where it is only the rounding of sums, and all numbers are the same.
+
+    Otherwise a column that is 0.1 in all training rows would have the deviation 1e-17, and any
+    other number that is served would become 1e16.
+    """
+    return deviation if deviation > ROUNDING * abs(mean) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +45,65 @@ class Normalize(NumberStep):
     mean: float
     deviation: float
 
+    @classmethod
+    def by(cls, columns: Sequence[str], mean: float, deviation: float) -> Normalize:
+        """The step; where the deviation is only rounding, the column is only centred.
+
+        Raises
+        ------
+        DataError
+            The mean or the deviation is not finite.
+        """
+        if not math.isfinite(mean) or not math.isfinite(deviation):
+            raise DataError(
+                f"Column {', '.join(map(repr, columns))}: its mean in the training split is "
+                f"{mean}, its deviation {deviation}, and no number can be normalized by them. Clip "
+                "the column, fill its missing values, or remove the infinite ones from the log."
+            )
+        return cls(mean, without_rounding(mean, deviation))
+
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = values_B - self.mean
         return centred / self.deviation if self.deviation > 0 else centred
+
+    def operands(self) -> Sequence[float]:
+        return self.mean, self.deviation
+
+
+@dataclass(frozen=True, slots=True)
+class FitNormalize(FitStep["ColumnMoments"]):
+    """To become `Normalize` with mean and deviation (of n - 1 degrees of freedom)."""
+
+    takes = "numbers"
+
+    def accumulator(self, types: Sequence[ValueType]) -> ColumnMoments:
+        return ColumnMoments()
+
+    def fitted(self, accumulated: ColumnMoments, target: Target) -> Normalize:
+        return Normalize.by(target.columns, *accumulated.mean_and_deviation())
+
+
+class ColumnMoments(Accumulator):
+    """The moments of a column's numbers."""
+
+    def __init__(self) -> None:
+        self.moments = Moments.empty()
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        self._take(Moments.of_column(present_numbers(*values)))
+
+    def merge(self, other: Self) -> None:
+        self._take(other.moments)
+
+    def mean_and_deviation(self) -> tuple[float, float]:
+        """The mean is NaN without a number. The deviation is 0 where all numbers are the same.
+
+        So is that of a single number, as in NVTabular.
+        """
+        moments = self.moments
+        mean = float(moments.mean[0]) if moments.count[0] else math.nan
+        deviation = math.sqrt(moments.variance[0]) if moments.count[0] > 1 else 0.0
+        return mean, without_rounding(mean, deviation)
+
+    def _take(self, moments: Moments) -> None:
+        self.moments = self.moments.plus(moments)

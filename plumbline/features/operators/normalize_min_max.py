@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.operators.step import NumberStep
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Values
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.step import NumberStep, present_numbers
+from plumbline.features.steps.value_types import ValueType
+
+if TYPE_CHECKING:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +32,52 @@ class NormalizeMinMax(NumberStep):
     minimum: float
     maximum: float
 
+    @classmethod
+    def by(cls, columns: Sequence[str], minimum: float, maximum: float) -> NormalizeMinMax:
+        """The step; raises DataError where a bound is not finite, or there is no number."""
+        if not (math.isfinite(minimum) and math.isfinite(maximum)):
+            found = "all missing" if minimum > maximum else f"from {minimum} to {maximum}"
+            raise DataError(
+                f"Column {', '.join(map(repr, columns))}: its numbers in the training split are "
+                f"{found}, and none can be brought between 0 and 1 by them. Clip the column, fill "
+                "its missing values, or leave it out."
+            )
+        return cls(minimum, maximum)
+
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.maximum > self.minimum:
             return (values_B - self.minimum) / (self.maximum - self.minimum)
         return np.where(np.isnan(values_B), values_B, 0.5)
+
+    def operands(self) -> Sequence[float]:
+        return self.minimum, self.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class FitNormalizeMinMax(FitStep["Bounds"]):
+    """To become `NormalizeMinMax` with the smallest and the largest number."""
+
+    takes = "numbers"
+
+    def accumulator(self, types: Sequence[ValueType]) -> Bounds:
+        return Bounds()
+
+    def fitted(self, accumulated: Bounds, target: Target) -> NormalizeMinMax:
+        return NormalizeMinMax.by(target.columns, accumulated.minimum, accumulated.maximum)
+
+
+@dataclass(slots=True)
+class Bounds(Accumulator):
+    """The smallest and the largest number; infinite where there is none."""
+
+    minimum: float = math.inf
+    maximum: float = -math.inf
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        numbers = present_numbers(*values)
+        if len(numbers):
+            self.merge(Bounds(float(numbers.min()), float(numbers.max())))
+
+    def merge(self, other: Bounds) -> None:
+        self.minimum = min(self.minimum, other.minimum)
+        self.maximum = max(self.maximum, other.maximum)

@@ -2,33 +2,24 @@
 
 A plan is a folder: `plan.json`, and the look-up files that its steps name
 (`plumbline.features.lookup.tables`): `vocabulary/<column>.parquet` for ids,
-`keyed_value/<column>.parquet` for statistics of groups.
+`keyed_value/<column>.parquet` for values by key.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import plumbline.features.operators  # noqa: F401 - so that every operation of plan.json is known
 from plumbline.base.errors import PlanError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import json_sha256
+from plumbline.base.files import json_sha256, require_sha256, write_json
 from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
-from plumbline.features.lookup.tables import Tables, check_file, index_of
+from plumbline.features.lookup.tables import Tables
 from plumbline.features.lookup.vocabulary import Vocabulary
-from plumbline.features.operators import (
-    Categorify,
-    IdStep,
-    KeyedValue,
-    Step,
-    step_from_json,
-    step_to_json,
-)
-from plumbline.features.plan.chains import Chain, Source
-from plumbline.features.plan.value_types import type_of
+from plumbline.features.steps.chains import Chain, Source, type_of
+from plumbline.features.steps.step import IdStep, step_from_json, step_to_json
 
 FORMAT_VERSION = 2
 PLAN_FILE = "plan.json"
@@ -64,7 +55,15 @@ class OutputColumn:
     @property
     def cardinality(self) -> int:
         """The number of ids, all of which are below it; only for categorical columns."""
-        return cast(IdStep, self.chain.steps[-1]).ids
+        return self.id_step.ids
+
+    @property
+    def id_step(self) -> IdStep:
+        """The step that gives the ids; only for categorical columns."""
+        last = self.chain.steps[-1]
+        if not isinstance(last, IdStep):
+            raise TypeError(f"Column {self.name!r} is a number, and has no ids.")
+        return last
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -103,8 +102,8 @@ class Plan:
     @property
     def files(self) -> dict[str, str]:
         """The look-up files that the steps name, relative to the folder, and their SHA-256."""
-        steps = (step for column in self.outputs for step in _steps(column.chain))
-        return {file: sha256 for step in steps for file, sha256 in _files(step)}
+        steps = (step for column in self.outputs for step in column.chain.every_step())
+        return {file: sha256 for step in steps for file, sha256 in step.files().items()}
 
     def tables(self) -> Tables:
         """The plan's look-up files, all of them checked.
@@ -115,17 +114,16 @@ class Plan:
             A file is missing, or is not the one that was written.
         """
         tables = Tables(self.folder)
-        steps = (step for column in self.outputs for step in _steps(column.chain))
-        tables.check({file: sha256 for step in steps for file, sha256 in _files(step)})
+        tables.check(self.files)
         return tables
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
-        """The vocabulary of a column whose last step is Categorify, from its checked file."""
-        step = column.chain.steps[-1]
-        if not isinstance(step, Categorify):
+        """The vocabulary of a column of ids, from its checked file."""
+        file = column.id_step.vocabulary_file if column.is_categorical else None
+        if file is None:
             raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
-        check_file(self.folder / step.vocabulary, step.sha256)
-        return Vocabulary.read(self.folder / step.vocabulary)
+        require_sha256(self.folder / file, column.id_step.files()[file], PlanError)
+        return Vocabulary.read(self.folder / file)
 
 
 def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> OutputColumn:
@@ -134,7 +132,7 @@ def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> O
     Raises
     ------
     PlanError
-        A step cannot take what comes to it, or what comes out is neither ids nor a number.
+        A step cannot take what it is given, or the column is neither ids nor a number.
     """
     found = type_of(chain, {column.name: column.kind for column in inputs}, name)
     if found.element == "ids":
@@ -147,11 +145,7 @@ def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> O
 def write_plan(
     folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
 ) -> Plan:
-    """Write `plan.json`, which comes last: a folder that has it is complete.
-
-    The files that the steps name are there already (`plumbline.features.fitting.fitted` writes
-    them).
-    """
+    """Write `plan.json` into a folder that has all files that the steps name: it is complete."""
     content = {
         "format_version": FORMAT_VERSION,
         "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
@@ -183,9 +177,9 @@ def read_plan(folder: Path) -> Plan:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
     if version > FORMAT_VERSION:
         raise PlanError.newer_format(str(file), version, FORMAT_VERSION)
-    came = json_sha256(content)
-    if came != wanted:
-        raise PlanError.damaged(str(file), wanted, came)
+    got = json_sha256(content)
+    if got != wanted:
+        raise PlanError.damaged(str(file), wanted, got)
     if version < FORMAT_VERSION:
         raise PlanError.unreadable(str(file), f"format version {version} of an older Plumbline")
     try:
@@ -205,7 +199,7 @@ def read_plan(folder: Path) -> Plan:
 def _to_json(chain: Chain) -> dict[str, Any]:
     return {
         "sources": [s if isinstance(s, str) else _to_json(s) for s in chain.sources],
-        "steps": [step_to_json(step) for step in chain.steps],
+        "steps": [step_to_json(step) for step in chain.fitted],
     }
 
 
@@ -226,20 +220,3 @@ def _dtype(dtype: str) -> Dtype:
     if dtype not in _DTYPES:
         raise ValueError(f"dtype {dtype!r}, known: {', '.join(_DTYPES)}")
     return cast(Dtype, dtype)
-
-
-def _steps(chain: Chain) -> Iterator[Step]:
-    for source in chain.sources:
-        if not isinstance(source, str):
-            yield from _steps(source)
-    yield from chain.steps
-
-
-def _files(step: Step) -> Iterator[tuple[str, str]]:
-    """The files that a step names, with their SHA-256."""
-    if isinstance(step, Categorify):
-        yield step.vocabulary, step.sha256
-        yield index_of(step.vocabulary), step.index_sha256
-    elif isinstance(step, KeyedValue):
-        yield step.table, step.sha256
-        yield index_of(step.table), step.index_sha256

@@ -1,51 +1,33 @@
-"""The compiled form of each NVTabular operator, a file a family.
+"""Every operator that a graph may use, a file each.
 
-An operator is looked up by its exact type: a subclass may compute something else. A parameter that
-has no compiled form raises; nothing is left out.
+A module holds how its operator is compiled, and what of NVTabular's own is patched; it declares
+both in `OPERATORS`. All modules of the folder are loaded, so a new operator is a new file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
-from plumbline.features.plan.chains import Source
-from plumbline.nvtabular import patched
-from plumbline.nvtabular.library import ops
-from plumbline.nvtabular.operators.buckets import bucketize, hash_bucket, hashed_cross
-from plumbline.nvtabular.operators.categorify import categorify
-from plumbline.nvtabular.operators.groups import join_groupby, target_encoding
-from plumbline.nvtabular.operators.numbers import (
-    clip,
-    fill_median,
-    fill_missing,
-    log,
-    normalized,
-    normalized_by_bounds,
-    reduced,
-)
-from plumbline.nvtabular.operators.operator_call import SUPPORTED, OperatorCall, Reader, unsupported
-from plumbline.nvtabular.operators.quantiles import quantile_bucketize, quantile_transform
-from plumbline.nvtabular.quantiles import QuantileBucketize, QuantileTransform
+from plumbline.nvtabular.operator_call import CompiledOperator
 
-COMPILED: dict[type, Callable[[OperatorCall], Source]] = {
-    ops.Bucketize: bucketize,
-    ops.Categorify: categorify,
-    ops.Clip: clip,
-    ops.FillMedian: fill_median,
-    ops.FillMissing: fill_missing,
-    ops.HashBucket: hash_bucket,
-    ops.HashedCross: hashed_cross,
-    ops.JoinGroupby: join_groupby,
-    ops.LogOp: log,
-    ops.Normalize: normalized,
-    ops.NormalizeMinMax: normalized_by_bounds,
-    ops.ReduceDtypeSize: reduced,
-    ops.TargetEncoding: target_encoding,
-    QuantileBucketize: quantile_bucketize,
-    QuantileTransform: quantile_transform,
+
+def _declared() -> Iterator[CompiledOperator]:
+    for module in iter_modules(__path__, f"{__name__}."):
+        yield from import_module(module.name).OPERATORS
+
+
+_DECLARED = tuple(_declared())
+
+PATCHED: dict[type, type] = {one.of: one.patched for one in _DECLARED if one.patched is not None}
+"""NVTabular's operator to the patched one."""
+
+COMPILED: dict[type, CompiledOperator] = {
+    **{one.of: one for one in _DECLARED},
+    **{one.patched: one for one in _DECLARED if one.patched is not None},
 }
-COMPILED.update(
-    {twin: COMPILED[of] for of, twin in patched.TWINS.items() if of in COMPILED},
-)
+"""An operator's exact type to its compiled form."""
 
-__all__ = ["COMPILED", "SUPPORTED", "OperatorCall", "Reader", "unsupported"]
+SUPPORTED: tuple[str, ...] = tuple(sorted({one.of.__name__ for one in _DECLARED}))
+"""What a workflow may be made of, beside the selection and concatenation of columns."""

@@ -163,9 +163,9 @@ def _memory(proposal: Proposal) -> list[str]:
     ]
     if size > 1 << 30:
         lines += [
-            "# workflow.frequency_threshold leaves rare values out; model.embedding_rows: bf16"
+            "# workflow.options.frequency_threshold leaves rare values out; model.embedding_rows:",
+            "# bf16 halves what is left.",
         ]
-        lines += ["# halves what is left."]
     return lines
 
 

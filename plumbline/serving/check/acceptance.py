@@ -1,43 +1,34 @@
-"""Hold a running server against an export: `python -m serving.acceptance REPOSITORY URL`.
+"""Compare a running server with an export.
 
-Every model answers the check rows of the version that it serves. What a server computes on a GPU is
-seen here first: ONNX Runtime runs no check rows when it loads a model.
+Every model answers the check rows of the version that it serves. This is the first check of what a
+server computes on a GPU: ONNX Runtime runs no check rows when it loads a model.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import typer
 from numpy.typing import NDArray
-from rich.console import Console
 
-from plumbline.base.errors import PlumblineError, RepositoryError
-from plumbline.base.plain_text import one_line
-from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
-from plumbline.serving.client.connection import Protocol
-from plumbline.serving.client.transport import Transport, connect
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from plumbline.serving.contract.versions import CONFIG_FILE, VERSIONS, newest, versions_from_json
-
-TIMEOUT_SECONDS = 60.0
-TOLERANCE = 1e-5
-"""Of floats; another processor sums in another order."""
+from plumbline.serving.errors import RepositoryError
+from plumbline.serving.repository.configs import parameters_in, read_config
 
 
 def check_server(repository: Path, server: Transport, tolerance: float) -> dict[str, float]:
-    """Model to the largest difference of its floats from the export's.
+    """The largest difference of each model's floats from the export's, by model.
 
     Raises
     ------
     RepositoryError
-        A difference beyond the tolerance, or other ids; or the folder is no exported repository.
+        A difference beyond the tolerance, other ids, or a folder that is not an exported
+        repository.
     ServerError
         The server does not serve these versions.
     """
@@ -48,71 +39,44 @@ def check_server(repository: Path, server: Transport, tolerance: float) -> dict[
 
 
 def _check(repository: Path, model: str, server: Transport, tolerance: float) -> float:
-    config = (repository / model / CONFIG_FILE).read_text(encoding="utf-8")
-    number = newest(versions_from_json(model, read_parameters(config).get(VERSIONS, "")))
+    config = read_config(repository / model / CONFIG_FILE)
+    number = newest(versions_from_json(model, parameters_in(config).get(VERSIONS, "")))
     check = _rows(repository, model, number)
-    rows = min(check.rows, _max_batch_size(config))
+    rows = min(check.rows, config.max_batch_size)
     answer = server.infer(model, {name: t[:rows] for name, t in check.inputs.items()}, number)
     largest = 0.0
     for name, tensor in check.outputs.items():
-        came, wanted = answer.as_numpy(name), tensor[:rows]
+        got, wanted = answer.as_numpy(name), tensor[:rows]
         if wanted.dtype.kind != "f":
-            if not _same_ids(came, wanted):
-                raise RepositoryError(f"Model {model!r}: {name} are not those of the export.")
+            if not _same_ids(got, wanted):
+                raise RepositoryError(f"Model {model!r}: {name} differ from those of the export.")
             continue
-        difference = float(np.abs(came - wanted).max(initial=0.0))
+        difference = float(np.abs(got - wanted).max(initial=0.0))
         if not difference <= tolerance:
             raise RepositoryError(
                 f"Model {model!r}: {name} differ by {difference:g} from the export's, wanted at "
-                f"most {tolerance:g}. Serve the export that was verified, on a processor like its."
+                f"most {tolerance:g}. Serve the export that was verified, on such a processor."
             )
         largest = max(largest, difference)
     return largest
 
 
-def _max_batch_size(config: str) -> int:
-    found = re.search(r"^max_batch_size: (\d+)$", config, re.MULTILINE)
-    return int(found[1]) if found else 1
-
-
-def _same_ids(came: NDArray[Any], wanted: NDArray[Any]) -> bool:
-    """Lists may be padded further than at export: the server pads requests together."""
-    if wanted.ndim < 3 or came.ndim < 3:
-        return np.array_equal(came, wanted)
-    length = min(came.shape[2], wanted.shape[2])
-    return np.array_equal(came[..., :length], wanted[..., :length]) and all(
-        bool((ids[..., length:] == PADDING).all()) for ids in (came, wanted)
+def _same_ids(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
+    """Lists may be padded further than at export, because the server pads requests together."""
+    if wanted.ndim < 3 or got.ndim < 3:
+        return np.array_equal(got, wanted)
+    length = min(got.shape[2], wanted.shape[2])
+    return np.array_equal(got[..., :length], wanted[..., :length]) and all(
+        bool((ids[..., length:] == PADDING).all()) for ids in (got, wanted)
     )
 
 
 def _rows(repository: Path, model: str, number: str) -> CheckRows:
-    """The ensemble has no check rows of its own: it takes what the first step takes."""
+    """The ensemble has no check rows of its own: its inputs and outputs are those of its models."""
 
-    def of_step(step: str) -> CheckRows:
-        return CheckRows.read(repository / step / number / CHECK_FILE)
+    def read(model: str) -> CheckRows:
+        return CheckRows.read(repository / model / number / CHECK_FILE)
 
     if model != ENSEMBLE_MODEL:
-        return of_step(model)
-    inputs: Tensors = of_step(FEATURES_MODEL).inputs
-    return CheckRows(inputs, of_step(DLRM_MODEL).outputs)
-
-
-def accept(
-    repository: Annotated[Path, typer.Argument(help="The exported model repository.")],
-    url: Annotated[str, typer.Argument(help="The server's host and port.")],
-    protocol: Annotated[Protocol, typer.Option(help="http or grpc.")] = "http",
-    tolerance: Annotated[float, typer.Option(help="Of a float.", min=0.0)] = TOLERANCE,
-) -> None:
-    """Send an export's check rows to the server that serves it, and compare."""
-    console = Console(stderr=True)
-    try:
-        server = connect(url, protocol, TIMEOUT_SECONDS)
-        try:
-            found = check_server(repository, server, tolerance)
-        finally:
-            server.close()
-    except PlumblineError as error:
-        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    for model, difference in found.items():
-        console.print(f"{model}: largest difference {difference:g}", highlight=False)
+        return read(model)
+    return CheckRows(read(FEATURES_MODEL).inputs, read(DLRM_MODEL).outputs)

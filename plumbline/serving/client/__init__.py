@@ -1,0 +1,24 @@
+"""Clients of a served model: `Client` for blocking code, `AsyncClient` for asyncio.
+
+Both are loaded at their first use, with the HTTP or gRPC library that they need.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plumbline.serving.client.async_client import AsyncClient as AsyncClient
+    from plumbline.serving.client.client import Client as Client
+
+__all__ = ["AsyncClient", "Client"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Client":
+        from plumbline.serving.client.client import Client
+
+        return Client
+    if name == "AsyncClient":
+        from plumbline.serving.client.async_client import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,4 @@
-"""The client for asyncio: what `plumbline.serving.client.client` does, with several requests under
-way at once.
+"""The client for asyncio: like `plumbline.serving.client.client`, with several requests in flight.
 
 Legend: B rows.
 """
@@ -7,36 +6,33 @@ Legend: B rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.encoder import Encoded
-from plumbline.serving.client.async_transport import AsyncTransport, connect_async
 from plumbline.serving.client.connection import Connection, Protocol, Tls
-from plumbline.serving.client.retries import NEVER, USUAL, Attempts, Retries
-from plumbline.serving.client.served_model import ModelFacts, ServedModel, rows_of
+from plumbline.serving.client.core import ClientCore, ServedModel, rows_of
+from plumbline.serving.client.retries import DEFAULT, NEVER, Retries
+from plumbline.serving.client.transport import AsyncTransport
 from plumbline.serving.contract.interface import FEATURES_MODEL, FUSED_MODEL
+from plumbline.serving.errors import ServerError
 
-T = TypeVar("T")
 
+class AsyncClient(ClientCore):
+    """Scores rows with one served model, and encodes them with its feature model.
 
-class AsyncClient(ModelFacts):
-    """Scores rows with one served model, and encodes them with its feature step.
-
-    It connects at `async with`, and belongs to that event loop; any number of its calls may wait
-    at once. The parameters are those of `plumbline.serving.client.client.Client`, and one more.
+    It connects at `async with`, and belongs to that event loop; any number of its calls may be
+    awaited at once. The parameters are those of `Client`, and one more.
 
     Parameters
     ----------
     concurrency
-        How many requests are under way at once at most, over all calls; the others wait here.
+        The largest number of requests in flight, over all calls; the others wait in the client.
 
     Example
     -------
@@ -56,19 +52,15 @@ class AsyncClient(ModelFacts):
         version: str = "",
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
-        retries: Retries | None = USUAL,
+        retries: Retries | None = DEFAULT,
         concurrency: int = 8,
     ) -> None:
         if concurrency < 1:
             raise ServerError(f"concurrency: wanted 1 or more requests, got {concurrency}.")
-        self._connection = Connection(url, protocol, timeout_seconds, headers or {}, tls)
-        self._name, self._version = model, version
-        self._retries = retries or NEVER
-        self._concurrency = concurrency
-        self._places = asyncio.Semaphore(concurrency)
+        connection = Connection(url, protocol, timeout_seconds, headers or {}, tls)
+        super().__init__(connection, model, version)
+        self._retries, self._concurrency = retries or NEVER, concurrency
         self._transport: AsyncTransport | None = None
-        self._served: ServedModel | None = None
-        self._encoder: ServedModel | None = None
 
     async def __aenter__(self) -> AsyncClient:
         """Connect.
@@ -80,9 +72,10 @@ class AsyncClient(ModelFacts):
         ServerError
             It has no such model or version, or the model takes no raw columns.
         """
-        self._transport = connect_async(self._connection, self._concurrency)
+        transport = AsyncTransport(self._connection, self._concurrency, self._retries)
+        self._transport = transport
         try:
-            self._served = await self._read_model(self._name)
+            self._set_model(await transport.config(self._name, self._version))
         except BaseException:
             await self.close()
             raise
@@ -106,43 +99,22 @@ class AsyncClient(ModelFacts):
         return await self.predict(self.tensors(data))
 
     async def predict(self, tensors: Tensors) -> NDArray[np.float32]:
-        """As `Client.predict`; the requests go out at once, as far as `concurrency` allows."""
+        """As `Client.predict`; the requests are sent at once, as far as `concurrency` allows."""
         model = self._model
         return model.probabilities(await self._infer(model, tensors))
 
     async def encode(self, data: Any) -> Encoded:
         """As `Client.encode`."""
         tensors = self.tensors(data)
-        if self._encoder is None:
-            encoder = await self._read_model(FEATURES_MODEL)
-            self._model.check_same_plan(encoder)
-            self._encoder = encoder
-        answers = await self._infer(self._encoder, tensors)
-        return self._encoder.encoded(rows_of(tensors), answers)
-
-    @property
-    def _model(self) -> ServedModel:
-        if self._served is None:
-            raise self._not_connected()
-        return self._served
-
-    def _not_connected(self) -> ServerError:
-        return ServerError(
-            f"The client of {self._connection.url} is not connected. "
-            "Use it inside `async with AsyncClient(…) as client:`."
+        encoder = self._encoder or self._set_encoder(
+            await self._open_transport.config(FEATURES_MODEL, self._version)
         )
-
-    async def _read_model(self, model: str) -> ServedModel:
-        config = partial(self._open_transport.config, model, self._version)
-        return ServedModel(await self._repeated(config), self._version)
+        return encoder.encoded(rows_of(tensors), await self._infer(encoder, tensors))
 
     async def _infer(self, model: ServedModel, tensors: Tensors) -> list[Any]:
-        async def answer(request: Tensors) -> Any:
-            async with self._places:
-                return await self._open_transport.infer(model.name, request, model.version)
-
+        transport = self._open_transport
         requests = [
-            asyncio.ensure_future(self._repeated(partial(answer, request)))
+            asyncio.ensure_future(transport.infer(model.name, request, model.version))
             for request in model.requests(tensors)
         ]
         try:
@@ -158,11 +130,3 @@ class AsyncClient(ModelFacts):
         if self._transport is None:
             raise self._not_connected()
         return self._transport
-
-    async def _repeated(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        attempts = Attempts(self._retries)
-        while True:
-            try:
-                return await attempt()
-            except ServerUnavailable as error:
-                await asyncio.sleep(attempts.wait_after(error))

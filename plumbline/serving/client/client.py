@@ -1,35 +1,32 @@
-"""A client that takes rows by column name; what the server wants, it asks the server.
+"""The blocking client: scores rows given by column name.
 
 Legend: B rows.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ServerError, ServerUnavailable
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.encoder import Encoded
-from plumbline.serving.client.connection import Protocol, Tls
-from plumbline.serving.client.retries import NEVER, USUAL, Attempts, Retries
-from plumbline.serving.client.served_model import ModelFacts, ServedModel, rows_of
-from plumbline.serving.client.transport import connect
+from plumbline.serving.client.connection import Connection, Protocol, Tls
+from plumbline.serving.client.core import ClientCore, ServedModel, rows_of
+from plumbline.serving.client.retries import DEFAULT, NEVER, Retries
+from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import FEATURES_MODEL, FUSED_MODEL
+from plumbline.serving.errors import ServerError
 
-T = TypeVar("T")
 
+class Client(ClientCore):
+    """Scores rows with one served model, and encodes them with its feature model.
 
-class Client(ModelFacts):
-    """Scores rows with one served model, and encodes them with its feature step.
-
-    Over HTTP a client is for one thread at a time; over gRPC it may be shared.
+    It reads the columns that the model wants from the server. Over HTTP a client is for one thread
+    at a time; over gRPC threads may share it.
 
     Parameters
     ----------
@@ -38,16 +35,18 @@ class Client(ModelFacts):
     model
         The model that scores: `ctr_fused`, or the ensemble `ctr`.
     timeout_seconds
-        Time limit of one request, at the server too: what waits longer in its queue is turned away.
+        Time limit of one request. The server applies it too: it rejects a request that waits longer
+        in its queue.
     version
-        The model's version; unless given, each request takes the newest there is. Rows of one call
-        that need several requests may then be of two versions while a new one is published.
+        The model's version; by default each request takes the newest. Rows of one call that need
+        several requests may then be scored by two versions while a new one is published.
     headers
         Sent with every request: HTTP headers, or gRPC metadata.
     tls
-        Encryption; none unless given.
+        Encryption; none by default.
     retries
-        When a request is repeated that the server could not take; None for never.
+        When a request is retried that could not reach the server or was rejected as overloaded;
+        None for never.
 
     Raises
     ------
@@ -67,16 +66,16 @@ class Client(ModelFacts):
         version: str = "",
         headers: Mapping[str, str] | None = None,
         tls: Tls | None = None,
-        retries: Retries | None = USUAL,
+        retries: Retries | None = DEFAULT,
     ) -> None:
-        self._retries = retries or NEVER
-        self._transport = connect(url, protocol, timeout_seconds, headers=headers, tls=tls)
+        connection = Connection(url, protocol, timeout_seconds, headers or {}, tls)
+        super().__init__(connection, model, version)
+        self._transport = Transport(connection, retries or NEVER)
         try:
-            self._served = self._read_model(model, version)
+            self._set_model(self._transport.config(model, version))
         except ServerError:
             self._transport.close()
             raise
-        self._encoder: ServedModel | None = None
 
     def __enter__(self) -> Client:
         return self
@@ -100,49 +99,32 @@ class Client(ModelFacts):
         PlanError
             As in `tensors`.
         ServerUnavailable
-            The server cannot be reached or takes no more requests, after the retries.
+            The server cannot be reached or is overloaded, after the retries.
         ServerError
             The server's message.
         """
         return self.predict(self.tensors(data))
 
     def predict(self, tensors: Tensors) -> NDArray[np.float32]:
-        """As `score`, of tensors; more rows than the model's maximum go as several requests."""
+        """As `score`, from tensors; more rows than the model's maximum take several requests."""
         return self._model.probabilities(self._infer(self._model, tensors))
 
     def encode(self, data: Any) -> Encoded:
-        """The feature step's answer: ids, lists of ids, floats, of rows as `tensors` takes them.
+        """The feature model's answer: ids, lists of ids, floats, of rows as `tensors` takes them.
 
         Raises
         ------
         PlanError, ServerError
-            As `score`; also where the feature step is of another plan than the model.
+            As `score`; also if the feature model has another plan than the model that scores.
         """
         tensors = self.tensors(data)
-        if self._encoder is None:
-            encoder = self._read_model(FEATURES_MODEL, self._model.version)
-            self._model.check_same_plan(encoder)
-            self._encoder = encoder
-        return self._encoder.encoded(rows_of(tensors), self._infer(self._encoder, tensors))
-
-    @property
-    def _model(self) -> ServedModel:
-        return self._served
-
-    def _read_model(self, model: str, version: str) -> ServedModel:
-        config = self._repeated(partial(self._transport.config, model, version))
-        return ServedModel(config, version)
+        encoder = self._encoder or self._set_encoder(
+            self._transport.config(FEATURES_MODEL, self._version)
+        )
+        return encoder.encoded(rows_of(tensors), self._infer(encoder, tensors))
 
     def _infer(self, model: ServedModel, tensors: Tensors) -> list[Any]:
         return [
-            self._repeated(partial(self._transport.infer, model.name, request, model.version))
+            self._transport.infer(model.name, request, model.version)
             for request in model.requests(tensors)
         ]
-
-    def _repeated(self, attempt: Callable[[], T]) -> T:
-        attempts = Attempts(self._retries)
-        while True:
-            try:
-                return attempt()
-            except ServerUnavailable as error:
-                time.sleep(attempts.wait_after(error))

@@ -1,31 +1,42 @@
-"""How a client reaches a server: address, protocol, time limit, headers, TLS."""
+"""How a client reaches a server: address, protocol, time limit, headers, shared secret, TLS."""
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 Protocol = Literal["http", "grpc"]
 
+SECRET_VARIABLE = "PLUMBLINE_SECRET"
+"""Environment variable with the secret that server and clients share. The server's own processes
+do not get it."""
+SECRET_HEADER = "plumbline-secret"
+"""The header that carries it, see `secret_header`."""
+
+_SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
+"""Passes unchanged through Triton's command line, an HTTP header and gRPC metadata."""
+
 _GRPC_SECRET = "triton-grpc-protocol-"
-"""What Triton puts in front of the name of a restricted endpoint's secret, over gRPC."""
+"""Over gRPC, Triton puts this before the name of the header that holds a secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Encryption, with the server's certificate always checked; all files are PEM.
+    """Encryption; the server's certificate is always checked. All files are PEM.
 
     Parameters
     ----------
     authority
-        The certificates that vouch for the server: the system's own unless given.
+        The certificates that the server's certificate is checked against; the system's by default.
     certificate, key
-        The client's own, for a server that asks for one; both or none.
+        The client's own, for a server that requires one; both or neither.
     """
 
     authority: Path | None = None
@@ -34,19 +45,19 @@ class Tls:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            given, lacking = ("certificate", "key") if self.key is None else ("key", "certificate")
-            raise ServerError(f"TLS: got a {given} without its {lacking}. Give both, or none.")
+            given, missing = ("certificate", "key") if self.key is None else ("key", "certificate")
+            raise ServerError(f"TLS: got a {given} without its {missing}. Give both, or neither.")
         for file in (self.authority, self.certificate, self.key):
             if file is not None and not file.is_file():
-                raise ServerError(f"{file}: wanted a PEM file for TLS, there is none.")
+                raise ServerError(f"{file}: wanted a PEM file for TLS, got no such file.")
 
     def context(self, create: Any = ssl.create_default_context) -> ssl.SSLContext:
-        """For HTTPS, made by a function like ssl's own.
+        """The context for HTTPS; `create` has the signature of `ssl.create_default_context`.
 
         Raises
         ------
         ServerError
-            A file is no certificate or key.
+            A file does not hold a certificate or key.
         """
         try:
             context: ssl.SSLContext = create(cafile=self.authority)
@@ -59,7 +70,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a server is and how to speak to it.
+    """Where a server is and how to connect to it.
 
     Parameters
     ----------
@@ -68,9 +79,9 @@ class Connection:
     timeout_seconds
         Time limit of one request.
     headers
-        Sent with every request: HTTP headers, or gRPC metadata, whose names become lower case.
+        Sent with every request: HTTP headers, or gRPC metadata (in lower case).
     tls
-        Encryption. Triton's HTTP has none of its own: there it is for a proxy in front.
+        Encryption. Triton's HTTP port has none of its own; over HTTP it needs a proxy in front.
     """
 
     url: str
@@ -83,7 +94,7 @@ class Connection:
         if "://" in self.url:
             raise ServerError(
                 f"Server address {self.url!r}: wanted HOST:PORT without a scheme. "
-                "Encryption is asked for with `tls`."
+                "Pass `tls` for encryption."
             )
         if self.protocol not in ("http", "grpc"):
             raise ServerError(f"Protocol: wanted 'http' or 'grpc', got {self.protocol!r}.")
@@ -102,3 +113,31 @@ def secret_header(protocol: Protocol, name: str, value: str) -> dict[str, str]:
     {'triton-grpc-protocol-admin-key': 's3cret'}
     """
     return {(_GRPC_SECRET + name if protocol == "grpc" else name): value}
+
+
+def read_secret(file: Path | None = None) -> str | None:
+    """The file's content without surrounding white space, else the environment variable, else None.
+
+    Raises
+    ------
+    ServerError
+        The file is not readable, or the secret is too short or has other characters in it. The
+        message does not show it.
+    """
+    if file is None:
+        secret, source = os.environ.get(SECRET_VARIABLE) or None, SECRET_VARIABLE
+    else:
+        source = str(file)
+        try:
+            secret = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServerError(
+                f"{file}: wanted a file with the secret, but it cannot be read "
+                f"({type(error).__name__})."
+            ) from None
+    if secret is not None and not _SECRET.fullmatch(secret):
+        raise ServerError(
+            f"{source}: wanted a secret of 16 or more letters, digits and . _ ~ + / = -, found "
+            f"{len(secret)} characters that are not. Make one with: openssl rand -hex 32"
+        )
+    return secret

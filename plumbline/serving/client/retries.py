@@ -1,33 +1,33 @@
-"""When a request is repeated, and how long to wait before.
+"""When a request is sent again, and how long to wait before that.
 
-Scoring changes nothing on the server, so repeating it is safe. It helps only where the server was
-not reached or had no room (ServerUnavailable): any other error would come again.
+Scoring changes nothing on the server, so a request may safely be sent twice. That helps only if the
+server could not be reached or was overloaded (ServerUnavailable); any other error would recur.
 """
 
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plumbline.base.errors import ServerError, ServerUnavailable
+from plumbline.serving.errors import ServerError, ServerUnavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """Exponential back-off with jitter, so that clients turned away together do not return so.
+    """Exponential back-off with jitter, so that clients rejected together do not return together.
 
     Parameters
     ----------
     attempts
-        How often a request is sent at most.
+        The most times a request is sent.
     first_delay_seconds, factor, longest_delay_seconds
-        The wait before the second attempt, how much longer each further wait is, and up to where.
+        The delay before the second attempt, by what factor each further delay grows, and up to what
+        limit.
     jitter
-        The share of a wait that is drawn at random, 0 to 1.
+        The share of a delay that is drawn at random, 0 to 1.
     total_seconds
-        No attempt begins later than this after the first.
+        No attempt starts later than this after the first.
     """
 
     attempts: int = 3
@@ -48,42 +48,43 @@ class Retries:
         )
         for name, fits, wanted in limits:
             if not fits:
-                came = getattr(self, name)
-                raise ServerError(f"Retries: {name} wanted {wanted}, got {came!r}.")
+                got = getattr(self, name)
+                raise ServerError(f"Retries: {name} wanted {wanted}, got {got!r}.")
 
-
-USUAL = Retries()
-NEVER = Retries(attempts=1)
-
-
-class Attempts:
-    """Counts the attempts of one request."""
-
-    def __init__(
+    def delay(
         self,
-        retries: Retries,
-        clock: Callable[[], float] = time.monotonic,
+        error: ServerUnavailable,
+        attempts: int,
+        passed_seconds: float,
         draw: Callable[[], float] = random.random,
-    ) -> None:
-        self._retries, self._clock, self._draw = retries, clock, draw
-        self._start = clock()
-        self._made = 0
-
-    def wait_after(self, error: ServerUnavailable) -> float:
+    ) -> float:
         """Seconds to wait before the next attempt.
+
+        Parameters
+        ----------
+        error
+            The last attempt's.
+        attempts
+            How many attempts have failed.
+        passed_seconds
+            Time since the first attempt started.
+        draw
+            Gives a number from 0 to 1.
 
         Raises
         ------
         ServerUnavailable
-            The attempts or the time are used up: how many there were, and the last one's error.
+            No attempts or no time are left: `error`, with the number of attempts.
         """
-        self._made += 1
-        grown = self._retries.first_delay_seconds * self._retries.factor ** (self._made - 1)
-        longest = min(grown, self._retries.longest_delay_seconds)
-        wait = longest * (1.0 - self._retries.jitter * self._draw())
-        passed = self._clock() - self._start
-        if self._made >= self._retries.attempts or passed + wait > self._retries.total_seconds:
-            if self._made == 1:
+        grown = self.first_delay_seconds * self.factor ** (attempts - 1)
+        delay = min(grown, self.longest_delay_seconds) * (1.0 - self.jitter * draw())
+        if attempts >= self.attempts or passed_seconds + delay > self.total_seconds:
+            if attempts == 1:
                 raise error
-            raise ServerUnavailable(f"{error} ({self._made} attempts in {passed:.1f} s)") from None
-        return wait
+            summary = f"{attempts} attempts in {passed_seconds:.1f} s"
+            raise ServerUnavailable(f"{error} ({summary})") from None
+        return delay
+
+
+DEFAULT = Retries()
+NEVER = Retries(attempts=1)

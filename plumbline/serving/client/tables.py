@@ -1,4 +1,4 @@
-"""Take rows in the forms that callers have them in: the named columns as an Arrow table."""
+"""Rows in any form that a caller may have, as an Arrow table of the wanted columns."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from plumbline.base.errors import PlanError
 from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
 
 _MISSING_OF_PANDAS = ("NAType", "NaTType")
-_WANTED = "text, numbers, booleans, dates or lists of them"
+_SUPPORTED = "text, numbers, booleans, dates or lists of them"
 
 
 def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
-    """The columns of `data` that are asked for and there, in Arrow's plain types.
+    """Those of `columns` that `data` has, in Arrow's plain types.
 
     `data` is one of
 
     - a mapping of column name to values: lists, arrays, pandas or polars Series;
-    - such a mapping of single values: it is one row, and a list in it is that row's list;
-    - a list of rows, each a mapping with every column that is asked for;
+    - a mapping of column name to a single value: one row, in which a list is that row's list;
+    - a list of rows, each a mapping that has every one of `columns`;
     - a pandas or polars DataFrame;
     - an Arrow table or record batch, or anything else that exports an Arrow stream.
 
-    None, NaN, NaT and pandas' NA are missing. What the values mean, their column's kind says: see
+    None, NaN, NaT and pandas' NA are missing. What a value means depends on its column's kind: see
     `plumbline.columns.value_rules`.
 
     Raises
     ------
     PlanError
-        Another kind of object, columns of different lengths, a row that lacks a column, a column
-        that is there twice; or columns of mixed types, of which all are named.
+        Another kind of object, columns of different lengths, a row that lacks a column, a duplicate
+        column; or columns of mixed types, all of which are named.
     """
     wanted = tuple(columns)
     if isinstance(data, pa.RecordBatch):
@@ -53,12 +53,12 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
     elif isinstance(data, Sequence) and not isinstance(data, str | bytes):
         table = _from_arrays(_arrays(_transposed(data, wanted)))
     else:
-        raise _unknown_form(data)
+        raise _unsupported(data)
     return _with_plain_types(table)
 
 
 def _with_plain_types(table: pa.Table) -> pa.Table:
-    """Dictionary and view types as the types of their values, inside lists too."""
+    """With dictionary and view types replaced by the types of their values, inside lists too."""
     packed = [field.name for field in table.schema if _is_packed(field.type)]
     if not packed:
         return table
@@ -75,7 +75,7 @@ def _is_packed(type_: pa.DataType) -> bool:
     return bool(pa.types.is_dictionary(type_)) or str(type_) == "string_view"
 
 
-def _unknown_form(data: Any) -> PlanError:
+def _unsupported(data: Any) -> PlanError:
     hint = " Call collect() on it." if hasattr(data, "collect") else ""
     return PlanError(
         "Rows: wanted a mapping of column name to values, a list of rows, a DataFrame or an Arrow "
@@ -94,18 +94,20 @@ def _of_stream(data: Any, columns: Sequence[str]) -> pa.Table:
     try:
         return pa.table(data)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        raise PlanError(f"Rows: {type(data).__name__} gives no Arrow table ({error}).") from None
+        raise PlanError(
+            f"Rows: {type(data).__name__} cannot be read as an Arrow table ({error})."
+        ) from None
 
 
 def _check_once(names: Iterable[str], columns: Sequence[str]) -> None:
     times = Counter(names)
     twice = [name for name in columns if times[name] > 1]
     if twice:
-        raise PlanError(f"Rows: more than one column is called {', '.join(twice)}. Keep one.")
+        raise PlanError(f"Rows: duplicate column {', '.join(twice)}. Keep one of each.")
 
 
 def _of_rows(data: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """The columns that are asked for; those of one row become columns of one value."""
+    """The wanted columns; those of one row become columns of one value."""
     chosen = {name: data[name] for name in columns if name in data}
     if any(_is_single(value) for value in chosen.values()):
         return {name: [_listed(value)] for name, value in chosen.items()}
@@ -121,7 +123,7 @@ def _is_single(value: Any) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """A list of a row in a form that Arrow knows as one."""
+    """A row's list in a form that Arrow reads as a list."""
     if isinstance(value, np.ndarray) or hasattr(value, "iloc"):
         return value.tolist()
     return value.to_list() if hasattr(value, "to_arrow") else value
@@ -134,11 +136,11 @@ def _transposed(rows: Sequence[Any], columns: Sequence[str]) -> dict[str, list[A
                 f"Rows: wanted each row of a list as a mapping of column name to value, "
                 f"got {type(row).__name__} in row {number}."
             )
-        lacking = [name for name in columns if name not in row]
-        if lacking:
+        missing = [name for name in columns if name not in row]
+        if missing:
             raise PlanError(
-                f"Rows: row {number} lacks {', '.join(lacking)}. Every row needs every column; "
-                "a missing value is None."
+                f"Rows: row {number} has no {', '.join(missing)}. Every row needs every column; "
+                "give None for a missing value."
             )
     return {name: [_listed(row[name]) for row in rows] for name in columns}
 
@@ -164,11 +166,11 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array(name: str, values: Any) -> Any:
-    """An Arrow array of a column's values, whatever they stand in."""
+    """An Arrow array of a column's values, in whatever container they are."""
     if type(values) is not list:
         if hasattr(values, "to_arrow"):  # polars
             return _of_polars(name, values)
-        if isinstance(values, Mapping | Set):  # they have no order, or are no values
+        if isinstance(values, Mapping | Set):  # not a sequence of values
             raise PlanError.wrong_type(name, "a list of values", type(values).__name__)
         if type(getattr(values, "dtype", None)).__name__ == "SparseDtype":
             values = np.asarray(values)
@@ -177,19 +179,19 @@ def _array(name: str, values: Any) -> Any:
     except OverflowError:
         return _of_large_integers(name, values)
     except UnicodeEncodeError as error:
-        came = f"{error.object!r:.40}, which is no text in UTF-8 ({error.reason})"
-        raise PlanError.wrong_type(name, "text", came) from None
+        got = f"{error.object!r:.40}, which is not valid UTF-8 ({error.reason})"
+        raise PlanError.wrong_type(name, "text", got) from None
     except (pa.ArrowException, TypeError, ValueError) as error:
         if isinstance(error, TypeError) and not isinstance(values, Iterable):
-            came = type(values).__name__
-            raise PlanError.wrong_type(name, "a list of values", came) from None
+            got = type(values).__name__
+            raise PlanError.wrong_type(name, "a list of values", got) from None
         return _of_objects(name, values, error)
-    may_be_whole = isinstance(values, np.ndarray) or hasattr(values, "iloc")
-    return _whole_if_possible(array) if may_be_whole else array
+    may_be_integers = isinstance(values, np.ndarray) or hasattr(values, "iloc")
+    return _integers_if_possible(array) if may_be_integers else array
 
 
-def _whole_if_possible(array: Any) -> Any:
-    """In pandas and NumPy integers beside missing values can be nothing but floats."""
+def _integers_if_possible(array: Any) -> Any:
+    """pandas and NumPy can only hold integers with missing values as floats."""
     if pa.types.is_floating(array.type):
         try:
             return array.cast(pa.int64())
@@ -199,16 +201,16 @@ def _whole_if_possible(array: Any) -> Any:
 
 
 def _of_polars(name: str, series: Any) -> Any:
-    if str(series.dtype) == "Object":  # Arrow would get the objects' addresses
+    if str(series.dtype) == "Object":  # Arrow would take the objects' addresses
         return _array(name, series.to_list())
     try:
         return (series.cast(str) if "Int128" in str(series.dtype) else series).to_arrow()
     except pa.ArrowException:
-        raise PlanError.wrong_type(name, _WANTED, f"polars' {series.dtype}") from None
+        raise PlanError.wrong_type(name, _SUPPORTED, f"polars' {series.dtype}") from None
 
 
 def _of_large_integers(name: str, values: Any) -> Any:
-    """Unsigned integers, or lists of them; others beyond 64 bits as their digits."""
+    """Unsigned integers, or lists of them; integers beyond 64 bits as text of their digits."""
     for wanted in (pa.uint64(), pa.list_(pa.uint64())):
         try:
             return pa.array(values, wanted, from_pandas=True)
@@ -221,18 +223,18 @@ def _of_large_integers(name: str, values: Any) -> Any:
 
 
 def _digits(value: Any) -> Any:
-    """An integer as text, or those of a list; a missing one as None."""
+    """An integer as text, or those of a list; a missing integer as None."""
     if isinstance(value, list | tuple | np.ndarray):
         return [_digits(element) for element in value]
     if value is None or value != value or type(value).__name__ in _MISSING_OF_PANDAS:
         return None
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"integers beside {type(value).__name__}")
+        raise TypeError(f"integers and {type(value).__name__}")
     return str(value)
 
 
 def _of_objects(name: str, values: Any, error: Exception) -> Any:
-    """Arrow infers no type of NumPy's moments in a list; all else is refused."""
+    """A list of numpy.datetime64, whose type Arrow does not infer; anything else is an error."""
     if isinstance(values, Sequence | np.ndarray) and any(
         isinstance(value, np.datetime64) for value in values
     ):
@@ -241,4 +243,4 @@ def _of_objects(name: str, values: Any, error: Exception) -> Any:
         except ValueError:
             pass
     reason = " ".join(str(error).split())
-    raise PlanError.wrong_type(name, "values of one type", f"others ({reason:.200})") from None
+    raise PlanError.wrong_type(name, "values of one type", f"mixed ({reason:.200})") from None

@@ -1,136 +1,175 @@
-"""Triton's two protocols behind one interface: a model's config, and one inference."""
+"""Send one request to a Triton server and get its answer, over HTTP or gRPC, with retries."""
 
 from __future__ import annotations
 
-import http.client
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
-import gevent.ssl
-import tritonclient.grpc
-import tritonclient.http
-from geventhttpclient.response import HTTPConnectionClosed
-from rapidjson import JSONDecodeError
+from tritonclient.utils import np_to_triton_dtype
 
 from plumbline.columns.wire import Tensors
-from plumbline.serving.client.connection import Connection, Protocol, Tls
-from plumbline.serving.client.exchange import (
-    GRPC_CHANNEL,
-    ModelConfig,
-    grpc_files,
-    grpc_metadata,
-    inputs,
-    model_config,
-    server_errors,
-)
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.retries import NEVER, Retries
+from plumbline.serving.client.server_errors import FAILURES, server_error
+from plumbline.serving.client.triton_clients import TritonClient, open_async_client, open_client
+from plumbline.serving.errors import ServerUnavailable
 
-BROKEN = (HTTPConnectionClosed,)
-STRANGE = (http.client.HTTPException, JSONDecodeError)
+T = TypeVar("T")
 
 
-class Transport(ABC):
-    """A connection to a server; `HttpTransport` is for one thread, `GrpcTransport` for any."""
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """What a client needs of a served model's config."""
 
-    @abstractmethod
+    model: str
+    max_batch_size: int
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, answer: Mapping[str, Any]) -> ModelConfig:
+        """From the server's answer; gRPC's has one more level."""
+        config = answer.get("config", answer)
+        return cls(
+            model=str(config["name"]),
+            max_batch_size=int(config["max_batch_size"]),
+            parameters={
+                key: value.get("string_value", "")
+                for key, value in config.get("parameters", {}).items()
+            },
+        )
+
+
+class _Calls:
+    """The calls of a client library, blocking or not, and what they raise."""
+
+    def __init__(self, connection: Connection, retries: Retries, client: TritonClient) -> None:
+        self._connection, self._retries = connection, retries
+        self._triton = client
+        self._timeout_microseconds = connection.timeout_microseconds
+        self._failures = (*FAILURES, *client.broken, *client.foreign)
+
+    def _get_config(self, model: str, version: str) -> Any:
+        triton = self._triton
+        return triton.calls.get_model_config(model, version, self._headers(), **triton.as_json)
+
+    def _infer(self, model: str, tensors: Tensors, version: str) -> Any:
+        triton, inputs = self._triton, []
+        for name, tensor in tensors.items():
+            data_type = np_to_triton_dtype(tensor.dtype)
+            inputs.append(triton.input_type(name, list(tensor.shape), data_type))
+            inputs[-1].set_data_from_numpy(tensor)
+        return triton.calls.infer(
+            model,
+            inputs,
+            version,
+            timeout=self._timeout_microseconds,
+            headers=self._headers(),
+            **triton.time_limit,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        """A copy, because the HTTP library adds a header of its own."""
+        return dict(self._triton.headers)
+
+    def _failed(self, error: Exception) -> ServerUnavailable:
+        """An error after which a request may be sent again.
+
+        Raises
+        ------
+        ServerError
+            Any other.
+        """
+        found = server_error(error, self._connection, self._triton.broken)
+        if isinstance(found, ServerUnavailable):
+            return found
+        raise found from None
+
+
+class Transport(_Calls):
+    """A connection to a server: over HTTP for one thread at a time, over gRPC for any number."""
+
+    def __init__(self, connection: Connection, retries: Retries = NEVER) -> None:
+        super().__init__(connection, retries, open_client(connection))
+
     def config(self, model: str, version: str = "") -> ModelConfig:
-        """Raises ServerError where the server is not there or has no such model or version."""
+        """Raises ServerError if the server is not there or has no such model or version."""
+        return ModelConfig.from_json(self._send(partial(self._get_config, model, version)))
 
-    @abstractmethod
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
         """One request; the answer has `as_numpy(name)`.
 
         Raises
         ------
         ServerUnavailable
-            The server cannot be reached, or takes no more requests now.
+            The server cannot be reached or is overloaded, after the retries.
         ServerError
             The server's own message.
         """
+        return self._send(partial(self._infer, model, tensors, version))
 
-    @abstractmethod
     def close(self) -> None:
         """End the connection."""
+        self._triton.calls.close()
+
+    def _send(self, call: Callable[[], T]) -> T:
+        started, attempts = time.monotonic(), 0
+        while True:
+            try:
+                return call()
+            except self._failures as error:
+                failed = self._failed(error)
+            attempts += 1
+            time.sleep(self._retries.delay(failed, attempts, time.monotonic() - started))
 
 
-class HttpTransport(Transport):
-    """HTTP with binary tensors."""
+class AsyncTransport(_Calls):
+    """A connection to a server, for the event loop that it is made in.
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        tls = connection.tls
-        context = None if tls is None else tls.context(gevent.ssl.create_default_context)
-        self._client = tritonclient.http.InferenceServerClient(
-            connection.url,
-            connection_timeout=connection.timeout_seconds,
-            network_timeout=connection.timeout_seconds,
-            ssl=tls is not None,
-            ssl_context_factory=None if context is None else lambda **_: context,
-        )
+    `concurrency` is the largest number of requests in flight; the others wait here.
 
-    def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection, BROKEN, STRANGE):
-            headers = dict(self._connection.headers)
-            return model_config(self._client.get_model_config(model, version, headers))
+    A gRPC request goes on to its end if the task that awaits it is cancelled: a Triton before 2.59
+    may crash on a cancelled call (pull requests 7840, 8078 and 8220 of its server), and would
+    compute the answer anyway.
+    """
 
-    def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection, BROKEN, STRANGE):
-            return self._client.infer(
-                model,
-                inputs(tritonclient.http.InferInput, tensors),
-                version,
-                timeout=self._connection.timeout_microseconds,
-                headers=dict(self._connection.headers),  # it puts a header of its own among them
-            )
+    def __init__(self, connection: Connection, concurrency: int, retries: Retries = NEVER) -> None:
+        super().__init__(connection, retries, open_async_client(connection, concurrency))
+        self._slots = asyncio.Semaphore(concurrency)
+        self._in_flight: set[asyncio.Future[Any]] = set()
 
-    def close(self) -> None:
-        self._client.close()
+    async def config(self, model: str, version: str = "") -> ModelConfig:
+        """As `Transport.config`."""
+        return ModelConfig.from_json(await self._send(partial(self._get_config, model, version)))
 
+    async def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
+        """As `Transport.infer`."""
+        return await self._send(partial(self._uncancelled_infer, model, tensors, version))
 
-class GrpcTransport(Transport):
-    """gRPC."""
+    async def close(self) -> None:
+        """End the connection once the gRPC requests in flight have ended."""
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        await self._triton.calls.close()
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._metadata = grpc_metadata(connection.headers)
-        self._client = tritonclient.grpc.InferenceServerClient(
-            connection.url, channel_args=GRPC_CHANNEL, **grpc_files(connection.tls)
-        )
+    async def _send(self, call: Callable[[], Awaitable[T]]) -> T:
+        started, attempts = time.monotonic(), 0
+        while True:
+            try:
+                async with self._slots:
+                    return await call()
+            except self._failures as error:
+                failed = self._failed(error)
+            attempts += 1
+            await asyncio.sleep(self._retries.delay(failed, attempts, time.monotonic() - started))
 
-    def config(self, model: str, version: str = "") -> ModelConfig:
-        with server_errors(self._connection):
-            answer = self._client.get_model_config(
-                model,
-                version,
-                self._metadata,
-                as_json=True,
-                client_timeout=self._connection.timeout_seconds,
-            )
-            return model_config(answer["config"])
-
-    def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        with server_errors(self._connection):
-            return self._client.infer(
-                model,
-                inputs(tritonclient.grpc.InferInput, tensors),
-                version,
-                timeout=self._connection.timeout_microseconds,
-                client_timeout=self._connection.timeout_seconds,
-                headers=self._metadata,
-            )
-
-    def close(self) -> None:
-        self._client.close()
-
-
-def connect(
-    url: str,
-    protocol: Protocol,
-    timeout_seconds: float,
-    *,
-    headers: Mapping[str, str] | None = None,
-    tls: Tls | None = None,
-) -> Transport:
-    """The options are those of `plumbline.serving.client.connection.Connection`."""
-    connection = Connection(url, protocol, timeout_seconds, headers or {}, tls)
-    return GrpcTransport(connection) if protocol == "grpc" else HttpTransport(connection)
+    def _uncancelled_infer(self, model: str, tensors: Tensors, version: str) -> Awaitable[Any]:
+        call: Awaitable[Any] = self._infer(model, tensors, version)
+        if self._connection.protocol == "http":
+            return call
+        task = asyncio.ensure_future(call)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        return asyncio.shield(task)

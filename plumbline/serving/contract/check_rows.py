@@ -1,7 +1,7 @@
-"""Check rows: what one step takes and gives for some raw rows, made offline when it is exported.
+"""Check rows: inputs of one model and the outputs for them, computed when it is exported.
 
-A file of them lies in every version folder: Arrow IPC, one FixedSizeList column a tensor. The step
-runs them when it is loaded, and is not served where it computes something else.
+Every version folder has a file of them: Arrow IPC, one FixedSizeList column a tensor. The backend
+runs them when it loads a model, and refuses the model if its outputs differ.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from plumbline.base.errors import RepositoryError
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.errors import RepositoryError
 
 Run = Callable[[Tensors], Tensors]
 """A served model's computation: tensors of B rows in, tensors of B rows out."""
@@ -34,7 +34,7 @@ _TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2}
 
 @dataclass(frozen=True, slots=True)
 class CheckRows:
-    """Tensors of B rows into a step, and out of it."""
+    """Tensors of B rows into a model, and out of it."""
 
     inputs: Tensors
     outputs: Tensors
@@ -69,48 +69,47 @@ class CheckRows:
                 shape = json.loads(field.metadata[_SHAPE])
                 roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name], shape)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise RepositoryError.unreadable(str(file), "check rows", str(error)) from None
+            raise RepositoryError.wrong_content(str(file), "check rows", str(error)) from None
         return cls(roles[b"input"], roles[b"output"])
 
     def verify(self, run: Run, precision: str | None, where: str) -> None:
-        """Run the step on the rows, and compare.
+        """Run a model on the inputs, and compare its outputs.
 
         Raises
         ------
         RepositoryError
-            What comes out is not what came out at export: other ids, floats that differ by more
-            than 10⁻⁶, or probabilities in bf16 that differ by more than 0.02 (another processor may
-            sum in another order).
+            The outputs are not those of the export: ids differ, floats differ by more than 10⁻⁶, or
+            probabilities in bf16 by more than 0.02 (another processor may sum in another order).
         """
         self.compare(run(self.inputs), precision, where)
 
-    def compare(self, came: Mapping[str, NDArray[Any]], precision: str | None, where: str) -> None:
-        """As `verify`, of outputs that are there already."""
+    def compare(self, got: Mapping[str, NDArray[Any]], precision: str | None, where: str) -> None:
+        """As `verify`, for outputs that the model has computed already."""
         for name, wanted in self.outputs.items():
             tolerance = _TOLERANCES[precision or "fp32"] if name == CLICK_PROBABILITY else 1e-6
-            reason = _difference(wanted, came.get(name), tolerance)
+            reason = _difference(wanted, got.get(name), tolerance)
             if reason:
                 raise RepositoryError(
-                    f"{where}: the step does not compute what it did at export: {name} {reason}. "
+                    f"{where}: the model does not compute what it did at export: {name} {reason}. "
                     "Serve it with the Plumbline that exported it, or export it again."
                 )
 
 
-def _difference(wanted: NDArray[Any], came: NDArray[Any] | None, tolerance: float) -> str:
-    """What is wrong, in words; empty where nothing is."""
-    if came is None:
-        return "did not come"
-    if came.shape != wanted.shape:
-        return f"is of shape {came.shape}, wanted {wanted.shape}"
+def _difference(wanted: NDArray[Any], got: NDArray[Any] | None, tolerance: float) -> str:
+    """A description of the difference; empty where there is none."""
+    if got is None:
+        return "is missing"
+    if got.shape != wanted.shape:
+        return f"is of shape {got.shape}, wanted {wanted.shape}"
     if wanted.dtype.kind == "f":
-        same = np.isclose(came, wanted, rtol=1e-6, atol=tolerance, equal_nan=True)
+        same = np.isclose(got, wanted, rtol=1e-6, atol=tolerance, equal_nan=True)
     else:
-        same = np.asarray(came == wanted)
+        same = np.asarray(got == wanted)
     if same.all():
         return ""
     row, column, *inside = np.argwhere(~same)[0].tolist()
-    place = (row, column, *inside)
-    return f"in row {row}, column {column} is {came[place]}, wanted {wanted[place]}"
+    index = (row, column, *inside)
+    return f"in row {row}, column {column} is {got[index]}, wanted {wanted[index]}"
 
 
 def _to_arrow(tensor: NDArray[Any]) -> Any:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.base.errors import ModelError, PlanError
+from plumbline.base.errors import PlanError
 from plumbline.columns.list_bytes import pack, unpack_integers
 from plumbline.columns.values import Lists
 from plumbline.columns.wire import Tensors, first_infinite
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded

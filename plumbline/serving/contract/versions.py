@@ -1,27 +1,35 @@
-"""The versions of a served model: what its config says of each, and the manifest in its folder.
+"""The versions of a served model, and the hashes that its files are checked against.
 
-The config's parameter `versions` is JSON, version number to `Version`. It vouches for the manifest,
-the manifest for the version's small files, and these for the large ones: the plan for its look-up
-files, `model.json` for the weights.
+`integrity.json`, in the repository's folder, has the SHA-256 of each config and each version's
+`manifest.json`, and the manifest those of the version's small files. The large files are checked
+against these: the plan has the hashes of its lookup files, `model.json` that of the weights.
+
+A config's parameter `versions` is JSON, version number to `Version`. It has the SHA-256 of the
+manifest too, so that the backend checks a version by what Triton gives it.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from plumbline.base.errors import RepositoryError
-from plumbline.base.files import write_json
-from plumbline.base.hashing import file_sha256
+from plumbline.base.files import file_sha256, require_sha256, write_json
 from plumbline.base.manifest import MANIFEST_FILE, hash_files
+from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.interface import LOG, MODEL_HASH, PLAN_HASH, TABLES
+from plumbline.serving.errors import RepositoryError
 
+INTEGRITY_FILE = "integrity.json"
+"""In the repository's folder, where Triton looks at folders only."""
 CONFIG_FILE = "config.pbtxt"
-"""In a model's folder; the others are in a version folder."""
+"""In a model's folder; the files and folders below are in a version's."""
 ENTRY_FILE = "model.py"
 PLAN_FOLDER = "plan"
 MODEL_FOLDER = "model"
@@ -41,26 +49,26 @@ Rules = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of one model."""
+    """One version of one model, as its config describes it."""
 
     plan_hash: str
     model_hash: str | None
-    """None where the step has no model."""
+    """None for a model without weights."""
     manifest_sha256: str | None
     """None for the ensemble, whose version folder is empty."""
     rules: Rules | None = None
-    """How training read its log; None where the step takes no raw columns, or it is not known."""
+    """How training read its log; None where the model takes no raw columns, or it is unknown."""
 
     def to_json(self) -> dict[str, Any]:
-        form = asdict(self)
+        content = asdict(self)
         if self.rules is None:
-            del form["rules"]
-        return form
+            del content["rules"]
+        return content
 
     @property
     def rule_parameters(self) -> dict[str, str]:
-        """The config parameters that tell the rules."""
-        return {name: json.dumps(form) for name, form in (self.rules or {}).items()}
+        """The config parameters that hold the rules."""
+        return {name: json.dumps(rule) for name, rule in (self.rules or {}).items()}
 
 
 Versions = Mapping[str, Version]
@@ -69,12 +77,12 @@ Versions = Mapping[str, Version]
 
 @dataclass(frozen=True, slots=True)
 class VersionManifest:
-    """What `manifest.json` in a version folder says."""
+    """The content of `manifest.json` in a version folder."""
 
     plan_hash: str
     model_hash: str | None
     precision: ScoringPrecision | None
-    """Of the model's products; None where the step has no model."""
+    """Of the model's products; None for a model without weights."""
     files: Mapping[str, str]
     """Path inside the version folder to SHA-256."""
 
@@ -100,9 +108,9 @@ def versions_to_json(versions: Versions) -> str:
 def versions_from_json(model: str, text: str) -> dict[str, Version]:
     """Raises RepositoryError where the parameter is not what `versions_to_json` writes."""
     try:
-        return {number: Version(**form) for number, form in json.loads(text).items()}
+        return {number: Version(**content) for number, content in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError) as error:
-        raise RepositoryError.unreadable(
+        raise RepositoryError.wrong_content(
             f"Model {model!r}", f"the config parameter {VERSIONS!r}", f"{error}"
         ) from None
 
@@ -110,7 +118,7 @@ def versions_from_json(model: str, text: str) -> dict[str, Version]:
 def parameters_of(
     model: str, parameters: Mapping[str, str], number: str
 ) -> tuple[dict[str, str], Version]:
-    """The config parameters as they are for one version, and what they say of it.
+    """A version's own config parameters, and its entry in the parameter `versions`.
 
     Raises
     ------
@@ -121,7 +129,7 @@ def parameters_of(
     if number not in versions:
         known = ", ".join(versions) or "none"
         raise RepositoryError(
-            f"Model {model!r}: its config vouches for version {known}, not for {number}. "
+            f"Model {model!r}: wanted version {number}, but its config lists {known}. "
             "Export or publish the version again."
         )
     version = versions[number]
@@ -141,49 +149,135 @@ def write_manifest(
     rules: Rules | None = None,
 ) -> Version:
     """Write the manifest of a version folder that holds these files."""
-    found = hash_files(folder, (folder / file for file in files))
+    found = hash_files(folder, [folder / file for file in files])
     manifest = VersionManifest(plan_hash, model_hash, precision, found)
     return Version(plan_hash, model_hash, manifest.write(folder), rules)
 
 
 def verified_manifest(folder: Path, version: Version) -> VersionManifest:
-    """The manifest of a version folder, itself and the files that it lists checked.
+    """The manifest of a version folder; it and the files that it lists are checked.
 
     Raises
     ------
     RepositoryError
-        One of them is missing or was changed, or tells other hashes than the config.
+        One of them is missing or was changed, or has other hashes of plan and model than the
+        config.
     """
-    file = folder / MANIFEST_FILE
-    _check(file, version.manifest_sha256 or "none")
-    manifest = _read(file)
+    manifest = _verified_manifest(folder, version.manifest_sha256 or "none")
     if (manifest.plan_hash, manifest.model_hash) != (version.plan_hash, version.model_hash):
-        raise RepositoryError.unreadable(
-            str(file), "the hashes of plan and model that the config tells", "it tells others"
+        raise RepositoryError.wrong_content(
+            str(folder / MANIFEST_FILE), "the config's hashes of plan and model", "it has others"
         )
-    for name, sha256 in manifest.files.items():
-        _check(folder / name, sha256)
     return manifest
 
 
-def _check(file: Path, wanted: str) -> None:
-    if not file.is_file():
-        raise RepositoryError.missing(str(file))
-    came = file_sha256(file)
-    if came != wanted:
-        raise RepositoryError.damaged(str(file), wanted, came)
+def write_integrity(repository: Path, versions: Mapping[str, Versions]) -> None:
+    """Write the hashes of the configs and manifests, as the last file of a repository.
+
+    `versions` are those that the configs list, by model.
+    """
+    hashes = hash_files(repository, [repository / model / CONFIG_FILE for model in versions])
+    for model, numbers in versions.items():
+        for number, version in numbers.items():
+            if version.manifest_sha256 is not None:
+                hashes[f"{model}/{number}/{MANIFEST_FILE}"] = version.manifest_sha256
+    content = {"format_version": FORMAT_VERSION, "files": dict(sorted(hashes.items()))}
+    write_json(repository / INTEGRITY_FILE, content)
 
 
-def _read(file: Path) -> VersionManifest:
+def verify_repository(repository: Path, *, large_files: bool) -> int:
+    """Check all files of a repository; the number of its models.
+
+    Parameters
+    ----------
+    large_files
+        False leaves plan and weights to the Python backend, which checks them when it loads a
+        model: reading them twice would double the time to start. Those of ONNX Runtime, which
+        checks nothing, are always checked.
+
+    Raises
+    ------
+    RepositoryError
+        There is no repository; or a file is missing or was changed; or there is a folder that
+        Triton would load and the export did not write.
+    PlanError, ModelError
+        A file of a plan or a model is missing or was changed.
+    """
+    if not repository.is_dir():
+        raise RepositoryError(f"{repository}: wanted a model repository, there is no folder.")
+    hashes = _read_integrity(repository / INTEGRITY_FILE)
+    models = {name.split("/")[0] for name in hashes}
+    for folder in sorted(path for path in repository.glob("*") if path.is_dir()):
+        if folder.name not in models:
+            raise RepositoryError(
+                f"{folder}: wanted {', '.join(sorted(models))} as models, got another one, which "
+                "the export did not write. Remove it."
+            )
+    for name, sha256 in hashes.items():
+        file = repository / name
+        if file.name == MANIFEST_FILE:
+            _verified_manifest(file.parent, sha256)
+            if large_files or (file.parent / ONNX_FILE).exists():
+                _verify_large_files(file.parent)
+            _remove_compiled(file.parent)
+        else:
+            require_sha256(file, sha256, RepositoryError)
+    return len(models)
+
+
+def _verified_manifest(folder: Path, sha256: str) -> VersionManifest:
+    require_sha256(folder / MANIFEST_FILE, sha256, RepositoryError)
+    manifest = _read_manifest(folder / MANIFEST_FILE)
+    for name, wanted in manifest.files.items():
+        require_sha256(folder / name, wanted, RepositoryError)
+    return manifest
+
+
+def _verify_large_files(folder: Path) -> None:
+    if (folder / PLAN_FOLDER).is_dir():
+        read_plan(folder / PLAN_FOLDER).tables()
+    if (folder / MODEL_FOLDER).is_dir():
+        wanted = read_model_card(folder / MODEL_FOLDER).weights_sha256
+        require_sha256(folder / MODEL_FOLDER / WEIGHTS_FILE, wanted, ModelError)
+
+
+def _remove_compiled(folder: Path) -> None:
+    """Python would run a compiled `model.py` instead, and no manifest has its hash."""
+    compiled = folder / COMPILED
+    if compiled.is_dir():
+        try:
+            shutil.rmtree(compiled)
+        except OSError as error:
+            raise RepositoryError(
+                f"{compiled}: wanted no compiled code, which has no hash, and cannot remove it "
+                f"({error.strerror}). Remove it."
+            ) from None
+
+
+def _read_manifest(file: Path) -> VersionManifest:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        came = content.pop("format_version")
-        if came != FORMAT_VERSION:
-            raise ValueError(f"it is of format version {came}")
-        manifest = VersionManifest(**content)
+        manifest = VersionManifest(**_versioned_json(file))
         if manifest.precision not in (None, *get_args(ScoringPrecision)):
             raise ValueError(f"its precision is {manifest.precision!r}")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"a version's manifest of format version {FORMAT_VERSION}"
-        raise RepositoryError.unreadable(str(file), wanted, str(error)) from None
+        raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
     return manifest
+
+
+def _read_integrity(file: Path) -> dict[str, str]:
+    if not file.is_file():
+        raise RepositoryError.missing(str(file))
+    try:
+        return {str(name): str(sha256) for name, sha256 in _versioned_json(file)["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        wanted = f"the hashes of a repository, of format version {FORMAT_VERSION}"
+        raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
+
+
+def _versioned_json(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    got = content.pop("format_version")
+    if got != FORMAT_VERSION:
+        raise ValueError(f"it is of format version {got}")
+    return dict(content)

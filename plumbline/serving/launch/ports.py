@@ -6,7 +6,7 @@ import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
-from plumbline.base.errors import ServerError
+from plumbline.serving.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,49 +1,38 @@
-"""Start and stop a Triton server on a model repository: `python -m serving.server REPOSITORY`."""
+"""Start and stop a Triton server on a model repository."""
 
 from __future__ import annotations
 
 import http.client
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
 
-import typer
-from rich.console import Console
-
-from plumbline.base.errors import PlumblineError, ServerError
-from plumbline.base.plain_text import one_line
+from plumbline.base.places import SOURCES
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
-from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
+from plumbline.serving.launch.binary import ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
-from plumbline.serving.launch.ports import Ports
-from plumbline.serving.launch.secret import SECRET_VARIABLE, read_secret
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
-from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
-from plumbline.serving.publish.publish import undo_cut_off
-from plumbline.serving.repository.integrity import verify_repository
+from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions
 
 LOG_FILE = "triton.log"
 LOG_BEFORE_FILE = "triton.before.log"
-"""The log of the server that was started before, in the same folder."""
+"""The previous server's log, in the same folder."""
 
 _SHUTDOWN_SECONDS = 10
 
 _REGIONS = Path("/dev/shm")
-"""Where the Python backend exchanges tensors with the models' processes."""
+"""The Python backend exchanges tensors with the models' processes in this folder."""
 
 
 class TritonServer:
-    """A running server, from `with` to its end; it ends with the process that started it, too.
+    """A running server, from `with` to its end; it also ends with the process that started it.
 
     It is ready when every model is.
 
@@ -54,8 +43,8 @@ class TritonServer:
     work
         Folder for the log, `triton.log`, and for the backend folder of the wheel's server.
     options
-        Where it listens, what it allows; any free ports of this machine, and scoring alone, unless
-        given.
+        Where it listens and what it allows; by default any free ports of this machine, and scoring
+        alone.
     ready_seconds
         Time limit for loading the models.
     """
@@ -120,7 +109,7 @@ class TritonServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*watched, *binary.arguments(work), *self._arguments()],
-                cwd=SOURCES,
+                cwd=SOURCES,  # where the wheel's stub looks for modules first
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -151,7 +140,7 @@ class TritonServer:
         self._start()
 
     def stop(self) -> None:
-        """End the server, asked first, then killed, and what a crashed one has left."""
+        """Terminate the server, kill it if that takes too long, and remove what a crash left."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -183,10 +172,10 @@ class TritonServer:
             if status is not None:
                 raise ServerError(
                     f"The Triton server ended with status {status} before it was ready: "
-                    f"{self._names.told(cause_of_failure(self.log))} (log: {self.log})"
+                    f"{self._names.resolved(cause_of_failure(self.log))} (log: {self.log})"
                 )
             if time.monotonic() > give_up:
-                last = self._names.told(last_lines(self.log))
+                last = self._names.resolved(last_lines(self.log))
                 raise ServerError(
                     f"The Triton server was not ready after {self._ready_seconds:.0f} s. Its log "
                     f"ends with: {last} (log: {self.log}). Give it more time, or look into the log."
@@ -206,77 +195,3 @@ class TritonServer:
 
 def _reachable(host: str) -> str:
     return LOOPBACK if host == "0.0.0.0" else host
-
-
-def serve(
-    repository: Annotated[Path, typer.Argument(help="The model repository folder.")],
-    http_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8000,
-    grpc_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8001,
-    metrics_port: Annotated[int, typer.Option(help="0 takes a free port.")] = 8002,
-    host: Annotated[
-        str, typer.Option(help="Address to bind to; 0.0.0.0 opens it to the network.")
-    ] = LOOPBACK,
-    allow_model_control: Annotated[
-        bool, typer.Option("--allow-model-control", help="Models may be loaded; needs a secret.")
-    ] = False,
-    allow_shared_memory: Annotated[
-        bool, typer.Option("--allow-shared-memory", help="For local tensors; needs a secret.")
-    ] = False,
-    protect_scoring: Annotated[
-        bool, typer.Option("--protect-scoring", help="Ask for the secret in every request.")
-    ] = False,
-    secret_file: Annotated[
-        Path | None, typer.Option(help=f"File with the secret; else {SECRET_VARIABLE} holds it.")
-    ] = None,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help="PEM; gRPC is encrypted, HTTP stays on this machine.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM, of the certificate.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="PEM; clients need a certificate that it signed.")
-    ] = None,
-    ready_seconds: Annotated[float, typer.Option(help="Time limit for loading the models.")] = 120,
-) -> None:
-    """Serve a model repository until interrupted; a server that crashes is started again.
-
-    The log is kept where the server fails.
-    """
-    console = Console(stderr=True)
-    work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        options = ServerOptions(
-            host=host,
-            ports=Ports(http_port, grpc_port, metrics_port),
-            allow_model_control=allow_model_control,
-            allow_shared_memory=allow_shared_memory,
-            protect_scoring=protect_scoring,
-            secret=read_secret(secret_file),
-            tls=_tls(tls_certificate, tls_key, tls_client_ca),
-        )
-        undo_cut_off(repository, partial(console.print, markup=False, soft_wrap=True))
-        verify_repository(repository)
-        with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
-            if options.warning is not None:
-                console.print(one_line(f"warning: {options.warning}"), markup=False, soft_wrap=True)
-            console.print(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
-            while (status := server.wait()) < 0:
-                console.print(f"The Triton server died ({signal.strsignal(-status)}).")
-                server.start_again()
-                told = f"It serves again; the log until then: {work / LOG_BEFORE_FILE}."
-                console.print(one_line(told), markup=False, soft_wrap=True)
-            raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
-    except PlumblineError as error:
-        console.print(one_line(f"error: {error}"), style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        shutil.rmtree(work, ignore_errors=True)
-        console.print("Stopped.")
-
-
-def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:
-    if certificate is not None and key is not None:
-        return ServerTls(certificate, key, client_ca)
-    if (certificate, key, client_ca) != (None, None, None):
-        raise ServerError("TLS: wanted --tls-certificate and --tls-key, one of them is missing.")
-    return None

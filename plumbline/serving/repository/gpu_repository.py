@@ -7,13 +7,12 @@
 | `ctr` | ensemble of the two | empty |
 
 `plan/` and `model/` are those of the first repository, stored once where the file system has hard
-links. ONNX Runtime checks no hash: `serving.verify` does, before the server starts.
+links. ONNX Runtime checks no hashes: `serving.verify` does, before the server starts.
 """
 
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from plumbline.base.errors import ConfigError
@@ -24,7 +23,6 @@ from plumbline.dlrm.onnx.export import write_onnx
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import PLAN_FILE, Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.config_pbtxt import read_parameters
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
 from plumbline.serving.contract.outputs import from_encoded_tensors, scored
@@ -39,10 +37,16 @@ from plumbline.serving.contract.versions import (
     Rules,
     Version,
     versions_from_json,
+    write_integrity,
     write_manifest,
 )
-from plumbline.serving.repository.export import VERSION, write_config
-from plumbline.serving.repository.gpu_configs import gpu_configs
+from plumbline.serving.repository.configs import (
+    gpu_configs,
+    parameters_in,
+    read_config,
+    write_config,
+)
+from plumbline.serving.repository.export import FIRST_VERSION, built_beside
 from plumbline.serving.repository.onnx_check import check_onnx
 from plumbline.serving.repository.release import link_or_copy
 from plumbline.settings import Serving
@@ -50,31 +54,29 @@ from plumbline.settings import Serving
 GPU_REPOSITORY_FOLDER = "gpu_model_repository"
 
 TENSORRT_BYTES = 1 << 31
-"""What ONNX Runtime hands to TensorRT is one protobuf message, weights included."""
+"""ONNX Runtime gives TensorRT one protobuf message, weights included."""
 
 
 def export_gpu_repository(repository: Path, settings: Serving) -> Path:
-    """Write `gpu_model_repository` beside an exported repository; the ONNX form is checked here.
+    """Write `gpu_model_repository` beside an exported repository, after checking the ONNX model.
 
-    Like the other it is built beside its place, renamed into it, and replaces one that is there.
+    A repository that is there already is replaced.
 
     Raises
     ------
     ConfigError
-        TensorRT is asked for, and the weights are too large for it.
+        `settings.tensorrt` is set, and the weights are too large for it.
     RepositoryError
-        The ONNX form computes something else than the scorer.
+        The ONNX model computes something else than the scorer.
     """
-    encoder, model = (repository / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    encoder, model = (repository / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
     plan = read_plan(encoder / PLAN_FOLDER)
     if settings.tensorrt:
         _check_size(model / MODEL_FOLDER / WEIGHTS_FILE)
     folder = repository.with_name(GPU_REPOSITORY_FOLDER)
-    scratch_prefix = f".{GPU_REPOSITORY_FOLDER}-"
-    with tempfile.TemporaryDirectory(prefix=scratch_prefix, dir=folder.parent) as scratch:
-        built = Path(scratch) / GPU_REPOSITORY_FOLDER
+    with built_beside(folder) as built:
         to_encoder, to_model, to_ensemble = (
-            built / name / VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
+            built / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
         )
         to_ensemble.mkdir(parents=True)
         _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
@@ -87,11 +89,9 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
         }
         model_hash = versions[DLRM_MODEL].model_hash
         versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None, rules)
-        for name, config in gpu_configs(plan, settings, VERSION, versions).items():
+        for name, config in gpu_configs(plan, settings, FIRST_VERSION, versions).items():
             write_config(built, name, config)
-        if folder.exists():
-            folder.replace(Path(scratch) / "replaced")
-        built.replace(folder)
+        write_integrity(built, {name: {FIRST_VERSION: v} for name, v in versions.items()})
     return folder
 
 
@@ -106,10 +106,10 @@ def _checked_tensors(
 
 
 def _rules(repository: Path) -> Rules | None:
-    """How the log was read, as the first repository tells it."""
-    config = (repository / FEATURES_MODEL / CONFIG_FILE).read_text(encoding="utf-8")
-    listed = read_parameters(config).get(VERSIONS, "")
-    return versions_from_json(FEATURES_MODEL, listed)[VERSION].rules
+    """How the log was read, from the first repository's config."""
+    parameters = parameters_in(read_config(repository / FEATURES_MODEL / CONFIG_FILE))
+    listed = parameters.get(VERSIONS, "")
+    return versions_from_json(FEATURES_MODEL, listed)[FIRST_VERSION].rules
 
 
 def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:

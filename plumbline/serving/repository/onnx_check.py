@@ -7,25 +7,25 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from plumbline.base.errors import RepositoryError
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.errors import RepositoryError
 
 TOLERANCE = 1e-5
-"""Both sides sum in float32, each in its own order."""
+"""Both sum in float32, each in its own order."""
 
 
 def check_onnx(file: Path, check: CheckRows) -> None:
-    """Compare what the model gives with the check rows.
+    """Compare the model's outputs with the check rows'.
 
     Raises
     ------
     RepositoryError
-        A probability that differs by more than 10⁻⁵: the model is not to be served.
+        A probability differs by more than 10⁻⁵.
     """
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    (came_B1,) = session.run([CLICK_PROBABILITY], check.inputs)
-    largest = float(np.abs(came_B1 - check.outputs[CLICK_PROBABILITY]).max())
+    (got_B1,) = session.run([CLICK_PROBABILITY], check.inputs)
+    largest = float(np.abs(got_B1 - check.outputs[CLICK_PROBABILITY]).max())
     if not largest <= TOLERANCE:
         raise RepositoryError(
             f"{file}: wanted the scorer's probabilities within {TOLERANCE:g}, got a difference of "

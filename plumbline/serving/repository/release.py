@@ -1,4 +1,4 @@
-"""A release: a plan, a model trained on it and check rows, which become one version of all models.
+"""A release: a plan, a model trained on it and check rows. It becomes one version of all models.
 
 | model | version folder |
 |---|---|
@@ -18,12 +18,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from plumbline.base.errors import ModelError, PlanError, RepositoryError
+from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
 from plumbline.base.places import ROOT
 from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import PLAN_FILE, OutputColumn, Plan, read_plan
@@ -46,23 +47,24 @@ from plumbline.serving.contract.versions import (
     Version,
     write_manifest,
 )
+from plumbline.serving.errors import RepositoryError
 from plumbline.settings import Serving
 
 _WITH_PLAN = (FEATURES_MODEL, FUSED_MODEL)
 _WITH_WEIGHTS = (DLRM_MODEL, FUSED_MODEL)
-_STEPS = (FEATURES_MODEL, DLRM_MODEL, FUSED_MODEL)
+_WITH_CODE = (FEATURES_MODEL, DLRM_MODEL, FUSED_MODEL)
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a version is made of; `of` checks that it fits together."""
+    """What a version is made of; `of` checks that the parts fit together."""
 
     plan: Plan
     model_folder: Path
     card: ModelCard
     precision: ScoringPrecision
     checks: Mapping[str, CheckRows]
-    """Of each step, by model name."""
+    """Of each model but the ensemble."""
     rules: Rules | None = None
     """How training read its log, see `plumbline.serving.contract.log_rules`."""
 
@@ -86,11 +88,11 @@ class Release:
         RepositoryError
             There is no row.
         """
-        came = read_plan(plan.folder).content_hash
-        if came != plan.content_hash:
-            raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, came)
+        got = read_plan(plan.folder).content_hash
+        if got != plan.content_hash:
+            raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, got)
         card = _card_of(plan, model_folder)
-        precision = resolve_precision(settings.precision)
+        precision = scoring_precision(settings.precision)
         checks = _checks(plan, model_folder, rows, precision)
         return cls(plan, model_folder, card, precision, checks, rules)
 
@@ -98,24 +100,24 @@ class Release:
 def write_version(release: Release, repository: Path, number: str) -> dict[str, Version]:
     """Write version `number` of all four models into a repository, beside those that are there.
 
-    Each version folder is built under a name that Triton passes over and renamed when it is whole;
-    the configs are not touched. A file that two models need is stored once, where the file system
+    Each version folder is built under a name that Triton ignores, and renamed when it is complete.
+    The configs are not touched. A file that two models need is stored once, where the file system
     has hard links.
 
     Returns
     -------
-    Model name to what its config is to say of the version.
+    Model name to the entry of the version in its config.
     """
     built = {model: repository / model / partial_name(number) for model in MODELS}
     for folder in built.values():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     plan, card = release.plan, release.card
-    _place(plan.folder, [PLAN_FILE, *plan.files], [built[m] / PLAN_FOLDER for m in _WITH_PLAN])
+    _copy(plan.folder, [PLAN_FILE, *plan.files], [built[m] / PLAN_FOLDER for m in _WITH_PLAN])
     of_model = [CARD_FILE, WEIGHTS_FILE]
-    _place(release.model_folder, of_model, [built[m] / MODEL_FOLDER for m in _WITH_WEIGHTS])
+    _copy(release.model_folder, of_model, [built[m] / MODEL_FOLDER for m in _WITH_WEIGHTS])
     versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None, release.rules)}
-    for model in _STEPS:
+    for model in _WITH_CODE:
         shutil.copyfile(_entry(model), built[model] / ENTRY_FILE)
         (built[model] / COMPILED).touch()
         release.checks[model].write(built[model] / CHECK_FILE)
@@ -126,8 +128,23 @@ def write_version(release: Release, repository: Path, number: str) -> dict[str, 
 
 
 def partial_name(number: str) -> str:
-    """The name of a version folder that is not whole yet: Triton wants numbers."""
+    """The name of a version folder that is not complete yet; Triton loads numbers only."""
     return f".{number}.partial"
+
+
+def flush_version(repository: Path, number: str) -> None:
+    """Flush a version's files to the disk.
+
+    Before a config lists the version, so that a power cut leaves no config without its files.
+    """
+    for model in MODELS:
+        version = repository / model / number
+        for entry in (repository / model, version, *version.rglob("*")):
+            descriptor = os.open(entry, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _with_manifest(release: Release, model: str, folder: Path) -> Version:
@@ -167,10 +184,10 @@ def _entry(model: str) -> Path:
     return ROOT / "serving" / "models" / f"{model}.py"
 
 
-def _place(source: Path, names: list[str], folders: list[Path]) -> None:
+def _copy(source: Path, names: list[str], folders: list[Path]) -> None:
     """Copy the files into the first folder, and link them into the others.
 
-    They are not linked to the source: what a later run of a stage writes there must not come here.
+    They are not linked to the source, which a later run of a stage may write to.
     """
     first, *others = folders
     for name in names:
@@ -195,15 +212,15 @@ def _card_of(plan: Plan, folder: Path) -> ModelCard:
         architecture = card.architecture
         cardinalities = zip(architecture.categorical, architecture.cardinalities, strict=True)
         of_model = dict.fromkeys(architecture.continuous, "continuous") | dict(cardinalities)
-        columns = {column.name: _form(column) for column in plan.outputs}
+        columns = {column.name: _size(column) for column in plan.outputs}
         found = differences(of_model, columns) or ["same columns, other steps"]
-        wanted, came = plan.content_hash[:12], card.plan_hash[:12]
+        wanted, got = plan.content_hash[:12], card.plan_hash[:12]
         raise ModelError(
-            f"{folder / CARD_FILE}: wanted a model of feature plan {wanted}…, found one of "
-            f"{came}… ({'; '.join(found)}). Train it again on this plan."
+            f"{folder / CARD_FILE}: wanted a model of feature plan {wanted}…, got one of "
+            f"{got}… ({'; '.join(found)}). Train it again on this plan."
         )
     return card
 
 
-def _form(column: OutputColumn) -> int | str:
+def _size(column: OutputColumn) -> int | str:
     return column.cardinality if column.is_categorical else "continuous"

@@ -1,19 +1,18 @@
-"""By which settings a file of rows is read: the log's own, and what a user says otherwise."""
+"""The settings by which a file of rows is read: the log's, and the options that override them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from plumbline.base.errors import DataError
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.settings import Log
-
-Format = Literal["csv", "parquet"]
+from plumbline.settings.data import FileFormat
 
 _PARQUET = b"PAR1"
 _DIALECT = set(Log.model_fields) - {
@@ -31,7 +30,7 @@ class ReadOptions:
     for a tab.
     """
 
-    format: Format | None = None
+    format: FileFormat | None = None
     separator: str | None = None
     quote: str | None = None
     encoding: str | None = None
@@ -70,7 +69,7 @@ class Dialect:
 
     @classmethod
     def of(cls, file: Path, rules: LogRules | None, options: ReadOptions) -> Dialect:
-        """Of a file: Parquet or text is told by its first bytes, unless the options say it.
+        """Of a file: its first bytes decide between Parquet and text, unless the options say it.
 
         A text file is written as the log was, where that was text. Otherwise its separator is a
         comma, or a tab where its name has `.tsv` in it, and its quote is `"`.
@@ -85,8 +84,8 @@ class Dialect:
         if form == "parquet":
             if given or options.columns is not None:
                 raise DataError(
-                    f"{file}: a Parquet file tells of its columns and values by itself. Leave out "
-                    "the options that say how to read text."
+                    f"{file}: a Parquet file describes its own columns and values. Leave out the "
+                    "options for reading text."
                 )
             return cls({"format": form})
         if options.columns is not None:
@@ -103,8 +102,8 @@ class Dialect:
         return bool(self.settings["format"] == "parquet")
 
     @property
-    def tells_names(self) -> bool:
-        """Whether the file tells its columns' names."""
+    def has_names(self) -> bool:
+        """Whether the file names its columns."""
         return self.is_parquet or bool(self.settings.get("header", True))
 
     def table(
@@ -130,7 +129,7 @@ def _own(file: Path, rules: LogRules | None) -> dict[str, Any]:
     return {"separator": "\t" if ".tsv" in file.suffixes else ",", "quote": '"'}
 
 
-def _format_of(file: Path) -> Format:
+def _format_of(file: Path) -> FileFormat:
     try:
         with file.open("rb") as stream:
             return "parquet" if stream.read(len(_PARQUET)) == _PARQUET else "csv"

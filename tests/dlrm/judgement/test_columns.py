@@ -16,9 +16,11 @@ from plumbline.base.errors import DataError
 from plumbline.columns.values import Lists
 from plumbline.dlrm.judgement import columns
 from plumbline.dlrm.judgement.columns import LARGEST_NUMBER, survey_split
-from plumbline.features.operators import Bucketize, Categorify, FillMissing
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import OutputColumn
+from plumbline.features.steps.chains import Chain
 
 
 def ids_of(name: str, is_list: bool = False, num_buckets: int = 1) -> OutputColumn:

@@ -10,9 +10,12 @@ import pytest
 from plumbline.dlrm.judgement.columns import Ids, Numbers, SplitSurvey
 from plumbline.dlrm.judgement.data_warnings import data_warnings
 from plumbline.dlrm.judgement.leaks import Leaks, Suspect
-from plumbline.features.operators import Bucketize, Categorify, FillMissing, Normalize
-from plumbline.features.plan.chains import Chain
+from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.normalize import Normalize
 from plumbline.features.plan.plan import OutputColumn, Plan
+from plumbline.features.steps.chains import Chain
 
 ROWS = 1000
 RATES = {"train": 0.2, "valid": 0.2, "test": 0.2}

@@ -1,0 +1,64 @@
+"""The command `plumbline`. The files in `pipelines/` and `serving/` run one command of it each."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import typer
+from typer.core import TyperGroup
+
+from plumbline.base.errors import PlumblineError
+from plumbline.base.exit_status import exit_status
+from plumbline.commands.accept import accept
+from plumbline.commands.arguments import Command
+from plumbline.commands.init import init
+from plumbline.commands.publish import export, publish
+from plumbline.commands.score import score
+from plumbline.commands.server import server
+from plumbline.commands.stages import run, stage_command
+from plumbline.commands.verify import verify
+from plumbline.stages.run_all import STAGES
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Raw click logs to a served click-through-rate model.",
+)
+client = typer.Typer(help="The client of a served model.")
+app.add_typer(client, name="client", hidden=True)  # what `serving/client.py` is
+for group in (app, client):
+    group.callback()(lambda: None)
+app.command(cls=Command)(run)
+app.command(cls=Command)(init)
+for name, purpose in STAGES.items():
+    stage = export if name == "export" else stage_command(name)
+    app.command(name, cls=Command, help=purpose)(stage)
+for command in (server, score, verify, accept, publish):
+    app.command(cls=Command)(command)
+client.command(cls=Command)(score)
+
+
+def main(name: str | None = None) -> None:
+    """Run the command that the process was started with, or the one of this name.
+
+    An error that a user can act on is one line and exit status 2, as `exit_status` has it.
+    """
+    logging.basicConfig(level=logging.WARNING)
+    chosen = typer.main.get_command(app)
+    if name is not None and isinstance(chosen, TyperGroup):
+        chosen = chosen.commands[name]
+    program = Path(sys.argv[0]).name if name is not None else "plumbline"
+    with exit_status():
+        try:
+            with chosen.make_context(program, sys.argv[1:]) as context:
+                chosen.invoke(context)
+        except typer.Exit as end:
+            sys.exit(end.exit_code)
+        except typer.TyperException as error:
+            usage = getattr(error, "ctx", None)
+            help_of = usage.command_path if usage is not None else program
+            message = error.format_message()
+            stop = "" if message.endswith((".", "?")) else "."
+            raise PlumblineError(f"{message}{stop} See {help_of} --help.") from None

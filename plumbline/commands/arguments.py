@@ -1,0 +1,90 @@
+"""How the words of a command line belong to options: some take several values, or none.
+
+An option's placeholder in `--help` says what it takes, as in every Unix manual: `PATH` one value,
+`PATH...` all words up to the next option, `[PATH]` one value or none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+Takes = Literal["nothing", "one", "several", "at most one"]
+
+_NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
+
+
+class Command(TyperCommand):
+    """A command whose options take what their placeholders say."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        takes = {
+            name: _takes(parameter)
+            for parameter in self.get_params(ctx)
+            for name in (*parameter.opts, *parameter.secondary_opts)
+        }
+        try:
+            return super().parse_args(ctx, one_value_each(args, takes))
+        except typer.BadParameter as error:
+            error.ctx = ctx
+            raise
+
+
+def one_value_each(words: Sequence[str], takes: Mapping[str, Takes]) -> list[str]:
+    """The same command line, with each option repeated for each of its values.
+
+    An option that may stand alone gets an empty value.
+
+    >>> one_value_each(["--data", "a", "b", "--force"], {"--data": "several", "--force": "nothing"})
+    ['--data', 'a', '--data', 'b', '--force']
+    >>> one_value_each(["--publish"], {"--publish": "at most one"})
+    ['--publish', '']
+
+    Raises
+    ------
+    typer.BadParameter
+        An option lacks its value.
+    """
+    given: list[str] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*given, word, *rest]
+        wanted = takes.get(word, "nothing")
+        if wanted == "nothing":
+            given.append(word)
+            continue
+        count = _count(rest, wanted, takes)
+        values, rest = rest[:count], rest[count:]
+        if not values and wanted != "at most one":
+            raise typer.BadParameter("wanted a value, got none.", param_hint=word)
+        for value in values or [""]:
+            given += [word, value]
+    return given
+
+
+def _takes(parameter: Any) -> Takes:
+    if getattr(parameter, "is_flag", False) or parameter.param_type_name == "argument":
+        return "nothing"
+    placeholder = parameter.metavar or ""
+    if placeholder.endswith("..."):
+        return "several"
+    return "at most one" if placeholder.startswith("[") else "one"
+
+
+def _count(rest: Sequence[str], wanted: Takes, takes: Mapping[str, Takes]) -> int:
+    """How many of the words that follow an option are its values."""
+    if wanted == "one":
+        return int(bool(rest) and rest[0] not in takes)
+    options = (i for i, word in enumerate(rest) if _looks_like_an_option(word))
+    count = next(options, len(rest))
+    return count if wanted == "several" else min(count, 1)
+
+
+def _looks_like_an_option(word: str) -> bool:
+    return len(word) > 1 and word[0] == "-" and not _NEGATIVE_NUMBER.fullmatch(word)

@@ -1,0 +1,59 @@
+"""What `plumbline init` does: describe logs that nobody has described yet."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from plumbline.base.console import say
+from plumbline.base.errors import ConfigError
+from plumbline.base.files import write_text
+from plumbline.base.places import ROOT
+from plumbline.rawlogs.inspect.proposal import Proposal, click_counts, propose
+from plumbline.rawlogs.inspect.yaml_text import data_paths, to_yaml
+from plumbline.settings.configuration import load_config
+
+
+def describe_logs(
+    files: Sequence[Path],
+    out: Path,
+    *,
+    name: str | None,
+    label: str | None,
+    click: Sequence[str],
+    force: bool,
+) -> None:
+    """Write the configuration, and report what to check in it.
+
+    Raises
+    ------
+    ConfigError
+        There is such a file already.
+    DataError
+        A file is not usable, or no column can be the label.
+    """
+    if out.exists() and not force:
+        raise ConfigError(f"{out}: there is such a file. Give another --out, or --force.")
+    proposal = propose(list(files), name, label, list(click))
+    command = _next_command(proposal, out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, to_yaml(proposal, command))
+    load_config(out)
+    _report(proposal, out, command)
+
+
+def _report(proposal: Proposal, out: Path, command: str) -> None:
+    clicks, rows = click_counts(proposal.label)
+    share = f"{clicks / max(rows, 1):.2%} of {rows:,} rows are clicks"
+    say(f"{out}: label {proposal.label.column!r}, {share}")
+    for check in proposal.checks:
+        say(f"  check {check}", style="yellow")
+    say(command)
+
+
+def _next_command(proposal: Proposal, out: Path) -> str:
+    in_checkout = (ROOT / "pipelines").is_dir()
+    run = "python pipelines/run_all.py" if in_checkout else "plumbline run"
+    paths = " ".join(shlex.quote(str(path)) for path in data_paths(proposal))
+    return f"{run} --config {shlex.quote(str(out))} --data {paths}"

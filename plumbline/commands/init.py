@@ -1,0 +1,53 @@
+"""`plumbline init`: look at logs that nobody has described, and write a configuration for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE", help="CSV, TSV or Parquet, or a folder of such.", show_default=False
+        ),
+    ],
+    label: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The label's column.", show_default="the likeliest, by its values"
+        ),
+    ] = None,
+    click: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD...",
+            help="Values of the label that are clicks.",
+            show_default="found by the values",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
+        "config.yaml"
+    ),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The configuration's name.", show_default="the first file's"
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over an existing file.", show_default="off")
+    ] = False,
+) -> None:
+    """Look at raw logs, and write a configuration for them.
+
+    The first file is the log; further ones of the same columns are parts of it, others are tables
+    to join to it where they share a key. What is guessed stands in the configuration with the
+    reason.
+    """
+    from plumbline.commands.describe_logs import describe_logs
+
+    describe_logs(files, out, name=name, label=label, click=click or (), force=force)

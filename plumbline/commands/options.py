@@ -1,0 +1,96 @@
+"""The options that `plumbline run`, the stages, and `plumbline publish` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plumbline.base.device import RequestedDevice, resolve_device
+from plumbline.base.places import ROOT
+from plumbline.settings.configuration import load_config
+from plumbline.stages.run import (
+    DEFAULT_CONFIG,
+    RequestedEngine,
+    Run,
+    TrainedModel,
+    resolve_engine,
+)
+
+ConfigFile = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="YAML file of the data set.",
+        show_default=str(DEFAULT_CONFIG.relative_to(ROOT)),
+    ),
+]
+Data = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--data",
+        metavar="PATH...",
+        help="The raw log files, or a folder of them.",
+        show_default="none: a log drawn from the configuration's click model",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="Folder of this run.", show_default="runs/NAME"),
+]
+EngineName = Annotated[
+    RequestedEngine,
+    typer.Option(
+        "--engine",
+        help="What fits and transforms the features; auto: native on a CPU, else nvtabular.",
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="local|ADDRESS",
+        help="Run the NVTabular engine on a Dask cluster: one started here, or tcp://HOST:PORT.",
+        show_default="no cluster",
+    ),
+]
+ModelName = Annotated[
+    TrainedModel,
+    typer.Option("--model", help="What trains the DLRM: our own kernels, or Merlin Models."),
+]
+DeviceName = Annotated[
+    RequestedDevice, typer.Option("--device", help="auto: cuda where the driver finds a device.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Run again what is complete.", show_default="off")
+]
+
+
+def run_of(
+    config: Path,
+    data: list[Path] | None,
+    out: Path | None,
+    engine: RequestedEngine,
+    scheduler: str | None,
+    model: TrainedModel,
+    device: RequestedDevice,
+) -> tuple[Run, Path]:
+    """The run that is asked for, and its folder.
+
+    Raises
+    ------
+    PlumblineError
+        The configuration is not usable, or the options do not go together.
+    """
+    found = resolve_device(device)
+    run = Run(
+        config=load_config(config),
+        data=tuple(data or ()),
+        engine=resolve_engine(engine, found, scheduler),
+        model=model,
+        device=found,
+        scheduler=scheduler,
+    )
+    return run, out if out is not None else Path("runs") / run.config.name

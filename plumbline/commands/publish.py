@@ -1,0 +1,192 @@
+"""`plumbline export`, and `plumbline publish`: the next version of a live repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from plumbline.base.errors import PlumblineError
+from plumbline.commands.options import (
+    ConfigFile,
+    Data,
+    DeviceName,
+    EngineName,
+    Force,
+    ModelName,
+    Out,
+    Scheduler,
+    run_of,
+)
+from plumbline.commands.stages import resumable
+from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
+from plumbline.stages.run import DEFAULT_CONFIG, Run
+from plumbline.stages.run_all import stage_named
+
+if TYPE_CHECKING:
+    from plumbline.stages.publishing import LoadingServer
+
+LOAD_SECONDS = 600.0
+_LIVE = "live_repository in the folder of the run"
+
+Url = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The server that serves the live repository, started with --allow-model-control: it "
+        "loads the version now.",
+        show_default="none: the next start of a server loads it",
+    ),
+]
+ServerProtocol = Annotated[
+    Protocol | None, typer.Option(help="What --url speaks.", show_default="http")
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="File with the server's secret.",
+        show_default=f"the environment variable {SECRET_VARIABLE}",
+    ),
+]
+TlsAuthority = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PEM",
+        help="Encrypt, and trust a server that these certificates vouch for.",
+        show_default="no encryption",
+    ),
+]
+TlsCertificate = Annotated[
+    Path | None, typer.Option(metavar="PEM", help="This client's own.", show_default="none")
+]
+TlsKey = Annotated[
+    Path | None,
+    typer.Option(metavar="PEM", help="Of this client's certificate.", show_default="none"),
+]
+LoadSeconds = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.0,
+        help="Time limit for the server to load one model.",
+        show_default=f"{LOAD_SECONDS:g}",
+    ),
+]
+
+
+def export(
+    config: ConfigFile = DEFAULT_CONFIG,
+    data: Data = None,
+    out: Out = None,
+    engine: EngineName = "auto",
+    scheduler: Scheduler = None,
+    model: ModelName = "fused",
+    device: DeviceName = "auto",
+    force: Force = False,
+    publish: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[REPOSITORY]",
+            help="Add this run's plan and model as the next version of a live repository, or begin "
+            f"it with them; without a value: {_LIVE}.",
+            show_default="off",
+        ),
+    ] = None,
+    url: Url = None,
+    protocol: ServerProtocol = None,
+    secret_file: SecretFile = None,
+    tls_authority: TlsAuthority = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    load_seconds: LoadSeconds = None,
+) -> None:
+    """Write plan and weights as Triton model repositories; with --publish, into a live one too."""
+    server = _server(
+        url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
+    )
+    if publish is None and server is not None:
+        raise PlumblineError("--url: wanted --publish with it.")
+    run, folder = run_of(config, data, out, engine, scheduler, model, device)
+    with resumable():
+        if publish is None:
+            stage_named("export").ensure(run, folder, force=force)
+        else:
+            _publish(run, folder, publish, server, force)
+
+
+def publish(
+    config: ConfigFile = DEFAULT_CONFIG,
+    data: Data = None,
+    out: Out = None,
+    engine: EngineName = "auto",
+    scheduler: Scheduler = None,
+    model: ModelName = "fused",
+    device: DeviceName = "auto",
+    force: Force = False,
+    repository: Annotated[
+        str, typer.Option(metavar="FOLDER", help="The live repository.", show_default=_LIVE)
+    ] = "",
+    url: Url = None,
+    protocol: ServerProtocol = None,
+    secret_file: SecretFile = None,
+    tls_authority: TlsAuthority = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    load_seconds: LoadSeconds = None,
+) -> None:
+    """Publish a run as the next version of a live repository.
+
+    A repository that does not exist yet begins with it. The same as `export --publish`.
+    """
+    server = _server(
+        url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
+    )
+    run, folder = run_of(config, data, out, engine, scheduler, model, device)
+    with resumable():
+        _publish(run, folder, repository, server, force)
+
+
+def _publish(
+    run: Run, folder: Path, repository: str, server: LoadingServer | None, force: bool
+) -> None:
+    from plumbline.stages.publishing import LIVE, publish_run
+
+    live = Path(repository) if repository else folder / LIVE
+    publish_run(run, folder, live, server, force=force)
+
+
+def _server(
+    url: str | None,
+    protocol: Protocol | None,
+    secret_file: Path | None,
+    tls_authority: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    load_seconds: float | None,
+) -> LoadingServer | None:
+    """None where no --url is given; its options alone would have no effect, and are refused."""
+    if url is None:
+        options = {
+            "--protocol": protocol,
+            "--secret-file": secret_file,
+            "--tls-authority": tls_authority,
+            "--tls-certificate": tls_certificate,
+            "--tls-key": tls_key,
+            "--load-seconds": load_seconds,
+        }
+        given = " ".join(name for name, value in options.items() if value is not None)
+        if given:
+            raise PlumblineError(f"{given}: wanted --url with it, the server's address.")
+        return None
+    from plumbline.stages.publishing import LoadingServer
+
+    files = (tls_authority, tls_certificate, tls_key)
+    return LoadingServer(
+        url,
+        protocol or "http",
+        secret_file,
+        Tls(*files) if any(files) else None,
+        LOAD_SECONDS if load_seconds is None else load_seconds,
+    )

@@ -1,0 +1,199 @@
+"""`plumbline score`: score the rows of a file with a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
+from plumbline.settings.data import FileFormat
+
+AS_THE_LOG = "as in the log that trained the model"
+
+
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Text, plain or compressed, or Parquet; or a folder of such.",
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A .csv or .parquet file.", show_default="standard output"
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The server's address.",
+            show_default="this machine's port 8001, or 8000 for http",
+        ),
+    ] = None,
+    protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "grpc",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The model that scores.", show_default="the fused model"),
+    ] = None,
+    version: Annotated[
+        str, typer.Option(metavar="VERSION", help="Its version.", show_default="the newest")
+    ] = "",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMNS",
+            help="Columns to write beside the scores, as they are in the file: id,user.",
+            show_default="none",
+        ),
+    ] = None,
+    tables: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder of the side tables.", show_default="that of FILE"
+        ),
+    ] = None,
+    file_format: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Of the file.", show_default="seen from its content"),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MARK", help="Between fields; \\t for a tab.", show_default=AS_THE_LOG
+        ),
+    ] = None,
+    quote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MARK",
+            help="Around a field that holds the delimiter; empty for none.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of text: utf-8, latin-1, …", show_default=AS_THE_LOG),
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line names the columns.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMNS",
+            help="All columns of a file without a header: label,I1..I13,C1..C26.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    trim: Annotated[
+        bool | None,
+        typer.Option(
+            "--trim/--no-trim", help="Leave out blanks around a field.", show_default=AS_THE_LOG
+        ),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORD",
+            help="A word that means missing; may be given again, empty for none.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar="MARK", help="The decimal mark: . or ,", show_default=AS_THE_LOG),
+    ] = None,
+    thousands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MARK",
+            help="Between the thousands of a number; empty for none.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    list_separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MARK",
+            help="Between the elements of a list, in a text file.",
+            show_default=AS_THE_LOG,
+        ),
+    ] = None,
+    batch_rows: Annotated[
+        int | None,
+        typer.Option(
+            metavar="ROWS", min=1, help="Rows of a request.", show_default="the model's most"
+        ),
+    ] = None,
+    in_flight: Annotated[
+        int, typer.Option(metavar="REQUESTS", min=1, help="Requests under way at once.")
+    ] = 4,
+    timeout: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time limit of one request.")
+    ] = 60.0,
+    ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="Use TLS, with a server that these certificates vouch for.",
+            show_default="no encryption",
+        ),
+    ] = None,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The client's own, for TLS.", show_default="none"),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The key of --certificate.", show_default="none"),
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="File with the secret of a protected server.",
+            show_default=f"the environment variable {SECRET_VARIABLE}",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Replace a file that is there.", show_default="off"),
+    ] = False,
+) -> None:
+    """Score every row of a file, in its order.
+
+    The file is read as the log was that trained the model; options say what is otherwise in it.
+    """
+    from plumbline.commands.score_rows import RowsToScore, Scorer, score_from_file
+    from plumbline.serving.contract.interface import FUSED_MODEL
+    from plumbline.serving.score.reading import ReadOptions
+
+    options = ReadOptions(
+        format=file_format,
+        separator=delimiter,
+        quote=quote,
+        encoding=encoding,
+        header=header,
+        trim=trim,
+        missing=None if missing is None else tuple(word for word in missing if word),
+        decimal=decimal,
+        thousands=thousands,
+        list_separator=list_separator,
+    )
+    tls = Tls(ca, certificate, key) if ca or certificate or key else None
+    score_from_file(
+        RowsToScore(file, tables, keep or (), columns, options, batch_rows),
+        Scorer(url, protocol, model or FUSED_MODEL, version, in_flight, timeout, tls, secret_file),
+        out,
+        force=force,
+    )

@@ -1,0 +1,93 @@
+"""`plumbline run`, and a command a stage: `plumbline generate`, `plumbline ingest`, …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from plumbline.commands.options import (
+    ConfigFile,
+    Data,
+    DeviceName,
+    EngineName,
+    Force,
+    ModelName,
+    Out,
+    Scheduler,
+    run_of,
+)
+from plumbline.stages.run import DEFAULT_CONFIG
+from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named
+
+
+def _known(stage: str | None) -> str | None:
+    if stage is not None and stage not in STAGES:
+        raise typer.BadParameter(f"{stage!r} is not one of {', '.join(STAGES)}.")
+    return stage
+
+
+def run(
+    config: ConfigFile = DEFAULT_CONFIG,
+    data: Data = None,
+    out: Out = None,
+    engine: EngineName = "auto",
+    scheduler: Scheduler = None,
+    model: ModelName = "fused",
+    device: DeviceName = "auto",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="|".join(STAGES),
+            callback=_known,
+            help="Run again from this stage on.",
+            show_default="none: complete stages are skipped",
+        ),
+    ] = None,
+    last: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="|".join(STAGES), callback=_known, help="Stop after this stage."
+        ),
+    ] = LAST,
+    force: Force = False,
+) -> None:
+    """Raw logs to served scores: every stage in order, then a report.
+
+    A complete stage is skipped; a killed run goes on where it stopped.
+    """
+    chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
+    with resumable():
+        run_all(chosen, folder, start=start, last=last, force=force)
+
+
+def stage_command(name: str) -> Callable[..., None]:
+    """The command of one stage, which reads what the stages before it have left."""
+
+    def command(
+        config: ConfigFile = DEFAULT_CONFIG,
+        data: Data = None,
+        out: Out = None,
+        engine: EngineName = "auto",
+        scheduler: Scheduler = None,
+        model: ModelName = "fused",
+        device: DeviceName = "auto",
+        force: Force = False,
+    ) -> None:
+        chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
+        with resumable():
+            stage_named(name).ensure(chosen, folder, force=force)
+
+    return command
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C loses nothing that is complete, and the user reads so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the next run goes on from here") from None

@@ -1,0 +1,66 @@
+"""Missing becomes the training split's median: the step that is fitted is `FillMissing`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plumbline.base.errors import DataError
+from plumbline.columns.values import Values
+from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.statistics.counting import IntegerCounter
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.step import present_numbers
+from plumbline.features.steps.value_types import ValueType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, slots=True)
+class FitMedian(FitStep["DistinctNumbers"]):
+    """To become `FillMissing` with the median, the mean of the middle two where there are two."""
+
+    takes = "numbers"
+    is_exact = True
+
+    def accumulator(self, types: Sequence[ValueType]) -> DistinctNumbers:
+        return DistinctNumbers()
+
+    def fitted(self, accumulated: DistinctNumbers, target: Target) -> FillMissing:
+        median = accumulated.median()
+        if median is None:
+            raise DataError(
+                f"Column {', '.join(map(repr, target.columns))} is missing in every row of the "
+                "training split, so it has no median. Fill it with a number, or leave it out."
+            )
+        return FillMissing(median)
+
+
+class DistinctNumbers(Accumulator):
+    """How often each number occurs; the distinct ones have to fit in memory."""
+
+    def __init__(self) -> None:
+        self._counter = IntegerCounter()
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        numbers = present_numbers(*values) + 0.0  # -0.0, whose bits are the null mark, becomes 0.0
+        self._counter.add(numbers.view(np.int64))
+
+    def merge(self, other: Self) -> None:
+        self._counter.merge(other._counter)
+
+    def median(self) -> float | None:
+        """The exact median; None where there is no number."""
+        bits, count = self._counter.counts()
+        if not len(bits):
+            return None
+        numbers = bits.view(np.float64)
+        order = np.argsort(numbers)
+        ends = np.cumsum(count[order])
+        middle = [(ends[-1] - 1) // 2, ends[-1] // 2]
+        low, high = numbers[order][np.searchsorted(ends, middle, side="right")]
+        return float(low) if low == high else float(low + (high - low) / 2)

@@ -1,0 +1,44 @@
+"""An id without a vocabulary: the hash of a value modulo a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.value_hash import MISSING_HASH, modulo, value_hash
+from plumbline.columns.values import Lists, Values
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.step import Apply, IdStep
+
+
+@dataclass(frozen=True, slots=True)
+class HashBucket(IdStep):
+    """hash64(value) modulo `num_buckets`, of lists for each of their values."""
+
+    op = "hash_bucket"
+    takes_lists = True
+    num_buckets: int
+
+    @property
+    def ids(self) -> int:
+        return self.num_buckets
+
+    def apply(self, values: Values) -> NDArray[np.int64] | Lists:
+        if isinstance(values, Lists):
+            return Lists(modulo(value_hash(values.values), self.num_buckets), values.offsets)
+        return modulo(value_hash(values), self.num_buckets)
+
+    def bind(self, tables: Tables) -> Apply:
+        return self.apply
+
+    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
+        if column.position[0] == "numbers":
+            return False
+        missing = MISSING_HASH % self.num_buckets
+        column.encoder.add_hash(
+            column.position, column.operations, self.num_buckets, 0, missing, column.output
+        )
+        return True

@@ -1,0 +1,31 @@
+"""An id without a vocabulary: the hashes of several columns' values together, modulo a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.value_hash import combined_hash, modulo
+from plumbline.columns.values import Values
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.step import Apply, IdStep
+
+
+@dataclass(frozen=True, slots=True)
+class HashedCross(IdStep):
+    """The hashes of several columns' values combined by exclusive or, modulo `num_buckets`."""
+
+    op = "hashed_cross"
+    num_buckets: int
+
+    @property
+    def ids(self) -> int:
+        return self.num_buckets
+
+    def apply(self, *values: Values) -> NDArray[np.int64]:
+        return modulo(combined_hash(values), self.num_buckets)
+
+    def bind(self, tables: Tables) -> Apply:
+        return self.apply

@@ -1,0 +1,165 @@
+"""How often each value of a column occurs, counted chunk by chunk: what vocabularies are made of.
+
+Missing values (-2⁶³, the empty string) are not counted. A counter is used by one thread at a time;
+different ones may work side by side. The native form holds 16 bytes for up to two thirds of a
+distinct integer's slot (some 1 GiB for 40 million); text takes 32 bytes a slot and its bytes once.
+A copy of a counter, and one that has merged another, is of the NumPy form.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.native import native, uses_native
+from plumbline.columns.values import NULL_INT64, Text
+
+Counts = NDArray[np.int64]
+
+
+class IntegerCounter:
+    """Counts integers; numbers are counted by their bits, viewed as int64.
+
+    >>> counter = IntegerCounter()
+    >>> counter.add(np.array([5, 7, 5, 3]))
+    >>> counter.counts()
+    (array([5, 3, 7]), array([2, 1, 1]))
+    """
+
+    def __init__(self) -> None:
+        self._counter: Any = native.IntegerCounter() if uses_native() else _NumpyIntegerCounter()
+
+    def __len__(self) -> int:
+        """How many distinct values were counted."""
+        return len(self._counter)
+
+    def add(self, values: NDArray[np.int64]) -> None:
+        """Count values, int64 (N,), any stride."""
+        self._counter.add(values)
+
+    def merge(self, other: IntegerCounter) -> None:
+        """Count what `other` has counted."""
+        mine = self.counts()
+        self._counter = _NumpyIntegerCounter()
+        for values, counts in (mine, other.counts()):
+            self._counter.add_counted(values, counts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _integer_counter_of, self.counts()
+
+    def counts(self, minimum: int = 1, limit: int | None = None) -> tuple[Counts, Counts]:
+        """Values and their counts, int64 (V,) each: those counted `minimum` times or more.
+
+        The most frequent first, on ties the smaller one; only the first `limit`.
+        """
+        values, counts = self._counter.counts(max(minimum, 0), limit)
+        return values, counts
+
+
+class TextCounter:
+    """Counts strings.
+
+    >>> counter = TextCounter()
+    >>> counter.add(Text.from_objects([b"b", b"a", b"", b"b"]))
+    >>> text, counts = counter.counts()
+    >>> text.to_objects(), counts
+    (array([b'b', b'a'], dtype=object), array([2, 1]))
+    """
+
+    def __init__(self) -> None:
+        self._counter: Any = native.TextCounter() if uses_native() else _NumpyTextCounter()
+
+    def __len__(self) -> int:
+        """How many distinct strings were counted."""
+        return len(self._counter)
+
+    def add(self, text: Text) -> None:
+        """Count the strings."""
+        self._counter.add(text.offsets, text.data)
+
+    def merge(self, other: TextCounter) -> None:
+        """Count what `other` has counted."""
+        mine = self.counts()
+        self._counter = _NumpyTextCounter()
+        for text, counts in (mine, other.counts()):
+            self._counter.add_counted(text, counts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _text_counter_of, self.counts()
+
+    def counts(self, minimum: int = 1, limit: int | None = None) -> tuple[Text, Counts]:
+        """Strings and their counts, int64 (V,): those counted `minimum` times or more.
+
+        The most frequent first, on ties in the order of their bytes; only the first `limit`.
+        """
+        offsets, data, counts = self._counter.counts(max(minimum, 0), limit)
+        return Text(offsets, data), counts
+
+
+def _integer_counter_of(values: NDArray[np.int64], counts: Counts) -> IntegerCounter:
+    counter = IntegerCounter()
+    counter._counter = _NumpyIntegerCounter()
+    counter._counter.add_counted(values, counts)
+    return counter
+
+
+def _text_counter_of(text: Text, counts: Counts) -> TextCounter:
+    counter = TextCounter()
+    counter._counter = _NumpyTextCounter()
+    counter._counter.add_counted(text, counts)
+    return counter
+
+
+class _NumpyIntegerCounter:
+    def __init__(self) -> None:
+        self._values = np.empty(0, np.int64)
+        self._counts = np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, values: NDArray[np.int64]) -> None:
+        if values.dtype != np.int64 or values.ndim != 1:
+            raise TypeError(f"values: wanted int64 of 1 dimension, got {values.dtype}.")
+        self.add_counted(*np.unique(values[values != NULL_INT64], return_counts=True))
+
+    def add_counted(self, values: NDArray[np.int64], counts: Counts) -> None:
+        """Distinct values, and how often each was counted elsewhere."""
+        merged, index = np.unique(np.concatenate([self._values, values]), return_inverse=True)
+        totals = np.zeros(len(merged), np.int64)
+        totals[index[: len(self._values)]] = self._counts
+        totals[index[len(self._values) :]] += counts
+        self._values, self._counts = merged, totals
+
+    def counts(self, minimum: int, limit: int | None) -> tuple[Counts, Counts]:
+        kept = self._counts >= minimum
+        values, counts = self._values[kept], self._counts[kept]
+        order = np.lexsort((values, -counts))[:limit]
+        return values[order], counts[order]
+
+
+class _NumpyTextCounter:
+    def __init__(self) -> None:
+        self._counts: Counter[bytes] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+        self._counts.update(value for value in Text(offsets, data).to_objects() if value)
+
+    def add_counted(self, text: Text, counts: Counts) -> None:
+        """Distinct strings, and how often each was counted elsewhere."""
+        self._counts.update(dict(zip(text.to_objects(), counts.tolist(), strict=True)))
+
+    def counts(
+        self, minimum: int, limit: int | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8], Counts]:
+        kept = ((-count, value) for value, count in self._counts.items() if count >= minimum)
+        found = sorted(kept) if limit is None else heapq.nsmallest(limit, kept)
+        text = Text.from_objects([value for _, value in found])
+        return text.offsets, text.data, np.array([-count for count, _ in found], np.int64)

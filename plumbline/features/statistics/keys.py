@@ -1,0 +1,49 @@
+"""Keys of one or more columns as one Arrow array, and which rows share one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from plumbline.columns.keys import pack, unpack
+from plumbline.columns.values import Text, Values
+from plumbline.features.steps.value_types import ValueType
+
+MOST_PARTS = 16
+"""Chunks' statistics by key that are kept apart; when there are more, they are merged into one."""
+
+
+def key_array(keys: Sequence[Values]) -> pa.Array:
+    """The keys (B,): integers, strings as binary, or several columns packed as binary."""
+    if len(keys) > 1:
+        return pack(keys).to_arrow().cast(pa.large_binary())
+    (key,) = keys
+    if isinstance(key, Text):
+        return key.to_arrow().cast(pa.large_binary())
+    return pa.array(key)
+
+
+def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
+    """The columns that `key_array` made one of."""
+    if pa.types.is_integer(keys.type):
+        return [keys]
+    if len(types) == 1:
+        return [keys.cast(pa.string())]
+    text = Text.from_arrow(keys)
+    return unpack(text, [type_.element == "text" for type_ in types])
+
+
+def distinct(keys: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
+    """The distinct keys (V,), and for every key its index among them, int64 (B,)."""
+    encoded = pc.dictionary_encode(keys)
+    return encoded.dictionary, np.asarray(encoded.indices, dtype=np.int64)
+
+
+def distinct_of_parts(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int64]]]:
+    """The distinct keys (V,) of several arrays, and the index of every key of each."""
+    keys, index = distinct(pa.concat_arrays(list(parts)))
+    return keys, np.split(index, np.cumsum([len(part) for part in parts])[:-1])

@@ -1,0 +1,1 @@
+"""What every operator is written in: steps, chains of them, value types, and accumulators."""

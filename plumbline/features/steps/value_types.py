@@ -1,0 +1,38 @@
+"""The values of a column: numbers, integers, text or ids, one a row or a list a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from plumbline.columns.kinds import FeatureKind
+
+Element = Literal["number", "integer", "text", "ids"]
+
+_ELEMENTS: Mapping[FeatureKind, Element] = {
+    "continuous": "number",
+    "integer": "integer",
+    "boolean": "integer",
+    "hex": "integer",
+    "string": "text",
+    "integer_list": "integer",
+    "hex_list": "integer",
+    "string_list": "text",
+}
+LIST_SUFFIX = "_list"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """What the values are, and whether each row has a list of them."""
+
+    element: Element
+    is_list: bool = False
+
+    @classmethod
+    def of_kind(cls, kind: FeatureKind) -> ValueType:
+        return cls(_ELEMENTS[kind], kind.endswith(LIST_SUFFIX))
+
+    def __str__(self) -> str:
+        return f"lists of {self.element}s" if self.is_list else self.element

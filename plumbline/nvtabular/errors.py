@@ -1,0 +1,21 @@
+"""The error of an NVTabular workflow that has no feature plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from plumbline.base.errors import PlumblineError
+
+
+class UnsupportedOperator(PlumblineError):
+    """A workflow uses an operator that has no compiled form."""
+
+    @classmethod
+    def in_workflow(
+        cls, operator: str, columns: Iterable[str], supported: Iterable[str]
+    ) -> UnsupportedOperator:
+        names = ", ".join(repr(column) for column in columns)
+        return cls(
+            f"Column {names} uses {operator}, which has no compiled form. "
+            f"Supported: {', '.join(sorted(supported))}. Replace it in the workflow."
+        )

@@ -1,0 +1,39 @@
+"""What FillMissing and FillMedian share: the columns that they fill, and those that say where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.steps.chains import Source
+from plumbline.nvtabular.operator_call import OperatorCall
+from plumbline.nvtabular.patching.columns import frame_of, numbers
+
+FILLED = "_filled"
+"""The end of the name of a column that says which values of another one were filled."""
+
+
+def flag_of_filled(at: OperatorCall) -> Source | None:
+    """The 0/1 column of `add_binary_cols`, if the output is one."""
+    if not at.operator.add_binary_cols:
+        return None
+    for column in at.inputs:
+        if column + FILLED in at.inputs:
+            raise at.unsupported(
+                f"{at.name}(add_binary_cols=True) on both {column!r} and {column + FILLED!r}"
+            )
+        if at.output == column + FILLED:
+            return at.step(IsMissing(), at.numbers(column))
+    return None
+
+
+def filled(operator: Any, df: Any, names: Sequence[str], value: Callable[[str], float]) -> Any:
+    """The columns filled with `value(name)`, and their 0/1 columns if the operator adds them."""
+    columns = {}
+    for name in names:
+        column = numbers(df[name])
+        columns[name] = column.fillna(value(name))
+        if operator.add_binary_cols:
+            columns[name + FILLED] = column.isna()
+    return frame_of(df, columns)

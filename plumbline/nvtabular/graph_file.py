@@ -1,0 +1,154 @@
+"""Find a graph's function by its name, and run it: code of the user's, whose errors are reported.
+
+A file is read anew at every call and leaves nothing behind: neither a compiled copy on disk nor an
+entry in `sys.modules`. So a cluster's workers get its functions whole, not by a module's name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from plumbline.base.errors import ConfigError, PlumblineError, nearest
+from plumbline.base.places import ROOT
+from plumbline.base.plain_text import one_line
+from plumbline.nvtabular.quiet import quiet
+
+SHIPPED = ROOT / "workflows"
+FUNCTION = "graph"
+"""The function of a file in `workflows/`, which a configuration names by the file alone."""
+
+_SHOWN = 300
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFunction:
+    """The function, the file it is in, and how messages name it."""
+
+    function: Callable[..., Any]
+    file: Path | None
+    where: str
+
+    def run(self, body: Callable[[], T]) -> T:
+        """The result of `body`, which runs code of the user's.
+
+        Raises
+        ------
+        ConfigError
+            Whatever it raises that is not an error of ours, with the line of the user's file.
+        """
+        return _run(body, self.file, self.where)
+
+
+@contextmanager
+def graph_function(graph: str) -> Iterator[GraphFunction]:
+    """The function named `graph`, for as long as it may be called.
+
+    `graph` is `path/to/file.py:function`, `module:function`, or the name of a file in `workflows/`.
+    The file's folder is on `sys.path` meanwhile, so that it can import what lies beside it.
+
+    Raises
+    ------
+    ConfigError
+        The file, the module or the function is not there, or cannot be imported.
+    """
+    where = f"workflow.graph {graph!r}"
+    source, colon, name = graph.rpartition(":")
+    if not colon:
+        source, name = str(_shipped(graph, where)), FUNCTION
+    if source.endswith(".py"):
+        with _executed(Path(source), where) as module:
+            yield GraphFunction(_function(module, name, where), Path(source), where)
+    else:
+        module = _run(lambda: importlib.import_module(source), None, where)
+        file = getattr(module, "__file__", None)
+        yield GraphFunction(_function(module, name, where), file and Path(file), where)
+
+
+def _shipped(graph: str, where: str) -> Path:
+    known = sorted(file.stem for file in SHIPPED.glob("*.py") if file.stem != "__init__")
+    if graph not in known:
+        raise ConfigError(
+            f"{where}: wanted path/to/file.py:function, module:function or a graph of ours; "
+            f"{nearest(graph, known)}."
+        )
+    return SHIPPED / f"{graph}.py"
+
+
+@contextmanager
+def _executed(file: Path, where: str) -> Iterator[ModuleType]:
+    """The module that a file makes."""
+    try:
+        source = file.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{where}: there is no file {file.absolute()}.") from None
+    except OSError as error:
+        raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
+    module = ModuleType(f"plumbline_graph_{file.stem}")
+    module.__file__ = str(file)
+    path = list(sys.path)
+    sys.path.insert(0, str(file.parent.absolute()))
+    sys.modules[module.__name__] = module  # dataclasses look their module up there
+    try:
+        _run(lambda: exec(compile(source, str(file), "exec"), module.__dict__), file, where)
+        yield module
+    finally:
+        del sys.modules[module.__name__]
+        sys.path[:] = path
+
+
+def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
+    own = [
+        known
+        for known, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    if not hasattr(module, name):
+        hint = nearest(name, own) if own else "it has no function"
+        raise ConfigError(f"{where}: there is no {name!r} in it; {hint}.")
+    function = getattr(module, name)
+    if not callable(function):
+        raise ConfigError(
+            f"{where}: wanted a function of the columns, but {name!r} is "
+            f"{type(function).__name__} {_shown(repr(function))}."
+        )
+    found: Callable[..., Any] = function
+    return found
+
+
+def _run(body: Callable[[], T], file: Path | None, where: str) -> T:
+    try:
+        with quiet():
+            return body()
+    except PlumblineError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code)
+        raise ConfigError(f"{where}: {_raised(error, file)}.") from None
+
+
+def _raised(error: BaseException, file: Path | None) -> str:
+    """The exception's type and message, and the line of the user's file, if it is of that file."""
+    text = _shown(str(error))
+    said = type(error).__name__ + (f": {text.removesuffix('.')}" if text else "")
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        text = _shown(error.msg)
+        return f"{type(error).__name__}: {text} ({Path(error.filename).name}, line {error.lineno})"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if file is not None and frame.filename == str(file)]
+    if not own:
+        return said
+    return f"{said} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+
+
+def _shown(text: str) -> str:
+    return one_line(text, _SHOWN)

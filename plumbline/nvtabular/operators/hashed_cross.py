@@ -1,0 +1,36 @@
+"""HashedCross: the hashes of several columns' values combined, modulo a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plumbline.features.operators.hashed_cross import HashedCross as HashedCrossStep
+from plumbline.features.steps.chains import Source
+from plumbline.nvtabular.library import ops
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
+from plumbline.nvtabular.patching.columns import frame_of, modulo, value_hashes
+
+
+def hashed_cross(at: OperatorCall) -> Source:
+    """NVTabular crosses all the columns that are selected, whatever their groups."""
+    num_buckets: Any = at.operator.num_buckets
+    if isinstance(num_buckets, dict):
+        num_buckets = num_buckets.get(at.inputs)
+    step = HashedCrossStep(at.count("num_buckets", num_buckets))
+    parts = [at.wanted(at.source(name), "integer", "text", "ids") for name in at.inputs]
+    return at.step(step, *parts)
+
+
+class HashedCross(ops.HashedCross):
+    """By the values alone."""
+
+    def transform(self, col_selector: Any, df: Any) -> Any:
+        names = tuple(col_selector.names)
+        count = self.num_buckets[names] if isinstance(self.num_buckets, dict) else self.num_buckets
+        combined = np.bitwise_xor.reduce([value_hashes(df[name]) for name in names])
+        return frame_of(df, {"_X_".join(names): modulo(combined, count)})
+
+
+OPERATORS = (CompiledOperator(ops.HashedCross, hashed_cross, HashedCross),)

@@ -1,0 +1,50 @@
+"""Normalize: (x - mean) / standard deviation of the training split."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize import Normalize as NormalizeStep
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
+from plumbline.nvtabular.library import ops
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
+from plumbline.nvtabular.patching.columns import changed
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+
+
+def normalize(at: OperatorCall) -> Source:
+    at.float_dtype("out_dtype", at.operator.out_dtype)
+    column = at.output
+
+    def read(target: Target) -> Step:
+        mean = float(at.learned_value(at.operator.means, column))
+        deviation = float(at.operator.stds[column])
+        # NVTabular only centres where the deviation is 0, or not a number as for a single row.
+        return NormalizeStep.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+
+    return at.learned(FitNormalize(), read, at.numbers(column))
+
+
+class Normalize(ops.Normalize):
+    """By the distances from the mean: NVTabular's sums of squares lose a small deviation."""
+
+    def fit(self, col_selector: Any, ddf: Any) -> Any:
+        return learned(ddf, {n: Reads(FitNormalize(), numbers=(n,)) for n in col_selector.names})
+
+    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
+        for name, found in dask_stats.items():
+            self.means[name], self.stds[name] = found.accumulated.mean_and_deviation()
+
+    def transform(self, col_selector: Any, df: Any) -> Any:
+        def normalized(name: str, column: Any) -> Any:
+            centred = column - self.means[name]
+            return centred / self.stds[name] if self.stds[name] > 0 else centred
+
+        return changed(df, col_selector.names, normalized)
+
+
+OPERATORS = (CompiledOperator(ops.Normalize, normalize, Normalize),)

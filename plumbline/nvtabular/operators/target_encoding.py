@@ -1,0 +1,202 @@
+"""TargetEncoding: the smoothed mean of a target over the training rows that share a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError, PlanError
+from plumbline.features.operators.target_encoding import FitTargetEncoding, folds_of
+from plumbline.features.steps.chains import Source
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.step import Step
+from plumbline.nvtabular.library import ops
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
+from plumbline.nvtabular.patching.columns import (
+    as_group,
+    frame_of,
+    key_frame,
+    looked_up,
+)
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+from plumbline.nvtabular.patching.tables import (
+    floats,
+    key_table,
+    keyed_step,
+    read_statistics,
+    read_table,
+    write_table,
+)
+
+FOLD, COUNT, SUM = "\x1ffold", "\x1fcount", "\x1fsum"
+"""Columns of the patched operator's files."""
+
+
+def target_encoding(at: OperatorCall) -> Source:
+    operator = at.operator
+    at.float_dtype("out_dtype", operator.out_dtype)
+    if not operator.drop_folds and operator.kfold > 1:
+        raise at.refuse("drop_folds", False)
+    group, measured = _target(at)
+    keys = tuple(at.wanted(at.source(name), "integer", "text", "ids") for name in group)
+    mean = operator.target_mean
+    if isinstance(mean, dict):
+        if measured not in mean:
+            raise at.refuse("target_mean", mean)
+        mean = mean[measured]
+    step = FitTargetEncoding(
+        target=at.wanted(at.dependency(measured), "number", "integer"),
+        smoothing=at.number("p_smooth", operator.p_smooth),
+        folds=at.count("kfold", operator.kfold),
+        seed=at.count("fold_seed", operator.fold_seed or 0, 0),
+        mean=None if mean is None else at.number("target_mean", mean),
+    )
+    if step.smoothing < 0:
+        raise at.refuse("p_smooth", operator.p_smooth)
+
+    def read(target: Target) -> Step:
+        overall = step.mean if step.mean is not None else operator.means[measured]
+        if not np.isfinite(overall):
+            raise DataError(
+                f"Column {at.output!r}: the target's mean in the training split is {overall}, so "
+                "nothing can be encoded by it."
+            )
+        found, count, total = _sums(at, group, measured)
+        return keyed_step(target, group, found, step.smoothed(count, total, overall), overall)
+
+    return at.learned(step, read, *keys)
+
+
+def _sums(
+    at: OperatorCall, group: tuple[str, ...], measured: str
+) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.float64]]:
+    """The keys that have targets, and of each the number and the sum of its targets."""
+    operator, joined = at.operator, at.operator.name_sep.join
+    if isinstance(operator, TargetEncoding):
+        path = at.learned_value(operator.stats, _key(*group, measured))
+        count, total = COUNT, SUM
+        found = read_statistics(path, group, is_patched=True)
+    else:
+        path = at.learned_value(operator.stats, joined(group))
+        # NVTabular counts rows, for all targets.
+        count, total = joined((*group, "count")), joined((*group, measured, "sum"))
+        found = read_statistics(path, group, is_patched=False)
+    found = found.filter(pc.greater(found[count], 0))
+    return found, floats(found[count]), floats(found[total])
+
+
+def _target(at: OperatorCall) -> tuple[tuple[str, ...], str]:
+    """Key columns and target of the column that was asked for."""
+    targets = at.operator.target_columns
+    for place, group in enumerate(at.groups):
+        for name, target in zip(encoded_names(at.operator, group, place), targets, strict=True):
+            if at.output == name:
+                return group, target
+    raise PlanError(f"Column {at.output!r} is not among those that TargetEncoding gives.")
+
+
+class TargetEncoding(ops.TargetEncoding):
+    """The encoding that NVTabular's documentation describes.
+
+    - Only rows of the training split are encoded out of fold (where `training` is set): NVTabular
+      draws folds for validation and serving rows, too.
+    - A missing key is a key like any other: NVTabular counts none of its rows.
+    - The count is of the targets that are there, and sums are float64: those of an int8 click wrap.
+    - `target_mean` and `out_col` work.
+    """
+
+    training = False
+
+    def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
+        mapping = {}
+        for place, group in enumerate(map(as_group, col_selector.grouped_names)):
+            names = encoded_names(self, group, place)
+            for name, target in zip(names, self.target_columns, strict=True):
+                mapping[name] = [target, *group]
+        return mapping
+
+    def fit(self, col_selector: Any, ddf: Any) -> Any:
+        groups = [as_group(name) for name in col_selector.grouped_names]
+        return learned(
+            ddf,
+            {
+                (group, target): Reads(self._step(target), group, (target,))
+                for group in groups
+                for target in self.target_columns
+            },
+        )
+
+    def _step(self, target: str) -> FitTargetEncoding:
+        """The step as far as it is accumulated."""
+        return FitTargetEncoding(target, self.p_smooth, max(self.kfold, 1), self.fold_seed or 0)
+
+    def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str], Learned]) -> None:
+        for (group, target), found in dask_stats.items():
+            totals = found.accumulated
+            self.means[target] = totals.total / totals.count if totals.count else float("nan")
+            sums = totals.sums()
+            keys = key_table(group, sums.keys, found.types)
+            every = keys.assign(**{COUNT: sums.count.sum(1), SUM: sums.total.sum(1)})
+            self._write(every, (*group, target))
+            if self.kfold > 1:
+                by_fold = keys.loc[keys.index.repeat(self.kfold)].reset_index(drop=True)
+                by_fold[FOLD] = np.tile(np.arange(self.kfold), len(keys))
+                by_fold = by_fold.assign(**{COUNT: sums.count.ravel(), SUM: sums.total.ravel()})
+                self._write(by_fold, (FOLD, *group, target))
+
+    def _write(self, table: Any, names: Sequence[str]) -> None:
+        self.stats[_key(*names)] = write_table(table, Path(self.out_path), _key(*names))
+
+    def transform(self, col_selector: Any, df: Any) -> Any:
+        columns = {}
+        for place, group in enumerate(map(as_group, col_selector.grouped_names)):
+            names = encoded_names(self, group, place)
+            for name, target in zip(names, self.target_columns, strict=True):
+                found = self._found(df, group, target)
+                mean = self._mean(target)
+                smoothed = (found[SUM] + self.p_smooth * mean) / (found[COUNT] + self.p_smooth)
+                columns[name] = smoothed.fillna(mean)
+        return frame_of(df, columns)
+
+    def _found(self, df: Any, group: Sequence[str], target: str) -> Any:
+        """Count and sum of every row's key; of training rows without those of its own fold."""
+        wanted = key_frame(df, group)
+        found = looked_up(wanted, read_table(self.stats[_key(*group, target)], df), group)
+        if not self.training or self.kfold <= 1:
+            return found
+        wanted[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
+        by_fold = read_table(self.stats[_key(FOLD, *group, target)], df)
+        return found - looked_up(wanted, by_fold, [*group, FOLD])[list(found.columns)]
+
+    def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
+        """NVTabular adds them to the target's, which fails on one that is tagged as categorical."""
+        return col_schema.with_tags(self.output_tags)
+
+    def _mean(self, target: str) -> float:
+        given = self.target_mean
+        if given is None:
+            return float(self.means[target])
+        return float(given[target] if isinstance(given, dict) else given)
+
+
+def _key(*names: str) -> str:
+    """The key of a patched operator's file; NVTabular's own are joined by `name_sep`."""
+    return "\x1f".join(names)
+
+
+def encoded_names(operator: Any, group: Sequence[str], place: int) -> list[str]:
+    """The names of the columns that a TargetEncoding makes of a group, one a target."""
+    if operator.out_col is None:
+        joined = operator.name_sep.join(group)
+        return [f"TE_{joined}_{target}" for target in operator.target_columns]
+    names = operator.out_col[place]
+    return [names] if isinstance(names, str) else list(names)
+
+
+OPERATORS = (CompiledOperator(ops.TargetEncoding, target_encoding, TargetEncoding),)

@@ -1,0 +1,1 @@
+"""What the patched operators share: columns of frames, files, reductions over partitions."""

@@ -1,0 +1,139 @@
+"""What NVTabular's operators keep in files: vocabularies, and statistics by key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from plumbline.base.errors import PlanError
+from plumbline.base.file_names import file_name
+from plumbline.columns.keys import part_values
+from plumbline.columns.values import NULL_INT64
+from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.keys import key_array, key_parts
+from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.value_types import ValueType
+from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
+from plumbline.nvtabular.patching.columns import is_host
+
+
+def write_table(table: Any, folder: Path, name: str) -> str:
+    """Returns the file's path."""
+    path = folder / "categories" / f"cat_stats.{file_name(name)}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(path)
+    return str(path)
+
+
+def read_table(path: str, like: Any) -> Any:
+    """A frame of the library of `like`, from this worker's memory if it has been read before."""
+    reader = pd.read_parquet
+    if not is_host(like):
+        import cudf
+
+        reader = cudf.read_parquet
+    with get_worker_cache("stats") as cache:
+        return fetch_table_data(cache, path, cache="host", reader=reader)
+
+
+def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) -> pd.DataFrame:
+    """The keys as a frame of the columns that they are made of, null where a part is missing."""
+    columns = {}
+    for name, part in zip(names, key_parts(keys, types), strict=True):
+        mark = pa.scalar(NULL_INT64 if pa.types.is_integer(part.type) else "", part.type)
+        columns[name] = pc.if_else(pc.equal(part, mark), pa.scalar(None, part.type), part)
+    return pa.table(columns).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def read_vocabulary(
+    path: Path, columns: Sequence[str], size: str, elements: Sequence[str], first_id: int
+) -> tuple[list[pa.Array], np.ndarray[Any, np.dtype[np.int64]]]:
+    """A fitted Categorify's `unique.<column>.parquet`, or the folder of parts it may be.
+
+    The id of a value is its row's index in the file, which counts from `first_id`; parts go on
+    counting. Returns the values of each column, in the order of their ids, and their counts.
+
+    Raises
+    ------
+    PlanError
+        The ids are others, or the values are not of the wanted elements ("integer", "text").
+    """
+    files = sorted(path.glob("part.*.parquet"), key=_part_number) if path.is_dir() else [path]
+    if size not in pq.read_schema(files[0]).names:
+        raise PlanError(
+            f"{path}: wanted a column {size!r} with the number of times a value was seen."
+        )
+    ids = np.concatenate([pd.read_parquet(file, columns=[size]).index for file in files])
+    if not np.array_equal(ids, np.arange(len(ids)) + first_id):
+        raise PlanError(
+            f"{path}: wanted ids from {first_id} on without a gap, found others. "
+            "Was the vocabulary made by another version of NVTabular? Fit the workflow again."
+        )
+    table = pa.concat_tables([pq.read_table(file, columns=[*columns, size]) for file in files])
+    parts = [_values(table[c], c, e) for c, e in zip(columns, elements, strict=True)]
+    return parts, np.asarray(table[size].cast(pa.int64()), dtype=np.int64)
+
+
+def _values(values: pa.ChunkedArray, column: str, element: str) -> pa.Array:
+    wanted = pa.string() if element == "text" else pa.int64()
+    if len(values) == values.null_count:  # pandas writes a column without any string as nulls
+        return pa.nulls(len(values), wanted)
+    is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+    if is_text != (element == "text") or not (is_text or pa.types.is_integer(values.type)):
+        raise PlanError.wrong_type(column, f"a vocabulary of {wanted}", str(values.type))
+    return values.cast(wanted).combine_chunks()
+
+
+def _part_number(part: Path) -> int:
+    return int(part.name.split(".")[1])
+
+
+def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
+    """The statistics of every key, from a file or a folder of parts.
+
+    A patched operator has written the keys in the order of the rows, as the native engine does.
+    NVTabular's own are in no order, and do not count the rows of a missing key: that one is left
+    out, and the others are sorted.
+    """
+    folder = Path(path)
+    files = sorted(folder.glob("part.*.parquet")) if folder.is_dir() else [folder]
+    table = pa.concat_tables([pq.read_table(file) for file in files])
+    if is_patched:
+        return table
+    there = pc.is_valid(table[keys[0]])
+    for name in keys[1:]:
+        there = pc.or_(there, pc.is_valid(table[name]))
+    table = table.filter(there)
+    places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
+    order = pc.sort_indices(
+        table.select(list(keys)).rename_columns(places),
+        sort_keys=[(place, "ascending") for place in places],
+    )
+    return table.take(order)
+
+
+def keyed_step(
+    target: Target,
+    keys: Sequence[str],
+    table: pa.Table,
+    values: NDArray[np.float64],
+    default: float | None,
+) -> KeyedValue:
+    """The step that gives the `values`, one a row of the table, by the table's keys."""
+    parts = []
+    for name, type_ in zip(keys, target.types, strict=True):
+        wanted = pa.string() if type_.element == "text" else pa.int64()
+        parts.append(part_values(table[name].cast(wanted).combine_chunks()))
+    return by_key(target, key_array(parts), values, default)
+
+
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    return np.asarray(column.cast(pa.float64()).fill_null(np.nan), dtype=np.float64)

@@ -1,0 +1,103 @@
+"""What Triton's client libraries raise, as errors of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+
+from tritonclient.utils import InferenceServerException
+
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe_tls
+from plumbline.serving.errors import ServerError, ServerUnavailable
+
+FAILURES = (InferenceServerException, OSError, asyncio.TimeoutError)
+"""What any of the libraries raises; each raises a few more of its own."""
+
+_UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
+"""Triton's own statuses, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
+_NOT_CONNECTED = "failed to connect to all addresses"
+"""gRPC's message, under the same status as that of an overloaded server."""
+_RESTRICTED = "This protocol is restricted"
+"""Triton's gRPC message, also under that status, if a secret header is missing or wrong."""
+_SPOILT = "incomplete string data for inference input"
+"""Triton's Python backend rejects a whole batch in which one request's last string is cut short.
+No request made here is, so another one in the batch was."""
+_OTHER_PROTOCOL = "Failed parsing HTTP/2"
+_CLOSED = ("Socket closed", "andshake", "reset by peer", "onnection closed", "disconnected")
+"""Messages of a connection that a server accepted and closed."""
+_DEADLINE = "StatusCode.DEADLINE_EXCEEDED"
+
+
+def server_error(
+    error: Exception, connection: Connection, broken: tuple[type[Exception], ...] = ()
+) -> ServerError:
+    """The ServerUnavailable or ServerError for what a client library raised.
+
+    `broken` is what the library raises if a connection breaks, besides OSError. Anything else that
+    is not in FAILURES stands for an answer in another protocol. If the server behaved as one of
+    another protocol would, its port is probed and the message says what it speaks.
+    """
+    url = connection.url
+    if isinstance(error, InferenceServerException):
+        return _refusal(error, connection)
+    if isinstance(error, TimeoutError | asyncio.TimeoutError):
+        return _timed_out(url)
+    if isinstance(error, ssl.SSLError):
+        return _advice(connection, probe(url)) or ServerError(
+            f"Triton at {url}: the TLS handshake failed ({error})."
+        )
+    if isinstance(error, (OSError, *broken)):
+        return _closed(connection, error)
+    return _foreign(connection)
+
+
+def _refusal(error: InferenceServerException, connection: Connection) -> ServerError:
+    message = error.message()
+    if error.status() == _DEADLINE:
+        return _timed_out(connection.url)
+    if _OTHER_PROTOCOL in message:
+        return _foreign(connection)
+    if _NOT_CONNECTED in message:
+        return _closed(connection, message)
+    is_busy = error.status() in _UNAVAILABLE and _RESTRICTED not in message
+    kind = ServerUnavailable if is_busy or _SPOILT in message else ServerError
+    return kind(f"Triton at {connection.url}: {message}")
+
+
+def _closed(connection: Connection, cause: object) -> ServerError:
+    """A server that is not there refuses the connection; one of another protocol closes it.
+
+    A server that closed a plain HTTP connection may want TLS, so it is sent no other request.
+    """
+    advised = None
+    if connection.tls is not None or any(word in str(cause) for word in _CLOSED):
+        is_plain_http = connection.protocol == "http" and connection.tls is None
+        found = probe_tls(connection.url) if is_plain_http else probe(connection.url)
+        advised = _advice(connection, found)
+    return advised or ServerUnavailable(
+        f"Triton at {connection.url} cannot be reached ({cause}). Start it, or give its address."
+    )
+
+
+def _foreign(connection: Connection) -> ServerError:
+    return _advice(connection, probe(connection.url)) or ServerError(
+        f"{connection.url} answers in another protocol. Triton has one port for HTTP (8000 by "
+        "default), one for gRPC (8001) and one for metrics alone (8002), and TLS only where it is "
+        "switched on."
+    )
+
+
+def _advice(connection: Connection, found: Speaks | None) -> ServerError | None:
+    """What to use instead, if the port speaks something else."""
+    if found is None:
+        return None
+    text = advice(connection.url, connection.protocol, connection.tls is not None, found)
+    return None if text is None else ServerError(text)
+
+
+def _timed_out(url: str) -> ServerError:
+    return ServerError(
+        f"Triton at {url} did not answer within the time limit of the request. "
+        "Send fewer rows at once, or raise the limit."
+    )

@@ -1,0 +1,26 @@
+"""Errors of a model repository, and of the Triton server that serves it."""
+
+from __future__ import annotations
+
+from plumbline.base.errors import ArtifactError, PlumblineError
+
+
+class RepositoryError(ArtifactError):
+    """A model repository is damaged, or a version does not fit into it."""
+
+    kind = "a model repository"
+    whole = "the model repository"
+    written = "the export"
+    remedy = "Export the model repository again."
+
+    @classmethod
+    def wrong_content(cls, file: str, wanted: str, reason: str) -> RepositoryError:
+        return cls(f"{file}: wanted {wanted}, but {reason}. {cls.remedy}")
+
+
+class ServerError(PlumblineError):
+    """The Triton server cannot be found, started or reached."""
+
+
+class ServerUnavailable(ServerError):
+    """The server cannot be reached, or takes no more requests now; a retry may succeed."""

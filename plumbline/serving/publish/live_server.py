@@ -1,0 +1,94 @@
+"""The server of a live repository: load its models again, see what is loaded, check a version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.retries import Retries
+from plumbline.serving.client.transport import Transport
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
+from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
+
+T = TypeVar("T")
+
+_CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
+"""The ensemble computes what the fused model does, and has no check rows of its own."""
+
+_BUSY = Retries(attempts=50, factor=1.5, total_seconds=30.0)
+"""A busy server takes requests again within this time."""
+
+
+class LiveServer(Transport):
+    """A connection that can also load models; its time limit is that of one load.
+
+    Requests for scores are retried while the server is busy. A load is not: whether one that broke
+    off has taken effect is for the caller to find out.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection, _BUSY)
+
+    def load(self, model: str) -> None:
+        """Read a model's config again, and load the versions it lists, beside those that serve.
+
+        Raises
+        ------
+        ServerError
+            A version does not load (the earlier ones go on serving), or the endpoint is closed.
+        """
+        triton = self._triton
+        self._once(lambda: triton.calls.load_model(model, self._headers(), **triton.time_limit))
+
+    def ready_versions(self, model: str) -> set[str]:
+        """The versions that are loaded.
+
+        Raises
+        ------
+        ServerError
+            The endpoint is closed.
+        """
+        triton = self._triton
+        index = self._once(
+            lambda: triton.calls.get_model_repository_index(self._headers(), **triton.as_json)
+        )
+        models = index if isinstance(index, list) else index.get("models", [])
+        return {
+            str(entry["version"])
+            for entry in models
+            if entry["name"] == model and entry.get("state") == "READY"
+        }
+
+    def check_version(
+        self, repository: Path, model: str, number: str, precision: str, max_batch_size: int
+    ) -> None:
+        """Send a version's check rows through the server, and compare the answers.
+
+        Raises
+        ------
+        RepositoryError
+            The answers are not those of the export.
+        ServerError
+            The version does not answer.
+        """
+        check = CheckRows.read(repository / _CHECK_OF.get(model, model) / number / CHECK_FILE)
+        answers = []
+        for start in range(0, check.rows, max_batch_size):
+            rows = slice(start, start + max_batch_size)
+            tensors = {name: tensor[rows] for name, tensor in check.inputs.items()}
+            answers.append(self.infer(model, tensors, number))
+        got = {
+            name: np.concatenate([answer.as_numpy(name) for answer in answers])
+            for name in check.outputs
+        }
+        check.compare(got, precision, f"Model {model!r}, version {number}")
+
+    def _once(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except self._failures as error:
+            raise self._failed(error) from None

@@ -1,0 +1,62 @@
+"""What one run is made from: the configuration, and what the command line chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from plumbline.base.device import Device
+from plumbline.base.errors import PlumblineError
+from plumbline.base.places import ROOT
+from plumbline.settings import Config
+
+DEFAULT_CONFIG = ROOT / "configs" / "criteo_synthetic.yaml"
+
+Engine = Literal["native", "nvtabular"]
+RequestedEngine = Literal["auto", "native", "nvtabular"]
+TrainedModel = Literal["fused", "merlin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: every stage reads what it needs from here.
+
+    Parameters
+    ----------
+    config
+        What the YAML file says.
+    data
+        The raw log files, or folders of them; none where the log is drawn from a click model.
+    engine
+        What fits and transforms the features.
+    model
+        What trains the DLRM: our own kernels, or Merlin Models.
+    scheduler
+        The Dask cluster of the NVTabular engine: `local`, an address, or none.
+    """
+
+    config: Config
+    data: tuple[Path, ...]
+    engine: Engine
+    model: TrainedModel
+    device: Device
+    scheduler: str | None
+
+
+def resolve_engine(requested: RequestedEngine, device: Device, scheduler: str | None) -> Engine:
+    """Native code where one machine's CPU does the work, NVTabular on a GPU or a Dask cluster.
+
+    Raises
+    ------
+    PlumblineError
+        `native` was requested together with a scheduler, which it cannot use.
+    """
+    if requested == "native" and scheduler is not None:
+        raise PlumblineError(
+            f"--scheduler {scheduler}: a Dask cluster is for --engine nvtabular, and --engine "
+            "native was given. Leave one of the two out."
+        )
+    if requested == "auto":
+        return "native" if device == "cpu" and scheduler is None else "nvtabular"
+    return requested

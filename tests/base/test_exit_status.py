@@ -1,0 +1,52 @@
+from collections.abc import Callable
+
+import pytest
+
+from plumbline.base.errors import DataError
+from plumbline.base.exit_status import exit_status
+
+
+def ended(body: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
+    """The exit status, and the one line."""
+    with pytest.raises(SystemExit) as end, exit_status():
+        body()
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1 and text.endswith("\n")
+    return end.value.code, text
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def body() -> None:
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize("text", ["[red]x[/]", "a\nb\n", "\x1b[31mred\x1b]0;title\x07", "{x} %s"])
+def test_an_error_of_the_users_is_one_line_as_it_is(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    status, line = ended(raises(DataError(text)), capsys)
+    assert status == 2 and line.startswith("error: ")
+    assert "\x1b" not in line and "\x07" not in line
+    if "\n" not in text and "\x1b" not in text:
+        assert text in line
+
+
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def body() -> None:
+        with open("/dev/full", "w") as stream:  # noqa: PTH123
+            stream.write("x")
+
+    assert ended(body, capsys) == (2, "error: No space left on device.\n")
+
+
+def test_an_interrupt_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(raises(KeyboardInterrupt()), capsys) == (130, "interrupted\n")
+    again = KeyboardInterrupt("the next run goes on from here")
+    assert ended(raises(again), capsys) == (130, "interrupted: the next run goes on from here\n")
+
+
+def test_a_fault_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(OSError, match="no number"), exit_status():
+        raise OSError("no number")

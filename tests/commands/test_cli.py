@@ -1,0 +1,152 @@
+"""Every command of `plumbline`: what its `--help` says, how it ends, and how quickly it starts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from plumbline import cli
+from plumbline.stages.run_all import STAGES
+from tests.conftest import ROOT, Command
+
+UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE"}
+SLOW = {
+    "torch",
+    "nvtabular",
+    "merlin",
+    "dask",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "numpy",
+    "tritonclient",
+}
+"""Libraries that need up to seconds to import: `--help` needs none of them."""
+
+FILES = {
+    **{f"pipelines/{stage}.py": stage for stage in STAGES},
+    "pipelines/run_all.py": "run",
+    "pipelines/init.py": "init",
+    "serving/client.py": "client",
+    "serving/server.py": "server",
+    "serving/verify.py": "verify",
+    "serving/acceptance.py": "accept",
+}
+
+
+def commands(group: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
+    group = typer.main.get_command(cli.app) if group is None else group
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+COMMANDS = dict(commands())
+PARAMETERS = [
+    pytest.param(command, parameter, id=f"{name}-{parameter.name}")
+    for name, command in COMMANDS.items()
+    for parameter in command.params
+]
+
+
+def test_the_commands_are_the_documented_ones() -> None:
+    others = {"run", "init", "server", "score", "verify", "accept", "publish", "client score"}
+    assert COMMANDS.keys() == others | STAGES.keys()
+
+
+@pytest.mark.parametrize(("command", "parameter"), PARAMETERS)
+def test_help_names_what_it_is_its_default_and_its_unit(command: Any, parameter: Any) -> None:
+    with command.make_context("plumbline", [], resilient_parsing=True) as context:
+        left, right = parameter.get_help_record(context)
+    assert re.match(r"\w.*[.,…\w]  \[", right), f"{left}: wanted a help text"
+    assert "default: " in right or "required" in right, f"{left}: wanted a default"
+    assert "default: None" not in right
+    if parameter.type_descriptor.annotation in (int, float):
+        assert parameter.metavar in UNITS, f"{left}: wanted a unit for its name"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_shown_for_every_command(name: str, command: Command) -> None:
+    ended = command("plumbline/__main__.py", *name.split(), "--help")
+    assert ended.returncode == 0 and ended.stderr == ""
+
+
+@pytest.mark.parametrize(("file", "name"), FILES.items())
+def test_each_file_runs_its_command(file: str, name: str, command: Command) -> None:
+    assert f'main("{name}")' in (ROOT / file).read_text(encoding="utf-8")
+    ended = command(file, "--no-such-option")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: No such option: --no-such-option")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "Missing command. See plumbline --help."),
+        (("runn",), "No such command 'runn'. Did you mean 'run'? See plumbline --help."),
+        (("run", "--data"), "--data: wanted a value, got none. See plumbline run --help."),
+        (("run", "--out", "--force"), "--out: wanted a value, got none."),
+        (("run", "--engine", "polars"), "'polars' is not one of 'auto', 'native', 'nvtabular'"),
+        (("run", "--to", "moon"), "'moon' is not one of generate, ingest, etl"),
+        (("etl", "x"), "Got unexpected extra argument(s) (x). See plumbline etl --help."),
+        (("score",), "Missing argument 'FILE'."),
+        (("score", "f", "--in-flight", "0"), "--in-flight"),
+        (("run", "--\x1b[31m"), "--\\x1b[31m"),
+        (("run", "--config", "[red]\n.yaml"), "[red] .yaml"),
+        (("export", "--url", "h:1"), "--url: wanted --publish with it."),
+        (("publish", "--protocol", "grpc"), "--protocol: wanted --url with it"),
+        (("server", ".", "--tls-key", "k"), "TLS: wanted --tls-certificate and --tls-key"),
+        (("server", ".", "--allow-model-control"), "secret"),
+        (("verify", "."), "missing from the model repository."),
+        (("accept", ".", "127.0.0.1:1"), "config.pbtxt: missing"),
+        (("score", "nothing.csv", "--url", "127.0.0.1:1"), "127.0.0.1:1"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_one_line(
+    words: tuple[str, ...], said: str, command: Command
+) -> None:
+    ended = command("plumbline/__main__.py", *words)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1, ended.stderr
+    assert said in ended.stderr
+
+
+def test_several_files_after_one_option(command: Command) -> None:
+    ended = command(
+        "plumbline/__main__.py", "ingest", "--config", ROOT / "configs" / "criteo.yaml",
+        "--data", "one.txt", "two.txt",
+    )  # fmt: skip
+    assert ended.returncode == 2 and "one.txt" in ended.stderr
+
+
+def test_ctrl_c_is_status_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("plumbline.stages.stage.Stage.ensure", interrupted)
+    ended = command("pipelines/generate.py")
+    assert ended.returncode == 130
+    assert ended.stderr == "interrupted: the next run goes on from here\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["score", "--help"]])
+def test_help_loads_no_slow_library(words: list[str]) -> None:
+    check = (
+        "import atexit, runpy, sys\n"
+        f"slow = lambda: sorted({SLOW!r} & sys.modules.keys())\n"
+        "atexit.register(lambda: print('loaded:', slow()))\n"
+        "runpy.run_module('plumbline', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: []"

@@ -1,0 +1,70 @@
+"""Weights on the mapped file are those that were written, or refused with the file's name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from plumbline.base.files import file_sha256
+from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.tensors.mapped_tensors import map_tensors
+from plumbline.dlrm.tensors.tensor_file import write_tensors
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    file = tmp_path / "t.safetensors"
+    tensors = {"rows": torch.randn(7, 5), "empty": torch.ones(0, 3), "one": torch.ones(1)}
+    half = torch.randn(4, 3).bfloat16()
+    sha256 = write_tensors(file, {**tensors, "half": half})
+    came = map_tensors(file, sha256)
+    for name, tensor in tensors.items():
+        assert np.array_equal(came[name], tensor.numpy())
+        assert not came[name].flags.writeable
+    assert came["half"].dtype == np.uint16
+    assert np.array_equal(came["half"], half.view(torch.uint16).numpy())
+    assert list(came) == ["rows", "empty", "one", "half"]
+
+
+def test_missing_and_changed_files_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.safetensors"
+    with pytest.raises(ModelError, match=r"t\.safetensors: missing from the model"):
+        map_tensors(file, "ab" * 32)
+    sha256 = write_tensors(file, {"rows": torch.ones(3)})
+    file.write_bytes(file.read_bytes()[:-1] + b"\1")
+    with pytest.raises(ModelError, match=r"t\.safetensors: wanted SHA-256 \w{12}…, found"):
+        map_tensors(file, sha256)
+
+
+def header(name: str = "t", **changes: object) -> bytes:
+    entry = {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24], **changes}
+    text = json.dumps({name: entry}).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no safetensors file"),
+        (b"not tensors", "a header of 8317697111234998126 bytes in a file of 11"),
+        ((2).to_bytes(8, "little") + b"[]", "no safetensors file"),
+        ((3).to_bytes(8, "little") + b"{}}", "no safetensors file"),
+        (header(dtype="F64") + bytes(24), "t: wanted F32 or BF16, got F64"),
+        (header(shape=[2, 4]) + bytes(24), "t: wanted 32 bytes, got 24"),
+        (header(shape=[-2, -3]) + bytes(24), r"t: shape \(-2, -3\) at bytes"),
+        (header(data_offsets=[-24, 0]) + bytes(24), "t: shape"),
+        (header() + bytes(23), "t: shape"),
+        (header(data_offsets=[8, 24]) + bytes(24), "t: wanted 24 bytes, got 16"),
+        (header(data_offsets=None) + bytes(24), "no safetensors file"),
+    ],
+)
+def test_what_is_no_safetensors_file_is_refused(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=r"x\.safetensors: not a trained model.*" + message):
+        map_tensors(file, file_sha256(file))

@@ -1,0 +1,116 @@
+"""Both forms of the counters against collections.Counter."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plumbline.base.native import uses_native
+from plumbline.columns.values import NULL_INT64, Text
+from plumbline.features.statistics.counting import IntegerCounter, TextCounter
+
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+both_forms = pytest.mark.usefixtures("form")
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+
+def ranked(values: list, missing: object, minimum: int, limit: int | None) -> list[tuple]:
+    counted = Counter(value for value in values if value != missing)
+    kept = [(value, count) for value, count in counted.items() if count >= minimum]
+    return sorted(kept, key=lambda item: (-item[1], item[0]))[:limit]
+
+
+@both_forms
+@relaxed
+@given(
+    st.lists(st.lists(st.one_of(st.integers(-3, 3), INT64, st.just(NULL_INT64))), max_size=4),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 6),
+)
+def test_integers(chunks: list[list[int]], minimum: int, limit: int | None) -> None:
+    counter = IntegerCounter()
+    for chunk in chunks:
+        counter.add(np.array(chunk, np.int64))
+    every = [value for chunk in chunks for value in chunk]
+    assert len(counter) == len(set(every) - {NULL_INT64})
+    values, counts = counter.counts(minimum, limit)
+    came = list(zip(values.tolist(), counts.tolist(), strict=True))
+    assert came == ranked(every, NULL_INT64, minimum, limit)
+
+
+@both_forms
+@relaxed
+@given(
+    st.lists(st.lists(st.binary(max_size=12) | st.sampled_from([b"a", b"a\0", b"b"])), max_size=4),
+    st.integers(0, 3),
+    st.none() | st.integers(0, 6),
+)
+def test_text(chunks: list[list[bytes]], minimum: int, limit: int | None) -> None:
+    counter = TextCounter()
+    for chunk in chunks:
+        counter.add(Text.from_objects(chunk))
+    every = [value for chunk in chunks for value in chunk]
+    assert len(counter) == len(set(every) - {b""})
+    text, counts = counter.counts(minimum, limit)
+    came = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
+    assert came == ranked(every, b"", minimum, limit)
+
+
+@both_forms
+def test_tables_grow() -> None:
+    values = np.random.default_rng(0).integers(0, 60_000, 200_000) * 2**40
+    counter, text_counter = IntegerCounter(), TextCounter()
+    for chunk in np.array_split(values, 7):
+        counter.add(chunk)
+        text_counter.add(Text.from_objects([b"%d" % value for value in chunk]))
+    found, counts = counter.counts()
+    wanted, wanted_counts = np.unique(values, return_counts=True)
+    order = np.lexsort((wanted, -wanted_counts))
+    assert np.array_equal(found, wanted[order])
+    assert np.array_equal(counts, wanted_counts[order])
+    text, counts = text_counter.counts(minimum=3)
+    assert len(text_counter) == len(wanted)
+    assert sorted(map(int, text.to_objects())) == wanted[wanted_counts >= 3].tolist()
+    assert np.array_equal(counts, np.sort(counts)[::-1])
+
+
+@both_forms
+def test_counts_beyond_those_that_are_sorted_by_counting() -> None:
+    often = np.concatenate([np.full(70_000, 9), np.full(70_000, 4), np.full(90_000, 5), [1, 1, 0]])
+    counter = IntegerCounter()
+    counter.add(often)
+    found, counts = counter.counts()
+    assert found.tolist() == [5, 4, 9, 1, 0]
+    assert counts.tolist() == [90_000, 70_000, 70_000, 2, 1]
+    assert counter.counts(2, 3)[0].tolist() == [5, 4, 9]
+
+
+@both_forms
+def test_many_values_of_one_count_are_in_order() -> None:
+    values = np.random.default_rng(1).permutation(np.arange(-5_000, 5_000) * 2**50)
+    counter = IntegerCounter()
+    counter.add(values)
+    assert np.array_equal(counter.counts(limit=4_000)[0], np.sort(values)[:4_000])
+
+
+@both_forms
+def test_slices() -> None:
+    counter = IntegerCounter()
+    counter.add(np.arange(12).reshape(6, 2)[:, 1])
+    assert counter.counts()[0].tolist() == [1, 3, 5, 7, 9, 11]
+
+
+@both_forms
+def test_another_dtype_is_refused() -> None:
+    with pytest.raises(TypeError, match="values: wanted int64 of 1 dimension"):
+        IntegerCounter().add(np.zeros(3, np.float64))
+
+
+@pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
+def test_offsets_that_leave_the_data_are_refused() -> None:
+    for offsets in ([0, 5], [2, 1], [-1, 1]):
+        with pytest.raises(ValueError, match="ascending offsets within the data"):
+            TextCounter().add(Text(np.array(offsets), np.zeros(3, np.uint8)))
