@@ -1,4 +1,4 @@
-"""Stage train: a loader of encoded rows trains the DLRM; goes on from its last checkpoint."""
+"""Stage train: train the DLRM on the encoded rows, from the last checkpoint on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def settings(run: Run) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
-    return {**chosen, "trainer": run.model}
+    return {**chosen, "form": run.model}
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
@@ -45,7 +45,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
     trainer = trainer_of(run, plan, architecture, training, offset)
     with progress_bar("training", rows * training.epochs) as progress:
-        made = train(
+        trained = train(
             trainer,
             loader_of(run, plan, architecture, files, training.batch_size),
             training,
@@ -60,27 +60,27 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     if training.stops_early:
         console.print(
-            f"  kept: epoch {made.best_epoch + 1} of {len(made.epochs)}, the one with the best "
-            "validation log loss",
+            f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
+            "best validation log loss",
             highlight=False,
             soft_wrap=True,
         )
     console.print(
-        f"  {made.samples_per_second:,.0f} samples/s in {trainer.precision}, "
-        f"{made.waiting_share:.1%} of the time waiting for data"
+        f"  {trained.samples_per_second:,.0f} samples/s in {trainer.precision}, "
+        f"{trained.waiting_share:.1%} of the time waiting for data"
     )
     facts = {
         "model": run.model,
         "precision": trainer.precision,
-        "samples_per_second": round(made.samples_per_second),
-        "waiting_share": round(made.waiting_share, 4),
-        "steps": made.steps,
+        "samples_per_second": round(trained.samples_per_second),
+        "waiting_share": round(trained.waiting_share, 4),
+        "steps": trained.steps,
         "planned": training.model_dump(mode="json"),
-        "best_epoch": made.best_epoch + 1,
-        "bias_shift": made.bias_shift,
-        "final_loss": made.final_loss,
-        "loss_curve": made.loss_curve,
-        "epochs": [asdict(epoch) for epoch in made.epochs],
+        "best_epoch": trained.best_epoch + 1,
+        "bias_shift": trained.bias_shift,
+        "final_loss": trained.final_loss,
+        "loss_curve": trained.loss_curve,
+        "epochs": [asdict(epoch) for epoch in trained.epochs],
         "warnings": warnings,
     }
     return StageResult({"train": rows}, facts=facts)

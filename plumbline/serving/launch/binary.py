@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.places import ROOT
+from plumbline.base.places import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 
@@ -50,7 +50,7 @@ class ServerBinary:
         """
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2", **os.environ}
         environment.pop(SECRET_VARIABLE, None)
-        packages = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+        packages = [str(SOURCES), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
         if self.wheel is not None:
             for variable, folder in (

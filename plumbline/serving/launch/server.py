@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from plumbline.base.places import ROOT
+from plumbline.base.places import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import ServerBinary, find_server
@@ -109,7 +109,7 @@ class TritonServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*watched, *binary.arguments(work), *self._arguments()],
-                cwd=ROOT,  # where the wheel's stub looks for modules first
+                cwd=SOURCES,  # where the wheel's stub looks for modules first
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
+from plumbline.columns.from_arrow import frame_from_arrow
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 
 SCORE = pa.field(CLICK_PROBABILITY, pa.float32())
@@ -60,7 +60,7 @@ class CsvOutput(ScoreOutput):
         self._stream.flush()
 
     def _write(self, table: pa.Table, *, is_header: bool = False) -> None:
-        frame = pl.DataFrame(table)
+        frame = frame_from_arrow(table)
         lines = frame.write_csv(include_header=is_header, quote_style="necessary")
         self._stream.write(lines.encode())
 
@@ -81,10 +81,9 @@ def _csv_type(field: pa.Field) -> pa.DataType:
 
 
 def _as_text(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if column.type == field.type:
-        return column
     try:
-        return _text(column)
+        column.validate(full=True)  # Parquet may hold text that is not UTF-8
+        return column if column.type == field.type else _text(column)
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())
         raise DataError(

@@ -15,9 +15,9 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.typed import values_of
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64, Text, Values
-from plumbline.rawlogs.blocks import RawBlock
-from plumbline.rawlogs.native_parse import ParsedBlock, are_plain_rules, parse_block
-from plumbline.rawlogs.raw_rows import TextBlock, parse_text
+from plumbline.rawlogs.blocks import TextBlock
+from plumbline.rawlogs.raw_rows import parse_text
+from plumbline.rawlogs.row_parser import are_plain_rules, parse_lines
 from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
@@ -43,7 +43,7 @@ def generally(
 ) -> tuple[dict[str, Values], np.ndarray, int]:
     columns = {name: kinds.get(name, "unused") for name in names}
     table = Table(columns=columns, header=False, separator=",", **settings)
-    raw = parse_text(TextBlock(RawBlock(text, 0), names, 1), 1, table, tuple(kinds))
+    raw = parse_text(TextBlock(text, 0, names), 1, table, tuple(kinds))
     frame, refused = convert(Path("log"), raw, kinds, label, table)
     arrow = frame.to_arrow()
     values = {name: values_of(arrow[name]) for name in frame.columns if name != CLICK}
@@ -54,30 +54,25 @@ def natively(
     text: bytes,
     names: tuple[str, ...] = NAMES,
     kinds: dict[str, Kind] = KINDS,
-    quote: str | None = None,
     encoding: str = "utf-8",
     missing: tuple[str, ...] = (),
     clicks: tuple[str, ...] = (),
-) -> ParsedBlock | None:
-    """What parse_block gives, after a check that the general path gives the same."""
-    parsed = parse_block(text, ",", names, kinds, quote, encoding, missing, clicks)
+) -> dict[str, Values] | None:
+    """What parse_lines gives, after a check that the general parser gives the same."""
+    parsed = parse_lines(text, ",", names, kinds, encoding, missing, clicks)
     if parsed is not None:
         values, click, faults = generally(
             text,
             names,
             kinds,
             Label(click=clicks),
-            quote=quote,
             encoding=encoding,
             missing=missing,
         )
         assert faults == 0
-        assert parsed.click is not None
-        assert parsed.click.tolist() == click.tolist()
-        assert parsed.rows == len(click)
-        assert list(parsed.columns) == [name for name in kinds if kinds[name] != "label"]
-        for name, column in parsed.columns.items():
-            assert_same(column, values[name])
+        assert list(parsed) == list(kinds)
+        for name, column in parsed.items():
+            assert_same(column, click if kinds[name] == "label" else values[name])
     return parsed
 
 
@@ -164,7 +159,7 @@ def test_a_mark_of_byte_order_inside_a_file_is_text() -> None:
     """A block may begin anywhere in its file; at a file's start the mark is left out before."""
     parsed = natively("\ufeffa,1,b,2,ff,0\n".encode())
     assert parsed is not None
-    words = parsed.columns[NAMES[0]]
+    words = parsed[NAMES[0]]
     assert isinstance(words, Text)
     assert words.to_objects().tolist() == ["\ufeffa".encode()]
 
@@ -183,23 +178,22 @@ def test_plain_lines_are_parsed(lines: list[tuple[str, ...]]) -> None:
     st.integers(0, 3),
     st.integers(0, 5),
     odd_field,
-    st.sampled_from([None, '"']),
 )
 def test_odd_fields_are_parsed_alike_or_given_up(
-    lines: list[tuple[str, ...]], line: int, field: int, odd: str, quote: str | None
+    lines: list[tuple[str, ...]], line: int, field: int, odd: str
 ) -> None:
     changed = list(lines[line % len(lines)])
     changed[field] = odd
     lines[line % len(lines)] = tuple(changed)
-    natively(text_of(lines), quote=quote)
+    natively(text_of(lines))
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=40), st.integers(0, 200))
-def test_damaged_bytes_are_parsed_alike_or_given_up(piece: bytes, place: int) -> None:
+def test_damaged_bytes_are_parsed_alike_or_given_up(odd: bytes, position: int) -> None:
     text = b"word,1.5,,7,ff,1\nanother,,,,,0\n" * 3
-    place %= len(text)
-    natively(text[:place] + piece + text[place + len(piece) // 2 :].rstrip(b"\n") + b"\n")
+    position %= len(text)
+    natively(text[:position] + odd + text[position + len(odd) // 2 :].rstrip(b"\n") + b"\n")
 
 
 @pytest.mark.parametrize(
@@ -310,12 +304,11 @@ def test_rules_that_words_alone_tell(rules: ValueRules, label: Label, are_plain:
 def test_values() -> None:
     parsed = natively("né,-1.5,x,-12,Ff,1\n,,,,,0\n".encode())
     assert parsed is not None
-    assert parsed.columns["price"].tolist()[0] == -1.5  # type: ignore[union-attr]
-    assert np.isnan(parsed.columns["price"][1])  # type: ignore[index]
-    assert parsed.columns["shop"].tolist() == [-12, NULL_INT64]  # type: ignore[union-attr]
-    assert parsed.columns["hash"].tolist() == [255, NULL_INT64]  # type: ignore[union-attr]
-    assert parsed.click is not None
-    assert parsed.click.tolist() == [1, 0]
+    assert parsed["price"].tolist()[0] == -1.5  # type: ignore[union-attr]
+    assert np.isnan(parsed["price"][1])  # type: ignore[index]
+    assert parsed["shop"].tolist() == [-12, NULL_INT64]  # type: ignore[union-attr]
+    assert parsed["hash"].tolist() == [255, NULL_INT64]  # type: ignore[union-attr]
+    assert parsed["clicked"].tolist() == [1, 0]  # type: ignore[union-attr]
 
 
 def test_blocks_larger_than_what_is_scanned_at_once() -> None:
@@ -328,13 +321,6 @@ def test_blocks_larger_than_what_is_scanned_at_once() -> None:
     assert natively(text_of(lines)) is not None
 
 
-def test_a_quote_goes_the_general_way_only_where_quotes_count() -> None:
-    text = b'"a",1,,7,ff,1\n'
-    assert natively(text, quote='"') is None
-    assert natively(text, quote="'") is not None
-    assert natively(text) is not None
-
-
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_other_encodings_are_parsed_where_they_are_ascii(encoding: str) -> None:
     assert natively(b"a,1,,7,ff,1\n", encoding=encoding) is not None
@@ -345,12 +331,11 @@ def test_other_encodings_are_parsed_where_they_are_ascii(encoding: str) -> None:
 def test_one_field_alone() -> None:
     parsed = natively(b"1\n0\n", ("clicked",), {"clicked": "label"})
     assert parsed is not None
-    assert parsed.columns == {}
-    assert parsed.rows == 2
+    assert parsed["clicked"].tolist() == [1, 0]  # type: ignore[union-attr]
 
 
 def test_other_kinds_go_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert parse_block(b"1\n", ",", ["a"], {"a": "time"}) is None
-    assert parse_block(b"1\n", ",", ["a"], {"a": "integer"}) is not None
+    assert parse_lines(b"1\n", ",", ["a"], {"a": "time"}) is None
+    assert parse_lines(b"1\n", ",", ["a"], {"a": "integer"}) is not None
     monkeypatch.setenv(SETTING, "0")
-    assert parse_block(b"1\n", ",", ["a"], {"a": "integer"}) is None
+    assert parse_lines(b"1\n", ",", ["a"], {"a": "integer"}) is None

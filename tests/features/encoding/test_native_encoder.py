@@ -1,6 +1,7 @@
 """The native encoder against the steps that it stands for."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.operators.quantile_transform import Interpolate
+from plumbline.features.steps.native_form import Operation
+from plumbline.features.steps.step import Step
 
 pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 
@@ -32,32 +35,25 @@ NAN = math.nan
 NO_IDS = np.empty((0, 0), np.int64)
 
 finite = st.floats(-1e6, 1e6)
-operations = st.one_of(
-    finite.map(lambda value: (FillMissing(value), ("fill_missing", (value, NAN)))),
-    st.tuples(finite, finite).map(
-        lambda p: (Clip(min(p), max(p)), ("clip", (float(min(p)), float(max(p)))))
-    ),
-    finite.map(lambda low: (Clip(low, None), ("clip", (low, NAN)))),
-    finite.map(lambda high: (Clip(None, high), ("clip", (NAN, high)))),
-    st.tuples(finite, st.floats(0.001, 100) | st.just(0.0)).map(
-        lambda p: (Normalize(*p), ("normalize", p))
-    ),
-    st.tuples(finite, finite | st.just(0.0)).map(
-        lambda p: (NormalizeMinMax(min(p), max(p)), ("normalize_min_max", (min(p), max(p))))
-    ),
-    st.just((IsMissing(), ("is_missing", (NAN, NAN)))),
+STEPS: st.SearchStrategy[Step] = st.one_of(
+    finite.map(FillMissing),
+    st.tuples(finite, finite).map(lambda bounds: Clip(min(bounds), max(bounds))),
+    finite.map(lambda low: Clip(low, None)),
+    finite.map(lambda high: Clip(None, high)),
+    st.tuples(finite, st.floats(0.001, 100) | st.just(0.0)).map(lambda p: Normalize(*p)),
+    st.tuples(finite, finite | st.just(0.0)).map(lambda p: NormalizeMinMax(min(p), max(p))),
+    st.just(IsMissing()),
     st.lists(st.tuples(finite, finite), min_size=1, max_size=9, unique_by=lambda p: p[0]).map(
-        lambda points: interpolation(sorted(points))
+        lambda line: Interpolate(*zip(*sorted(line), strict=True))
     ),
 )
 
 
-def interpolation(line: list[tuple[float, float]]) -> tuple[Interpolate, tuple]:
-    points, heights = zip(*line, strict=True)
-    return Interpolate(points, heights), ("interpolate", (*points, *heights))
+def operations_of(steps: Sequence[Step]) -> list[Operation]:
+    return [(step.op, step.operands() or ()) for step in steps]
 
 
-def applied(steps: list, values: np.ndarray) -> np.ndarray:
+def applied(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
     result = values.astype(np.float64)
     for step in steps:
         result = step.bind(None)(result)  # type: ignore[arg-type]
@@ -65,15 +61,15 @@ def applied(steps: list, values: np.ndarray) -> np.ndarray:
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(width=32), max_size=600), st.lists(operations, max_size=4))
-def test_chains_of_numbers(values: list[float], chain: list) -> None:
+@given(st.lists(st.floats(width=32), max_size=600), st.lists(STEPS, max_size=4))
+def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
     table = np.array([values, values], np.float32).T.copy()
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 1), [operation for _, operation in chain], 0)
+    encoder.add_chain(("numbers", 0, 1), operations_of(chain), 0)
     dense = np.empty((len(values), 1), np.float32)
     encoder.run([table], [], [], NO_IDS, dense)
     with np.errstate(all="ignore"):
-        wanted = applied([step for step, _ in chain], table[:, 1]).astype(np.float32)
+        wanted = applied(chain, table[:, 1]).astype(np.float32)
     assert np.array_equal(dense[:, 0], wanted, equal_nan=True)
 
 
@@ -82,7 +78,7 @@ def test_chains_of_numbers(values: list[float], chain: list) -> None:
 def test_logarithm(values: list[float]) -> None:
     column = np.array(values, np.float32)[:, None]
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("log", (NAN, NAN))], 0)
+    encoder.add_chain(("numbers", 0, 0), operations_of([Log()]), 0)
     dense = np.empty(column.shape, np.float32)
     encoder.run([column], [], [], NO_IDS, dense)
     # Of float64 logarithms the last bit may differ, in float32 hardly ever.
@@ -92,7 +88,7 @@ def test_logarithm(values: list[float]) -> None:
 def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
     column = np.random.default_rng(1).lognormal(3.0, 6.0, (1001, 1)).astype(np.float32)
     encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("log", (NAN, NAN)), ("normalize", (1.0, 1e-8))], 0)
+    encoder.add_chain(("numbers", 0, 0), operations_of([Log(), Normalize(1.0, 1e-8)]), 0)
     together, alone = np.empty((2, *column.shape), np.float32)
     encoder.run([column], [], [], NO_IDS, together)
     for row in range(len(column)):
@@ -115,7 +111,7 @@ def test_bucketize(values: list[float], boundaries: list[float]) -> None:
 
 
 def integer_ids(values: np.ndarray, vocabulary: np.ndarray, slots: int) -> list[int]:
-    known = {value: place for place, value in enumerate(vocabulary.tolist())}
+    known = {value: position for position, value in enumerate(vocabulary.tolist())}
     hashes = hash_integers(values)
     return [
         1
@@ -143,15 +139,15 @@ def test_look_ups_of_many_columns(
         vocabulary = random.permutation(40)[: column * 10]
         build_integer_index(tmp_path / f"{column}", vocabulary)
         indexes.append(IntegerIndex.open(tmp_path / f"{column}"))
-        place = ("integers", 0, column)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
+        position = ("integers", 0, column)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
         wanted.append(integer_ids(table[:, column], vocabulary, slots))
 
         names = Text.from_objects([b"a name of %d" % value for value in vocabulary.tolist()])
         build_text_index(tmp_path / f"t{column}", names)
         indexes.append(TextIndex.open(tmp_path / f"t{column}"))
-        place = ("texts", column, 0)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
+        position = ("texts", column, 0)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
         asked = [b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()]
         texts.append(Text.from_objects(asked))
         positions = indexes[-1].positions(texts[-1])
