@@ -85,4 +85,4 @@ def embedding_update(
     stream: int,
 ) -> None: ...
 def resources() -> str:
-    """What ptxas reports of every kernel and architecture: registers, stack, spills, shared memory."""
+    """ptxas on every kernel and architecture: registers, stack, spills, shared memory."""
