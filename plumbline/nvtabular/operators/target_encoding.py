@@ -81,12 +81,12 @@ def _sums(
     if isinstance(operator, TargetEncoding):
         path = at.learned_value(operator.stats, _key(*group, measured))
         count, total = COUNT, SUM
-        found = read_statistics(path, group, count_missing=True)
+        found = read_statistics(path, group, is_patched=True)
     else:
         path = at.learned_value(operator.stats, joined(group))
         # NVTabular counts rows, for all targets.
         count, total = joined((*group, "count")), joined((*group, measured, "sum"))
-        found = read_statistics(path, group, count_missing=False)
+        found = read_statistics(path, group, is_patched=False)
     found = found.filter(pc.greater(found[count], 0))
     return found, floats(found[count]), floats(found[total])
 

@@ -96,20 +96,22 @@ def _part_number(part: Path) -> int:
     return int(part.name.split(".")[1])
 
 
-def read_statistics(path: str, keys: Sequence[str], count_missing: bool) -> pa.Table:
-    """The statistics of every key, in the order of the keys, from a file or a folder of parts.
+def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
+    """The statistics of every key, from a file or a folder of parts.
 
-    `count_missing` says whether the rows of a missing key are among them: NVTabular does not count
-    them, and the missing key is then left out.
+    A patched operator has written the keys in the order of the rows, as the native engine does.
+    NVTabular's own are in no order, and do not count the rows of a missing key: that one is left
+    out, and the others are sorted.
     """
     folder = Path(path)
     files = sorted(folder.glob("part.*.parquet")) if folder.is_dir() else [folder]
     table = pa.concat_tables([pq.read_table(file) for file in files])
-    if not count_missing:
-        there = pc.is_valid(table[keys[0]])
-        for name in keys[1:]:
-            there = pc.or_(there, pc.is_valid(table[name]))
-        table = table.filter(there)
+    if is_patched:
+        return table
+    there = pc.is_valid(table[keys[0]])
+    for name in keys[1:]:
+        there = pc.or_(there, pc.is_valid(table[name]))
+    table = table.filter(there)
     places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
     order = pc.sort_indices(
         table.select(list(keys)).rename_columns(places),

@@ -81,10 +81,9 @@ def _csv_type(field: pa.Field) -> pa.DataType:
 
 
 def _as_text(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if column.type == field.type:
-        return column
     try:
-        return _text(column)
+        column.validate(full=True)  # Parquet may hold text that is not UTF-8
+        return column if column.type == field.type else _text(column)
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())
         raise DataError(

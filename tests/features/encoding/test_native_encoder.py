@@ -111,7 +111,7 @@ def test_bucketize(values: list[float], boundaries: list[float]) -> None:
 
 
 def integer_ids(values: np.ndarray, vocabulary: np.ndarray, slots: int) -> list[int]:
-    known = {value: place for place, value in enumerate(vocabulary.tolist())}
+    known = {value: position for position, value in enumerate(vocabulary.tolist())}
     hashes = hash_integers(values)
     return [
         1
@@ -139,15 +139,15 @@ def test_look_ups_of_many_columns(
         vocabulary = random.permutation(40)[: column * 10]
         build_integer_index(tmp_path / f"{column}", vocabulary)
         indexes.append(IntegerIndex.open(tmp_path / f"{column}"))
-        place = ("integers", 0, column)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
+        position = ("integers", 0, column)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
         wanted.append(integer_ids(table[:, column], vocabulary, slots))
 
         names = Text.from_objects([b"a name of %d" % value for value in vocabulary.tolist()])
         build_text_index(tmp_path / f"t{column}", names)
         indexes.append(TextIndex.open(tmp_path / f"t{column}"))
-        place = ("texts", column, 0)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
+        position = ("texts", column, 0)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
         asked = [b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()]
         texts.append(Text.from_objects(asked))
         positions = indexes[-1].positions(texts[-1])

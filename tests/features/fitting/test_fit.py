@@ -106,14 +106,14 @@ def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
 
 
 def by_count(values: list[Any], threshold: int, limit: int | None) -> list[Any]:
-    def place(value: Any) -> Any:
+    def rank(value: Any) -> Any:
         parts = value if isinstance(value, tuple) else (value,)
         keys = [(p is not None, p.encode() if isinstance(p, str) else p or 0) for p in parts]
         return -counted[value], keys
 
     counted = Counter(values)
     kept = [value for value, count in counted.items() if count >= max(threshold, 1)]
-    return sorted(kept, key=place)[:limit]
+    return sorted(kept, key=rank)[:limit]
 
 
 @settings(max_examples=60, deadline=None)
@@ -177,7 +177,7 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
         made = fitted(folder, source, *columns)
         found = encoded(folder, source, made)
     for key, parts in keys.items():
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             same = [r for r in rows if all(r[part] == row[part] for part in parts)]
             x = np.array(present(same))
             nan = math.nan
@@ -191,7 +191,7 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
                 "max": x.max() if len(x) else nan,
             }
             for stat in names:
-                got = found[f"{key}_{stat}"][place]
+                got = found[f"{key}_{stat}"][index]
                 np.testing.assert_allclose(got, wanted[stat], rtol=1e-12, atol=1e-12)
 
 
@@ -223,11 +223,11 @@ def test_encoded_targets(
         weight = len(clicks) + smoothing
         return (sum(clicks) + smoothing * mean) / weight if weight else mean
 
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         same = [n for n, r in enumerate(rows) if (r["i"], r["s"]) == (row["i"], row["s"])]
-        np.testing.assert_allclose(served[place], value([rows[n]["click"] for n in same]))
-        others = [rows[n]["click"] for n in same if folds == 1 or fold_of[n] != fold_of[place]]
-        np.testing.assert_allclose(np.concatenate(trained)[place], value(others))
+        np.testing.assert_allclose(served[index], value([rows[n]["click"] for n in same]))
+        others = [rows[n]["click"] for n in same if folds == 1 or fold_of[n] != fold_of[index]]
+        np.testing.assert_allclose(np.concatenate(trained)[index], value(others))
 
 
 def test_a_step_behind_another_takes_a_pass_of_its_own(tmp_path: Path) -> None:

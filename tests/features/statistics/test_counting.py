@@ -37,8 +37,8 @@ def test_integers(chunks: list[list[int]], minimum: int, limit: int | None) -> N
     every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {NULL_INT64})
     values, counts = counter.counts(minimum, limit)
-    came = list(zip(values.tolist(), counts.tolist(), strict=True))
-    assert came == ranked(every, NULL_INT64, minimum, limit)
+    got = list(zip(values.tolist(), counts.tolist(), strict=True))
+    assert got == ranked(every, NULL_INT64, minimum, limit)
 
 
 @both_forms
@@ -55,8 +55,8 @@ def test_text(chunks: list[list[bytes]], minimum: int, limit: int | None) -> Non
     every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {b""})
     text, counts = counter.counts(minimum, limit)
-    came = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
-    assert came == ranked(every, b"", minimum, limit)
+    got = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
+    assert got == ranked(every, b"", minimum, limit)
 
 
 @both_forms

@@ -193,6 +193,14 @@ def test_what_has_no_text_is_refused_before_it_is_scored() -> None:
         output.write(pa.table({"b": [b"\xff"]}), SCORES[2])
 
 
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    """A Parquet file may hold such in a column of strings."""
+    text = pa.array([b"\xff"]).view(pa.string())
+    output = CsvOutput(io.BytesIO(), pa.schema([("t", pa.string())]))
+    with pytest.raises(DataError, match=r"--keep t: string has no form in CSV \(.*UTF.?8"):
+        output.write(pa.table({"t": text}), SCORES[2])
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
 def test_a_failure_leaves_no_file_and_spoils_no_old_one(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
