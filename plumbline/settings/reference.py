@@ -60,7 +60,8 @@ _HEAD = """\
 Every key of a configuration, made from `plumbline/settings/` by
 `python -m plumbline.settings.reference`. `python pipelines/init.py FILE` writes a configuration for
 a log of yours; `configs/` has more. A file may begin with `extends: OTHER.yaml` (beside it): its
-keys then replace the other's, key by key. An unknown key is refused with the nearest known one.
+keys then replace the other's, key by key; a file that names another graph inherits no options of
+the graph. An unknown key is refused with the nearest known one.
 The kinds of columns, and what text each takes, are in [kinds.md](kinds.md).
 """
 

@@ -1,0 +1,203 @@
+"""Graphs and frames at random on which docs/operators.md finds no fault with NVTabular.
+
+Columns `x`, `i`, `s` have missing values; `z`, `k`, `t` have none, and every pair of `k` and `t` in
+the test split is one of the training split. `l` and `m` are lists without missing values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from plumbline.columns.typed import typed_schema
+from tests.contract.graphs import STATISTICS, Branch, Graph, Operator
+
+KINDS: dict[str, Any] = {
+    "x": "continuous",
+    "z": "continuous",
+    "i": "integer",
+    "k": "integer",
+    "s": "string",
+    "t": "string",
+    "l": "integer_list",
+    "m": "string_list",
+}
+KEYS = ("k", "t", ("k", "t"))
+
+NUMBER = st.integers(-80, 80).map(lambda n: n / 8)
+INTEGER = st.sampled_from([2**62, -5]) | st.integers(-2, 3)
+WORD = st.sampled_from(["a", "b", "é", "漢字", "zz"])
+
+
+def operator(name: str, **parameters: st.SearchStrategy[Any]) -> st.SearchStrategy[Operator]:
+    return st.builds(Operator, st.just(name), st.fixed_dictionaries(parameters))
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
+    """A training split of at least two rows, and a test split."""
+    rows = draw(st.integers(2, 14))
+    train = {
+        "x": [-1.5, *draw(st.lists(NUMBER | st.none(), min_size=rows - 1, max_size=rows - 1))],
+        "z": [0.25, *draw(st.lists(NUMBER, min_size=rows - 1, max_size=rows - 1))],
+        "i": [7, *draw(st.lists(INTEGER | st.none(), min_size=rows - 1, max_size=rows - 1))],
+        "k": draw(st.lists(INTEGER, min_size=rows, max_size=rows)),
+        "s": ["a", *draw(st.lists(WORD | st.none(), min_size=rows - 1, max_size=rows - 1))],
+        "t": draw(st.lists(WORD, min_size=rows, max_size=rows)),
+        "l": [[1], *draw(lists(INTEGER, rows - 1))],
+        "m": [["a"], *draw(lists(WORD, rows - 1))],
+        "click": draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows)),
+    }
+    seen = draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=6))
+    of = len(seen) - 1
+    test = {
+        "x": [0.5, *draw(st.lists(NUMBER | st.none(), min_size=of, max_size=of))],
+        "z": [0.5, *draw(st.lists(NUMBER, min_size=of, max_size=of))],
+        "i": [7, *draw(st.lists(INTEGER | st.none() | st.just(99), min_size=of, max_size=of))],
+        "k": [train["k"][row] for row in seen],
+        "s": ["a", *draw(st.lists(WORD | st.none() | st.just("new"), min_size=of, max_size=of))],
+        "t": [train["t"][row] for row in seen],
+        "l": draw(lists(INTEGER | st.just(99), of + 1)),
+        "m": draw(lists(WORD | st.just("new"), of + 1)),
+        "click": [0] * (of + 1),
+    }
+    schema = typed_schema(KINDS)
+    return pa.table(train, schema=schema), pa.table(test, schema=schema)
+
+
+def lists(elements: st.SearchStrategy[Any], rows: int) -> st.SearchStrategy[list[Any]]:
+    # The wire's mark of a missing word in a list is the empty one.
+    whole = elements.filter(lambda value: value != "")
+    return st.lists(st.lists(whole, min_size=1, max_size=3), min_size=rows, max_size=rows)
+
+
+def some(names: tuple[str, ...], least: int = 1) -> st.SearchStrategy[tuple[str, ...]]:
+    return st.lists(st.sampled_from(names), min_size=least, max_size=3, unique=True).map(tuple)
+
+
+FILL = operator("FillMissing", fill_val=NUMBER, add_binary_cols=st.booleans())
+MEDIAN = operator("FillMedian", add_binary_cols=st.booleans())
+CLIP = operator("Clip", min_value=NUMBER, max_value=st.none() | NUMBER)
+EXACT = st.lists(operator("FillMissing", fill_val=NUMBER) | CLIP, max_size=2).map(tuple)
+LOG = st.builds(
+    lambda least: (Operator("Clip", {"min_value": least}), Operator("LogOp")),
+    st.integers(0, 8).map(lambda n: n / 8),
+)
+NORMAL = (operator("Normalize") | operator("NormalizeMinMax")).map(lambda one: (one,))
+
+
+def numbers() -> st.SearchStrategy[Branch]:
+    flagged = (FILL | MEDIAN).map(lambda one: (one,)) | st.just(())
+    tail = st.lists(EXACT | LOG | NORMAL, min_size=1, max_size=3)
+    chain = st.builds(lambda first, more: (*first, *(o for m in more for o in m)), flagged, tail)
+    return st.builds(Branch, some(("x", "z")), chain.filter(len))
+
+
+def bucketized() -> st.SearchStrategy[Branch]:
+    boundaries = st.lists(NUMBER, min_size=1, max_size=4).map(sorted)
+    last = operator("Bucketize", boundaries=boundaries)
+    return st.builds(lambda c, e, b: Branch(c, (*e, b)), some(("x", "z")), EXACT, last)
+
+
+def categorified(encode_type: str, buckets: st.SearchStrategy[Any]) -> st.SearchStrategy[Operator]:
+    return operator(
+        "Categorify",
+        encode_type=st.just(encode_type),
+        num_buckets=buckets,
+        freq_threshold=st.integers(0, 3),
+    )
+
+
+BUCKETS = st.none() | st.integers(2, 4)
+
+
+def ids() -> st.SearchStrategy[Branch]:
+    columns = some(("i", "k", "s", "t"))
+    return st.builds(lambda c, one: Branch(c, (one,)), columns, categorified("joint", BUCKETS))
+
+
+def lists_of_ids() -> st.SearchStrategy[Branch]:
+    columns = some(("l", "m"))
+    return st.builds(lambda c, one: Branch(c, (one,)), columns, categorified("joint", st.none()))
+
+
+def shared_ids() -> st.SearchStrategy[Branch]:
+    groups = st.sampled_from([("i", "k"), ("s", "t"), ("k", "i")])
+    one = categorified("joint", BUCKETS)
+    return st.builds(lambda group, one: Branch((group,), (one,)), groups, one)
+
+
+def combined_ids() -> st.SearchStrategy[Branch]:
+    groups = st.sampled_from([("i", "s"), ("k", "t"), ("t", "i", "s")])
+    one = categorified("combo", BUCKETS)
+    return st.builds(lambda group, one: Branch((group,), (one,)), groups, one)
+
+
+def kept_ids() -> st.SearchStrategy[Branch]:
+    """Every column has a value, so that its largest id is 3 at least."""
+    last = operator("DropLowCardinality", min_cardinality=st.integers(0, 5))
+    return st.builds(lambda one: Branch(("i", "k"), (Operator("Categorify"),), last=one), last)
+
+
+def joined() -> st.SearchStrategy[Branch]:
+    stats = st.lists(st.sampled_from(STATISTICS), min_size=1, max_size=4, unique=True)
+    one = operator("JoinGroupby", cont_cols=st.just(["z"]), stats=stats)
+    return st.builds(lambda key, one: Branch((key,), (one,)), st.sampled_from(KEYS), one)
+
+
+def encoded() -> st.SearchStrategy[Branch]:
+    target = st.sampled_from(["click", ["click"], ["z"], ["click", "z"]])
+    smoothing = st.sampled_from([0, 1, 20, 0.5])
+    one = operator("TargetEncoding", target=target, kfold=st.just(1), p_smooth=smoothing)
+    return st.builds(lambda key, one: Branch((key,), (one,)), st.sampled_from(KEYS), one)
+
+
+def on_ids() -> st.SearchStrategy[Branch]:
+    """Statistics by ids, and numbers made of them."""
+    one = operator("TargetEncoding", target=st.just("click"), kfold=st.just(1), p_smooth=st.just(2))
+    rest = st.sampled_from([(), (Operator("Normalize"),), (Operator("LogOp"),)])
+    return st.builds(
+        lambda key, one, rest: Branch((key,), (Operator("Categorify"), one, *rest)),
+        st.sampled_from(("k", "t")), one, rest,
+    )  # fmt: skip
+
+
+METADATA = (
+    Operator("AddTags", {"tags": ["user"]}),
+    Operator("AddMetadata", {"properties": {"a": 1}}),
+    Operator("AddProperties", {"properties": {"b": 2}}),
+    Operator("TagAsUserID"),
+    Operator("TagAsItemID"),
+    Operator("TagAsUserFeatures"),
+    Operator("TagAsItemFeatures"),
+    Operator("ReduceDtypeSize"),
+)
+
+
+def metadata() -> st.SearchStrategy[Branch]:
+    return st.permutations(METADATA).map(lambda found: Branch(("z",), tuple(found)))
+
+
+FAMILIES = {
+    numbers: {"FillMissing", "FillMedian", "Clip", "LogOp", "Normalize", "NormalizeMinMax"},
+    bucketized: {"Bucketize", "FillMissing", "Clip"},
+    ids: {"Categorify"},
+    lists_of_ids: {"Categorify"},
+    shared_ids: {"Categorify"},
+    combined_ids: {"Categorify"},
+    kept_ids: {"Categorify", "DropLowCardinality"},
+    joined: {"JoinGroupby"},
+    encoded: {"TargetEncoding"},
+    on_ids: {"Categorify", "TargetEncoding", "Normalize", "LogOp"},
+    metadata: {one.name for one in METADATA},
+}
+"""Kinds of branches, and the operators that each draws; every branch is renamed too."""
+
+
+def graphs(family: Callable[[], st.SearchStrategy[Branch]]) -> st.SearchStrategy[Graph]:
+    """A branch of that kind, and up to two of any kind beside it."""
+    others = st.lists(st.sampled_from(list(FAMILIES)).flatmap(lambda one: one()), max_size=2)
+    return st.builds(lambda first, more: Graph((first, *more)), family(), others)
