@@ -17,8 +17,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.harness import OURS, Benchmark, parser
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.embedding.operator import EmbeddingTables
-from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer, Kind
+from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer, Kind
 
 DIM = 16
 COLUMNS = 8

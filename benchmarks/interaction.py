@@ -2,10 +2,9 @@
 
 Criteo's 26 embeddings and a dense vector, 8,192 rows, the article's length (128) and Kaggle's (16).
 Every result is first compared with the specification in float64. The process keeps its freed
-memory, as training does. Two more sides put the figures into proportion: ours into tensors that are
-there already, and a copy of as many bytes as the operator has to move (its inputs and outputs, once
-each). The copy's time over that of ours into given tensors is the share of the copy's bandwidth
-that the kernels reach: there alone, more is better.
+memory, as training does. One more side puts the figures into proportion: a copy of as many bytes as
+the operator has to move (its inputs and outputs, once each). Its time over ours is the share of the
+copy's bandwidth that the operator reaches: there alone, more is better.
 """
 
 from __future__ import annotations
@@ -19,18 +18,13 @@ from torch import Tensor
 
 from benchmarks.harness import OURS, Benchmark, parser
 from plumbline.base.errors import DataError
-from plumbline.dlrm.ops.interaction.operator import (
-    interaction,
-    interaction_gradients_into,
-    interaction_into,
-    interaction_reference,
-    interaction_width,
-)
+from plumbline.dlrm.ops.interaction.operator import interaction
+from plumbline.dlrm.ops.interaction.reference import interaction_reference
+from plumbline.dlrm.ops.interaction.width import interaction_width
 from plumbline.dlrm.train.memory import keep_freed_memory
 
 FEATURES = 26
 PEER = "bmm and gather"
-GIVEN = "ours into given tensors"
 COPY = "copy of the bytes"
 ROUNDINGS = {OURS: 1, PEER: 4}
 """What a side rounds to the result's dtype before it is done: the peer its intermediate results."""
@@ -139,22 +133,17 @@ def copy_of(bytes_moved: int) -> Callable[[], float]:
 
 def forward_sides(forms: dict[str, Form], work: Workload) -> dict[str, Callable[[], float]]:
     inputs = tuple(tensor.detach() for tensor in work.inputs)
-    out = torch.empty_like(work.gradient_BK)
 
     def side(form: Form) -> Callable[[], float]:
         return milliseconds(lambda: form(*inputs))
 
     return {
         **{name: side(form) for name, form in forms.items()},
-        GIVEN: milliseconds(lambda: interaction_into(*inputs, out)),
         COPY: copy_of(work.forward_bytes),
     }
 
 
 def backward_sides(forms: dict[str, Form], work: Workload) -> dict[str, Callable[[], float]]:
-    inputs = tuple(tensor.detach() for tensor in work.inputs)
-    places = tuple(torch.empty_like(tensor) for tensor in inputs)
-
     def side(form: Form) -> Callable[[], float]:
         out = form(*work.inputs)
         return milliseconds(
@@ -163,7 +152,6 @@ def backward_sides(forms: dict[str, Form], work: Workload) -> dict[str, Callable
 
     return {
         **{name: side(form) for name, form in forms.items()},
-        GIVEN: milliseconds(lambda: interaction_gradients_into(work.gradient_BK, *inputs, *places)),
         COPY: copy_of(work.backward_bytes),
     }
 
@@ -185,8 +173,8 @@ def main() -> None:
                 for warm_up in sides.values():
                     warm_up()
                 case = benchmark.run(f"{direction} {shape}", "ms", sides, repeats)
-                figures = zip(case.figures[COPY], case.figures[GIVEN], strict=True)
-                shares = [copied / given for copied, given in figures]
+                figures = zip(case.figures[COPY], case.figures[OURS], strict=True)
+                shares = [copied / ours for copied, ours in figures]
                 benchmark.add(case.name, "share of the copy's bandwidth", {OURS: shares})
                 if (dim, dtype) == (128, torch.bfloat16):
                     benchmark.at_least(f"times {PEER}, {case.name}", case.ratios[PEER], 6.0)

@@ -19,7 +19,7 @@ from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
-from plumbline.dlrm.ops.scoring.precision import resolve_precision
+from plumbline.dlrm.ops.scoring.precision import scoring_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import Plan, read_plan
@@ -62,7 +62,7 @@ class Served:
         scorer = Scorer.load(
             folder / MODEL_FOLDER,
             self.plan.content_hash,
-            precision=resolve_precision(self.settings.precision),
+            precision=scoring_precision(self.settings.precision),
         )
         return OnlineExecutor(read_plan(folder / PLAN_FOLDER)), scorer
 

@@ -12,9 +12,10 @@ def advise_large_pages(start: int, bytes: int) -> None:
     """Ask for large pages behind memory that has not been touched yet."""
 
 # Pointers are addresses of contiguous memory; dtypes are 0 float32, 1 bfloat16, 2 float16.
-# `singles` are the pointers of ids, first_row, cardinality and place; a bag is (ids, number of ids,
-# offsets, first_row, cardinality, place). A result is None, or the place, row, id and cardinality
-# of an id that is out of range. Offsets that do not fit raise ValueError.
+# `singles` are the pointers of ids, first_row, cardinality and position; a bag is (ids, number of
+# ids, offsets, first_row, cardinality, position). A position is the column's among all id columns;
+# `vectors` is their number. A result is None, or the position, row, id and cardinality of an id
+# that is out of range. Offsets that do not fit raise ValueError.
 
 def embedding_gather(
     instruction_set: str,
@@ -26,7 +27,7 @@ def embedding_gather(
     columns: int,
     out: int,
     out_dtype: int,
-    places: int,
+    vectors: int,
     threads: int,
 ) -> tuple[int, int, int, int] | None: ...
 def embedding_pool(
@@ -39,7 +40,7 @@ def embedding_pool(
     mean: bool,
     out: int,
     out_dtype: int,
-    places: int,
+    vectors: int,
     threads: int,
 ) -> tuple[int, int, int, int] | None: ...
 def embedding_update(
@@ -55,7 +56,7 @@ def embedding_update(
     mean: bool,
     gradient: int,
     gradient_dtype: int,
-    places: int,
+    vectors: int,
     learning_rate: float,
     eps: float,
     scale: float,
@@ -79,7 +80,7 @@ def interaction_forward(
     out: int,
     threads: int,
 ) -> None:
-    """Pairwise dots into `out` (rows, K), see plumbline/dlrm/ops/interaction/operator.py."""
+    """Pairwise dots into `out` (rows, K), see plumbline/dlrm/ops/interaction/contract.py."""
 
 def interaction_backward(
     instruction_set: str,
@@ -100,7 +101,7 @@ class ScoringModel:
     """A DLRM for inference, see plumbline/dlrm/kernels/cpu/scoring.h.
 
     `dtype` is the activations', `row_dtype` that of the rows at the address `tables`, which have to
-    stay there. A column is (first_row, cardinality, place), a layer a float32 weight (outputs,
+    stay there. A column is (first_row, cardinality, position), a layer a float32 weight (outputs,
     inputs) and bias (outputs,), both contiguous; they are copied. ValueError where layers do not
     fit together.
     """

@@ -19,8 +19,8 @@ from plumbline.features.engine.encoded import (
     emptied,
     encoded_schema,
     prepare,
-    write_table,
 )
+from plumbline.features.engine.part_files import write_part
 from plumbline.features.plan.plan import write_plan
 from plumbline.nvtabular.cluster import Scheduler, scheduler
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
@@ -129,7 +129,7 @@ def _encode(
 ) -> int:
     for part in parts:
         if not part.rows:
-            write_table(schema.empty_table(), part.target)
+            write_part(schema.empty_table(), part.target)
     filled = [part for part in parts if part.rows]
     if not filled:
         return 0

@@ -23,7 +23,7 @@ from plumbline.base.device import Device
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.columns.typed import read_typed, typed_schema, values_of
 from plumbline.columns.values import Lists, Text, offsets_of
-from plumbline.features.engine.encoded import write_table
+from plumbline.features.engine.part_files import write_part
 from plumbline.nvtabular.library import ColumnSchema, Dataset, Schema, Tags, dtypes
 
 
@@ -94,7 +94,7 @@ def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
     columns = [
         _encoded(frame[name], type_) for name, type_ in zip(schema.names, schema.types, strict=True)
     ]
-    write_table(pa.table(columns, schema=schema), file)
+    write_part(pa.table(columns, schema=schema), file)
     return len(frame)
 
 

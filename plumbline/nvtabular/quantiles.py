@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
-from plumbline.features.statistics.histogram import Histogram, NumberCounts
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import StatOperator
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, host_numbers
-from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 
 
 def learned_quantiles(
@@ -43,11 +40,11 @@ class OfQuantiles(StatOperator):
         """Column to what was learned of it."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return reduced(ddf, partial(_counted, col_selector.names), _merged)
+        return learned(ddf, {n: Reads(self.step, numbers=(n,)) for n in col_selector.names})
 
-    def fit_finalize(self, dask_stats: dict[str, Histogram]) -> None:
-        for name, histogram in dask_stats.items():
-            self.learned[name] = self.step.of(histogram)
+    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
+        for name, found in dask_stats.items():
+            self.learned[name] = self.step.of(found.accumulated.histogram())
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {n: self.learned[n].apply(host_numbers(df[n])) for n in col_selector.names}
@@ -55,17 +52,3 @@ class OfQuantiles(StatOperator):
 
     def clear(self) -> None:
         self.learned = {}
-
-
-def _counted(names: Sequence[str], df: Any) -> dict[str, Histogram]:
-    return {name: _histogram(host_numbers(df[name])) for name in names}
-
-
-def _histogram(values: Any) -> Histogram:
-    counts = NumberCounts()
-    counts.add(0, [values])
-    return counts.histogram()
-
-
-def _merged(parts: list[dict[str, Histogram]]) -> dict[str, Histogram]:
-    return {name: Histogram.merged([part[name] for part in parts]) for name in parts[0]}

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.quoting import NEWLINE, Dialect, row_ends
@@ -27,14 +26,20 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 
 
 @dataclass(frozen=True, slots=True)
-class RawBlock:
-    """Whole rows as they stand in the file; the last one is ended by a newline byte, too.
-
-    `start` is where it begins in the file's (unpacked) bytes.
-    """
+class TextBlock:
+    """Whole rows of a text file as they stand in it; a newline byte ends the last one, too."""
 
     text: bytes | bytearray
     start: int
+    """Where it begins in the file's (unpacked) bytes."""
+    names: Sequence[str] = ()
+    """The columns in the file's order."""
+    first: int = 1
+    """The number of its first line."""
+    encoding: str | None = None
+    """The encoding of its bytes, where it is not the table's."""
+    constants: Mapping[str, str | None] = field(default_factory=dict)
+    """The declared columns that the folders above the file give, with their values."""
 
     @property
     def end(self) -> int:
@@ -44,15 +49,15 @@ class RawBlock:
     def count_lines(self) -> int:
         return int(np.count_nonzero(np.frombuffer(self.text, np.uint8) == NEWLINE))
 
-
-def unix_lines(text: bytes | bytearray) -> bytes | bytearray:
-    r"""`\r\n` turned to `\n`."""
-    return text.replace(b"\r\n", b"\n") if b"\r" in text else text
+    def part(self, start: int, end: int) -> TextBlock:
+        """The rows between two positions in the text; a part inside counts its lines from 1."""
+        first = 1 if start else self.first
+        return replace(self, text=self.text[start:end], start=self.start + start, first=first)
 
 
 def read_blocks(
     file: Path, form: TextForm, dialect: Dialect, block_bytes: int = BLOCK_BYTES
-) -> Iterator[RawBlock]:
+) -> Iterator[TextBlock]:
     """The file's rows as they are, as many whole ones a block as fit into `block_bytes`.
 
     The same file is cut in the same places each time. A row that is longer than a block has the
@@ -70,29 +75,9 @@ def read_blocks(
         raise unreadable(file, form.compression, error) from None
 
 
-def read_block(file: Path, start: int, end: int) -> RawBlock:
-    """A block of a file whose form is plain, from where `read_blocks` found it.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read.
-    """
-    text = bytearray(end - start)
-    try:
-        with pa.OSFile(str(file)) as stream:
-            stream.seek(start)
-            filled = fill(stream, text, 0)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error}.") from None
-    if filled < len(text):
-        text[filled:] = b"\n"  # the last line's, which the file lacks
-    return RawBlock(text, start)
-
-
 def _blocks(
     file: Path, form: TextForm, dialect: Dialect, stream: ByteStream, block_bytes: int
-) -> Iterator[RawBlock]:
+) -> Iterator[TextBlock]:
     start, rest, size = 0, b"", block_bytes
     while True:
         text = bytearray(max(size, len(rest) + 1))
@@ -108,13 +93,13 @@ def _blocks(
             size = 2 * len(text)
             continue
         del text[end:]
-        yield RawBlock(text, start)
+        yield TextBlock(text, start)
         start, size = start + end, block_bytes
     del text[filled:]
     if text and not text.endswith(b"\n"):
         text += b"\n"
     if text:
-        yield RawBlock(text, start)
+        yield TextBlock(text, start)
 
 
 def _last_row_end(text: bytearray, first: int, dialect: Dialect) -> int:
@@ -135,15 +120,15 @@ def _require_an_end(file: Path, form: TextForm, start: int, length: int) -> None
         )
 
 
-def _line_at(file: Path, form: TextForm, place: int) -> int:
+def _line_at(file: Path, form: TextForm, position: int) -> int:
     """The 1-based number of the line that begins there."""
     number = 1
     with open_text(file, form) as stream:
-        while place > 0:
-            piece = bytearray(min(place, BLOCK_BYTES))
-            read = fill(stream, piece, 0)
-            number += piece.count(b"\n")
-            place -= read
+        while position > 0:
+            text = bytearray(min(position, BLOCK_BYTES))
+            read = fill(stream, text, 0)
+            number += text.count(b"\n")
+            position -= read
             if read == 0:
                 break
     return number

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plumbline.rawlogs.blocks import RawBlock, read_blocks
+from plumbline.rawlogs.blocks import TextBlock, read_blocks
 from plumbline.rawlogs.quoting import Dialect
 from plumbline.rawlogs.text_streams import TextForm
 from plumbline.settings import Log
@@ -50,5 +50,5 @@ def bytes_of_rows(log: Log, file: Path, rows: int) -> int:
     return 0 if sample is None else round(rows * len(sample.text) / sample.count_lines())
 
 
-def _sample(log: Log, file: Path, form: TextForm) -> RawBlock | None:
+def _sample(log: Log, file: Path, form: TextForm) -> TextBlock | None:
     return next(read_blocks(file, form, Dialect.of(log), SAMPLE_BYTES), None)

@@ -15,13 +15,14 @@ from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.rawlogs.blocks import BLOCK_BYTES
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.groups import GROUP
 from plumbline.rawlogs.log_pass import LogPass
 from plumbline.rawlogs.malformed import MalformedLines
-from plumbline.rawlogs.parts import PartWriter, TypedRows
+from plumbline.rawlogs.parts import TypedRows, TypedWriter
 from plumbline.rawlogs.probe import write_probe
 from plumbline.rawlogs.raw_log import RawLog
-from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.split import SPLITS, Stretch, assignment, check_files
 from plumbline.rawlogs.split_counts import Counted, SplitCounts
@@ -147,7 +148,7 @@ def _typed_rows(folder: Path, frames: Iterable[tuple[int, pl.DataFrame]]) -> lis
     return parts
 
 
-def _frame(piece: Piece, parsed: Parsed) -> pl.DataFrame:
+def _frame(chunk: RawChunk, parsed: Parsed) -> pl.DataFrame:
     frame = frame_of_rows(parsed.rows)
     if parsed.time is not None:
         frame = frame.with_columns(pl.Series(TIME, parsed.time))
@@ -164,7 +165,7 @@ def _write_splits(
     assign = assignment(config, sum(part.rows for part in typed), times)
     schema, counts = typed_schema(config.features), SplitCounts()
     with ExitStack() as stack:
-        writers = [stack.enter_context(PartWriter(out / name, schema)) for name in SPLITS]
+        writers = [stack.enter_context(TypedWriter(out / name, schema)) for name in SPLITS]
         first = 0
         for frame, file in _in_order(config, typed):
             click = frame[CLICK].to_numpy()

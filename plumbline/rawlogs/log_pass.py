@@ -11,15 +11,16 @@ from typing import Generic, TypeVar
 
 from plumbline.base.errors import DataError
 from plumbline.base.read_ahead import THREADS, read_ahead
+from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.malformed import Fault, MalformedLines
-from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.settings import Config
 
 Look = TypeVar("Look")
 
 
 class LogPass:
-    """Parses a log's pieces in as many threads as there are cores, and counts what is amiss."""
+    """Parses a log's chunks in as many threads as there are cores, and counts what is amiss."""
 
     def __init__(self, config: Config, files: Sequence[Path], parser: RowParser) -> None:
         self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
@@ -29,11 +30,11 @@ class LogPass:
 
     def run(
         self,
-        piece_bytes: int,
-        look: Callable[[Piece, Parsed], Look],
+        chunk_bytes: int,
+        look: Callable[[RawChunk, Parsed], Look],
         progress: Callable[[int], None],
     ) -> Iterator[tuple[int, Look]]:
-        """The position of each piece's file, and what `look` keeps of it, in the log's order.
+        """The position of each chunk's file, and what `look` keeps of it, in the log's order.
 
         `look` is called in the threads that parse. `progress` is called with the number of further
         lines read.
@@ -46,8 +47,8 @@ class LogPass:
         usable, read = 0, 0
         with ThreadPoolExecutor(THREADS) as pool:
             for position, file in enumerate(self._files):
-                pieces = self._parser.pieces(file, piece_bytes)
-                work = (partial(self._look, look, file, piece) for piece in pieces)
+                chunks = self._parser.chunks(file, chunk_bytes)
+                work = (partial(self._look, look, file, chunk) for chunk in chunks)
                 lines = 0
                 for found in read_ahead(pool, work, THREADS):
                     self._record(file, lines, found)
@@ -65,15 +66,15 @@ class LogPass:
             raise DataError(f"No usable row in the log. The first: {first}.")
 
     def _look(
-        self, look: Callable[[Piece, Parsed], Look], file: Path, piece: Piece
+        self, look: Callable[[RawChunk, Parsed], Look], file: Path, chunk: RawChunk
     ) -> _Found[Look]:
-        parsed = self._parser.parse(file, piece)
-        kept = look(piece, parsed)
+        parsed = self._parser.parse(file, chunk)
+        kept = look(chunk, parsed)
         rows = len(parsed.rows)
         return _Found(kept, rows, parsed.faults, parsed.lines, parsed.unmatched)
 
     def _record(self, file: Path, lines: int, found: _Found[Look]) -> None:
-        """A piece before which the file has `lines` lines."""
+        """A chunk before which the file has `lines` lines."""
         self.malformed.record(file, [fault.further(lines) for fault in found.faults])
         for table, count in found.unmatched.items():
             self.unmatched[table] += count
@@ -81,7 +82,7 @@ class LogPass:
 
 @dataclass(frozen=True, slots=True)
 class _Found(Generic[Look]):
-    """What is kept of a piece, instead of its rows; see `Parsed` for the rest."""
+    """What is kept of a chunk, instead of its rows; see `Parsed` for the rest."""
 
     kept: Look
     rows: int

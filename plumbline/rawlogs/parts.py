@@ -11,12 +11,13 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from plumbline.columns.exact import columns
+from plumbline.columns.from_arrow import frame_from_arrow
 
 ROWS_PER_PART = 500_000
 ROWS_PER_GROUP = 125_000
 
 
-class PartWriter:
+class TypedWriter:
     """Writes `folder/part-00000.parquet` and so on; rows come in any chunks.
 
     Use it as a context manager: leaving it writes what is still held back, at most one row group.
@@ -51,7 +52,7 @@ class PartWriter:
         while self._held_rows >= self._rows_per_group:
             self._write_group()
 
-    def __enter__(self) -> PartWriter:
+    def __enter__(self) -> TypedWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -100,4 +101,4 @@ class TypedRows:
             return pa.ipc.open_file(source).read_all()
 
     def frame(self) -> pl.DataFrame:
-        return pl.DataFrame(self.read())
+        return frame_from_arrow(self.read())

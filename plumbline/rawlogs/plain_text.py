@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Text, Values
-from plumbline.rawlogs.blocks import unix_lines
 from plumbline.rawlogs.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, places, row_ends
 
 _BLANK, _TAB = b" \t"
@@ -49,7 +48,7 @@ def plain_text(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
 def _plain(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     if dialect.has_quotes(text):
         return _unquoted(text, dialect)
-    lines = unix_lines(text)
+    lines = text.replace(b"\r\n", b"\n") if b"\r" in text else text
     if len(dialect.separator) == 1:
         return PlainText(lines, dialect.separator.decode())
     spare = _spare(lines)
@@ -96,11 +95,11 @@ def _unquoted(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     outside = _is_outside(quotes, separators)
     if len(dialect.separator) > 1:
         original = np.frombuffer(text, np.uint8)
-        for place in range(len(dialect.separator)):
-            inside = separators[~outside] - place
+        for index in range(len(dialect.separator)):
+            inside = separators[~outside] - index
             out[inside] = original[inside]
-            if place > 0:
-                kept[separators[outside] - place] = False
+            if index > 0:
+                kept[separators[outside] - index] = False
     out[separators[outside]] = spare[0]
     newlines = places(marked, NEWLINE)
     inner = newlines[~_is_outside(quotes, newlines)]

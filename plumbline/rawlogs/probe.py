@@ -17,7 +17,7 @@ from plumbline.columns.rows import Rows, RowSource
 from plumbline.columns.typed import typed_schema
 from plumbline.columns.values import Lists, Text, Values
 from plumbline.rawlogs.frames import frame_of_rows, series
-from plumbline.rawlogs.parts import PartWriter
+from plumbline.rawlogs.parts import TypedWriter
 
 FEWEST_CANDIDATES = 64
 _FIRST_UNSEEN_INTEGER = 2**40
@@ -46,7 +46,7 @@ def write_probe(
     fullest = sample.select(pl.sum_horizontal(missing)).to_series().arg_min()
     row = sample.slice(fullest or 0, 1)
     unseen = unseen_values(source, seen)
-    with PartWriter(out / "probe", typed_schema(features)) as writer:
+    with TypedWriter(out / "probe", typed_schema(features)) as writer:
         writer.write(pl.concat([sample, *_stress(row, features, unseen)]))
     return writer.rows
 

@@ -61,6 +61,11 @@ class Dialect:
         """
         return text if len(self.separator) == 1 else text.replace(self.separator, self.mark)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether fields are all that lies between separators of one character."""
+        return len(self.separator) == 1 and self.quote is None and not self.blanks
+
     def has_quotes(self, text: bytes | bytearray) -> bool:
         return self.quote is not None and self.quote in text
 

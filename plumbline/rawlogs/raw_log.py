@@ -11,10 +11,11 @@ from pathlib import Path
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, Rows
-from plumbline.rawlogs.blocks import read_block
+from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.fingerprint import Fingerprint
-from plumbline.rawlogs.raw_rows import TextBlock, declared_constants
-from plumbline.rawlogs.row_parser import Piece, RowParser
+from plumbline.rawlogs.general_parser import RawChunk
+from plumbline.rawlogs.raw_rows import declared_constants
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.split import SPLITS, Stretch, assignment
 from plumbline.rawlogs.survey import Survey, SurveyedFile
@@ -23,7 +24,7 @@ from plumbline.settings import Config
 
 
 class RawLog:
-    """A `RowSource` of the splits train, valid and test; a chunk is a piece of a file.
+    """A `RowSource` of the splits train, valid and test, whose chunks the survey has cut.
 
     Its rows are those that a typed copy would have. A chunk of plain text reads its bytes when it
     is called. One of a compressed or a Parquet file holds what was read when it was yielded, so
@@ -66,8 +67,8 @@ class RawLog:
         self._require_unchanged()
         wanted, first = SPLITS.index(split), 0
         for position, surveyed in enumerate(self._survey.files):
-            places = _places(wanted, first, position, surveyed)
-            yield from self._of_file(position, surveyed, places)
+            chunks = _chunks_of(wanted, first, position, surveyed)
+            yield from self._of_file(position, surveyed, chunks)
             first += sum(surveyed.rows)
 
     def _require_unchanged(self) -> None:
@@ -76,46 +77,55 @@ class RawLog:
             fingerprint.require(file)
 
     def _of_file(
-        self, position: int, surveyed: SurveyedFile, places: Iterator[_Place]
+        self, position: int, surveyed: SurveyedFile, wanted: Iterator[_SurveyedChunk]
     ) -> Iterator[Chunk]:
         file = self._files[position]
         if surveyed.ends and TextForm.of(file, self._config.log).is_plain:
-            bounds = (surveyed.start, *surveyed.ends)
-            for place in places:
-                start, end = bounds[place.number : place.number + 2]
-                yield partial(self._read, place, start, end, surveyed.names)
+            names, bounds = surveyed.names, (surveyed.start, *surveyed.ends)
+            constants = declared_constants(file, self._config.log)
+            for chunk in wanted:
+                start, end = bounds[chunk.number : chunk.number + 2]
+                yield partial(self._read_rows, chunk, start, end, names, constants)
             return
-        pieces = self._parser.pieces(file, self._survey.piece_bytes)
+        raw_chunks = self._parser.chunks(file, self._survey.chunk_bytes)
         number = -1
-        for place in places:
-            piece: Piece | None = None
-            while number < place.number:
-                piece = next(pieces, None)
+        for chunk in wanted:
+            raw: RawChunk | None = None
+            while number < chunk.number:
+                raw = next(raw_chunks, None)
                 number += 1
-            if piece is None:
+            if raw is None:
                 raise _changed(file)
-            yield partial(self._rows, place, piece)
+            yield partial(self._rows, chunk, raw)
 
-    def _read(self, place: _Place, start: int, end: int, names: Sequence[str]) -> Rows:
-        file = self._files[place.file]
-        constants = declared_constants(file, self._config.log)
-        block = TextBlock(read_block(file, start, end), names, 1, constants=constants)
-        return self._rows(place, block)
+    def _read_rows(
+        self,
+        chunk: _SurveyedChunk,
+        start: int,
+        end: int,
+        names: Sequence[str],
+        constants: Mapping[str, str | None],
+    ) -> Rows:
+        text = read_text(self._files[chunk.file], start, end)
+        return self._rows(chunk, TextBlock(text, start, names, constants=constants))
 
-    def _rows(self, place: _Place, piece: Piece) -> Rows:
-        file = self._files[place.file]
-        parsed = self._parser.parse(file, piece)
-        rows = parsed.rows
-        stretch = Stretch(place.first, place.file, rows.click, parsed.group)
-        mask = self._assign(stretch) == place.split
-        if len(rows) != place.rows or mask.sum() != place.split_rows:
+    def _rows(self, chunk: _SurveyedChunk, raw: RawChunk) -> Rows:
+        file = self._files[chunk.file]
+        parsed = self._parser.parse(file, raw)
+        rows, click = parsed.rows, parsed.rows.click
+        if len(click) != chunk.rows:
             raise _changed(file)
-        return rows if mask.all() else rows.take(mask)
+        if chunk.split_rows == chunk.rows:
+            return rows
+        mask = self._assign(Stretch(chunk.first, chunk.file, click, parsed.group)) == chunk.split
+        if mask.sum() != chunk.split_rows:
+            raise _changed(file)
+        return rows.take(mask)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Which of its file's pieces it is, its first row in the log and its rows, file and split."""
+class _SurveyedChunk:
+    """Which of its file's chunks it is, its first row in the log and its rows, file and split."""
 
     number: int
     first: int
@@ -125,13 +135,32 @@ class _Place:
     split_rows: int
 
 
-def _places(split: int, first: int, file: int, surveyed: SurveyedFile) -> Iterator[_Place]:
-    """The pieces of a file that have rows of the split; `first` is the file's first row."""
+def _chunks_of(
+    split: int, first: int, file: int, surveyed: SurveyedFile
+) -> Iterator[_SurveyedChunk]:
+    """The chunks of a file that have rows of the split; `first` is the file's first row."""
     firsts = accumulate(surveyed.rows, initial=first)
-    pieces = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
-    for number, (start, rows, of_splits) in enumerate(pieces):
+    chunks = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
+    for number, (start, rows, of_splits) in enumerate(chunks):
         if of_splits[split]:
-            yield _Place(number, start, rows, file, split, of_splits[split])
+            yield _SurveyedChunk(number, start, rows, file, split, of_splits[split])
+
+
+def read_text(file: Path, start: int, end: int) -> bytes:
+    """The bytes of a plain file from a row's start to a row's end, the last newline among them.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read.
+    """
+    try:
+        with file.open("rb") as stream:
+            stream.seek(start)
+            text = stream.read(end - start)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error}.") from None
+    return text if len(text) == end - start else text + b"\n"  # which the file lacks
 
 
 def _changed(file: Path) -> DataError:

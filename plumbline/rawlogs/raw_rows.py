@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import columns
 from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
-from plumbline.rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, RawBlock, read_blocks
+from plumbline.rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, TextBlock, read_blocks
 from plumbline.rawlogs.decoding import decoded_rows
 from plumbline.rawlogs.fields import field_texts, split_fields
 from plumbline.rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
@@ -61,22 +61,6 @@ def read_raw_rows(
     return _read_text(file, table, wanted, block_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class TextBlock:
-    """A block of a text file behind its header: whole rows, blank and malformed ones too.
-
-    `names` are the columns in the file's order, `first` is the number of the block's first line.
-    """
-
-    raw: RawBlock
-    names: Sequence[str]
-    first: int
-    encoding: str | None = None
-    """The encoding of its bytes, where it is not the table's."""
-    constants: Mapping[str, str | None] = field(default_factory=dict)
-    """The declared columns that the folders above the file give, with their values."""
-
-
 def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
     """The blocks of a text file that may hold rows, the byte order mark and the header left out.
 
@@ -92,19 +76,26 @@ def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Ite
     constants = declared_constants(file, table)
     names: list[str] | None = None
     skipped = 0
-    for raw in read_blocks(file, form, dialect, block_bytes):
-        if raw.start == 0 and raw.text.startswith(BYTE_ORDER_MARK):
-            raw = _behind(raw, len(BYTE_ORDER_MARK))
+    for block in read_blocks(file, form, dialect, block_bytes):
+        size = len(block.text)
+        if block.start == 0 and block.text.startswith(BYTE_ORDER_MARK):
+            block = block.part(len(BYTE_ORDER_MARK), size)
         if names is None:
-            header = _first_row(file, table, form, dialect, raw, skipped + 1)
+            header = _first_row(file, table, form, dialect, block, skipped + 1)
             if header is not None:
                 names = _names(file, table, constants, header)
             if table.header or names is None:
-                place = len(raw.text) if header is None else header.end
-                skipped += raw.text.count(b"\n", 0, place)
-                raw = _behind(raw, place)
-        if raw.text:
-            yield TextBlock(raw, names or (), skipped + 1, form.encoding, constants)
+                end = len(block.text) if header is None else header.end
+                skipped += block.text.count(b"\n", 0, end)
+                block = block.part(end, size)
+        if block.text:
+            yield replace(
+                block,
+                names=names or (),
+                first=skipped + 1,
+                encoding=form.encoding,
+                constants=constants,
+            )
             skipped = 0
 
 
@@ -113,7 +104,7 @@ def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]
     faults: list[Fault] = []
     dialect = Dialect.of(table)
     encoding = block.encoding or table.encoding
-    rows = decoded_rows(block.raw.text, first, encoding, table.encoding, dialect, faults)
+    rows = decoded_rows(block.text, first, encoding, table.encoding, dialect, faults)
     fields = split_fields(rows, len(block.names), dialect, faults)
     found = [
         fields.column(block.names.index(name)).alias(name)
@@ -164,16 +155,12 @@ def _read_text(
     first = 0
     for block in text_blocks(file, table, block_bytes):
         yield parse_text(block, first + block.first, table, wanted)
-        first += block.first - 1 + block.raw.count_lines()
-
-
-def _behind(raw: RawBlock, place: int) -> RawBlock:
-    return RawBlock(raw.text[place:], raw.start + place)
+        first += block.first - 1 + block.count_lines()
 
 
 @dataclass(frozen=True, slots=True)
 class _FirstRow:
-    """A file's first row that is not blank; `end` is the place behind it in its block."""
+    """A file's first row that is not blank; `end` is where the next one begins in its block."""
 
     line: str
     fields: list[str]
@@ -181,13 +168,13 @@ class _FirstRow:
 
 
 def _first_row(
-    file: Path, table: Table, form: TextForm, dialect: Dialect, raw: RawBlock, first: int
+    file: Path, table: Table, form: TextForm, dialect: Dialect, block: TextBlock, first: int
 ) -> _FirstRow | None:
     """None where there are only blank lines; the first line has the number `first`."""
     start = 0
-    while start < len(raw.text):
-        end, fault = first_row(raw.text, start, dialect)
-        line = bytes(raw.text[start : end + 1])
+    while start < len(block.text):
+        end, fault = first_row(block.text, start, dialect)
+        line = bytes(block.text[start : end + 1])
         if line.strip(b"\r\n"):
             break
         start, first = end + 1, first + 1
@@ -209,7 +196,7 @@ def _first_row(
     if not fields and "\r" in text and table.header:
         raise DataError(
             f"{file}:{first}: the header has a carriage return in it: some lines end in it, others "
-            "in a line loader. Make all line ends alike."
+            "in a line feed. Make all line ends alike."
         )
     return _FirstRow(text, fields, end + 1)
 

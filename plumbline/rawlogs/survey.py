@@ -1,6 +1,6 @@
 """The survey of a log: one pass that finds what every later pass has to know beforehand.
 
-It counts the usable rows of each piece, so that any piece can be parsed alone and its rows still
+It counts the usable rows of each chunk, so that any chunk can be parsed alone and its rows still
 get the splits that they would get in one pass over all; and it does all complaining about the log.
 """
 
@@ -19,24 +19,25 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.base.files import write_json
 from plumbline.columns.kinds import FeatureKind
+from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.estimate import bytes_of_rows
+from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.log_pass import LogPass
 from plumbline.rawlogs.malformed import MalformedLines
 from plumbline.rawlogs.probe import seen_candidates
-from plumbline.rawlogs.raw_rows import TextBlock
-from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.split import Assignment, Stretch, assignment
 from plumbline.rawlogs.split_counts import Counted, SplitCounts
 from plumbline.settings import Config
 
-ROWS_A_PIECE = 250_000
-SMALLEST_PIECE_BYTES = 1 << 20
-LARGEST_PIECE_BYTES = 32 << 20
+ROWS_PER_CHUNK = 250_000
+SMALLEST_CHUNK_BYTES = 1 << 20
+LARGEST_CHUNK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class SurveyedFile:
-    """A log file's pieces.
+    """A log file's chunks.
 
     Those of a text file follow each other without gaps: the first begins at `start`, each ends at
     its place in `ends`, in bytes of the (decompressed) file. Of a Parquet file `ends` is empty.
@@ -47,16 +48,16 @@ class SurveyedFile:
     start: int
     ends: tuple[int, ...]
     rows: tuple[int, ...]
-    """The usable rows of each piece."""
+    """The usable rows of each chunk."""
     split_rows: tuple[tuple[int, ...], ...]
-    """Of each piece, the rows of train, valid and test; the others are left out."""
+    """Of each chunk, the rows of train, valid and test; the others are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How the log's files are cut into pieces, and how many rows each has."""
+    """How the log's files are cut into chunks, and how many rows each has."""
 
-    piece_bytes: int
+    chunk_bytes: int
     files: tuple[SurveyedFile, ...]
     rows: dict[str, int]
     """Split (train, valid, test) to its rows."""
@@ -79,7 +80,7 @@ class Survey:
                 )
                 for found in content["files"]
             )
-            return cls(content["piece_bytes"], files, content["rows"])
+            return cls(content["chunk_bytes"], files, content["rows"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"{file}: not the survey of a log ({type(error).__name__} {error}). "
@@ -102,7 +103,7 @@ class Surveyed:
 def survey(
     config: Config, files: Sequence[Path], parser: RowParser, progress: Callable[[int], None]
 ) -> Surveyed:
-    """Read all files once, some pieces at a time, in as many threads as there are cores.
+    """Read all files once, some chunks at a time, in as many threads as there are cores.
 
     `progress` is called with the number of further lines read. Where the split is by rows, memory
     holds one bit a row.
@@ -112,19 +113,19 @@ def survey(
     DataError
         A file is not usable, too many lines are malformed, or a split is empty or one-sided.
     """
-    piece_bytes = _piece_bytes(config, files)
+    chunk_bytes = _chunk_bytes(config, files)
     log = LogPass(config, files, parser)
-    splits = _PieceSplits(config)
+    splits = _ChunkSplits(config)
     seen: dict[str, set[int | str]] = {name: set() for name in parser.features}
-    surveyed = [_FilePieces() for _ in files]
-    for position, piece in log.run(piece_bytes, partial(_look, parser.features), progress):
-        surveyed[position].add(piece)
-        splits.add(position, piece)
-        for name, values in piece.candidates.items():
+    surveyed = [_FileChunks() for _ in files]
+    for position, chunk in log.run(chunk_bytes, partial(_look, parser.features), progress):
+        surveyed[position].add(chunk)
+        splits.add(position, chunk)
+        for name, values in chunk.candidates.items():
             seen[name] |= values
     split_rows, counted = splits.result(parser.label_words)
     return Surveyed(
-        Survey(piece_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
+        Survey(chunk_bytes, tuple(file.frozen(split_rows) for file in surveyed), counted.rows),
         counted,
         log.malformed,
         log.unmatched,
@@ -134,7 +135,7 @@ def survey(
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is kept of a piece; its rows are not."""
+    """What is kept of a chunk; its rows are not."""
 
     click: NDArray[np.int8]
     candidates: Mapping[str, set[int | str]]
@@ -144,16 +145,16 @@ class _Look:
     group: NDArray[np.uint64] | None
 
 
-def _look(kinds: Mapping[str, FeatureKind], piece: Piece, parsed: Parsed) -> _Look:
+def _look(kinds: Mapping[str, FeatureKind], chunk: RawChunk, parsed: Parsed) -> _Look:
     click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
-    if isinstance(piece, TextBlock):
-        names, start, end = tuple(piece.names), piece.raw.start, piece.raw.end
+    if isinstance(chunk, TextBlock):
+        names, start, end = tuple(chunk.names), chunk.start, chunk.end
         return _Look(click, candidates, names, start, end, parsed.group)
     return _Look(click, candidates, (), 0, 0, parsed.group)
 
 
-class _FilePieces:
-    """The pieces of a file, as they come in order."""
+class _FileChunks:
+    """The chunks of a file, as they come in order."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
@@ -161,21 +162,21 @@ class _FilePieces:
         self._ends: list[int] = []
         self._rows: list[int] = []
 
-    def add(self, piece: _Look) -> None:
+    def add(self, chunk: _Look) -> None:
         if not self._rows:
-            self._names, self._start = piece.names, piece.start
-        self._ends.append(piece.end)
-        self._rows.append(len(piece.click))
+            self._names, self._start = chunk.names, chunk.start
+        self._ends.append(chunk.end)
+        self._rows.append(len(chunk.click))
 
     def frozen(self, split_rows: Iterator[tuple[int, ...]]) -> SurveyedFile:
-        """Takes one of `split_rows` for each piece."""
+        """Takes one of `split_rows` for each chunk."""
         ends = tuple(self._ends) if self._names else ()
-        of_pieces = tuple(islice(split_rows, len(self._rows)))
-        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_pieces)
+        of_chunks = tuple(islice(split_rows, len(self._rows)))
+        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_chunks)
 
 
-class _PieceSplits:
-    """The splits of the rows, as pieces come in order."""
+class _ChunkSplits:
+    """The splits of the rows, as chunks come in order."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -183,18 +184,18 @@ class _PieceSplits:
         self._split_rows: list[tuple[int, ...]] = []
         self._rows = 0
         self._held: list[tuple[int, int, NDArray[np.uint8]]] = []
-        """File, rows, and a bit a row, of pieces whose splits depend on the number of all rows."""
+        """File, rows, and a bit a row, of chunks whose splits depend on the number of all rows."""
 
-    def add(self, file: int, piece: _Look) -> None:
+    def add(self, file: int, chunk: _Look) -> None:
         if self._config.split.by == "rows":
-            self._held.append((file, len(piece.click), np.packbits(piece.click != 0)))
+            self._held.append((file, len(chunk.click), np.packbits(chunk.click != 0)))
         else:
-            rows = Stretch(self._rows, file, piece.click, piece.group)
+            rows = Stretch(self._rows, file, chunk.click, chunk.group)
             self._count(assignment(self._config, 0), rows)
-        self._rows += len(piece.click)
+        self._rows += len(chunk.click)
 
     def result(self, label_words: Sequence[str]) -> tuple[Iterator[tuple[int, ...]], Counted]:
-        """The rows of each split for each piece, and all; DataError where one is one-sided."""
+        """The rows of each split for each chunk, and all; DataError where one is one-sided."""
         assign, first = assignment(self._config, self._rows), 0
         for file, rows, bits in self._held:
             click = np.unpackbits(bits, count=rows).view(np.int8)
@@ -207,9 +208,9 @@ class _PieceSplits:
         self._split_rows.append(self._counts.add(assign(rows), rows.click))
 
 
-def _piece_bytes(config: Config, files: Sequence[Path]) -> int:
+def _chunk_bytes(config: Config, files: Sequence[Path]) -> int:
     if config.log.format == "parquet":
-        return LARGEST_PIECE_BYTES  # not used
+        return LARGEST_CHUNK_BYTES  # not used
     first = next((file for file in files if file.stat().st_size > 0), files[0])
-    wanted = bytes_of_rows(config.log, first, ROWS_A_PIECE)
-    return min(max(wanted, SMALLEST_PIECE_BYTES), LARGEST_PIECE_BYTES)
+    wanted = bytes_of_rows(config.log, first, ROWS_PER_CHUNK)
+    return min(max(wanted, SMALLEST_CHUNK_BYTES), LARGEST_CHUNK_BYTES)

@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from plumbline.columns.from_arrow import frame_from_arrow
 from plumbline.rawlogs.parts import TypedRows
 from plumbline.rawlogs.values import TIME
 
@@ -35,7 +36,7 @@ def sorted_by_time(
     order = np.argsort(_times(tables), kind="stable")
     starts = np.cumsum([0, *(part.rows for part in parts)])
     for first in range(0, len(order), rows_at_once):
-        yield pl.DataFrame(_gather(tables, starts, order[first : first + rows_at_once]))
+        yield frame_from_arrow(_gather(tables, starts, order[first : first + rows_at_once]))
 
 
 def _gather(
@@ -44,10 +45,10 @@ def _gather(
     """The rows of those numbers, in that order; each table is read in its own order."""
     ascending = np.sort(rows)
     bounds = np.searchsorted(ascending, starts)
-    pieces = [
+    parts = [
         table.take(pa.array(ascending[low:high] - start))
         for table, start, low, high in zip(tables, starts, bounds, bounds[1:], strict=False)
         if high > low
     ]
-    places = np.searchsorted(ascending, rows)
-    return pa.concat_tables(pieces).combine_chunks().take(pa.array(places))
+    positions = np.searchsorted(ascending, rows)
+    return pa.concat_tables(parts).combine_chunks().take(pa.array(positions))

@@ -13,18 +13,18 @@ class Serving(Settings):
     """The Triton model repository, and what the serve stage sends through it."""
 
     max_batch_size: PositiveInt = 4096
-    """Rows that a step takes at once."""
+    """The most rows of one request, and of one pass."""
     instances: PositiveInt = 1
-    """Processes of each served step."""
+    """Processes of each served model."""
     threads: PositiveInt | None = None
     """Threads of one instance; None: the server's cores, shared out among the instances."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of the layers' products in offline and served scoring; sums are float32. auto: bf16 where
     this processor is fast in it."""
     max_queue_size: PositiveInt = 256
-    """Requests that may wait for a step; more are refused at once."""
+    """Requests that may wait for an instance; more are rejected at once."""
     queue_timeout_ms: PositiveInt = 1000
-    """How long a request may wait for a step before it is refused."""
+    """Milliseconds that a request may wait before it is rejected."""
     tensorrt: bool = False
     """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
     probe_rows: Annotated[int, Field(ge=1000)] = 1000

@@ -62,22 +62,22 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
-        made = _run_engine(run, inputs, out, progress)
-    found = look_through(made.plan, made.rows, ingested.facts["click_rate"], out)
+        encoded = _run_engine(run, inputs, out, progress)
+    found = look_through(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
     for text in found.warnings:
         warn(text)
-    seconds = made.fit_seconds + made.transform_seconds
+    seconds = encoded.fit_seconds + encoded.transform_seconds
     facts = {
         "engine": run.engine,
-        "plan_hash": made.plan.content_hash,
-        "fit_seconds": round(made.fit_seconds, 3),
-        "transform_seconds": round(made.transform_seconds, 3),
-        "rows_per_second": round(sum(made.rows.values()) / seconds),
+        "plan_hash": encoded.plan.content_hash,
+        "fit_seconds": round(encoded.fit_seconds, 3),
+        "transform_seconds": round(encoded.transform_seconds, 3),
+        "rows_per_second": round(sum(encoded.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(found),
     }
-    return StageResult(made.rows, _schema(made.plan), facts)
+    return StageResult(encoded.rows, _schema(encoded.plan), facts)
 
 
 @dataclass(frozen=True, slots=True)

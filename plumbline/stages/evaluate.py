@@ -29,7 +29,7 @@ from plumbline.dlrm.judgement.verdict import Evidence, LossDifference, Verdict, 
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.pair_counts import PairCounts
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.evaluation import RowScorer, column_blocks, scored_by
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
@@ -58,7 +58,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 def precision(run: Run) -> ScoringPrecision:
     """Of offline scores on this machine: that of the served ones."""
-    return resolve_precision(run.config.serving.precision)
+    return scoring_precision(run.config.serving.precision)
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
@@ -92,7 +92,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     test = metrics["test"]
     best = "" if reachable is None else f" (the click model's own: {reachable:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
-    tell(verdict)
+    _report(verdict)
     facts = {
         **metrics,
         "bayes_auc": reachable,
@@ -104,7 +104,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
-    """The fitted regression, and what it took."""
+    """The fitted regression, its passes over the rows, and its seconds."""
 
     regression: LogisticRegression
     passes: int
@@ -115,7 +115,7 @@ def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: floa
     """A logistic regression on the training split."""
     started = time.perf_counter()
     with progress_bar("baseline", None) as progress:
-        made = fit_logistic_regression(
+        fitted = fit_logistic_regression(
             architecture,
             parts(etl.folder / "train"),
             parts(etl.folder / "valid"),
@@ -124,7 +124,7 @@ def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: floa
             logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
             progress=progress,
         )
-    return _Baseline(made.regression, made.passes, time.perf_counter() - started)
+    return _Baseline(fitted.regression, fitted.passes, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def baselines_of(judged: Mapping[str, _Judged], baseline: _Baseline) -> dict[str
     }
 
 
-def tell(verdict: Verdict) -> None:
+def _report(verdict: Verdict) -> None:
     """One line: quiet where all is well, loud where it is not."""
     if verdict.ok:
         approve(verdict.text)

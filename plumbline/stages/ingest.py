@@ -48,15 +48,15 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     write = ingest_typed if takes_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
-        made = write(run.config, files, out, progress)
-    for example in made.examples:
+        ingested = write(run.config, files, out, progress)
+    for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
-    for advice in made.advice:
+    for advice in ingested.advice:
         say(f"  of these, {advice}", style="yellow")
-    for line in _told(made):
+    for line in _left_out(ingested):
         say(f"  {line}")
     schema = [{"name": name, "kind": kind} for name, kind in run.config.features.items()]
-    facts = {key: value for key, value in asdict(made).items() if key != "rows"}
+    facts = {key: value for key, value in asdict(ingested).items() if key != "rows"}
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(found) for found in fingerprints],
@@ -64,12 +64,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             name: file_sha256(file) for name, file in table_files(run.config, files).items()
         },
     }
-    return StageResult(made.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
+    return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 
 
-def _told(made: Ingested) -> Iterator[str]:
-    """What became of rows that are in no split."""
-    left_out = made.left_out
+def _left_out(ingested: Ingested) -> Iterator[str]:
+    """The rows that are in no split, and why."""
+    left_out = ingested.left_out
     if left_out["no_split"]:
         yield f"left out: {left_out['no_split']:,} rows that the split gives to none"
     if left_out["gap"]:
@@ -77,8 +77,8 @@ def _told(made: Ingested) -> Iterator[str]:
     if left_out["negatives"]:
         yield (
             f"left out: {left_out['negatives']:,} training rows without a click, "
-            f"{made.keep_negatives:.2%} kept; clicks {made.click_rate['train']:.3%} before, "
-            f"{made.sampled_click_rate:.3%} after"
+            f"{ingested.keep_negatives:.2%} kept; clicks "
+            f"{ingested.click_rate['train']:.3%} before, {ingested.sampled_click_rate:.3%} after"
         )
 
 

@@ -32,21 +32,21 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
     DataError
         A raw file is missing, or has changed since.
     """
-    made = inputs["ingest"]
-    if has_typed_copy(made):
-        return TypedParquet(typed_folders(made), run.config.features)
-    _require_fitting(run, made)
-    read = made.manifest.facts["read"]
+    ingested = inputs["ingest"]
+    if has_typed_copy(ingested):
+        return TypedParquet(typed_folders(ingested), run.config.features)
+    _require_fitting(run, ingested)
+    read = ingested.manifest.facts["read"]
     log = RawLog(
         run.config,
         _raw_files(run, inputs, read),
-        Survey.read(made.folder / SURVEY_FILE),
+        Survey.read(ingested.folder / SURVEY_FILE),
         [Fingerprint(**found) for found in read["fingerprints"]],
     )
-    return _LogAndProbe(log, TypedParquet({PROBE: made.folder / PROBE}, log.kinds))
+    return _LogAndProbe(log, TypedParquet({PROBE: ingested.folder / PROBE}, log.kinds))
 
 
-def typed_folders(made: Finished) -> dict[str, Path]:
+def typed_folders(ingested: Finished) -> dict[str, Path]:
     """Split to its folder of typed Parquet.
 
     Raises
@@ -54,29 +54,29 @@ def typed_folders(made: Finished) -> dict[str, Path]:
     StageError
         The stage ingest that was run kept no typed copy.
     """
-    if not has_typed_copy(made):
+    if not has_typed_copy(ingested):
         raise StageError(
-            f"{made.folder}: holds no typed copy of the log, which --engine nvtabular reads. "
+            f"{ingested.folder}: holds no typed copy of the log, which --engine nvtabular reads. "
             "Run again with --from ingest."
         )
-    return {split: made.folder / split for split in (*SPLITS, PROBE)}
+    return {split: ingested.folder / split for split in (*SPLITS, PROBE)}
 
 
-def has_typed_copy(made: Finished) -> bool:
-    return SURVEY_FILE not in made.manifest.files
+def has_typed_copy(ingested: Finished) -> bool:
+    return SURVEY_FILE not in ingested.manifest.files
 
 
-def _require_fitting(run: Run, made: Finished) -> None:
+def _require_fitting(run: Run, ingested: Finished) -> None:
     """The log's rows are read by this configuration: it has to be the one that it was surveyed by.
 
     The files are not compared here: `RawLog` does.
     """
     changed = differences(
-        {**made.manifest.settings, "data": None}, {**ingest.log_settings(run), "data": None}
+        {**ingested.manifest.settings, "data": None}, {**ingest.log_settings(run), "data": None}
     )
     if changed:
         raise StageError(
-            f"{made.folder}: made from something else: {'; '.join(changed)}. "
+            f"{ingested.folder}: made from something else: {'; '.join(changed)}. "
             "Run again with --from ingest, or with another --out."
         )
 

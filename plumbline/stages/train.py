@@ -1,4 +1,4 @@
-"""Stage train: a loader of encoded rows trains the DLRM; goes on from its last checkpoint."""
+"""Stage train: train the DLRM on the encoded rows, from the last checkpoint on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from plumbline.stages.stage import Finished, Stage, StageResult, parts, reads
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
-    from plumbline.dlrm.train.training import Epoch, Trainer
+    from plumbline.dlrm.train.trainer import Trainer
+    from plumbline.dlrm.train.training import Epoch
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -42,10 +43,10 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
-    form = form_of(run, plan, architecture, training, offset)
+    trainer = trainer_of(run, plan, architecture, training, offset)
     with progress_bar("training", rows * training.epochs) as progress:
-        made = train(
-            form,
+        trained = train(
+            trainer,
             loader_of(run, plan, architecture, files, training.batch_size),
             training,
             seed=config.seed,
@@ -54,32 +55,32 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             plan_hash=plan.content_hash,
             click_rate=(clicks + 0.5) / (rows + 1),
             progress=progress,
-            tell_epoch=_print_epoch,
+            report_epoch=_print_epoch,
         )
     shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
     if training.stops_early:
         console.print(
-            f"  kept: epoch {made.best_epoch + 1} of {len(made.epochs)}, the one with the best "
-            "validation log loss",
+            f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
+            "best validation log loss",
             highlight=False,
             soft_wrap=True,
         )
     console.print(
-        f"  {made.samples_per_second:,.0f} samples/s in {form.precision}, "
-        f"{made.waiting_share:.1%} of the time waiting for data"
+        f"  {trained.samples_per_second:,.0f} samples/s in {trainer.precision}, "
+        f"{trained.waiting_share:.1%} of the time waiting for data"
     )
     facts = {
         "model": run.model,
-        "precision": form.precision,
-        "samples_per_second": round(made.samples_per_second),
-        "waiting_share": round(made.waiting_share, 4),
-        "steps": made.steps,
+        "precision": trainer.precision,
+        "samples_per_second": round(trained.samples_per_second),
+        "waiting_share": round(trained.waiting_share, 4),
+        "steps": trained.steps,
         "planned": training.model_dump(mode="json"),
-        "best_epoch": made.best_epoch + 1,
-        "bias_shift": made.bias_shift,
-        "final_loss": made.final_loss,
-        "loss_curve": made.loss_curve,
-        "epochs": [asdict(epoch) for epoch in made.epochs],
+        "best_epoch": trained.best_epoch + 1,
+        "bias_shift": trained.bias_shift,
+        "final_loss": trained.final_loss,
+        "loss_curve": trained.loss_curve,
+        "epochs": [asdict(epoch) for epoch in trained.epochs],
         "warnings": warnings,
     }
     return StageResult({"train": rows}, facts=facts)
@@ -105,7 +106,7 @@ def _print_epoch(position: int, epoch: Epoch) -> None:
     )
 
 
-def form_of(
+def trainer_of(
     run: Run,
     plan: Plan,
     architecture: Architecture,

@@ -2,12 +2,12 @@
 # Verify the repository, then become the server. Arguments are passed on to tritonserver: its
 # options for TLS and for protected endpoints, for example.
 #
-# It listens on all addresses of its container: who reaches them is for the ports that compose
-# publishes, or the Kubernetes service and network policy, to say.
+# It listens on all addresses of its container. The ports that compose publishes, or the Kubernetes
+# service and network policy, decide who can reach them.
 set -eu
-# Triton walks through a request's chunks and its JSON by recursion: 8 MiB of stack are few.
+# Triton reads a request's chunks and its JSON recursively: 8 MiB of stack are too few.
 ulimit -S -s 1048576 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"
-# What is not served is closed by a header that nobody is told.
+# Endpoints that are not served require a header that nobody knows.
 closed="shared-memory,model-repository,trace,logging:plumbline-closed=$(python3 -c \
     'import secrets; print(secrets.token_urlsafe())')"
 python3 -m plumbline.serving.check.verify "$PLUMBLINE_REPOSITORY"

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from plumbline.columns.wire import Tensors
-from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.encoding import load_encoding
-from plumbline.serving.backend.monitoring import See
+from plumbline.features.encoding.encoder import Encoded
+from plumbline.serving.backend.loading import load_executor
+from plumbline.serving.backend.model import BackendModel, Computation
 from plumbline.serving.backend.served_version import ServedVersion
-from plumbline.serving.backend.step import TritonStep
-from plumbline.serving.contract.check_rows import Run
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.outputs import require_finite_dense
 
 
-class TritonPythonModel(TritonStep):
+class TritonPythonModel(BackendModel):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
-        encode, plan = load_encoding(version)
+    def load(self, version: ServedVersion) -> Computation:
+        executor, plan = load_executor(version)
         dense = [column.name for column in plan.continuous]
 
-        def run(tensors: Tensors) -> Tensors:
-            encoded = encode(tensors)
-            require_finite_dense(dense, encoded.dense_BC)  # what scores it cannot refuse anything
-            see(tensors, encoded, None)
+        def outputs(encoded: Encoded) -> Tensors:
+            require_finite_dense(dense, encoded.dense_BC)  # the ONNX model cannot reject a row
             return to_gpu_tensors(encoded)
 
-        return run, plan
+        return Computation(executor.transform, outputs, plan)

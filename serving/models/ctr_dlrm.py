@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from plumbline.columns.wire import Tensors
-from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.monitoring import See
-from plumbline.serving.backend.scoring import load_scorer
+from functools import partial
+
+from plumbline.serving.backend.loading import load_scorer
+from plumbline.serving.backend.model import BackendModel, Computation
 from plumbline.serving.backend.served_version import ServedVersion
-from plumbline.serving.backend.step import TritonStep
-from plumbline.serving.contract.check_rows import Run
-from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.contract.outputs import from_encoded_tensors, scored
 
 
-class TritonPythonModel(TritonStep):
+class TritonPythonModel(BackendModel):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
+    def load(self, version: ServedVersion) -> Computation:
         scorer = load_scorer(version)
-
-        def run(tensors: Tensors) -> Tensors:
-            outputs = scored(scorer, from_encoded_tensors(tensors, scorer.architecture))
-            see(tensors, None, outputs[CLICK_PROBABILITY])
-            return outputs
-
-        return run, None
+        encode = partial(from_encoded_tensors, architecture=scorer.architecture)
+        return Computation(encode, partial(scored, scorer), plan=None)

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from plumbline.columns.wire import Tensors
-from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.encoding import load_encoding
-from plumbline.serving.backend.monitoring import See
+from plumbline.serving.backend.loading import load_executor
+from plumbline.serving.backend.model import BackendModel, Computation
 from plumbline.serving.backend.served_version import ServedVersion
-from plumbline.serving.backend.step import TritonStep
-from plumbline.serving.contract.check_rows import Run
 from plumbline.serving.contract.outputs import to_encoded_tensors
 
 
-class TritonPythonModel(TritonStep):
+class TritonPythonModel(BackendModel):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
-        encode, plan = load_encoding(version)
-
-        def run(tensors: Tensors) -> Tensors:
-            encoded = encode(tensors)
-            see(tensors, encoded, None)
-            return to_encoded_tensors(encoded)
-
-        return run, plan
+    def load(self, version: ServedVersion) -> Computation:
+        executor, plan = load_executor(version)
+        return Computation(executor.transform, to_encoded_tensors, plan)

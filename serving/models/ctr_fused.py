@@ -1,29 +1,18 @@
-"""Triton entry of `ctr_fused`: raw columns to probabilities in one hop."""
+"""Triton entry of `ctr_fused`: raw columns to probabilities in one model."""
 
 from __future__ import annotations
 
-from plumbline.columns.wire import Tensors
-from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.encoding import load_encoding
-from plumbline.serving.backend.monitoring import See
-from plumbline.serving.backend.scoring import load_scorer
+from functools import partial
+
+from plumbline.serving.backend.loading import load_executor, load_scorer
+from plumbline.serving.backend.model import BackendModel, Computation
 from plumbline.serving.backend.served_version import ServedVersion
-from plumbline.serving.backend.step import TritonStep
-from plumbline.serving.contract.check_rows import Run
-from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.contract.outputs import scored
 
 
-class TritonPythonModel(TritonStep):
+class TritonPythonModel(BackendModel):
     """The name that Triton looks for."""
 
-    def load(self, version: ServedVersion, see: See) -> tuple[Run, Plan | None]:
-        (encode, plan), scorer = load_encoding(version), load_scorer(version)
-
-        def run(tensors: Tensors) -> Tensors:
-            encoded = encode(tensors)
-            outputs = scored(scorer, encoded)
-            see(tensors, encoded, outputs[CLICK_PROBABILITY])
-            return outputs
-
-        return run, plan
+    def load(self, version: ServedVersion) -> Computation:
+        executor, plan = load_executor(version)
+        return Computation(executor.transform, partial(scored, load_scorer(version)), plan)

@@ -20,7 +20,7 @@ from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code, signed_codes, unsigned_number
 from plumbline.columns.value_rules import kinds as value_kinds
 from plumbline.columns.value_rules import text_values
-from plumbline.columns.value_rules.plain import plain
+from plumbline.columns.value_rules.columns import plain
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.take import take
 from plumbline.columns.value_rules.taken import ColumnRefused
@@ -355,7 +355,7 @@ def test_rules_come_from_a_logs_settings_and_their_own_json() -> None:
 def test_what_runs_in_the_server_imports_no_rules() -> None:
     check = (
         "import sys, plumbline.columns.wire; "
-        "import plumbline.features.encoding.online, plumbline.serving.backend.encoding; "
+        "import plumbline.features.encoding.online, plumbline.serving.backend.loading; "
         "unwanted = ('plumbline.columns.value_rules', 'polars'); "
         "sys.exit(any(name.startswith(unwanted) for name in sys.modules))"
     )

@@ -106,7 +106,7 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
         (("publish", "--protocol", "grpc"), "--protocol: wanted --url with it"),
         (("server", ".", "--tls-key", "k"), "TLS: wanted --tls-certificate and --tls-key"),
         (("server", ".", "--allow-model-control"), "secret"),
-        (("verify", "."), "wanted a model repository, found no model in it."),
+        (("verify", "."), "missing from the model repository."),
         (("accept", ".", "127.0.0.1:1"), "config.pbtxt: missing"),
         (("score", "nothing.csv", "--url", "127.0.0.1:1"), "127.0.0.1:1"),
     ],

@@ -75,11 +75,11 @@ def test_the_ensemble_scores_as_the_scorer_does(tmp_path: Path, protocol: str) -
 
 
 def accepted(repository: Path, server: TritonServer, protocol: str) -> None:
-    """The export's check rows through the server; and what a difference is told as."""
+    """The export's check rows through the server; and how a difference is reported."""
     url = server.http_url if protocol == "http" else server.grpc_url
     command = [sys.executable, "-m", "serving.acceptance", repository, url, "--protocol", protocol]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
-    assert "ctr_dlrm: largest difference" in told
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert "ctr_dlrm: largest difference" in report
     transport = Transport(Connection(url, protocol, 60.0))
     try:
         found = check_server(repository, transport, 1e-5)
@@ -91,7 +91,7 @@ def accepted(repository: Path, server: TritonServer, protocol: str) -> None:
         rows = CheckRows.read(check)
         rows.outputs["padded_ids"][0, 0, 0] += 1
         rows.write(check)
-        with pytest.raises(RepositoryError, match="'ctr_features': padded_ids are not those"):
+        with pytest.raises(RepositoryError, match="'ctr_features': padded_ids differ from those"):
             check_server(repository, transport, 1e-5)
     finally:
         transport.close()

@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     assert repository.is_dir()
 
 
-def test_it_serves_and_is_renewed(server: TritonServer, tmp_path: Path) -> None:
+def test_it_serves_and_is_published_into(server: TritonServer, tmp_path: Path) -> None:
     with Client(server.grpc_url, "grpc") as client:
         before = client.score(ROWS)
         assert np.isfinite(before).all()

@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from plumbline.base.errors import PlumblineError
+from plumbline.base.places import ROOT
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -33,7 +34,6 @@ from plumbline.serving.client.connection import SECRET_HEADER, Connection, secre
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.errors import RepositoryError
-from plumbline.serving.launch.binary import SOURCES
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_repository import JOURNAL_FILE, LiveRepository
@@ -231,7 +231,7 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
     arguments = [candidate.plan.folder, candidate.model_folder, rows, repository]
     process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments, server.http_url, SECRET_HEADER, SECRET],
-        cwd=SOURCES,
+        cwd=ROOT,
     )
     current = LiveRepository.read(repository).current
     config, give_up = repository / "ctr_dlrm" / "config.pbtxt", time.monotonic() + 30

@@ -252,26 +252,3 @@ def test_what_is_not_encrypted_stays_on_this_machine(encrypted: TritonServer) ->
         assert addresses_of(port) and addresses_of(port) <= LOOPBACK
     with Client(encrypted.http_url) as client:
         assert client.score(ROWS).shape == (3,)
-
-
-@pytest.mark.parametrize(
-    ("model", "file"),
-    [
-        ("ctr_features", "manifest.json"),
-        ("ctr_fused", "model/model.safetensors"),
-        ("ctr_features", "plan/vocabulary/city.parquet"),
-    ],
-)
-def test_a_tampered_file_is_refused_by_name(
-    repository: Path, tmp_path: Path, model: str, file: str
-) -> None:
-    shutil.copytree(repository / model, tmp_path / "repository" / model)
-    target = tmp_path / "repository" / model / "1" / file
-    content = bytearray(target.read_bytes())
-    content[-20] ^= 1
-    target.write_bytes(content)
-    with (
-        pytest.raises(ServerError, match=f"model '{model}'.*{file}: wanted SHA-256"),
-        TritonServer(tmp_path / "repository", tmp_path / "work"),
-    ):
-        pytest.fail("a changed file was served")

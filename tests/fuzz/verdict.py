@@ -56,7 +56,7 @@ def fault_of_bad(kind: str, came: Answer, right: Tensors | None) -> str:
         return "" if right is not None and is_right(came, right) else "it was answered"
     if came.status in _NO_ANSWER and "The server is busy" not in came.message:
         return "no answer"
-    if re.search("Failed to process|The step failed|stub", came.message):
+    if re.search("Failed to process|The model failed|stub", came.message):
         return "a fault in the model's code"
     if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], came.message):
         return f"a message without {_OUR_MESSAGES[kind]!r}"

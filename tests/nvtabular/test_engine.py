@@ -12,13 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from plumbline.base.errors import DataError, PlumblineError
-from plumbline.columns.typed import typed_schema
+from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import read_plan
+from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.graphs import build
 from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.settings import WorkflowSettings
 
 KINDS: dict[str, Any] = {
@@ -134,6 +137,23 @@ def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path:
         assert (tmp_path / "alone" / file).read_bytes() == (
             tmp_path / "together" / file
         ).read_bytes()
+
+
+def test_both_engines_learn_the_same_to_the_bit(splits: dict[str, Path], tmp_path: Path) -> None:
+    """Each partition fills the accumulators that a chunk of the native engine fills."""
+    ids = CATEGORICAL >> ops.Categorify(freq_threshold=2)
+    median = ["x"] >> ops.FillMedian()
+    buckets = ["x", "i"] >> QuantileBucketize(5) >> ops.Rename(postfix="_bucket")
+    bounds = ["i"] >> ops.NormalizeMinMax() >> ops.Rename(postfix="_share")
+    statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "sum", "std", "max"])
+    encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
+    numbers = (median >> ops.Normalize()) + bounds + buckets + statistics + encoded
+    workflow = Workflow(ids + numbers + "click")
+    native = NativeEngine(compile_unfitted(workflow, KINDS))
+    rows = TypedParquet(splits, KINDS)
+    by_native = native.fit_transform(rows, tmp_path / "native", lambda rows: None)
+    by_nvtabular = run(splits, tmp_path / "nvtabular", workflow=workflow)
+    assert by_nvtabular.plan.content_hash == by_native.plan.content_hash
 
 
 def _files(folder: Path) -> list[Path]:

@@ -193,7 +193,7 @@ def test_statistics_that_are_not_finite_raise(tmp_path: Path) -> None:
     nothing = TABLE.set_column(0, "x", pa.nulls(4, pa.float32()))
     for graph, message in (
         (["x"] >> ops.Normalize(), "Column 'x': its mean in the training split is nan"),
-        (["x"] >> ops.NormalizeMinMax(), "Column 'x': its numbers in the training split are from"),
+        (["x"] >> ops.NormalizeMinMax(), "Column 'x': its numbers in the training split are all"),
         (["x"] >> ops.FillMedian(), "Column 'x': its median in the training split is nan"),
         (["s"] >> ops.TargetEncoding("x", kfold=1), "Column 'TE_s_x': the target's mean in the tr"),
     ):

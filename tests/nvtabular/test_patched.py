@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from plumbline.columns.typed import typed_schema
+from plumbline.features.operators.target_encoding import folds_of
 from plumbline.nvtabular.frames import FrameReader
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
 from plumbline.nvtabular.operators import PATCHED
@@ -234,7 +235,7 @@ def test_targets_are_encoded_out_of_fold_for_training_rows_only(tmp_path: Path) 
     found = run.rows(*column("s", *keys))["TE_s_click"]
     np.testing.assert_allclose(found, [encoded(key, rows) for key in keys])
     set_training(run.workflow, True)
-    folds = np.concatenate([np.random.RandomState(5).choice(3, n) for n in (10, 20)])
+    folds = np.concatenate([folds_of(5, 3, 0, n) for n in (10, 20)])
     wanted = [
         encoded(row["s"], [r for r, f in zip(rows, folds, strict=True) if f != fold])
         for row, fold in zip(rows, folds, strict=True)

@@ -47,10 +47,10 @@ def config_of(kind: str, seed: int = 1, split: dict[str, Any] | None = None, **l
 
 
 @contextmanager
-def pieces_of(size: int, rows: int = 65_536) -> Iterator[None]:
-    """Logs are cut into pieces of so many bytes, or in Parquet of so many rows."""
+def chunks_of(size: int, rows: int = 65_536) -> Iterator[None]:
+    """Logs are cut into chunks of so many bytes, or in Parquet of so many rows."""
     with (
-        patch.object(survey_module, "LARGEST_PIECE_BYTES", size),
+        patch.object(survey_module, "LARGEST_CHUNK_BYTES", size),
         patch.object(raw_rows, "PARQUET_BATCH_ROWS", rows),
     ):
         yield
@@ -111,7 +111,7 @@ def test_every_way_to_store_a_log_gives_the_same_splits(
     series = pl.Series(users, dtype=types.get(kind, pl.String()))
     folder = tmp_path_factory.mktemp("log")
     found: list[Any] = []
-    with pieces_of(data.draw(st.integers(30, 2000)), data.draw(st.integers(3, 300))):
+    with chunks_of(data.draw(st.integers(30, 2000)), data.draw(st.integers(3, 300))):
         found += [splits_of(config, write_text(folder / "log.csv", texts, s)) for s in PACKED]
         found.append(splits_of(in_parquet, write_parquet(folder / "log.parquet", series)))
         found.append(splits_of(in_parquet, folder / "log.parquet", typed=True))

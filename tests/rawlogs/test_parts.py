@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest import TempPathFactory
 
 from plumbline.columns.typed import typed_schema
-from plumbline.rawlogs.parts import PartWriter
+from plumbline.rawlogs.parts import TypedWriter
 
 SCHEMA = typed_schema({"x": "integer", "word": "string"})
 
@@ -30,7 +30,7 @@ def test_parts_hold_all_rows_in_order(
     tmp_path_factory: TempPathFactory, chunks: list[int], groups: int, per_group: int
 ) -> None:
     folder = tmp_path_factory.mktemp("parts")
-    with PartWriter(folder, SCHEMA, groups * per_group, per_group) as writer:
+    with TypedWriter(folder, SCHEMA, groups * per_group, per_group) as writer:
         for position, count in enumerate(chunks):
             writer.write(rows(sum(chunks[:position]), count))
     total = sum(chunks)
@@ -44,7 +44,7 @@ def test_parts_hold_all_rows_in_order(
 
 def test_an_error_inside_leaves_no_open_file(tmp_path: Path) -> None:
     try:
-        with PartWriter(tmp_path, SCHEMA, 4, 2) as writer:
+        with TypedWriter(tmp_path, SCHEMA, 4, 2) as writer:
             writer.write(rows(0, 3))
             raise KeyError
     except KeyError:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from plumbline.base.native import uses_native
 from plumbline.columns.rows import Rows
-from plumbline.rawlogs.blocks import RawBlock
+from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.general_parser import Parsed
 from plumbline.rawlogs.plain_text import plain_text
 from plumbline.rawlogs.quoting import Dialect
-from plumbline.rawlogs.raw_rows import TextBlock
-from plumbline.rawlogs.row_parser import Parsed, RowParser
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.settings import Config
 
 COLUMNS = {"y": "label", "a": "string", "i": "integer", "b": "string", "x": "continuous"}
@@ -39,8 +39,8 @@ def parser_of(**log: Any) -> RowParser:
 def both(text: bytes, constants: dict[str, str | None], **log: Any) -> tuple[Parsed | None, Parsed]:
     parser = parser_of(**log)
     names = [name for name in NAMES if name not in constants]
-    block = TextBlock(RawBlock(text, 0), names, 3, constants=constants)
-    return parser._parse_plainly(FILE, block), parser._parse_anything(FILE, block)
+    block = TextBlock(text, 0, names, 3, constants=constants)
+    return parser._parse_plain(FILE, block), parser._general.parse(FILE, block)
 
 
 def require_same(plain: Parsed | None, general: Parsed) -> None:

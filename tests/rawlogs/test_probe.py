@@ -8,7 +8,7 @@ import polars as pl
 from plumbline.columns.kinds import Kind
 from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.rawlogs.ingest import Ingested
-from plumbline.rawlogs.parts import PartWriter
+from plumbline.rawlogs.parts import TypedWriter
 from plumbline.rawlogs.probe import unseen_values, write_probe
 from plumbline.settings import Config
 
@@ -31,7 +31,7 @@ def write(folder: Path, rows: int, **columns: object) -> pl.DataFrame:
             "click": [n % 2 for n in numbers],
         }
     ).with_columns(**columns)  # type: ignore[arg-type]
-    with PartWriter(folder, typed_schema(FEATURES), 40, 10) as writer:
+    with TypedWriter(folder, typed_schema(FEATURES), 40, 10) as writer:
         writer.write(frame)
     return frame
 
@@ -103,7 +103,7 @@ def test_lists_are_stressed_too(tmp_path: Path) -> None:
         "test": {"tags": [[], ["a"]], "ids": [[], [1, 2]]},
     }
     for split, columns in rows.items():
-        with PartWriter(tmp_path / split, typed_schema(features)) as writer:
+        with TypedWriter(tmp_path / split, typed_schema(features)) as writer:
             writer.write(pl.DataFrame({**columns, "click": [0, 1]}))
     assert write_probe(typed_copy(tmp_path, features), tmp_path, 10) == 2 + 2 + 2 + 2 + 1
     probe = pl.read_parquet(tmp_path / "probe" / "part-00000.parquet")

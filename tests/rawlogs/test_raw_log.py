@@ -22,13 +22,14 @@ from hypothesis import strategies as st
 from plumbline.base.errors import DataError
 from plumbline.base.native import uses_native
 from plumbline.columns.rows import RowSource
-from plumbline.rawlogs import raw_rows, row_parser
+from plumbline.rawlogs import general_parser, raw_rows, row_parser
 from plumbline.rawlogs import survey as survey_module
-from plumbline.rawlogs.blocks import RawBlock, read_blocks
+from plumbline.rawlogs.blocks import TextBlock, read_blocks
 from plumbline.rawlogs.frames import frame_of_rows
+from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_log import RawLog
-from plumbline.rawlogs.row_parser import Parsed, Piece, RowParser
+from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.settings import Config
@@ -67,9 +68,9 @@ def config_of(split: dict[str, Any], lists: bool = False, **log: Any) -> Config:
 
 
 @contextmanager
-def pieces_of(size: int) -> Iterator[None]:
-    """Logs are cut into pieces of so many bytes."""
-    with patch.object(survey_module, "LARGEST_PIECE_BYTES", size):
+def chunks_of(size: int) -> Iterator[None]:
+    """Logs are cut into chunks of so many bytes."""
+    with patch.object(survey_module, "LARGEST_CHUNK_BYTES", size):
         yield
 
 
@@ -217,7 +218,7 @@ def test_every_split_has_the_rows_of_the_typed_copy(
         trim=trim,
         encoding="utf-8" if encoding == "mixed" else encoding,
     )
-    with pieces_of(size), patch.object(row_parser, "SHORT_BYTES", short):
+    with chunks_of(size), patch.object(general_parser, "SHORT_BYTES", short):
         try:
             require_same(config, files, folder / "out")
         except DataError:
@@ -238,7 +239,7 @@ def write_log(folder: Path, rows: int = 40, name: str = "log") -> Path:
 def raw_log(folder: Path, split: dict[str, Any], files: int = 1, size: int = 60) -> RawLog:
     config = config_of(split, header=False)
     logs = [write_log(folder, name=f"log_{position}") for position in range(files)]
-    with pieces_of(size):
+    with chunks_of(size):
         ingest(config, logs, folder / "out", lambda _: None)
     return open_log(config, logs, folder / "out")
 
@@ -280,12 +281,12 @@ def test_chunks_may_be_called_in_any_order_and_asked_for_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("split", SPLIT_RULES)
-def test_pieces_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, Any]) -> None:
+def test_chunks_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, Any]) -> None:
     log = raw_log(tmp_path, split, files=3)
     parse, parsed = RowParser.parse, []
 
-    def counted(self: RowParser, file: Path, piece: Piece) -> Parsed:
-        found = parse(self, file, piece)
+    def counted(self: RowParser, file: Path, chunk: RawChunk) -> Parsed:
+        found = parse(self, file, chunk)
         parsed.append(len(found.rows))
         return found
 
@@ -303,11 +304,11 @@ def test_a_compressed_log_is_read_as_its_chunks_are_asked_for(tmp_path: Path) ->
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(text))
     config = config_of(ROWS, header=False)
-    with pieces_of(60):
+    with chunks_of(60):
         ingest(config, [file], tmp_path / "out", lambda _: None)
     read: list[int] = []
 
-    def counted(*given: Any) -> Iterator[RawBlock]:
+    def counted(*given: Any) -> Iterator[TextBlock]:
         for block in read_blocks(*given):
             read.append(len(block.text))
             yield block
@@ -351,7 +352,7 @@ def test_too_many_malformed_lines_stop_the_survey(tmp_path: Path) -> None:
         r"The first: .*log:41: wanted 6 fields, found 1\. Correct the log"
     )
     read: list[int] = []
-    with pieces_of(10), pytest.raises(DataError, match=expected):
+    with chunks_of(10), pytest.raises(DataError, match=expected):
         ingest(config, [file], tmp_path / "out", read.append)
     assert 40 < sum(read) < 50
 
@@ -385,11 +386,11 @@ def test_an_odd_line_takes_only_its_neighbours_the_general_way(tmp_path: Path) -
     file.write_text("\n".join(lines))
     config = config_of(ROWS, header=False)
     with (
-        patch.object(row_parser, "SHORT_BYTES", 300),
-        patch.object(row_parser, "parse_text", wraps=row_parser.parse_text) as general,
+        patch.object(general_parser, "SHORT_BYTES", 300),
+        patch.object(general_parser, "parse_text", wraps=general_parser.parse_text) as general,
     ):
         made = require_same(config, [file], tmp_path / "out")
     assert made.examples == (f"{file}:701: wanted 6 fields, found 1",)
-    of_the_copy, *sizes = [len(call.args[0].raw.text) for call in general.call_args_list]
+    of_the_copy, *sizes = [len(call.args[0].text) for call in general.call_args_list]
     assert of_the_copy == file.stat().st_size + 1
     assert len(sizes) >= 2 and max(sizes) < 600

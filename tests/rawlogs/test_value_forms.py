@@ -12,7 +12,7 @@ import pytest
 
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.ingest import Ingested, ingest
-from plumbline.rawlogs.native_parse import parse_block
+from plumbline.rawlogs.row_parser import parse_lines
 from plumbline.settings import Config
 
 MakeConfig = Callable[..., Config]
@@ -117,4 +117,4 @@ FORMS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("kind", "text"), FORMS)
 def test_what_is_not_plain_is_left_to_the_rules(kind: Any, text: str) -> None:
     other = "0" if kind == "label" else "1"
-    assert parse_block(f"{other}\n{text}\n".encode(), ",", ["c"], {"c": kind}) is None
+    assert parse_lines(f"{other}\n{text}\n".encode(), ",", ["c"], {"c": kind}) is None

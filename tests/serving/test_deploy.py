@@ -185,7 +185,9 @@ def test_the_image_gets_what_the_wheel_is_built_from() -> None:
     kept = {line[1:] for line in ignored if line.startswith("!")}
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     packages = set(re.findall(r'"(\w+)"', re.search(r"wheel\.packages = (.*)", project)[1]))
-    assert packages | {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"} == kept
+    shipped = set(re.findall(r'^"([\w/]+)" = "plumbline/shipped/', project, re.MULTILINE))
+    built_by = {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"}
+    assert packages | shipped | {"serving"} | built_by == kept
     assert all((ROOT / name).exists() for name in kept)
 
 

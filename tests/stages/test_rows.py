@@ -22,7 +22,7 @@ SPLITS = ("train", "valid", "test", "probe")
 COLUMNS = {"y": "label", "x": "continuous", "c": "integer"}
 
 
-def run_of(folder: Path, split: str = "rows", engine: Any = "polars", **log: Any) -> Run:
+def run_of(folder: Path, split: str = "rows", engine: Any = "native", **log: Any) -> Run:
     columns = {**COLUMNS, "at": "time"}
     config = Config.model_validate(
         {
@@ -76,7 +76,7 @@ def test_the_log_is_found_again_without_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("split", "engine", "log"),
-    [("rows", "polars", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "polars", {})],
+    [("rows", "native", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "polars", {})],
 )
 def test_a_typed_copy_where_it_is_needed_or_asked_for(
     tmp_path: Path, split: str, engine: str, log: dict[str, Any]
@@ -140,7 +140,7 @@ def test_a_drawn_log_moves_with_its_run(tmp_path: Path) -> None:
             "workflow": {"graph": "criteo"},
         }
     )
-    run = Run(config, (), "polars", "merlin", "cpu", None)
+    run = Run(config, (), "native", "merlin", "cpu", None)
     before = tmp_path / "before"
     generate.STAGE.ensure(run, before)
     ingest.STAGE.ensure(run, before)

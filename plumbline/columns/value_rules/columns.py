@@ -1,17 +1,39 @@
-"""Raw columns of a request, of any type, in the form that executors and the wire have."""
+"""Raw columns of a request, of any type, as the wire has them.
+
+A column that leaves no doubt is read without Polars; any other by `take`, which defines the
+meaning of values. On a column of the first sort both give the same. Legend: B rows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
-from plumbline.columns.kinds import FeatureKind
+from plumbline.columns.hexadecimal import plain_hexadecimal
+from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
 from plumbline.columns.typed import ARROW_TYPES, values_of
-from plumbline.columns.value_rules.plain import plain
+from plumbline.columns.value_rules import text_values
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.value_rules.text_values import BLANKS
-from plumbline.columns.values import Values
+from plumbline.columns.value_rules.text_values import BLANKS, REFUSED
+from plumbline.columns.values import NULL_INT64, Lists, Text, Values, offsets_of
+
+_MOST = 2**63 - 1
+_FEW_ROWS = 128
+"""Text is taken one by one up to here: that is faster than anything done to whole columns."""
+
+_MEANINGS: dict[str, Callable[[str, ValueRules], Any]] = {
+    "continuous": text_values.real,
+    "integer": text_values.whole,
+    "boolean": text_values.boolean,
+    "hex": text_values.hexadecimal,
+    "string": text_values.text,
+}
 
 
 def values_of_raw(
@@ -51,3 +73,116 @@ def _with_polars(
         reason = taken.reason(found, f" in row {row}") + (f"; {advice}" if advice else "")
         raise PlanError(f"Column {name!r}: {reason}.")
     return values_of(taken.value.to_arrow())
+
+
+def plain(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
+    """The values of a column; None if one of them, or the type, leaves a doubt.
+
+    NumPy warns of numbers that are infinite in float32, unless the caller turns that off.
+    """
+    if kind in ELEMENT_KINDS:
+        return _lists(column, ELEMENT_KINDS[kind], rules)
+    type_ = column.type
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return _text(column, kind, rules)
+    if kind == "continuous":
+        return _floats(column, rules)
+    if kind in ("integer", "hex", "boolean"):
+        return _integers(column, kind, rules)
+    if pa.types.is_null(type_):
+        return Text(np.zeros(len(column) + 1, np.int64), np.empty(0, np.uint8))
+    return None
+
+
+def _floats(column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.float32] | None:
+    type_ = column.type
+    is_number = pa.types.is_floating(type_) and not pa.types.is_float16(type_)
+    if not (is_number or pa.types.is_integer(type_) or pa.types.is_null(type_)):
+        return None
+    wide = np.asarray(_filled(column.cast(pa.float64(), safe=False), float("nan")), np.float64)
+    if rules.missing_numbers:
+        wide = np.where(np.isin(wide, rules.missing_numbers), np.nan, wide)
+    narrow = wide.astype(np.float32)
+    return None if np.isinf(narrow).any() else narrow
+
+
+def _integers(column: pa.ChunkedArray, kind: str, rules: ValueRules) -> NDArray[np.int64] | None:
+    type_ = column.type
+    if pa.types.is_boolean(type_) and kind != "hex":
+        return np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
+    is_taken = pa.types.is_integer(type_) and not pa.types.is_uint64(type_)
+    if not (is_taken or pa.types.is_null(type_)):
+        return None
+    values = np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
+    nulls = column.null_count
+    words = rules.missing_hexadecimals if kind == "hex" else rules.missing_integers
+    if words and not pa.types.is_null(type_):
+        small = [word for word in words if abs(word) <= _MOST]
+        missing = np.isin(values, np.array(small, np.int64)) & (values != NULL_INT64)
+        nulls += np.count_nonzero(missing)
+        values = np.where(missing, NULL_INT64, values)
+    if np.count_nonzero(np.equal(values, NULL_INT64)) != nulls:
+        return None
+    if kind == "boolean" and not np.isin(values, (0, 1, NULL_INT64)).all():
+        return None
+    return values
+
+
+def _text(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
+    if kind == "string" and not (rules.missing or rules.trim):
+        return Text.from_arrow(column) if _is_utf8(column) else None
+    if len(column) > _FEW_ROWS:
+        if kind == "hex" and not rules.missing:
+            return plain_hexadecimal(column)
+        return None
+    meaning = _MEANINGS[kind]
+    try:
+        found = [None if text is None else meaning(text, rules) for text in column.to_pylist()]
+    except UnicodeDecodeError:
+        return None
+    if REFUSED in found:
+        return None
+    if kind == "string":
+        return Text.from_objects([(value or "").encode() for value in found])
+    if kind == "continuous":
+        return _narrow(found)
+    codes = [NULL_INT64 if value is None else value for value in found]
+    if kind == "integer" and any(value is not None and value < 0 for value in found):
+        return None  # a sign, or a number from 2⁶³ on: whether both are there is not seen here
+    return np.array(codes, np.int64)
+
+
+def _narrow(found: list[float | None]) -> NDArray[np.float32] | None:
+    wide = np.array([np.nan if value is None else value for value in found], np.float64)
+    narrow = wide.astype(np.float32)
+    return None if np.isinf(narrow).any() else narrow
+
+
+def _lists(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Lists | None:
+    type_ = column.type
+    if pa.types.is_null(type_):
+        elements, offsets = pa.chunked_array([pa.nulls(0)]), np.zeros(len(column) + 1, np.int64)
+    elif (
+        pa.types.is_list(type_)
+        or pa.types.is_large_list(type_)
+        or pa.types.is_fixed_size_list(type_)
+    ):
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        elements, offsets = pc.list_flatten(column), offsets_of(np.asarray(lengths, np.int64))
+    else:
+        return None
+    values = plain(elements, kind, rules)
+    return None if values is None else Lists(values, offsets)  # type: ignore[arg-type]
+
+
+def _is_utf8(column: pa.ChunkedArray) -> bool:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _filled(column: pa.ChunkedArray, value: float) -> pa.ChunkedArray:
+    """To fill nothing costs as much as all else that a column of one row needs."""
+    return pc.fill_null(column, value) if column.null_count else column

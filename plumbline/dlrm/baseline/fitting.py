@@ -102,7 +102,7 @@ def fit_logistic_regression(
     logit_offset
         Added to the logits in training alone, as `plumbline.dlrm.train.training.train` does.
     progress
-        Told the rows of every step.
+        Called after every step with its number of rows.
 
     Raises
     ------
@@ -222,14 +222,14 @@ class _Learner:
         ids = self._layout.ids
         logit_B = rows.logits(self._weight_W) + self._bias + self._offset
         residual_B = probabilities(logit_B) - click_B
-        places, parts = rows.places(), rows.parts(residual_B)
+        index_N, parts = rows.indices(), rows.parts(residual_B)
         rest = np.append(residual_B.astype(np.float32) @ rows.dense_BC, residual_B.sum())
         self._update(slice(ids, None), rest.astype(np.float32))
-        if ids <= WHOLE_TABLE * len(places):
-            self._update(slice(ids), np.bincount(places, parts, ids)[:ids].astype(np.float32))
+        if ids <= WHOLE_TABLE * len(index_N):
+            self._update(slice(ids), np.bincount(index_N, parts, ids)[:ids].astype(np.float32))
             return True
-        order = np.argsort(places)  # neighbours in memory one after the other
-        ordered = places[order]
+        order = np.argsort(index_N)  # neighbours in memory one after the other
+        ordered = index_N[order]
         starts = np.flatnonzero(np.diff(ordered, prepend=-1))
         sums = np.add.reduceat(parts[order], starts)
         self._update(ordered[starts], sums.astype(np.float32))

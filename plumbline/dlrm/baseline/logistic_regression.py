@@ -61,16 +61,16 @@ class Layout:
     def rows(
         self, ids_BF: NDArray[np.int64], dense_BC: Numbers, bags: Sequence[Lists]
     ) -> RowsOfWeights:
-        place_N, row_N, share_N = [], [], []
+        index_N, row_N, share_N = [], [], []
         for start, bag in zip(self._start_L, bags, strict=True):
             lengths_B = np.diff(bag.offsets)
-            place_N.append(np.asarray(bag.values, np.int64) + start)
+            index_N.append(np.asarray(bag.values, np.int64) + start)
             row_N.append(np.repeat(np.arange(len(lengths_B)), lengths_B))
             of_row_B = 1.0 / np.maximum(lengths_B, 1) if self._is_mean else np.ones(len(lengths_B))
             share_N.append(np.repeat(of_row_B.astype(np.float32), lengths_B))
         return RowsOfWeights(
             ids_BF + self._start_F,
-            np.concatenate([np.empty(0, np.int64), *place_N]),
+            np.concatenate([np.empty(0, np.int64), *index_N]),
             np.concatenate([np.empty(0, np.int64), *row_N]),
             np.concatenate([np.empty(0, np.float32), *share_N]),
             dense_BC,
@@ -79,10 +79,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class RowsOfWeights:
-    """Rows as places in weight_W. An id of a list is weighed by `share_N` in its row `row_N`."""
+    """Rows as indices into weight_W. An id of a list is weighed by `share_N` in its row `row_N`."""
 
-    place_BF: NDArray[np.int64]
-    place_N: NDArray[np.int64]
+    index_BF: NDArray[np.int64]
+    index_N: NDArray[np.int64]
     row_N: NDArray[np.int64]
     share_N: Numbers
     dense_BC: Numbers
@@ -90,22 +90,22 @@ class RowsOfWeights:
     def logits(self, weight_W: Numbers) -> NDArray[np.float64]:
         """logit_B."""
         width = self.dense_BC.shape[1]
-        logit_B: NDArray[np.float64] = weight_W[self.place_BF].sum(1, dtype=np.float64)
+        logit_B: NDArray[np.float64] = weight_W[self.index_BF].sum(1, dtype=np.float64)
         logit_B += weight_W[-1]
         if width:
             logit_B += self.dense_BC @ weight_W[-1 - width : -1]
-        if len(self.place_N):
-            shares = weight_W[self.place_N] * self.share_N
+        if len(self.index_N):
+            shares = weight_W[self.index_N] * self.share_N
             logit_B += np.bincount(self.row_N, shares, len(logit_B))
         return logit_B
 
-    def places(self) -> NDArray[np.int64]:
-        """The places of all ids, in the order of `parts`."""
-        return np.concatenate([self.place_BF.ravel(), self.place_N])
+    def indices(self) -> NDArray[np.int64]:
+        """The weights' indices of all ids, in the order of `parts`."""
+        return np.concatenate([self.index_BF.ravel(), self.index_N])
 
     def parts(self, residual_B: NDArray[np.float64]) -> NDArray[np.float64]:
         """What each id adds to the gradient of its weight."""
-        singles = np.repeat(residual_B, self.place_BF.shape[1])
+        singles = np.repeat(residual_B, self.index_BF.shape[1])
         return np.concatenate([singles, residual_B[self.row_N] * self.share_N])
 
 

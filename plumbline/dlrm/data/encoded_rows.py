@@ -77,7 +77,7 @@ class EncodedColumns:
     def rows(
         self, parts: Iterable[tuple[Path, pa.RecordBatch]], count: int, wide_ids: bool
     ) -> EncodedRows:
-        """The parts, `count` rows in all, one after the other; each comes with its file.
+        """The parts, `count` rows in all, one after the other; each with its file.
 
         Raises
         ------
@@ -92,10 +92,10 @@ class EncodedColumns:
         start = 0
         for file, part in parts:
             rows = slice(start, start + len(part))
-            for place, name in enumerate(single):
-                ids_BF[rows, place] = _numbers(file, part, name, pa.int64())
-            for place, name in enumerate(continuous):
-                dense_BC[rows, place] = _numbers(file, part, name, pa.float32())
+            for column, name in enumerate(single):
+                ids_BF[rows, column] = _numbers(file, part, name, pa.int64())
+            for column, name in enumerate(continuous):
+                dense_BC[rows, column] = _numbers(file, part, name, pa.float32())
             click_B[rows] = _numbers(file, part, CLICK, pa.int8())
             for name, lists in bags.items():
                 lists.append(_lists(file, part, name))
@@ -117,7 +117,7 @@ def check_columns(file: Path, schema: pa.Schema, names: Sequence[str]) -> None:
 
 @contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Inside, what pyarrow says of a file that it cannot read becomes a DataError with its name."""
+    """Inside, pyarrow's error about an unreadable file becomes a DataError with its name."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -153,8 +153,8 @@ def _require_whole(file: Path, name: str, wanted: str, values: pa.Array) -> None
         raise DataError(_does_not_fit(file, name, wanted, values))
 
 
-def _does_not_fit(file: Path, name: str, wanted: str, came: pa.Array) -> str:
+def _does_not_fit(file: Path, name: str, wanted: str, got: pa.Array) -> str:
     return (
-        f"{file}: column {name!r}: wanted {wanted} without nulls, got {came.type} with "
-        f"{came.null_count} nulls. Run the etl stage again."
+        f"{file}: column {name!r}: wanted {wanted} without nulls, got {got.type} with "
+        f"{got.null_count} nulls. Run the etl stage again."
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from plumbline.dlrm.ops.embedding.operator import BagIds
+from plumbline.dlrm.ops.embedding.contract import BagIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import offsets_of
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.embedding.operator import BagIds
+from plumbline.dlrm.ops.embedding.contract import BagIds
 
 PARTITIONS_PER_CHUNK = 4
 """Partitions that are in memory, and are mixed, at a time."""
@@ -56,11 +56,11 @@ class MerlinLoader:
         self, dataset: Any, architecture: Architecture, batch_size: int, device: Device
     ) -> None:
         wanted = {*architecture.categorical, *architecture.continuous, CLICK}
-        came = set(dataset.schema.column_names)
-        if came != wanted:
+        got = set(dataset.schema.column_names)
+        if got != wanted:
             raise DataError(
                 "Encoded rows: wanted the model's columns and the label, but the schema lacks "
-                f"{sorted(wanted - came)} and has besides {sorted(came - wanted)}. Run etl again."
+                f"{sorted(wanted - got)} and has besides {sorted(got - wanted)}. Run etl again."
             )
         self._dataset = dataset
         self._architecture = architecture

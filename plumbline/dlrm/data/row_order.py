@@ -1,4 +1,4 @@
-"""Which rows of which files come together, and in which order.
+"""Which rows of which files are mixed, and in which order.
 
 A window is what is in memory, and is mixed, at a time. With an order, the row groups of all files
 are permuted, some of them are read side by side, and every window has a slice of each. So rows that
@@ -72,7 +72,7 @@ def windows(groups: Sequence[RowGroup], order: Order | None) -> Iterator[Window]
     if order is not None:
         lanes = LANES
         drawn = np.random.default_rng([order.seed, order.epoch, 0]).permutation(len(groups))
-        groups = [groups[place] for place in drawn]
+        groups = [groups[index] for index in drawn]
     waiting = iter([group for group in groups if group.rows])
     rests: list[Slice | None] = [None] * lanes
     number = 0

@@ -1,4 +1,4 @@
-"""DLRM: the canonical form, which is trained, stored and served.
+"""DLRM: the canonical model, which is trained, stored and served.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, C
 continuous columns, D embedding length, K width of the interaction.
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dropout import Dropout
+from plumbline.dlrm.model.embedding_tables import INITIAL_DEVIATION, EmbeddingTables
 from plumbline.dlrm.model.layers import mlp
-from plumbline.dlrm.ops.embedding.operator import INITIAL_DEVIATION, Bags, EmbeddingTables
+from plumbline.dlrm.ops.embedding.contract import Bags
 from plumbline.dlrm.ops.interaction.operator import interaction
 
 
@@ -30,7 +31,7 @@ class DLRM(nn.Module):
     ones the bottom MLP's output does.
 
     The embedding tables are one buffer that autograd knows nothing of: training takes the gradient
-    of `vectors` and gives it to `plumbline.dlrm.ops.embedding.optimizer`.
+    of the looked-up vectors and gives it to `plumbline.dlrm.train.embedding_optimizer`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Dropout whose zeros depend on seed and step alone, so a run that is taken up again repeats them.
+"""Dropout whose zeros depend on seed and step alone, so a resumed run repeats them.
 
 Legend: B rows, I width of a layer.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.embedding.optimizer import rounding_keys
+from plumbline.dlrm.ops.random_bits import step_keys
 
 
 class Dropout:
     """Of one step: sets a share of the numbers to zero and scales the others up.
 
-    Called layer after layer, it draws new places each time.
+    Each call draws anew: one object serves all layers of a step.
 
     >>> ones_BI = torch.ones(2, 100)
     >>> torch.equal(Dropout(0.5, 1, 7, ones_BI.device)(ones_BI),
@@ -23,7 +23,7 @@ class Dropout:
     """
 
     def __init__(self, share: float, seed: int, step: int, device: torch.device) -> None:
-        low, high = rounding_keys(seed, step)
+        low, high = step_keys(seed, step)
         self._kept = 1 - share
         self._generator = torch.Generator(device).manual_seed(high << 32 | low)
 

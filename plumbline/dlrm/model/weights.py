@@ -37,15 +37,15 @@ def load_model(folder: Path) -> DLRM:
     file = folder / WEIGHTS_FILE
     state = read_tensors(file, card.weights_sha256)
     model = DLRM(card.architecture, seed=None)
-    wanted, came = _forms(model.state_dict()), _forms(state)
-    if wanted != came:
-        name = min(key for key in wanted | came if wanted.get(key) != came.get(key))
+    wanted, got = _shapes(model.state_dict()), _shapes(state)
+    if wanted != got:
+        name = min(key for key in wanted | got if wanted.get(key) != got.get(key))
         raise ModelError.unreadable(
-            str(file), f"{name}: wanted {wanted.get(name)}, found {came.get(name)}"
+            str(file), f"{name}: wanted {wanted.get(name)}, found {got.get(name)}"
         )
     model.load_state_dict(state, assign=True)
     return model.eval()
 
 
-def _forms(state: dict[str, Tensor]) -> dict[str, str]:
+def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
     return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

@@ -27,7 +27,7 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.graph import GraphBuilder
 from plumbline.dlrm.onnx.layers import DlrmLayers
-from plumbline.dlrm.tensors.tensor_offsets import read_places
+from plumbline.dlrm.tensors.tensor_offsets import read_spans
 
 IDS = "ids"
 PADDED_IDS = "padded_ids"
@@ -61,7 +61,7 @@ def onnx_model(model_folder: Path) -> ModelProto:
     card = read_model_card(model_folder)
     file = model_folder / WEIGHTS_FILE
     architecture = card.architecture
-    graph = GraphBuilder(file, read_places(file))
+    graph = GraphBuilder(file, read_spans(file))
     ids = padded_ids = dense = None
     if architecture.single:
         ids = graph.input(IDS, TensorProto.INT64, ["B", len(architecture.single)])

@@ -19,7 +19,7 @@ from onnx import (
 )
 
 from plumbline.dlrm.errors import ModelError
-from plumbline.dlrm.tensors.tensor_offsets import TensorPlace
+from plumbline.dlrm.tensors.tensor_offsets import TensorSpan
 
 _ELEMENTS = {"F32": TensorProto.FLOAT, "BF16": TensorProto.BFLOAT16}
 """Names that safetensors gives to the dtypes of a model's weights, and ONNX's."""
@@ -32,13 +32,13 @@ class GraphBuilder:
     ----------
     file
         A safetensors file with the weights, in a folder beside the graph's own file.
-    places
+    spans
         Where the weights lie in it.
     """
 
-    def __init__(self, file: Path, places: Mapping[str, TensorPlace]) -> None:
+    def __init__(self, file: Path, spans: Mapping[str, TensorSpan]) -> None:
         self._file = file
-        self._places = places
+        self._spans = spans
         self._nodes: list[NodeProto] = []
         self._tensors: list[TensorProto] = []
         self._inputs: list[ValueInfoProto] = []
@@ -60,17 +60,17 @@ class GraphBuilder:
 
     def weight(self, name: str, dtype: str, *shape: int) -> str:
         """A tensor of the weights; raises ModelError where the file has it not in this form."""
-        place = self._places.get(name)
-        if place is None or (place.dtype, place.shape) != (dtype, shape):
-            came = place and f"{place.dtype} of shape {place.shape}"
-            reason = f"{name}: wanted {dtype} of shape {shape}, found {came}"
+        span = self._spans.get(name)
+        if span is None or (span.dtype, span.shape) != (dtype, shape):
+            got = span and f"{span.dtype} of shape {span.shape}"
+            reason = f"{name}: wanted {dtype} of shape {shape}, found {got}"
             raise ModelError.unreadable(str(self._file), reason)
         tensor = TensorProto(name=name, dims=shape, data_type=_ELEMENTS[dtype])
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in (
             ("location", f"{self._file.parent.name}/{self._file.name}"),
-            ("offset", place.offset),
-            ("length", place.length),
+            ("offset", span.offset),
+            ("length", span.length),
         ):
             tensor.external_data.append(StringStringEntryProto(key=key, value=str(value)))
         self._tensors.append(tensor)

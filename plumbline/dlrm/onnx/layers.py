@@ -107,11 +107,11 @@ class DlrmLayers:
         wrong_BLT = self._unequal("unknown_BLT", safe_BLT, padded_BLT)
         return vector_BLD, add("unknown_BL", "ReduceSum", wrong_BLT, two, keepdims=0)
 
-    def _bounds(self, places: Sequence[int]) -> tuple[list[int], list[int]]:
-        """Last id and first row of the tables at these places in plan order."""
+    def _bounds(self, positions: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Last id and first row of the tables at these positions in plan order."""
         cardinalities = self._architecture.cardinalities
         first_row = list(accumulate((0, *cardinalities)))
-        return [cardinalities[v] - 1 for v in places], [first_row[v] for v in places]
+        return [cardinalities[v] - 1 for v in positions], [first_row[v] for v in positions]
 
     def _rows(self, name: str, row: str) -> str:
         """Rows of the tables, as float32."""
@@ -125,12 +125,12 @@ class DlrmLayers:
         """hidden_BK, as `plumbline.dlrm.ops.interaction.operator` has it; an empty name stands for
         no dense vector.
 
-        The vectors stand in any order here, which the places of the pairs make up for.
+        The vectors stand in any order here; the pairs' indices undo that.
         """
         add, integers = self._graph.add, self._integers
-        place_N = self._vector_places(bool(dense_BD))
-        count = len(place_N)
-        pairs = [place_N[i] * count + place_N[j] for i in range(count) for j in range(i)]
+        index_N = self._vector_indices(bool(dense_BD))
+        count = len(index_N)
+        pairs = [index_N[i] * count + index_N[j] for i in range(count) for j in range(i)]
         vector_BND = add("vector_BND", "Concat", *vectors, axis=1)
         vector_BDN = add("vector_BDN", "Transpose", vector_BND, perm=[0, 2, 1])
         dot_BNN = add("dot_BNN", "MatMul", vector_BND, vector_BDN)
@@ -144,7 +144,7 @@ class DlrmLayers:
             return hidden
         return add("interaction_BK", "Pad", hidden, integers("zeros_behind", [0, 0, 0, missing]))
 
-    def _vector_places(self, has_dense: bool) -> list[int]:
+    def _vector_indices(self, has_dense: bool) -> list[int]:
         """Where each vector of the interaction's order stands: after the dense one come those of
         the columns with one id, then the lists'."""
         found = {v: has_dense + n for n, v in enumerate((*self._single, *self._lists))}
@@ -161,10 +161,10 @@ class DlrmLayers:
         bias = self._graph.weight(f"{layer}.bias", "F32", outputs)
         return self._graph.add(name, "Gemm", x, weight, bias, transB=1)
 
-    def _unequal(self, name: str, safe: str, came: str) -> str:
+    def _unequal(self, name: str, safe: str, given: str) -> str:
         """1.0 where the two differ, else 0.0."""
         add = self._graph.add
-        equal = add(f"{name}_equal", "Equal", safe, came)
+        equal = add(f"{name}_equal", "Equal", safe, given)
         differs = add(f"{name}_differs", "Not", equal)
         return add(name, "Cast", differs, to=TensorProto.FLOAT)
 

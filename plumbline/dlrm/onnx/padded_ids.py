@@ -29,6 +29,6 @@ def padded(bags: Sequence[Lists]) -> NDArray[np.int64]:
     longest = max(int(length_LB.max(initial=1)), 1)
     number_T = np.arange(1 << (longest - 1).bit_length())
     padded_BLT = np.full((length_LB.shape[1], len(bags), len(number_T)), PADDING, np.int64)
-    for place, (bag, length_B) in enumerate(zip(bags, length_LB, strict=True)):
-        padded_BLT[:, place][number_T < length_B[:, np.newaxis]] = bag.values
+    for position, (bag, length_B) in enumerate(zip(bags, length_LB, strict=True)):
+        padded_BLT[:, position][number_T < length_B[:, np.newaxis]] = bag.values
     return padded_BLT

@@ -1,8 +1,18 @@
-"""The numbers by which native code knows dtypes; the same in plumbline/dlrm/kernels/cpu and
-cuda/api.h."""
+"""Dtypes by their names in settings, and by their numbers in native code."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
+Precision = Literal["fp32", "bf16", "fp16"]
+
+DTYPES: dict[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
+"""The same as in plumbline/dlrm/kernels/cpu/dtypes.h and plumbline/dlrm/kernels/cuda/api.h."""

@@ -1,8 +1,8 @@
 """The native modules of the kernels, where they were built.
 
-`PLUMBLINE_NATIVE=0` in the environment chooses the plain torch forms, as a machine without a
-compiler does. No module needs torch, to be built or to run. Where torch is loaded as well, before
-or after, both use one OpenMP library and its threads: torch's own copy has the system's name.
+`PLUMBLINE_NATIVE=0` in the environment chooses plain torch, as on a machine without a compiler. No
+module needs torch, to be built or to run. Where torch is loaded as well, before or after, both use
+one OpenMP library and its threads: torch's own copy has the system's name.
 """
 
 from __future__ import annotations
@@ -21,6 +21,12 @@ def cpu_module() -> ModuleType | None:
 def cuda_module() -> ModuleType | None:
     """`plumbline.dlrm._kernels_cuda`, or None where it was not built or is not wanted."""
     return _cuda_module() if is_wanted() else None
+
+
+def has_bfloat16() -> bool:
+    """Whether the CPU kernels are there and the processor has instructions for bfloat16."""
+    module = cpu_module()
+    return module is not None and "avx512bf16" in module.instruction_sets()
 
 
 @cache

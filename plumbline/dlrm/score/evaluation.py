@@ -62,36 +62,12 @@ def evaluate(
     return metrics.result()
 
 
-def score_files(
-    scorer: Scorer,
-    files: Sequence[Path],
-    batch_size: int = BATCH_SIZE,
-    progress: Callable[[int], None] | None = None,
-) -> NDArray[np.float32]:
-    """probability_B of all rows, file after file; `progress` is told the rows of each batch.
-
-    Raises
-    ------
-    DataError
-        A file lacks a column, or a column has nulls or another type than the plan gives.
-    ModelError
-        An id that the model does not have.
-    """
-    probabilities = [np.empty(0, np.float32)]
-    with closing(scored(scorer, files, batch_size)) as blocks:
-        for _, probability_B in blocks:
-            probabilities.append(probability_B)
-            if progress is not None:
-                progress(len(probability_B))
-    return np.concatenate(probabilities)
-
-
 def scored(
     scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
 ) -> Generator[Scored, None, None]:
-    """The rows of all files, a batch at a time, file after file; raises as `score_files` does.
+    """The rows of all files, a batch at a time, file after file; raises as `scored_by` does.
 
-    Of the batches each `every`-th is scored, the first among them; the others are passed over.
+    One in `every` batches is scored, from the first on; the others are skipped.
     """
     with closing(scored_by([scorer], scorer.architecture, files, batch_size, every)) as blocks:
         for click_B, (probability_B,) in blocks:
@@ -109,8 +85,11 @@ def scored_by(
 
     Raises
     ------
+    DataError
+        A file lacks a column, or a column has nulls or another type than the plan gives.
     ModelError
-        A probability is not a number: weights that overflowed; and see `score_files`.
+        An id that the model does not have, or a probability that is not a number: the weights have
+        overflowed.
     """
     loader = ParquetLoader(files, architecture, batch_size)
     with closing(loader.batches()) as batches:
@@ -128,8 +107,8 @@ def scored_by(
 def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture) -> ModelError:
     if not len(dense_C):
         return ModelError.no_score(row, None)
-    place = int(np.argmax(np.nan_to_num(np.abs(dense_C), nan=np.inf)))
-    return ModelError.no_score(row, (architecture.continuous[place], float(dense_C[place])))
+    column = int(np.argmax(np.nan_to_num(np.abs(dense_C), nan=np.inf)))
+    return ModelError.no_score(row, (architecture.continuous[column], float(dense_C[column])))
 
 
 def clicks_of(files: Sequence[Path]) -> tuple[int, int]:

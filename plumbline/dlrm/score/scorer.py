@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
-from plumbline.dlrm.model.weight_shapes import check_forms
+from plumbline.dlrm.model.weight_shapes import check_shapes
 from plumbline.dlrm.ops.library import cpu_module
-from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.score.native_scoring import native_scoring
 from plumbline.dlrm.tensors.mapped_tensors import map_tensors
 
 if TYPE_CHECKING:
@@ -27,32 +28,23 @@ if TYPE_CHECKING:
     from plumbline.dlrm.model.dlrm import DLRM
 
 
-class ScoringForm(Protocol):
-    """What computes the probabilities of inputs of the right shapes and dtypes."""
-
-    def score(
-        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
-    ) -> NDArray[np.float32] | None:
-        """probability_B; None where a table has no row for an id."""
-
-
 class Scorer:
     """A model for inference.
 
     On a CPU with the native module a row's probability depends on that row alone: it has the same
-    bits in any batch, at any place in it, with any number of threads. It may be called from several
-    threads at a time.
+    bits in any batch, at any position in it, with any number of threads. Several threads may
+    call it at a time.
 
     `precision` is that of the layers' products: in bf16 weights, activations and embeddings are
     rounded to bfloat16, as training in bf16 does; sums are float32 in both.
     """
 
     def __init__(
-        self, architecture: Architecture, precision: ScoringPrecision, form: ScoringForm
+        self, architecture: Architecture, precision: ScoringPrecision, scoring: Scoring
     ) -> None:
         self.architecture = architecture
         self.precision = precision
-        self._form = form
+        self._scoring = scoring
         sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
         self._cardinality_F = np.array([sizes[n] for n in architecture.single], np.int64)
         self._cardinality_L = [sizes[name] for name in architecture.bags]
@@ -86,8 +78,8 @@ class Scorer:
             from plumbline.dlrm.model.weights import load_model
 
             return cls.of(load_model(folder), precision=precision, threads=threads)
-        form = _mapped(module, folder / WEIGHTS_FILE, card, precision, threads)
-        return cls(card.architecture, precision, form)
+        scoring = _mapped(module, folder / WEIGHTS_FILE, card, precision, threads)
+        return cls(card.architecture, precision, scoring)
 
     @classmethod
     def of(
@@ -113,19 +105,19 @@ class Scorer:
         ModelError
             A wrong shape or dtype, or an id that no embedding table has.
         """
-        self._check_forms(ids_BF, dense_BC, bags)
-        probability_B = self._form.score(ids_BF, dense_BC, bags)
+        self._check_inputs(ids_BF, dense_BC, bags)
+        probability_B = self._scoring.score(ids_BF, dense_BC, bags)
         if probability_B is None:
             raise self._bad_id(ids_BF, bags)
         return probability_B
 
-    def _check_forms(
+    def _check_inputs(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> None:
         architecture = self.architecture
         rows = len(ids_BF)
-        _check_form("ids", ids_BF, len(self._cardinality_F), np.int64)
-        _check_form("dense", dense_BC, len(architecture.continuous), np.float32)
+        _check_matrix("ids", ids_BF, len(self._cardinality_F), np.int64)
+        _check_matrix("dense", dense_BC, len(architecture.continuous), np.float32)
         if rows != len(dense_BC):
             raise ModelError.wrong_input(
                 "dense", f"{rows} rows, as many as ids", f"{len(dense_BC)}"
@@ -151,8 +143,8 @@ class Scorer:
             self.architecture.bags, bags, self._cardinality_L, strict=True
         ):
             ids_N = _ids(bag)
-            for came in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
-                found.append(ModelError.id_out_of_range(name, int(came), cardinality))
+            for got in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
+                found.append(ModelError.id_out_of_range(name, int(got), cardinality))
         return found[0]
 
 
@@ -162,13 +154,11 @@ def _mapped(
     card: ModelCard,
     precision: ScoringPrecision,
     threads: int | None,
-) -> CpuScoring:
-    """The native form; the tables stay in the mapped file."""
+) -> Scoring:
+    """The native module; the tables stay in the mapped file."""
     weights = map_tensors(file, card.weights_sha256)
-    check_forms(card.architecture, weights, str(file))
-    return CpuScoring(
-        module, module.instruction_sets()[-1], card.architecture, weights, precision, threads
-    )
+    check_shapes(card.architecture, weights, str(file))
+    return native_scoring(module, card.architecture, weights, precision, threads)
 
 
 def _ids(bag: Lists) -> NDArray[np.int64]:
@@ -177,10 +167,10 @@ def _ids(bag: Lists) -> NDArray[np.int64]:
 
 def _check_bag(name: str, bag: Lists, rows: int) -> None:
     ids_N, offsets_B1 = _ids(bag), bag.offsets
-    for form, values in (("ids", ids_N), ("offsets", offsets_B1)):
+    for part, values in (("ids", ids_N), ("offsets", offsets_B1)):
         if getattr(values, "dtype", None) != np.int64 or values.ndim != 1:
-            wanted = f"{form} as one row of int64"
-            raise ModelError.wrong_input(f"Column {name!r}", wanted, _form(values))
+            wanted = f"{part} as one row of int64"
+            raise ModelError.wrong_input(f"Column {name!r}", wanted, _described(values))
     if len(offsets_B1) != rows + 1:
         raise ModelError.wrong_input(
             f"Column {name!r}", f"{rows} lists, as many as rows", f"{len(offsets_B1) - 1}"
@@ -190,13 +180,13 @@ def _check_bag(name: str, bag: Lists, rows: int) -> None:
         raise ModelError.wrong_input(f"Column {name!r}", wanted, "others")
 
 
-def _form(values: object) -> str:
+def _described(values: object) -> str:
     if isinstance(values, np.ndarray):
         return f"{values.dtype.name} of shape {values.shape}"
     return type(values).__name__
 
 
-def _check_form(name: str, values: NDArray[Any], width: int, dtype: type[np.generic]) -> None:
+def _check_matrix(name: str, values: NDArray[Any], width: int, dtype: type[np.generic]) -> None:
     if values.ndim != 2 or values.shape[1] != width:
         raise ModelError.wrong_input(name, f"shape (rows, {width})", f"shape {values.shape}")
     if values.dtype != dtype:

@@ -1,5 +1,5 @@
-"""Scoring of a torch model on its device: natively on a CPU, in torch without native module or on
-a GPU.
+"""Scoring of a torch model on its device: native on a CPU; in torch on a GPU, and where there is no
+native module.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -14,26 +14,23 @@ import torch
 from numpy.typing import NDArray
 
 from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.ops.library import cpu_module
-from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
-from plumbline.dlrm.train.precision import DTYPES
+from plumbline.dlrm.score.native_scoring import native_scoring
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
 
 
-def scoring_of(
-    model: DLRM, precision: ScoringPrecision, threads: int | None
-) -> CpuScoring | TorchScoring:
-    """The fastest form for the model's device. On a CPU the layers are copied, the tables not."""
+def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) -> Scoring:
+    """The fastest one for the model's device. On a CPU the layers are copied, the tables not."""
     module = cpu_module()
     if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
     weights = {name: _array(tensor) for name, tensor in model.state_dict().items()}
-    return CpuScoring(
-        module, module.instruction_sets()[-1], model.architecture, weights, precision, threads
-    )
+    return native_scoring(module, model.architecture, weights, precision, threads)
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
@@ -62,7 +59,7 @@ class TorchScoring:
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> NDArray[np.float32] | None:
-        """probability_B; None where a table has no row for an id: a GPU would not tell."""
+        """probability_B; None where a table has no row for an id, which a GPU would not report."""
         cardinalities: tuple[Any, ...] = (self._cardinality_F, *self._cardinality_L)
         for ids, cardinality in zip((ids_BF, *map(_ids, bags)), cardinalities, strict=True):
             if ((ids < 0) | (ids >= cardinality)).any():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.files import map_verified
 from plumbline.dlrm.errors import ModelError
-from plumbline.dlrm.tensors.tensor_offsets import TensorPlace, places_in
+from plumbline.dlrm.tensors.tensor_offsets import TensorSpan, spans_in
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
 """Of the tensors of a model; NumPy has no bfloat16: its bits are given as uint16."""
@@ -32,11 +32,11 @@ def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
         mapped = map_verified(file, sha256, ModelError)
     except ValueError as error:  # an empty file
         raise ModelError.unreadable(str(file), f"no safetensors file ({error})") from None
-    places = places_in(mapped, len(mapped), str(file))
-    return {name: _tensor(mapped, place) for name, place in places.items()}
+    spans = spans_in(mapped, len(mapped), str(file))
+    return {name: _tensor(mapped, span) for name, span in spans.items()}
 
 
-def _tensor(mapped: mmap.mmap, place: TensorPlace) -> NDArray[Any]:
-    dtype = DTYPES[place.dtype]
-    count = place.length // dtype.itemsize
-    return np.frombuffer(mapped, dtype, count, place.offset).reshape(place.shape)
+def _tensor(mapped: mmap.mmap, span: TensorSpan) -> NDArray[Any]:
+    dtype = DTYPES[span.dtype]
+    count = span.length // dtype.itemsize
+    return np.frombuffer(mapped, dtype, count, span.offset).reshape(span.shape)

@@ -19,7 +19,7 @@ _LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class TensorPlace:
+class TensorSpan:
     """A tensor's `length` bytes from byte `offset` of the file on; `dtype` is the format's name."""
 
     dtype: str
@@ -34,8 +34,8 @@ class Readable(Protocol):
     def read(self, length: int, /) -> bytes: ...
 
 
-def read_places(file: Path) -> dict[str, TensorPlace]:
-    """Name to place of every tensor in the file; no tensor is read, and no hash is checked.
+def read_spans(file: Path) -> dict[str, TensorSpan]:
+    """Name to span of every tensor in the file; no tensor is read, and no hash is checked.
 
     Raises
     ------
@@ -45,19 +45,19 @@ def read_places(file: Path) -> dict[str, TensorPlace]:
     if not file.is_file():
         raise ModelError.missing(str(file))
     with file.open("rb") as stream:
-        return places_in(stream, file.stat().st_size, str(file))
+        return spans_in(stream, file.stat().st_size, str(file))
 
 
-def places_in(content: Readable, size: int, file: str) -> dict[str, TensorPlace]:
+def spans_in(content: Readable, size: int, file: str) -> dict[str, TensorSpan]:
     """The same, of `size` bytes that are read from their beginning; `file` is what errors name."""
     try:
-        return _places(content, size)
+        return _spans(content, size)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no safetensors file ({type(error).__name__} {error})"
         raise ModelError.unreadable(file, reason) from None
 
 
-def _places(content: Readable, size: int) -> dict[str, TensorPlace]:
+def _spans(content: Readable, size: int) -> dict[str, TensorSpan]:
     """See https://github.com/huggingface/safetensors#format."""
     header_bytes = int.from_bytes(content.read(_LENGTH_BYTES), "little")
     start = _LENGTH_BYTES + header_bytes
@@ -65,10 +65,10 @@ def _places(content: Readable, size: int) -> dict[str, TensorPlace]:
         raise ValueError(f"a header of {header_bytes} bytes in a file of {size}")
     header: dict[str, Any] = json.loads(content.read(header_bytes))
     header.pop("__metadata__", None)
-    return {name: _place(name, entry, start, size) for name, entry in header.items()}
+    return {name: _span(name, entry, start, size) for name, entry in header.items()}
 
 
-def _place(name: str, entry: Mapping[str, Any], start: int, size: int) -> TensorPlace:
+def _span(name: str, entry: Mapping[str, Any], start: int, size: int) -> TensorSpan:
     dtype = str(entry["dtype"])
     if dtype not in ITEM_BYTES:
         raise ValueError(f"{name}: wanted {' or '.join(ITEM_BYTES)}, got {dtype}")
@@ -79,4 +79,4 @@ def _place(name: str, entry: Mapping[str, Any], start: int, size: int) -> Tensor
     wanted = prod(shape) * ITEM_BYTES[dtype]
     if last - first != wanted:
         raise ValueError(f"{name}: wanted {wanted} bytes, got {last - first}")
-    return TensorPlace(dtype, shape, first, wanted)
+    return TensorSpan(dtype, shape, first, wanted)

@@ -11,7 +11,6 @@ Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,9 +18,7 @@ from torch import Tensor
 from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.tensors.tensor_file import under
-
-if TYPE_CHECKING:
-    from plumbline.dlrm.train.training import Trainer
+from plumbline.dlrm.train.trainer import Trainer
 
 UPDATES = 50
 """Of the average in an epoch, about: each passes over all weights, the tables' rows included."""
@@ -30,9 +27,10 @@ WARM_UP = 5
 
 
 class AveragedTrainer:
-    """A form in training whose canonical model has the averaged weights.
+    """A trainer whose canonical model has the averaged weights.
 
-    The average is float32 whatever the precision of the rows. Its state is the form's and its own.
+    The average is float32 whatever the precision of the rows. Its state includes that of
+    the trainer within.
 
     Parameters
     ----------
@@ -40,63 +38,63 @@ class AveragedTrainer:
         Steps of an epoch.
     """
 
-    def __init__(self, form: Trainer, epoch_steps: int) -> None:
-        self._form = form
+    def __init__(self, trainer: Trainer, epoch_steps: int) -> None:
+        self._trainer = trainer
         self._between = max(1, epoch_steps // UPDATES)
-        self.name = form.name
-        self.precision = form.precision
-        self.logit_offset = form.logit_offset
+        self.name = trainer.name
+        self.precision = trainer.precision
+        self.logit_offset = trainer.logit_offset
         self._average = self._weights()
         self._step = 0
 
     def start_at(self, logit: float) -> None:
-        """See `plumbline.dlrm.train.training.Trainer`."""
-        self._form.start_at(logit)
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
+        self._trainer.start_at(logit)
         self._average = self._weights()
 
     @torch.no_grad()
     def step(self, batch: Batch, factor: float) -> Tensor:
-        """See `plumbline.dlrm.train.training.Trainer`."""
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
         with torch.enable_grad():
-            loss = self._form.step(batch, factor)
+            loss = self._trainer.step(batch, factor)
         self._step += 1
         if self._step % self._between == 0:
             updates = self._step // self._between - 1
             share = 1 - (1 + updates) / (WARM_UP + updates)
-            for name, weight in self._form.canonical().state_dict().items():
+            for name, weight in self._trainer.canonical().state_dict().items():
                 self._average[name].lerp_(weight.float(), share)
         return loss
 
     def canonical(self) -> DLRM:
         """A model of the averaged weights; shares their memory where they have its precision."""
-        live = self._form.canonical()
+        live = self._trainer.canonical()
         model = DLRM(live.architecture, seed=None)
-        forms = live.state_dict()
+        state = live.state_dict()
         model.load_state_dict(
-            {name: average.to(forms[name].dtype) for name, average in self._average.items()},
+            {name: average.to(state[name].dtype) for name, average in self._average.items()},
             assign=True,
         )
         return model
 
     def state(self) -> dict[str, Tensor]:
-        """The form's state, the average, and the number of steps."""
+        """The state of the trainer within, the average, and the number of steps."""
         return {
-            **{f"live/{name}": tensor for name, tensor in self._form.state().items()},
+            **{f"live/{name}": tensor for name, tensor in self._trainer.state().items()},
             **{f"average/{name}": tensor for name, tensor in self._average.items()},
             "steps": torch.tensor(self._step),
         }
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal form gave."""
-        self._form.load(under("live/", state))
+        """Take up a state that `state()` of an equal trainer gave."""
+        self._trainer.load(under("live/", state))
         for name, tensor in under("average/", state).items():
             self._average[name].copy_(tensor)
         self._step = int(state["steps"])
 
     def _weights(self) -> dict[str, Tensor]:
-        """Copies of the form's weights as they are, in float32."""
+        """Copies of the live weights, in float32."""
         return {
             name: tensor.detach().to(torch.float32, copy=True)
-            for name, tensor in self._form.canonical().state_dict().items()
+            for name, tensor in self._trainer.canonical().state_dict().items()
         }

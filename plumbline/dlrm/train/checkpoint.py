@@ -1,7 +1,7 @@
 """Training's last checkpoint: weights, optimizer state and position, whole or not there.
 
     checkpoint/checkpoint.json       identity of the run, position, metrics, names and hashes of …
-    checkpoint/step-N.safetensors    … the form's state, and the loss of every step
+    checkpoint/step-N.safetensors    … the trainer's state, and the loss of every step
     checkpoint/step-M.safetensors    … the same after the best epoch, where that was an earlier one
 
 The JSON is replaced last; until then the older checkpoint holds.
@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,14 +23,16 @@ from plumbline.base.files import write_json
 from plumbline.base.manifest import differences
 from plumbline.dlrm.metrics.metrics import Metrics
 from plumbline.dlrm.tensors.tensor_file import read_tensors, under, write_tensors
+from plumbline.dlrm.train.trainer import Stateful
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+"""4: the state is the trainer's, under that name."""
 CHECKPOINT_FILE = "checkpoint.json"
 
 
 @dataclass(slots=True)
 class Position:
-    """How far training has come."""
+    """Where training is."""
 
     epoch: int = 0
     batch: int = 0
@@ -48,14 +50,6 @@ class Position:
     """Mean loss of every step's batch."""
 
 
-class Stateful(Protocol):
-    """What can be taken up again from named tensors."""
-
-    def state(self) -> dict[str, Tensor]: ...
-
-    def load(self, state: Mapping[str, Tensor]) -> None: ...
-
-
 class Checkpoint:
     """The checkpoint of one run in one folder.
 
@@ -63,19 +57,19 @@ class Checkpoint:
     ----------
     identity
         All that the run's result depends on, in JSON form.
-    form
+    trainer
         What is saved and restored.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], form: Stateful) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], trainer: Stateful) -> None:
         self._folder = folder
         self._identity = identity
-        self._form = form
+        self._trainer = trainer
         self._best: dict[str, str] | None = None
 
     def save(self, position: Position, *, best: bool = False) -> None:
-        """Write the form's state and the position; `best` keeps this state until a better one."""
-        tensors = {f"form/{name}": tensor for name, tensor in self._form.state().items()}
+        """Write the trainer's state and the position; `best` keeps them until a better one."""
+        tensors = {f"trainer/{name}": tensor for name, tensor in self._trainer.state().items()}
         tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
         file = self._folder / f"step-{position.step}.safetensors"
         written = {"file": file.name, "sha256": write_tensors(file, tensors)}
@@ -100,7 +94,7 @@ class Checkpoint:
             raise StageError(
                 f"{self._folder}: holds no best epoch. Run the train stage again with --force."
             )
-        self._form.load(under("form/", self._read(self._best)))
+        self._trainer.load(under("trainer/", self._read(self._best)))
 
     def restore(self) -> Position:
         """Put the saved state in place, where there is one; else the position is the beginning.
@@ -138,7 +132,7 @@ class Checkpoint:
             )
         tensors = self._read(last)
         position.losses = tensors["losses"].tolist()
-        self._form.load(under("form/", tensors))
+        self._trainer.load(under("trainer/", tensors))
         return position
 
     def _read(self, written: Mapping[str, str]) -> dict[str, Tensor]:

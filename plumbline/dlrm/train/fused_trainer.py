@@ -18,11 +18,12 @@ from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.dropout import Dropout
-from plumbline.dlrm.ops.embedding.optimizer import EmbeddingOptimizer
+from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.tensors.tensor_file import under
+from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
 from plumbline.dlrm.train.memory import keep_freed_memory
 from plumbline.dlrm.train.optimizers import dense_optimizer
-from plumbline.dlrm.train.precision import DTYPES, LossScale, resolve_precision
+from plumbline.dlrm.train.precision import LossScale, training_precision
 from plumbline.dlrm.train.training_plan import PlannedTraining
 
 
@@ -35,7 +36,7 @@ class FusedTrainer:
     Parameters
     ----------
     logit_offset
-        Added to the logits in the loss alone: see `plumbline.dlrm.train.training.Trainer`.
+        Added to the logits in the loss alone: see `plumbline.dlrm.train.trainer.Trainer`.
     """
 
     name = "fused"
@@ -50,7 +51,7 @@ class FusedTrainer:
     ) -> None:
         if device == "cpu":
             keep_freed_memory()
-        self.precision = resolve_precision(training.precision, device)
+        self.precision = training_precision(training.precision, device)
         self.model = DLRM(architecture, seed, training.embedding_deviation).to(device)
         parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
         self._dense = dense_optimizer(parameters, training)
@@ -65,7 +66,7 @@ class FusedTrainer:
 
     @torch.no_grad()
     def start_at(self, logit: float) -> None:
-        """See `plumbline.dlrm.train.training.Trainer`."""
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
         self.model.last.bias.fill_(logit)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
@@ -125,7 +126,7 @@ class FusedTrainer:
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal form gave."""
+        """Take up a state that `state()` of an equal trainer gave."""
         for name, tensor in self.model.state_dict().items():
             tensor.copy_(state[f"parameter/{name}"])
         self._dense.load(under("dense/", state))

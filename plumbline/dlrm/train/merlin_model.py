@@ -1,4 +1,4 @@
-"""The same DLRM as `merlin.models.torch.DLRMModel`, and the way between the two forms.
+"""The same DLRM as `merlin.models.torch.DLRMModel`, and the conversion of weights between the two.
 
 Merlin gives the interaction module its vectors in sorted order of their names, the bottom MLP's
 output among them under the name "continuous", and puts that output in front of the result itself;
@@ -7,7 +7,7 @@ order: the vectors by `DotInteraction`, the continuous columns by permuting the 
 weights. So the stored weights know nothing of Merlin.
 
 Merlin's table of a list column takes the column's ids and offsets under names of their own, and the
-mean of each list; its gradients are dense. `_Bag` takes the table's place, to have the sum too, and
+mean of each list; its gradients are dense. `_Bag` replaces the table, to have the sum too, and
 sparse gradients.
 
 Legend: B rows, F columns with one id a row, C continuous columns, D embedding length, N vectors of
@@ -31,7 +31,8 @@ from plumbline.dlrm.data.merlin_loader import LIST_SUFFIXES
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.ops.embedding.operator import INITIAL_DEVIATION, Bags
+from plumbline.dlrm.model.embedding_tables import INITIAL_DEVIATION
+from plumbline.dlrm.ops.embedding.contract import Bags
 from plumbline.dlrm.ops.interaction.operator import interaction
 
 BOTTOM = "continuous"
@@ -40,7 +41,7 @@ BOTTOM = "continuous"
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, two warnings that a step of Merlin's form gives each time are not shown.
+    """Inside, two warnings that a step of Merlin's model gives each time are not shown.
 
     Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made
     without torch's checks of them.
@@ -63,11 +64,11 @@ class DotInteraction(nn.Module):
         self.has_dense = has_dense
         plan_order = [BOTTOM, *categorical] if has_dense else list(categorical)
         sorted_order = sorted(plan_order)
-        places = torch.tensor([sorted_order.index(name) for name in plan_order])
-        self.register_buffer("places", places, persistent=False)
+        order = torch.tensor([sorted_order.index(name) for name in plan_order])
+        self.register_buffer("order", order, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        vector_BND = inputs.index_select(1, self.get_buffer("places"))
+        vector_BND = inputs.index_select(1, self.get_buffer("order"))
         if not self.has_dense:
             dot_BK: Tensor = interaction(None, vector_BND)
         else:
@@ -149,7 +150,7 @@ def build_merlin(
     Its weights are those of `DLRM(architecture, seed, embedding_deviation)`.
 
     Its embeddings give sparse gradients. Merlin's DLRM refuses a schema without categorical
-    columns; there a Merlin `Model` of the two MLPs takes its place.
+    columns; there a Merlin `Model` of the two MLPs replaces it.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
     architecture = merlin_model.architecture
     state["tables.weight"] = torch.cat([torch.empty(0, architecture.embedding_dim), *tables])
     if architecture.continuous:
-        order = _sorted_places(architecture.continuous)
+        order = _sorted_order(architecture.continuous)
         state["bottom.0.weight"] = state["bottom.0.weight"][:, order].contiguous()
     return state
 
@@ -220,12 +221,12 @@ def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> Non
     for name, parameter in parameters.items():
         values = state[name]
         if name == "bottom.0.weight":
-            values = values[:, torch.argsort(_sorted_places(architecture.continuous))]
+            values = values[:, torch.argsort(_sorted_order(architecture.continuous))]
         parameter.copy_(values)
 
 
-def _sorted_places(names: Sequence[str]) -> Tensor:
-    """For each name, in plan order, its place among the sorted names."""
+def _sorted_order(names: Sequence[str]) -> Tensor:
+    """For each name, in plan order, its index among the sorted names."""
     ordered = sorted(names)
     return torch.tensor([ordered.index(name) for name in names])
 
@@ -243,7 +244,7 @@ def _tables(model: nn.Module) -> dict[str, nn.Embedding]:
 
 
 def _take_bags(model: nn.Module, architecture: Architecture, schema: Any) -> None:
-    """Put a `_Bag` in the place of each list column's table, as Merlin puts its tables there."""
+    """Replace each list column's table by a `_Bag`, where Merlin keeps its tables."""
     for block in [m for m in model.modules() if isinstance(m, mm.EmbeddingTables)]:
         for name in architecture.bags:
             bag = _Bag(architecture.embedding_dim, schema[name], seq_combiner=architecture.bag)

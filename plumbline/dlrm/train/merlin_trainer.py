@@ -1,4 +1,4 @@
-"""The Merlin form in training: torch's own layers and sparse gradients, in float32."""
+"""Merlin's DLRM in training: torch's own layers and sparse gradients, in float32."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from plumbline.base.errors import ConfigError
 from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.dtypes import Precision
 from plumbline.dlrm.tensors.tensor_file import under
 from plumbline.dlrm.train.merlin_model import build_merlin, load_canonical, quiet, to_canonical
 from plumbline.dlrm.train.optimizers import dense_optimizer, sparse_optimizer
-from plumbline.dlrm.train.precision import Precision
 from plumbline.dlrm.train.training_plan import PlannedTraining
 
 
 class MerlinTrainer:
     """A Merlin DLRM in training; its first weights are those that `DLRM` draws from the seed.
 
-    Raises ConfigError where the settings ask for more than the form has.
+    Raises ConfigError where the settings ask for more than Merlin's DLRM has.
     """
 
     name = "merlin"
@@ -59,12 +59,12 @@ class MerlinTrainer:
 
     @torch.no_grad()
     def start_at(self, logit: float) -> None:
-        """See `plumbline.dlrm.train.training.Trainer`."""
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
         self._model.dense_parameters()["last.bias"].fill_(logit)
 
     @quiet()
     def step(self, batch: Batch, factor: float) -> Tensor:
-        """See `plumbline.dlrm.train.training.Trainer`."""
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
         logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)
         loss = binary_cross_entropy_with_logits(logit_B + self.logit_offset, batch.click_B)
         for optimizer in self._optimizers.values():
@@ -88,7 +88,7 @@ class MerlinTrainer:
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal form gave."""
+        """Take up a state that `state()` of an equal trainer gave."""
         load_canonical(self._model, under("parameter/", state))
         for kind, optimizer in self._optimizers.items():
             optimizer.load(under(f"{kind}/", state))

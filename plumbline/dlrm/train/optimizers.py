@@ -1,6 +1,6 @@
 """Optimizers over named parameters: their learning rate a step, and their state as named tensors.
 
-The fused embeddings have their own, see `plumbline.dlrm.ops.embedding.optimizer`.
+The fused embeddings have their own, see `plumbline.dlrm.train.embedding_optimizer`.
 """
 
 from __future__ import annotations

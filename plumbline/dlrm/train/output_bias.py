@@ -32,7 +32,7 @@ def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) 
     ----------
     logit_offset
         Added to each logit before it is compared with the loader's clicks:
-        `plumbline.dlrm.train.training.Trainer`.
+        `plumbline.dlrm.train.trainer.Trainer`.
     """
     scorer = Scorer.of(model)
     clicks, scores = [], []

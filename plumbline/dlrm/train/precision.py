@@ -1,4 +1,4 @@
-"""In which precision the layers compute, and the scale that keeps small float16 gradients alive."""
+"""The precision that the layers compute in, and the loss scale for small float16 gradients."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ import torch
 from torch import Tensor
 
 from plumbline.base.device import Device
-from plumbline.dlrm.ops.library import cpu_module
-
-Precision = Literal["fp32", "bf16", "fp16"]
-
-DTYPES: dict[Precision, torch.dtype] = {
-    "fp32": torch.float32,
-    "bf16": torch.bfloat16,
-    "fp16": torch.float16,
-}
+from plumbline.dlrm.ops.dtypes import Precision
+from plumbline.dlrm.ops.library import has_bfloat16
 
 
-def resolve_precision(requested: Literal["auto"] | Precision, device: Device) -> Precision:
+def training_precision(requested: Literal["auto"] | Precision, device: Device) -> Precision:
     """`auto`: bf16 where the device has instructions for it; else fp16 on a GPU, fp32 on a CPU."""
     if requested != "auto":
         return requested
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    module = cpu_module()
-    has_bf16 = module is not None and "avx512bf16" in module.instruction_sets()
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if has_bfloat16() else "fp32"
 
 
 class LossScale:
@@ -36,7 +27,11 @@ class LossScale:
 
     The scale is halved, and the step left out, when a gradient is not finite; it is doubled after
     2,000 steps without that. Micikevicius et al. 2018, "Mixed Precision Training", section 3.2.
-    Other dtypes have the range of float32: their scale is 1, and nothing is looked at.
+    Other dtypes have the range of float32: their scale is 1, and no gradient is checked.
+
+    torch.amp.GradScaler does the same for the parameters of an optimizer. The embeddings' vectors
+    are no parameters: their gradient has to be checked with the others, and the kernel that applies
+    it multiplies by the scale itself.
     """
 
     FIRST = 2.0**16

@@ -1,7 +1,7 @@
-"""The training loop: a form of the model, and the loader of its batches.
+"""The training loop: a trainer, and the loader of its batches.
 
 Two runs with one seed on one machine give the same weights to the bit, and so does a run that was
-cut off and taken up again. On a CUDA device that holds as far as torch's own kernels are
+interrupted and resumed. On a CUDA device that holds as far as torch's own kernels are
 deterministic, and has not been tried.
 """
 
@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,16 +22,15 @@ from torch import Tensor
 from plumbline.base.errors import StageError
 from plumbline.dlrm.data.loader import Batch, DataLoader, Order
 from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes
-from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.evaluation import clicks_of, evaluate
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.dlrm.train.averaging import AveragedTrainer
-from plumbline.dlrm.train.checkpoint import Checkpoint, Position, Stateful
+from plumbline.dlrm.train.checkpoint import Checkpoint, Position
 from plumbline.dlrm.train.early_stopping import EarlyStopping
 from plumbline.dlrm.train.output_bias import fit_output_bias
-from plumbline.dlrm.train.precision import Precision
 from plumbline.dlrm.train.schedule import Schedule
+from plumbline.dlrm.train.trainer import Trainer
 
 if TYPE_CHECKING:
     from plumbline.dlrm.train.training_plan import PlannedTraining
@@ -48,28 +47,6 @@ VALID_CLICKS = 1000
 many rows, and so many clicks, at least."""
 
 
-class Trainer(Stateful, Protocol):
-    """A model in training, with its optimizers. Its state is all that a later step depends on."""
-
-    name: str
-    precision: Precision
-    logit_offset: float
-    """Added to each logit in the loss alone. Where a share s of the rows without a click is trained
-    on, and all with one, it is -ln(s): so the model's own logit stands for all rows."""
-
-    def start_at(self, logit: float) -> None:
-        """Set the output's bias: the first logits are near it."""
-        ...
-
-    def step(self, batch: Batch, factor: float) -> Tensor:
-        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
-        ...
-
-    def canonical(self) -> DLRM:
-        """The model as it is stored."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """One pass over the training rows."""
@@ -84,7 +61,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What training found out."""
+    """The course of training in numbers."""
 
     steps: int
     samples_per_second: float
@@ -97,7 +74,7 @@ class TrainResult:
     """(step, mean loss of the steps since the point before), at most 200 points."""
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    """Position in `epochs` of the one whose weights are kept."""
+    """Index in `epochs` of the one whose weights are kept."""
     bias_shift: float
     """What `training.fit_bias` added to the output's bias in the end."""
 
@@ -108,7 +85,7 @@ class TrainResult:
 
 
 def train(
-    form: Trainer,
+    trainer: Trainer,
     loader: DataLoader,
     training: PlannedTraining,
     *,
@@ -118,9 +95,9 @@ def train(
     plan_hash: str,
     click_rate: float | None = None,
     progress: Callable[[int], None] | None = None,
-    tell_epoch: Callable[[int, Epoch], None] | None = None,
+    report_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainResult:
-    """Train a DLRM and write it to `out/model`; goes on from `out/checkpoint` where there is one.
+    """Train a DLRM and write it to `out/model`; resumes from `out/checkpoint` where there is one.
 
     The weights are those of the epoch with the best validation log loss, or of the last one where
     `training.early_stopping` is off; with `training.fit_bias` the output's bias is moved then, and
@@ -134,11 +111,12 @@ def train(
         Content hash of the plan that encoded the rows; kept with the model.
     click_rate
         Of the loader's rows, inside (0, 1). The output's bias starts at its log-odds, less the
-        form's `logit_offset`; without it the bias is drawn like the other weights.
+        trainer's `logit_offset`; without it the bias is drawn like the other weights.
     progress
-        Told after each step how many rows more are done; the rows of an earlier run come at once.
-    tell_epoch
-        Told after each epoch its position and what it gave; not the epochs of an earlier run.
+        Called after each step with its number of rows; the rows of an earlier run are reported at
+        once.
+    report_epoch
+        Called after each epoch with its index and its result; not for the epochs of an earlier run.
 
     Raises
     ------
@@ -154,39 +132,39 @@ def train(
     if loader.rows == 0:
         raise StageError("Training: the training split has no rows. Run ingest on more data.")
     identity = {
-        "form": form.name,
-        "precision": form.precision,
-        "architecture": form.canonical().architecture.to_json(),
+        "trainer": trainer.name,
+        "precision": trainer.precision,
+        "architecture": trainer.canonical().architecture.to_json(),
         "training": training.model_dump(mode="json", exclude={"checkpoint_every", "precision"}),
         "seed": seed,
         "plan_hash": plan_hash,
         "train_rows": loader.rows,
         "click_rate": click_rate,
-        "logit_offset": form.logit_offset,
+        "logit_offset": trainer.logit_offset,
     }
     course = _Course.of(training, loader.rows)
     if training.averaging:
-        form = AveragedTrainer(form, course.steps)
-    checkpoint = Checkpoint(out / "checkpoint", identity, form)
+        trainer = AveragedTrainer(trainer, course.steps)
+    checkpoint = Checkpoint(out / "checkpoint", identity, trainer)
     position = checkpoint.restore()
     if position.step == 0 and click_rate is not None:
-        form.start_at(math.log(click_rate / (1 - click_rate)) - form.logit_offset)
-    tell = progress or _nobody
-    tell(position.samples)
+        trainer.start_at(math.log(click_rate / (1 - click_rate)) - trainer.logit_offset)
+    report = progress or _ignore
+    report(position.samples)
     while not course.ended(position):
         batches = loader.batches(Order(seed, position.epoch), skip=position.batch)
         with closing(batches):
-            _run_epoch(form, batches, course.schedule, training, checkpoint, position, tell)
-        position.valid.append(evaluate(Scorer.of(form.canonical()), valid_files, every=every))
+            _run_epoch(trainer, batches, course.schedule, training, checkpoint, position, report)
+        position.valid.append(evaluate(Scorer.of(trainer.canonical()), valid_files, every=every))
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position, best=course.best(position) == position.epoch - 1)
-        if tell_epoch is not None:
-            tell_epoch(position.epoch - 1, course.epochs(position)[-1])
+        if report_epoch is not None:
+            report_epoch(position.epoch - 1, course.epochs(position)[-1])
     best = course.best(position)
     if best != position.epoch - 1:
         checkpoint.take_best()
-    model = form.canonical()
-    shift = fit_output_bias(model, loader, form.logit_offset) if training.fit_bias else 0.0
+    model = trainer.canonical()
+    shift = fit_output_bias(model, loader, trainer.logit_offset) if training.fit_bias else 0.0
     save_model(out / "model", model, plan_hash)
     return TrainResult(
         steps=position.step,
@@ -202,7 +180,7 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """What follows from the settings and from how far training has come."""
+    """What follows from the settings and from the position of training."""
 
     training: PlannedTraining
     steps: int
@@ -245,7 +223,7 @@ def _log_losses(position: Position) -> list[float]:
 
 
 def _every(clicks: int, rows: int) -> int:
-    """Each how manieth batch of the validation split is scored after an epoch.
+    """One in how many batches of the validation split is scored after an epoch.
 
     >>> [_every(200, 100_000), _every(80_000, 4_000_000), _every(2000, 100_000_000)]
     [1, 3, 2]
@@ -267,19 +245,19 @@ def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
 
 
 def _run_epoch(
-    form: Trainer,
+    trainer: Trainer,
     batches: Iterator[Batch],
     schedule: Schedule,
     training: PlannedTraining,
     checkpoint: Checkpoint,
     position: Position,
-    tell: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> None:
     """Train on the rest of an epoch's batches, and move `position` along."""
     pending: list[Tensor] = []
     since = time.perf_counter()
     for batch in _timed(batches, position):
-        pending.append(form.step(batch, schedule.factor(position.step)))
+        pending.append(trainer.step(batch, schedule.factor(position.step)))
         position.batch += 1
         position.step += 1
         position.samples += len(batch)
@@ -290,13 +268,13 @@ def _run_epoch(
             position.seconds += time.perf_counter() - since
             checkpoint.save(position)
             since = time.perf_counter()
-        tell(len(batch))
+        report(len(batch))
     _book(pending, position)
     position.seconds += time.perf_counter() - since
 
 
 def _timed(batches: Iterator[Batch], position: Position) -> Iterator[Batch]:
-    """The batches; the time until each comes is booked as waiting."""
+    """The batches; the time until each is there counts as waiting."""
     while True:
         since = time.perf_counter()
         batch = next(batches, None)
@@ -324,5 +302,5 @@ def _mean(losses: Sequence[float]) -> float:
     return math.fsum(losses) / len(losses)
 
 
-def _nobody(rows: int) -> None:
-    """Progress that nobody wants to see."""
+def _ignore(rows: int) -> None:
+    """Progress without a listener."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
 from plumbline.base.errors import PlanError
+from plumbline.columns.values import Text
 from plumbline.columns.wire import (
     CATEGORICAL_BYTES,
+    CATEGORICAL_INT64,
+    CONTINUOUS,
     Tensors,
     WireColumns,
     check_tensors,
     from_tensors,
 )
-from plumbline.features.encoding.encoder import Encoded, Encoder
-from plumbline.features.encoding.native_encoder import positions_on_wire, request_of_tensors
+from plumbline.features.encoding.encoder import Encoded, Encoder, Request
 from plumbline.features.plan.plan import Plan
+from plumbline.features.steps.native_form import Position
 
 
 class OnlineExecutor:
@@ -28,7 +36,7 @@ class OnlineExecutor:
     def __init__(self, plan: Plan) -> None:
         self.columns = WireColumns.of(plan.kinds)
         chains = [column.chain for column in plan.outputs]
-        positions = positions_on_wire(self.columns)
+        positions = _positions(self.columns)
         self._encoder = Encoder(plan.outputs, chains, plan.tables(), positions)
 
     def transform(self, tensors: Tensors) -> Encoded:
@@ -45,7 +53,28 @@ class OnlineExecutor:
         reads = self._encoder.reads
         columns = from_tensors(tensors, self.columns, reads) if reads else {}
         try:
-            request = request_of_tensors(tensors)
+            request = _request(tensors)
         except TypeError as error:
             raise PlanError.wrong_type(CATEGORICAL_BYTES, "bytes", str(error)) from None
         return self._encoder.encode(request, columns, rows)
+
+
+def _positions(columns: WireColumns) -> dict[str, Position]:
+    """The positions of the columns in `_request`."""
+    positions: dict[str, Position] = {}
+    positions |= {name: ("numbers", 0, index) for index, name in enumerate(columns.continuous)}
+    positions |= {name: ("integers", 0, index) for index, name in enumerate(columns.integer)}
+    positions |= {name: ("texts", index, 0) for index, name in enumerate(columns.string)}
+    return positions
+
+
+def _request(tensors: Tensors) -> Request:
+    """The request of checked wire tensors; raises TypeError for text that is not bytes."""
+    words_BF = tensors.get(CATEGORICAL_BYTES)
+    return Request(
+        [cast("NDArray[np.float32]", tensors[CONTINUOUS])] if CONTINUOUS in tensors else [],
+        [cast("NDArray[np.int64]", tensors[CATEGORICAL_INT64])]
+        if CATEGORICAL_INT64 in tensors
+        else [],
+        [] if words_BF is None else [Text.from_objects(words_B) for words_B in words_BF.T],
+    )

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.typed import CLICK_TYPE, check_types, part_files, typed_schema
-from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import OutputColumn, Plan
 
 TRAIN = "train"
@@ -88,36 +85,6 @@ def encoded_schema(outputs: Sequence[OutputColumn]) -> pa.Schema:
 
 def fits_int32(column: OutputColumn) -> bool:
     return column.cardinality - 1 <= np.iinfo(np.int32).max
-
-
-def encoded_table(
-    encoded: Encoded, click_B: NDArray[np.int8], outputs: Sequence[OutputColumn], schema: pa.Schema
-) -> pa.Table:
-    """Encoded rows in the files' columns."""
-    ids, bags = iter(encoded.ids_BF.T), iter(encoded.bags)
-    dense = iter(encoded.dense_BC.T)
-    columns = []
-    for column, type_ in zip(outputs, schema.types, strict=False):
-        if column.is_list:
-            bag = next(bags)
-            values = pa.array(np.asarray(bag.values), type_.value_type)
-            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
-        else:
-            values_B = next(ids if column.is_categorical else dense)
-            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
-    return pa.table([*columns, pa.array(click_B)], schema=schema)
-
-
-def write_table(table: pa.Table, file: Path) -> None:
-    """Zstandard at level 1, pyarrow's default; the file is whole or not there.
-
-    Without statistics, which cost a quarter of the time: who trains reads every row.
-    """
-    partial = file.with_name(file.name + ".partial")
-    pl.DataFrame(table).write_parquet(
-        partial, compression="zstd", compression_level=1, statistics=False
-    )
-    partial.replace(file)
 
 
 def emptied(folder: Path) -> Path:

@@ -1,10 +1,10 @@
-"""The Polars engine: fits a plan on one machine and encodes every split, larger than memory.
+"""The native engine: fits a plan on one machine and encodes every split, larger than memory.
 
-Rows come chunk by chunk from typed Parquet or raw logs. Fitting reads the training rows once
+It reads rows chunk by chunk from typed Parquet or raw logs. Fitting reads the training rows once
 (more often where a fitted step needs another's result), and encoding reads every split once; both
-hold a few chunks at a time, and the vocabularies. A chunk is encoded by
-`plumbline.features.encoding.encoder`, the code that the server runs, and Polars compresses and
-writes the files.
+hold a few chunks at a time, and the vocabularies. Native code fits, and encodes a chunk with
+`plumbline.features.encoding.encoder`, as in the server; Polars only compresses the encoded columns
+and writes them as Parquet.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
-from plumbline.features.encoding.encoder import Encoder
-from plumbline.features.encoding.native_encoder import positions_of_columns, request_of_columns
+from plumbline.features.encoding.encoder import (
+    Encoded,
+    Encoder,
+    positions_of_columns,
+    request_of_columns,
+)
 from plumbline.features.engine.encoded import (
     TRAIN,
     EtlResult,
     emptied,
     encoded_schema,
-    encoded_table,
     fits_int32,
     require_rows,
 )
@@ -104,7 +108,6 @@ class _SplitEncoder:
         out: Path,
         progress: Callable[[int], None],
     ) -> None:
-        self._outputs = outputs
         self._kinds = kinds
         self._out = out
         self._progress = progress
@@ -140,5 +143,20 @@ class _SplitEncoder:
         rows = chunk()
         columns = training_columns(rows, number) if is_training else rows.columns
         request = request_of_columns(rows.columns, self._kinds)
-        encoded = encoder.encode(request, columns, len(rows), self._ids_dtype)
-        return encoded_table(encoded, rows.click, self._outputs, self._schema)
+        encoded = encoder.encode(request, columns, len(rows.click), self._ids_dtype)
+        return _table(encoded, rows.click, self._schema)
+
+
+def _table(encoded: Encoded, click_B: NDArray[np.int8], schema: pa.Schema) -> pa.Table:
+    """Encoded rows in the files' columns."""
+    ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
+    columns = []
+    for type_ in schema.types[:-1]:
+        if pa.types.is_large_list(type_):
+            bag = next(bags)
+            values = pa.array(np.asarray(bag.values), type_.value_type)
+            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
+        else:
+            values_B = next(ids if pa.types.is_integer(type_) else dense)
+            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
+    return pa.table([*columns, pa.array(click_B)], schema=schema)

@@ -57,10 +57,14 @@ class FitGroupStatistic(FitStep["KeyTotals"]):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is known of each key, (V,): its rows, the moments and the bounds of its numbers."""
+    """What is known of each key, (V,): its rows, and the sum, moments and bounds of its numbers.
+
+    The sum of whole numbers is exact, and with it their mean, however the rows are divided.
+    """
 
     keys: pa.Array
     rows: NDArray[np.int64]
+    sum: NDArray[np.float64]
     moments: Moments
     minimum: NDArray[np.float64]
     maximum: NDArray[np.float64]
@@ -76,7 +80,9 @@ class Totals:
         np.minimum.at(minimum, index, number)
         np.maximum.at(maximum, index, number)
         rows = np.bincount(index_B, minlength=size)
-        return cls(found, rows, Moments.of_groups(number, index, size), minimum, maximum)
+        total = sums(index, number, size)
+        moments = Moments.of_groups(number, index, size)
+        return cls(found, rows, total, moments, minimum, maximum)
 
     @classmethod
     def merged(cls, parts: Sequence[Totals]) -> Totals:
@@ -87,23 +93,24 @@ class Totals:
         np.minimum.at(minimum, every, np.concatenate([part.minimum for part in parts]))
         np.maximum.at(maximum, every, np.concatenate([part.maximum for part in parts]))
         rows = sums(every, np.concatenate([part.rows for part in parts]), size)
+        total = sums(every, np.concatenate([part.sum for part in parts]), size)
         moments = Moments.merged([part.moments for part in parts], index, size)
-        return cls(keys, rows.astype(np.int64), moments, minimum, maximum)
+        return cls(keys, rows.astype(np.int64), total, moments, minimum, maximum)
 
     def statistic(self, name: Statistic) -> NDArray[np.float64]:
         """One number a key, NaN where it has none."""
-        moments = self.moments
-        has = moments.count > 0
-        if name == "count":
-            return self.rows.astype(np.float64)
-        if name == "sum":
-            return moments.mean * moments.count
-        if name == "var":
-            return moments.variance
-        if name == "std":
-            return np.sqrt(moments.variance)
-        of_numbers = {"mean": moments.mean, "min": self.minimum, "max": self.maximum}
-        return np.where(has, of_numbers[name], np.nan)
+        numbers, variance = self.moments.count, self.moments.variance
+        with np.errstate(invalid="ignore"):
+            found: dict[Statistic, NDArray[np.float64]] = {
+                "count": self.rows.astype(np.float64),
+                "sum": self.sum,
+                "mean": self.sum / numbers,  # 0 / 0 where there is none
+                "var": variance,
+                "std": np.sqrt(variance),
+                "min": np.where(numbers > 0, self.minimum, np.nan),
+                "max": np.where(numbers > 0, self.maximum, np.nan),
+            }
+        return found[name]
 
 
 class KeyTotals(Accumulator):

@@ -24,6 +24,15 @@ ROUNDING = 1e-12
 """A deviation of so little of the mean is the rounding of sums: all numbers are the same."""
 
 
+def without_rounding(mean: float, deviation: float) -> float:
+    """The deviation; 0 where it is only the rounding of sums, and all numbers are the same.
+
+    Otherwise a column that is 0.1 in all training rows would have the deviation 1e-17, and any
+    other number that is served would become 1e16.
+    """
+    return deviation if deviation > ROUNDING * abs(mean) else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Normalize(NumberStep):
     """A column without spread (deviation 0) is only centred, as in NVTabular.
@@ -37,24 +46,21 @@ class Normalize(NumberStep):
     deviation: float
 
     @classmethod
-    def by(cls, columns: Sequence[str], mean: float | None, deviation: float) -> Normalize:
-        """The step; a deviation that is only rounding is 0, and the column is only centred.
-
-        Otherwise a column that is 0.1 in all training rows would have the deviation 1e-17, and any
-        other number that is served would become 1e16.
+    def by(cls, columns: Sequence[str], mean: float, deviation: float) -> Normalize:
+        """The step; where the deviation is only rounding, the column is only centred.
 
         Raises
         ------
         DataError
-            There is no mean, or one of the two is not finite.
+            The mean or the deviation is not finite.
         """
-        if mean is None or not math.isfinite(mean) or not math.isfinite(deviation):
+        if not math.isfinite(mean) or not math.isfinite(deviation):
             raise DataError(
                 f"Column {', '.join(map(repr, columns))}: its mean in the training split is "
                 f"{mean}, its deviation {deviation}, and no number can be normalized by them. Clip "
                 "the column, fill its missing values, or remove the infinite ones from the log."
             )
-        return cls(mean, deviation if deviation > ROUNDING * abs(mean) else 0.0)
+        return cls(mean, without_rounding(mean, deviation))
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         centred = values_B - self.mean
@@ -74,11 +80,7 @@ class FitNormalize(FitStep["ColumnMoments"]):
         return ColumnMoments()
 
     def fitted(self, accumulated: ColumnMoments, target: Target) -> Normalize:
-        moments = accumulated.moments
-        mean = float(moments.mean[0]) if moments.count[0] else None
-        # The deviation of a single number is 0: the column is only centred, as in NVTabular.
-        deviation = math.sqrt(moments.variance[0]) if moments.count[0] > 1 else 0.0
-        return Normalize.by(target.columns, mean, deviation)
+        return Normalize.by(target.columns, *accumulated.mean_and_deviation())
 
 
 class ColumnMoments(Accumulator):
@@ -92,6 +94,16 @@ class ColumnMoments(Accumulator):
 
     def merge(self, other: Self) -> None:
         self._take(other.moments)
+
+    def mean_and_deviation(self) -> tuple[float, float]:
+        """The mean is NaN without a number. The deviation is 0 where all numbers are the same.
+
+        So is that of a single number, as in NVTabular.
+        """
+        moments = self.moments
+        mean = float(moments.mean[0]) if moments.count[0] else math.nan
+        deviation = math.sqrt(moments.variance[0]) if moments.count[0] > 1 else 0.0
+        return mean, without_rounding(mean, deviation)
 
     def _take(self, moments: Moments) -> None:
         self.moments = self.moments.plus(moments)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
-
-import numpy as np
 
 from plumbline.base.errors import DataError
 from plumbline.features.operators.fill_median import FitMedian
-from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.fill_missing import FillMissing as FillMissingStep
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.columns import numbers
-from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 
 
 def fill_median(at: OperatorCall) -> Source:
@@ -35,7 +30,7 @@ def fill_median(at: OperatorCall) -> Source:
                 f"Column {column!r}: its median in the training split is {median}. Fill it with a "
                 "number, or leave it out."
             )
-        return FillMissing(median)
+        return FillMissingStep(median)
 
     return at.learned(FitMedian(), read, at.numbers(column))
 
@@ -44,22 +39,15 @@ class FillMedian(ops.FillMedian):
     """The exact median: NVTabular's is one of the quantiles of the partitions."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return reduced(ddf, partial(_present, col_selector.names), _joined)
+        return learned(ddf, {n: Reads(FitMedian(), numbers=(n,)) for n in col_selector.names})
 
-    def fit_finalize(self, dask_stats: dict[str, Any]) -> None:
-        for name, values in dask_stats.items():
-            self.medians[name] = float(np.median(values)) if len(values) else float("nan")
+    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
+        for name, found in dask_stats.items():
+            median = found.accumulated.median()
+            self.medians[name] = math.nan if median is None else median
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         return filled(self, df, col_selector.names, self.medians.__getitem__)
-
-
-def _present(names: Sequence[str], df: Any) -> dict[str, Any]:
-    return {name: numbers(df[name]).dropna().to_numpy() for name in names}
-
-
-def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 OPERATORS = (CompiledOperator(ops.FillMedian, fill_median, FillMedian),)

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from plumbline.base.errors import PlanError
 from plumbline.features.operators.join_groupby import FitGroupStatistic, Statistic
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
-from plumbline.nvtabular.library import ColumnSelector, concat, ops
+from plumbline.nvtabular.library import ColumnSelector, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
     as_group,
     frame_of,
     key_frame,
     looked_up,
-    numbers,
 )
-from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 from plumbline.nvtabular.patching.tables import (
     floats,
+    key_table,
     keyed_step,
     read_statistics,
     read_table,
     write_table,
 )
-
-ROWS = "\x1frows"
 
 
 def join_groupby(at: OperatorCall) -> Source:
@@ -102,15 +97,27 @@ class JoinGroupby(ops.JoinGroupby):
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         groups = [as_group(name) for name in col_selector.grouped_names]
-        measured = list(self.cont_names.names)
-        return reduced(ddf, partial(_learned, groups, measured), partial(_merged, measured))
+        return learned(
+            ddf,
+            {
+                (group, measured): Reads(
+                    FitGroupStatistic("count", measured), group, (measured,) if measured else ()
+                )
+                for group in groups
+                for measured in self.cont_names.names or [None]
+            },
+        )
 
-    def fit_finalize(self, dask_stats: dict[tuple[str, ...], Any]) -> None:
-        for group, found in dask_stats.items():
-            table = found[list(group)].copy()
-            for measured, statistic in self._statistics():
-                column = self._column(group, measured, statistic)
-                table[column] = _statistic(found, measured, statistic)
+    def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str | None], Learned]) -> None:
+        tables: dict[tuple[str, ...], Any] = {}
+        for (group, measured), found in dask_stats.items():
+            totals = found.accumulated.totals()
+            # Every total of a group has the same keys in the same order: that of the rows.
+            table = tables.setdefault(group, key_table(group, totals.keys, found.types))
+            for name, statistic in self._statistics():
+                if name in (None, measured):
+                    table[self._column(group, name, statistic)] = totals.statistic(statistic)
+        for group, table in tables.items():
             joined = self.name_sep.join(group)
             self.categories[joined] = write_table(table, Path(self.out_path), joined)
 
@@ -129,73 +136,6 @@ class JoinGroupby(ops.JoinGroupby):
                 name = self._name(group, measured, statistic)
                 columns[name] = values.fillna(0.0) if statistic == "count" else values
         return frame_of(df, columns)
-
-
-def _learned(
-    groups: Sequence[tuple[str, ...]], measured: Sequence[str], df: Any
-) -> dict[tuple[str, ...], Any]:
-    """Group to a frame: of each key the rows, and of each measured column what it is reduced to."""
-    found = {}
-    for group in groups:
-        frame = key_frame(df, group)
-        frame[ROWS] = 1.0
-        for name in measured:
-            values = numbers(df[name])
-            frame[_of(name, "number")] = values.notna().astype(np.float64)
-            frame[_of(name, "sum")] = values.fillna(0.0)
-            frame[_of(name, "min")] = frame[_of(name, "max")] = values
-        found[group] = _totals(frame, group, measured)
-        for name in measured:
-            mean = looked_up(frame[list(group)], found[group], group)
-            mean = mean[_of(name, "sum")] / mean[_of(name, "number")]
-            frame[_of(name, "squares")] = ((numbers(df[name]) - mean) ** 2).fillna(0.0)
-        found[group] = _totals(frame, group, measured)
-    return found
-
-
-def _merged(
-    measured: Sequence[str], parts: list[dict[tuple[str, ...], Any]]
-) -> dict[tuple[str, ...], Any]:
-    """Chan, Golub and LeVeque (1983): squared distances from the common mean."""
-    merged = {}
-    for group in parts[0]:
-        frame = concat([part[group] for part in parts], ignore_index=True)
-        totals = looked_up(frame, _totals(frame, group, measured), group)
-        for name in measured:
-            number = frame[_of(name, "number")]
-            mean = frame[_of(name, "sum")] / number
-            common = totals[_of(name, "sum")] / totals[_of(name, "number")]
-            apart = (number * (mean - common) ** 2).fillna(0.0)
-            frame[_of(name, "squares")] = frame[_of(name, "squares")] + apart
-        merged[group] = _totals(frame, group, measured)
-    return merged
-
-
-def _totals(frame: Any, group: Sequence[str], measured: Sequence[str]) -> Any:
-    """One row a key."""
-    reductions = {ROWS: "sum"}
-    for name in measured:
-        for part in ("number", "sum", "squares", "min", "max"):
-            if _of(name, part) in frame.columns:
-                reductions[_of(name, part)] = part if part in ("min", "max") else "sum"
-    return frame.groupby(list(group), dropna=False, sort=False).agg(reductions).reset_index()
-
-
-def _statistic(found: Any, measured: str | None, statistic: str) -> Any:
-    """float64, one a key; missing where there is none."""
-    if measured is None:
-        return found[ROWS]
-    number, total = found[_of(measured, "number")], found[_of(measured, "sum")]
-    if statistic in ("var", "std"):
-        variance = (found[_of(measured, "squares")] / (number - 1)).where(number > 1)
-        return variance**0.5 if statistic == "std" else variance
-    if statistic == "mean":
-        return (total / number).where(number > 0)
-    return found[_of(measured, statistic)]
-
-
-def _of(measured: str, part: str) -> str:
-    return f"__{part}__{measured}"
 
 
 OPERATORS = (CompiledOperator(ops.JoinGroupby, join_groupby, JoinGroupby),)

@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, PlanError
-from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.operators.target_encoding import FitTargetEncoding, folds_of
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
-from plumbline.nvtabular.library import concat, ops
+from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
     as_group,
     frame_of,
     key_frame,
     looked_up,
-    numbers,
 )
-from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 from plumbline.nvtabular.patching.tables import (
     floats,
+    key_table,
     keyed_step,
     read_statistics,
     read_table,
     write_table,
 )
 
-FOLD = "\x1ffold"
+FOLD, COUNT, SUM = "\x1ffold", "\x1fcount", "\x1fsum"
+"""Columns of the patched operator's files."""
 
 
 def target_encoding(at: OperatorCall) -> Source:
@@ -59,24 +61,34 @@ def target_encoding(at: OperatorCall) -> Source:
         raise at.refuse("p_smooth", operator.p_smooth)
 
     def read(target: Target) -> Step:
-        path = at.learned_value(operator.stats, operator.name_sep.join(group))
-        found = read_statistics(path, group, isinstance(operator, TargetEncoding))
         overall = step.mean if step.mean is not None else operator.means[measured]
         if not np.isfinite(overall):
             raise DataError(
                 f"Column {at.output!r}: the target's mean in the training split is {overall}, so "
                 "nothing can be encoded by it."
             )
-        count_of_target = operator.name_sep.join((*group, measured, "count"))
-        if count_of_target not in found.column_names:  # NVTabular counts rows, for all targets
-            count_of_target = operator.name_sep.join((*group, "count"))
-        found = found.filter(pc.greater(found[count_of_target], 0))
-        total = floats(found[operator.name_sep.join((*group, measured, "sum"))])
-        count = floats(found[count_of_target])
-        values = (total + step.smoothing * overall) / (count + step.smoothing)
-        return keyed_step(target, group, found, values, overall)
+        found, count, total = _sums(at, group, measured)
+        return keyed_step(target, group, found, step.smoothed(count, total, overall), overall)
 
     return at.learned(step, read, *keys)
+
+
+def _sums(
+    at: OperatorCall, group: tuple[str, ...], measured: str
+) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.float64]]:
+    """The keys that have targets, and of each the number and the sum of its targets."""
+    operator, joined = at.operator, at.operator.name_sep.join
+    if isinstance(operator, TargetEncoding):
+        path = at.learned_value(operator.stats, _key(*group, measured))
+        count, total = COUNT, SUM
+        found = read_statistics(path, group, is_patched=True)
+    else:
+        path = at.learned_value(operator.stats, joined(group))
+        # NVTabular counts rows, for all targets.
+        count, total = joined((*group, "count")), joined((*group, measured, "sum"))
+        found = read_statistics(path, group, is_patched=False)
+    found = found.filter(pc.greater(found[count], 0))
+    return found, floats(found[count]), floats(found[total])
 
 
 def _target(at: OperatorCall) -> tuple[tuple[str, ...], str]:
@@ -111,67 +123,55 @@ class TargetEncoding(ops.TargetEncoding):
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         groups = [as_group(name) for name in col_selector.grouped_names]
-        learn = partial(_learned, groups, list(self.target_columns), self._folds)
-        return reduced(ddf, learn, _merged)
-
-    def _folds(self, rows: int) -> Any:
-        """The fold of every row of a partition."""
-        if self.kfold <= 1:
-            return np.zeros(rows, np.int64)
-        if self.fold_seed is None:
-            return np.arange(rows) % self.kfold
-        return np.random.RandomState(self.fold_seed).choice(self.kfold, rows)
-
-    def fit_finalize(self, dask_stats: dict[tuple[str, ...], Any]) -> None:
-        for target in self.target_columns:
-            every = next(iter(dask_stats.values()))
-            count = float(every[_of(target, "count")].sum())
-            total = float(every[_of(target, "sum")].sum())
-            self.means[target] = total / count if count else float("nan")
-        for group, by_fold in dask_stats.items():
-            every = by_fold.drop(columns=[FOLD]).groupby(list(group), dropna=False, sort=False)
-            joined = self.name_sep.join(group)
-            self.stats[joined] = write_table(
-                self._named(every.sum().reset_index(), group), Path(self.out_path), joined
-            )
-            joined = self.name_sep.join([FOLD, *group])
-            self.stats[joined] = write_table(
-                self._named(by_fold, group), Path(self.out_path), joined
-            )
-
-    def _named(self, table: Any, group: Sequence[str]) -> Any:
-        return table.rename(
-            columns={
-                _of(target, part): self._column(group, target, part)
+        return learned(
+            ddf,
+            {
+                (group, target): Reads(self._step(target), group, (target,))
+                for group in groups
                 for target in self.target_columns
-                for part in ("count", "sum")
-            }
+            },
         )
 
-    def _column(self, group: Sequence[str], target: str, part: str) -> str:
-        return str(self.name_sep.join([*group, target, part]))
+    def _step(self, target: str) -> FitTargetEncoding:
+        """The step as far as it is accumulated."""
+        return FitTargetEncoding(target, self.p_smooth, max(self.kfold, 1), self.fold_seed or 0)
+
+    def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str], Learned]) -> None:
+        for (group, target), found in dask_stats.items():
+            totals = found.accumulated
+            self.means[target] = totals.total / totals.count if totals.count else float("nan")
+            sums = totals.sums()
+            keys = key_table(group, sums.keys, found.types)
+            every = keys.assign(**{COUNT: sums.count.sum(1), SUM: sums.total.sum(1)})
+            self._write(every, (*group, target))
+            if self.kfold > 1:
+                by_fold = keys.loc[keys.index.repeat(self.kfold)].reset_index(drop=True)
+                by_fold[FOLD] = np.tile(np.arange(self.kfold), len(keys))
+                by_fold = by_fold.assign(**{COUNT: sums.count.ravel(), SUM: sums.total.ravel()})
+                self._write(by_fold, (FOLD, *group, target))
+
+    def _write(self, table: Any, names: Sequence[str]) -> None:
+        self.stats[_key(*names)] = write_table(table, Path(self.out_path), _key(*names))
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
         for place, group in enumerate(map(as_group, col_selector.grouped_names)):
-            found = self._found(df, group)
             names = encoded_names(self, group, place)
             for name, target in zip(names, self.target_columns, strict=True):
-                count, total = (found[self._column(group, target, p)] for p in ("count", "sum"))
+                found = self._found(df, group, target)
                 mean = self._mean(target)
-                smoothed = (total + self.p_smooth * mean) / (count + self.p_smooth)
+                smoothed = (found[SUM] + self.p_smooth * mean) / (found[COUNT] + self.p_smooth)
                 columns[name] = smoothed.fillna(mean)
         return frame_of(df, columns)
 
-    def _found(self, df: Any, group: Sequence[str]) -> Any:
+    def _found(self, df: Any, group: Sequence[str], target: str) -> Any:
         """Count and sum of every row's key; of training rows without those of its own fold."""
         wanted = key_frame(df, group)
-        every = read_table(self.stats[self.name_sep.join(group)], df)
-        found = looked_up(wanted, every, group)
+        found = looked_up(wanted, read_table(self.stats[_key(*group, target)], df), group)
         if not self.training or self.kfold <= 1:
             return found
-        wanted[FOLD] = self._folds(len(df))
-        by_fold = read_table(self.stats[self.name_sep.join([FOLD, *group])], df)
+        wanted[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
+        by_fold = read_table(self.stats[_key(FOLD, *group, target)], df)
         return found - looked_up(wanted, by_fold, [*group, FOLD])[list(found.columns)]
 
     def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
@@ -185,6 +185,11 @@ class TargetEncoding(ops.TargetEncoding):
         return float(given[target] if isinstance(given, dict) else given)
 
 
+def _key(*names: str) -> str:
+    """The key of a patched operator's file; NVTabular's own are joined by `name_sep`."""
+    return "\x1f".join(names)
+
+
 def encoded_names(operator: Any, group: Sequence[str], place: int) -> list[str]:
     """The names of the columns that a TargetEncoding makes of a group, one a target."""
     if operator.out_col is None:
@@ -192,35 +197,6 @@ def encoded_names(operator: Any, group: Sequence[str], place: int) -> list[str]:
         return [f"TE_{joined}_{target}" for target in operator.target_columns]
     names = operator.out_col[place]
     return [names] if isinstance(names, str) else list(names)
-
-
-def _learned(
-    groups: Sequence[tuple[str, ...]], targets: Sequence[str], folds: Any, df: Any
-) -> dict[tuple[str, ...], Any]:
-    """Group to a frame: of each key and fold how many targets there are, and their sum."""
-    found = {}
-    for group in groups:
-        frame = key_frame(df, group)
-        frame[FOLD] = folds(len(df))
-        for target in targets:
-            values = numbers(df[target])
-            frame[_of(target, "count")] = values.notna().astype(np.float64)
-            frame[_of(target, "sum")] = values.fillna(0.0)
-        found[group] = frame.groupby([*group, FOLD], dropna=False, sort=False).sum().reset_index()
-    return found
-
-
-def _merged(parts: list[dict[tuple[str, ...], Any]]) -> dict[tuple[str, ...], Any]:
-    merged = {}
-    for group in parts[0]:
-        frame = concat([part[group] for part in parts], ignore_index=True)
-        by = frame.groupby([*group, FOLD], dropna=False, sort=False)
-        merged[group] = by.sum().reset_index()
-    return merged
-
-
-def _of(target: str, part: str) -> str:
-    return f"__{part}__{target}"
 
 
 OPERATORS = (CompiledOperator(ops.TargetEncoding, target_encoding, TargetEncoding),)

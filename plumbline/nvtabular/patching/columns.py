@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from plumbline.columns.values import NULL_INT64
+from plumbline.columns.typed import values_of
+from plumbline.columns.values import NULL_INT64, Values
 from plumbline.nvtabular.library import encode_list_column
 
 ORDER = "\x1forder"
@@ -110,6 +112,15 @@ def hashes(column: Any) -> NDArray[np.uint64]:
 
 def _hash_array(values: NDArray[Any]) -> NDArray[np.uint64]:
     return np.asarray(pd.util.hash_array(values), np.uint64)
+
+
+def key_values(column: Any) -> Values:
+    """Integers or text on the host, in the executors' form."""
+    host = keys(column)
+    if not is_host(host):
+        return values_of(host.to_arrow())
+    type_ = pa.large_string() if host.dtype == object else None
+    return values_of(pa.Array.from_pandas(host, type=type_))
 
 
 def modulo(hashed: NDArray[np.uint64], count: int) -> NDArray[np.int64]:

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
+from plumbline.columns.values import NULL_INT64
 from plumbline.features.statistics.keyed_value import KeyedValue, by_key
-from plumbline.features.statistics.keys import key_array
+from plumbline.features.statistics.keys import key_array, key_parts
 from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
 from plumbline.nvtabular.patching.columns import is_host
 
@@ -40,6 +42,15 @@ def read_table(path: str, like: Any) -> Any:
         reader = cudf.read_parquet
     with get_worker_cache("stats") as cache:
         return fetch_table_data(cache, path, cache="host", reader=reader)
+
+
+def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) -> pd.DataFrame:
+    """The keys as a frame of the columns that they are made of, null where a part is missing."""
+    columns = {}
+    for name, part in zip(names, key_parts(keys, types), strict=True):
+        mark = pa.scalar(NULL_INT64 if pa.types.is_integer(part.type) else "", part.type)
+        columns[name] = pc.if_else(pc.equal(part, mark), pa.scalar(None, part.type), part)
+    return pa.table(columns).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def read_vocabulary(
@@ -85,20 +96,22 @@ def _part_number(part: Path) -> int:
     return int(part.name.split(".")[1])
 
 
-def read_statistics(path: str, keys: Sequence[str], count_missing: bool) -> pa.Table:
-    """The statistics of every key, in the order of the keys, from a file or a folder of parts.
+def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
+    """The statistics of every key, from a file or a folder of parts.
 
-    `count_missing` says whether the rows of a missing key are among them: NVTabular does not count
-    them, and the missing key is then left out.
+    A patched operator has written the keys in the order of the rows, as the native engine does.
+    NVTabular's own are in no order, and do not count the rows of a missing key: that one is left
+    out, and the others are sorted.
     """
     folder = Path(path)
     files = sorted(folder.glob("part.*.parquet")) if folder.is_dir() else [folder]
     table = pa.concat_tables([pq.read_table(file) for file in files])
-    if not count_missing:
-        there = pc.is_valid(table[keys[0]])
-        for name in keys[1:]:
-            there = pc.or_(there, pc.is_valid(table[name]))
-        table = table.filter(there)
+    if is_patched:
+        return table
+    there = pc.is_valid(table[keys[0]])
+    for name in keys[1:]:
+        there = pc.or_(there, pc.is_valid(table[name]))
+    table = table.filter(there)
     places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
     order = pc.sort_indices(
         table.select(list(keys)).rename_columns(places),

@@ -1,4 +1,4 @@
-"""How many cores the server's processes may use, in a container too."""
+"""How many cores the server's processes may use, also in a container."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 QUOTA_FILE = Path("/sys/fs/cgroup/cpu.max")
-"""A container's limit (control groups, v2): microseconds of time in a period, and the period."""
+"""A container's limit (control groups, v2): microseconds of CPU time a period, and the period."""
 
 
 def cores() -> int:
-    """Those that the process may run on, and no more than its share of their time is worth.
+    """The cores that the process may run on, or fewer if its limit of CPU time is lower.
 
-    A container with a limit of two on a machine of 64 cores sees all 64: a thread for each of them
-    would use up the share in a moment, and then stand still for the rest of the period.
+    A container with a limit of two cores on a machine of 64 sees all 64. With a thread for each,
+    it would use up its CPU time at once and then stand still for the rest of the period.
     """
     usable = len(os.sched_getaffinity(0))
     try:

@@ -1,19 +1,19 @@
-"""What a served version sees and says, as metrics: the first signs of drift.
+"""Metrics of the values that a served version gets and the scores it gives: early signs of drift.
 
 | metric | counts |
 |---|---|
 | `plumbline_rows_total` | rows that were encoded or scored |
-| `plumbline_categorical_values_total` | values that were looked up in a vocabulary, lists' too |
-| `plumbline_unseen_values_total` | of these, values that the vocabulary does not have |
-| `plumbline_null_values_total` | of these, and of the continuous values, those that were missing |
+| `plumbline_categorical_values_total` | values (and list elements) looked up in a vocabulary |
+| `plumbline_unseen_values_total` | of these, values that are not in the vocabulary |
+| `plumbline_null_values_total` | looked up and continuous values that were missing |
 | `plumbline_continuous_values_total` | continuous values |
 | `plumbline_score_sum` | sum of the click probabilities |
-| `plumbline_unseen_value_rate` | unseen share of the looked up values |
-| `plumbline_null_value_rate` | missing share of all values |
+| `plumbline_unseen_value_rate` | share of the looked up values that is unseen |
+| `plumbline_null_value_rate` | share of all values that is missing |
 | `plumbline_mean_score` | mean click probability |
 
 All have the labels `model` and `version`. The last three are gauges over the last 1,000 to 2,000
-rows. The feature step tells of values, the model step of scores, the fused one of both.
+rows. The feature model reports values, the DLRM scores, and the fused model both.
 
 Legend: B rows, F columns of ids, C continuous columns, N ids of a list column.
 """
@@ -36,7 +36,7 @@ from plumbline.features.plan.plan import Plan
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
 
 SECONDS = 1.0
-"""Between two reports: each costs a message to the server for each metric."""
+"""Between two reports. A report costs one message to the server for each metric."""
 WINDOW_ROWS = 1000
 _PENDING_ROWS = 4096
 
@@ -58,10 +58,10 @@ GAUGES = {
 }
 
 
-def told(has_plan: bool, has_model: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Those of COUNTERS and of GAUGES that a step can tell.
+def metrics_of(has_plan: bool, has_scores: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of COUNTERS and of GAUGES that a model with a plan, or with scores, reports.
 
-    >>> sorted(told(has_plan=False, has_model=True)[1])
+    >>> sorted(metrics_of(has_plan=False, has_scores=True)[1])
     ['plumbline_mean_score']
     """
 
@@ -69,7 +69,7 @@ def told(has_plan: bool, has_model: bool) -> tuple[dict[str, str], dict[str, str
         return {
             name: description
             for name, description in metrics.items()
-            if name == ROWS or (has_model if name in _OF_SCORES else has_plan)
+            if name == ROWS or (has_scores if name in _OF_SCORES else has_plan)
         }
 
     return chosen(COUNTERS), chosen(GAUGES)
@@ -96,7 +96,7 @@ class Counts:
         return dict(zip(COUNTERS, values, strict=False))
 
     def gauges(self) -> dict[str, float]:
-        """By metric name; what has nothing to be the share of is left out."""
+        """By metric name; a share of nothing is left out."""
         shares = (
             (self.unseen, self.categorical),
             (self.null, self.categorical + self.continuous),
@@ -107,7 +107,7 @@ class Counts:
 
 
 class Counter:
-    """Counts rows of one plan, or of a model alone where there is no plan."""
+    """Counts the rows of a model with this plan, or without one."""
 
     def __init__(self, plan: Plan | None) -> None:
         columns = [] if plan is None else plan.categorical
@@ -123,7 +123,7 @@ class Counter:
         encoded: Encoded | None,
         probability_B: NDArray[Any] | None,
     ) -> Counts:
-        """One request's counts, of the raw continuous values, of ids and of scores."""
+        """One request's counts: of the raw continuous values, of the ids and of the scores."""
         counts = Counts()
         if encoded is not None:
             counts.rows = len(encoded.ids_BF)
@@ -136,7 +136,7 @@ class Counter:
             counts.null += int(np.count_nonzero(np.isnan(continuous_BC)))
         if probability_B is not None:
             counts.rows = len(probability_B)
-            is_number_B = np.isfinite(probability_B)  # one that is none would stay in the sums
+            is_number_B = np.isfinite(probability_B)  # NaN or infinity would stay in the sums
             counts.scores = int(np.count_nonzero(is_number_B))
             counts.score_sum = float(probability_B.sum(dtype=np.float64, where=is_number_B))
         return counts
@@ -151,18 +151,14 @@ def _add_ids(counts: Counts, ids: Any, buckets: Any) -> None:
 
 
 Report = Callable[[dict[str, float], dict[str, float]], None]
-"""Takes what the counters grow by, and the gauges' values, by metric name."""
-
-
-See = Callable[[Tensors, "Encoded | None", "NDArray[Any] | None"], None]
-"""Takes a request's raw tensors, or none of them, and what they became."""
+"""Takes the counters' increments and the gauges' values, by metric name."""
 
 
 class Monitor:
-    """Gathers what a step sees, and reports it about once a second from a thread of its own.
+    """Collects requests and their answers, and reports on them about once a second.
 
-    On the request's path only arrays are kept; they are counted in the thread, unless very many
-    come.
+    `see`, which is on a request's path, only keeps the arrays. A thread counts them, unless very
+    many rows are pending.
     """
 
     def __init__(self, plan: Plan | None, report: Report) -> None:
@@ -179,7 +175,7 @@ class Monitor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Report what is left, and end the thread."""
+        """Report what is pending, and end the thread."""
         self._end.set()
         self._thread.join()
 
@@ -189,17 +185,17 @@ class Monitor:
         encoded: Encoded | None,
         probability_B: NDArray[Any] | None,
     ) -> None:
-        """Take note of a request: raw tensors, or none of them, with what they became."""
+        """Keep a request: its tensors, its encoded rows if they were raw, its scores if any."""
         continuous_BC = None
         if encoded is not None and CONTINUOUS in tensors:
-            continuous_BC = tensors[CONTINUOUS].copy()  # the server's memory is given back
+            continuous_BC = tensors[CONTINUOUS].copy()  # the server takes its memory back
         self._pending.append((continuous_BC, encoded, probability_B))
         self._pending_rows += len(next(iter(tensors.values())))
         if self._pending_rows >= _PENDING_ROWS:
             self._count()
 
     def _count(self) -> None:
-        """Count what is pending; two threads may do it at once."""
+        """Count what is pending; two threads may call this at once."""
         counted, self._pending_rows = Counts(), 0
         with suppress(IndexError):
             while True:

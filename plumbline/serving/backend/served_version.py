@@ -1,4 +1,4 @@
-"""A version folder as Triton hands it to a step: verified, and with the settings of its config."""
+"""A version folder as Triton passes it to a model: verified, with the settings of its config."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from plumbline.serving.contract.versions import parameters_of, verified_manifest
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """What a step is loaded from."""
+    """What a model is loaded from."""
 
     model: str
     number: str
     folder: Path
     parameters: Mapping[str, str]
-    """Of the config, with the hashes of this version."""
+    """Those of the config, with the hashes of this version."""
     precision: ScoringPrecision | None
     threads: int
     """Of each instance."""
     limits: Limits
     warmups: int
-    """Calls that Triton makes before any request."""
+    """Calls that Triton makes before the first request."""
 
     @classmethod
     def open(cls, args: Mapping[str, str]) -> ServedVersion:
-        """From the arguments that Triton gives to `initialize`; the folder's manifest is checked.
+        """From the arguments that Triton passes to `initialize`; the folder's manifest is checked.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class ServedVersion:
 
 
 def threads_of(setting: str, instances: int) -> int:
-    """The setting, or where it is empty this process's cores, shared out among the instances.
+    """The setting; if it is empty, this process's cores divided by the number of instances.
 
     >>> threads_of("3", 2)
     3

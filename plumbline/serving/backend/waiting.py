@@ -1,10 +1,10 @@
-"""Requests that wait inside a step while it cannot keep up, and what is refused of them.
+"""The queue of a model that cannot keep up with its requests, and which of them are rejected.
 
-Triton's own limits of a queue are left alone: with them its batcher sleeps through requests that
-come while the step is busy, up to half a second each (docs/decisions/0017). So long as a step keeps
-up it answers at once, and nothing waits here. When it has been busy nearly all the time, it takes
-the requests over from Triton as they come, and a thread answers them in order: what would wait for
-longer than its time-out, or finds the line full, is refused.
+Triton's own queue limits are not used: with them its batcher sleeps through requests that arrive
+while the model is busy, up to half a second each (docs/decisions/0017). As long as a model keeps
+up, it answers at once and nothing waits here. If it has been busy nearly all the time, it takes
+requests over from Triton as they arrive, and a thread answers them in order. A request that would
+wait longer than its time-out, or that finds the queue full, is rejected.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 BUSY = 0.85
-"""From this share of the time on, a step is behind."""
+"""If a model is busy for this share of the time, it is behind."""
 WINDOW_SECONDS = 0.1
 CALL_SECONDS = 1e-4
-"""About what Triton needs to hand over one request to a step that it does not batch for."""
+"""About what Triton needs to pass one request to a model for which it does not batch."""
 
 FULL = "The server is busy: {limit} requests wait for this model already. Send it again later."
 LATE = "The server is busy: the request waited for its time-out of {timeout:g} s. Send it later."
@@ -30,20 +30,20 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of what waits for one instance of a step."""
+    """The limits of one instance's queue."""
 
     requests: int
     seconds: float
-    """A request may ask for less."""
+    """The longest wait; a request may set a shorter one."""
     rows: int
-    """Answered in one pass."""
+    """The most rows that are answered in one pass."""
     call_seconds: float = 0.0
-    """What Triton needs to hand a pass over, where the passes are too short to neglect it."""
+    """What Triton needs to pass the requests, if the passes are too short to neglect it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[R]):
-    """A request, its number of rows, and the seconds it may wait; 0 stands for the limit."""
+    """A request, its number of rows, and the seconds it may wait; 0 means the limit."""
 
     request: R
     rows: int
@@ -51,7 +51,7 @@ class Waiting(Generic[R]):
 
 
 class BusyShare:
-    """The share of the time that a step was at work, over the last whole window."""
+    """The share of the time for which a model was busy, over the last whole window."""
 
     def __init__(self, call_seconds: float = 0.0) -> None:
         self._call_seconds = call_seconds
@@ -65,39 +65,39 @@ class BusyShare:
             self._begin, self._busy = ended, 0.0
 
     def is_high(self, now: float) -> bool:
-        """A window that nothing was noted in for long says that the step is idle."""
+        """If nothing was noted for a while, the model is idle."""
         return self._share >= BUSY and now - self._begin < 2 * WINDOW_SECONDS
 
 
 class WaitingLine(Generic[R]):
-    """The line of one instance; `execute` calls it from one thread.
+    """The queue of one instance; `execute` calls it from one thread.
 
     Parameters
     ----------
     answer
-        Answers requests in one pass; called from the line's own thread.
-    refuse
-        Tells a request's sender why it is not answered.
+        Answers requests in one pass; called from the queue's own thread.
+    reject
+        Sends the reason why a request is not answered.
     """
 
     def __init__(
         self,
         limits: Limits,
         answer: Callable[[list[R]], None],
-        refuse: Callable[[R, str], None],
+        reject: Callable[[R, str], None],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._limits, self._answer, self._refuse, self._clock = limits, answer, refuse, clock
+        self._limits, self._answer, self._reject, self._clock = limits, answer, reject, clock
         self._share = BusyShare(limits.call_seconds)
         self._line: deque[tuple[Waiting[R], float]] = deque()
-        """With the time at which each is too late."""
+        """With the time at which each times out."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._works = self._is_closed = False
         self._pass_seconds = 0.0
 
     def takes_over(self, now: float) -> bool:
-        """Whether requests that come now have to go to `put`."""
+        """Whether requests that arrive now have to go to `put`."""
         return self._works or self._share.is_high(now)
 
     def answered(self, started: float, ended: float) -> None:
@@ -105,7 +105,7 @@ class WaitingLine(Generic[R]):
         self._share.note(started, ended)
 
     def put(self, requests: Iterable[Waiting[R]]) -> None:
-        """Let requests wait; those that find the line full are refused."""
+        """Queue requests; those that find the queue full are rejected."""
         now, full = self._clock(), []
         with self._changed:
             for waiting in requests:
@@ -119,10 +119,10 @@ class WaitingLine(Generic[R]):
                 self._thread.start()
             self._changed.notify()
         for request in full:
-            self._refuse(request, FULL.format(limit=self._limits.requests))
+            self._reject(request, FULL.format(limit=self._limits.requests))
 
     def close(self) -> None:
-        """Answer what waits, and end the thread."""
+        """Answer the queued requests, and end the thread."""
         with self._changed:
             self._is_closed = True
             self._changed.notify()
@@ -143,7 +143,7 @@ class WaitingLine(Generic[R]):
                     self._changed.wait()
                 chosen, late = self._take(self._clock())
             for waiting in late:
-                self._refuse(waiting.request, LATE.format(timeout=self._seconds(waiting)))
+                self._reject(waiting.request, LATE.format(timeout=self._seconds(waiting)))
             if chosen:
                 started = self._clock()
                 self._answer(chosen)
@@ -152,7 +152,7 @@ class WaitingLine(Generic[R]):
                 self._pass_seconds = ended - started
 
     def _take(self, now: float) -> tuple[list[R], list[Waiting[R]]]:
-        """The requests of the next pass, and those that are or will then be too late."""
+        """The requests of the next pass, and those that have timed out or will by its end."""
         chosen: list[R] = []
         late: list[Waiting[R]] = []
         rows, line = 0, self._line

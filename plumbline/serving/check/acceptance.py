@@ -1,7 +1,7 @@
-"""Hold a running server against an export.
+"""Compare a running server with an export.
 
-Every model answers the check rows of the version that it serves. What a server computes on a GPU is
-seen here first: ONNX Runtime runs no check rows when it loads a model.
+Every model answers the check rows of the version that it serves. This is the first check of what a
+server computes on a GPU: ONNX Runtime runs no check rows when it loads a model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.wire import Tensors
 from plumbline.dlrm.onnx.padded_ids import PADDING
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
@@ -23,12 +22,13 @@ from plumbline.serving.repository.configs import parameters_in, read_config
 
 
 def check_server(repository: Path, server: Transport, tolerance: float) -> dict[str, float]:
-    """Model to the largest difference of its floats from the export's.
+    """The largest difference of each model's floats from the export's, by model.
 
     Raises
     ------
     RepositoryError
-        A difference beyond the tolerance, or other ids; or the folder is no exported repository.
+        A difference beyond the tolerance, other ids, or a folder that is not an exported
+        repository.
     ServerError
         The server does not serve these versions.
     """
@@ -46,38 +46,37 @@ def _check(repository: Path, model: str, server: Transport, tolerance: float) ->
     answer = server.infer(model, {name: t[:rows] for name, t in check.inputs.items()}, number)
     largest = 0.0
     for name, tensor in check.outputs.items():
-        came, wanted = answer.as_numpy(name), tensor[:rows]
+        got, wanted = answer.as_numpy(name), tensor[:rows]
         if wanted.dtype.kind != "f":
-            if not _same_ids(came, wanted):
-                raise RepositoryError(f"Model {model!r}: {name} are not those of the export.")
+            if not _same_ids(got, wanted):
+                raise RepositoryError(f"Model {model!r}: {name} differ from those of the export.")
             continue
-        difference = float(np.abs(came - wanted).max(initial=0.0))
+        difference = float(np.abs(got - wanted).max(initial=0.0))
         if not difference <= tolerance:
             raise RepositoryError(
                 f"Model {model!r}: {name} differ by {difference:g} from the export's, wanted at "
-                f"most {tolerance:g}. Serve the export that was verified, on a processor like its."
+                f"most {tolerance:g}. Serve the export that was verified, on such a processor."
             )
         largest = max(largest, difference)
     return largest
 
 
-def _same_ids(came: NDArray[Any], wanted: NDArray[Any]) -> bool:
-    """Lists may be padded further than at export: the server pads requests together."""
-    if wanted.ndim < 3 or came.ndim < 3:
-        return np.array_equal(came, wanted)
-    length = min(came.shape[2], wanted.shape[2])
-    return np.array_equal(came[..., :length], wanted[..., :length]) and all(
-        bool((ids[..., length:] == PADDING).all()) for ids in (came, wanted)
+def _same_ids(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
+    """Lists may be padded further than at export, because the server pads requests together."""
+    if wanted.ndim < 3 or got.ndim < 3:
+        return np.array_equal(got, wanted)
+    length = min(got.shape[2], wanted.shape[2])
+    return np.array_equal(got[..., :length], wanted[..., :length]) and all(
+        bool((ids[..., length:] == PADDING).all()) for ids in (got, wanted)
     )
 
 
 def _rows(repository: Path, model: str, number: str) -> CheckRows:
-    """The ensemble has no check rows of its own: it takes what the first step takes."""
+    """The ensemble has no check rows of its own: its inputs and outputs are those of its models."""
 
-    def of_step(step: str) -> CheckRows:
-        return CheckRows.read(repository / step / number / CHECK_FILE)
+    def read(model: str) -> CheckRows:
+        return CheckRows.read(repository / model / number / CHECK_FILE)
 
     if model != ENSEMBLE_MODEL:
-        return of_step(model)
-    inputs: Tensors = of_step(FEATURES_MODEL).inputs
-    return CheckRows(inputs, of_step(DLRM_MODEL).outputs)
+        return read(model)
+    return CheckRows(read(FEATURES_MODEL).inputs, read(DLRM_MODEL).outputs)

@@ -1,4 +1,4 @@
-"""Hold what is served against what was computed offline.
+"""Compare served ids, features and probabilities with those computed offline.
 
 Legend: B rows.
 """
@@ -18,9 +18,9 @@ from plumbline.serving.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`max_abs_score_diff` is over the ensemble and the fused model, both against offline.
+    """The differences between served and offline; `ids_identical` covers lists of ids too.
 
-    `ids_identical` tells of lists of ids too.
+    `max_abs_score_diff` is the larger one of the ensemble and the fused model.
     """
 
     rows_compared: int
@@ -38,13 +38,14 @@ def compare(
 ) -> Comparison:
     """Serve raw rows, and compare ids, dense features and probabilities with the offline ones.
 
-    Both models score every row; the ids and dense features come from the feature step. NaN equals
-    NaN in dense features.
+    Both models score every row; the feature model gives the ids and dense features. In dense
+    features NaN equals NaN.
 
     Raises
     ------
     ServerError
-        The server answers with an error, or with probabilities that are not numbers.
+        The server answers with an error, with another number of rows, or with probabilities that
+        are not numbers.
     """
     encoded = fused.encode(raw)
     score_differences = [
@@ -73,15 +74,15 @@ def _same_ids(served: Encoded, offline: Encoded) -> bool:
 
 def _probabilities(client: Client, raw: pa.Table) -> NDArray[np.float32]:
     probability_B = client.score(raw)
-    wrong = int(np.count_nonzero(~np.isfinite(probability_B)))
-    if wrong:
-        raise ServerError(f"The server gave {wrong} probabilities that are not numbers.")
+    not_numbers = int(np.count_nonzero(~np.isfinite(probability_B)))
+    if not_numbers:
+        raise ServerError(f"The server gave {not_numbers} probabilities that are not numbers.")
     return probability_B
 
 
 def _largest_difference(served: NDArray[np.float32], offline: NDArray[np.float32]) -> float:
     if served.shape != offline.shape:
-        raise ServerError(f"Served shape {served.shape}, but offline shape {offline.shape}.")
+        raise ServerError(f"Served: wanted shape {offline.shape}, as offline, got {served.shape}.")
     both_nan = np.isnan(served) & np.isnan(offline)
     same = both_nan | (served == offline)
     difference = np.abs(served.astype(np.float64) - offline.astype(np.float64))

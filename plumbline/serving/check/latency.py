@@ -1,4 +1,4 @@
-"""Measure how long a request takes, seen from the client."""
+"""Measure the latency of requests, as a client sees it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ def measure_latency(
 ) -> dict[str, dict[str, float]]:
     """Milliseconds at the 50th and 99th percentile, for each batch size: `{"1": {"p50":, "p99":}}`.
 
-    One request at a time, the next after the answer to the last; the first few are not counted.
-    Counted: making the request from the tensors, sending, serving, receiving and reading the
-    answer. Not counted: turning named columns into tensors. Each request takes other rows of
-    `tensors`, which repeat where there are too few.
+    Requests are sent one at a time; the first few are not counted. The time covers building the
+    request from tensors, sending it, serving, and reading the answer, but not turning named columns
+    into tensors. Each request has other rows of `tensors`, which repeat if there are too few.
     """
     return {
         str(rows): _percentiles(_milliseconds(client, tensors, rows, requests))
@@ -35,14 +34,14 @@ def measure_latency(
 
 def _milliseconds(client: Client, tensors: Tensors, rows: int, requests: int) -> list[float]:
     available = len(next(iter(tensors.values())))
-    taken = []
+    milliseconds = []
     for request in range(WARMUP_REQUESTS + requests):
-        places = np.arange(request * rows, (request + 1) * rows) % available
-        batch = {name: tensor[places] for name, tensor in tensors.items()}
+        index = np.arange(request * rows, (request + 1) * rows) % available
+        batch = {name: tensor[index] for name, tensor in tensors.items()}
         start = time.perf_counter()
         client.predict(batch)
-        taken.append((time.perf_counter() - start) * 1000.0)
-    return taken[WARMUP_REQUESTS:]
+        milliseconds.append((time.perf_counter() - start) * 1000.0)
+    return milliseconds[WARMUP_REQUESTS:]
 
 
 def _percentiles(milliseconds: list[float]) -> dict[str, float]:

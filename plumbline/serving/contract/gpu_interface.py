@@ -1,7 +1,7 @@
-"""What stands between the steps of a GPU server: lists of ids padded into one tensor of int64.
+"""The tensors between the models of a GPU server: lists of ids are padded into one tensor of int64.
 
-`padded_ids` takes the place of `list_ids`, whose bytes no graph can read: (B, L, T), in plan order,
--1 behind each list's ids. T, the number of ids of the longest list or more, is open.
+`padded_ids` replaces `list_ids`, whose bytes no ONNX graph can read. It is (B, L, T), in plan
+order, with -1 after each list's ids. T is the length of the longest list, or more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PADDED_IDS = "padded_ids"
 
 
 def gpu_tensors(plan: Plan) -> tuple[Tensor, ...]:
-    """The tensors between the feature step and the model step."""
+    """The tensors between `ctr_features` and `ctr_dlrm`."""
     return tuple(
         Tensor(PADDED_IDS, "TYPE_INT64", tensor.columns, padded=True)
         if tensor.name == LIST_IDS
@@ -30,7 +30,7 @@ def gpu_tensors(plan: Plan) -> tuple[Tensor, ...]:
 
 
 def gpu_parameters(plan: Plan) -> dict[str, str]:
-    """The config parameters of a model that gives or takes them."""
+    """The config parameters of a model whose inputs or outputs they are."""
     tensors = gpu_tensors(plan)
     parameters = {f"{tensor.name}_columns": json.dumps(tensor.columns) for tensor in tensors}
     if any(tensor.padded for tensor in tensors):
@@ -39,6 +39,6 @@ def gpu_parameters(plan: Plan) -> dict[str, str]:
 
 
 def to_gpu_tensors(encoded: Encoded) -> Tensors:
-    """Encoded rows as they travel between the steps; a tensor without columns is left out."""
+    """Encoded rows as the tensors between the models; a tensor without columns is left out."""
     tensors = to_encoded_tensors(replace(encoded, bags=()))
     return {**tensors, PADDED_IDS: padded(encoded.bags)} if encoded.bags else tensors

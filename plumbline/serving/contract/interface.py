@@ -1,6 +1,6 @@
-"""What the served models take and give: model names, tensors, and the facts in their configs.
+"""The interface of the served models: names, tensors, and the parameters in their configs.
 
-| model | takes | gives |
+| model | inputs | outputs |
 |---|---|---|
 | `ctr_features` | raw columns, as in `plumbline.columns.wire` | `ids`, `list_ids`, `dense` |
 | `ctr_dlrm` | `ids`, `list_ids`, `dense` | `click_probability` |
@@ -8,8 +8,8 @@
 | `ctr_fused` | raw columns, in one hop | `click_probability` |
 
 `ids` is int64 (B, F), `dense` float32 (B, C), and `list_ids` bytes (B, L), each a row's list of ids
-as `plumbline.columns.list_bytes` has it; all in plan order. `click_probability` is float32 (B, 1).
-A tensor without columns is left out everywhere.
+in the form of `plumbline.columns.list_bytes`; all in plan order. `click_probability` is float32
+(B, 1). A tensor without columns is left out everywhere.
 """
 
 from __future__ import annotations
@@ -50,10 +50,9 @@ PLAN_HASH = "plan_hash"
 MODEL_HASH = "model_hash"
 KINDS = "kinds"
 LOG = "log"
-"""The settings of the log, as JSON: the rules by which its values were read."""
+"""The settings that the log was read with, as JSON."""
 TABLES = "tables"
-"""Those of each side table, with the hash of its file; see
-`plumbline.serving.contract.log_rules`."""
+"""Those of each side table, with the hash of its file: `plumbline.serving.contract.log_rules`."""
 PRECISION = "precision"
 THREADS = "threads"
 MAX_QUEUE_SIZE = "max_queue_size"
@@ -72,7 +71,7 @@ _ELEMENTS = {
     LIST_BYTES: "little-endian uint32 length and UTF-8 bytes, null is length 0",
     LIST_IDS: "little-endian int64",
 }
-"""What a list's bytes are, one element after the other."""
+"""The bytes of a list's elements, which follow one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ PROBABILITY = Tensor(CLICK_PROBABILITY, "TYPE_FP32", (CLICK_PROBABILITY,))
 
 
 def raw_tensors(plan: Plan) -> tuple[Tensor, ...]:
-    """The tensors of raw columns that a plan wants."""
+    """The tensors of a plan's raw columns."""
     columns = wire_columns(plan)
     return _with_columns(
         Tensor(CONTINUOUS, "TYPE_FP32", columns.continuous),
@@ -102,7 +101,7 @@ def raw_tensors(plan: Plan) -> tuple[Tensor, ...]:
 
 
 def encoded_tensors(plan: Plan) -> tuple[Tensor, ...]:
-    """The tensors between the feature step and the model step: ids, never embeddings."""
+    """The tensors between `ctr_features` and `ctr_dlrm`: ids, never embeddings."""
     single = tuple(column.name for column in plan.categorical if not column.is_list)
     lists = tuple(column.name for column in plan.categorical if column.is_list)
     return _with_columns(
@@ -117,11 +116,11 @@ def wire_columns(plan: Plan) -> WireColumns:
 
 
 def raw_parameters(plan: Plan) -> dict[str, str]:
-    """The config parameters of a model that takes raw columns.
+    """The config parameters of a model whose inputs are raw columns.
 
     Lists and mappings are JSON: `<tensor>_columns` is a list, `kinds` maps column to kind in plan
-    order. `<tensor>_null` is the value that means null. `<tensor>_elements` says what the bytes of
-    a list are.
+    order. `<tensor>_null` is the value that means null. `<tensor>_elements` describes the bytes of
+    a list.
     """
     parameters: dict[str, str] = {}
     for tensor in raw_tensors(plan):
@@ -133,7 +132,7 @@ def raw_parameters(plan: Plan) -> dict[str, str]:
 
 
 def encoded_parameters(plan: Plan) -> dict[str, str]:
-    """The config parameters of a model that gives or takes encoded columns."""
+    """The config parameters of a model whose inputs or outputs are encoded columns."""
     parameters = {PLAN_HASH: plan.content_hash}
     for tensor in encoded_tensors(plan):
         parameters |= _tensor_parameters(tensor)
@@ -153,7 +152,7 @@ def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
     Raises
     ------
     ServerError
-        The model was not exported by Plumbline, or takes no raw columns.
+        Plumbline did not export the model, or its inputs are not raw columns.
     """
     try:
         kinds = json.loads(parameters[KINDS])
@@ -173,7 +172,7 @@ def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
 
 
 def check_raw_parameters(plan: Plan, parameters: Mapping[str, str]) -> None:
-    """Raises PlanError where a model's config does not tell what its plan tells."""
+    """Raises PlanError where a model's config does not fit its plan."""
     wanted = raw_parameters(plan)
     found = differences(wanted, {key: parameters[key] for key in wanted if key in parameters})
     if found:

@@ -1,6 +1,6 @@
-"""The rules by which training read its log: every version of a repository carries its own.
+"""The settings that training read its log with; every version of a repository has its own.
 
-They stand in the configs of the models that take raw columns, for who scores a file of rows.
+The configs of the models that take raw columns have them, so that files of rows are read the same.
 
 | config parameter | JSON |
 |---|---|
@@ -37,7 +37,7 @@ class RuledTable:
 
 @dataclass(frozen=True, slots=True)
 class LogRules:
-    """How the log and its side tables were read."""
+    """The settings that the log and its side tables were read with."""
 
     log: Log
     tables: Mapping[str, RuledTable]
@@ -53,9 +53,9 @@ class LogRules:
     def to_json(self) -> Rules:
         """By config parameter."""
         return {
-            LOG: _form(self.log),
+            LOG: _json(self.log),
             TABLES: {
-                name: {**_form(table.settings), _SHA256: table.sha256}
+                name: {**_json(table.settings), _SHA256: table.sha256}
                 for name, table in self.tables.items()
             },
         }
@@ -73,24 +73,24 @@ class LogRules:
             return None
         try:
             log = Log.model_validate(json.loads(parameters[LOG]))
-            forms = json.loads(parameters.get(TABLES, "{}"))
-            return cls(log, {name: _table(form) for name, form in forms.items()})
+            tables = json.loads(parameters.get(TABLES, "{}"))
+            return cls(log, {name: _table(content) for name, content in tables.items()})
         except (ValidationError, ValueError, TypeError, AttributeError) as error:
             raise ServerError(
-                f"Model {model!r}: its config tells how the log was read in a form that this "
+                f"Model {model!r}: its config has settings of the log that this "
                 f"Plumbline does not know ({_reason(error)}). Upgrade the client."
             ) from None
 
 
-def _form(table: Table) -> dict[str, Any]:
-    """What is left out has its default: a client that does not know a setting reads the others."""
+def _json(table: Table) -> dict[str, Any]:
+    """Defaults are left out, so that a client that does not know a setting can read the others."""
     usual = table.model_dump(mode="json", include=_ALWAYS)
     return usual | table.model_dump(mode="json", exclude=_OF_THE_INGEST, exclude_defaults=True)
 
 
-def _table(form: Mapping[str, Any]) -> RuledTable:
-    settings = {name: value for name, value in form.items() if name != _SHA256}
-    return RuledTable(SideTable.model_validate(settings), form.get(_SHA256))
+def _table(content: Mapping[str, Any]) -> RuledTable:
+    settings = {name: value for name, value in content.items() if name != _SHA256}
+    return RuledTable(SideTable.model_validate(settings), content.get(_SHA256))
 
 
 def _reason(error: Exception) -> str:

@@ -242,15 +242,15 @@ def _verify_large_files(folder: Path) -> None:
 
 
 def _remove_compiled(folder: Path) -> None:
-    """Python would run a compiled `model.py` in its place, and no manifest has its hash."""
+    """Python would run a compiled `model.py` instead, and no manifest has its hash."""
     compiled = folder / COMPILED
     if compiled.is_dir():
         try:
             shutil.rmtree(compiled)
         except OSError as error:
             raise RepositoryError(
-                f"{compiled}: wanted no compiled code, whose hash nothing has, and it cannot be "
-                f"removed ({error.strerror}). Remove it."
+                f"{compiled}: wanted no compiled code, which has no hash, and cannot remove it "
+                f"({error.strerror}). Remove it."
             ) from None
 
 

@@ -10,17 +10,12 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.places import ROOT
+from plumbline.base.places import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 
 SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""
-
-
-SOURCES = ROOT
-"""The folder of this project's package. The server is started in it, since the working directory
-is the first place where the wheel's stub looks for modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +42,9 @@ class ServerBinary:
         cannot import the standard library's C extensions. PYTHONPATH, which it passes over, is for
         other servers.
 
-        Unless told otherwise, threads that wait for work sleep: the models' processes share the
-        cores, and where waiting threads spin instead, a request takes many times as long. And
-        memory comes from two arenas, since each of the many that glibc makes for Triton's threads
-        keeps what it once needed.
+        By default, threads that wait for work sleep: the models' processes share the cores, and a
+        request takes many times as long where waiting threads spin. Memory comes from two arenas,
+        since each of the many that glibc makes for Triton's threads keeps what it once needed.
 
         The secret is left out: the models' processes have no use for it.
         """

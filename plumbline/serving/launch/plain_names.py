@@ -1,7 +1,7 @@
-"""Names of plain letters for folders, which Triton's Python backend cannot do without.
+"""Plain names for folders, which Triton's Python backend needs.
 
-It hands a model's path to its processes in a command line that is split at blanks, and the Python
-inside them takes ASCII for the encoding of file names.
+It passes a model's path to its processes in a command line that is split at blanks, and the Python
+inside them assumes that file names are ASCII.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from plumbline.serving.errors import ServerError
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
-_PLACES = ("/tmp", "/var/tmp", "/dev/shm")
+_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class PlainNames:
-    """Links to folders under plain names, in a temporary folder that is made when it is needed."""
+    """Links to folders under plain names, in a temporary folder that is made on demand."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
@@ -30,7 +30,7 @@ class PlainNames:
         Raises
         ------
         ServerError
-            There is no place for one.
+            There is no folder to make one in.
         """
         return folder if _is_plain(folder) else self._made()
 
@@ -44,14 +44,14 @@ class PlainNames:
             self._links[folder] = link
         return self._links[folder]
 
-    def told(self, text: str) -> str:
-        """The text with the folders' own names for those of the links."""
+    def resolved(self, text: str) -> str:
+        """The text with the names of the links replaced by those of the folders."""
         for folder, link in self._links.items():
             text = text.replace(str(link), str(folder))
         return text
 
     def close(self) -> None:
-        """Remove the links; what they lead to stays."""
+        """Remove the links; the folders stay."""
         folder, self._folder = self._folder, None
         self._links.clear()
         if folder is not None:
@@ -68,14 +68,14 @@ def _is_plain(folder: Path) -> bool:
 
 
 def _temporary_folder() -> Path:
-    places = dict.fromkeys((tempfile.gettempdir(), *_PLACES))
-    for place in places:
-        if _is_plain(Path(place)):
+    parents = dict.fromkeys((tempfile.gettempdir(), *_TEMPORARY))
+    for parent in parents:
+        if _is_plain(Path(parent)):
             try:
-                return Path(tempfile.mkdtemp(prefix="plumbline-names-", dir=place))
+                return Path(tempfile.mkdtemp(prefix="plumbline-names-", dir=parent))
             except OSError:
                 continue
     raise ServerError(
         f"No folder for temporary files with a plain name, which Triton needs, among "
-        f"{', '.join(places)}. Set TMPDIR to one of letters, digits and . _ - /."
+        f"{', '.join(parents)}. Set TMPDIR to one of letters, digits and . _ - /."
     )

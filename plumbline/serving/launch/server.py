@@ -13,25 +13,26 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from plumbline.base.places import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
-from plumbline.serving.launch.binary import SOURCES, ServerBinary, find_server
+from plumbline.serving.launch.binary import ServerBinary, find_server
 from plumbline.serving.launch.plain_names import PlainNames
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
 from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions
 
 LOG_FILE = "triton.log"
 LOG_BEFORE_FILE = "triton.before.log"
-"""The log of the server that was started before, in the same folder."""
+"""The previous server's log, in the same folder."""
 
 _SHUTDOWN_SECONDS = 10
 
 _REGIONS = Path("/dev/shm")
-"""Where the Python backend exchanges tensors with the models' processes."""
+"""The Python backend exchanges tensors with the models' processes in this folder."""
 
 
 class TritonServer:
-    """A running server, from `with` to its end; it ends with the process that started it, too.
+    """A running server, from `with` to its end; it also ends with the process that started it.
 
     It is ready when every model is.
 
@@ -42,8 +43,8 @@ class TritonServer:
     work
         Folder for the log, `triton.log`, and for the backend folder of the wheel's server.
     options
-        Where it listens, what it allows; any free ports of this machine, and scoring alone, unless
-        given.
+        Where it listens and what it allows; by default any free ports of this machine, and scoring
+        alone.
     ready_seconds
         Time limit for loading the models.
     """
@@ -108,7 +109,7 @@ class TritonServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*watched, *binary.arguments(work), *self._arguments()],
-                cwd=SOURCES,
+                cwd=SOURCES,  # where the wheel's stub looks for modules first
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -139,7 +140,7 @@ class TritonServer:
         self._start()
 
     def stop(self) -> None:
-        """End the server, asked first, then killed, and what a crashed one has left."""
+        """Terminate the server, kill it if that takes too long, and remove what a crash left."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -171,10 +172,10 @@ class TritonServer:
             if status is not None:
                 raise ServerError(
                     f"The Triton server ended with status {status} before it was ready: "
-                    f"{self._names.told(cause_of_failure(self.log))} (log: {self.log})"
+                    f"{self._names.resolved(cause_of_failure(self.log))} (log: {self.log})"
                 )
             if time.monotonic() > give_up:
-                last = self._names.told(last_lines(self.log))
+                last = self._names.resolved(last_lines(self.log))
                 raise ServerError(
                     f"The Triton server was not ready after {self._ready_seconds:.0f} s. Its log "
                     f"ends with: {last} (log: {self.log}). Give it more time, or look into the log."

@@ -1,4 +1,4 @@
-"""Read out of Triton's log why it did not start."""
+"""Read from Triton's log why it did not start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 _MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?:Internal: )?(?P<cause>.*)")
 _LINE = re.compile(r'^E\d{4} [\d:.]+ +\d+ \S+\] +(?P<text>".*")$')
 _HARMLESS = "CudaDriverHelper"
-"""In every log of a machine without a CUDA driver."""
+"""In every log on a machine without a CUDA driver."""
 _LAST = 3
 _SHOWN = 200
 

@@ -1,4 +1,4 @@
-"""What a server is started with: where it listens, what it allows, who may ask, and TLS."""
+"""The options of a server: where it listens, what it allows and to whom, and TLS."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Only this machine is served, and nothing but scoring, unless an option says otherwise.
+    """By default only this machine is served, and nothing but scoring.
 
-    What is off is closed to everyone; what `allow_…` turns on needs the secret in a header, since
-    who loads models runs code. Triton takes the secret on its command line, where this machine's
-    users can see it in the list of processes.
+    What is off is closed to everyone. What `allow_…` turns on needs the secret in a header, since
+    loading a model means running code. Triton takes the secret on its command line, where this
+    machine's users can see it in the list of processes.
 
     Raises ServerError where an option needs the secret and there is none.
     """
@@ -65,11 +65,11 @@ class ServerOptions:
     so then they stay on loopback."""
     ports: Ports = field(default_factory=Ports.free)
     allow_model_control: bool = False
-    """Let models be loaded and unloaded while the server runs."""
+    """Let clients load and unload models while the server runs."""
     allow_shared_memory: bool = False
-    """Let clients on this machine hand tensors over in shared memory."""
+    """Let clients on this machine pass tensors in shared memory."""
     protect_scoring: bool = False
-    """Ask for the secret in requests for scores, configs and statistics too."""
+    """Require the secret in requests for scores, configs and statistics too."""
     secret: str | None = field(default=None, repr=False)
     tls: ServerTls | None = None
 
@@ -88,14 +88,14 @@ class ServerOptions:
 
     @property
     def warning(self) -> str | None:
-        """What is open to the network, where that is more than a user may have meant."""
+        """What is open to the network, where that may be more than intended."""
         if _is_loopback(self.host):
             return None
         found = []
         if self.tls is None:
             found.append("nothing is encrypted (see --tls-certificate)")
         if not self.protect_scoring:
-            found.append("whoever reaches it may ask for scores (see --protect-scoring)")
+            found.append("anyone who can reach it gets scores (see --protect-scoring)")
         if self.tls is None:
             found.append("metrics have no protection")
         return f"{self.host}: {'; '.join(found)}." if found else None
@@ -115,17 +115,17 @@ class ServerOptions:
         ]
 
     def _model_control(self) -> list[str]:
-        """Triton listens when all models are loaded, and ends where one is not.
+        """Triton listens once all models are loaded, and exits if one does not load.
 
-        Strictly it would call itself not ready while a version is loaded beside those that serve,
-        and after one that was refused, and probes would turn requests away.
+        With strict readiness it would report that it is not ready while a version is loaded beside
+        those that serve, and after one was refused, and load balancers would turn requests away.
         """
         if not self.allow_model_control:
             return ["--model-control-mode=none", "--strict-readiness=true"]
         return ["--model-control-mode=explicit", "--load-model=*", "--strict-readiness=false"]
 
     def _restrictions(self) -> list[str]:
-        """Triton has no switch for these endpoints, but serves them only to who shows a header."""
+        """Triton cannot turn these endpoints off, but can require a header for them."""
         closed: list[str] = list(_SETTINGS)
         secret: list[str] = []
         for endpoints, allowed in (
@@ -135,7 +135,7 @@ class ServerOptions:
             (secret if allowed else closed).extend(endpoints)
         if self.protect_scoring:
             secret.extend(_SCORING)
-        # No header can carry a line break: not even who reads the command line opens these.
+        # No header can carry a line break, so that reading the command line does not open these.
         found = _restricted(closed, "plumbline-closed", f"{secrets.token_urlsafe()}\n")
         if secret:
             found += _restricted(secret, SECRET_HEADER, str(self.secret))

@@ -24,7 +24,7 @@ from plumbline.base.places import ROOT
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import PLAN_FILE, OutputColumn, Plan, read_plan
@@ -92,7 +92,7 @@ class Release:
         if got != plan.content_hash:
             raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, got)
         card = _card_of(plan, model_folder)
-        precision = resolve_precision(settings.precision)
+        precision = scoring_precision(settings.precision)
         checks = _checks(plan, model_folder, rows, precision)
         return cls(plan, model_folder, card, precision, checks, rules)
 

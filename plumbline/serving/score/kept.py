@@ -1,4 +1,4 @@
-"""Columns of a file that are passed through to the scores as they stand in it."""
+"""Columns of a file that are written beside the scores, as they are in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 65_536
 
 
 class KeptColumns:
-    """Columns of Parquet files in their own types, taken a number of rows at a time."""
+    """Columns of Parquet files in their own types, read a number of rows at a time."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
         self.schema = _schema(files[0], names)
@@ -28,12 +28,12 @@ class KeptColumns:
         Raises
         ------
         DataError
-            A file cannot be read, or has the columns in other types than the first.
+            A file cannot be read, or its columns have other types than those of the first.
         """
         while len(self._rest) < rows:
             batch = next(self._batches, None)
             if batch is None:
-                raise DataError(f"Wanted {rows} more rows to pass through, got {len(self._rest)}.")
+                raise DataError(f"--keep: wanted {rows} more rows, got {len(self._rest)}.")
             self._rest = pa.concat_tables([self._rest, batch])
         taken, self._rest = self._rest.slice(0, rows), self._rest.slice(rows)
         return taken
@@ -45,7 +45,7 @@ class KeptColumns:
             schema = _schema(file, names)
             if schema != self.schema:
                 raise DataError(
-                    f"{file}: has {', '.join(names)} in other types than {files[0]}. Pass through "
+                    f"{file}: {', '.join(names)} have other types than in {files[0]}. --keep takes "
                     "columns that are the same in all files."
                 )
             try:

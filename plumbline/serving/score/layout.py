@@ -1,4 +1,4 @@
-"""The columns of a file of rows: which it has, and which of them are read as what."""
+"""The columns of a file of rows: which it has, and what they are read as."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _FIRST_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file of rows is read, and what of the model's columns it has."""
+    """How a file of rows is read, and which of the model's columns it has."""
 
     table: Log
     sources: Sources
     columns: int
-    """Of the file, whether they are read or not."""
+    """The number of columns of the file, read or not."""
 
     @classmethod
     def of(
@@ -42,10 +42,10 @@ class Layout:
         Raises
         ------
         DataError
-            The file cannot be read, or lacks a column of the model or one that is to be kept.
+            The file cannot be read, or lacks a column of the model or of `keep`.
         """
         dialect = Dialect.of(file, rules, options)
-        if dialect.tells_names:
+        if dialect.has_names:
             return _by_name(file, dialect, kinds, rules, keep)
         declared = options.columns or tuple(rules.log.columns if rules is not None else kinds)
         whole = _in_order(file, dialect, kinds, rules, declared, keep)
@@ -90,19 +90,19 @@ def _table(
     dialect: Dialect, columns: Mapping[str, str], sources: Sources, keep: Sequence[str]
 ) -> Log:
     table = dialect.table(columns, sources.multi_hot)
-    others = {name: "unused" for name in keep if name not in columns}  # of any name, so unchecked
+    others = {name: "unused" for name in keep if name not in columns}  # any name is allowed here
     return table.model_copy(update={"columns": {**table.columns, **others}})
 
 
 def _fits(file: Path, layout: Layout) -> bool:
-    """Whether the file's first rows have as many fields as there are columns."""
+    """Whether the file's first rows have as many fields as the layout has columns."""
     wanted = tuple(layout.sources.read)
     raw = next(iter(read_raw_rows(file, layout.table, wanted, _FIRST_BYTES)), None)
     return raw is None or len(raw.numbers) > 0
 
 
 def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
-    """The same without the label, where the file fits that; else as it was, to tell its faults."""
+    """Without the label if the file fits that; else the whole, to report how the file differs."""
     columns = {name: whole.table.columns[name] for name in rest}
     table = whole.table.model_copy(update={"columns": columns})
     layout = Layout(table, whole.sources, len(columns))
@@ -110,7 +110,7 @@ def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
 
 
 def _names(file: Path, dialect: Dialect) -> Sequence[str] | None:
-    """With those of the folders above it; None of a text file that ends behind its header."""
+    """With the names in the folders above it; None for a text file that ends after its header."""
     names = column_names(file, dialect.table({}))
     if not names and not dialect.is_parquet:
         return None
@@ -121,9 +121,9 @@ def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequenc
     lacking = [name for name in sources.read if name not in present]
     if lacking:
         quoted = any(name.strip("\"'`") in lacking for name in present)
-        hint = " The names are in quotes: say so (--quote)." if quoted else ""
+        hint = " The names are quoted: give --quote." if quoted else ""
         if len(present) == 1 and (found := separator_of(present[0], lacking)):
-            hint = f" {found!r} would separate them: say so (--delimiter)."
+            hint = f" {found!r} would separate them: give --delimiter."
         raise DataError(
             f"{file}: the model wants columns that the file lacks: {', '.join(lacking)}. "
             f"It has {listed(present) or 'no columns'}.{hint}"
@@ -133,4 +133,4 @@ def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequenc
             raise DataError(f"{file}: --keep {name}: no such column; {nearest(name, present)}.")
     twice = [name for name in (*sources.read, *keep) if list(present).count(name) > 1]
     if twice:
-        raise DataError(f"{file}: more than one column is called {', '.join(twice)}.")
+        raise DataError(f"{file}: duplicate column {', '.join(twice)}.")

@@ -1,4 +1,4 @@
-"""By which settings a file of rows is read: the log's own, and what a user says otherwise."""
+"""The settings by which a file of rows is read: the log's, and the options that override them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Dialect:
 
     @classmethod
     def of(cls, file: Path, rules: LogRules | None, options: ReadOptions) -> Dialect:
-        """Of a file: Parquet or text is told by its first bytes, unless the options say it.
+        """Of a file: its first bytes decide between Parquet and text, unless the options say it.
 
         A text file is written as the log was, where that was text. Otherwise its separator is a
         comma, or a tab where its name has `.tsv` in it, and its quote is `"`.
@@ -84,8 +84,8 @@ class Dialect:
         if form == "parquet":
             if given or options.columns is not None:
                 raise DataError(
-                    f"{file}: a Parquet file tells of its columns and values by itself. Leave out "
-                    "the options that say how to read text."
+                    f"{file}: a Parquet file describes its own columns and values. Leave out the "
+                    "options for reading text."
                 )
             return cls({"format": form})
         if options.columns is not None:
@@ -102,8 +102,8 @@ class Dialect:
         return bool(self.settings["format"] == "parquet")
 
     @property
-    def tells_names(self) -> bool:
-        """Whether the file tells its columns' names."""
+    def has_names(self) -> bool:
+        """Whether the file names its columns."""
         return self.is_parquet or bool(self.settings.get("header", True))
 
     def table(

@@ -1,6 +1,6 @@
-"""The rows of a file, read as the log was read: by the reader and the rules of the ingest.
+"""The rows of a file, read as the log was: by the reader and the value rules of the ingest.
 
-The label is left aside, and a row that cannot be used is an error, since each row gets a score.
+The label is ignored. A row that cannot be used is an error, because every row gets a score.
 """
 
 from __future__ import annotations
@@ -34,38 +34,38 @@ BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """Rows in a file's order: `rows` are the model's columns, typed; `kept` those passed on."""
+class Chunk:
+    """Consecutive rows of a file: `rows` has the model's columns, typed; `kept` those of --keep."""
 
     rows: pa.Table
     kept: pa.Table
 
 
 class RowFile:
-    """The rows of a file, or of a folder of files, in their order and in bounded memory.
+    """The rows of a file or of a folder of files, in order and in bounded memory.
 
     Parameters
     ----------
     path
-        The file, or a folder whose files are taken as the ingest takes them.
+        The file, or a folder whose files are found as the ingest finds them.
     kinds
-        The model's columns, name to kind.
+        The model's columns: name to kind.
     rules
-        How the log was read; None for a model whose export did not say.
+        How the log was read; None if the model's export does not say.
     options
-        What is to be read otherwise.
+        What overrides that.
     keep
-        Columns of the file that are passed through.
+        Columns of the file to write beside the scores.
     tables
-        Folder of the side tables; beside the file unless given.
-    piece_rows
-        Rows of a piece at most.
+        Folder of the side tables; by default that of the file.
+    chunk_rows
+        The most rows of a chunk.
 
     Raises
     ------
     DataError
-        There is no such file, it is not readable as what it is, or lacks columns; a side table is
-        not there. While it is read: the first line that is malformed, with its place.
+        There is no such file, it cannot be read, it lacks columns, or a side table is missing.
+        While it is read: the first malformed line, with its number.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class RowFile:
         kinds: Mapping[str, FeatureKind],
         rules: LogRules | None,
         options: ReadOptions,
-        piece_rows: int,
+        chunk_rows: int,
         *,
         keep: Sequence[str] = (),
         tables: Path | None = None,
     ) -> None:
         self._files = tuple(file for file in _files(path, rules) if file.stat().st_size)
         first = self._files[0]
-        self._kinds, self._keep, self._piece_rows = kinds, tuple(keep), piece_rows
+        self._kinds, self._keep, self._chunk_rows = kinds, tuple(keep), chunk_rows
         layout = Layout.of(first, kinds, rules, options, self._keep)
         self._sources, self._table = layout.sources, layout.table
         folder = tables if tables is not None else partition_root(first)
@@ -95,24 +95,24 @@ class RowFile:
 
     @property
     def kept_schema(self) -> pa.Schema:
-        """Of the columns that are passed through; those of text are strings."""
+        """The schema of `keep`; columns of a text file are strings."""
         if self._kept is not None:
             return self._kept.schema
         return pa.schema([(name, pa.string()) for name in self._keep])
 
     @property
     def fraction_read(self) -> float:
-        """0 to 1, about; a little ahead of the pieces given."""
+        """An estimate, 0 to 1; a little ahead of the chunks that were yielded."""
         return min(1.0, self._rows_read / max(1, self._rows_about or 1))
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[Chunk]:
         for file in self._files:
             rows, line = 0, 1 + self._table.header
             for raw in self._raw(file):
                 line = self._line_behind(file, raw, line)
-                for piece in self._pieces(file, raw):
-                    rows += len(piece.rows)
-                    yield piece
+                for chunk in self._chunks(file, raw):
+                    rows += len(chunk.rows)
+                    yield chunk
             self._check_count(file, rows)
 
     def _raw(self, file: Path) -> Iterator[RawRows]:
@@ -120,27 +120,27 @@ class RowFile:
         wanted = tuple(dict.fromkeys((*self._sources.read, *from_text)))
         return read_raw_rows(file, self._table, wanted, BLOCK_BYTES)
 
-    def _pieces(self, file: Path, raw: RawRows) -> Iterator[Piece]:
+    def _chunks(self, file: Path, raw: RawRows) -> Iterator[Chunk]:
         _refuse(file, raw.faults)
         typed, faults = convert(file, raw, self._sources.read, Label(), self._table)
         _refuse(file, faults)
         count = len(raw.numbers)
         if len(typed) != count:
-            raise DataError(f"{file}: wanted {count} rows of a piece, got {len(typed)}.")
+            raise DataError(f"{file}: wanted {count} rows of a chunk, got {len(typed)}.")
         self._rows_read += count
         rows = self._joined(typed)
         kept = self._kept.take(count) if self._kept is not None else self._text(raw, count)
-        for start in range(0, count, self._piece_rows):
-            part = slice(start, self._piece_rows)
-            yield Piece(rows.slice(part.start, part.stop), kept.slice(part.start, part.stop))
+        for start in range(0, count, self._chunk_rows):
+            part = slice(start, self._chunk_rows)
+            yield Chunk(rows.slice(part.start, part.stop), kept.slice(part.start, part.stop))
 
     def _line_behind(self, file: Path, raw: RawRows, line: int) -> int:
-        """The line behind the rows of a text file of one column; `line` is that of the first.
+        """The line after the rows of a text file of one column; `line` is that of the first row.
 
         Raises
         ------
         DataError
-            There is a blank line before a row: in such a file it may be a row itself.
+            There is a blank line before a row; in such a file it may be a row itself.
         """
         if self._is_parquet or not self._has_one_column:
             return line
@@ -150,8 +150,8 @@ class RowFile:
         blank = np.flatnonzero(raw.numbers != wanted)
         if blank.size:
             raise DataError(
-                f"{file}:{wanted[blank[0]]}: a blank line in a file of one column, which may be a "
-                "row without a value, or no row. Remove it, or add a second column, such as a "
+                f"{file}:{wanted[blank[0]]}: a blank line in a file of one column, which may or "
+                "may not be a row without a value. Remove it, or add a second column, such as the "
                 "number of the row."
             )
         return int(behind[-1]) if behind.size else line
@@ -166,16 +166,16 @@ class RowFile:
         return pa.table([c.cast(pa.string()) for c in columns], schema=self.kept_schema)
 
     def _check_count(self, file: Path, rows: int) -> None:
-        """Raises DataError where rows were lost on the way."""
+        """Raises DataError if rows were lost."""
         if not self._is_parquet:
             return
         wanted = pq.read_metadata(file).num_rows
         if rows != wanted:
-            raise DataError(f"{file}: holds {wanted} rows, and {rows} were read.")
+            raise DataError(f"{file}: wanted its {wanted} rows, got {rows}.")
 
 
 def _files(path: Path, rules: LogRules | None) -> tuple[Path, ...]:
-    """Of a folder the files that the log names, where they are there; else all but side tables."""
+    """Of a folder the files that the log names, if they exist; else all but side tables."""
     log = rules.log if rules is not None else Log(columns={})
     if not path.is_dir():
         return resolve_files(log.model_copy(update={"files": ()}), [path])
@@ -187,11 +187,11 @@ def _files(path: Path, rules: LogRules | None) -> tuple[Path, ...]:
 
 
 def _refuse(file: Path, faults: Sequence[Fault]) -> None:
-    """Raises DataError for the first fault: a row without a score would shift all others."""
+    """Raises DataError for the first fault: leaving a row out would shift the other scores."""
     if faults:
         first = min(faults)
         advice = f": {first.advice}" if first.advice else ""
         raise DataError(
-            f"{file}:{first.line}: {first.reason}. Every row gets a score, so none is passed over: "
-            f"correct the row, or say how the file is read (--help){advice}."
+            f"{file}:{first.line}: {first.reason}. Every row gets a score, so none is skipped: "
+            f"correct the row, or change how the file is read (--help){advice}."
         )

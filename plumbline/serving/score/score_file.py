@@ -1,4 +1,4 @@
-"""Score the rows of a file: read ahead, several requests under way, scores in the rows' order.
+"""Score the rows of a file: read ahead, several requests in flight, scores in the order of rows.
 
 Legend: B rows.
 """
@@ -16,61 +16,61 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, PlanError
 from plumbline.serving.client.async_client import AsyncClient
-from plumbline.serving.score.row_files import Piece
+from plumbline.serving.score.row_files import Chunk
 from plumbline.serving.score.score_output import ScoreOutput
 
 
 @dataclass(slots=True)
 class Scored:
-    """What was scored so far."""
+    """What has been scored so far."""
 
     rows: int = 0
     total_probability: float = 0.0
 
     @property
     def mean_probability(self) -> float:
-        """NaN of no rows."""
+        """NaN without rows."""
         return self.total_probability / self.rows if self.rows else float("nan")
 
 
 async def score_rows(
     client: AsyncClient,
-    pieces: Iterable[Piece],
+    chunks: Iterable[Chunk],
     output: ScoreOutput,
     in_flight: int,
     progress: Callable[[Scored], None],
 ) -> Scored:
-    """Score every piece in one or more requests, and write the scores as their turn comes.
+    """Score every chunk in one or more requests, and write the scores in the order of rows.
 
-    At most `in_flight` pieces are in memory. `progress` is called after each that is written.
+    At most `in_flight` chunks are in memory. `progress` is called after each one written.
 
     Raises
     ------
     DataError
-        Values of a piece that do not fit, and which rows they are in.
+        Values of a chunk do not fit; the message says which rows they are in.
     PlumblineError
-        As the pieces' source and `AsyncClient.score` raise; what was written is not whole then.
+        As the source of chunks and `AsyncClient.score` raise; the output is incomplete then.
     """
     scored = Scored()
-    waiting: deque[tuple[Piece, asyncio.Task[NDArray[np.float32]]]] = deque()
-    source = iter(pieces)
+    waiting: deque[tuple[Chunk, asyncio.Task[NDArray[np.float32]]]] = deque()
+    source = iter(chunks)
     start = 0
 
     async def write_first() -> None:
-        piece, task = waiting[0]
+        chunk, task = waiting[0]
         probability_B = await task
         waiting.popleft()
-        if len(probability_B) != len(piece.rows):
-            raise DataError(f"Wanted {len(piece.rows)} scores, got {len(probability_B)}.")
-        output.write(piece.kept, probability_B)
+        if len(probability_B) != len(chunk.rows):
+            raise DataError(f"Wanted {len(chunk.rows)} scores, got {len(probability_B)}.")
+        output.write(chunk.kept, probability_B)
         scored.rows += len(probability_B)
         scored.total_probability += float(probability_B.sum(dtype=np.float64))
         progress(scored)
 
     try:
-        while (piece := await asyncio.to_thread(next, source, None)) is not None:
-            waiting.append((piece, asyncio.ensure_future(_scores(client, piece.rows, start))))
-            start += len(piece.rows)
+        while (chunk := await asyncio.to_thread(next, source, None)) is not None:
+            waiting.append((chunk, asyncio.ensure_future(_scores(client, chunk.rows, start))))
+            start += len(chunk.rows)
             if len(waiting) >= in_flight:
                 await write_first()
         while waiting:

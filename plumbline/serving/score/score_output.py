@@ -1,4 +1,4 @@
-"""Where scores go: a CSV or Parquet file that is there only when it is whole, or a stream.
+"""The output of scores: a CSV or Parquet file that exists only once it is complete, or a stream.
 
 Legend: B rows.
 """
@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
+from plumbline.columns.from_arrow import frame_from_arrow
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 
 SCORE = pa.field(CLICK_PROBABILITY, pa.float32())
 
 
 class ScoreOutput(ABC):
-    """Takes scores in the order of their rows, with the columns that are passed through."""
+    """Takes scores in the order of rows, with the columns of --keep."""
 
     @abstractmethod
     def write(self, kept: pa.Table, probability_B: NDArray[np.float32]) -> None:
-        """`kept` has the columns that the output was made for, and as many rows."""
+        """`kept` has the columns that the output was opened with, and as many rows."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -37,12 +37,12 @@ class ScoreOutput(ABC):
 
 
 class CsvOutput(ScoreOutput):
-    """With a header; each number in the fewest digits that give it back, a missing value empty.
+    """With a header; a number has the fewest digits that read back as it, a missing value none.
 
     Raises
     ------
     DataError
-        A column is passed through whose values have no text form, such as lists.
+        A column of --keep has values without a text form, such as lists.
     """
 
     def __init__(self, stream: BinaryIO, kept: pa.Schema) -> None:
@@ -60,13 +60,13 @@ class CsvOutput(ScoreOutput):
         self._stream.flush()
 
     def _write(self, table: pa.Table, *, is_header: bool = False) -> None:
-        frame = pl.DataFrame(table)
+        frame = frame_from_arrow(table)
         lines = frame.write_csv(include_header=is_header, quote_style="necessary")
         self._stream.write(lines.encode())
 
 
 def _csv_type(field: pa.Field) -> pa.DataType:
-    """Numbers, booleans and text are written as they are, all else as Arrow's text of it."""
+    """Numbers, booleans and text are written as they are, anything else as Arrow's text of it."""
     is_plain = (pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_boolean)
     if any(test(field.type) for test in is_plain):
         return field.type
@@ -81,10 +81,9 @@ def _csv_type(field: pa.Field) -> pa.DataType:
 
 
 def _as_text(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
-    if column.type == field.type:
-        return column
     try:
-        return _text(column)
+        column.validate(full=True)  # Parquet may hold text that is not UTF-8
+        return column if column.type == field.type else _text(column)
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -100,7 +99,7 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 class ParquetOutput(ScoreOutput):
-    """About a million rows a row group; what is passed through keeps its types."""
+    """About a million rows a row group; the columns of --keep have their own types."""
 
     _GROUP_ROWS = 1 << 20
 
@@ -135,26 +134,26 @@ def check_output(file: Path, force: bool, rows: Path) -> None:
     Raises
     ------
     DataError
-        Another ending than .csv or .parquet, a file that is there, or the file of the rows itself.
+        The suffix is not .csv or .parquet, the file exists, or it is the file of rows itself.
     """
     if file.suffix not in _BY_SUFFIX:
         raise DataError(f"{file}: wanted a name that ends in {' or '.join(_BY_SUFFIX)}.")
     if file.resolve() == rows.resolve():
-        raise DataError(f"{file}: is the file of the rows. Choose another name for the scores.")
+        raise DataError(f"{file}: is the file of rows. Choose another name for the scores.")
     if file.exists() and not force:
-        raise DataError(f"{file}: is there already. Choose another name, or give --force.")
+        raise DataError(f"{file}: exists already. Choose another name, or give --force.")
 
 
 @contextmanager
 def output_file(file: Path, kept: pa.Schema) -> Iterator[ScoreOutput]:
-    """Scores for a file, which takes its name after the block; an error leaves nothing behind.
+    """An output whose file gets its name at the end of the block; after an error there is no file.
 
-    `kept` are the columns that are passed through.
+    `kept` is the schema of the columns of --keep.
 
     Raises
     ------
     DataError
-        The file cannot be written, or not with the columns that are passed through.
+        The file cannot be written, or not with the columns of --keep.
     """
     partial = file.with_name(file.name + ".partial")
     try:

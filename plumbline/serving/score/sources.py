@@ -1,4 +1,4 @@
-"""Where each column that a model wants comes from: a file of rows, its flags, or a side table."""
+"""The source of each column that a model wants: a file of rows, its flags, or a side table."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from plumbline.serving.contract.log_rules import LogRules
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is read from the file and what is joined to it.
+    """What is read from the file, and what is joined to it.
 
-    `read` is the file's columns, name to kind, flags and keys among them; `multi_hot` the lists
-    that are made of flags; `joined` side table to those of its columns that are wanted.
+    `read` maps the file's columns, flags and keys included, to their kinds; `multi_hot` the lists
+    to the flags that they are made of; `joined` side tables to the wanted ones of their columns.
     """
 
     read: dict[str, Kind]
@@ -32,8 +32,8 @@ def sources_of(
 ) -> Sources:
     """For a file that has the columns `present`.
 
-    A column of a side table, or a list that the log made of flags, is taken from the file where it
-    has one of that name: unless the log declares another column by it.
+    A column of a side table, or a list that the log made of flags, is taken from the file if the
+    file has a column of that name, unless the log uses the name for another column.
     """
     if rules is None:
         return Sources(dict(kinds))
@@ -60,20 +60,20 @@ def sources_of(
 
 @dataclass(frozen=True, slots=True)
 class Joins:
-    """Side tables that are read, and what is to be said of them."""
+    """The side tables, and warnings about them."""
 
     tables: tuple[LoadedTable, ...]
-    """Of their columns only those that are wanted."""
+    """With the wanted ones of their columns."""
     warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, sources: Sources, rules: LogRules | None, folder: Path, is_given: bool) -> Joins:
-        """Read the side tables in `folder`; `is_given` says whether a user named it.
+        """Read the side tables in `folder`; `is_given` is whether the user named the folder.
 
         Raises
         ------
         DataError
-            A table's file is not there, or is not usable (see `plumbline.rawlogs.side_tables`).
+            A table's file is missing or unusable (see `plumbline.rawlogs.side_tables`).
         """
         tables, warnings = [], []
         for name, columns in sources.joined.items():
@@ -93,20 +93,20 @@ class Joins:
 
 
 def _not_there(name: str, file: Path, columns: Sequence[str], is_given: bool) -> str:
-    where = "Correct --tables" if is_given else "Name the folder that has it (--tables)"
+    where = "Correct --tables" if is_given else "Give its folder with --tables"
     return (
-        f"{file}: there is no such file, and training joined {', '.join(columns)} from it (side "
-        f"table {name!r}). {where}, or give these columns in the file of the rows."
+        f"{file}: no such file, but training joined {', '.join(columns)} from it (side table "
+        f"{name!r}). {where}, or add these columns to the file of rows."
     )
 
 
 def _other_content(file: Path, wanted: str | None) -> list[str]:
     if wanted is None:
         return []
-    came = file_sha256(file)
-    if came == wanted:
+    got = file_sha256(file)
+    if got == wanted:
         return []
     return [
-        f"{file}: is not the file that training joined (SHA-256 {came[:12]}…, training had "
-        f"{wanted[:12]}…): what is joined from it may differ."
+        f"{file}: is not the file that training joined (SHA-256 {got[:12]}…, in training "
+        f"{wanted[:12]}…), so the joined columns may differ."
     ]

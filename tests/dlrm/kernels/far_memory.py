@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.embedding.contract import IdColumns, RowStep
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
-from plumbline.dlrm.ops.embedding.interface import IdColumns
 from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
-from plumbline.dlrm.ops.interaction.operator import interaction_width
+from plumbline.dlrm.ops.interaction.width import interaction_width
 from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 from tests.dlrm.kernels.emulated import Device, EmulatedModule
 
@@ -87,17 +87,11 @@ def check_far_table(module: EmulatedModule) -> None:
     module.emulate()
     kernels = CudaEmbedding(module)
     out_BVD = torch.empty(NEAR, 1, DIM, dtype=torch.bfloat16)
-    kernels.gather(
-        weight_RD,
-        columns.ids_BF,
-        columns.first_row_F,
-        columns.cardinality_F,
-        columns.place_F,
-        out_BVD,
-    )
+    kernels.gather(weight_RD, columns, out_BVD)
     assert torch.equal(out_BVD[:, 0], before_BD), "a look-up of a far row is wrong"
     gradient_BVD = torch.full((NEAR, 1, DIM), 0.001)
-    kernels.update(weight_RD, None, columns, gradient_BVD, 1.0, 1e-8, 1.0, *ladder_embedding.KEYS)
+    step = RowStep(1.0, 1e-8, 1.0, *ladder_embedding.KEYS)
+    kernels.update(weight_RD, None, columns, gradient_BVD, step)
     value_BD = (before_BD.float() - 0.001).numpy()
     wanted_BD = ladder_embedding.stochastic_rounding(value_BD, row_B.numpy())
     np.testing.assert_array_equal(weight_RD[-NEAR:].float().numpy(), wanted_BD)

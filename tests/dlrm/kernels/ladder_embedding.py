@@ -4,7 +4,7 @@ The tables lie inside a larger buffer, as do gradients and ids. What surrounds t
 in the result (NaN, and ids without a row); what surrounds the rows, the state and the results has
 to be intact afterwards, and so has every row that no id names. Look-ups of single ids have to be
 exact; all else is compared with float64, under bounds that are scaled by the sums of the absolute
-terms. The random bits of the stochastic rounding have to be those of the NumPy form here.
+terms. The random bits of the stochastic rounding have to be those of the NumPy kernels here.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, U rows that a column's ids name, D embedding length.
@@ -22,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plumbline.dlrm.ops.embedding.interface import (
+from plumbline.dlrm.ops.embedding.contract import (
     BagColumn,
     EmbeddingKernels,
     IdColumns,
     IdOutOfRange,
+    RowStep,
 )
 
 ROW_DTYPES = (torch.float32, torch.bfloat16)
@@ -81,7 +82,7 @@ class Case:
     state_R: Tensor
 
     @property
-    def places(self) -> int:
+    def vectors(self) -> int:
         return self.gradient_BVD.shape[1]
 
 
@@ -97,9 +98,9 @@ def draw(
     generator = np.random.default_rng(seed)
     first_row_V = np.cumsum([0, *shape.cardinalities])
     singles: list[NDArray[np.int64]] = []
-    places: list[int] = []
+    positions: list[int] = []
     bags: list[BagColumn] = []
-    for place, (cardinality, is_list) in enumerate(
+    for position, (cardinality, is_list) in enumerate(
         zip(shape.cardinalities, shape.lists, strict=True)
     ):
         if is_list:
@@ -110,14 +111,14 @@ def draw(
                 BagColumn(
                     _guarded(ids_N, -(2**50), torch.int64, device),
                     torch.from_numpy(offsets_B1).to(device),
-                    int(first_row_V[place]),
+                    int(first_row_V[position]),
                     cardinality,
-                    place,
+                    position,
                 )
             )
         else:
             singles.append(_ids(generator, cardinality, shape.rows))
-            places.append(place)
+            positions.append(position)
     ids_BF = np.stack(singles, 1) if singles else np.empty((shape.rows, 0), np.int64)
 
     def numbers(values: Any) -> Tensor:
@@ -125,9 +126,9 @@ def draw(
 
     columns = IdColumns(
         _guarded(ids_BF, -(2**50), torch.int64, device),
-        numbers(first_row_V[place] for place in places),
-        numbers(shape.cardinalities[place] for place in places),
-        numbers(places),
+        numbers(first_row_V[position] for position in positions),
+        numbers(shape.cardinalities[position] for position in positions),
+        numbers(positions),
         tuple(bags),
         mean,
     )
@@ -151,7 +152,7 @@ def draw(
 
 def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> Tensor:
     """Single ids exactly, lists under their bound; returns embedding_BVD."""
-    shape = (len(case.columns.ids_BF), case.places, case.weight_RD.shape[1])
+    shape = (len(case.columns.ids_BF), case.vectors, case.weight_RD.shape[1])
     out_BVD = _guarded(np.full(shape, np.nan), UNTOUCHED, dtype, case.weight_RD.device)
     before = case.buffer.clone()
     look_up(kernels, case, out_BVD)
@@ -159,7 +160,7 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
     _check_equal(case.buffer, before, "a look-up wrote rows")
     columns = case.columns
     rows_BFD = case.weight_RD[columns.first_row_F + columns.ids_BF]
-    _check_equal(out_BVD[:, columns.place_F], rows_BFD.to(dtype), "a look-up is not exact")
+    _check_equal(out_BVD[:, columns.position_F], rows_BFD.to(dtype), "a look-up is not exact")
     for bag in columns.bags:
         occurrence = _of_bag(bag, columns.mean)
         vector_ND = case.weight_RD[bag.first_row + bag.ids_N].double().cpu().numpy()
@@ -169,7 +170,7 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
         total_BD = _added(rows, occurrence.row_N, share_N1 * np.abs(vector_ND))
         length_B1 = np.bincount(occurrence.row_N, minlength=rows)[:, None]
         bound_BD = (length_B1 + 2) * ROUNDING * total_BD + _spacing(exact_BD, dtype)
-        came_BD = out_BVD[:, bag.place].double().cpu().numpy()
+        came_BD = out_BVD[:, bag.position].double().cpu().numpy()
         assert (np.abs(came_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
         assert (came_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
     return out_BVD
@@ -177,25 +178,9 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
 
 def look_up(kernels: EmbeddingKernels, case: Case, out_BVD: Tensor) -> None:
     columns = case.columns
-    kernels.gather(
-        case.weight_RD,
-        columns.ids_BF,
-        columns.first_row_F,
-        columns.cardinality_F,
-        columns.place_F,
-        out_BVD,
-    )
+    kernels.gather(case.weight_RD, columns, out_BVD)
     for bag in columns.bags:
-        kernels.pool(
-            case.weight_RD,
-            bag.ids_N,
-            bag.offsets_B1,
-            bag.first_row,
-            bag.cardinality,
-            bag.place,
-            columns.mean,
-            out_BVD,
-        )
+        kernels.pool(case.weight_RD, bag, columns.mean, out_BVD)
 
 
 def update(
@@ -210,10 +195,7 @@ def update(
         case.state_R if adagrad else None,
         case.columns,
         case.gradient_BVD,
-        learning_rate,
-        EPS,
-        scale,
-        *KEYS,
+        RowStep(learning_rate, EPS, scale, *KEYS),
     )
 
 
@@ -232,16 +214,16 @@ def check_update(
     came_RD = case.weight_RD.float().cpu().numpy()
     came_state_R = case.state_R.double().cpu().numpy()
     for occurrence, gradient_ND in _occurrences(case):
-        touched_U, place_N, count_U = np.unique(
+        touched_U, index_N, count_U = np.unique(
             occurrence.id_N, return_inverse=True, return_counts=True
         )
         rows = len(touched_U)
-        g_UD = scale * _added(rows, place_N, gradient_ND)
+        g_UD = scale * _added(rows, index_N, gradient_ND)
         g_bound_UD = (
             (count_U[:, None] + 3)
             * ROUNDING
             * abs(scale)
-            * _added(rows, place_N, np.abs(gradient_ND))
+            * _added(rows, index_N, np.abs(gradient_ND))
         )
         factor_U, slack_UD = np.full(rows, learning_rate), learning_rate * g_bound_UD
         if adagrad:
@@ -281,19 +263,19 @@ def check_bad_ids(kernels: EmbeddingKernels, row_dtype: torch.dtype, device: str
     """An id outside its table, in every column, is refused before anything is changed."""
     shape = Shape((5, 9, 7), (False, True, False), rows=11, dim=8)
     for bad in (-1, 2**31, 2**33, -(2**40)):
-        for case, place, row in _spoilt(draw(shape, row_dtype, device=device), bad):
+        for case, position, row in _spoilt(draw(shape, row_dtype, device=device), bad):
             out_BVD = torch.empty((11, 3, 8), device=case.weight_RD.device)
             before = case.buffer.clone()
-            message = f"column {place}, row {row}: .*, got {bad}"
+            message = f"column {position}, row {row}: .*, got {bad}"
             with pytest.raises(IdOutOfRange, match=message) as raised:
                 look_up(kernels, case, out_BVD)
-            assert (raised.value.place, raised.value.came) == (place, bad)
+            assert (raised.value.position, raised.value.got) == (position, bad)
             with pytest.raises(IdOutOfRange, match=message):
                 update(kernels, case, adagrad=True)
             _check_equal(case.buffer, before, "a refused update wrote rows")
     # The first id past each table, which another table has.
-    for case, place, _ in _spoilt(draw(shape, row_dtype, device=device), None):
-        with pytest.raises(IdOutOfRange, match=f"column {place}"):
+    for case, position, _ in _spoilt(draw(shape, row_dtype, device=device), None):
+        with pytest.raises(IdOutOfRange, match=f"column {position}"):
             update(kernels, case, adagrad=False)
 
 
@@ -347,12 +329,12 @@ def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]
     columns = case.columns
     gradient_BVD = case.gradient_BVD.double().cpu().numpy()
     rows = len(gradient_BVD)
-    for column, place in enumerate(columns.place_F.tolist()):
+    for column, position in enumerate(columns.position_F.tolist()):
         id_B = (columns.first_row_F[column] + columns.ids_BF[:, column]).cpu().numpy()
-        yield _Occurrences(np.arange(rows), id_B, np.ones(rows)), gradient_BVD[:, place]
+        yield _Occurrences(np.arange(rows), id_B, np.ones(rows)), gradient_BVD[:, position]
     for bag in columns.bags:
         occurrence = _of_bag(bag, columns.mean)
-        gradient_ND = gradient_BVD[occurrence.row_N, bag.place]
+        gradient_ND = gradient_BVD[occurrence.row_N, bag.position]
         yield occurrence, occurrence.share_N[:, None] * gradient_ND
 
 
@@ -374,26 +356,26 @@ def _check_written(
 def _spoilt(case: Case, bad: int | None) -> Iterator[tuple[Case, int, int]]:
     """The case with one id replaced in each column in turn; None is the first past the table."""
     columns = case.columns
-    for column, place in enumerate(columns.place_F.tolist()):
+    for column, position in enumerate(columns.position_F.tolist()):
         ids_BF = columns.ids_BF.clone()
         ids_BF[6, column] = columns.cardinality_F[column] if bad is None else bad
-        yield replace(case, columns=replace(columns, ids_BF=ids_BF)), place, 6
-    for position, bag in enumerate(columns.bags):
+        yield replace(case, columns=replace(columns, ids_BF=ids_BF)), position, 6
+    for number, bag in enumerate(columns.bags):
         ids_N = bag.ids_N.clone()
         ids_N[-1] = bag.cardinality if bad is None else bad
         row = int((bag.offsets_B1 < len(ids_N)).nonzero()[-1])
         bags = list(columns.bags)
-        bags[position] = replace(bag, ids_N=ids_N)
-        yield replace(case, columns=replace(columns, bags=tuple(bags))), bag.place, row
+        bags[number] = replace(bag, ids_N=ids_N)
+        yield replace(case, columns=replace(columns, bags=tuple(bags))), bag.position, row
 
 
 def _ids(generator: np.random.Generator, cardinality: int, count: int) -> NDArray[np.int64]:
     return (cardinality * generator.random(count) ** 3).astype(np.int64)
 
 
-def _added(rows: int, place_N: NDArray[np.int64], values_ND: Any) -> NDArray[np.float64]:
+def _added(rows: int, index_N: NDArray[np.int64], values_ND: Any) -> NDArray[np.float64]:
     total = np.zeros((rows, values_ND.shape[1]))
-    np.add.at(total, place_N, values_ND)
+    np.add.at(total, index_N, values_ND)
     return total
 
 

@@ -3,7 +3,7 @@
 Inputs and outputs lie inside larger buffers. What surrounds the inputs is NaN, so that a kernel
 which reads past its end and lets it count shows; what surrounds the outputs has to be intact
 afterwards, and every element between has to be written. Results are compared with the reference in
-float64, under the bound of the contract at the head of plumbline/dlrm/ops/interaction/operator.py.
+float64, under the bound of the contract, plumbline/dlrm/ops/interaction/contract.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.interaction.operator import (
-    Kernels,
-    interaction_reference,
-    interaction_width,
-)
+from plumbline.dlrm.ops.interaction.contract import InteractionKernels
+from plumbline.dlrm.ops.interaction.reference import interaction_reference
+from plumbline.dlrm.ops.interaction.width import interaction_width
 
 VECTORS = (1, 2, 16, 17, 27, 31, 32, 33, 64)
 DIMS = (1, 8, 16, 37, 64, 120, 128, 136, 256)
@@ -101,7 +99,7 @@ def content_of(features: int, dim: int, has_dense: bool) -> int:
     return has_dense * dim + vectors * (vectors - 1) // 2
 
 
-def run_forward(kernels: Kernels, case: Case, shift: int = 0) -> Tensor:
+def run_forward(kernels: InteractionKernels, case: Case, shift: int = 0) -> Tensor:
     """The result (B, K); AssertionError where anything beside it was written."""
     rows, features, dim = case.embeddings_BFD.shape
     width = interaction_width(features, dim, case.dense_BD is not None)
@@ -110,7 +108,7 @@ def run_forward(kernels: Kernels, case: Case, shift: int = 0) -> Tensor:
     return out.check("the result")
 
 
-def run_backward(kernels: Kernels, case: Case, shift: int = 0) -> list[Tensor]:
+def run_backward(kernels: InteractionKernels, case: Case, shift: int = 0) -> list[Tensor]:
     """Gradients of the embeddings and, where there is one, of the dense vector."""
     embedding = _output_like(case.embeddings_BFD, tuple(case.embeddings_BFD.shape), shift)
     if case.dense_BD is None:
@@ -127,7 +125,7 @@ def run_backward(kernels: Kernels, case: Case, shift: int = 0) -> list[Tensor]:
 
 
 def check_forward(
-    kernels: Kernels,
+    kernels: InteractionKernels,
     rows: int,
     features: int,
     dim: int,
@@ -149,7 +147,7 @@ def check_forward(
 
 
 def check_backward(
-    kernels: Kernels,
+    kernels: InteractionKernels,
     rows: int,
     features: int,
     dim: int,
@@ -171,7 +169,7 @@ def check_backward(
 
 
 def check_rows_are_apart(
-    kernels: Kernels,
+    kernels: InteractionKernels,
     rows: int,
     features: int,
     dim: int,

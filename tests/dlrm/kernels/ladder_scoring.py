@@ -16,7 +16,7 @@ from torch import Tensor
 from plumbline.columns.values import Lists, offsets_of
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
-from plumbline.dlrm.ops.interaction.operator import interaction_reference
+from plumbline.dlrm.ops.interaction.reference import interaction_reference
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 

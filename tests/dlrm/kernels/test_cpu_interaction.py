@@ -7,8 +7,8 @@ import torch
 
 from plumbline.base.native import SETTING
 from plumbline.dlrm.ops.interaction import operator as operator
+from plumbline.dlrm.ops.interaction.contract import InteractionKernels
 from plumbline.dlrm.ops.interaction.cpu import CpuInteraction
-from plumbline.dlrm.ops.interaction.operator import Kernels
 from plumbline.dlrm.ops.interaction.reference import ReferenceInteraction
 from plumbline.dlrm.ops.library import cpu_module
 from tests.dlrm.kernels import ladder_interaction as ladder
@@ -16,7 +16,7 @@ from tests.dlrm.kernels import ladder_interaction as ladder
 MODULE = cpu_module()
 SETS = [] if MODULE is None else MODULE.instruction_sets()
 NATIVE = {name: CpuInteraction(MODULE, name) for name in SETS}
-ALL: dict[str, Kernels] = {"reference": ReferenceInteraction(), **NATIVE}
+ALL: dict[str, InteractionKernels] = {"reference": ReferenceInteraction(), **NATIVE}
 
 every = pytest.mark.parametrize("kernels", ALL.values(), ids=ALL.keys())
 native = pytest.mark.parametrize("kernels", NATIVE.values(), ids=NATIVE.keys())
@@ -27,7 +27,9 @@ dtypes = pytest.mark.parametrize("dtype", ladder.DTYPES, ids=str)
 @every
 @dense_or_not
 @dtypes
-def test_every_shape_forward(kernels: Kernels, has_dense: bool, dtype: torch.dtype) -> None:
+def test_every_shape_forward(
+    kernels: InteractionKernels, has_dense: bool, dtype: torch.dtype
+) -> None:
     for features, dim in ladder.shapes(has_dense):
         ladder.check_forward(kernels, 3, features, dim, has_dense, dtype)
 
@@ -35,7 +37,9 @@ def test_every_shape_forward(kernels: Kernels, has_dense: bool, dtype: torch.dty
 @every
 @dense_or_not
 @dtypes
-def test_every_shape_backward(kernels: Kernels, has_dense: bool, dtype: torch.dtype) -> None:
+def test_every_shape_backward(
+    kernels: InteractionKernels, has_dense: bool, dtype: torch.dtype
+) -> None:
     for features, dim in ladder.shapes(has_dense):
         ladder.check_backward(kernels, 3, features, dim, has_dense, dtype)
 
@@ -46,7 +50,7 @@ def test_every_shape_backward(kernels: Kernels, has_dense: bool, dtype: torch.dt
 @pytest.mark.parametrize("rows", [0, 1, 5, 64])
 @pytest.mark.parametrize("shift", [0, 1, 3])
 def test_batches_and_addresses(
-    kernels: Kernels, has_dense: bool, dtype: torch.dtype, rows: int, shift: int
+    kernels: InteractionKernels, has_dense: bool, dtype: torch.dtype, rows: int, shift: int
 ) -> None:
     for features, dim in ((5, 7), (26, 16)):
         ladder.check_forward(kernels, rows, features, dim, has_dense, dtype, shift=shift)
@@ -56,7 +60,9 @@ def test_batches_and_addresses(
 @every
 @dense_or_not
 @dtypes
-def test_large_vectors_and_many(kernels: Kernels, has_dense: bool, dtype: torch.dtype) -> None:
+def test_large_vectors_and_many(
+    kernels: InteractionKernels, has_dense: bool, dtype: torch.dtype
+) -> None:
     for features, dim in ((3, 2050), (150, 33)):
         ladder.check_forward(kernels, 2, features, dim, has_dense, dtype)
         ladder.check_backward(kernels, 2, features, dim, has_dense, dtype)
@@ -65,7 +71,7 @@ def test_large_vectors_and_many(kernels: Kernels, has_dense: bool, dtype: torch.
 @every
 @dense_or_not
 @dtypes
-def test_rows_are_apart(kernels: Kernels, has_dense: bool, dtype: torch.dtype) -> None:
+def test_rows_are_apart(kernels: InteractionKernels, has_dense: bool, dtype: torch.dtype) -> None:
     for features, dim in ladder.shapes(has_dense):
         if features * dim <= 32 * 136:
             ladder.check_rows_are_apart(kernels, 3, features, dim, has_dense, dtype)
@@ -74,7 +80,9 @@ def test_rows_are_apart(kernels: Kernels, has_dense: bool, dtype: torch.dtype) -
 @native
 @dtypes
 @pytest.mark.parametrize("threads", [2, 3, 7])
-def test_threads_change_no_bit(kernels: Kernels, dtype: torch.dtype, threads: int) -> None:
+def test_threads_change_no_bit(
+    kernels: InteractionKernels, dtype: torch.dtype, threads: int
+) -> None:
     case = ladder.draw(5, 26, 37, True, dtype)
     torch.set_num_threads(1)
     alone = [ladder.run_forward(kernels, case), *ladder.run_backward(kernels, case)]
@@ -86,7 +94,9 @@ def test_threads_change_no_bit(kernels: Kernels, dtype: torch.dtype, threads: in
 
 @native
 @dtypes
-def test_results_past_the_caches_are_the_same(kernels: Kernels, dtype: torch.dtype) -> None:
+def test_results_past_the_caches_are_the_same(
+    kernels: InteractionKernels, dtype: torch.dtype
+) -> None:
     """More than 16 MB of gradients are streamed where vectors are whole lines of 64 bytes."""
     rows, features, dim = 2500, 26, 128
     case = ladder.draw(rows, features, dim, True, dtype)
@@ -104,7 +114,7 @@ def test_results_past_the_caches_are_the_same(kernels: Kernels, dtype: torch.dty
 @native
 @dtypes
 def test_halves_round_to_nearest_even_and_keep_what_is_not_finite(
-    kernels: Kernels, dtype: torch.dtype
+    kernels: InteractionKernels, dtype: torch.dtype
 ) -> None:
     """One times every value of the dtype, infinities, NaN and subnormal numbers among them."""
     if dtype == torch.float32:
@@ -122,7 +132,7 @@ def test_halves_round_to_nearest_even_and_keep_what_is_not_finite(
 
 @native
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
-def test_sums_round_like_torch(kernels: Kernels, dtype: torch.dtype) -> None:
+def test_sums_round_like_torch(kernels: InteractionKernels, dtype: torch.dtype) -> None:
     """Exact float32 sums of two products, half-way cases among them, are rounded as torch does."""
     generator = torch.Generator().manual_seed(5)
     left = torch.randint(-255, 256, (5000, 2), generator=generator).float()

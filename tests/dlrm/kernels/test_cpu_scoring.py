@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, resolve_precision
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
+from plumbline.dlrm.score.native_scoring import scoring_shape
 from tests.dlrm.kernels import ladder_scoring as ladder
 
 SETS = ("plain", "avx2", "avx512", "avx512bf16")
@@ -37,9 +38,8 @@ def native(
         name: (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
         for name, tensor in model.state_dict().items()
     }
-    return CpuScoring(
-        cpu_module(), instruction_set, model.architecture, weights, precision, threads
-    )
+    shape = scoring_shape(model.architecture)
+    return CpuScoring(cpu_module(), instruction_set, shape, weights, precision, threads)
 
 
 def scored(scoring: CpuScoring, rows: ladder.Rows) -> np.ndarray:
@@ -169,7 +169,7 @@ def test_layers_that_do_not_fit_together_are_refused(instruction_set):
 
 def test_auto_is_bf16_where_the_processor_has_it(monkeypatch):
     wanted = "bf16" if "avx512bf16" in cpu_module().instruction_sets() else "fp32"
-    assert resolve_precision("auto") == wanted
-    assert [resolve_precision(precision) for precision in PRECISIONS] == list(PRECISIONS)
+    assert scoring_precision("auto") == wanted
+    assert [scoring_precision(precision) for precision in PRECISIONS] == list(PRECISIONS)
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
-    assert resolve_precision("auto") == "fp32"
+    assert scoring_precision("auto") == "fp32"

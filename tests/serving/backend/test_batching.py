@@ -1,18 +1,44 @@
 """Requests of one call are answered in one pass, and an unanswerable one spoils no other."""
 
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.errors import ModelError
-from plumbline.serving.backend.batching import answer
 
 LIMIT = 100
+Run = Callable[[Tensors], Tensors]
+Answer = Callable[[Sequence[Tensors], Run], list[Tensors | PlumblineError]]
+
+once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+"""The fixture holds no state."""
 
 
-class CountingStep:
+@pytest.fixture
+def answer(log: list[str]) -> Answer:
+    """The answers of a backend model that computes a function."""
+    module: Any = importlib.import_module("plumbline.serving.backend.model")
+
+    class Model(module.BackendModel):
+        def load(self, version: Any) -> Any:
+            raise NotImplementedError
+
+    def answers(requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:
+        model = Model()
+        model._run = run
+        return model._answers(requests)
+
+    return answers
+
+
+class CountingModel:
     """Doubles ids below LIMIT; counts its calls."""
 
     def __init__(self) -> None:
@@ -30,23 +56,27 @@ def request(first: int, rows: int, width: int = 2) -> Tensors:
     return {"ids": np.arange(first, first + rows * width).reshape(rows, width)}
 
 
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5)), min_size=1, max_size=6))
-def test_each_request_gets_its_own_rows_from_one_pass(forms: list[tuple[int, int]]) -> None:
-    requests = [request(first, rows) for first, rows in forms]
-    step = CountingStep()
-    answers = answer(requests, step)
-    assert step.calls == 1
+@once
+@given(sizes=st.lists(st.tuples(st.integers(0, 50), st.integers(1, 5)), min_size=1, max_size=6))
+def test_each_request_gets_its_own_rows_from_one_pass(
+    answer: Answer, sizes: list[tuple[int, int]]
+) -> None:
+    requests = [request(first, rows) for first, rows in sizes]
+    model = CountingModel()
+    answers = answer(requests, model)
+    assert model.calls == 1
     assert len(answers) == len(requests)
-    for asked, given_back in zip(requests, answers, strict=True):
+    for sent, given_back in zip(requests, answers, strict=True):
         assert not isinstance(given_back, PlumblineError)
-        np.testing.assert_array_equal(given_back["doubled"], asked["ids"] * 2)
-        np.testing.assert_array_equal(given_back["sum"][:, 0], asked["ids"].sum(axis=1))
+        np.testing.assert_array_equal(given_back["doubled"], sent["ids"] * 2)
+        np.testing.assert_array_equal(given_back["sum"][:, 0], sent["ids"].sum(axis=1))
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=6))
-def test_only_the_bad_requests_get_an_error(are_bad: list[bool]) -> None:
+@once
+@given(are_bad=st.lists(st.booleans(), min_size=1, max_size=6))
+def test_only_the_bad_requests_get_an_error(answer: Answer, are_bad: list[bool]) -> None:
     requests = [request(LIMIT if bad else 0, 3) for bad in are_bad]
-    answers = answer(requests, CountingStep())
+    answers = answer(requests, CountingModel())
     for bad, given_back in zip(are_bad, answers, strict=True):
         if bad:
             assert "got 105" in str(given_back)
@@ -55,16 +85,16 @@ def test_only_the_bad_requests_get_an_error(are_bad: list[bool]) -> None:
             np.testing.assert_array_equal(given_back["doubled"], request(0, 3)["ids"] * 2)
 
 
-def test_requests_of_different_shapes_are_answered_one_by_one() -> None:
-    step = CountingStep()
-    first, second = answer([request(0, 2, width=2), request(0, 2, width=3)], step)
-    assert step.calls == 2
+def test_requests_of_different_shapes_are_answered_one_by_one(answer: Answer) -> None:
+    model = CountingModel()
+    first, second = answer([request(0, 2, width=2), request(0, 2, width=3)], model)
+    assert model.calls == 2
     assert not isinstance(first, PlumblineError) and first["doubled"].shape == (2, 2)
     assert not isinstance(second, PlumblineError) and second["doubled"].shape == (2, 3)
 
 
-def test_requests_with_lists_of_different_lengths_are_one_pass() -> None:
-    """A list is one element of bytes a row, so its length is no part of a request's form."""
+def test_requests_with_lists_of_different_lengths_are_one_pass(answer: Answer) -> None:
+    """A list is one element of bytes a row, so its length is not part of the tensor's shape."""
 
     calls = []
 

@@ -1,4 +1,4 @@
-"""The counts against counting by hand, and that nothing seen is lost or told twice."""
+"""The counts against counting by hand, and that nothing is lost or reported twice."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What waits in a step: when it takes over, in what order it answers, what it refuses."""
+"""The queue of a model: when it takes over, in what order it answers, what it rejects."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ LIMITS = Limits(requests=3, seconds=1.0, rows=10)
 
 
 class Clock:
-    """Stands still unless it is told."""
+    """Stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -22,15 +22,15 @@ class Clock:
         return self.now
 
 
-class Step:
-    """Answers when it is let; each pass takes some of the clock's seconds."""
+class Model:
+    """A model that answers when it may; each pass takes some of the clock's seconds."""
 
     def __init__(self, clock: Clock, pass_seconds: float = 0.0) -> None:
         self.clock, self.pass_seconds = clock, pass_seconds
         self.may_answer = threading.Event()
         self.has_begun = threading.Event()
         self.passes: list[list[str]] = []
-        self.refused: dict[str, str] = {}
+        self.rejected: dict[str, str] = {}
 
     def answer(self, requests: list[str]) -> None:
         self.has_begun.set()
@@ -38,12 +38,12 @@ class Step:
         self.clock.now += self.pass_seconds
         self.passes.append(requests)
 
-    def refuse(self, request: str, reason: str) -> None:
-        self.refused[request] = reason
+    def reject(self, request: str, reason: str) -> None:
+        self.rejected[request] = reason
 
 
-def line_of(step: Step, limits: Limits = LIMITS) -> WaitingLine[str]:
-    return WaitingLine(limits, step.answer, step.refuse, step.clock)
+def line_of(model: Model, limits: Limits = LIMITS) -> WaitingLine[str]:
+    return WaitingLine(limits, model.answer, model.reject, model.clock)
 
 
 def busy(share: BusyShare, part: float, seconds: float, begin: float = 0.0) -> float:
@@ -55,7 +55,7 @@ def busy(share: BusyShare, part: float, seconds: float, begin: float = 0.0) -> f
 
 
 @pytest.mark.parametrize(("part", "is_high"), [(0.5, False), (0.8, False), (0.95, True)])
-def test_a_step_is_behind_when_it_is_busy_nearly_all_the_time(part: float, is_high: bool) -> None:
+def test_a_model_is_behind_when_it_is_busy_nearly_all_the_time(part: float, is_high: bool) -> None:
     share = BusyShare()
     end = busy(share, part, 0.5)
     assert share.is_high(end) == is_high
@@ -72,9 +72,9 @@ def test_short_passes_count_with_what_it_takes_to_call_them() -> None:
     assert not without.is_high(0.3)
 
 
-def test_a_step_that_keeps_up_lets_nothing_wait() -> None:
+def test_a_model_that_keeps_up_lets_nothing_wait() -> None:
     clock = Clock()
-    line = line_of(Step(clock))
+    line = line_of(Model(clock))
     assert not line.takes_over(clock.now)
     for _ in range(100):
         line.answered(clock.now, clock.now + 0.002)
@@ -88,46 +88,46 @@ def test_a_step_that_keeps_up_lets_nothing_wait() -> None:
 
 
 def test_the_line_is_answered_in_order_in_passes_of_the_largest_batch() -> None:
-    step = Step(Clock())
-    line = line_of(step, Limits(requests=9, seconds=1.0, rows=10))
+    model = Model(Clock())
+    line = line_of(model, Limits(requests=9, seconds=1.0, rows=10))
     line.put([Waiting("first", 1)])
-    assert step.has_begun.wait(10)
+    assert model.has_begun.wait(10)
     assert line.takes_over(0.0), "while it works, what comes has to wait behind"
     line.put([Waiting(name, 4) for name in "abc"])
     line.put([Waiting("large", 20), Waiting("d", 1)])
-    step.may_answer.set()
+    model.may_answer.set()
     line.close()
-    assert step.passes == [["first"], ["a", "b"], ["c"], ["large"], ["d"]]
-    assert not step.refused
+    assert model.passes == [["first"], ["a", "b"], ["c"], ["large"], ["d"]]
+    assert not model.rejected
 
 
 def test_a_full_line_and_a_late_request_are_refused() -> None:
     clock = Clock()
-    step = Step(clock, pass_seconds=0.4)
-    line = line_of(step)
+    model = Model(clock, pass_seconds=0.4)
+    line = line_of(model)
     line.put([Waiting("first", 10)])
-    assert step.has_begun.wait(10)
+    assert model.has_begun.wait(10)
     line.put([Waiting("a", 10), Waiting("hurried", 10, seconds=0.3), Waiting("b", 10)])
     line.put([Waiting("fourth", 10)])
-    assert step.refused.keys() == {"fourth"}
-    assert "3 requests wait" in step.refused["fourth"]
-    step.may_answer.set()
+    assert model.rejected.keys() == {"fourth"}
+    assert "3 requests wait" in model.rejected["fourth"]
+    model.may_answer.set()
     line.close()
-    assert step.passes == [["first"], ["a"], ["b"]]
-    assert "its time-out of 0.3 s" in step.refused["hurried"]
+    assert model.passes == [["first"], ["a"], ["b"]]
+    assert "its time-out of 0.3 s" in model.rejected["hurried"]
 
 
 def test_what_would_be_late_after_the_next_pass_is_refused_before_it() -> None:
     """So a refusal comes within the time-out."""
     clock = Clock()
-    step = Step(clock, pass_seconds=0.4)
+    model = Model(clock, pass_seconds=0.4)
     refused_at: dict[str, float] = {}
-    refuse: Callable[[str, str], None] = lambda name, _: refused_at.update({name: clock.now})  # noqa: E731
-    line = WaitingLine(Limits(requests=9, seconds=1.0, rows=1), step.answer, refuse, clock)
+    reject: Callable[[str, str], None] = lambda name, _: refused_at.update({name: clock.now})  # noqa: E731
+    line = WaitingLine(Limits(requests=9, seconds=1.0, rows=1), model.answer, reject, clock)
     line.put([Waiting(name, 1) for name in "abcde"])
-    step.may_answer.set()
+    model.may_answer.set()
     line.close()
-    assert [name for passed in step.passes for name in passed] == ["a", "b", "c"]
+    assert [name for passed in model.passes for name in passed] == ["a", "b", "c"]
     assert refused_at.keys() == {"d", "e"}
     assert max(refused_at.values()) <= 100.0 + 1.0
 
@@ -135,11 +135,11 @@ def test_what_would_be_late_after_the_next_pass_is_refused_before_it() -> None:
 @settings(deadline=None)  # threads take as long as the machine lets them
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from([0.0, 0.01, 5.0])), max_size=30))
 def test_every_request_is_answered_or_refused_once(requests: list[tuple[int, float]]) -> None:
-    step = Step(Clock(), pass_seconds=0.01)
-    step.may_answer.set()
-    line = line_of(step, Limits(requests=5, seconds=1.0, rows=10))
+    model = Model(Clock(), pass_seconds=0.01)
+    model.may_answer.set()
+    line = line_of(model, Limits(requests=5, seconds=1.0, rows=10))
     line.put(Waiting(str(n), rows, seconds) for n, (rows, seconds) in enumerate(requests))
     line.close()
-    answered = [name for passed in step.passes for name in passed]
-    assert sorted([*answered, *step.refused], key=int) == [str(n) for n in range(len(requests))]
+    answered = [name for passed in model.passes for name in passed]
+    assert sorted([*answered, *model.rejected], key=int) == [str(n) for n in range(len(requests))]
     assert answered == sorted(answered, key=int)

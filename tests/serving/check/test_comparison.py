@@ -90,7 +90,7 @@ def test_probabilities_that_are_not_numbers_are_refused() -> None:
 
 def test_another_number_of_answers_is_refused() -> None:
     short = Answers(IDS_BF, DENSE_BC, PROBABILITY_B[:1])
-    with pytest.raises(ServerError, match=r"Served shape \(1,\), but offline shape \(2,\)"):
+    with pytest.raises(ServerError, match=r"wanted shape \(2,\), as offline, got \(1,\)"):
         compared(short, Answers())
 
 

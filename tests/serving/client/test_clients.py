@@ -5,6 +5,7 @@ import json
 import shutil
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,8 @@ import pytest
 from google.protobuf import json_format
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from plumbline.serving.client.async_client import AsyncClient
-from plumbline.serving.client.client import Client
+from plumbline.serving import client as clients
+from plumbline.serving.client import AsyncClient, Client
 from plumbline.serving.client.connection import Connection, Tls, secret_header
 from plumbline.serving.client.retries import Retries
 from plumbline.serving.errors import ServerError, ServerUnavailable
@@ -244,7 +245,7 @@ def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) 
 
 
 class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Knows the model, and has a probability for every row unless it is told to refuse."""
+    """Knows the model, and has a probability for every row unless it has a refusal."""
 
     def __init__(self) -> None:
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
@@ -304,7 +305,7 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
         assert asyncio.run(score()).tolist() == [0.25] * 5
 
 
-def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
+def test_a_cancelled_task_does_not_cancel_its_grpc_call() -> None:
     """A Triton before 2.59 may die of a cancelled call."""
     arrived, go_on = threading.Event(), threading.Event()
     ends: list[bool] = []
@@ -318,11 +319,11 @@ def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
 
     async def ask_and_leave(url: str) -> None:
         async with AsyncClient(url, "grpc") as client:
-            asker = asyncio.ensure_future(client.score({"x": 1.0}))
+            task = asyncio.ensure_future(client.score({"x": 1.0}))
             await asyncio.to_thread(arrived.wait, 20)
-            asker.cancel()
+            task.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asker
+                await task
             asyncio.get_running_loop().call_later(0.1, go_on.set)
 
     with Slow().running() as port:
@@ -331,7 +332,7 @@ def test_a_cancelled_asker_does_not_cancel_its_grpc_call() -> None:
 
 
 @both
-def test_the_other_protocol_is_told(stub: Stub, score: Score) -> None:
+def test_the_other_protocol_is_reported(stub: Stub, score: Score) -> None:
     with pytest.raises(ServerError, match=rf"{stub.url} speaks HTTP: give --protocol http \("):
         score(stub.url, protocol="grpc", retries=AT_ONCE)
     with GrpcStub().running() as port:
@@ -404,3 +405,17 @@ def test_grpc_repeats_for_the_fault_of_another_request_but_not_without_the_secre
             client.score({"x": 1.0})
         assert not isinstance(caught.value, ServerUnavailable)
         assert len(stub.metadata) == 3
+
+
+def test_an_import_is_light() -> None:
+    """The clients are loaded at their first use, and then without what only training needs."""
+    check = (
+        "import sys, plumbline.serving.client as clients; "
+        "assert 'pyarrow' not in sys.modules and 'tritonclient' not in sys.modules; "
+        "clients.Client, clients.AsyncClient; "
+        "heavy = {'torch', 'nvtabular', 'merlin', 'dask', 'pandas', 'grpc', 'gevent', 'aiohttp'}; "
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'Clients'"):
+        clients.Clients  # noqa: B018

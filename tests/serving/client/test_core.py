@@ -61,7 +61,7 @@ def test_hashes_are_those_of_the_version_asked_for() -> None:
     assert (newest.plan_hash, newest.model_hash) == ("plan 2", "model 2")
     first = served("1", versions=json.dumps(VERSIONS))
     assert (first.plan_hash, first.model_hash) == ("plan 1", "model 1")
-    assert served("1").plan_hash == "plan 2", "a config that tells of one version only"
+    assert served("1").plan_hash == "plan 2", "a config that lists one version only"
 
 
 @pytest.mark.parametrize(

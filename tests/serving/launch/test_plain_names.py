@@ -32,7 +32,7 @@ def test_a_folder_is_reached_under_a_plain_name(tmp_path: Path, name: str) -> No
     assert str(link).isascii() and not set(str(link)) & set(" '\"#%&;$()")
     assert (link / "file").read_text() == "inside"
     assert names.of(folder) == link, "one link a folder"
-    assert names.told(f"{link}/1/model.py: no") == f"{folder}/1/model.py: no"
+    assert names.resolved(f"{link}/1/model.py: no") == f"{folder}/1/model.py: no"
     scratch = names.scratch(tmp_path / name)
     assert scratch.is_dir() and str(scratch).isascii()
     names.close()
@@ -43,7 +43,7 @@ def test_a_folder_is_reached_under_a_plain_name(tmp_path: Path, name: str) -> No
 def test_a_folder_of_a_plain_name_is_left_alone(tmp_path: Path) -> None:
     names = PlainNames()
     assert names.of(tmp_path) == names.scratch(tmp_path) == tmp_path
-    assert names.told(f"{tmp_path}: x") == f"{tmp_path}: x"
+    assert names.resolved(f"{tmp_path}: x") == f"{tmp_path}: x"
 
 
 def test_the_temporary_folder_may_be_odd_too(
@@ -55,6 +55,6 @@ def test_the_temporary_folder_may_be_odd_too(
     names = PlainNames()
     assert odd not in names.of(odd).parents
     names.close()
-    monkeypatch.setattr(plain_names, "_PLACES", ())
+    monkeypatch.setattr(plain_names, "_TEMPORARY", ())
     with pytest.raises(ServerError, match=r"No folder for temporary files .*Set TMPDIR"):
         PlainNames().of(odd)

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
+from plumbline.base.places import ROOT
 from plumbline.serving.client.client import Client
 from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.binary import SETTING, SOURCES, ServerBinary
+from plumbline.serving.launch.binary import SETTING, ServerBinary
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_log import cause_of_failure
@@ -117,7 +118,7 @@ def test_a_killed_parent_takes_its_server_along(repository: Path, tmp_path: Path
         f"TritonServer(Path({str(repository)!r}), Path({str(tmp_path / 'work')!r}), binary=binary)"
         ".__enter__()\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", starts], cwd=SOURCES)
+    parent = subprocess.Popen([sys.executable, "-c", starts], cwd=ROOT)
     server = int(wait_for(pid_file))
     assert is_running(server)
     parent.send_signal(signal.SIGKILL)
@@ -163,7 +164,7 @@ def command(repository: Path, *options: str, binary: ServerBinary | None = None)
     setting = {} if binary is None else {SETTING: str(binary.executable)}
     return subprocess.Popen(
         [sys.executable, "-m", "serving.server", str(repository), *options],
-        cwd=SOURCES,
+        cwd=ROOT,
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **setting},
         stderr=subprocess.PIPE,
         text=True,

@@ -87,7 +87,7 @@ def test_what_is_open_to_the_network_is_told(tmp_path: Path) -> None:
     open_to_all = ServerOptions(host="0.0.0.0").warning
     assert open_to_all is not None
     assert open_to_all.startswith("0.0.0.0: nothing is encrypted")
-    assert "whoever reaches it may ask for scores" in open_to_all
+    assert "anyone who can reach it gets scores" in open_to_all
     for name in ("certificate", "key"):
         (tmp_path / name).write_text("PEM")
     tls = ServerTls(tmp_path / "certificate", tmp_path / "key")

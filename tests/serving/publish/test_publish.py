@@ -238,6 +238,14 @@ def test_a_killed_publish_is_rolled_back(live: Path, tmp_path: Path, reached: st
     assert len(lines) == 1
 
 
+def test_a_repository_without_its_hashes_is_not_published_into(live: Path, tmp_path: Path) -> None:
+    (live / INTEGRITY_FILE).unlink()
+    before = content(live)
+    with pytest.raises(RepositoryError, match=r"integrity\.json: missing.*Export"):
+        publish(release_of(tmp_path, 2), live, SETTINGS, None, quietly)
+    assert content(live) == before
+
+
 def test_two_at_once_are_one_after_the_other(live: Path, tmp_path: Path) -> None:
     release = release_of(tmp_path, 2)
     with publish_lock(live), pytest.raises(RepositoryError, match="another publish is going on"):

@@ -49,12 +49,12 @@ ROWS = [
 
 
 def opened(file: Path, options: ReadOptions | None = None, **more: Any) -> RowFile:
-    form = {"kinds": KINDS, "rules": RULES, "piece_rows": 2, **more}
+    form = {"kinds": KINDS, "rules": RULES, "chunk_rows": 2, **more}
     return RowFile(file, options=options or ReadOptions(), **form)
 
 
 def rows(file: RowFile) -> list[dict[str, Any]]:
-    return [row for piece in file for row in piece.rows.to_pylist()]
+    return [row for chunk in file for row in chunk.rows.to_pylist()]
 
 
 def in_order(wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -69,9 +69,9 @@ def text(tmp_path: Path) -> Path:
 
 def test_text_is_read_by_the_rules_of_the_log(text: Path) -> None:
     found = opened(text)
-    pieces = list(found)
-    assert [len(piece.rows) for piece in pieces] == [2, 1]
-    assert [row for piece in pieces for row in piece.rows.to_pylist()] == in_order(ROWS)
+    chunks = list(found)
+    assert [len(chunk.rows) for chunk in chunks] == [2, 1]
+    assert [row for chunk in chunks for row in chunk.rows.to_pylist()] == in_order(ROWS)
     assert found.warnings == ()
     assert 0.5 < found.fraction_read <= 1.0
 
@@ -118,7 +118,7 @@ def test_parquet_by_its_content(tmp_path: Path) -> None:
     table = pa.Table.from_pylist([{**row, "other": 1} for row in ROWS])
     pq.write_table(table, tmp_path / "rows.csv")
     assert rows(opened(tmp_path / "rows.csv")) == in_order(ROWS)
-    with pytest.raises(DataError, match="Parquet file tells of its columns"):
+    with pytest.raises(DataError, match="Parquet file describes its own columns"):
         opened(tmp_path / "rows.csv", ReadOptions(separator="\t"))
 
 
@@ -132,7 +132,7 @@ def test_options_say_what_is_otherwise(tmp_path: Path) -> None:
         columns=("y", *KINDS),
         list_separator="+",
     )
-    found = rows(opened(tmp_path / "rows", options, piece_rows=1, kinds={"s": "string"}))
+    found = rows(opened(tmp_path / "rows", options, chunk_rows=1, kinds={"s": "string"}))
     assert found == [{"s": "a\tb"}, {"s": "n/a"}]
     with pytest.raises(DataError, match=r"rows:2: column 'x': wanted .*found 'n/a'"):
         rows(opened(tmp_path / "rows", options))
@@ -174,7 +174,7 @@ def test_a_row_that_cannot_be_used_is_told_with_its_place(
 ) -> None:
     with text.open("a") as stream:
         stream.write(line + "\n1;1;f;a;;;1;0\n")
-    with pytest.raises(DataError, match=rf"{text}{message}.*none is passed over"):
+    with pytest.raises(DataError, match=rf"{text}{message}.*none is skipped"):
         rows(opened(text))
 
 
@@ -184,7 +184,7 @@ def test_lines_are_counted_over_the_blocks_that_are_read(
     monkeypatch.setattr(row_files, "BLOCK_BYTES", 200)
     with text.open("a") as stream:
         stream.write("1;1;f;a;;;1;0\n" * 500)
-    assert len(rows(opened(text, piece_rows=7))) == 503
+    assert len(rows(opened(text, chunk_rows=7))) == 503
     with text.open("a") as stream:
         stream.write("1;no;f;a;;;1;0\n")
     with pytest.raises(DataError, match=r"rows.txt:505: column 'x'"):
@@ -195,8 +195,8 @@ def test_lines_are_counted_over_the_blocks_that_are_read(
     ("content", "message"),
     [
         ("i;x;s;t;n\n1;1;;;\n", r"the file lacks: h\. It has i, x, s, t, n"),
-        ("i;i;x;h;s;t;n\n1;1;1;1;;;\n", "more than one column is called i"),
-        ('"i";"x";"h";s;t;n\n1;1;1;1;;\n', r"lacks: x, h, i\. .*names are in quotes.*--quote"),
+        ("i;i;x;h;s;t;n\n1;1;1;1;;;\n", "duplicate column i"),
+        ('"i";"x";"h";s;t;n\n1;1;1;1;;\n', r"lacks: x, h, i\. .*names are quoted.*--quote"),
         ("", "the file is empty"),
     ],
 )
@@ -226,15 +226,15 @@ def test_a_folder_of_parts(tmp_path: Path, text: Path) -> None:
         line = f"{number};;;;;;a{number};\n"
         (parts / f"part-{number}.csv").write_text(TEXT.splitlines()[0] + "\n" + line)
     found = opened(parts, keep=("id",))
-    pieces = list(found)
-    assert [row["i"] for piece in pieces for row in piece.rows.to_pylist()] == [9, 10]
-    assert [row["id"] for piece in pieces for row in piece.kept.to_pylist()] == ["a9", "a10"]
+    chunks = list(found)
+    assert [row["i"] for chunk in chunks for row in chunk.rows.to_pylist()] == [9, 10]
+    assert [row["id"] for chunk in chunks for row in chunk.kept.to_pylist()] == ["a9", "a10"]
 
 
 def test_what_is_kept_is_as_it_stands_in_the_file(text: Path, tmp_path: Path) -> None:
     found = opened(text, keep=("id", "h", "s"))
     assert found.kept_schema == pa.schema([(n, pa.string()) for n in ("id", "h", "s")])
-    kept = [row for piece in found for row in piece.kept.to_pylist()]
+    kept = [row for chunk in found for row in chunk.kept.to_pylist()]
     assert kept == [
         {"id": "7", "h": "ff", "s": "ä"},
         {"id": None, "h": None, "s": None},
@@ -251,7 +251,7 @@ def test_what_is_kept_of_parquet_has_its_type(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "rows", row_group_size=2)
     found = opened(tmp_path / "rows", keep=("w", "id", "i"))
     assert found.kept_schema.field("id").type == pa.uint64()
-    kept = pa.concat_tables([piece.kept for piece in found])
+    kept = pa.concat_tables([chunk.kept for chunk in found])
     assert kept.select(["w", "id", "i"]).to_pylist() == table.select(["w", "id", "i"]).to_pylist()
 
 
@@ -305,7 +305,7 @@ def test_another_side_table_is_warned_about(tmp_path: Path) -> None:
     found = opened(file, kinds=JOINED, rules=rules)
     (warning,) = found.warnings
     assert "users.csv: is not the file that training joined" in warning
-    assert "training had abababababab" in warning
+    assert "in training abababababab" in warning
     assert joined(found) == WANTED
 
 
@@ -313,7 +313,7 @@ def test_side_tables_of_another_folder(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     file, rules = joining(tmp_path)
     (tmp_path / "users.csv").rename(tmp_path / "tables" / "users.csv")
-    with pytest.raises(DataError, match=r"users.csv: .* joined age, colours .*--tables.*or give"):
+    with pytest.raises(DataError, match=r"users.csv: .* joined age, colours .*--tables.*or add"):
         opened(file, kinds=JOINED, rules=rules)
     assert joined(opened(file, kinds=JOINED, rules=rules, tables=tmp_path / "tables")) == WANTED
     with pytest.raises(DataError, match=r"Correct --tables"):
@@ -390,5 +390,5 @@ def test_a_tab_as_a_shell_has_it(tmp_path: Path) -> None:
     rules = LogRules.of(Log(columns={"y": "label", **kinds}), {})
     found = rows(RowFile(file, kinds, rules, ReadOptions(separator="\\t"), 10))
     assert found == [{"s": "a", "x": 1.0}]
-    with pytest.raises(DataError, match=r"'\\t' would separate them: say so \(--delimiter\)"):
+    with pytest.raises(DataError, match=r"'\\t' would separate them: give --delimiter"):
         RowFile(file, kinds, rules, ReadOptions(), 10)

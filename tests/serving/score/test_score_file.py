@@ -1,4 +1,4 @@
-"""Scoring piece by piece: the rows' order, how much is under way, and what stays of a failure."""
+"""Scoring chunk by chunk: the rows' order, how much is under way, and what stays of a failure."""
 
 import asyncio
 import csv
@@ -16,7 +16,7 @@ import pytest
 
 from plumbline.base.errors import DataError, PlanError
 from plumbline.serving.errors import ServerError
-from plumbline.serving.score.row_files import Piece
+from plumbline.serving.score.row_files import Chunk
 from plumbline.serving.score.score_file import Scored, score_rows
 from plumbline.serving.score.score_output import CsvOutput, check_output, output_file
 
@@ -27,8 +27,8 @@ class Answers:
     def __init__(self) -> None:
         self.under_way = self.most_under_way = 0
 
-    def tensors(self, piece: pa.Table) -> Any:
-        values = piece["x"].to_numpy()
+    def tensors(self, chunk: pa.Table) -> Any:
+        values = chunk["x"].to_numpy()
         if np.isnan(values).any():
             raise PlanError("Column 'x': no.")
         return values
@@ -60,18 +60,18 @@ def scored(values: list[float], in_flight: int, client: Any, output: Any) -> tup
     taken = 0
     shown: list[int] = []
 
-    def pieces() -> Iterator[pa.Table]:
+    def chunks() -> Iterator[pa.Table]:
         nonlocal taken
         for start in range(0, len(values), 2):
             taken += 1
-            assert taken <= len(shown) + in_flight, "pieces are not read further ahead"
+            assert taken <= len(shown) + in_flight, "chunks are not read further ahead"
             rows = pa.table({"x": values[start : start + 2]})
-            yield Piece(rows, pa.table({"row": range(start, start + len(rows))}))
+            yield Chunk(rows, pa.table({"row": range(start, start + len(rows))}))
 
     def progress(so_far: Scored) -> None:
         shown.append(so_far.rows)
 
-    return asyncio.run(score_rows(client, pieces(), output, in_flight, progress)), shown
+    return asyncio.run(score_rows(client, chunks(), output, in_flight, progress)), shown
 
 
 @pytest.mark.parametrize("in_flight", [1, 3, 100])
@@ -193,6 +193,14 @@ def test_what_has_no_text_is_refused_before_it_is_scored() -> None:
         output.write(pa.table({"b": [b"\xff"]}), SCORES[2])
 
 
+def test_text_that_is_not_utf_8_is_refused() -> None:
+    """A Parquet file may hold such in a column of strings."""
+    text = pa.array([b"\xff"]).view(pa.string())
+    output = CsvOutput(io.BytesIO(), pa.schema([("t", pa.string())]))
+    with pytest.raises(DataError, match=r"--keep t: string has no form in CSV \(.*UTF.?8"):
+        output.write(pa.table({"t": text}), SCORES[2])
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
 def test_a_failure_leaves_no_file_and_spoils_no_old_one(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
@@ -209,9 +217,9 @@ def test_outputs_that_are_refused(tmp_path: Path) -> None:
     check_output(file, force=False, rows=rows)
     file.write_text("old")
     check_output(file, force=True, rows=rows)
-    with pytest.raises(DataError, match=r"is there already\. .*--force"):
+    with pytest.raises(DataError, match=r"exists already\. .*--force"):
         check_output(file, force=False, rows=rows)
-    with pytest.raises(DataError, match=r"is the file of the rows"):
+    with pytest.raises(DataError, match=r"is the file of rows"):
         check_output(rows, force=True, rows=rows)
     with pytest.raises(DataError, match=r"scores.txt: wanted a name that ends in .csv or .parquet"):
         check_output(tmp_path / "scores.txt", force=True, rows=rows)

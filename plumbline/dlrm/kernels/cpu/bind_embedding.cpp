@@ -15,7 +15,7 @@ namespace {
 
 using Bad = std::optional<std::tuple<int64_t, int64_t, int64_t, int64_t>>;
 
-const EmbeddingLoops &loops_of(const std::string &name) {
+EmbeddingLoops loops_of(const std::string &name) {
   return embedding_loops(instruction_set(name));
 }
 
@@ -26,17 +26,15 @@ T *at(uintptr_t pointer) {
 
 Bad as_tuple(const std::optional<BadId> &bad) {
   if (!bad) return std::nullopt;
-  return std::tuple(bad->place, bad->row, bad->id, bad->cardinality);
+  return std::tuple(bad->position, bad->row, bad->id, bad->cardinality);
 }
 
 // Results of this size do not stay in the caches until they are read again.
 constexpr int64_t kStreamedBytes = int64_t{8} << 20;
 
-int64_t bytes_of(Number number) { return number == Number::float32 ? 4 : 2; }
-
-Result result_of(uintptr_t out, int number, int64_t rows, int64_t places, int64_t dim) {
-  const auto kind = static_cast<Number>(number);
-  return {at<void>(out), kind, places, rows * places * dim * bytes_of(kind) > kStreamedBytes};
+Result result_of(uintptr_t out, int dtype, int64_t rows, int64_t vectors, int64_t dim) {
+  const auto kind = static_cast<Dtype>(dtype);
+  return {at<void>(out), kind, vectors, rows * vectors * dim * bytes_of(kind) > kStreamedBytes};
 }
 
 Singles singles_of(const std::array<uintptr_t, 4> &pointers, int64_t rows, int64_t columns) {
@@ -49,34 +47,34 @@ Bag bag_of(const std::array<int64_t, 6> &bag, int64_t rows) {
           at<const int64_t>(static_cast<uintptr_t>(bag[2])), rows, bag[3], bag[4], bag[5]};
 }
 
-Bad gather_ids(const std::string &set, uintptr_t weight, int number, int64_t dim,
+Bad gather_ids(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
                const std::array<uintptr_t, 4> &singles, int64_t rows, int64_t columns,
-               uintptr_t out, int out_number, int64_t places, int threads) {
-  return as_tuple(gather(loops_of(set), {at<const void>(weight), static_cast<Number>(number), dim},
+               uintptr_t out, int out_dtype, int64_t vectors, int threads) {
+  return as_tuple(gather(loops_of(set), {at<const void>(weight), static_cast<Dtype>(dtype), dim},
                          singles_of(singles, rows, columns),
-                         result_of(out, out_number, rows, places, dim), threads));
+                         result_of(out, out_dtype, rows, vectors, dim), threads));
 }
 
-Bad pool_lists(const std::string &set, uintptr_t weight, int number, int64_t dim,
+Bad pool_lists(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
                const std::array<int64_t, 6> &bag, int64_t rows, bool mean, uintptr_t out,
-               int out_number, int64_t places, int threads) {
-  return as_tuple(pool(loops_of(set), {at<const void>(weight), static_cast<Number>(number), dim},
-                       bag_of(bag, rows), mean, result_of(out, out_number, rows, places, dim),
+               int out_dtype, int64_t vectors, int threads) {
+  return as_tuple(pool(loops_of(set), {at<const void>(weight), static_cast<Dtype>(dtype), dim},
+                       bag_of(bag, rows), mean, result_of(out, out_dtype, rows, vectors, dim),
                        threads));
 }
 
-Bad update_rows(const std::string &set, uintptr_t weight, int number, int64_t dim, uintptr_t state,
+Bad update_rows(const std::string &set, uintptr_t weight, int dtype, int64_t dim, uintptr_t state,
                 const std::array<uintptr_t, 4> &singles, int64_t rows, int64_t columns,
                 const std::vector<std::array<int64_t, 6>> &bags, bool mean, uintptr_t gradient,
-                int gradient_number, int64_t places, float learning_rate, float eps, float scale,
+                int gradient_dtype, int64_t vectors, float learning_rate, float eps, float scale,
                 uint32_t k0, uint32_t k1, int threads) {
   const Optimizer optimizer{at<void>(weight),
-                            static_cast<Number>(number),
+                            static_cast<Dtype>(dtype),
                             dim,
                             at<float>(state),
                             at<const void>(gradient),
-                            static_cast<Number>(gradient_number),
-                            places,
+                            static_cast<Dtype>(gradient_dtype),
+                            vectors,
                             learning_rate,
                             eps,
                             scale,
@@ -94,13 +92,13 @@ void bind_embedding(nb::module_ &m) {
   m.def("advise_large_pages", &advise_large_pages, "start"_a, "bytes"_a);
   const auto released = nb::call_guard<nb::gil_scoped_release>();
   m.def("embedding_gather", &gather_ids, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
-        "singles"_a, "rows"_a, "columns"_a, "out"_a, "out_dtype"_a, "places"_a, "threads"_a,
+        "singles"_a, "rows"_a, "columns"_a, "out"_a, "out_dtype"_a, "vectors"_a, "threads"_a,
         released);
   m.def("embedding_pool", &pool_lists, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
-        "bag"_a, "rows"_a, "mean"_a, "out"_a, "out_dtype"_a, "places"_a, "threads"_a, released);
+        "bag"_a, "rows"_a, "mean"_a, "out"_a, "out_dtype"_a, "vectors"_a, "threads"_a, released);
   m.def("embedding_update", &update_rows, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
         "state"_a, "singles"_a, "rows"_a, "columns"_a, "bags"_a, "mean"_a, "gradient"_a,
-        "gradient_dtype"_a, "places"_a, "learning_rate"_a, "eps"_a, "scale"_a, "k0"_a, "k1"_a,
+        "gradient_dtype"_a, "vectors"_a, "learning_rate"_a, "eps"_a, "scale"_a, "k0"_a, "k1"_a,
         "threads"_a, released);
 }
 

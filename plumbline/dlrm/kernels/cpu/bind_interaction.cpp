@@ -17,7 +17,7 @@ interaction::Shape shape_of(int64_t rows, int64_t features, int64_t dim, uintptr
 
 void forward(const std::string &set, int dtype, int64_t rows, int64_t features, int64_t dim,
              uintptr_t dense, uintptr_t embeddings, uintptr_t out, int threads) {
-  interaction::forward(instruction_set(set), interaction::Dtype{dtype},
+  interaction::forward(instruction_set(set), Dtype{dtype},
                        shape_of(rows, features, dim, dense), pointer<const void>(dense),
                        pointer<const void>(embeddings), pointer(out), threads);
 }
@@ -25,7 +25,7 @@ void forward(const std::string &set, int dtype, int64_t rows, int64_t features, 
 void backward(const std::string &set, int dtype, int64_t rows, int64_t features, int64_t dim,
               uintptr_t gradient, uintptr_t dense, uintptr_t embeddings, uintptr_t dense_gradient,
               uintptr_t embedding_gradient, int threads) {
-  interaction::backward(instruction_set(set), interaction::Dtype{dtype},
+  interaction::backward(instruction_set(set), Dtype{dtype},
                         shape_of(rows, features, dim, dense), pointer<const void>(gradient),
                         pointer<const void>(dense), pointer<const void>(embeddings),
                         pointer(dense_gradient), pointer(embedding_gradient), threads);

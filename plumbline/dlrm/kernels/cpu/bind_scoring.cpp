@@ -36,27 +36,27 @@ std::vector<LayerWeights> weights_of(const std::vector<Layer> &layers) {
   return weights;
 }
 
-void make(ScoringModel *model, const std::string &set, int number, uintptr_t weight, int row_number,
+void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weight, int row_dtype,
           int64_t dim, int64_t continuous, const std::vector<Column> &singles,
           const std::vector<Column> &lists, bool mean, const std::vector<Layer> &bottom,
           const std::vector<Layer> &top, const Layer &last) {
-  ScoringForm form;
-  form.number = static_cast<Number>(number);
-  form.tables = {reinterpret_cast<const void *>(weight), static_cast<Number>(row_number), dim};
-  form.continuous = continuous;
-  for (const auto &[first_row, cardinality, place] : singles) {
-    form.first_row.push_back(first_row);
-    form.cardinality.push_back(cardinality);
-    form.place.push_back(place);
+  ScoringSpec spec;
+  spec.dtype = static_cast<Dtype>(dtype);
+  spec.tables = {reinterpret_cast<const void *>(weight), static_cast<Dtype>(row_dtype), dim};
+  spec.continuous = continuous;
+  for (const auto &[first_row, cardinality, position] : singles) {
+    spec.first_row.push_back(first_row);
+    spec.cardinality.push_back(cardinality);
+    spec.position.push_back(position);
   }
-  for (const auto &[first_row, cardinality, place] : lists)
-    form.lists.push_back({first_row, cardinality, place});
-  form.mean = mean;
-  form.bottom = weights_of(bottom);
-  form.top = weights_of(top);
-  form.last = weights_of(last);
-  require(form.last.outputs == 1, "one logit");
-  new (model) ScoringModel(instruction_set(set), form);
+  for (const auto &[first_row, cardinality, position] : lists)
+    spec.lists.push_back({first_row, cardinality, position});
+  spec.mean = mean;
+  spec.bottom = weights_of(bottom);
+  spec.top = weights_of(top);
+  spec.last = weights_of(last);
+  require(spec.last.outputs == 1, "one logit");
+  new (model) ScoringModel(instruction_set(set), spec);
 }
 
 bool score(const ScoringModel &model, const Ids &ids, const Dense &dense,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "embedding_sort.h"
+#include "with_instruction_set.h"
 
 namespace plumbline {
 namespace {
@@ -16,7 +17,7 @@ constexpr int64_t kListsAtATime = 512;
 
 int64_t parts_of(int64_t count, int64_t at_a_time) { return (count + at_a_time - 1) / at_a_time; }
 
-// The lower of two places of bad ids, where -1 is none.
+// The lower of two vectors of bad ids, where -1 is none.
 int64_t first_of(int64_t one, int64_t other) {
   if (one < 0 || other < 0) return std::max(one, other);
   return std::min(one, other);
@@ -24,37 +25,26 @@ int64_t first_of(int64_t one, int64_t other) {
 
 BadId bad_single(const Singles &singles, int64_t index) {
   const int64_t column = index % singles.columns;
-  return {singles.place[column], index / singles.columns, singles.ids[index],
+  return {singles.position[column], index / singles.columns, singles.ids[index],
           singles.cardinality[column]};
 }
 
 BadId bad_of_list(const Bag &bag, int64_t index) {
   const int64_t *after = std::upper_bound(bag.offsets, bag.offsets + bag.rows + 1, index);
-  return {bag.place, after - bag.offsets - 1, bag.ids[index], bag.cardinality};
+  return {bag.position, after - bag.offsets - 1, bag.ids[index], bag.cardinality};
 }
 
 }  // namespace
 
-const EmbeddingLoops &embedding_loops(InstructionSet set) {
-  switch (set) {
-#if defined(__x86_64__)
-    case InstructionSet::avx2:
-      return embedding_loops_avx2();
-    case InstructionSet::avx512:
-      return embedding_loops_avx512();
-    case InstructionSet::avx512bf16:
-      return embedding_loops_avx512bf16();
-#endif
-    default:
-      return embedding_loops_plain();
-  }
+EmbeddingLoops embedding_loops(InstructionSet set) {
+  return with(set, [](auto compiled) { return embedding_loops<compiled()>(); });
 }
 
 void require_offsets(const Bag &bag) {
   bool fits = bag.offsets[0] == 0 && bag.offsets[bag.rows] == bag.count;
   for (int64_t row = 0; row < bag.rows; ++row) fits &= bag.offsets[row] <= bag.offsets[row + 1];
   if (!fits)
-    throw std::invalid_argument("embedding: column " + std::to_string(bag.place) +
+    throw std::invalid_argument("embedding: column " + std::to_string(bag.position) +
                                 ": wanted offsets that rise from 0 to " +
                                 std::to_string(bag.count) + ", its number of ids, got others");
 }

@@ -1,5 +1,5 @@
 // Look-ups in embedding tables that lie in one buffer, and the optimizer on their rows. The
-// contract stands at the heads of plumbline/dlrm/ops/embedding/operator.py and plumbline/dlrm/ops/embedding/optimizer.py.
+// contract is in plumbline/dlrm/ops/embedding/contract.py.
 //
 // Pointers are to contiguous memory that the caller has checked; nothing here depends on the number
 // of threads but the time.
@@ -14,12 +14,12 @@
 
 namespace plumbline {
 
-// An id that its column's table has no row for; `place` is the column's among all id columns.
+// An id that its column's table has no row for; `position` is the column's among all id columns.
 struct BadId {
-  int64_t place, row, id, cardinality;
+  int64_t position, row, id, cardinality;
 };
 
-const EmbeddingLoops &embedding_loops(InstructionSet set);
+EmbeddingLoops embedding_loops(InstructionSet set);
 
 std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const Singles &singles,
                             const Result &result, int threads);

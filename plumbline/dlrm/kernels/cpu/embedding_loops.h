@@ -1,27 +1,17 @@
-// The inner loops of the embedding kernels, one set an instruction set: what they are given.
-//
-// This header is included by files that are compiled for different instruction sets, so it has no
-// function with a body: the linker could keep the one that not every processor runs.
+// The inner loops of the embedding kernels, for each instruction set, and their arguments.
 #pragma once
 
 #include <cstdint>
 
+#include "dtypes.h"
+#include "instruction_set.h"
+
 namespace plumbline {
-
-enum class Number : int { float32 = 0, bfloat16 = 1, float16 = 2 };
-
-struct Bfloat16 {
-  uint16_t bits;
-};
-
-struct Float16 {
-  uint16_t bits;
-};
 
 // All tables: rows of `dim` numbers, float32 or bfloat16.
 struct Rows {
   const void *weight;
-  Number number;
+  Dtype dtype;
   int64_t dim;
 };
 
@@ -29,7 +19,7 @@ struct Rows {
 struct Singles {
   const int64_t *ids;
   int64_t rows, columns;
-  const int64_t *first_row, *cardinality, *place;
+  const int64_t *first_row, *cardinality, *position;
 };
 
 // A column with a list of ids a row: list r is ids[offsets[r]] … ids[offsets[r + 1] - 1].
@@ -37,14 +27,14 @@ struct Bag {
   const int64_t *ids;
   int64_t count;
   const int64_t *offsets;
-  int64_t rows, first_row, cardinality, place;
+  int64_t rows, first_row, cardinality, position;
 };
 
-// out[(row * places + place) * dim …]
+// out[(row * vectors + position) * dim …]
 struct Result {
   void *out;
-  Number number;
-  int64_t places;
+  Dtype dtype;
+  int64_t vectors;
   // Whether it is too large to stay in the caches: it is then written past them.
   bool streamed;
 };
@@ -56,12 +46,12 @@ struct Occurrence {
 
 struct Optimizer {
   void *weight;
-  Number number;
+  Dtype dtype;
   int64_t dim;
   float *state;  // one a row; null for SGD
   const void *gradient;
-  Number gradient_number;
-  int64_t places;
+  Dtype gradient_dtype;
+  int64_t vectors;
   float learning_rate, eps, scale;
   uint32_t k0, k1;
 };
@@ -70,7 +60,7 @@ struct Optimizer {
 struct Column {
   const Occurrence *occurrences;
   const int64_t *offsets;  // null where each occurrence counts as 1; else as 1 / length of its list
-  int64_t first_row, place;
+  int64_t first_row, position;
 };
 
 // The loops work on this many numbers at a time, so their sums have room for as many past the last.
@@ -79,18 +69,24 @@ constexpr int64_t kScratch = 16;
 struct EmbeddingLoops {
   // Ids from `begin` up to `end`, counted row by row; returns the first bad one, or -1.
   int64_t (*gather)(const Rows &, const Singles &, const Result &, int64_t begin, int64_t end);
-  // Lists from `begin` up to `end`; `sum` has room for kScratch numbers
-  // more than `dim`. Returns the first bad one's
-  // place among the ids, or -1.
+  // Lists from `begin` up to `end`; `sum` has room for kScratch numbers more than `dim`. Returns the
+  // first bad one's index among the ids, or -1.
   int64_t (*pool)(const Rows &, const Bag &, bool mean, const Result &, int64_t begin, int64_t end,
                   float *sum);
   // All rows whose occurrences are from `begin` up to `end`; `sum` is as above.
   void (*update)(const Optimizer &, const Column &, int64_t begin, int64_t end, float *sum);
 };
 
-const EmbeddingLoops &embedding_loops_plain();
-const EmbeddingLoops &embedding_loops_avx2();
-const EmbeddingLoops &embedding_loops_avx512();
-const EmbeddingLoops &embedding_loops_avx512bf16();
+// embedding_loops.cpp has them.
+template <InstructionSet>
+EmbeddingLoops embedding_loops();
+template <>
+EmbeddingLoops embedding_loops<InstructionSet::plain>();
+template <>
+EmbeddingLoops embedding_loops<InstructionSet::avx2>();
+template <>
+EmbeddingLoops embedding_loops<InstructionSet::avx512>();
+template <>
+EmbeddingLoops embedding_loops<InstructionSet::avx512bf16>();
 
 }  // namespace plumbline

@@ -16,10 +16,10 @@ constexpr int64_t kFew = 32;
 void sort_few(Occurrence *occurrences, int64_t count) {
   for (int64_t index = 1; index < count; ++index) {
     const Occurrence moved = occurrences[index];
-    int64_t place = index;
-    for (; place > 0 && occurrences[place - 1].id > moved.id; --place)
-      occurrences[place] = occurrences[place - 1];
-    occurrences[place] = moved;
+    int64_t at = index;
+    for (; at > 0 && occurrences[at - 1].id > moved.id; --at)
+      occurrences[at] = occurrences[at - 1];
+    occurrences[at] = moved;
   }
 }
 

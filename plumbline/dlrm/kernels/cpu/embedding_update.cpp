@@ -28,7 +28,7 @@ void fill(Work &work, const Singles &singles, int64_t column) {
   for (int64_t row = 0; row < singles.rows; ++row) {
     const int64_t id = singles.ids[row * singles.columns + column];
     if (id < 0 || id >= work.cardinality) {
-      work.bad = BadId{work.column.place, row, id, work.cardinality};
+      work.bad = BadId{work.column.position, row, id, work.cardinality};
       return;
     }
     work.occurrences[row] = {static_cast<uint32_t>(id), static_cast<uint32_t>(row)};
@@ -40,7 +40,7 @@ void fill(Work &work, const Bag &bag) {
     for (int64_t index = bag.offsets[row]; index < bag.offsets[row + 1]; ++index) {
       const int64_t id = bag.ids[index];
       if (id < 0 || id >= work.cardinality) {
-        work.bad = BadId{work.column.place, row, id, work.cardinality};
+        work.bad = BadId{work.column.position, row, id, work.cardinality};
         return;
       }
       work.occurrences[index] = {static_cast<uint32_t>(id), static_cast<uint32_t>(row)};
@@ -60,11 +60,11 @@ std::vector<Work> plan(const Singles &singles, const std::vector<Bag> &bags, boo
   std::vector<Work> works;
   for (int64_t column = 0; column < singles.columns; ++column)
     works.push_back({singles.rows, singles.cardinality[column], nullptr, nullptr, 0,
-                     {nullptr, nullptr, singles.first_row[column], singles.place[column]}, {}});
+                     {nullptr, nullptr, singles.first_row[column], singles.position[column]}, {}});
   for (const Bag &bag : bags) {
     require_offsets(bag);
     works.push_back({bag.count, bag.cardinality, nullptr, nullptr, 0,
-                     {nullptr, mean ? bag.offsets : nullptr, bag.first_row, bag.place}, {}});
+                     {nullptr, mean ? bag.offsets : nullptr, bag.first_row, bag.position}, {}});
   }
   for (const Work &work : works)
     if (std::max({work.count, work.cardinality, singles.rows}) > kMost)

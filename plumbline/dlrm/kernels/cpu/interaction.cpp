@@ -9,6 +9,8 @@
 #include <omp.h>
 #endif
 
+#include "with_instruction_set.h"
+
 namespace plumbline::interaction {
 namespace {
 
@@ -57,11 +59,12 @@ void share(int64_t rows, int64_t scratch_bytes, int threads, const Work &work) {
 }  // namespace
 
 Kernels kernels(InstructionSet set, Dtype dtype) {
-  Kernels found;
-  if (set == InstructionSet::avx512bf16) found = avx512bf16_kernels(dtype);
-  if (!found.forward && set >= InstructionSet::avx512) found = avx512_kernels(dtype);
-  if (!found.forward && set >= InstructionSet::avx2) found = avx2_kernels(dtype);
-  return found.forward ? found : plain_kernels(dtype);
+  for (int at = static_cast<int>(set);; --at) {
+    const Kernels found = with(InstructionSet{at}, [dtype](auto compiled) {
+      return loops<compiled()>(dtype);
+    });
+    if (found.forward) return found;
+  }
 }
 
 void forward(InstructionSet set, Dtype dtype, const Shape &shape, const void *dense,

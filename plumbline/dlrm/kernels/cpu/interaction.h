@@ -1,5 +1,5 @@
 // The interaction's CPU kernels: pairwise dots of a row's vectors, and their gradients. The contract
-// stands at the head of plumbline/dlrm/ops/interaction/operator.py; pointers here are of checked, contiguous tensors.
+// is in plumbline/dlrm/ops/interaction/contract.py; pointers here are of checked, contiguous tensors.
 //
 // Beyond the contract: the instruction set avx512bf16 takes subnormal inputs, products and sums as
 // zero (an error of at most the smallest normal number a product).
@@ -7,21 +7,20 @@
 
 #include <cstdint>
 
+#include "dtypes.h"
 #include "instruction_set.h"
 
 namespace plumbline::interaction {
-
-enum class Dtype { float32, bfloat16, float16 };
 
 struct Shape {
   int64_t rows, features, dim;
   bool has_dense;
 
-  int64_t vectors() const { return features + has_dense; }
-  int64_t pairs() const { return vectors() * (vectors() - 1) / 2; }
-  int64_t content() const { return (has_dense ? dim : 0) + pairs(); }
+  [[gnu::always_inline]] int64_t vectors() const { return features + has_dense; }
+  [[gnu::always_inline]] int64_t pairs() const { return vectors() * (vectors() - 1) / 2; }
+  [[gnu::always_inline]] int64_t content() const { return (has_dense ? dim : 0) + pairs(); }
   // Columns of the result: the content and zeros to a multiple of 8.
-  int64_t width() const { return (content() + 7) / 8 * 8; }
+  [[gnu::always_inline]] int64_t width() const { return (content() + 7) / 8 * 8; }
 };
 
 // What one instruction set has for one dtype. Both functions take the rows begin … end − 1, in
@@ -40,11 +39,18 @@ struct Kernels {
   Size *backward_scratch = nullptr;
 };
 
-// Where there are none for a dtype, `kernels` takes those of the next narrower instruction set.
-Kernels plain_kernels(Dtype);
-Kernels avx2_kernels(Dtype);
-Kernels avx512_kernels(Dtype);
-Kernels avx512bf16_kernels(Dtype);
+// interaction_loops.cpp has them. Where there are none for a dtype, the pointers are null, and
+// `kernels` takes those of the next narrower instruction set.
+template <InstructionSet>
+Kernels loops(Dtype);
+template <>
+Kernels loops<InstructionSet::plain>(Dtype);
+template <>
+Kernels loops<InstructionSet::avx2>(Dtype);
+template <>
+Kernels loops<InstructionSet::avx512>(Dtype);
+template <>
+Kernels loops<InstructionSet::avx512bf16>(Dtype);
 Kernels kernels(InstructionSet, Dtype);
 
 // `dense` and `dense_gradient` are read and written only where the shape has a dense vector.

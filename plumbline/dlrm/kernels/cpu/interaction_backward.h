@@ -87,7 +87,7 @@ void write(typename V::Element *to, typename V::Sum sum, const typename V::Eleme
 
 // Where a tile's sums go: elements d … d + length − 1 of the vectors from `first` on.
 template <class Element>
-struct Place {
+struct Target {
   Vectors<Element> gradients;
   const Element *direct;  // the dense vector's gradient from the dense part of the result, or null
   bool streamed;          // past the caches
@@ -97,17 +97,17 @@ struct Place {
 template <class V, int R, int C>
 void products(const Symmetric<typename V::Square> &symmetric, const typename V::Lane *panel,
               int64_t lanes, int64_t rows, int64_t columns,
-              const Place<typename V::Element> &place, Ahead ahead) {
+              const Target<typename V::Element> &target, Ahead ahead) {
   if constexpr (R > 1)
     if (rows < R)
-      return products<V, R - 1, C>(symmetric, panel, lanes, rows, columns, place, ahead);
+      return products<V, R - 1, C>(symmetric, panel, lanes, rows, columns, target, ahead);
   if constexpr (C > 1)
     if (columns < C)
-      return products<V, R, C - 1>(symmetric, panel, lanes, rows, columns, place, ahead);
+      return products<V, R, C - 1>(symmetric, panel, lanes, rows, columns, target, ahead);
   const typename V::Lane *left[R];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
-    left[r] = reinterpret_cast<const typename V::Lane *>(symmetric.at(place.first + r, 0));
+    left[r] = reinterpret_cast<const typename V::Lane *>(symmetric.at(target.first + r, 0));
   typename V::Sum sum[R][C];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
@@ -127,15 +127,15 @@ void products(const Symmetric<typename V::Square> &symmetric, const typename V::
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    const int64_t vector = place.first + r;
-    typename V::Element *to = place.gradients[vector] + place.d;
+    const int64_t vector = target.first + r;
+    typename V::Element *to = target.gradients[vector] + target.d;
     const typename V::Element *direct =
-        vector == 0 && place.direct ? place.direct + place.d : nullptr;
+        vector == 0 && target.direct ? target.direct + target.d : nullptr;
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
-      const int64_t left_over = smaller(place.length - c * V::width, V::width);
+      const int64_t left_over = smaller(target.length - c * V::width, V::width);
       write<V>(to + c * V::width, sum[r][c], direct ? direct + c * V::width : nullptr, left_over,
-               place.streamed);
+               target.streamed);
     }
   }
 }
@@ -160,10 +160,10 @@ struct Backward {
   // Gradients that no cache holds go past them, where every vector is whole lines of 64 bytes.
   static bool is_streamed(const Shape &shape, const void *dense, const void *embeddings) {
     const int64_t length = shape.dim * sizeof(Element);
-    const uintptr_t places = reinterpret_cast<uintptr_t>(dense) |
+    const uintptr_t bits = reinterpret_cast<uintptr_t>(dense) |
                              reinterpret_cast<uintptr_t>(embeddings) |
                              static_cast<uintptr_t>(length);
-    return places % 64 == 0 && shape.rows * shape.vectors() * length > kStreamed;
+    return bits % 64 == 0 && shape.rows * shape.vectors() * length > kStreamed;
   }
 
   static void rows(const Shape &shape, const void *gradient, const void *dense,
@@ -179,17 +179,17 @@ struct Backward {
     for (int64_t b = begin; b < end; ++b) {
       const Element *from = static_cast<const Element *>(gradient) + b * shape.width();
       const auto vectors = vectors_of<const Element>(shape, dense, embeddings, b);
-      Place<Element> place{vectors_of<Element>(shape, dense_gradient, embedding_gradient, b),
+      Target<Element> target{vectors_of<Element>(shape, dense_gradient, embedding_gradient, b),
                            shape.has_dense ? from : nullptr, streamed, 0, 0, 0};
       Ahead ahead = ahead_of(shape, vectors, tiles * lanes);
       spread<Square>(from + (shape.has_dense ? dim : 0), count, symmetric);
-      for (place.d = 0; place.d < dim; place.d += kPanel) {
-        place.length = smaller(dim - place.d, kPanel);
-        const int64_t columns = round_up(place.length, V::width) / V::width;
-        pack_panel<V>(vectors, count, place.d, columns, place.length, panel);
-        for (place.first = 0; place.first < count; place.first += R) {
-          const int64_t present = smaller(count - place.first, R);
-          products<V, R, C>(symmetric, panel, lanes, present, columns, place, ahead);
+      for (target.d = 0; target.d < dim; target.d += kPanel) {
+        target.length = smaller(dim - target.d, kPanel);
+        const int64_t columns = round_up(target.length, V::width) / V::width;
+        pack_panel<V>(vectors, count, target.d, columns, target.length, panel);
+        for (target.first = 0; target.first < count; target.first += R) {
+          const int64_t present = smaller(count - target.first, R);
+          products<V, R, C>(symmetric, panel, lanes, present, columns, target, ahead);
           ahead.from += lanes * ahead.step;
         }
       }

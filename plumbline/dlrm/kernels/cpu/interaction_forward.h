@@ -114,7 +114,7 @@ struct Forward {
   static void each_tile(int64_t count, const Work &work) {
     for (int64_t first = 0; first < count; first += R) {
       const int64_t rows = smaller(count - first, R);
-      // The last of these vectors is above the diagonal from its own place on.
+      // The last of these vectors is above the diagonal from its own index on.
       const int64_t panels = round_up(first + rows - 1, V::width) / V::width;
       const int64_t columns = panels_of<V>(rows);
       for (int64_t panel = 0; panel < panels; panel += columns)

@@ -21,9 +21,7 @@
 //   across(const Element *a, const Element *b, n) -> Lanes    where pair = 2: lane d is (a[d], b[d]),
 //                                                             n <= width; b may be null: zeros
 //
-// Everything in these headers is in an anonymous namespace, and no inline function of the standard
-// library is called: a file compiled for one instruction set would else hand its copy of a function
-// to the files of all the others.
+// This header and those that include it are for loops, see instruction_set.h.
 #pragma once
 
 #include <cstdint>
@@ -34,13 +32,9 @@
 namespace plumbline::interaction {
 namespace {
 
-struct Bfloat16 {
-  uint16_t bits;
-};
-
-struct Float16 {
-  uint16_t bits;
-};
+// What an instruction set has: a specialization for each.
+template <InstructionSet>
+struct Loops;
 
 constexpr int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }

@@ -10,6 +10,8 @@
 #include <omp.h>
 #endif
 
+#include "with_instruction_set.h"
+
 namespace plumbline {
 namespace {
 
@@ -24,8 +26,6 @@ constexpr int64_t kLookUpRows = 16;
 constexpr int64_t kMultiplyAddsEach = 4'000'000;
 constexpr int64_t kFewestRows = 6;
 
-int64_t bytes_of(Number number) { return number == Number::float32 ? 4 : 2; }
-
 int64_t parts_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
 int64_t padded(int64_t width) { return parts_of(width, kPanel) * kPanel; }
@@ -38,24 +38,13 @@ int this_thread() {
 #endif
 }
 
-ScoringLoops loops_of(InstructionSet set, Number number) {
-  switch (set) {
-#if defined(__x86_64__)
-    case InstructionSet::avx2:
-      return scoring_loops_avx2(number);
-    case InstructionSet::avx512:
-      return scoring_loops_avx512(number);
-    case InstructionSet::avx512bf16:
-      return scoring_loops_avx512bf16(number);
-#endif
-    default:
-      return scoring_loops_plain(number);
-  }
+ScoringLoops loops_of(InstructionSet set, Dtype dtype) {
+  return with(set, [dtype](auto compiled) { return scoring_loops<compiled()>(dtype); });
 }
 
-interaction::Shape shape_of(const ScoringForm &form) {
-  const auto columns = static_cast<int64_t>(form.place.size() + form.lists.size());
-  return {0, columns, form.tables.dim, form.continuous > 0};
+interaction::Shape shape_of(const ScoringSpec &spec) {
+  const auto columns = static_cast<int64_t>(spec.position.size() + spec.lists.size());
+  return {0, columns, spec.tables.dim, spec.continuous > 0};
 }
 
 int64_t require_widths(const std::vector<LayerWeights> &layers, int64_t inputs) {
@@ -68,24 +57,24 @@ int64_t require_widths(const std::vector<LayerWeights> &layers, int64_t inputs) 
   return inputs;
 }
 
-int64_t top_input(const ScoringForm &form, const interaction::Shape &shape) {
-  return shape.features > 0 ? shape.width() : form.tables.dim;
+int64_t top_input(const ScoringSpec &spec, const interaction::Shape &shape) {
+  return shape.features > 0 ? shape.width() : spec.tables.dim;
 }
 
-int64_t checked_widest(const ScoringForm &form, const interaction::Shape &shape) {
-  if (form.continuous > 0 && require_widths(form.bottom, form.continuous) != form.tables.dim)
+int64_t checked_widest(const ScoringSpec &spec, const interaction::Shape &shape) {
+  if (spec.continuous > 0 && require_widths(spec.bottom, spec.continuous) != spec.tables.dim)
     throw std::invalid_argument("scoring: the bottom layers do not end in the embedding length");
-  const int64_t hidden = require_widths(form.top, top_input(form, shape));
-  require_widths({form.last}, hidden);
-  int64_t widest = std::max(padded(form.continuous), padded(top_input(form, shape)));
-  for (const auto *layers : {&form.bottom, &form.top})
+  const int64_t hidden = require_widths(spec.top, top_input(spec, shape));
+  require_widths({spec.last}, hidden);
+  int64_t widest = std::max(padded(spec.continuous), padded(top_input(spec, shape)));
+  for (const auto *layers : {&spec.bottom, &spec.top})
     for (const auto &layer : *layers) widest = std::max(widest, padded(layer.outputs));
   return widest;
 }
 
-int64_t multiply_adds_of(const ScoringForm &form, const interaction::Shape &shape) {
-  int64_t count = shape.pairs() * shape.dim + form.last.inputs;
-  for (const auto *layers : {&form.bottom, &form.top})
+int64_t multiply_adds_of(const ScoringSpec &spec, const interaction::Shape &shape) {
+  int64_t count = shape.pairs() * shape.dim + spec.last.inputs;
+  for (const auto *layers : {&spec.bottom, &spec.top})
     for (const auto &layer : *layers) count += layer.inputs * layer.outputs;
   return count;
 }
@@ -120,12 +109,12 @@ struct ScoringModel::Block {
 
   Block(const ScoringModel &model, std::byte *memory) {
     Parts parts(memory);
-    const int64_t number = bytes_of(model.form_.number), dim = model.shape_.dim;
-    in = parts.take<std::byte>(model.most_rows_ * model.widest_ * number);
-    out = parts.take<std::byte>(model.most_rows_ * model.widest_ * number);
-    floats = parts.take<float>(model.most_rows_ * padded(model.form_.continuous) * 4);
-    ids = parts.take<int64_t>(kLookUpRows * static_cast<int64_t>(model.form_.place.size()) * 8);
-    embeddings = parts.take<std::byte>(kLookUpRows * model.shape_.features * dim * number);
+    const int64_t bytes_each = bytes_of(model.spec_.dtype), dim = model.shape_.dim;
+    in = parts.take<std::byte>(model.most_rows_ * model.widest_ * bytes_each);
+    out = parts.take<std::byte>(model.most_rows_ * model.widest_ * bytes_each);
+    floats = parts.take<float>(model.most_rows_ * padded(model.spec_.continuous) * 4);
+    ids = parts.take<int64_t>(kLookUpRows * static_cast<int64_t>(model.spec_.position.size()) * 8);
+    embeddings = parts.take<std::byte>(kLookUpRows * model.shape_.features * dim * bytes_each);
     const bool interacts = model.shape_.features > 0;
     interaction =
         parts.take<std::byte>(interacts ? model.interaction_.forward_scratch(model.shape_) : 0);
@@ -134,27 +123,25 @@ struct ScoringModel::Block {
   }
 };
 
-ScoringModel::ScoringModel(InstructionSet set, const ScoringForm &form)
-    : form_(form),
-      loops_(loops_of(set, form.number)),
+ScoringModel::ScoringModel(InstructionSet set, const ScoringSpec &spec)
+    : spec_(spec),
+      loops_(loops_of(set, spec.dtype)),
       embedding_loops_(embedding_loops(set)),
-      shape_(shape_of(form)),
-      interaction_(interaction::kernels(
-          set, form.number == Number::float32 ? interaction::Dtype::float32
-                                              : interaction::Dtype::bfloat16)),
-      bottom_(form.bottom, form.number, loops_.round),
-      top_(form.top, form.number, loops_.round),
-      last_(form.last.weight, form.last.weight + form.last.inputs),
-      last_bias_(form.last.bias[0]),
-      widest_(checked_widest(form, shape_)),
-      most_rows_(std::clamp<int64_t>(kActivationBytes / (2 * widest_ * bytes_of(form.number)),
+      shape_(shape_of(spec)),
+      interaction_(interaction::kernels(set, spec.dtype)),
+      bottom_(spec.bottom, spec.dtype, loops_.round),
+      top_(spec.top, spec.dtype, loops_.round),
+      last_(spec.last.weight, spec.last.weight + spec.last.inputs),
+      last_bias_(spec.last.bias[0]),
+      widest_(checked_widest(spec, shape_)),
+      most_rows_(std::clamp<int64_t>(kActivationBytes / (2 * widest_ * bytes_of(spec.dtype)),
                                      kLookUpRows, kMostRows)),
-      multiply_adds_(multiply_adds_of(form, shape_)),
+      multiply_adds_(multiply_adds_of(spec, shape_)),
       scratch_(Block(*this, nullptr).bytes) {}
 
 bool ScoringModel::takes(int64_t singles, int64_t continuous, size_t lists) const {
-  return singles == static_cast<int64_t>(form_.place.size()) && continuous == form_.continuous &&
-         lists == form_.lists.size();
+  return singles == static_cast<int64_t>(spec_.position.size()) && continuous == spec_.continuous &&
+         lists == spec_.lists.size();
 }
 
 int64_t ScoringModel::rows_at_a_time(int64_t rows, int threads) const {
@@ -184,25 +171,25 @@ bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t e
                                float *probability, std::byte *scratch) const {
   Block block(*this, scratch);
   const int64_t count = end - begin;
-  int64_t width = padded(form_.continuous), stride = width;
+  int64_t width = padded(spec_.continuous), stride = width;
   const auto layer = [&](const PackedLayer &weights, int64_t outputs) {
     loops_.linear_relu(weights, {block.in, stride}, {block.out, outputs}, outputs, count);
     std::swap(block.in, block.out);
     width = stride = outputs;
   };
-  if (form_.continuous > 0) {
+  if (spec_.continuous > 0) {
     for (int64_t row = 0; row < count; ++row) {
       float *to = block.floats + row * width;
       const float *from = rows.dense.data + (begin + row) * rows.dense.row_stride;
-      for (int64_t column = 0; column < form_.continuous; ++column)
+      for (int64_t column = 0; column < spec_.continuous; ++column)
         to[column] = from[column * rows.dense.column_stride];
-      std::fill(to + form_.continuous, to + width, 0.0f);
+      std::fill(to + spec_.continuous, to + width, 0.0f);
     }
     loops_.round(block.floats, block.in, count * width);
-    for (size_t place = 0; place < form_.bottom.size(); ++place) {
+    for (size_t position = 0; position < spec_.bottom.size(); ++position) {
       // The interaction reads vectors that follow each other closely.
-      const bool interacts = place + 1 == form_.bottom.size() && shape_.features > 0;
-      layer(bottom_[place], interacts ? shape_.dim : padded(form_.bottom[place].outputs));
+      const bool interacts = position + 1 == spec_.bottom.size() && shape_.features > 0;
+      layer(bottom_[position], interacts ? shape_.dim : padded(spec_.bottom[position].outputs));
     }
   }
   if (shape_.features > 0) {
@@ -210,9 +197,9 @@ bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t e
     std::swap(block.in, block.out);
     width = stride = shape_.width();
   }
-  for (size_t place = 0; place < form_.top.size(); ++place)
-    layer(top_[place], padded(form_.top[place].outputs));
-  loops_.logits(last_.data(), last_bias_, form_.last.inputs, {block.in, stride}, probability,
+  for (size_t position = 0; position < spec_.top.size(); ++position)
+    layer(top_[position], padded(spec_.top[position].outputs));
+  loops_.logits(last_.data(), last_bias_, spec_.last.inputs, {block.in, stride}, probability,
                 count);
   for (int64_t row = 0; row < count; ++row)
     probability[row] = 1.0f / (1.0f + std::exp(-probability[row]));
@@ -223,9 +210,9 @@ bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t e
 // and of the dense vectors in `block.in`, into `block.out`.
 bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
                            const Block &block) const {
-  const auto columns = static_cast<int64_t>(form_.place.size());
-  const int64_t number = bytes_of(form_.number);
-  const Result result{block.embeddings, form_.number, shape_.features, false};
+  const auto columns = static_cast<int64_t>(spec_.position.size());
+  const int64_t bytes_each = bytes_of(spec_.dtype);
+  const Result result{block.embeddings, spec_.dtype, shape_.features, false};
   const std::byte *dense = block.in;
   std::byte *out = block.out;
   for (int64_t first = begin; first < end; first += kLookUpRows) {
@@ -235,23 +222,23 @@ bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
       for (int64_t column = 0; column < columns; ++column)
         block.ids[row * columns + column] = from[column * rows.ids.column_stride];
     }
-    const Singles singles{block.ids,           count, columns, form_.first_row.data(),
-                          form_.cardinality.data(), form_.place.data()};
+    const Singles singles{block.ids,           count, columns, spec_.first_row.data(),
+                          spec_.cardinality.data(), spec_.position.data()};
     if (columns > 0 &&
-        embedding_loops_.gather(form_.tables, singles, result, 0, count * columns) >= 0)
+        embedding_loops_.gather(spec_.tables, singles, result, 0, count * columns) >= 0)
       return false;
-    for (size_t list = 0; list < form_.lists.size(); ++list) {
-      const ListColumn &column = form_.lists[list];
+    for (size_t list = 0; list < spec_.lists.size(); ++list) {
+      const ListColumn &column = spec_.lists[list];
       const ListIds &ids = rows.lists[list];
       const Bag bag{ids.ids, ids.count,          ids.offsets + first, count,
-                    column.first_row, column.cardinality, column.place};
-      if (embedding_loops_.pool(form_.tables, bag, form_.mean, result, 0, count, block.sum) >= 0)
+                    column.first_row, column.cardinality, column.position};
+      if (embedding_loops_.pool(spec_.tables, bag, spec_.mean, result, 0, count, block.sum) >= 0)
         return false;
     }
     interaction_.forward(shape_, shape_.has_dense ? dense : nullptr, block.embeddings, out, 0,
                          count, block.interaction);
-    dense += count * shape_.dim * number;
-    out += count * shape_.width() * number;
+    dense += count * shape_.dim * bytes_each;
+    out += count * shape_.width() * bytes_each;
   }
   return true;
 }

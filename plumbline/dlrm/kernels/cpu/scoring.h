@@ -1,7 +1,7 @@
 // A DLRM for inference: encoded rows to probabilities in one call. What it computes stands at the
 // head of plumbline/dlrm/model/dlrm.py, the rounding of bfloat16 in plumbline/dlrm/model/layers.py.
 //
-// A row's probability depends on that row alone: the same bits in any batch, at any place in it, and
+// A row's probability depends on that row alone: the same bits in any batch, at any index of it, and
 // with any number of threads. Calls may run at the same time.
 #pragma once
 
@@ -17,17 +17,17 @@
 
 namespace plumbline {
 
-// A column of lists; `place` is the column's among all id columns.
+// A column of lists; `position` is the column's among all id columns.
 struct ListColumn {
-  int64_t first_row, cardinality, place;
+  int64_t first_row, cardinality, position;
 };
 
 // What a model is. The tables stay where they are, and have to outlive it.
-struct ScoringForm {
-  Number number;  // of the activations: float32 or bfloat16
+struct ScoringSpec {
+  Dtype dtype;  // of the activations: float32 or bfloat16
   Rows tables;
   int64_t continuous;
-  std::vector<int64_t> first_row, cardinality, place;  // of the columns with one id a row
+  std::vector<int64_t> first_row, cardinality, position;  // of the columns with one id a row
   std::vector<ListColumn> lists;
   bool mean;
   std::vector<LayerWeights> bottom, top;
@@ -58,7 +58,7 @@ struct EncodedRows {
 class ScoringModel {
  public:
   // Throws std::invalid_argument where the layers do not fit together.
-  ScoringModel(InstructionSet set, const ScoringForm &form);
+  ScoringModel(InstructionSet set, const ScoringSpec &spec);
 
   bool takes(int64_t singles, int64_t continuous, size_t lists) const;
 
@@ -73,9 +73,9 @@ class ScoringModel {
                    std::byte *scratch) const;
   bool look_up(const EncodedRows &rows, int64_t begin, int64_t end, const Block &block) const;
 
-  ScoringForm form_;
+  ScoringSpec spec_;
   ScoringLoops loops_;
-  const EmbeddingLoops &embedding_loops_;
+  EmbeddingLoops embedding_loops_;
   interaction::Shape shape_;
   interaction::Kernels interaction_;
   PackedLayers bottom_, top_;

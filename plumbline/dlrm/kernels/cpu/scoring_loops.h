@@ -1,11 +1,10 @@
-// The inner loops of scoring, one set an instruction set: what they are given.
-//
-// As embedding_loops.h, this header has no function with a body.
+// The inner loops of scoring, for each instruction set, and their arguments.
 #pragma once
 
 #include <cstdint>
 
-#include "embedding_loops.h"
+#include "dtypes.h"
+#include "instruction_set.h"
 
 namespace plumbline {
 
@@ -40,16 +39,23 @@ using Rounding = void(const float *from, void *to, int64_t count);
 
 // For activations of float32 or of bfloat16. With bfloat16 products are summed in float32, and a
 // layer's output is rounded once. What a row gives depends on that row alone: an output's products
-// are summed in the order of k, whatever the number of rows and the row's place.
+// are summed in the order of k, whatever the number of rows and the row's index.
 struct ScoringLoops {
   LinearReLU *linear_relu;
   Logits *logits;
   Rounding *round;
 };
 
-ScoringLoops scoring_loops_plain(Number);
-ScoringLoops scoring_loops_avx2(Number);
-ScoringLoops scoring_loops_avx512(Number);
-ScoringLoops scoring_loops_avx512bf16(Number);
+// scoring_loops.cpp has them.
+template <InstructionSet>
+ScoringLoops scoring_loops(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::plain>(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::avx2>(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::avx512>(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::avx512bf16>(Dtype);
 
 }  // namespace plumbline

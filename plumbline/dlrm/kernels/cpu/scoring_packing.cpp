@@ -8,34 +8,34 @@ namespace {
 
 int64_t panels_of(const LayerWeights &layer) { return (layer.outputs + kPanel - 1) / kPanel; }
 
-int64_t lane_numbers(Number number) { return number == Number::float32 ? 1 : 2; }
+int64_t lane_numbers(Dtype dtype) { return dtype == Dtype::float32 ? 1 : 2; }
 
-int64_t depth_of(const LayerWeights &layer, Number number) {
-  return (layer.inputs + lane_numbers(number) - 1) / lane_numbers(number);
+int64_t depth_of(const LayerWeights &layer, Dtype dtype) {
+  return (layer.inputs + lane_numbers(dtype) - 1) / lane_numbers(dtype);
 }
 
 // A lane has four bytes, and so has a bias.
-int64_t bytes_of(const LayerWeights &layer, Number number) {
-  return panels_of(layer) * kPanel * (depth_of(layer, number) + 1) * 4;
+int64_t bytes_of(const LayerWeights &layer, Dtype dtype) {
+  return panels_of(layer) * kPanel * (depth_of(layer, dtype) + 1) * 4;
 }
 
-int64_t bytes_of(const std::vector<LayerWeights> &layers, Number number) {
+int64_t bytes_of(const std::vector<LayerWeights> &layers, Dtype dtype) {
   int64_t bytes = 0;
-  for (const auto &layer : layers) bytes += bytes_of(layer, number);
+  for (const auto &layer : layers) bytes += bytes_of(layer, dtype);
   return bytes;
 }
 
 // One row of weights, as the lanes of one output.
-std::vector<uint32_t> lanes_of(const float *weight, int64_t inputs, Number number,
+std::vector<uint32_t> lanes_of(const float *weight, int64_t inputs, Dtype dtype,
                                Rounding *round) {
-  const int64_t numbers = lane_numbers(number);
+  const int64_t numbers = lane_numbers(dtype);
   std::vector<uint32_t> lanes(static_cast<size_t>((inputs + numbers - 1) / numbers));
   round(weight, lanes.data(), inputs);
   return lanes;
 }
 
-float rounded(float value, Number number, Rounding *round) {
-  if (number == Number::float32) return value;
+float rounded(float value, Dtype dtype, Rounding *round) {
+  if (dtype == Dtype::float32) return value;
   uint16_t half;
   round(&value, &half, 1);
   const uint32_t bits = uint32_t{half} << 16;
@@ -43,37 +43,37 @@ float rounded(float value, Number number, Rounding *round) {
   return value;
 }
 
-void pack(const LayerWeights &layer, Number number, Rounding *round, uint32_t *weight,
+void pack(const LayerWeights &layer, Dtype dtype, Rounding *round, uint32_t *weight,
           float *bias) {
-  const int64_t panels = panels_of(layer), depth = depth_of(layer, number);
+  const int64_t panels = panels_of(layer), depth = depth_of(layer, dtype);
   std::memset(weight, 0, static_cast<size_t>(panels * kPanel * depth) * 4);
   std::fill_n(bias, panels * kPanel, 0.0f);
   for (int64_t output = 0; output < layer.outputs; ++output) {
     const int64_t group = output / (kPanel * kPanelsInGroup) * kPanelsInGroup;
     const int64_t step = std::min(panels - group, kPanelsInGroup) * kPanel;
     uint32_t *to = weight + group * kPanel * depth + (output - group * kPanel);
-    const auto lanes = lanes_of(layer.weight + output * layer.inputs, layer.inputs, number, round);
+    const auto lanes = lanes_of(layer.weight + output * layer.inputs, layer.inputs, dtype, round);
     for (const uint32_t lane : lanes) {
       *to = lane;
       to += step;
     }
-    bias[output] = rounded(layer.bias[output], number, round);
+    bias[output] = rounded(layer.bias[output], dtype, round);
   }
 }
 
 }  // namespace
 
-PackedLayers::PackedLayers(const std::vector<LayerWeights> &layers, Number number,
+PackedLayers::PackedLayers(const std::vector<LayerWeights> &layers, Dtype dtype,
                            Rounding *round)
-    : memory_(bytes_of(layers, number)) {
+    : memory_(bytes_of(layers, dtype)) {
   std::byte *at = memory_.data();
   for (const auto &layer : layers) {
     auto *weight = reinterpret_cast<uint32_t *>(at);
-    const int64_t panels = panels_of(layer), depth = depth_of(layer, number);
+    const int64_t panels = panels_of(layer), depth = depth_of(layer, dtype);
     auto *bias = reinterpret_cast<float *>(weight + panels * kPanel * depth);
-    pack(layer, number, round, weight, bias);
+    pack(layer, dtype, round, weight, bias);
     layers_.push_back({weight, bias, depth, panels});
-    at += bytes_of(layer, number);
+    at += bytes_of(layer, dtype);
   }
 }
 

@@ -21,8 +21,8 @@ struct LayerWeights {
 
 class PackedLayers {
  public:
-  // For activations of that number; weights and biases are rounded to it first.
-  PackedLayers(const std::vector<LayerWeights> &layers, Number number, Rounding *round);
+  // For activations of that dtype; weights and biases are rounded to it first.
+  PackedLayers(const std::vector<LayerWeights> &layers, Dtype dtype, Rounding *round);
 
   const PackedLayer &operator[](size_t layer) const { return layers_[layer]; }
 

@@ -10,7 +10,7 @@
 
 #define PLUMBLINE_CUDA_API extern "C" __attribute__((visibility("default")))
 
-// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K). See plumbline/dlrm/ops/interaction/operator.py.
+// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K). See plumbline/dlrm/ops/interaction/contract.py.
 PLUMBLINE_CUDA_API const char *plumbline_interaction_forward(const void *dense,
                                                              const void *embeddings, void *out,
                                                              int64_t rows, int64_t features,

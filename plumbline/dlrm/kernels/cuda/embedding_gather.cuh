@@ -1,4 +1,4 @@
-// Rows of the embedding tables to the places of a batch. Contract: the head of plumbline/dlrm/ops/embedding/operator.py.
+// Rows of the embedding tables to the places of a batch. Contract: plumbline/dlrm/ops/embedding/contract.py.
 //
 // Legend: B rows, F columns with one id a row, V places of a row, N ids of a list column, R rows of
 // all tables, D embedding length.

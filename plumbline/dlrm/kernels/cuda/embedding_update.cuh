@@ -1,4 +1,4 @@
-// The gradient's way to the rows: contract at the head of plumbline/dlrm/ops/embedding/optimizer.py.
+// The gradient's way to the rows: contract in plumbline/dlrm/ops/embedding/contract.py.
 //
 // Legend: M occurrences of rows in a batch, in ascending order of their row; B rows of the batch, V
 // places of each, R rows of all tables, D embedding length.
@@ -29,7 +29,7 @@ struct Step {
 };
 
 // The random bits of an element of the buffer: stochastically_rounded in
-// plumbline/dlrm/ops/embedding/reference.py.
+// plumbline/dlrm/ops/random_bits.py.
 __device__ __forceinline__ uint32_t random_bits(uint64_t element, uint32_t k0, uint32_t k1) {
   uint32_t bits = static_cast<uint32_t>(element) ^ k0;
   bits += static_cast<uint32_t>(element >> 32) * 0x9E3779B9u;

@@ -1,4 +1,4 @@
-// Shapes of the interaction, as its kernels share them. Contract: the head of plumbline/dlrm/ops/interaction/operator.py.
+// Shapes of the interaction, as its kernels share them. Contract: plumbline/dlrm/ops/interaction/contract.py.
 //
 // Legend: B rows, F embeddings of a row, D their length, N vectors of a row, K width of the result.
 #pragma once

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from plumbline.dlrm.ops.dtypes import NUMBERS
-from plumbline.dlrm.ops.embedding.interface import BagColumn, IdColumns, IdOutOfRange
+from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
 
 
 class CpuEmbedding:
@@ -32,24 +32,16 @@ class CpuEmbedding:
         self._module = module
         self._set = instruction_set
 
-    def gather(
-        self,
-        weight_RD: Tensor,
-        ids_BF: Tensor,
-        first_row_F: Tensor,
-        cardinality_F: Tensor,
-        place_F: Tensor,
-        out_BVD: Tensor,
-    ) -> None:
-        if ids_BF.numel() == 0:
+    def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
+        if columns.ids_BF.numel() == 0:
             return
         bad = self._module.embedding_gather(
             self._set,
             weight_RD.data_ptr(),
             NUMBERS[weight_RD.dtype],
             weight_RD.shape[1],
-            _pointers(ids_BF, first_row_F, cardinality_F, place_F),
-            *ids_BF.shape,
+            _pointers(columns),
+            *columns.ids_BF.shape,
             out_BVD.data_ptr(),
             NUMBERS[out_BVD.dtype],
             out_BVD.shape[1],
@@ -58,23 +50,13 @@ class CpuEmbedding:
         if bad is not None:
             raise IdOutOfRange(*bad)
 
-    def pool(
-        self,
-        weight_RD: Tensor,
-        ids_N: Tensor,
-        offsets_B1: Tensor,
-        first_row: int,
-        cardinality: int,
-        place: int,
-        mean: bool,
-        out_BVD: Tensor,
-    ) -> None:
+    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
         bad = self._module.embedding_pool(
             self._set,
             weight_RD.data_ptr(),
             NUMBERS[weight_RD.dtype],
             weight_RD.shape[1],
-            _bag(BagColumn(ids_N, offsets_B1, first_row, cardinality, place)),
+            _bag(bag),
             len(out_BVD),
             mean,
             out_BVD.data_ptr(),
@@ -91,11 +73,7 @@ class CpuEmbedding:
         state_R: Tensor | None,
         columns: IdColumns,
         gradient_BVD: Tensor,
-        learning_rate: float,
-        eps: float,
-        scale: float,
-        k0: int,
-        k1: int,
+        step: RowStep,
     ) -> None:
         rows, singles = columns.ids_BF.shape
         bad = self._module.embedding_update(
@@ -104,7 +82,7 @@ class CpuEmbedding:
             NUMBERS[weight_RD.dtype],
             weight_RD.shape[1],
             0 if state_R is None else state_R.data_ptr(),
-            _pointers(columns.ids_BF, columns.first_row_F, columns.cardinality_F, columns.place_F),
+            _pointers(columns),
             rows,
             singles,
             [_bag(bag) for bag in columns.bags],
@@ -112,18 +90,19 @@ class CpuEmbedding:
             gradient_BVD.data_ptr(),
             NUMBERS[gradient_BVD.dtype],
             gradient_BVD.shape[1],
-            learning_rate,
-            eps,
-            scale,
-            k0,
-            k1,
+            step.learning_rate,
+            step.eps,
+            step.scale,
+            step.k0,
+            step.k1,
             torch.get_num_threads(),
         )
         if bad is not None:
             raise IdOutOfRange(*bad)
 
 
-def _pointers(*tensors: Tensor) -> tuple[int, ...]:
+def _pointers(columns: IdColumns) -> tuple[int, ...]:
+    tensors = (columns.ids_BF, columns.first_row_F, columns.cardinality_F, columns.position_F)
     return tuple(tensor.data_ptr() for tensor in tensors)
 
 
@@ -134,5 +113,5 @@ def _bag(bag: BagColumn) -> tuple[int, ...]:
         bag.offsets_B1.data_ptr(),
         bag.first_row,
         bag.cardinality,
-        bag.place,
+        bag.position,
     )

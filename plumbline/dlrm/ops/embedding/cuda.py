@@ -13,7 +13,13 @@ from torch import Tensor
 
 from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
 from plumbline.dlrm.ops.dtypes import NUMBERS
-from plumbline.dlrm.ops.embedding.interface import BagColumn, IdColumns, IdOutOfRange, offsets_error
+from plumbline.dlrm.ops.embedding.contract import (
+    BagColumn,
+    IdColumns,
+    IdOutOfRange,
+    RowStep,
+    offsets_error,
+)
 
 NOWHERE = 2**63 - 1
 """Position of an id outside its table where there is none."""
@@ -38,26 +44,18 @@ class CudaEmbedding:
         self._module = module
         self._waits = waits
 
-    def gather(
-        self,
-        weight_RD: Tensor,
-        ids_BF: Tensor,
-        first_row_F: Tensor,
-        cardinality_F: Tensor,
-        place_F: Tensor,
-        out_BVD: Tensor,
-    ) -> None:
+    def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
         outside = _nowhere(weight_RD)
         with device_of(weight_RD):
             self._module.embedding_gather(
                 address(weight_RD),
-                address(ids_BF),
-                address(first_row_F),
-                address(cardinality_F),
-                address(place_F),
+                address(columns.ids_BF),
+                address(columns.first_row_F),
+                address(columns.cardinality_F),
+                address(columns.position_F),
                 address(out_BVD),
                 address(outside),
-                *ids_BF.shape,
+                *columns.ids_BF.shape,
                 out_BVD.shape[1],
                 *weight_RD.shape,
                 NUMBERS[weight_RD.dtype],
@@ -65,33 +63,22 @@ class CudaEmbedding:
                 stream_of(weight_RD),
             )
         if self._waits and int(outside[0]) != NOWHERE:
-            raise _single_error(ids_BF, cardinality_F, place_F, int(outside[0]))
+            raise _single_error(columns, int(outside[0]))
 
-    def pool(
-        self,
-        weight_RD: Tensor,
-        ids_N: Tensor,
-        offsets_B1: Tensor,
-        first_row: int,
-        cardinality: int,
-        place: int,
-        mean: bool,
-        out_BVD: Tensor,
-    ) -> None:
-        bag = BagColumn(ids_N, offsets_B1, first_row, cardinality, place)
+    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
         outside = _nowhere(weight_RD)
         with device_of(weight_RD):
             self._module.embedding_pool(
                 address(weight_RD),
-                address(ids_N),
-                address(offsets_B1),
+                address(bag.ids_N),
+                address(bag.offsets_B1),
                 address(out_BVD),
                 address(outside),
                 len(out_BVD),
-                len(ids_N),
-                first_row,
-                cardinality,
-                place,
+                len(bag.ids_N),
+                bag.first_row,
+                bag.cardinality,
+                bag.position,
                 out_BVD.shape[1],
                 *weight_RD.shape,
                 mean,
@@ -101,8 +88,8 @@ class CudaEmbedding:
             )
         if self._waits:
             position, row = outside.tolist()
-            if row != NOWHERE or (len(out_BVD) == 0 and len(ids_N) > 0):
-                raise offsets_error(place, len(ids_N))
+            if row != NOWHERE or (len(out_BVD) == 0 and len(bag.ids_N) > 0):
+                raise offsets_error(bag.position, len(bag.ids_N))
             if position != NOWHERE:
                 raise _bag_error(bag, position)
 
@@ -112,18 +99,14 @@ class CudaEmbedding:
         state_R: Tensor | None,
         columns: IdColumns,
         gradient_BVD: Tensor,
-        learning_rate: float,
-        eps: float,
-        scale: float,
-        k0: int,
-        k1: int,
+        step: RowStep,
     ) -> None:
         _require_inside(columns)
         row_M, source_M, share_M = _occurrences(columns, gradient_BVD.shape[1])
         row_M, order_M = _sorted(row_M, len(weight_RD))
         source_M = source_M[order_M]
         share_M = None if share_M is None else share_M[order_M]
-        places = gradient_BVD.shape[0] * gradient_BVD.shape[1]
+        gradient_rows = gradient_BVD.shape[0] * gradient_BVD.shape[1]
         count, (rows, dim) = len(row_M), weight_RD.shape
         partial = row_M.new_empty(self._module.embedding_partial(count, dim), dtype=torch.float32)
         with device_of(weight_RD):
@@ -137,15 +120,15 @@ class CudaEmbedding:
                 address(partial),
                 count,
                 rows,
-                places,
+                gradient_rows,
                 dim,
                 NUMBERS[weight_RD.dtype],
                 NUMBERS[gradient_BVD.dtype],
-                learning_rate,
-                eps,
-                scale,
-                k0,
-                k1,
+                step.learning_rate,
+                step.eps,
+                step.scale,
+                step.k0,
+                step.k1,
                 stream_of(weight_RD),
             )
 
@@ -155,28 +138,28 @@ def _nowhere(tensor: Tensor) -> Tensor:
     return torch.full((2,), NOWHERE, dtype=torch.int64, device=tensor.device)
 
 
-def _occurrences(columns: IdColumns, places: int) -> tuple[Tensor, Tensor, Tensor | None]:
+def _occurrences(columns: IdColumns, width: int) -> tuple[Tensor, Tensor, Tensor | None]:
     """Of each id of the batch its row of all tables, its row of gradient (B · V, D) and its share.
 
-    Each column's are in order. The shares are None where all are 1.
+    Each column's are in order; `width` is V. The shares are None where all are 1.
     """
     rows = len(columns.ids_BF)
     row_B = torch.arange(rows, device=columns.ids_BF.device)
     row = [(columns.first_row_F + columns.ids_BF).flatten()]
-    source = [(row_B.unsqueeze(1) * places + columns.place_F).flatten()]
+    source = [(row_B.unsqueeze(1) * width + columns.position_F).flatten()]
     share = [torch.ones_like(source[0], dtype=torch.float32)]
     for bag in columns.bags:
         length_B = bag.offsets_B1.diff()
         row_N = row_B.repeat_interleave(length_B, output_size=len(bag.ids_N))
         row.append(bag.first_row + bag.ids_N)
-        source.append(row_N * places + bag.place)
+        source.append(row_N * width + bag.position)
         share.append(1.0 / length_B[row_N].float())
     is_shared = columns.mean and bool(columns.bags)
     return torch.cat(row), torch.cat(source), torch.cat(share) if is_shared else None
 
 
 def _sorted(row_M: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    """Ascending, equal ones in order, and the place where each one was."""
+    """Ascending, equal ones in order, and the position where each one was."""
     if rows <= 2**31:
         row_M = row_M.to(torch.int32)  # half the passes
     sorted_M, order_M = row_M.sort(stable=True)
@@ -192,10 +175,10 @@ def _require_inside(columns: IdColumns) -> None:
     single, *of_bags = torch.stack(faults).tolist()
     if single:
         position = int(outside_BF.flatten().nonzero()[0])
-        raise _single_error(columns.ids_BF, columns.cardinality_F, columns.place_F, position)
+        raise _single_error(columns, position)
     for bag, wrong, outside in zip(columns.bags, of_bags[::2], of_bags[1::2], strict=True):
         if wrong:
-            raise offsets_error(bag.place, len(bag.ids_N))
+            raise offsets_error(bag.position, len(bag.ids_N))
         if outside:
             raise _bag_error(bag, int(_outside(bag).nonzero()[0]))
 
@@ -210,15 +193,17 @@ def _outside(bag: BagColumn) -> Tensor:
     return (bag.ids_N < 0) | (bag.ids_N >= bag.cardinality)
 
 
-def _single_error(
-    ids_BF: Tensor, cardinality_F: Tensor, place_F: Tensor, position: int
-) -> IdOutOfRange:
-    row, column = divmod(position, ids_BF.shape[1])
+def _single_error(columns: IdColumns, position: int) -> IdOutOfRange:
+    """For the id at this position of `ids_BF`, counted row by row."""
+    row, column = divmod(position, columns.ids_BF.shape[1])
     return IdOutOfRange(
-        int(place_F[column]), row, int(ids_BF[row, column]), int(cardinality_F[column])
+        int(columns.position_F[column]),
+        row,
+        int(columns.ids_BF[row, column]),
+        int(columns.cardinality_F[column]),
     )
 
 
 def _bag_error(bag: BagColumn, position: int) -> IdOutOfRange:
     row = int((bag.offsets_B1 <= position).sum()) - 1
-    return IdOutOfRange(bag.place, row, int(bag.ids_N[position]), bag.cardinality)
+    return IdOutOfRange(bag.position, row, int(bag.ids_N[position]), bag.cardinality)

@@ -1,5 +1,5 @@
-"""The embedding operator and its optimizer in plain torch: the specification, and the form that
-runs where there is no native module.
+"""The embedding kernels in plain torch: the specification, which also runs where there is no native
+module.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, U rows that a column's ids name, D embedding length.
@@ -10,58 +10,45 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.embedding.interface import BagColumn, IdColumns, IdOutOfRange, offsets_error
+from plumbline.dlrm.ops.embedding.contract import (
+    BagColumn,
+    IdColumns,
+    IdOutOfRange,
+    RowStep,
+    offsets_error,
+)
+from plumbline.dlrm.ops.random_bits import low_32, random_bits
 
 
 def embedding_reference(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
-    """embedding_BVD, differentiable by autograd in `weight_RD`; see
-    plumbline/dlrm/ops/embedding/operator.py."""
+    """embedding_BVD of `dtype`, differentiable by autograd in `weight_RD`."""
     vectors = dict(
         zip(
-            columns.place_F.tolist(),
+            columns.position_F.tolist(),
             _gathered(weight_RD, columns.ids_BF, columns.first_row_F).unbind(1),
             strict=True,
         )
     )
     for bag in columns.bags:
-        vectors[bag.place] = _pooled(
-            weight_RD, bag.ids_N, bag.offsets_B1, bag.first_row, columns.mean
-        )
+        vectors[bag.position] = _pooled(weight_RD, bag, columns.mean)
     if not vectors:
         return weight_RD.new_empty(len(columns.ids_BF), 0, weight_RD.shape[1], dtype=dtype)
-    return torch.stack([vectors[place].to(dtype) for place in range(len(vectors))], dim=1)
+    return torch.stack([vectors[position].to(dtype) for position in range(len(vectors))], dim=1)
 
 
 class ReferenceEmbedding:
     """The kernels' operations in plain torch, on any device; `EmbeddingKernels` describes them."""
 
     @torch.no_grad()
-    def gather(
-        self,
-        weight_RD: Tensor,
-        ids_BF: Tensor,
-        first_row_F: Tensor,
-        cardinality_F: Tensor,
-        place_F: Tensor,
-        out_BVD: Tensor,
-    ) -> None:
-        _require_ids(ids_BF, cardinality_F, place_F)
-        out_BVD[:, place_F] = _gathered(weight_RD, ids_BF, first_row_F).to(out_BVD.dtype)
+    def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
+        _require_ids(columns)
+        vectors_BFD = _gathered(weight_RD, columns.ids_BF, columns.first_row_F)
+        out_BVD[:, columns.position_F] = vectors_BFD.to(out_BVD.dtype)
 
     @torch.no_grad()
-    def pool(
-        self,
-        weight_RD: Tensor,
-        ids_N: Tensor,
-        offsets_B1: Tensor,
-        first_row: int,
-        cardinality: int,
-        place: int,
-        mean: bool,
-        out_BVD: Tensor,
-    ) -> None:
-        _require_bag(BagColumn(ids_N, offsets_B1, first_row, cardinality, place))
-        out_BVD[:, place] = _pooled(weight_RD, ids_N, offsets_B1, first_row, mean)
+    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
+        _require_bag(bag)
+        out_BVD[:, bag.position] = _pooled(weight_RD, bag, mean)
 
     @torch.no_grad()
     def update(
@@ -70,56 +57,40 @@ class ReferenceEmbedding:
         state_R: Tensor | None,
         columns: IdColumns,
         gradient_BVD: Tensor,
-        learning_rate: float,
-        eps: float,
-        scale: float,
-        k0: int,
-        k1: int,
+        step: RowStep,
     ) -> None:
-        _require_ids(columns.ids_BF, columns.cardinality_F, columns.place_F)
+        _require_ids(columns)
         for bag in columns.bags:
             _require_bag(bag)
         for row_N, gradient_ND in _occurrences(columns, gradient_BVD):
-            row_U, place_N = row_N.unique(return_inverse=True)
+            row_U, index_N = row_N.unique(return_inverse=True)
             sum_UD = gradient_ND.new_zeros(len(row_U), weight_RD.shape[1])
-            gradient_UD = scale * sum_UD.index_add_(0, place_N, gradient_ND)
+            gradient_UD = step.scale * sum_UD.index_add_(0, index_N, gradient_ND)
             if state_R is None:
-                step_UD = learning_rate * gradient_UD
+                change_UD = step.learning_rate * gradient_UD
             else:
                 state_U = state_R[row_U] + _mean_of_squares(gradient_UD)
                 state_R[row_U] = state_U
-                step_UD = (learning_rate / (state_U.sqrt() + eps)).unsqueeze(1) * gradient_UD
-            value_UD = weight_RD[row_U].float() - step_UD
+                rate_U = step.learning_rate / (state_U.sqrt() + step.eps)
+                change_UD = rate_U.unsqueeze(1) * gradient_UD
+            value_UD = weight_RD[row_U].float() - change_UD
             if weight_RD.dtype == torch.bfloat16:
-                value_UD = stochastically_rounded(value_UD, row_U, k0, k1)
+                value_UD = stochastically_rounded(value_UD, row_U, step.k0, step.k1)
             weight_RD[row_U] = value_UD
 
 
 def stochastically_rounded(value_UD: Tensor, row_U: Tensor, k0: int, k1: int) -> Tensor:
     """float32 values of these rows as bfloat16: one of the two neighbours, each as likely as near.
 
-    The random bits of an element depend on its place in the buffer and on `k0` and `k1`, and are
+    The random bits of an element depend on its position in the buffer and on `k0` and `k1`, and are
     the same on every device. Values that are not finite are rounded to nearest.
     """
     dim = value_UD.shape[1]
     element_UD = row_U.unsqueeze(1) * dim + torch.arange(dim, device=row_U.device)
-    bits_UD = _random_bits(element_UD, k0, k1) >> 16
-    raised_UD = (_low(value_UD.contiguous().view(torch.int32).long()) + bits_UD) >> 16
+    bits_UD = random_bits(element_UD, k0, k1) >> 16
+    raised_UD = (low_32(value_UD.contiguous().view(torch.int32).long()) + bits_UD) >> 16
     rounded_UD = raised_UD.to(torch.int16).view(torch.bfloat16)
     return torch.where(value_UD.isfinite(), rounded_UD, value_UD.to(torch.bfloat16))
-
-
-def _random_bits(element: Tensor, k0: int, k1: int) -> Tensor:
-    """32 bits of each element; Wellons' `lowbias32`, with a key before and after."""
-    bits = _low(element) ^ k0
-    bits = _low(bits + (element >> 32) * 0x9E3779B9)
-    bits = _low((bits ^ (bits >> 16)) * 0x7FEB352D)
-    bits = _low((bits ^ (bits >> 15)) * 0x846CA68B)
-    return (bits ^ (bits >> 16)) ^ k1
-
-
-def _low(bits: Tensor) -> Tensor:
-    return bits & 0xFFFFFFFF
 
 
 def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
@@ -129,13 +100,11 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
     return vectors.view(rows, columns, weight_RD.shape[1])
 
 
-def _pooled(
-    weight_RD: Tensor, ids_N: Tensor, offsets_B1: Tensor, first_row: int, mean: bool
-) -> Tensor:
+def _pooled(weight_RD: Tensor, bag: BagColumn, mean: bool) -> Tensor:
     """vector_BD, float32 or as wide as the rows."""
     wide = torch.promote_types(weight_RD.dtype, torch.float32)
-    length_B = offsets_B1.diff()
-    vector_ND = weight_RD.index_select(0, first_row + ids_N).to(wide)
+    length_B = bag.offsets_B1.diff()
+    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).to(wide)
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
     vector_BD = vector_BD.index_add(0, _row_of_each(length_B), vector_ND)
     return vector_BD * _share(length_B, mean).unsqueeze(1)
@@ -144,12 +113,12 @@ def _pooled(
 def _occurrences(columns: IdColumns, gradient_BVD: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Of each column, in order: rows of the buffer, and the float32 gradient of each."""
     found = []
-    for column, place in enumerate(columns.place_F.tolist()):
+    for column, position in enumerate(columns.position_F.tolist()):
         row_B = columns.first_row_F[column] + columns.ids_BF[:, column]
-        found.append((row_B, gradient_BVD[:, place].float()))
+        found.append((row_B, gradient_BVD[:, position].float()))
     for bag in columns.bags:
         length_B = bag.offsets_B1.diff()
-        gradient_BD = gradient_BVD[:, bag.place].float()
+        gradient_BD = gradient_BVD[:, bag.position].float()
         gradient_BD = gradient_BD * _share(length_B, columns.mean).unsqueeze(1)
         found.append((bag.first_row + bag.ids_N, gradient_BD[_row_of_each(length_B)]))
     return found
@@ -175,12 +144,15 @@ def _mean_of_squares(gradient_UD: Tensor) -> Tensor:
     return total_U / dim
 
 
-def _require_ids(ids_BF: Tensor, cardinality_F: Tensor, place_F: Tensor) -> None:
-    outside_BF = (ids_BF < 0) | (ids_BF >= cardinality_F)
+def _require_ids(columns: IdColumns) -> None:
+    outside_BF = (columns.ids_BF < 0) | (columns.ids_BF >= columns.cardinality_F)
     if outside_BF.any():
         row, column = outside_BF.nonzero()[0].tolist()
         raise IdOutOfRange(
-            int(place_F[column]), row, int(ids_BF[row, column]), int(cardinality_F[column])
+            int(columns.position_F[column]),
+            row,
+            int(columns.ids_BF[row, column]),
+            int(columns.cardinality_F[column]),
         )
 
 
@@ -188,9 +160,9 @@ def _require_bag(bag: BagColumn) -> None:
     length_B = bag.offsets_B1.diff()
     ends = (int(bag.offsets_B1[0]), int(bag.offsets_B1[-1]))
     if ends != (0, len(bag.ids_N)) or (length_B < 0).any():
-        raise offsets_error(bag.place, len(bag.ids_N))
+        raise offsets_error(bag.position, len(bag.ids_N))
     outside_N = (bag.ids_N < 0) | (bag.ids_N >= bag.cardinality)
     if outside_N.any():
         position = int(outside_N.nonzero()[0])
         row = int(_row_of_each(length_B)[position])
-        raise IdOutOfRange(bag.place, row, int(bag.ids_N[position]), bag.cardinality)
+        raise IdOutOfRange(bag.position, row, int(bag.ids_N[position]), bag.cardinality)

@@ -1,6 +1,6 @@
-"""What the interaction refuses: ValueError naming what was wanted and what came.
+"""Checks of the interaction's inputs: ValueError naming what was wanted and what was got.
 
-The contract and the legend of the names stand in plumbline/dlrm/ops/interaction/operator.py.
+plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of the names.
 """
 
 from __future__ import annotations
@@ -48,34 +48,16 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
 def check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> None:
     """A gradient like the result of these inputs."""
     rows, features, dim = embeddings.shape
-    width = interaction_width(features, dim, dense is not None)
-    _check_like("interaction_backward: wanted a gradient", gradient, (rows, width), embeddings)
-
-
-def check_place(name: str, place: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
-    """A place of that shape for a result, with the dtype and on the device of `like`."""
-    _check_like(f"{name}: wanted a place for the result", place, shape, like)
-
-
-def _check_like(wanted: str, tensor: Tensor, shape: tuple[int, ...], like: Tensor) -> None:
-    fits = tensor.dim() == len(shape) and all(
-        came == size for came, size in zip(tensor.shape, shape, strict=True)
+    shape = (rows, interaction_width(features, dim, dense is not None))
+    fits = gradient.dim() == 2 and all(
+        got == size for got, size in zip(gradient.shape, shape, strict=True)
     )
-    if not fits or tensor.dtype != like.dtype or tensor.device != like.device:
+    if not fits or gradient.dtype != embeddings.dtype or gradient.device != embeddings.device:
         raise ValueError(
-            f"{wanted} of shape {shape}, {_name(like.dtype)} on {like.device}, got "
-            f"{_shape(tensor)}, {_name(tensor.dtype)} on {tensor.device}"
+            f"interaction_backward: wanted a gradient of shape {shape}, {_name(embeddings.dtype)} "
+            f"on {embeddings.device}, got {_shape(gradient)}, {_name(gradient.dtype)} on "
+            f"{gradient.device}"
         )
-
-
-def check_contiguous(name: str, *tensors: Tensor | None) -> None:
-    """Each of the tensors that are there is contiguous."""
-    for tensor in tensors:
-        if tensor is not None and not tensor.is_contiguous():
-            raise ValueError(
-                f"{name}: wanted contiguous tensors, got strides {tensor.stride()} for the shape "
-                f"{_shape(tensor)}"
-            )
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -11,12 +11,11 @@ from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
 class CpuInteraction:
-    """Runs on checked, contiguous CPU tensors; the contract stands in
-    plumbline/dlrm/ops/interaction/operator.py.
+    """Runs on checked, contiguous CPU tensors, as `InteractionKernels` describes it.
 
     `module` is `plumbline.dlrm._kernels`, and the instruction set one of its `instruction_sets()`.
-    Where that set has nothing of its own for a dtype, a narrower one serves. The bits do not depend
-    on the number of threads, `torch.get_num_threads()`.
+    Where that set has no kernels for a dtype, those of a narrower one run. There are
+    `torch.get_num_threads()` threads; their number changes no bit.
     """
 
     def __init__(self, module: ModuleType, instruction_set: str) -> None:

@@ -16,8 +16,7 @@ from plumbline.dlrm.ops.dtypes import NUMBERS
 class CudaInteraction:
     """Runs the kernels of `module` on checked, contiguous tensors of one device and dtype.
 
-    Work is put onto the current stream of that device. Contract: the head of
-    plumbline/dlrm/ops/interaction/operator.py.
+    `InteractionKernels` describes them. Work goes onto the current stream of that device.
 
     Parameters
     ----------

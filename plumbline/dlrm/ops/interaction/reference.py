@@ -1,6 +1,6 @@
 """The interaction's specification in plain torch, and as kernels for any device.
 
-The contract and the legend of the names stand in plumbline/dlrm/ops/interaction/operator.py.
+plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of the names.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from plumbline.dlrm.ops.interaction.width import interaction_width
 
 
 def interaction_reference(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Tensor:
-    """The specification of the operator; see the head of this file for shapes and dtypes."""
+    """The specification of the operator."""
     has_dense = dense_BD is not None
     _, features, dim = embeddings_BFD.shape
     dot_BNN = _dots(_vectors(dense_BD, embeddings_BFD))
     rows = len(embeddings_BFD)
-    places_P = _lower_triangle(features + has_dense, dot_BNN.device)
-    parts = [dot_BNN.flatten(1).index_select(1, places_P)]
+    index_P = _lower_triangle(features + has_dense, dot_BNN.device)
+    parts = [dot_BNN.flatten(1).index_select(1, index_P)]
     if dense_BD is not None:
         parts.insert(0, dense_BD.to(dot_BNN.dtype))
     width = sum(part.shape[1] for part in parts)
@@ -74,7 +74,7 @@ def _dots(vector_BND: Tensor) -> Tensor:
 
 
 def _lower_triangle(vectors: int, device: torch.device) -> Tensor:
-    """Places of the strict lower triangle, row by row, in a flattened (N, N) matrix."""
+    """Indices of the strict lower triangle, row by row, in a flattened (N, N) matrix."""
     row_P, column_P = torch.tril_indices(vectors, vectors, offset=-1, device=device)
-    places_P: Tensor = row_P * vectors + column_P
-    return places_P
+    index_P: Tensor = row_P * vectors + column_P
+    return index_P

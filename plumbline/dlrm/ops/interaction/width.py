@@ -1,5 +1,4 @@
-"""The width of the interaction's result, see plumbline/dlrm/ops/interaction/operator.py. Needs no
-torch."""
+"""The width of the interaction's result. Needs no torch."""
 
 from __future__ import annotations
 

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.scoring.contract import ScoringShape
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
 
 NUMBERS = {"fp32": 0, "bf16": 1}
-"""As in plumbline/dlrm/kernels/cpu/embedding_loops.h."""
+"""As in plumbline/dlrm/kernels/cpu/dtypes.h."""
 
 
 class CpuScoring:
@@ -34,8 +33,8 @@ class CpuScoring:
     Parameters
     ----------
     weights
-        By the names that `DLRM.state_dict` gives, of the architecture's shapes; `tables.weight` is
-        float32, or bfloat16 as uint16. Its memory is kept, and not copied.
+        By the names that `DLRM.state_dict` gives; `tables.weight` is float32, or bfloat16 as
+        uint16. Its memory is kept, and not copied.
     threads
         None: as many as the process may use cores.
     """
@@ -44,26 +43,25 @@ class CpuScoring:
         self,
         module: ModuleType,
         instruction_set: str,
-        architecture: Architecture,
+        shape: ScoringShape,
         weights: Mapping[str, NDArray[Any]],
         precision: ScoringPrecision,
         threads: int | None = None,
     ) -> None:
-        columns = _columns(architecture)
         self._tables_RD = weights["tables.weight"]
         self._threads = threads or len(os.sched_getaffinity(0))
         self._model = module.ScoringModel(
             instruction_set,
             NUMBERS[precision],
             self._tables_RD.ctypes.data,
-            NUMBERS[architecture.embedding_rows],
-            architecture.embedding_dim,
-            len(architecture.continuous),
-            [columns[name] for name in architecture.single],
-            [columns[name] for name in architecture.bags],
-            architecture.bag == "mean",
-            _layers(weights, "bottom", len(architecture.bottom_mlp)),
-            _layers(weights, "top", len(architecture.top_mlp)),
+            NUMBERS[shape.embedding_rows],
+            shape.embedding_dim,
+            shape.continuous,
+            list(shape.single),
+            list(shape.lists),
+            shape.mean,
+            _layers(weights, "bottom", shape.bottom_layers),
+            _layers(weights, "top", shape.top_layers),
             _layer(weights, "last"),
         )
 
@@ -82,20 +80,8 @@ class CpuScoring:
         return probability_B if found else None
 
 
-def _columns(architecture: Architecture) -> dict[str, tuple[int, int, int]]:
-    """Of each id column: its first row in the tables, its number of rows, its place."""
-    sizes = architecture.cardinalities
-    first_rows = list(accumulate((0, *sizes)))[:-1]
-    return {
-        name: (first_row, size, place)
-        for place, (name, first_row, size) in enumerate(
-            zip(architecture.categorical, first_rows, sizes, strict=True)
-        )
-    }
-
-
 def _layers(weights: Mapping[str, NDArray[Any]], name: str, count: int) -> list[tuple[Any, Any]]:
-    return [_layer(weights, f"{name}.{place}") for place in range(count)]
+    return [_layer(weights, f"{name}.{number}") for number in range(count)]
 
 
 def _layer(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[Any, Any]:

@@ -1,0 +1,14 @@
+"""Arrow tables as Polars frames."""
+
+from __future__ import annotations
+
+import polars as pl
+import pyarrow as pa
+
+
+def frame_from_arrow(table: pa.Table) -> pl.DataFrame:
+    """The table's chunks as they are: `pl.DataFrame` would copy several into one."""
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")
+    return frame

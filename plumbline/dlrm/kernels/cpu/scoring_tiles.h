@@ -1,0 +1,154 @@
+// A linear layer and ReLU, tile by tile: for loops, see instruction_set.h.
+//
+// A tile is R rows by C panels of outputs, whose sums stay in registers while the loop runs over the
+// depth: a load for each panel and a broadcast for each row give R · C products.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "lanes.h"
+#include "scoring_loops.h"
+
+namespace plumbline {
+namespace {
+
+static_assert(kLanes == kPanel);
+
+// A lane of a product is one float32.
+struct Singles32 {
+  using Element = float;
+  using Lane = float;
+  using Lanes = Floats;
+  static constexpr int64_t pair = 1;
+#if defined(__AVX512F__)
+  static constexpr int rows = 6, panels = 4;
+#elif defined(__AVX2__)
+  static constexpr int rows = 6, panels = 1;
+#else
+  static constexpr int rows = 2, panels = 1;
+#endif
+
+  static Floats multiply_add(Floats sum, Lane a, Lanes b) { return sum + a * b; }
+};
+
+// A lane of a product is two bfloat16, the first one in the lower half.
+struct Pairs16 {
+  using Element = Bfloat16;
+  using Lane = uint32_t;
+  using Lanes = Words;
+  static constexpr int64_t pair = 2;
+#if defined(__AVX512BF16__)
+  static constexpr int rows = 6, panels = 4;
+#elif defined(__AVX512F__)
+  static constexpr int rows = 6, panels = 2;
+#elif defined(__AVX2__)
+  static constexpr int rows = 4, panels = 1;
+#else
+  static constexpr int rows = 2, panels = 1;
+#endif
+
+  static Floats multiply_add(Floats sum, Lane a, Lanes b) {
+#if defined(__AVX512BF16__)
+    return reinterpret_cast<Floats>(_mm512_dpbf16_ps(
+        reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_set1_epi32(int(a))),
+        reinterpret_cast<__m512bh>(b)));
+#else
+    sum = sum + number(a << 16) * with_bits(b << 16);
+    return sum + number(a & 0xFFFF0000u) * with_bits(b & 0xFFFF0000u);
+#endif
+  }
+
+  static float number(uint32_t bits) {
+    float made;
+    std::memcpy(&made, &bits, sizeof made);
+    return made;
+  }
+};
+
+// Lanes from one depth to the next, of the group that the tile's panels lie in.
+template <class P>
+struct TileOperands {
+  const char *in;
+  int64_t in_stride;  // bytes
+  const typename P::Lane *weight;
+  int64_t step;
+  const float *bias;
+  int64_t depth;
+  typename P::Element *out;
+  int64_t out_stride;  // numbers
+  int64_t width;       // numbers of a row that are written
+};
+
+template <class P, int R, int C>
+void tile(const TileOperands<P> &at) {
+  Floats sum[R][C];
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) sum[r][c] = read<Floats>(at.bias + c * kPanel);
+  const typename P::Lane *weight = at.weight;
+  const char *in = at.in;
+  for (int64_t k = 0; k < at.depth; ++k, weight += at.step, in += sizeof(typename P::Lane)) {
+    typename P::Lanes column[C];
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) column[c] = read<typename P::Lanes>(weight + c * kPanel);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r) {
+      typename P::Lane one;
+      std::memcpy(&one, in + r * at.in_stride, sizeof one);
+#pragma GCC unroll 16
+      for (int c = 0; c < C; ++c) sum[r][c] = P::multiply_add(sum[r][c], one, column[c]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 16
+    for (int c = 0; c < C; ++c) {
+      // Written so that NaN stays NaN.
+      const Floats kept = sum[r][c] < 0.0f ? Floats{} : sum[r][c];
+      const int64_t left = at.width - c * kPanel;
+      if (left > 0) store(at.out + r * at.out_stride + c * kPanel, kept, left);
+    }
+}
+
+// `rows` <= R and `panels` <= C.
+template <class P, int R, int C>
+void tile_of(int64_t rows, int64_t panels, const TileOperands<P> &at) {
+  if constexpr (R > 1)
+    if (rows < R) return tile_of<P, R - 1, C>(rows, panels, at);
+  if constexpr (C > 1)
+    if (panels < C) return tile_of<P, R, C - 1>(rows, panels, at);
+  tile<P, R, C>(at);
+}
+
+// Panels outside, rows inside: the weights of a panel stay near while the rows pass.
+template <class P>
+void linear_relu(const PackedLayer &layer, const Activations &in, const Activations &out,
+                 int64_t width, int64_t rows) {
+  static_assert(kPanelsInGroup % P::panels == 0, "panels of one tile lie in one group");
+  using Element = typename P::Element;
+  const auto *weight = static_cast<const typename P::Lane *>(layer.weight);
+  for (int64_t panel = 0; panel < layer.panels; panel += P::panels) {
+    const int64_t group = panel / kPanelsInGroup * kPanelsInGroup;
+    const int64_t left = layer.panels - group;
+    const int64_t in_group = left < kPanelsInGroup ? left : kPanelsInGroup;
+    const int64_t panels_left = layer.panels - panel;
+    TileOperands<P> at;
+    at.in_stride = in.stride * static_cast<int64_t>(sizeof(Element));
+    at.step = in_group * kPanel;
+    at.weight = weight + group * kPanel * layer.depth + (panel - group) * kPanel;
+    at.bias = layer.bias + panel * kPanel;
+    at.depth = layer.depth;
+    at.out_stride = out.stride;
+    at.width = width - panel * kPanel;
+    for (int64_t row = 0; row < rows; row += P::rows) {
+      at.in = static_cast<const char *>(in.numbers) + row * at.in_stride;
+      at.out = static_cast<Element *>(out.numbers) + row * out.stride + panel * kPanel;
+      tile_of<P, P::rows, P::panels>(rows - row, panels_left, at);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace plumbline

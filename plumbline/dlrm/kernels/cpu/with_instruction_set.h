@@ -1,0 +1,28 @@
+// From an instruction set that is known when the program runs to the functions compiled for it.
+#pragma once
+
+#include <type_traits>
+
+#include "instruction_set.h"
+
+namespace plumbline {
+
+// Calls `use` with the set as the value of a type, and returns its result.
+template <class Use>
+auto with(InstructionSet set, const Use &use) {
+  using Set = InstructionSet;
+  switch (set) {
+#if defined(__x86_64__)
+    case Set::avx2:
+      return use(std::integral_constant<Set, Set::avx2>{});
+    case Set::avx512:
+      return use(std::integral_constant<Set, Set::avx512>{});
+    case Set::avx512bf16:
+      return use(std::integral_constant<Set, Set::avx512bf16>{});
+#endif
+    default:
+      return use(std::integral_constant<Set, Set::plain>{});
+  }
+}
+
+}  // namespace plumbline

@@ -1,0 +1,172 @@
+"""All embedding tables of a model in one buffer.
+
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
+all tables, D embedding length.
+
+plumbline/dlrm/ops/embedding/contract.py has the contract of the look-up. Here its inputs are
+checked: what does not fit raises ValueError naming what was wanted and what was got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor, nn
+
+from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.model.architecture import Architecture, RowPrecision
+from plumbline.dlrm.ops.dtypes import DTYPES
+from plumbline.dlrm.ops.embedding.contract import BagColumn, Bags, IdColumns, IdOutOfRange
+from plumbline.dlrm.ops.embedding.memory import empty_rows, require_memory
+from plumbline.dlrm.ops.embedding.operator import embed
+
+INITIAL_DEVIATION = 0.01
+FILL = 1 << 20
+"""Numbers drawn at a time for rows that are narrower than the generator's numbers."""
+
+
+class EmbeddingTables(nn.Module):
+    """The tables of an architecture's id columns, in plan order, in one buffer.
+
+    `weight` (R, D) is a parameter without gradient, on the meta device until `initialize_` or
+    `load_state_dict(..., assign=True)` fills it.
+
+    Parameters
+    ----------
+    rows
+        "fp32", or "bf16", which halves the memory; see docs/decisions/0012.
+    """
+
+    def __init__(self, architecture: Architecture, rows: RowPrecision = "fp32") -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.cardinalities = architecture.cardinalities
+        first_row_V = tuple(accumulate((0, *self.cardinalities)))
+        shape = (first_row_V[-1], architecture.embedding_dim)
+        empty_RD = torch.empty(shape, dtype=DTYPES[rows], device="meta")
+        self.weight = nn.Parameter(empty_RD, requires_grad=False)
+        self._first_row = first_row_V[:-1]
+        names = architecture.categorical
+        self._single = [v for v, name in enumerate(names) if name not in architecture.bags]
+        self._lists = [v for v, name in enumerate(names) if name in architecture.bags]
+        self.first_row: Tensor
+        self.first_row_F: Tensor
+        self.cardinality_F: Tensor
+        self.position_F: Tensor
+        self._keep("first_row", self._first_row)
+        self._keep("first_row_F", [self._first_row[v] for v in self._single])
+        self._keep("cardinality_F", [self.cardinalities[v] for v in self._single])
+        self._keep("position_F", self._single)
+
+    def _keep(self, name: str, numbers: Sequence[int]) -> None:
+        """As a buffer, which goes where the module goes, and is not stored with its weights."""
+        tensor = torch.tensor(numbers, dtype=torch.int64, device="cpu")
+        self.register_buffer(name, tensor, persistent=False)
+
+    @torch.no_grad()
+    def initialize_(self, generator: torch.Generator, deviation: float = INITIAL_DEVIATION) -> None:
+        """Rows ~ N(0, deviation²), drawn table by table; bfloat16 rows are those, rounded.
+
+        Raises
+        ------
+        ConfigError
+            The rows and the optimizer's state for them do not fit into the memory.
+        """
+        if self.weight.is_meta:
+            tables = dict(zip(self.architecture.categorical, self.cardinalities, strict=True))
+            require_memory(tables, self.weight.shape[1] * self.weight.element_size())
+            rows_RD = empty_rows(self.weight.shape, self.weight.dtype)
+            self.weight = nn.Parameter(rows_RD, requires_grad=False)
+        for position in range(len(self.cardinalities)):
+            _fill(self.table(position).flatten(), generator, deviation)
+
+    def table(self, position: int) -> Tensor:
+        """The rows of the id column at this position in plan order; shares their memory."""
+        return self.weight.narrow(0, self._first_row[position], self.cardinalities[position])
+
+    def forward(
+        self, ids_BF: Tensor, bags: Bags = (), dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """embedding_BVD of `dtype`; `bags` are the list columns' ids_N and offsets_B1.
+
+        Raises
+        ------
+        ModelError
+            An id that its column has no row for.
+        """
+        try:
+            return embed(self.weight, self.columns(ids_BF, bags), dtype)
+        except IdOutOfRange as error:
+            raise self.named(error) from None
+
+    def columns(self, ids_BF: Tensor, bags: Bags) -> IdColumns:
+        """The batch's ids with what the kernels have to know of their tables.
+
+        Raises ValueError for inputs that are not what `forward` takes.
+        """
+        self._check(ids_BF, bags)
+        return IdColumns(
+            ids_BF.contiguous(),
+            self.first_row_F,
+            self.cardinality_F,
+            self.position_F,
+            tuple(
+                BagColumn(
+                    ids_N.contiguous(),
+                    offsets_B1.contiguous(),
+                    self._first_row[v],
+                    self.cardinalities[v],
+                    v,
+                )
+                for v, (ids_N, offsets_B1) in zip(self._lists, bags, strict=True)
+            ),
+            self.architecture.bag == "mean",
+        )
+
+    def named(self, error: IdOutOfRange) -> ModelError:
+        """The same, with the name of the column."""
+        name = self.architecture.categorical[error.position]
+        return ModelError.id_out_of_range(name, error.got, error.cardinality)
+
+    def _check(self, ids_BF: Tensor, bags: Bags) -> None:
+        if ids_BF.dim() != 2 or ids_BF.shape[1] != len(self._single):
+            raise ValueError(
+                f"embedding: wanted ids of shape (B, {len(self._single)}), got {_shape(ids_BF)}"
+            )
+        if len(bags) != len(self._lists):
+            raise ValueError(f"embedding: wanted {len(self._lists)} bags, got {len(bags)}")
+        for ids_N, offsets_B1 in bags:
+            if ids_N.dim() != 1 or offsets_B1.shape != (len(ids_BF) + 1,):
+                raise ValueError(
+                    f"embedding: wanted the ids of a bag in one row and {len(ids_BF) + 1} offsets, "
+                    f"got shapes {_shape(ids_N)} and {_shape(offsets_B1)}"
+                )
+        for tensor in (ids_BF, *(tensor for bag in bags for tensor in bag)):
+            if tensor.dtype != torch.int64 or tensor.device != self.weight.device:
+                raise ValueError(
+                    f"embedding: wanted ids and offsets of int64 on {self.weight.device} like the "
+                    f"rows, got {str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"
+                )
+
+
+def _fill(values: Tensor, generator: torch.Generator, deviation: float) -> None:
+    """Normal numbers into a flat tensor.
+
+    Drawn in parts they are the same as drawn at once, since torch draws them sixteen at a time and
+    the last sixteen once more: so no part is shorter, and all but the last are whole multiples.
+    """
+    if values.dtype == torch.float32:
+        values.normal_(0.0, deviation, generator=generator)
+        return
+    start = 0
+    while start < len(values):
+        count = FILL if len(values) - start >= 2 * FILL else len(values) - start
+        drawn = torch.empty(count).normal_(0.0, deviation, generator=generator)
+        values[start : start + count] = drawn
+        start += count
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)

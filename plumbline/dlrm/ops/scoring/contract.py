@@ -1,0 +1,65 @@
+"""The contract of scoring: a whole model from encoded rows to probabilities, in one call. Needs no
+torch.
+
+Legend: B rows, F columns with one id a row, C continuous columns, R rows of all tables, D embedding
+length.
+
+`plumbline.dlrm.model.dlrm.DLRM` is the specification, which plumbline/dlrm/score/torch_scoring.py
+runs where there is no native module, and on a GPU; cpu.py runs the native module. A probability is
+float32. Where the precision is bf16, weights, activations and embeddings are rounded to bfloat16,
+as training in bf16 does; sums are float32. With the native module a row's probability has the same
+bits in any batch and with any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+
+if TYPE_CHECKING:
+    from plumbline.columns.values import Lists
+
+
+class IdTable(NamedTuple):
+    """An id column's table in the buffer of all tables."""
+
+    first_row: int
+    cardinality: int
+    """Number of its rows."""
+    position: int
+    """The column's, among all id columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringShape:
+    """What a model is, beside its weights."""
+
+    single: tuple[IdTable, ...]
+    """Of the columns of `ids_BF`."""
+    lists: tuple[IdTable, ...]
+    """Of the list columns."""
+    mean: bool
+    """Whether a list gives the mean of its rows, or their sum."""
+    embedding_dim: int
+    embedding_rows: ScoringPrecision
+    """In which the tables are stored."""
+    continuous: int
+    """Number of continuous columns: C."""
+    bottom_layers: int
+    top_layers: int
+    """Without the last one, which gives the logit."""
+
+
+class Scoring(Protocol):
+    """Computes the probabilities of inputs of the right shapes and dtypes."""
+
+    def score(
+        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
+    ) -> NDArray[np.float32] | None:
+        """probability_B; None where a table has no row for an id."""

@@ -1,0 +1,52 @@
+"""The native scoring of an architecture. Needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import accumulate
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.scoring.contract import IdTable, ScoringShape
+from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+
+
+def native_scoring(
+    module: ModuleType,
+    architecture: Architecture,
+    weights: Mapping[str, NDArray[Any]],
+    precision: ScoringPrecision,
+    threads: int | None,
+) -> CpuScoring:
+    """With the widest instruction set that the processor has; `CpuScoring` has the parameters.
+
+    `weights` have the architecture's shapes.
+    """
+    widest = module.instruction_sets()[-1]
+    return CpuScoring(module, widest, scoring_shape(architecture), weights, precision, threads)
+
+
+def scoring_shape(architecture: Architecture) -> ScoringShape:
+    """What the native module has to know of the architecture."""
+    sizes = architecture.cardinalities
+    first_rows = list(accumulate((0, *sizes)))[:-1]
+    tables = {
+        name: IdTable(first_row, size, position)
+        for position, (name, first_row, size) in enumerate(
+            zip(architecture.categorical, first_rows, sizes, strict=True)
+        )
+    }
+    return ScoringShape(
+        single=tuple(tables[name] for name in architecture.single),
+        lists=tuple(tables[name] for name in architecture.bags),
+        mean=architecture.bag == "mean",
+        embedding_dim=architecture.embedding_dim,
+        embedding_rows=architecture.embedding_rows,
+        continuous=len(architecture.continuous),
+        bottom_layers=len(architecture.bottom_mlp),
+        top_layers=len(architecture.top_mlp),
+    )

@@ -1,0 +1,127 @@
+"""The embedding rows' optimizer: from the gradient of the looked-up vectors to changed rows in one
+pass.
+
+Legend: B rows, F columns with one id a row, V id columns in all, R rows of all tables, D embedding
+length.
+
+plumbline/dlrm/ops/embedding/contract.py has the formulas and what holds of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
+from plumbline.dlrm.ops.embedding.memory import empty_rows
+from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels
+from plumbline.dlrm.ops.random_bits import step_keys
+
+Kind = Literal["sgd", "rowwise_adagrad"]
+
+STATE = "mean_square_sum"
+"""Name of the state of row-wise Adagrad, float32 (R,)."""
+
+
+class EmbeddingOptimizer:
+    """SGD or row-wise Adagrad on the rows of `tables`.
+
+    Parameters
+    ----------
+    seed
+        Of the stochastic rounding of bfloat16 rows; float32 rows do not use it.
+    """
+
+    def __init__(self, tables: EmbeddingTables, kind: Kind, seed: int, eps: float = 1e-8) -> None:
+        if kind not in get_args(Kind):
+            raise ValueError(
+                f"embedding optimizer: wanted {' or '.join(get_args(Kind))}, got {kind!r}"
+            )
+        self._tables = tables
+        self._seed = seed
+        self._eps = eps
+        self._state_R: Tensor | None = None
+        if kind == "rowwise_adagrad":
+            self._state_R = _zeros(len(tables.weight), tables.weight.device)
+
+    def step(
+        self,
+        ids_BF: Tensor,
+        bags: Bags,
+        gradient_BVD: Tensor,
+        learning_rate: float,
+        step: int,
+        scale: float = 1.0,
+    ) -> None:
+        """Apply the gradient of what `tables(ids_BF, bags)` gave.
+
+        Parameters
+        ----------
+        step
+            Number of steps before this one: it decides the random bits.
+        scale
+            What the gradient is multiplied by first, in float32.
+
+        Raises
+        ------
+        ValueError
+            A shape, dtype or device that does not fit.
+        ModelError
+            An id that its column has no row for; no row has changed then.
+        """
+        tables = self._tables
+        columns = tables.columns(ids_BF, bags)
+        _check_gradient(gradient_BVD, tables, len(ids_BF))
+        row_step = RowStep(learning_rate, self._eps, scale, *step_keys(self._seed, step))
+        weight_RD = tables.weight.detach()
+        try:
+            embedding_kernels(weight_RD.device).update(
+                weight_RD, self._state_R, columns, gradient_BVD.contiguous(), row_step
+            )
+        except IdOutOfRange as error:
+            raise tables.named(error) from None
+
+    def state(self) -> dict[str, Tensor]:
+        """Name to tensor: `mean_square_sum`, float32 (R,), of row-wise Adagrad; SGD has none."""
+        return {} if self._state_R is None else {STATE: self._state_R}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Take up a state that `state()` gave, from any device.
+
+        Raises
+        ------
+        ModelError
+            The state of another kind of optimizer, or of other tables.
+        """
+        wanted, got = _layouts(self.state()), _layouts(state)
+        if wanted != got:
+            raise ModelError.wrong_input("The embedding optimizer's state", str(wanted), str(got))
+        if self._state_R is not None:
+            self._state_R.copy_(state[STATE])
+
+
+def _zeros(count: int, device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return empty_rows((count,), torch.float32).zero_()
+    return torch.zeros(count, dtype=torch.float32, device=device)
+
+
+def _check_gradient(gradient_BVD: Tensor, tables: EmbeddingTables, rows: int) -> None:
+    weight_RD = tables.weight
+    wanted = (rows, len(tables.cardinalities), weight_RD.shape[1])
+    fits = gradient_BVD.shape == wanted and gradient_BVD.dtype in DTYPES
+    if not fits or gradient_BVD.device != weight_RD.device:
+        raise ValueError(
+            f"embedding optimizer: wanted a gradient of shape {wanted}, of float32, bfloat16 or "
+            f"float16, on {weight_RD.device}, got {tuple(gradient_BVD.shape)}, "
+            f"{str(gradient_BVD.dtype).removeprefix('torch.')} on {gradient_BVD.device}"
+        )
+
+
+def _layouts(state: Mapping[str, Tensor]) -> dict[str, str]:
+    return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

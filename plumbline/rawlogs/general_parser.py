@@ -1,0 +1,180 @@
+"""A chunk of a log becomes typed rows, whatever is in it: every kind, every form, every fault.
+
+What this gives is the meaning of a log. `plumbline.rawlogs.row_parser` parses plain text faster,
+with the same result, and leaves all else to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plumbline.columns.kinds import CLICK, Kind
+from plumbline.columns.rows import Rows
+from plumbline.columns.typed import values_of
+from plumbline.columns.values import Values
+from plumbline.rawlogs.blocks import TextBlock
+from plumbline.rawlogs.groups import with_text
+from plumbline.rawlogs.malformed import Fault
+from plumbline.rawlogs.quoting import Dialect, row_ends
+from plumbline.rawlogs.raw_rows import RawRows, parse_text
+from plumbline.rawlogs.values import TIME, convert
+from plumbline.settings import Config
+
+SHORT_BYTES = 256 << 10
+"""A block of less than twice this is not cut where any line of it is not plain; nor is one where
+such a line is among so many bytes at its start, and among as many at its end."""
+
+_SAMPLE_BYTES = 64 << 10
+
+_FEW_WORDS = 6
+
+RawChunk: TypeAlias = TextBlock | RawRows
+"""A block of a text file, or a batch of a Parquet file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A chunk's usable rows and its faults."""
+
+    rows: Rows
+    faults: Sequence[Fault]
+    """In text numbered as if the chunk were the file's first, in Parquet as in the file."""
+    lines: int
+    """The lines of text that the chunk spans, those of a header and blank ones counted."""
+    unmatched: Mapping[str, int]
+    """Side table to the rows whose key it does not have."""
+    time: NDArray[np.float64] | None = None
+    """(B,), where the split is by time."""
+    group: NDArray[np.uint64] | None = None
+    """(B,), where the split is by group: see `plumbline.rawlogs.groups.group_of`."""
+
+
+ParsePlain: TypeAlias = Callable[[Path, TextBlock], Parsed | None]
+"""Parses plain text; None where it is not plain."""
+
+
+class GeneralParser:
+    """Types the columns of `kinds`, those that are read of the log."""
+
+    def __init__(self, config: Config, kinds: Mapping[str, Kind]) -> None:
+        self._config = config
+        self._kinds = kinds
+        self._dialect = Dialect.of(config.log)
+        self._only_to_split = only_to_split(config)
+        self.label_words: set[str] = set()
+        """Some of the values that the label has in the rows parsed, where clicks are words."""
+
+    def parse(self, file: Path, chunk: RawChunk) -> Parsed:
+        """Raises DataError for a Parquet column of a type that its kind cannot take."""
+        log = self._config.log
+        if isinstance(chunk, TextBlock):
+            raw = parse_text(chunk, chunk.first, log, tuple(self._kinds))
+            lines = chunk.first - 1 + chunk.count_lines()
+        else:
+            raw, lines = self._with_group(file, chunk), 0
+        frame, faults = convert(file, raw, self._kinds, self._config.label, log)
+        self._note_label_words(raw)
+        kept = dict.fromkeys((*log.features, *self._only_to_split))
+        rows = Rows(columns_of(frame, kept), frame[CLICK].to_numpy())
+        time = frame[TIME].to_numpy() if TIME in frame.columns else None
+        return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
+
+    def parse_mixed(self, file: Path, block: TextBlock, parse_plain: ParsePlain) -> Parsed:
+        """Parse a block that is not plain in parts, of which most are."""
+        parts = list(self._parts(file, block, parse_plain))
+        if len(parts) == 1:
+            return parts[0]
+        faults: list[Fault] = []
+        lines = 0
+        for part in parts:
+            faults += [fault.further(lines) for fault in part.faults]
+            lines += part.lines
+        return Parsed(Rows.concat([part.rows for part in parts]), faults, lines, {})
+
+    def _parts(self, file: Path, block: TextBlock, parse_plain: ParsePlain) -> Iterator[Parsed]:
+        halves = self._halves(file, block, parse_plain)
+        if not halves:
+            yield self.parse(file, block)
+        for half in halves:
+            plain = parse_plain(file, half)
+            if plain is None:
+                yield from self._parts(file, half, parse_plain)
+            else:
+                yield plain
+
+    def _halves(self, file: Path, block: TextBlock, parse_plain: ParsePlain) -> list[TextBlock]:
+        """The block cut between two rows near its middle.
+
+        None where it is short, or one row, or where neither start nor end of it is plain: it will
+        hardly be better in between.
+        """
+        size = len(block.text)
+        if size < 2 * SHORT_BYTES:
+            return []
+        ends = row_ends(block.text, self._dialect).ends
+        first, middle, last = (
+            _cut(ends, at) for at in (SHORT_BYTES, size // 2, size - SHORT_BYTES)
+        )
+        outer = (block.part(0, first), block.part(last, size))
+        if middle == 0 or all(parse_plain(file, part) is None for part in outer):
+            return []
+        return [block.part(0, middle), block.part(middle, size)]
+
+    def constants(self, file: Path, block: TextBlock, rows: int) -> Rows | None:
+        """So many rows of what the folders above the file give; None where a value is refused."""
+        kinds = {name: kind for name, kind in self._kinds.items() if name in block.constants}
+        values = {name: [block.constants[name]] for name in kinds}
+        raw = RawRows(pl.DataFrame(values, dict.fromkeys(kinds, pl.String)), np.zeros(1, int), [])
+        frame, faults = convert(file, raw, kinds, self._config.label, self._config.log)
+        if faults:
+            return None
+        click = frame[CLICK].to_numpy() if CLICK in frame.columns else np.zeros(1, np.int8)
+        names = [name for name in frame.columns if name != CLICK]
+        return Rows(columns_of(frame, names), click).take(np.zeros(rows, np.int64))
+
+    def sample_label_words(self, block: TextBlock) -> None:
+        """Note some values of the label at the start of the block."""
+        if len(self.label_words) >= _FEW_WORDS:
+            return
+        start = block.text[: block.text.rfind(b"\n", 0, _SAMPLE_BYTES) + 1]
+        ends = row_ends(start, self._dialect, is_all=False).ends
+        sample = block.part(0, _cut(ends, len(start)))
+        name = self._config.label_column
+        self._note_label_words(parse_text(sample, 1, self._config.log, (name,)))
+
+    def _note_label_words(self, rows: RawRows) -> None:
+        if self._config.label.click and len(self.label_words) < _FEW_WORDS:
+            values = rows.columns[self._config.label_column].drop_nulls().unique().head(_FEW_WORDS)
+            self.label_words.update(map(str, values.to_list()))
+
+    def _with_group(self, file: Path, rows: RawRows) -> RawRows:
+        """The rows of a Parquet file; a column that is read for the split alone is text in them."""
+        columns = rows.columns
+        for name in self._only_to_split:
+            columns = with_text(file, columns, name)
+        return replace(rows, columns=columns)
+
+
+def only_to_split(config: Config) -> tuple[str, ...]:
+    """The column of kind unused by whose text the rows are split, where there is one."""
+    name = config.group_column
+    return () if name is None or config.log.columns[name] != "unused" else (name,)
+
+
+def columns_of(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, Values]:
+    """Columns of a typed frame as values."""
+    table = frame.to_arrow()
+    return {name: values_of(table[name]) for name in names}
+
+
+def _cut(ends: NDArray[np.int64], position: int) -> int:
+    """Behind the last of the rows' ends before a position."""
+    before = int(np.searchsorted(ends, position))
+    return int(ends[before - 1]) + 1 if before > 0 else 0

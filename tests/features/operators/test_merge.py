@@ -1,0 +1,112 @@
+"""Two accumulations that are merged give the step that one of all rows gives."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plumbline.columns.values import NULL_INT64, Text, Values
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
+from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.step import Step
+from plumbline.features.steps.value_types import Element, ValueType
+
+relaxed = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+both_forms = pytest.mark.usefixtures("form")
+
+NUMBER: tuple[Element, ...] = ("number",)
+STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
+    (FitNormalize(), NUMBER),
+    (FitNormalizeMinMax(), NUMBER),
+    (FitMedian(), NUMBER),
+    (FitQuantileBucketize(3), NUMBER),
+    (FitQuantileTransform(4), NUMBER),
+    (FitCategorify(), ("integer",)),
+    (FitCategorify(2, 3), ("text",)),
+    (FitCategorify(), ("integer", "text")),
+    (FitCategorify(shared=("i", "j")), ("integer", "integer")),
+    *((FitGroupStatistic(name, "x"), ("integer",)) for name in ("mean", "std", "min", "max")),
+    (FitGroupStatistic("count", None), ("integer", "text")),
+    (FitTargetEncoding("x", 1.0, 1, 0), ("text",)),
+    (FitTargetEncoding("x", 2.0, 3, 5), ("integer", "text")),
+]
+ROW = st.tuples(
+    st.sampled_from([-2.5, -0.0, 0.0, 1.0, 7.25, math.nan]),
+    st.sampled_from([NULL_INT64, 1, 2, 3]),
+    st.sampled_from([b"", b"a", b"b", "é".encode()]),
+)
+CHUNKS = st.lists(st.lists(ROW, max_size=6), min_size=2, max_size=5)
+
+
+def values_of(rows: list[Any], step: FitStep[Any], elements: tuple[Element, ...]) -> list[Values]:
+    columns: dict[str, Values] = {
+        "number": np.array([number for number, _, _ in rows], np.float64),
+        "integer": np.array([integer for _, integer, _ in rows], np.int64),
+        "text": Text.from_objects([text for _, _, text in rows]),
+    }
+    return [columns[element] for element in (*elements, *["number"] * len(step.also_reads))]
+
+
+def accumulated(
+    chunks: list[tuple[int, list[Any]]], step: FitStep[Any], elements: tuple[Element, ...]
+) -> Accumulator:
+    accumulator: Accumulator = step.accumulator([ValueType(element) for element in elements])
+    for number, rows in chunks:
+        accumulator.add(number, values_of(rows, step, elements))
+    return accumulator
+
+
+def encoded(step: Step, rows: list[Any], fit: FitStep[Any], elements: Any, folder: Path) -> Any:
+    values = values_of(rows, fit, elements)[: 1 if getattr(fit, "shared", None) else len(elements)]
+    return step.bind(Tables(folder))(*values)
+
+
+def test_every_operator_that_is_fitted_is_tried() -> None:
+    wanted = {one for one in FitStep.__subclasses__() if not inspect.isabstract(one)}
+    assert {one.__name__ for one in wanted} == {type(step).__name__ for step, _ in STEPS}
+
+
+@both_forms
+@pytest.mark.parametrize(("step", "elements"), STEPS)
+@relaxed
+@given(CHUNKS, st.integers(1, 4))
+def test_parts_are_merged(
+    step: FitStep[Any],
+    elements: tuple[Element, ...],
+    tmp_path: Path,
+    chunks: list[list[Any]],
+    cut: int,
+) -> None:
+    chunks = [*chunks, [(3.0, 1, b"a"), (4.0, 2, b"b")]]  # so that there is something to learn
+    numbered = list(enumerate(chunks))
+    rows = [row for chunk in chunks for row in chunk]
+    types = tuple(ValueType(element) for element in elements)
+    names = tuple(f"c{n}" for n in range(len(elements)))
+
+    together = accumulated(numbered, step, elements)
+    first, second = (accumulated(p, step, elements) for p in (numbered[:cut], numbered[cut:]))
+    merged, other = copy.deepcopy(first), copy.deepcopy(second)  # as workers send them
+    merged.merge(other)
+
+    targets = [Target(name, names, types, tmp_path) for name in ("together", "merged")]
+    one, two = (step.fitted(a, t) for a, t in zip((together, merged), targets, strict=True))
+    found = [encoded(fitted, rows, step, elements, tmp_path) for fitted in (one, two)]
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-12)

@@ -1,0 +1,22 @@
+"""The backend's modules can be imported as if Triton did it."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.serving.backend import triton_backend
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Lets the modules that run inside Triton be imported; gives what they log."""
+    lines: list[str] = []
+    backend = triton_backend.module(lines)
+    monkeypatch.setitem(sys.modules, backend.__name__, backend)
+    modules = ("plumbline.serving.backend.model", "serving.models.ctr_fused")
+    for module in modules:
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    yield lines
+    for module in modules:
+        sys.modules.pop(module, None)
