@@ -40,32 +40,21 @@ from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
 from tests.contract.graphs import Branch, Graph, Operator
 from tests.contract.test_engines import nobody, online, read, write_splits
-from tests.contract.unpatched_graphs import (
-    FAMILIES,
-    KINDS,
-    flagged,
-    frames,
-    graphs,
-    metadata,
-    numbers,
-)
+from tests.contract.unpatched_graphs import FAMILIES, HELD, KINDS, frames, graphs
 
 RTOL, ATOL = 1e-5, 1e-4
 """Numbers are below 10 and deviations above `LEAST`: a float32's rounding, times their ratio."""
 LEAST = 0.05
-EXAMPLES: dict[Any, int] = {numbers: 10, flagged: 8, metadata: 1}
 
 NOT_HELD = {"HashBucket", "HashedCross", "QuantileBucketize", "QuantileTransform"}
 """NVTabular mixes the row's number into its hashes, and does not have the other two."""
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=[family.__name__ for family in FAMILIES])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.timeout(300)
-def test_nvtabular_gives_the_same(family: Any) -> None:
-    drawn: set[str] = set()
-
+def test_nvtabular_gives_the_same(family: str) -> None:
     @settings(
-        max_examples=EXAMPLES.get(family, 4),
+        max_examples=3,
         deadline=None,
         derandomize=True,
         phases=[Phase.generate],
@@ -73,12 +62,11 @@ def test_nvtabular_gives_the_same(family: Any) -> None:
     )
     @given(graphs(family), frames(), st.booleans())
     def holds(graph: Graph, splits: tuple[pa.Table, pa.Table], in_parts: bool) -> None:
-        agree(graph, *splits, in_parts)
         first = graph.branches[0]
-        drawn.update(one.name for one in (*first.operators, first.last) if one is not None)
+        assert family.split()[0] in {one.name for one in (*first.operators, first.last) if one}
+        agree(graph, *splits, in_parts)
 
     holds()
-    assert drawn == FAMILIES[family]
 
 
 def agree(graph: Graph, train: pa.Table, test: pa.Table, in_parts: bool) -> None:
@@ -208,7 +196,14 @@ def test_the_page_says_which_operators_are_held_against_nvtabular() -> None:
     named = {
         name: "our own" not in row[2] for row in rows for name in re.findall(r"`(\w+)`", row[1])
     }
-    held = set.union(*FAMILIES.values()) | {"Rename"}
-    assert held.isdisjoint(NOT_HELD)
-    assert {name for name, is_held in named.items() if is_held} == held
-    assert {*named} == held | NOT_HELD == {*SUPPORTED}
+    assert HELD.isdisjoint(NOT_HELD)
+    assert {name for name, is_held in named.items() if is_held} == HELD
+    assert {*named} == HELD | NOT_HELD == {*SUPPORTED}
+
+
+def test_its_flags_are_booleans() -> None:
+    """Why `NormalizeMinMax` of flags is not held against it."""
+    frame = pd.DataFrame({"x": [1.0, np.nan]})
+    flags = ["x"] >> ops.FillMissing(0, add_binary_cols=True) >> ops.NormalizeMinMax()
+    with quiet(), Serial(), pytest.raises(TypeError, match="numpy boolean subtract"):
+        Workflow(flags).fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()

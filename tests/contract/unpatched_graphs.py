@@ -6,7 +6,6 @@ the test split is one of the training split. `l` and `m` are lists without missi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -87,19 +86,20 @@ LOG = st.builds(
 NORMAL = (operator("Normalize") | operator("NormalizeMinMax")).map(lambda one: (one,))
 
 
-def numbers() -> st.SearchStrategy[Branch]:
-    tail = st.lists(EXACT | LOG | NORMAL, min_size=1, max_size=3)
-    median = st.sampled_from([(), (Operator("FillMedian"),)])
-    chain = st.builds(lambda first, more: (*first, *(o for m in more for o in m)), median, tail)
-    return st.builds(Branch, some(("x", "z")), chain.filter(len))
+REST = st.lists(EXACT | LOG | NORMAL, max_size=1).map(lambda found: found[0] if found else ())
 
 
-def flagged() -> st.SearchStrategy[Branch]:
+def number(middle: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
+    """An operator on numbers, and others before and behind it."""
+    chain = st.builds(lambda before, one, behind: (*before, *one, *behind), REST, middle, REST)
+    return st.builds(Branch, some(("x", "z")), chain)
+
+
+def flagged(name: str, **parameters: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
     """The flags are booleans there, which `NormalizeMinMax` fails on."""
-    fills = operator("FillMissing", fill_val=NUMBER, add_binary_cols=st.just(True))
-    fills |= operator("FillMedian", add_binary_cols=st.just(True))
+    fill = operator(name, add_binary_cols=st.just(True), **parameters)
     rest = st.sampled_from([(), (Operator("LogOp"),), (Operator("Normalize"),)])
-    return st.builds(lambda one, rest: Branch(("x",), (one, *rest)), fills, rest)
+    return st.builds(lambda one, rest: Branch(("x",), (one, *rest)), fill, rest)
 
 
 def bucketized() -> st.SearchStrategy[Branch]:
@@ -187,24 +187,37 @@ def metadata() -> st.SearchStrategy[Branch]:
     return st.permutations(METADATA).map(lambda found: Branch(("z",), tuple(found)))
 
 
-FAMILIES = {
-    numbers: {"FillMissing", "FillMedian", "Clip", "LogOp", "Normalize", "NormalizeMinMax"},
-    flagged: {"FillMissing", "FillMedian", "LogOp", "Normalize"},
-    bucketized: {"Bucketize", "FillMissing", "Clip"},
-    ids: {"Categorify"},
-    lists_of_ids: {"Categorify"},
-    shared_ids: {"Categorify"},
-    combined_ids: {"Categorify"},
-    kept_ids: {"Categorify", "DropLowCardinality"},
-    joined: {"JoinGroupby"},
-    encoded: {"TargetEncoding"},
-    on_ids: {"Categorify", "TargetEncoding", "Normalize", "LogOp"},
-    metadata: {one.name for one in METADATA},
+def one(name: str, **parameters: Any) -> st.SearchStrategy[tuple[Operator, ...]]:
+    return operator(name, **parameters).map(lambda made: (made,))
+
+
+FAMILIES: dict[str, st.SearchStrategy[Branch]] = {
+    "FillMissing": number(one("FillMissing", fill_val=NUMBER)),
+    "FillMissing with flags": flagged("FillMissing", fill_val=NUMBER),
+    "FillMedian": number(one("FillMedian")),
+    "FillMedian with flags": flagged("FillMedian"),
+    "Clip": number(CLIP.map(lambda made: (made,))),
+    "LogOp": number(LOG),
+    "Normalize": number(one("Normalize")),
+    "NormalizeMinMax": number(one("NormalizeMinMax")),
+    "Bucketize": bucketized(),
+    "Categorify": ids(),
+    "Categorify of lists": lists_of_ids(),
+    "Categorify of columns together": shared_ids(),
+    "Categorify of combinations": combined_ids(),
+    "DropLowCardinality": kept_ids(),
+    "JoinGroupby": joined(),
+    "TargetEncoding": encoded(),
+    "TargetEncoding of ids": on_ids(),
+    "AddTags and others": metadata(),
 }
-"""Kinds of branches, and the operators that each draws; every branch is renamed too."""
+"""What each draws: branches of that operator, and of what it is put together with."""
+
+HELD = {family.split()[0] for family in FAMILIES} | {made.name for made in METADATA} | {"Rename"}
+"""The operators that are held against NVTabular; every branch is renamed."""
 
 
-def graphs(family: Callable[[], st.SearchStrategy[Branch]]) -> st.SearchStrategy[Graph]:
-    """A branch of that kind, and up to two of any kind beside it."""
-    others = st.lists(st.sampled_from(list(FAMILIES)).flatmap(lambda one: one()), max_size=2)
-    return st.builds(lambda first, more: Graph((first, *more)), family(), others)
+def graphs(family: str) -> st.SearchStrategy[Graph]:
+    """A branch of that family, and up to two of any family beside it."""
+    others = st.lists(st.sampled_from(sorted(FAMILIES)).flatmap(FAMILIES.__getitem__), max_size=2)
+    return st.builds(lambda first, more: Graph((first, *more)), FAMILIES[family], others)
