@@ -11,7 +11,6 @@ nothing is chosen by them.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,7 +24,8 @@ from rich.table import Table
 
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.tables_peers import PEERS, SIDES, read_split
-from plumbline.base.errors import ConfigError, PlumblineError
+from plumbline.base.errors import ConfigError
+from plumbline.base.exit_status import exit_status
 from plumbline.dlrm.metrics.metrics import (
     area_under_curve,
     calibration,
@@ -200,7 +200,7 @@ def main() -> None:
     )
     options = arguments.parse_args()
     benchmark = Benchmark("tables")
-    try:
+    with exit_status():
         if options.data is None:
             raise ConfigError(
                 "benchmarks/tables.py: wanted --data DIR, the folder that holds the files which "
@@ -211,9 +211,6 @@ def main() -> None:
         if not PEERS.is_dir():
             benchmark.notes.append(PEERS_MISSING)
         outcomes = [outcome(c, options.data, seeds, PEERS.is_dir()) for c in configs]
-    except PlumblineError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
     for of_table in outcomes:
         for figure, unit in FIGURES.items():
             sides = {side: values[figure] for side, values in of_table.figures.items()}

@@ -77,7 +77,7 @@ def run_of(
     model: TrainedModel,
     device: RequestedDevice,
 ) -> tuple[Run, Path]:
-    """The run that is asked for, and its folder.
+    """The run that these options describe, and its folder.
 
     Raises
     ------

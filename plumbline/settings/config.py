@@ -24,27 +24,27 @@ class Config(Settings):
     """One data set, from raw log to served score."""
 
     name: str
-    """Of the configuration; a run goes into `runs/NAME` where no `--out` is given."""
+    """Name of the configuration; without `--out`, a run goes into `runs/NAME`."""
     seed: Annotated[int, Field(ge=0)] = 1
-    """Of all that is drawn: a split by hash, the weights, the order of training rows."""
+    """Seed of everything random: a split by hash, the first weights, the order of training rows."""
     click_model: ClickModel | None = None
-    """Where given, the logs are drawn from it, and `--data` is not needed."""
+    """Draws the logs from a known click model, so that `--data` is not needed."""
     log: Log
     """The table of clicks, one row an impression."""
     tables: dict[str, SideTable] = Field(default_factory=dict)
-    """Tables joined to the log, each under a name of your choice."""
+    """Side tables, joined to the log, each under a name of your choice."""
     label: Label = Label()
-    """Which values of the label column are clicks; 0 and 1, true and false need nothing."""
+    """Which values of the label column are clicks; not needed for 0 and 1, or true and false."""
     split: Annotated[FileSplit | ShareSplit | TimeSplit | GroupSplit, Field(discriminator="by")]
-    """Which rows train, which validate, which test."""
+    """Which rows are for training, validation and test."""
     workflow: WorkflowSettings
-    """What becomes of the columns before they reach the model."""
+    """The NVTabular graph that makes the features from the columns."""
     model: Model = Model()
-    """The shape of the DLRM."""
+    """Sizes of the DLRM."""
     training: Training = Training()
     """Epochs, batches, optimizers."""
     serving: Serving = Serving()
-    """The served model, and how it is checked."""
+    """The served models, and how they are checked."""
 
     @model_validator(mode="after")
     def _columns_fit_together(self) -> Config:

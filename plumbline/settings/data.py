@@ -30,35 +30,35 @@ class Table(Settings):
     """How a text or Parquet table is laid out."""
 
     format: FileFormat = "csv"
-    """csv: text, whatever separates its fields."""
+    """csv stands for text with any separator."""
     separator: Annotated[str, Field(min_length=1, max_length=8)] = ","
-    """What stands between the fields of a line: one character or several, such as `::`."""
+    """Separator of the fields: one character or several, such as `::`."""
     header: bool = True
     """Whether the first line of a text file names its columns."""
     quote: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """The character around a field that holds the separator, a line end, or itself doubled. None:
-    quotes are text like any other."""
+    """Character around a field that contains the separator, a line end, or the quote itself,
+    doubled. None: quotes are ordinary text."""
     encoding: str = "utf-8"
-    """Python's name of the text's encoding: utf-8, latin-1, utf-16, …"""
+    """Encoding of the text, by its name in Python: utf-8, latin-1, utf-16, …"""
     trim: bool = False
-    """Whether blanks and tabs around a field are left out."""
+    """Whether blanks and tabs around a field are removed."""
     missing: tuple[str, ...] = ()
-    """Words that mean missing, such as NA, NULL or \\N; empty text always does."""
+    """Words for missing values, such as NA, NULL or \\N; empty text is always missing."""
     decimal: Literal[".", ","] = "."
     """The decimal mark of numbers in text."""
     thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """What stands between the thousands of numbers in text: `,` in 1,234,567."""
+    """The thousands separator of numbers in text: `,` in 1,234,567."""
     list_separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """What stands between the elements of a list inside a text field."""
+    """Separator of the elements of a list inside a text field."""
     columns: dict[str, Kind]
-    """Name to kind. Without a header this is the order of the file's columns, all of them. A time
-    in a form that is not ISO 8601 is given as `{kind: time, format: "%d/%m/%y %H:%M"}`."""
+    """Name to kind. For a file without a header: all its columns, in its order. A time that is not
+    in ISO 8601 needs its format: `{kind: time, format: "%d/%m/%y %H:%M"}`."""
     time_formats: dict[str, str] = Field(default_factory=dict)
-    """Column of kind time to its format, in the directives of Python's strptime; filled from
+    """Column of kind time to its format, in the directives of Python's strptime. Filled from
     `columns`."""
     multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """A feature of kind string_list to the columns of kind flag that it is made of: a row's list
-    holds the names of those that are 1, in the order given here."""
+    """Makes features of kind string_list from columns of kind flag. A row's list has the names of
+    its flags that are 1, in the order given here."""
 
     @model_validator(mode="before")
     @classmethod
@@ -255,20 +255,20 @@ class Log(Table):
     """The table of clicks: one row an impression."""
 
     files: tuple[str, ...] = ()
-    """File names inside the folder given by `--data`; none means every file in it and in its
-    folders, in natural order, but for names that begin with `_` or `.`."""
+    """Names of the log files in the folder that `--data` names. None: all files in it and its
+    folders, in natural order, except those whose names begin with `_` or `.`."""
     malformed_limit: Annotated[int, Field(ge=0)] = 100
-    """Malformed lines above this number stop the ingest."""
+    """With more malformed lines than this, the ingest stops."""
     typed_copy: bool = False
-    """Keep the typed rows of all splits as Parquet. Without it the ETL reads the log itself, where
-    the engine can (Polars can) and the split is not by time."""
+    """Whether the ingest writes the typed rows of all splits as Parquet. It always does for the
+    NVTabular engine and for a split by time; otherwise the native engine reads the log itself."""
 
 
 class SideTable(Table):
-    """A table joined to the log by one key column, which is of kind `key` here."""
+    """A table that is joined to the log by one key column, of kind `key` here."""
 
     file: str
-    """File name beside the first log file."""
+    """File name; the file is in the folder of the first log file."""
 
     @model_validator(mode="after")
     def _has_one_key(self) -> SideTable:
@@ -282,29 +282,30 @@ class SideTable(Table):
 
 
 class ClickModel(Settings):
-    """Criteo-format logs drawn from a known click model: the best reachable AUC is known."""
+    """Logs in Criteo's format, drawn from a known click model, so the best possible AUC is
+    known."""
 
     rows: PositiveInt
-    """Rows drawn, of all days together."""
+    """Number of rows, of all days together."""
     days: Annotated[int, Field(ge=3)]
-    """Files drawn, one a day."""
+    """Number of files, one a day."""
     vocabulary: tuple[PositiveInt, ...]
     """Number of values of each categorical column."""
     continuous: Annotated[int, Field(ge=0)] = 13
-    """Continuous columns."""
+    """Number of continuous columns."""
     click_rate: Share = 0.25
-    """Share of clicks, about."""
+    """Approximate share of clicks."""
 
 
 class Label(Settings):
-    """A label column holds 0 and 1, or true and false; or numbers or words of which some are
+    """A label column holds 0 and 1, true and false, or numbers or words of which some are
     clicks."""
 
     at_least: float | None = None
-    """Numbers from here on are clicks, smaller ones are not."""
+    """Numbers from this one on are clicks."""
     click: tuple[str, ...] = ()
-    """Words that are clicks; any other word is none. A number is a word, and is compared as a
-    number. YAML reads yes, on and true without quotes as one boolean: it stands for all three."""
+    """The words that are clicks; other words are not. A number counts as a word, and is compared as
+    a number. YAML reads unquoted yes, on and true as one boolean, which stands for all three."""
 
     @field_validator("click", mode="before")
     @classmethod

@@ -24,18 +24,20 @@ class Model(Settings):
     """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
 
     preset: Literal["article", "kaggle"] = "kaggle"
-    """Gives `embedding_dim`, `bottom_mlp` and `top_mlp` where they are not given."""
+    """Default of `embedding_dim`, `bottom_mlp` and `top_mlp`: those of NVIDIA's article on Criteo's
+    terabyte, or those that its authors train on Criteo's challenge at Kaggle."""
     embedding_dim: PositiveInt = 16
-    """Numbers a value of a categorical column has."""
+    """Length of the embedding of a categorical value."""
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)
     """Widths of the layers over the continuous columns; the last is `embedding_dim`."""
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
     """Widths of the layers over the interaction, before the logit."""
     bag: Literal["mean", "sum"] = "mean"
-    """What a list column gives: the mean or the sum of its ids' embeddings; zeros without ids."""
+    """Pooling of a list column: the mean or the sum of its ids' embeddings; zeros for an empty
+    list."""
     embedding_rows: Literal["fp32", "bf16"] = "fp32"
-    """Precision of the stored embeddings. bf16 halves their memory: they are then rounded
-    stochastically, see docs/decisions/0012. Only `--model fused` has it."""
+    """Precision of the stored embeddings. bf16 needs half the memory, and rounds stochastically
+    (see docs/decisions/0012). Only with `--model fused`."""
 
     @model_validator(mode="before")
     @classmethod

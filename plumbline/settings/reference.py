@@ -57,12 +57,12 @@ EXAMPLES: Mapping[str, Any] = {
 _HEAD = """\
 # Configuration
 
-Every key of a configuration, made from `plumbline/settings/` by
-`python -m plumbline.settings.reference`. `python pipelines/init.py FILE` writes a configuration for
-a log of yours; `configs/` has more. A file may begin with `extends: OTHER.yaml` (beside it): its
-keys then replace the other's, key by key; a file that names another graph inherits no options of
-the graph. An unknown key is refused with the nearest known one.
-The kinds of columns, and what text each takes, are in [kinds.md](kinds.md).
+This page lists every key of a configuration. `python -m plumbline.settings.reference` generates it
+from `plumbline/settings/`. `python pipelines/init.py FILE` writes a configuration for your own log;
+`configs/` has examples. A file may begin with `extends: OTHER.yaml`, the name of a file beside it:
+it then has all keys of that file, except those that it sets itself, and the options of its graph
+only where it names no other graph. The error for an unknown key
+names the nearest known one. [kinds.md](kinds.md) describes the kinds of columns.
 """
 
 
@@ -130,7 +130,7 @@ def _sections(path: str, model: type[Settings]) -> Iterator[tuple[str, type[Sett
 
 
 def _models(info: FieldInfo) -> Iterator[tuple[str, type[Settings]]]:
-    """The tables of keys that a field holds, with what tells them apart in a title."""
+    """The tables of keys that a field holds, with what distinguishes them in a title."""
     found = [part for part in _parts(info.annotation) if _is_settings(part)]
     for model in found:
         if get_origin(info.annotation) is dict:
@@ -197,11 +197,11 @@ def _flat(bounds: Sequence[Any]) -> Iterator[Any]:
 
 def _default(info: FieldInfo) -> str:
     if info.is_required():
-        return "has to be given"
+        return "required"
     default = info.get_default(call_default_factory=True)
     if default is None or default in ((), {}):
         return "none"
-    return "its keys'" if isinstance(default, Settings) else f"`{_yaml(default)}`"
+    return "its defaults" if isinstance(default, Settings) else f"`{_yaml(default)}`"
 
 
 def _yaml(value: Any) -> str:

@@ -17,10 +17,10 @@ class Serving(Settings):
     instances: PositiveInt = 1
     """Processes of each served model."""
     threads: PositiveInt | None = None
-    """Threads of one instance; None: the server's cores, shared out among the instances."""
+    """Threads of one instance; None: the server's cores divided by the instances."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the layers' products in offline and served scoring; sums are float32. auto: bf16 where
-    this processor is fast in it."""
+    """Precision of the layers' products in offline and served scoring; sums are float32. auto: bf16
+    if this processor has instructions for it."""
     max_queue_size: PositiveInt = 256
     """Requests that may wait for an instance; more are rejected at once."""
     queue_timeout_ms: PositiveInt = 1000
@@ -28,6 +28,6 @@ class Serving(Settings):
     tensorrt: bool = False
     """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
     probe_rows: Annotated[int, Field(ge=1000)] = 1000
-    """Raw test rows that are served and compared with offline scoring."""
+    """Number of raw test rows that are scored by the server and compared with offline scoring."""
     latency_requests: PositiveInt = 200
-    """Requests timed for each model, protocol and batch size."""
+    """Number of timed requests for each model, protocol and batch size."""

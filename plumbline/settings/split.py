@@ -40,9 +40,9 @@ class Split(Settings):
     """What every split has."""
 
     keep_negatives: Share | None = None
-    """Share of the training split's rows without a click that are kept, drawn by the seed and the
-    row's number: 0.1 keeps a tenth of them. None keeps all. The other splits are never thinned
-    out, and the model's scores are those for all rows (`docs/splits.md`)."""
+    """Share of the non-clicks of the training split that is kept: 0.1 keeps a tenth, drawn by the
+    seed and the row's number. None keeps all. The other splits keep all their rows, and scores
+    are calibrated for all rows (`docs/splits.md`)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,14 +61,14 @@ class FileSplit(Split):
     """Whole files, by their positions in the list of files, from 0 on."""
 
     by: Literal["file"]
-    """Each file is of one split."""
+    """Each file belongs to one split."""
     train: tuple[int, ...] | None = None
-    """Positions of the files to train on: all others where it is not given. Files in none of the
-    three are left out."""
+    """Positions of the training files; None: all other files. Files in none of the three splits are
+    not used."""
     valid: tuple[int, ...]
-    """Positions of the files to validate on."""
+    """Positions of the validation files."""
     test: tuple[int, ...]
-    """Positions of the files to test on."""
+    """Positions of the test files."""
 
     @model_validator(mode="after")
     def _do_not_overlap(self) -> FileSplit:
@@ -86,12 +86,12 @@ class _Shares(Split):
     """Shares of the rows."""
 
     train: Share | None = None
-    """Share of the rows to train on: the rest where it is not given. Rows beyond the three shares
-    are left out: by rows and by time the first ones, by hash and by group some at random."""
+    """Share of the training rows; None: all other rows. Rows beyond the three shares are not used:
+    the first ones by rows and by time, random ones by hash and by group."""
     valid: Share
-    """Share of the rows to validate on."""
+    """Share of the validation rows."""
     test: Share
-    """Share of the rows to test on."""
+    """Share of the test rows."""
 
     @model_validator(mode="after")
     def _fit_into_the_rows(self) -> _Shares:
@@ -118,7 +118,7 @@ class ShareSplit(_Shares):
     its number and the seed."""
 
     by: Literal["rows", "hash"]
-    """rows: in their order, the last ones test. hash: each row at random."""
+    """rows: in order, with the last rows as test split. hash: each row at random."""
 
 
 class TimeSplit(_Shares):
@@ -126,10 +126,10 @@ class TimeSplit(_Shares):
     one time stay in their order."""
 
     by: Literal["time"]
-    """The newest rows test."""
+    """The newest rows are the test split."""
     gap: Seconds = 0.0
-    """Time left out in front of validation and test: seconds, or text such as 90m, 36h or 1d. Rows
-    at most so long before the first validation row, or the first test row, are in no split."""
+    """Gap before validation and before test: seconds, or text such as 90m, 36h or 1d. Rows within
+    this time before the first validation row, or the first test row, are in no split."""
 
 
 class GroupSplit(_Shares):
@@ -137,7 +137,8 @@ class GroupSplit(_Shares):
     value and the seed."""
 
     by: Literal["group"]
-    """All rows of one value, such as a user, are in one split."""
+    """All rows of one value, such as one user, are in one split."""
     column: str
-    """A column of the log that holds single values, such as a user: a feature, or one of kind
-    unused, whose text is read for the split alone. A row without a value is a group of its own."""
+    """A column of the log with single values, such as a user: a feature, or a column of kind
+    unused, whose text is then read for the split only. A row without a value is a group of its
+    own."""

@@ -28,61 +28,62 @@ the first 8,000 warm up and those from 48,000 on decay. Shares fit any number of
 class Training(Settings):
     """Binary cross-entropy on logits; one optimizer for the dense layers, one for the embeddings.
 
-    What is `auto` follows the number of training rows: see `plumbline.dlrm.train.training_plan`.
+    Keys that are `auto` follow the number of training rows: see [training.md](training.md).
 
-    Both learning rates rise linearly over `warmup_share` of the steps, stay, and fall as a
-    polynomial to zero over the last `decay_share` of them.
+    Both learning rates rise linearly over the first `warmup_share` of the steps, stay constant,
+    and fall as a polynomial to zero over the last `decay_share`.
     """
 
     recipe: Literal["adaptive", "article"] = "adaptive"
-    """Gives the keys that are not given. adaptive: the defaults here, Adam and row-wise Adagrad.
-    article: SGD in batches of 65,536 with warm-up and quadratic decay, and the learning rates 24
-    for that batch; they shrink with `batch_size`, which smaller data wants smaller."""
+    """Defaults of the other keys. adaptive: those of this table, Adam and row-wise Adagrad.
+    article: SGD in batches of 65,536 with warm-up and quadratic decay. Its learning rates are 24
+    for that batch, and proportional to `batch_size`; smaller data needs smaller batches."""
     epochs: PositiveInt | Auto = "auto"
-    """Passes over the training rows; the most there are, where training stops early."""
+    """Passes over the training rows; with early stopping, the largest number of them."""
     batch_size: PositiveInt | Auto = "auto"
-    """Rows a step."""
+    """Rows of one step."""
     early_stopping: bool = True
     """Keep the weights of the epoch with the best validation log loss, and stop after `patience`
-    epochs without a better one. With a single epoch there is nothing to choose."""
+    epochs without improvement. No effect with a single epoch."""
     patience: PositiveInt = 3
-    """Epochs without a better one, after which training stops."""
+    """Number of epochs without improvement after which training stops."""
     averaging: bool | Auto = "auto"
-    """Judge and keep the mean of the weights over the last steps, not the weights of the last one.
-    auto: where there is more than one epoch, of up to a million rows. It takes the memory of the
-    weights once more."""
+    """Evaluate and keep the mean of the weights over the last steps, instead of the last weights.
+    It needs the memory of the weights once more. auto: with more than one epoch, of up to a million
+    rows."""
     fit_bias: bool | Auto = "auto"
-    """In the end, move the output's bias to where the mean score of the training rows is their
-    click rate. auto: of up to a million rows, where there is more than one epoch."""
+    """After training, set the output's bias so that the mean score of the training rows equals
+    their click rate. auto: with more than one epoch, of up to a million rows."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of the layers' products; weights and sums are float32. auto: what the device is fast in."""
+    """Precision of the layers' products; weights and sums are float32. auto: the one that is fast
+    on the device."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Of the dense layers."""
+    """Optimizer of the dense layers."""
     learning_rate: PositiveFloat | Auto = "auto"
-    """Of the dense layers."""
+    """Learning rate of the dense layers."""
     embedding_optimizer: Literal["rowwise_adagrad", "sgd"] = "rowwise_adagrad"
-    """Of the embedding tables."""
+    """Optimizer of the embedding tables."""
     embedding_learning_rate: PositiveFloat | Auto = "auto"
-    """Of the embedding tables."""
+    """Learning rate of the embedding tables."""
     embedding_deviation: PositiveFloat = 0.01
-    """Standard deviation of the embeddings' first numbers, which are drawn around 0."""
+    """Standard deviation of the initial embeddings, with mean 0."""
     warmup_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
     """Share of the steps over which the learning rates rise from zero."""
     decay_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.3
-    """Share of the steps, the last ones, over which the learning rates fall to zero."""
+    """Share of the steps, at the end, over which the learning rates fall to zero."""
     decay_power: PositiveFloat = 1.0
-    """Of the polynomial by which they fall; 1 is a straight line."""
+    """Exponent of the decay; 1 is linear."""
     clip_norm: PositiveFloat | None = None
-    """Largest norm of the dense layers' gradients, taken together; greater ones are scaled down.
-    Embeddings are left as they are."""
+    """Largest norm of all gradients of the dense layers together; larger ones are scaled down. Does
+    not apply to embeddings."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.0
-    """Share of the dense layers' weights that a step takes off, times the learning rate. Biases and
-    embeddings are left as they are."""
+    """Decoupled weight decay of the dense layers' weights. A step subtracts this share of them,
+    times the learning rate. Does not apply to biases and embeddings."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share of the top MLP's outputs that a training step leaves out. Only `--model fused` has
-    it."""
+    """Share of the top MLP's outputs that a training step sets to zero. Only with `--model
+    fused`."""
     checkpoint_every: PositiveInt = 2000
-    """Steps between two checkpoints; one is also written after each epoch."""
+    """Number of steps between two checkpoints; each epoch also ends with one."""
 
     @model_validator(mode="before")
     @classmethod

@@ -26,11 +26,12 @@ from plumbline.serving.check.comparison import Comparison, compare
 from plumbline.serving.check.latency import BATCH_SIZES, measure_latency
 from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Protocol
+from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from plumbline.serving.launch.server import TritonServer
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult, reads
 
-MODELS = {"ensemble": "ctr", "fused": "ctr_fused"}
+MODELS = {"ensemble": ENSEMBLE_MODEL, "fused": FUSED_MODEL}
 
 
 def settings(run: Run) -> dict[str, Any]:

@@ -157,7 +157,8 @@ def same_ids(plan: Plan, column: Any, step: Any, pairs: list[tuple[int, int]], e
     partner: dict[int, int] = {}
     for theirs, ours in pairs:
         if theirs < first or ours < first:  # null, or out of vocabulary in any bucket
-            assert theirs == ours or (min(theirs, ours) >= 2 > 0 and max(theirs, ours) < first)
+            unknown = min(theirs, ours) >= 2 and max(theirs, ours) < first
+            assert theirs == ours or unknown, column.name
         else:
             assert counts[theirs - first] == counts[ours - first], column.name
             assert partner.setdefault(theirs, ours) == ours, column.name

@@ -1,7 +1,7 @@
 """Fit a plan: pass by pass over the training rows, until no step is left to be fitted.
 
-A pass learns every step whose sources are fitted already, so a plan takes as many passes as it has
-fitted steps one behind the other: mostly one.
+A pass learns every step whose sources are fitted already, so a plan takes as many passes as its
+longest sequence of fitted steps: mostly one.
 """
 
 from __future__ import annotations

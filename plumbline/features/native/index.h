@@ -1,6 +1,6 @@
-// Index files: the position of a value in a vocabulary. plumbline/features/lookup/index.py describes the format; it
-// checks header and size before an index is opened here. The contents are trusted (the plan checks
-// the file's SHA-256), except that no search leaves the buckets.
+// Index files: the position of a value in a vocabulary. plumbline/features/lookup/index_file.py
+// describes the format; it checks header and size before an index is opened here. The contents are
+// trusted (the plan checks the file's SHA-256), except that no search leaves the buckets.
 //
 // An open index only reads, so any number of threads may use it at once.
 #pragma once

@@ -54,12 +54,12 @@ class FitStep(AnyStep, ABC, Generic[A]):
 
     @property
     def also_reads(self) -> tuple[Source, ...]:
-        """What it reads of a row besides these."""
+        """What it reads of a row besides the sources that it learns from."""
         return ()
 
     @property
     def shared_by(self) -> Hashable:
-        """Steps that read the same, and of which this is the same, share an accumulator."""
+        """A key: steps that read the same sources and have equal keys share an accumulator."""
         return self
 
     @abstractmethod
@@ -68,7 +68,7 @@ class FitStep(AnyStep, ABC, Generic[A]):
 
     @abstractmethod
     def fitted(self, accumulated: A, target: Target) -> Step:
-        """The fitted step, its files written; called once for each accumulator that is not shared.
+        """The fitted step, its files written. An accumulator that is not shared may be used up.
 
         Raises
         ------

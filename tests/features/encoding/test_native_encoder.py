@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.native import native, uses_native
@@ -60,7 +60,6 @@ def applied(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
     return result
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32), max_size=600), st.lists(STEPS, max_size=4))
 def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
     table = np.array([values, values], np.float32).T.copy()
@@ -73,7 +72,6 @@ def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
     assert np.array_equal(dense[:, 0], wanted, equal_nan=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32) | st.just(-1.0), min_size=1, max_size=40))
 def test_logarithm(values: list[float]) -> None:
     column = np.array(values, np.float32)[:, None]
@@ -96,7 +94,6 @@ def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
     assert np.array_equal(together, alone)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.5, NAN]), max_size=50),
     st.lists(finite | st.sampled_from([0.0, 1.5]), max_size=20, unique=True).map(sorted),
@@ -111,7 +108,7 @@ def test_bucketize(values: list[float], boundaries: list[float]) -> None:
 
 
 def integer_ids(values: np.ndarray, vocabulary: np.ndarray, slots: int) -> list[int]:
-    known = {value: place for place, value in enumerate(vocabulary.tolist())}
+    known = {value: position for position, value in enumerate(vocabulary.tolist())}
     hashes = hash_integers(values)
     return [
         1
@@ -139,15 +136,15 @@ def test_look_ups_of_many_columns(
         vocabulary = random.permutation(40)[: column * 10]
         build_integer_index(tmp_path / f"{column}", vocabulary)
         indexes.append(IntegerIndex.open(tmp_path / f"{column}"))
-        place = ("integers", 0, column)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
+        position = ("integers", 0, column)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
         wanted.append(integer_ids(table[:, column], vocabulary, slots))
 
         names = Text.from_objects([b"a name of %d" % value for value in vocabulary.tolist()])
         build_text_index(tmp_path / f"t{column}", names)
         indexes.append(TextIndex.open(tmp_path / f"t{column}"))
-        place = ("texts", column, 0)
-        encoder.add_look_up(place, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
+        position = ("texts", column, 0)
+        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
         asked = [b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()]
         texts.append(Text.from_objects(asked))
         positions = indexes[-1].positions(texts[-1])

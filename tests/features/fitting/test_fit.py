@@ -80,7 +80,7 @@ def present(rows: list[dict[str, Any]]) -> list[float]:
     return [row["x"] for row in rows if row["x"] is not None and not math.isnan(row["x"])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5))
 def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
     numbers = present(rows)
@@ -106,17 +106,17 @@ def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
 
 
 def by_count(values: list[Any], threshold: int, limit: int | None) -> list[Any]:
-    def place(value: Any) -> Any:
+    def rank(value: Any) -> Any:
         parts = value if isinstance(value, tuple) else (value,)
         keys = [(p is not None, p.encode() if isinstance(p, str) else p or 0) for p in parts]
         return -counted[value], keys
 
     counted = Counter(values)
     kept = [value for value, count in counted.items() if count >= max(threshold, 1)]
-    return sorted(kept, key=place)[:limit]
+    return sorted(kept, key=rank)[:limit]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 3))
 def test_vocabularies(
     rows: list[dict[str, Any]], chunk: int, threshold: int, limit: int | None
@@ -161,7 +161,7 @@ def test_vocabularies(
     assert steps["i"] == steps["j"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5))
 def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
     names = ("count", "sum", "mean", "std", "var", "min", "max")
@@ -177,7 +177,7 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
         made = fitted(folder, source, *columns)
         found = encoded(folder, source, made)
     for key, parts in keys.items():
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             same = [r for r in rows if all(r[part] == row[part] for part in parts)]
             x = np.array(present(same))
             nan = math.nan
@@ -191,11 +191,11 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
                 "max": x.max() if len(x) else nan,
             }
             for stat in names:
-                got = found[f"{key}_{stat}"][place]
+                got = found[f"{key}_{stat}"][index]
                 np.testing.assert_allclose(got, wanted[stat], rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5), st.sampled_from([0.0, 1.0, 20.0]), st.integers(1, 3))
 def test_encoded_targets(
     rows: list[dict[str, Any]], chunk: int, smoothing: float, folds: int
@@ -223,11 +223,11 @@ def test_encoded_targets(
         weight = len(clicks) + smoothing
         return (sum(clicks) + smoothing * mean) / weight if weight else mean
 
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         same = [n for n, r in enumerate(rows) if (r["i"], r["s"]) == (row["i"], row["s"])]
-        np.testing.assert_allclose(served[place], value([rows[n]["click"] for n in same]))
-        others = [rows[n]["click"] for n in same if folds == 1 or fold_of[n] != fold_of[place]]
-        np.testing.assert_allclose(np.concatenate(trained)[place], value(others))
+        np.testing.assert_allclose(served[index], value([rows[n]["click"] for n in same]))
+        others = [rows[n]["click"] for n in same if folds == 1 or fold_of[n] != fold_of[index]]
+        np.testing.assert_allclose(np.concatenate(trained)[index], value(others))
 
 
 def test_a_step_behind_another_takes_a_pass_of_its_own(tmp_path: Path) -> None:

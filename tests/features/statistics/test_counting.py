@@ -11,7 +11,7 @@ from plumbline.base.native import uses_native
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.statistics.counting import IntegerCounter, TextCounter
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -37,8 +37,8 @@ def test_integers(chunks: list[list[int]], minimum: int, limit: int | None) -> N
     every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {NULL_INT64})
     values, counts = counter.counts(minimum, limit)
-    came = list(zip(values.tolist(), counts.tolist(), strict=True))
-    assert came == ranked(every, NULL_INT64, minimum, limit)
+    got = list(zip(values.tolist(), counts.tolist(), strict=True))
+    assert got == ranked(every, NULL_INT64, minimum, limit)
 
 
 @both_forms
@@ -55,8 +55,8 @@ def test_text(chunks: list[list[bytes]], minimum: int, limit: int | None) -> Non
     every = [value for chunk in chunks for value in chunk]
     assert len(counter) == len(set(every) - {b""})
     text, counts = counter.counts(minimum, limit)
-    came = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
-    assert came == ranked(every, b"", minimum, limit)
+    got = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
+    assert got == ranked(every, b"", minimum, limit)
 
 
 @both_forms
