@@ -45,7 +45,7 @@ Chunk = Callable[[], Rows]
 
 
 class RowSource(Protocol):
-    """The typed rows of every split, in order, as often as they are asked for."""
+    """The typed rows of every split, in order, to be read any number of times."""
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:

@@ -1,4 +1,4 @@
-"""The rows of a surveyed log, read from its own files as often as an engine asks for them."""
+"""The rows of a surveyed log, read from its own files as often as an engine needs them."""
 
 from __future__ import annotations
 

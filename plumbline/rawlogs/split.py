@@ -138,8 +138,8 @@ class _InOrder:
         self._bounds = np.maximum.accumulate(bounds)
 
     def __call__(self, rows: Stretch) -> NDArray[np.int8]:
-        places = np.arange(rows.first, rows.first + len(rows))
-        return self._SPLITS[np.searchsorted(self._bounds, places, side="right")]
+        positions = np.arange(rows.first, rows.first + len(rows))
+        return self._SPLITS[np.searchsorted(self._bounds, positions, side="right")]
 
 
 def _rows_before(times: NDArray[np.float64], row: int, gap: float) -> int:

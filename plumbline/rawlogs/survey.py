@@ -40,7 +40,7 @@ class SurveyedFile:
     """A log file's chunks.
 
     Those of a text file follow each other without gaps: the first begins at `start`, each ends at
-    its place in `ends`, in bytes of the (decompressed) file. Of a Parquet file `ends` is empty.
+    its position in `ends`, in bytes of the (decompressed) file. Of a Parquet file `ends` is empty.
     """
 
     names: tuple[str, ...]

@@ -104,10 +104,10 @@ def open_text(file: Path, form: TextForm) -> Iterator[ByteStream]:
 
 def unreadable(file: Path, compression: str | None, error: Exception) -> DataError:
     form = f" as {compression}" if compression else ""
-    said = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnicodeError):
-        return DataError(f"{file}: ends in the middle of a character, or is damaged: {said}.")
-    return DataError(f"{file}: cannot be read{form}: {said}.")
+        return DataError(f"{file}: ends in the middle of a character, or is damaged: {reason}.")
+    return DataError(f"{file}: cannot be read{form}: {reason}.")
 
 
 def compression_name(file: Path) -> str | None:

@@ -29,7 +29,7 @@ def load_config(file: Path) -> Config:
     try:
         return Config.model_validate(read.content)
     except ValidationError as error:
-        found = problems([dict(e) for e in error.errors()], read.places, file)
+        found = problems([dict(e) for e in error.errors()], read.locations, file)
         raise ConfigError.invalid(str(file), found) from None
 
 
@@ -43,7 +43,7 @@ def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
     if not isinstance(base, str):
         raise ConfigError(f"{file}: extends: wanted the name of a file, got {base!r}.")
     other = _read(file.parent / base, (*extending, file.resolve()))
-    return YamlFile(_merged(other.content, own.content), {**other.places, **own.places})
+    return YamlFile(_merged(other.content, own.content), {**other.locations, **own.locations})
 
 
 def _find_graph(read: YamlFile) -> None:
@@ -54,7 +54,7 @@ def _find_graph(read: YamlFile) -> None:
     graph = workflow.get("graph")
     if not isinstance(graph, str) or ".py:" not in graph:
         return
-    folder = read.places["workflow", "graph"].file.parent.absolute()
+    folder = read.locations["workflow", "graph"].file.parent.absolute()
     if (folder / graph.rpartition(":")[0]).is_file():
         read.content["workflow"] = workflow | {"graph": str(folder / graph)}
 

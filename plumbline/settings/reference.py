@@ -129,7 +129,7 @@ def _sections(path: str, model: type[Settings]) -> Iterator[tuple[str, type[Sett
 
 
 def _models(info: FieldInfo) -> Iterator[tuple[str, type[Settings]]]:
-    """The tables of keys that a field holds, with what tells them apart in a title."""
+    """The tables of keys that a field holds, with what distinguishes them in a title."""
     found = [part for part in _parts(info.annotation) if _is_settings(part)]
     for model in found:
         if get_origin(info.annotation) is dict:

@@ -178,6 +178,7 @@ def test_target_encoding() -> None:
     ("before", "minimum"),
     [
         (lambda: ["s"] >> ops.Categorify(), 4),
+        (lambda: ["s"] >> ops.Categorify() >> ops.ReduceDtypeSize(), 4),
         (lambda: ["s"] >> ops.HashBucket(9), 3),
         (lambda: ["x"] >> ops.Bucketize([1.0]), None),
         (lambda: [["s", "i"]] >> ops.HashedCross(9), None),

@@ -40,7 +40,7 @@ BOTTOM = "continuous"
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_merlin_warnings() -> Iterator[None]:
     """Inside, two warnings that a step of Merlin's model gives each time are not shown.
 
     Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made

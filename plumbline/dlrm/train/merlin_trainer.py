@@ -16,7 +16,12 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.dtypes import Precision
 from plumbline.dlrm.tensors.tensor_file import under
-from plumbline.dlrm.train.merlin_model import build_merlin, load_canonical, quiet, to_canonical
+from plumbline.dlrm.train.merlin_model import (
+    build_merlin,
+    load_canonical,
+    to_canonical,
+    without_merlin_warnings,
+)
 from plumbline.dlrm.train.optimizers import dense_optimizer, sparse_optimizer
 from plumbline.dlrm.train.training_plan import PlannedTraining
 
@@ -62,7 +67,7 @@ class MerlinTrainer:
         """See `plumbline.dlrm.train.trainer.Trainer`."""
         self._model.dense_parameters()["last.bias"].fill_(logit)
 
-    @quiet()
+    @without_merlin_warnings()
     def step(self, batch: Batch, factor: float) -> Tensor:
         """See `plumbline.dlrm.train.trainer.Trainer`."""
         logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)

@@ -81,7 +81,7 @@ def loader(ids_BF, dense_BC, bags):
     return {**tensors, "padded_ids": padded(bags)} if bags else tensors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(architectures(), st.integers(0, 70), st.integers(0, 2**32 - 1))
 def test_scores_equal_the_scorers(
     tmp_path_factory: pytest.TempPathFactory, architecture: Architecture, rows: int, seed: int
