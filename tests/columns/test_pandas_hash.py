@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
 from plumbline.columns.values import Text
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 pytestmark = pytest.mark.usefixtures("form")
 
 

@@ -157,7 +157,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     logs=st.lists(
         st.lists(

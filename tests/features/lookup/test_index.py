@@ -19,7 +19,7 @@ from plumbline.features.lookup.index import (
 )
 from plumbline.features.lookup.index_file import HEADER
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
 needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 

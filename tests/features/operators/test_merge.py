@@ -27,9 +27,7 @@ from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element, ValueType
 
-relaxed = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+relaxed = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
 
 NUMBER: tuple[Element, ...] = ("number",)

@@ -11,7 +11,7 @@ from plumbline.base.native import uses_native
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.statistics.counting import IntegerCounter, TextCounter
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 both_forms = pytest.mark.usefixtures("form")
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

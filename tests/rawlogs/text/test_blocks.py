@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
@@ -30,7 +30,6 @@ def blocks_of(file: Path, size: int = 1 << 20, table: Table = TABLE) -> Iterator
 LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
 
 
-@settings(deadline=None)
 @given(
     lines=LINES,
     size=st.integers(1, 40),

@@ -57,7 +57,7 @@ LINES = st.lists(st.tuples(WORDS, WORDS, st.booleans()), min_size=1, max_size=6)
 
 
 @needs_native
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     lines=LINES,
     separator=st.sampled_from([",", "::", ";", "\t"]),
@@ -113,7 +113,7 @@ BLANKS = st.text(" \t", max_size=2)
 
 
 @needs_native
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     rows=st.lists(st.lists(st.tuples(BLANKS, WORDS, BLANKS), min_size=2, max_size=2), min_size=1),
     separator=st.sampled_from([",", "::", "\t", " ", ", "]),
