@@ -80,13 +80,13 @@ class MerlinTrainer:
         return loss.detach()
 
     def canonical(self) -> DLRM:
-        """The same model in canonical form, on the same device; the tables are a copy."""
+        """The same model as a `DLRM`, on the same device; the tables are a copy."""
         canonical = DLRM(self._model.architecture, seed=None)
         canonical.load_state_dict(to_canonical(self._model), assign=True)
         return canonical
 
     def state(self) -> dict[str, Tensor]:
-        """Weights in canonical form, and the optimizers' state."""
+        """Weights as a `DLRM` names them, and the optimizers' state."""
         state = {f"parameter/{name}": value for name, value in to_canonical(self._model).items()}
         for kind, optimizer in self._optimizers.items():
             state |= {f"{kind}/{name}": value for name, value in optimizer.state().items()}
