@@ -170,12 +170,12 @@ def _words(annotation: Any, bounds: Sequence[Any] = ()) -> str:
         kinds = [part for part in inside if part is not type(None)]
         return " or ".join(_words(part, bounds) for part in kinds)
     if origin is tuple:
-        return f"list of {_words(inside[0])}"
+        return f"list of {_words(inside[0])}".replace("integer", "integers", 1)
     if origin is dict and inside[1] is Any:
         return "names to values"
     if origin is dict:
         return f"names to {_words(inside[1])}" if "`" not in _words(inside[1]) else "names to kinds"
-    plain = {str: "text", bool: "`true` or `false`", int: "whole number", float: "number"}
+    plain = {str: "text", bool: "`true` or `false`", int: "integer", float: "number"}
     return " ".join([plain[annotation], *_bounds(annotation, bounds)])
 
 
