@@ -60,7 +60,8 @@ _HEAD = """\
 This page lists every key of a configuration. `python -m plumbline.settings.reference` generates it
 from `plumbline/settings/`. `python pipelines/init.py FILE` writes a configuration for your own log;
 `configs/` has examples. A file may begin with `extends: OTHER.yaml`, the name of a file beside it:
-it then has all keys of that file, except those that it sets itself. The error for an unknown key
+it then has all keys of that file, except those that it sets itself, and the options of its graph
+only where it names no other graph. The error for an unknown key
 names the nearest known one. [kinds.md](kinds.md) describes the kinds of columns.
 """
 
