@@ -82,8 +82,8 @@ def process(tmp_path: Path) -> Command:
 
 
 @pytest.fixture(params=["native", "numpy"])
-def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The tests of both forms of what the native module does."""
+def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs with the native module, and with NumPy in its place."""
     if request.param == "native" and native is None:
         pytest.skip("plumbline._native is not built")
     monkeypatch.setenv(SETTING, "1" if request.param == "native" else "0")

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.values import Values, concat, take
 
+TRAIN = "train"
+"""The split that a plan is fitted on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

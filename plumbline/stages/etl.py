@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
 """What the later stages have to know of the rows' clicks: see
-`plumbline.rawlogs.split_counts.Counted`."""
+`plumbline.rawlogs.splits.counts.Counted`."""
 
 
 def settings(run: Run) -> dict[str, Any]:

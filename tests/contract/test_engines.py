@@ -35,8 +35,8 @@ from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.lookup.tables import VALUE
 from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.features.statistics.keyed_value import KeyedValue
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine

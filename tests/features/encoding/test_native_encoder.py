@@ -26,7 +26,7 @@ from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.operators.quantile_transform import Interpolate
-from plumbline.features.steps.native_form import Operation
+from plumbline.features.steps.native_column import Operation
 from plumbline.features.steps.step import Step
 
 pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
