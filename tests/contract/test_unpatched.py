@@ -192,7 +192,7 @@ def test_the_largest_counts_stay(tmp_path: Path) -> None:
 
 def test_the_page_says_which_operators_are_held_against_nvtabular() -> None:
     page = (Path(__file__).parents[2] / "docs/operators.md").read_text(encoding="utf-8")
-    section = page.partition("## What stands behind this page")[2].partition("\n## ")[0]
+    section = page.partition("## What this page is tested against")[2].partition("\n## ")[0]
     rows = [row.split("|") for row in section.splitlines() if row.startswith("| `")]
     named = {
         name: "our own" not in row[2] for row in rows for name in re.findall(r"`(\w+)`", row[1])
