@@ -58,8 +58,8 @@ class Manifest:
             raise StageError(f"{file}: missing, so the stage is not complete. Run it first.")
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            came = int(content["format_version"])
-            if came <= FORMAT_VERSION:
+            got = int(content["format_version"])
+            if got <= FORMAT_VERSION:
                 return cls(**content)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StageError(
@@ -67,7 +67,7 @@ class Manifest:
                 "Run the stage again with --force."
             ) from None
         raise StageError(
-            f"{file}: format version {came}, but this Plumbline reads {FORMAT_VERSION}. "
+            f"{file}: format version {got}, but this Plumbline reads {FORMAT_VERSION}. "
             "Upgrade Plumbline, or run the stage again with --force."
         )
 
@@ -110,7 +110,7 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def differences(wanted: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]:
+def differences(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
     """`key: was A, is B` for every key whose value differs, nested keys joined by dots.
 
     Of a hash, whose key ends in `_sha256`, only that the thing has changed.
@@ -121,8 +121,8 @@ def differences(wanted: Mapping[str, Any], came: Mapping[str, Any]) -> list[str]
     ['the graph has changed']
     """
     found: list[str] = []
-    for key in sorted(set(wanted) | set(came)):
-        old, new = wanted.get(key), came.get(key)
+    for key in sorted(set(wanted) | set(got)):
+        old, new = wanted.get(key), got.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             found += [f"{key}.{rest}" for rest in differences(old, new)]
         elif old != new and key.endswith(HASH_SUFFIX):

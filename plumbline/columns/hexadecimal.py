@@ -28,11 +28,11 @@ def plain_hexadecimal(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
     lengths = np.diff(text.offsets)
     values = np.zeros(len(text), np.uint64)
     unfit = lengths > _MOST_DIGITS
-    for place in range(min(int(lengths.max(initial=0)), _MOST_DIGITS)):
-        rows = np.flatnonzero(lengths > place)
-        digits = _DIGIT_OF_BYTE[text.data[text.offsets[rows + 1] - 1 - place]]
+    for position in range(min(int(lengths.max(initial=0)), _MOST_DIGITS)):
+        rows = np.flatnonzero(lengths > position)
+        digits = _DIGIT_OF_BYTE[text.data[text.offsets[rows + 1] - 1 - position]]
         unfit[rows[digits == _NO_DIGIT]] = True
-        values[rows] |= digits.astype(np.uint64) << np.uint64(4 * place)
+        values[rows] |= digits.astype(np.uint64) << np.uint64(4 * position)
     codes, refused = signed_codes(values)
     if unfit.any() or refused.any():
         return None

@@ -26,37 +26,37 @@ def pack(parts: Sequence[Values]) -> Text:
     widths = [_widths(part) for part in parts]
     offsets = offsets_of(np.sum(widths, axis=0, dtype=np.int64))
     data = np.empty(offsets[-1], np.uint8)
-    place_B = offsets[:-1].copy()
+    position_B = offsets[:-1].copy()
     for part, width_B in zip(parts, widths, strict=True):
         if isinstance(part, Text):
             length_B = (width_B - _LENGTH_BYTES).astype("<u4")
-            _put(data, place_B, length_B.view(np.uint8).reshape(rows, _LENGTH_BYTES))
-            starts = np.repeat(place_B + _LENGTH_BYTES - part.offsets[:-1], length_B)
+            _put(data, position_B, length_B.view(np.uint8).reshape(rows, _LENGTH_BYTES))
+            starts = np.repeat(position_B + _LENGTH_BYTES - part.offsets[:-1], length_B)
             data[starts + np.arange(part.offsets[0], part.offsets[-1])] = part.data
         else:
             integers_B = np.ascontiguousarray(_integers(part), "<i8")
-            _put(data, place_B, integers_B.view(np.uint8).reshape(rows, _INTEGER_BYTES))
-        place_B += width_B
+            _put(data, position_B, integers_B.view(np.uint8).reshape(rows, _INTEGER_BYTES))
+        position_B += width_B
     return Text(offsets, data)
 
 
 def unpack(keys: Text, is_text: Sequence[bool]) -> list[pa.Array]:
     """The parts of each key, null where they are missing: int64 or string arrays, (B,)."""
-    place_B = keys.offsets[:-1].copy()
+    position_B = keys.offsets[:-1].copy()
     parts: list[pa.Array] = []
     for text in is_text:
         width = _LENGTH_BYTES if text else _INTEGER_BYTES
-        head = keys.data[place_B[:, None] + np.arange(width)]
-        place_B += width
+        head = keys.data[position_B[:, None] + np.arange(width)]
+        position_B += width
         if not text:
             integers_B = head.copy().view("<i8").reshape(len(keys))
             parts.append(pa.array(integers_B, mask=integers_B == NULL_INT64))
             continue
         length_B = head.copy().view("<u4").reshape(len(keys)).astype(np.int64)
         offsets = offsets_of(length_B)
-        places = np.repeat(place_B - offsets[:-1], length_B) + np.arange(offsets[-1])
-        parts.append(text_array(Text(offsets, keys.data[places])))
-        place_B += length_B
+        positions = np.repeat(position_B - offsets[:-1], length_B) + np.arange(offsets[-1])
+        parts.append(text_array(Text(offsets, keys.data[positions])))
+        position_B += length_B
     return parts
 
 
@@ -94,5 +94,5 @@ def _integers(part: Values) -> NDArray[np.int64]:
     return part
 
 
-def _put(data: NDArray[np.uint8], place_B: NDArray[np.int64], piece: NDArray[np.uint8]) -> None:
-    data[place_B[:, None] + np.arange(piece.shape[1])] = piece
+def _put(data: NDArray[np.uint8], position_B: NDArray[np.int64], piece: NDArray[np.uint8]) -> None:
+    data[position_B[:, None] + np.arange(piece.shape[1])] = piece

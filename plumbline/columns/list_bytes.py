@@ -69,8 +69,8 @@ def unpack_texts(column: str, packed_B: NDArray[np.object_]) -> Lists:
     data, offsets = _joined(column, packed_B)
     row_N, start_N, length_N = _elements(column, data, offsets)
     text_offsets = offsets_of(length_N)
-    places = np.arange(text_offsets[-1]) + np.repeat(start_N - text_offsets[:-1], length_N)
-    texts = Text(text_offsets, np.frombuffer(data, np.uint8)[places])
+    positions = np.arange(text_offsets[-1]) + np.repeat(start_N - text_offsets[:-1], length_N)
+    texts = Text(text_offsets, np.frombuffer(data, np.uint8)[positions])
     return Lists(texts, offsets_of(np.bincount(row_N, minlength=len(packed_B)).astype(np.int64)))
 
 
@@ -116,15 +116,17 @@ def _walked(column: str, pieces: list[bytes]) -> Lists:
     return Lists(Text.from_objects(texts), np.array(ends, np.int64))
 
 
-def _strings(column: str, row: int, data: bytes, place: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where each string of a row begins and ends, from `place` on."""
+def _strings(
+    column: str, row: int, data: bytes, position: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """Where each string of a row begins and ends, from `position` on."""
     head = _LENGTH.itemsize
-    while place < end:
-        start = place + head
-        place = start + int.from_bytes(data[place:start], "little")
-        if start > end or place > end:
+    while position < end:
+        start = position + head
+        position = start + int.from_bytes(data[position:start], "little")
+        if start > end or position > end:
             raise _beyond(column, row)
-        yield start, place
+        yield start, position
 
 
 def _elements(
@@ -138,23 +140,23 @@ def _elements(
     head = _LENGTH.itemsize
     bytes_ = np.frombuffer(data, np.uint8)
     row_R = np.flatnonzero(np.diff(offsets))
-    place_R = offsets[row_R]
+    position_R = offsets[row_R]
     found = []
     while len(row_R) > _FEW_ROWS:
         end_R = offsets[row_R + 1]
-        _require(column, row_R, place_R + head <= end_R)
-        heads = bytes_[place_R[:, np.newaxis] + np.arange(head)]
+        _require(column, row_R, position_R + head <= end_R)
+        heads = bytes_[position_R[:, np.newaxis] + np.arange(head)]
         length_R = heads.view(_LENGTH)[:, 0].astype(np.int64)
-        start_R = place_R + head
-        place_R = start_R + length_R
-        _require(column, row_R, place_R <= end_R)
+        start_R = position_R + head
+        position_R = start_R + length_R
+        _require(column, row_R, position_R <= end_R)
         found.append((row_R, start_R, length_R))
-        more = place_R < end_R
-        row_R, place_R = row_R[more], place_R[more]
+        more = position_R < end_R
+        row_R, position_R = row_R[more], position_R[more]
     rest = [
         (row, start, end - start)
-        for row, place in zip(row_R.tolist(), place_R.tolist(), strict=True)
-        for start, end in _strings(column, row, data, place, int(offsets[row + 1]))
+        for row, position in zip(row_R.tolist(), position_R.tolist(), strict=True)
+        for start, end in _strings(column, row, data, position, int(offsets[row + 1]))
     ]
     found.append(tuple(np.array(rest, np.int64).reshape(-1, 3).T))
     row_N, start_N, length_N = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -177,5 +179,5 @@ def _beyond(column: str, row: int) -> PlanError:
     return _malformed(column, row, wanted, "a length that reaches beyond them")
 
 
-def _malformed(column: str, row: int, wanted: str, came: str) -> PlanError:
-    return PlanError.wrong_type(column, f"a list in row {row} as {wanted}", came)
+def _malformed(column: str, row: int, wanted: str, got: str) -> PlanError:
+    return PlanError.wrong_type(column, f"a list in row {row} as {wanted}", got)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.values import Values, concat, take
 
+TRAIN = "train"
+"""The split that a plan is fitted on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -45,7 +48,7 @@ Chunk = Callable[[], Rows]
 
 
 class RowSource(Protocol):
-    """The typed rows of every split, in order, as often as they are asked for."""
+    """The typed rows of every split, in order, to be read any number of times."""
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:

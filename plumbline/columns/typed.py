@@ -66,10 +66,10 @@ def check_types(file: Path, schema: pa.Schema) -> None:
                 f"{file}: wanted column {wanted.name!r}, found {', '.join(found.names)}. "
                 "Run the ingest stage again."
             )
-        came = found.field(wanted.name).type
-        if came != wanted.type and came != _LARGE.get(wanted.type):
+        got = found.field(wanted.name).type
+        if got != wanted.type and got != _LARGE.get(wanted.type):
             raise DataError(
-                f"{file}: wanted column {wanted.name!r} as {wanted.type}, found {came}. "
+                f"{file}: wanted column {wanted.name!r} as {wanted.type}, found {got}. "
                 "Run the ingest stage again."
             )
 

@@ -81,8 +81,8 @@ class Text:
             rows = np.flatnonzero(rows)
         lengths = np.diff(self.offsets)[rows]
         offsets = offsets_of(lengths)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return Text(offsets, self.data[places])
+        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return Text(offsets, self.data[positions])
 
     @property
     def is_missing(self) -> NDArray[np.bool_]:
@@ -106,8 +106,8 @@ class Lists:
             rows = np.flatnonzero(rows)
         lengths = np.diff(self.offsets)[rows]
         offsets = offsets_of(lengths)
-        places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        return Lists(take(self.values, places), offsets)
+        positions = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
+        return Lists(take(self.values, positions), offsets)
 
 
 Values: TypeAlias = NDArray[Any] | Text | Lists

@@ -163,10 +163,10 @@ def from_tensors(
     check_tensors(tensors, columns)
     values: dict[str, Values] = {}
     for tensor, (names, dtype) in columns.wanted.items():
-        for place, name in enumerate(names):
+        for position, name in enumerate(names):
             if chosen is not None and name not in chosen:
                 continue
-            packed_B: NDArray[Any] = np.ascontiguousarray(tensors[tensor][:, place])
+            packed_B: NDArray[Any] = np.ascontiguousarray(tensors[tensor][:, position])
             if dtype != np.object_:
                 values[name] = packed_B
             elif tensor == CATEGORICAL_BYTES:
@@ -187,8 +187,8 @@ def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
     for name, (names, dtype) in wanted.items():
         tensor = tensors[name]
         if tensor.ndim != 2 or tensor.shape[1] != len(names):
-            came = f"shape {tensor.shape}"
-            raise PlanError.wrong_type(name, f"shape (rows, {len(names)})", came)
+            got = f"shape {tensor.shape}"
+            raise PlanError.wrong_type(name, f"shape (rows, {len(names)})", got)
         if tensor.dtype != dtype:
             raise PlanError.wrong_type(name, dtype.name, str(tensor.dtype))
     rows = {len(tensor) for tensor in tensors.values()}
@@ -204,12 +204,12 @@ def require_finite(tensors: Tensors, columns: WireColumns) -> None:
     """
     if not columns.continuous:
         return
-    place = first_infinite(tensors[CONTINUOUS])
-    if place is not None:
-        row, column = place
+    position = first_infinite(tensors[CONTINUOUS])
+    if position is not None:
+        row, column = position
         raise PlanError(
             f"Column {columns.continuous[column]!r}: wanted a finite float32 number, found "
-            f"{tensors[CONTINUOUS][place]} in row {row}. A missing one is NaN."
+            f"{tensors[CONTINUOUS][position]} in row {row}. A missing one is NaN."
         )
 
 
@@ -230,5 +230,5 @@ def _text(name: str, packed_B: NDArray[np.object_]) -> Text:
     try:
         return Text.from_objects(packed_B)
     except TypeError:
-        came = next(type(v).__name__ for v in packed_B.tolist() if not isinstance(v, bytes))
-        raise PlanError.wrong_type(name, "bytes", came) from None
+        got = next(type(v).__name__ for v in packed_B.tolist() if not isinstance(v, bytes))
+        raise PlanError.wrong_type(name, "bytes", got) from None

@@ -31,12 +31,12 @@ def embedding_gather(
     ids: int,
     first_row: int,
     cardinality: int,
-    place: int,
+    position: int,
     out: int,
     outside: int,
     rows: int,
     columns: int,
-    places: int,
+    vectors: int,
     table_rows: int,
     dim: int,
     weight_number: int,
@@ -53,8 +53,8 @@ def embedding_pool(
     count: int,
     first_row: int,
     cardinality: int,
-    place: int,
-    places: int,
+    position: int,
+    vectors: int,
     table_rows: int,
     dim: int,
     mean: bool,
@@ -85,4 +85,4 @@ def embedding_update(
     stream: int,
 ) -> None: ...
 def resources() -> str:
-    """What ptxas said of every kernel and architecture: registers, stack, spills, shared memory."""
+    """ptxas on every kernel and architecture: registers, stack, spills, shared memory."""

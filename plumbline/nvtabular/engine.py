@@ -12,8 +12,8 @@ from dask import delayed
 
 from plumbline.base.device import Device
 from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.rows import TRAIN
 from plumbline.features.engine.encoded import (
-    TRAIN,
     EtlResult,
     Part,
     emptied,

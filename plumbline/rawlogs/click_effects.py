@@ -100,8 +100,8 @@ class _Count:
         return count
 
     def effect(self, count_B: Floats) -> Floats:
-        place_B = (np.log1p(np.fmax(count_B, 0.0)) - self.centre) / self.spread
-        curve_B = np.tanh(place_B) if self.is_monotone else np.exp(-0.5 * place_B**2) - 0.7
+        position_B = (np.log1p(np.fmax(count_B, 0.0)) - self.centre) / self.spread
+        curve_B = np.tanh(position_B) if self.is_monotone else np.exp(-0.5 * position_B**2) - 0.7
         effect_B: Floats = self.slope * curve_B
         return effect_B
 

@@ -60,11 +60,11 @@ def write_logs(
 
 def _check(model: ClickModel, log: Log) -> None:
     wanted = ["label"] + ["continuous"] * model.continuous + ["hex"] * len(model.vocabulary)
-    came: list[str] = list(log.columns.values())
-    if came != wanted:
+    got: list[str] = list(log.columns.values())
+    if got != wanted:
         raise ConfigError(
             f"log.columns: the click model draws a label, {model.continuous} continuous and "
-            f"{len(model.vocabulary)} hex columns, in this order, got {_summary(came)}."
+            f"{len(model.vocabulary)} hex columns, in this order, got {_summary(got)}."
         )
     if log.format != "csv" or log.separator != "\t" or log.header:
         raise ConfigError(

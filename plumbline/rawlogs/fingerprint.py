@@ -1,4 +1,4 @@
-"""What tells one raw file from another without reading it all."""
+"""What distinguishes one raw file from another without reading all of it."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Fingerprint:
         found = Fingerprint.of(file)
         if found != self:
             raise DataError(
-                f"{file}: wanted the file that stage ingest read ({self._said()}), found another "
-                f"({found._said()}). Run again with --from ingest."
+                f"{file}: wanted the file that stage ingest read ({self._shown()}), found another "
+                f"({found._shown()}). Run again with --from ingest."
             )
 
-    def _said(self) -> str:
+    def _shown(self) -> str:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.modified_ns // 10**9))
         return f"{self.file} of {self.bytes} bytes, changed {moment} UTC"

@@ -1,4 +1,4 @@
-"""One pass over a whole log that tells of everything that is wrong with it."""
+"""One pass over a whole log that reports everything that is wrong with it."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ class TypedRows:
 
     path: Path
     file: int
-    """Position of the log file that they came from."""
+    """Position of their log file."""
     rows: int
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Raw rows become typed ones; what a value means, `plumbline.columns.value_rules` says."""
+"""Raw rows become typed rows; `plumbline.columns.value_rules` defines what a value means."""
 
 from __future__ import annotations
 

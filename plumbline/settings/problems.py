@@ -1,4 +1,4 @@
-"""What is wrong with a value of a configuration: where, what is wanted and what came."""
+"""What is wrong with a value of a configuration: where, what is wanted and what was got."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from plumbline.base.errors import nearest
 from plumbline.base.plain_text import one_line
-from plumbline.settings.yaml_file import KeyPath, Place, read_as
+from plumbline.settings.yaml_file import KeyPath, Location, read_as
 
 _SHOWN = 60
 
@@ -43,11 +43,11 @@ _BOUNDS = {
 
 
 def problems(
-    errors: Sequence[Mapping[str, Any]], places: Mapping[KeyPath, Place], file: Path
+    errors: Sequence[Mapping[str, Any]], locations: Mapping[KeyPath, Location], file: Path
 ) -> list[str]:
     """Pydantic's errors as `key: wanted …, got … (line N)`.
 
-    Of a key that takes a number or a word it is the number's that is told, and the word with it.
+    For a key that takes a number or a word, the number's error is reported, and names the word too.
     """
     words = {
         error["loc"][:-1]: str(error["ctx"]["expected"]).replace("'", "")
@@ -56,30 +56,30 @@ def problems(
     }
     lines: dict[KeyPath, str] = {}
     for error in errors:
-        place = error["loc"][:-1]
-        if place in words and str(error["loc"][-1]).startswith("literal["):
+        location = error["loc"][:-1]
+        if location in words and str(error["loc"][-1]).startswith("literal["):
             continue
-        told = _line(error, places, file, words.get(place))
-        lines.setdefault(place if place in words else tuple(error["loc"]), told)
+        line = _line(error, locations, file, words.get(location))
+        lines.setdefault(location if location in words else tuple(error["loc"]), line)
     return list(lines.values())
 
 
 def _line(
-    error: Mapping[str, Any], places: Mapping[KeyPath, Place], file: Path, word: str | None
+    error: Mapping[str, Any], locations: Mapping[KeyPath, Location], file: Path, word: str | None
 ) -> str:
-    path, place = _found(error, places)
+    path, location = _found(error, locations)
     where = ".".join(one_line(str(part), _SHOWN) for part in path)
-    told = problem(error, place)
+    line = problem(error, location)
     if word is not None:
-        told = f"{told} ({word} is allowed too)"
-    told = f"{where}: {told}" if where else told
-    if place is None:
-        return told
-    beside = "" if place.file == file else f"{place.file.name}, "
-    return f"{told} ({beside}line {place.line})"
+        line = f"{line} ({word} is allowed too)"
+    line = f"{where}: {line}" if where else line
+    if location is None:
+        return line
+    beside = "" if location.file == file else f"{location.file.name}, "
+    return f"{line} ({beside}line {location.line})"
 
 
-def problem(error: Mapping[str, Any], place: Place | None = None) -> str:
+def problem(error: Mapping[str, Any], location: Location | None = None) -> str:
     """What is wrong with one value, without where it stands."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":
@@ -102,13 +102,13 @@ def problem(error: Mapping[str, Any], place: Place | None = None) -> str:
     if kind not in _WANTED:
         return f"{error['msg']}, got {_shown(value)}"
     wanted = _WANTED[kind]
-    return f"wanted {wanted}, got {_shown(value)}{_hint(kind, value, place)}"
+    return f"wanted {wanted}, got {_shown(value)}{_hint(kind, value, location)}"
 
 
-def _hint(kind: str, value: object, place: Place | None) -> str:
+def _hint(kind: str, value: object, location: Location | None) -> str:
     """What to write instead, where that is plain."""
-    if kind == "string_type" and place is not None and place.text is not None:
-        written, taken = one_line(place.text, _SHOWN), read_as(value)
+    if kind == "string_type" and location is not None and location.text is not None:
+        written, taken = one_line(location.text, _SHOWN), read_as(value)
         if isinstance(value, datetime.date):
             taken = "a date"
         if taken is not None and not written:
@@ -121,7 +121,7 @@ def _hint(kind: str, value: object, place: Place | None) -> str:
 
 
 def _key(context: Mapping[str, Any]) -> str:
-    """The key that tells the members of a union apart."""
+    """The key that distinguishes the members of a union."""
     return str(context["discriminator"]).strip("'")
 
 
@@ -145,17 +145,16 @@ def _shown(value: object) -> str:
 
 
 def _found(
-    error: Mapping[str, Any], places: Mapping[KeyPath, Place]
-) -> tuple[KeyPath, Place | None]:
+    error: Mapping[str, Any], locations: Mapping[KeyPath, Location]
+) -> tuple[KeyPath, Location | None]:
     """The path in the file: pydantic names the member of a union, too, which is no key there.
 
-    Of a key that is missing it is the mapping's place that is told.
+    For a missing key, the location of its mapping is reported.
     """
     path: KeyPath = ()
-    location: KeyPath = tuple(error["loc"])
-    missing = len(location) - 1 if error["type"] == "missing" else None
-    for depth, part in enumerate(location):
-        if (*path, part) in places or depth == missing:
+    reported: KeyPath = tuple(error["loc"])
+    missing = len(reported) - 1 if error["type"] == "missing" else None
+    for depth, part in enumerate(reported):
+        if (*path, part) in locations or depth == missing:
             path = (*path, part)
-    place = places.get(path) or places.get(path[:-1])
-    return path, place
+    return path, locations.get(path) or locations.get(path[:-1])

@@ -29,7 +29,7 @@ _SHOWN = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a value stands. text: how it is written there, of a single value without quotes."""
 
     file: Path
@@ -39,10 +39,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class YamlFile:
-    """The content of a file, and the place of every value in it."""
+    """The content of a file, and the location of every value in it."""
 
     content: dict[str, Any]
-    places: dict[KeyPath, Place]
+    locations: dict[KeyPath, Location]
 
 
 def read_yaml(file: Path) -> YamlFile:
@@ -59,7 +59,7 @@ def read_yaml(file: Path) -> YamlFile:
         node = reader.loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             raise ConfigError.unreadable(str(file), "it holds no mapping of keys to values")
-        return YamlFile(reader.mapping(node, ()), reader.places)
+        return YamlFile(reader.mapping(node, ()), reader.locations)
     except yaml.YAMLError as error:
         raise ConfigError.unreadable(
             _placed(file, error), f"it is not valid YAML ({_why(error)})"
@@ -117,7 +117,7 @@ class _Reader:
 
     file: Path
     loader: yaml.SafeLoader
-    places: dict[KeyPath, Place] = field(default_factory=dict)
+    locations: dict[KeyPath, Location] = field(default_factory=dict)
     inside: list[yaml.Node] = field(default_factory=list)
     values: int = 0
 
@@ -164,7 +164,7 @@ class _Reader:
             raise ConfigError.unreadable(self._at(node), "a value there holds itself")
         plain = isinstance(node, yaml.ScalarNode) and node.style is None
         line = (key or node).start_mark.line + 1
-        self.places[path] = Place(self.file, line, node.value if plain else None)
+        self.locations[path] = Location(self.file, line, node.value if plain else None)
         if isinstance(node, yaml.ScalarNode):
             return self._single(node, path)
         known = f"{_TAG}map" if isinstance(node, yaml.MappingNode) else f"{_TAG}seq"
@@ -174,7 +174,7 @@ class _Reader:
         try:
             if isinstance(node, yaml.MappingNode):
                 return self.mapping(node, path)
-            return [self._value(item, (*path, place)) for place, item in enumerate(node.value)]
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         finally:
             self.inside.pop()
 

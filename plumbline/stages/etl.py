@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from plumbline.nvtabular.graphs import Graph
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
-"""Facts of the ingest that later stages need: see `plumbline.rawlogs.split_counts.Counted`."""
+"""Facts of the ingest that later stages need: see `plumbline.rawlogs.splits.counts.Counted`."""
 
 
 def settings(run: Run) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from plumbline.base.files import file_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
-from plumbline.rawlogs.headers import listed
 from plumbline.rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_rows import undeclared_columns
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.sources import resolve_files
+from plumbline.rawlogs.text.headers import listed
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult
 

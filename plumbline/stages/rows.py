@@ -15,7 +15,7 @@ from plumbline.columns.typed import TypedParquet
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.ingest import PROBE, SURVEY_FILE
 from plumbline.rawlogs.raw_log import RawLog
-from plumbline.rawlogs.split import SPLITS
+from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.stages import ingest
 from plumbline.stages.run import Run

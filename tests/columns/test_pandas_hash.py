@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
 from plumbline.columns.values import Text
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-pytestmark = pytest.mark.usefixtures("form")
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+pytestmark = pytest.mark.usefixtures("implementation")
 
 
 def text_of(strings: list[str]) -> Text:

@@ -61,7 +61,7 @@ def test_whole_numbers_in_text_are_exact(text: str, number: Any) -> None:
     assert (REFUSED if found is text_values.REFUSED else found) == number
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     number=st.integers(-(2**63) + 1, 2**64 - 1).filter(lambda n: n != NO_CODE),
     form=st.sampled_from(["{}", "+{}", " {} ", "{}.0", "{}.000", "{}e0", "{}.0E+0", "{:,}"]),
@@ -248,7 +248,6 @@ def test_times_and_what_is_none(text: str, seconds: Any) -> None:
     moment=st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
     form=st.sampled_from(["%Y-%m-%dT%H:%M:%S.%f", "%Y%m%dT%H%M%S,%fZ", "%G-W%V-%uT%H:%M:%S.%f"]),
 )
-@settings(deadline=None)
 def test_times_of_all_days(moment: datetime, form: str) -> None:
     wanted = moment.replace(tzinfo=timezone.utc).timestamp()
     (found,) = taken([moment.strftime(form)], "time")
@@ -302,7 +301,7 @@ def test_text_of_other_types_has_one_form() -> None:
 LETTERS = "0123456789.,+-eE_ \tnaifxNtrue"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     texts=st.lists(st.text(st.sampled_from(LETTERS), max_size=8), max_size=5),
     rules=st.sampled_from(

@@ -1,4 +1,4 @@
-"""`pipelines/init.py` on files of many formats: the configuration loads, and explains its guesses."""
+"""`pipelines/init.py` on files of many formats: the configuration loads, and explains guesses."""
 
 import bz2
 import gzip

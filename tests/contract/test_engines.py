@@ -35,8 +35,8 @@ from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.lookup.tables import VALUE
 from plumbline.features.operators.categorify import Categorify
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.features.statistics.keyed_value import KeyedValue
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
@@ -106,7 +106,6 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Graph, pa.Table, pa.Table]:
 
 @settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # cases are small as they are, and shrinking would take minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

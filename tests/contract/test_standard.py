@@ -79,7 +79,6 @@ def encoded(
 @pytest.mark.parametrize("bins", [4, 2**15])
 @settings(
     max_examples=5,
-    deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # shrinking would take minutes
 )

@@ -90,7 +90,7 @@ RULES = st.fixed_dictionaries(
 
 
 @pytest.mark.parametrize("kind", FEATURE_KINDS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4), rules=RULES)
 def test_text_means_the_same_in_a_log_and_from_a_caller(
     tmp_path_factory: pytest.TempPathFactory, kind: FeatureKind, texts: list[str], rules: Any

@@ -49,7 +49,7 @@ def comes_back(elements: list[Any]) -> list[Any]:
     return [] if elements == [None] else elements
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     rows=st.lists(
         st.tuples(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest import TempPathFactory
 
@@ -20,7 +20,6 @@ def rows(first: int, count: int) -> pl.DataFrame:
     return pl.DataFrame({"click": [n % 2 for n in numbers], "word": words, "x": numbers})
 
 
-@settings(deadline=None)
 @given(
     chunks=st.lists(st.integers(0, 25), min_size=1, max_size=6),
     groups=st.integers(1, 5),

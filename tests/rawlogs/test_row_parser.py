@@ -15,9 +15,9 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.typed import values_of
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64, Text, Values
-from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.raw_rows import parse_text
 from plumbline.rawlogs.row_parser import are_plain_rules, parse_lines
+from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
@@ -164,7 +164,7 @@ def test_a_mark_of_byte_order_inside_a_file_is_text() -> None:
     assert words.to_objects().tolist() == ["\ufeffa".encode()]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(plain_line, min_size=1, max_size=20))
 @example([("", "", "", "", "", "0")])
 @example([("", "-0", "", "-0", "0", "0"), ("x", "16777217", "", "-00", "", "1")])
@@ -172,7 +172,7 @@ def test_plain_lines_are_parsed(lines: list[tuple[str, ...]]) -> None:
     assert natively(text_of(lines)) is not None
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(plain_line, min_size=1, max_size=4),
     st.integers(0, 3),
@@ -188,7 +188,7 @@ def test_odd_fields_are_parsed_alike_or_given_up(
     natively(text_of(lines))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=40), st.integers(0, 200))
 def test_damaged_bytes_are_parsed_alike_or_given_up(odd: bytes, position: int) -> None:
     text = b"word,1.5,,7,ff,1\nanother,,,,,0\n" * 3
@@ -251,7 +251,7 @@ def reordered(line: tuple[str, ...], label: str) -> list[str]:
     return [word, price, shop, hash_, label, seen]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(worded_line, min_size=1, max_size=10),
     st.sampled_from([("1", "0", "true", "FALSE"), (*CLICKS, "never", "yes!", "1e1000", "-")]),
@@ -263,7 +263,7 @@ def test_words_are_parsed(lines: list[tuple[str, ...]], labels: tuple[str, ...],
     assert written(drawn, MISSING, clicks) == all(line[4] != "-" for line in drawn)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     worded_line,
     st.integers(0, 5),

@@ -58,7 +58,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=ROWS,
     separator=st.sampled_from([",", "\t", "|", ";", "\x01"]),
@@ -101,7 +101,7 @@ def test_round_trip(
 
 
 @given(value=st.floats(allow_nan=False, min_value=-1e38, max_value=1e38))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_numbers_are_rounded_as_the_wire_rounds(
     tmp_path_factory: pytest.TempPathFactory, value: float
 ) -> None:

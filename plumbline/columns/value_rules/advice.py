@@ -55,7 +55,7 @@ def _of_integer_text(found: str, rules: ValueRules) -> str:
         return ""
     word = found.strip().lower()
     if word in (*text_values.TRUE_WORDS, *text_values.FALSE_WORDS):
-        return ""  # the reason tells of kind boolean
+        return ""  # the reason names kind boolean
     number = text_values.real(found, rules)
     if number is text_values.REFUSED:
         return of_number(found, rules)

@@ -44,7 +44,7 @@ def values_of_raw(
     Raises
     ------
     PlanError
-        The type does not fit, or a value, the first of which is told.
+        The type or a value does not fit; the first such value is reported.
     """
     if is_typed and column.type == ARROW_TYPES[kind] and column.num_chunks:
         return values_of(column)

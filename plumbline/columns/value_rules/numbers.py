@@ -140,24 +140,26 @@ class _Codes:
         found = with_points(column, rules).cast(pl.Int64, strict=False)
         codes.values = found.fill_null(0).to_numpy().copy()
         codes.known = mask_of(found.is_not_null())
-        places = np.flatnonzero(codes.given & ~codes.known)
-        if len(places) and rules.has_plain_numbers:
-            found = column.gather(places).str.extract(_ZERO_FRACTION).cast(pl.Int64, strict=False)
-            places = codes._store(places, found, found)
-        if len(places):
-            texts = column.gather(places)
+        positions = np.flatnonzero(codes.given & ~codes.known)
+        if len(positions) and rules.has_plain_numbers:
+            found = (
+                column.gather(positions).str.extract(_ZERO_FRACTION).cast(pl.Int64, strict=False)
+            )
+            positions = codes._store(positions, found, found)
+        if len(positions):
+            texts = column.gather(positions)
             digits = texts.set(~texts.str.contains(_DIGITS), None)
             number = digits.cast(pl.UInt64, strict=False)
             found, refused = signed_codes(number.fill_null(0).to_numpy())
-            codes.unsigned[places] = mask_of(number.is_not_null())
-            places = codes._store(places, number, pl.Series(found), refused)
-        if len(places):
-            texts = column.gather(places)
+            codes.unsigned[positions] = mask_of(number.is_not_null())
+            positions = codes._store(positions, number, pl.Series(found), refused)
+        if len(positions):
+            texts = column.gather(positions)
             found, refused = by_value(texts, partial(text_values.whole, rules=rules), pa.int64())
-            codes.given[places] = mask_of(found.is_not_null()) | refused
+            codes.given[positions] = mask_of(found.is_not_null()) | refused
             signed = mask_of(texts.str.starts_with("-"))
-            codes.unsigned[places] = ~signed & (found.fill_null(0).to_numpy() < 0)
-            codes._store(places, found, found)
+            codes.unsigned[positions] = ~signed & (found.fill_null(0).to_numpy() < 0)
+            codes._store(positions, found, found)
         return codes
 
     @classmethod
@@ -199,16 +201,16 @@ class _Codes:
 
     def _store(
         self,
-        places: NDArray[np.int64],
+        positions: NDArray[np.int64],
         found: pl.Series,
         codes: pl.Series,
         refused: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int64]:
-        """The codes of those that are found; gives the places of the others."""
+        """The codes of those that are found; gives the positions of the others."""
         is_found = mask_of(found.is_not_null())
-        self.values[places[is_found]] = codes.fill_null(0).to_numpy()[is_found]
-        self.known[places[is_found]] = True if refused is None else ~refused[is_found]
-        return places[~is_found]
+        self.values[positions[is_found]] = codes.fill_null(0).to_numpy()[is_found]
+        self.known[positions[is_found]] = True if refused is None else ~refused[is_found]
+        return positions[~is_found]
 
     def _check_signs(self, known: NDArray[np.bool_]) -> None:
         negative = known & (self.values < 0) & ~self.unsigned

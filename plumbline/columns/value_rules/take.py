@@ -1,4 +1,4 @@
-"""A column of any type and kind becomes values: the one place that says what a raw value means."""
+"""A column of any type and kind becomes values: what a raw value means is defined here alone."""
 
 from __future__ import annotations
 

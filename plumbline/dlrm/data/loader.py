@@ -1,4 +1,4 @@
-"""What training takes rows from: batches in plan order, in an order of rows that a seed decides.
+"""Batches of rows for training: columns in plan order, rows in an order that a seed decides.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -39,7 +39,7 @@ class Order:
 
 
 class DataLoader(Protocol):
-    """Encoded rows in batches of one size; made once, and read as often as one likes."""
+    """Encoded rows in batches of one size; made once, and read any number of times."""
 
     @property
     def rows(self) -> int:
@@ -48,12 +48,13 @@ class DataLoader(Protocol):
     def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
         """Every row once, a batch at a time; the last batch may be smaller.
 
-        Closing the generator ends whatever reads for it. No global random state is read or written.
+        Closing the generator ends the thread that reads for it. No global random state is read or
+        written.
 
         Parameters
         ----------
         order
             None keeps the rows in the order of the files.
         skip
-            Batches to pass over at the start, when an epoch is taken up again.
+            Batches to skip at the start, when an epoch is resumed.
         """

@@ -34,8 +34,8 @@ LIST_SUFFIXES = ("__values", "__offsets")
 """Merlin's names of a list column's two parts."""
 
 QUEUE_WAIT = 0.05
-"""Seconds between two looks of the reading thread whether it shall stop. Merlin's own 1 µs keeps a
-core busy while the queue is full."""
+"""Seconds between two checks of the reading thread whether it has to stop. Merlin's own 1 µs keeps
+a core busy while the queue is full."""
 
 
 class MerlinLoader:
@@ -75,8 +75,8 @@ class MerlinLoader:
         """See `DataLoader.batches`."""
         loader = _SeededLoader(self._dataset, self._batch_size, order)
         try:
-            # Counted, not run until the end: asked for one batch too many, the loader can wait
-            # for ever, when its thread is still about to end or when there are no rows at all.
+            # Counted, not run until the end: after the last batch, and where there are no rows,
+            # the loader's next() can wait for ever.
             for position in range(len(loader)):
                 columns, click = next(loader)
                 if position >= skip:

@@ -2,7 +2,7 @@
 
 pyarrow decodes column by column; the columns of a window are written into rows that lie side by
 side, and each batch takes its rows from there. The order depends on the seed, the epoch, and the
-row groups of the files: not on the batch size, on threads, or on who waits for whom.
+row groups of the files: not on the batch size, nor on threads and their timing.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ParquetLoader:
         return self._rows
 
     def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
-        """See `DataLoader.batches`; windows that are skipped are not converted, nor read if
+        """See `DataLoader.batches`; skipped windows are not converted, nor read if
         possible."""
         return iterate_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
 
@@ -101,7 +101,7 @@ class ParquetLoader:
 
 
 class _Reader:
-    """Decodes the named columns of a row group, from its begin to its end."""
+    """Decodes the named columns of a row group, from its start to its end."""
 
     def __init__(self, group: RowGroup, names: Sequence[str]) -> None:
         self._group = group
@@ -114,7 +114,7 @@ class _Reader:
         self._position = 0
 
     def read(self, slice_: Slice) -> Iterator[pa.RecordBatch]:
-        """The rows of a slice; those between the last slice and this one are passed over."""
+        """The rows of a slice; those between the last slice and this one are skipped."""
         for _ in self._next(slice_.start - self._position):
             pass
         yield from self._next(slice_.rows)

@@ -1,4 +1,4 @@
-"""What is odd in the encoded data, one line a kind: told before a model is trained on it."""
+"""Warnings about the encoded data, one line a kind, before a model is trained on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from plumbline.dlrm.judgement.columns import Numbers, SplitSurvey
+from plumbline.dlrm.judgement.columns import NumberRange, SplitSurvey
 from plumbline.dlrm.judgement.leaks import Leaks
 from plumbline.features.plan.plan import OutputColumn, Plan
 
@@ -72,7 +72,7 @@ def _leaks(leaks: Leaks) -> list[str]:
 
 
 def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> list[str]:
-    """By raw columns, all that is made of which is constant."""
+    """Raw columns from which only constant columns are made."""
     kinds: dict[str, set[str]] = {}
     for column in plan.outputs:
         found = train.ids.get(column.name) or train.numbers.get(column.name)
@@ -93,7 +93,7 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
     ]
 
 
-def _always(column: OutputColumn, found: Numbers) -> str:
+def _always(column: OutputColumn, found: NumberRange) -> str:
     """What a column is that has one number, or one id, in every training row."""
     is_missing = found.low == _of_missing(column)
     unseen = column.id_step.unseen_ids if column.is_categorical else range(0)
@@ -164,25 +164,25 @@ def _large(train: SplitSurvey, valid: SplitSurvey, test: SplitSurvey) -> list[st
             known = train.numbers[name].largest
             if found.largest > OUTSIDE * max(known, 1.0):
                 outside[name] = f"{found.largest:.3g} in {split.name}, {known:.3g} in train"
-    told = []
+    warnings = []
     if large:
         sizes = [f"{name!r} ({size:.3g})" for name, size in large.items()]
-        told.append(
+        warnings.append(
             f"Numbers are very large after the graph in {_listed(sizes)}: they swamp all others. "
             "Normalize the column, take its logarithm, or clip it (workflow.options.clip_max)."
         )
     if outside:
         sizes = [f"{name!r} ({size})" for name, size in outside.items()]
-        told.append(
+        warnings.append(
             f"Numbers are far outside of what training saw in {_listed(sizes)}: the scores of such "
             "rows mean nothing. Clip the column (workflow.options.clip_min and clip_max), or split "
             "the rows at random (split.by: hash)."
         )
-    return told
+    return warnings
 
 
 def _drift(surveys: Mapping[str, SplitSurvey], click_rate: Mapping[str, float]) -> list[str]:
-    told = []
+    warnings = []
     trained = click_rate["train"]
     for split in ("valid", "test"):
         found = click_rate[split]
@@ -190,12 +190,12 @@ def _drift(surveys: Mapping[str, SplitSurvey], click_rate: Mapping[str, float]) 
         sizes = 1 / max(surveys["train"].rows, 1) + 1 / max(surveys[split].rows, 1)
         is_significant = abs(found - trained) > SIGNIFICANT * math.sqrt(rate * (1 - rate) * sizes)
         if not trained / DRIFT <= found <= trained * DRIFT and is_significant:
-            told.append(
+            warnings.append(
                 f"The click rate is {trained:.3%} in training and {found:.3%} in {split}: the "
                 "splits differ, and scores will be off by that much. Train on rows nearer to those "
                 "that are scored, or split them at random (split.by: hash)."
             )
-    return told
+    return warnings
 
 
 def _columns(names: Sequence[str]) -> str:

@@ -1,9 +1,10 @@
-"""Columns that may know the click: what each tells alone, and what is left without it.
+"""Columns that may know the click: how good each is alone, and the others without it.
 
 A column's score of a row is the click rate of the rows that share its value, smoothed, taken from
 the first half of a sample of training rows; numbers are put into buckets of equal counts first. The
 columns together are a logistic regression on the scores' log-odds, fitted on the other half. Both
-are judged by their AUC on a sample of validation rows: values that never come again tell nothing.
+are judged by their AUC on a sample of validation rows: a value that never occurs again helps
+nothing there.
 
 Legend: B rows, V values, C columns.
 """
@@ -42,13 +43,13 @@ LEAK_AUC = 0.95
 """Of a column alone, from which on it is suspected."""
 
 LEAK_RATIO = 2.0
-"""A column without which so many times as many pairs are put in the wrong order is suspected."""
+"""A column is suspected where its absence multiplies the pairs in the wrong order by this."""
 
 LEAK_DROP = 0.03
-"""At least so much AUC goes with it."""
+"""At least so much AUC is lost without it."""
 
 LEAK_JOINT_AUC = 0.85
-"""Of the columns together; below it no column is suspected for what is left without it."""
+"""Of the columns together; below it no column is suspected for the AUC without it."""
 
 RIDGE = 1.0
 STEPS = 8

@@ -56,13 +56,13 @@ class Size:
 def proportion_warnings(architecture: Architecture, train_rows: int) -> list[str]:
     """One line for each way in which the model is too large for its training rows."""
     size = Size.of(architecture)
-    told = []
+    warnings = []
     weights = size.first_top_weights
     too_wide = weights > LARGE_LAYER or (
         weights > SMALL_LAYER and weights > WEIGHTS_FOR_A_ROW * train_rows
     )
     if too_wide:
-        told.append(
+        warnings.append(
             f"The model is out of proportion to its data: {size.vectors:,} vectors make "
             f"{size.dots:,} dots and a first top layer of {weights:,} weights, "
             f"{size.multiply_adds:,} multiply-adds a row, for {train_rows:,} training rows. Leave "
@@ -73,9 +73,9 @@ def proportion_warnings(architecture: Architecture, train_rows: int) -> list[str
         sizes = zip(architecture.categorical, architecture.cardinalities, strict=True)
         largest = sorted(sizes, key=lambda item: -item[1])[:NAMED]
         names = ", ".join(f"{name!r} {rows:,}" for name, rows in largest)
-        told.append(
+        warnings.append(
             f"The embedding tables have {size.table_rows:,} rows of {architecture.embedding_dim} "
             f"numbers for {train_rows:,} training rows, so most ids are seen once or twice: "
             f"{names}. Raise workflow.options.frequency_threshold, or lower model.embedding_dim."
         )
-    return told
+    return warnings

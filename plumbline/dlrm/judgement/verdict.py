@@ -88,7 +88,7 @@ class Evidence:
 def judge(evidence: Evidence) -> Verdict:
     """Compare the model with both baselines and its scores with the clicks.
 
-    A worse log loss than either's counts always, and the text tells where the difference to the
+    A worse log loss than either's always counts, and the text says where the difference to the
     regression is within the noise of the test rows. Scores off by more than 10 % count where they
     are beyond the noise of the clicks.
     """

@@ -39,8 +39,8 @@ class PairCounts:
     limit
         Distinct scores in memory.
     folder
-        Where the temporary file comes; None for the system's own place. It has no name there, and
-        is gone with this object.
+        For the temporary file; None takes the system's. The file has no name there, and is gone
+        with this object.
     """
 
     def __init__(self, limit: int = MAX_COUNTS, folder: Path | None = None) -> None:

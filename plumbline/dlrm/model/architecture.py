@@ -104,26 +104,26 @@ class Architecture:
         }
 
     @classmethod
-    def from_json(cls, form: Mapping[str, Any], file: str) -> Architecture:
-        """Raises ModelError, naming `file`, where `form` is not an architecture's JSON form."""
+    def from_json(cls, content: Mapping[str, Any], file: str) -> Architecture:
+        """Raises ModelError, naming `file`, where `content` is not an architecture's JSON form."""
         try:
             return cls(
-                categorical=tuple(str(name) for name in form["categorical"]),
-                cardinalities=tuple(int(number) for number in form["cardinalities"]),
-                continuous=tuple(str(name) for name in form["continuous"]),
-                embedding_dim=int(form["embedding_dim"]),
-                bottom_mlp=tuple(int(width) for width in form["bottom_mlp"]),
-                top_mlp=tuple(int(width) for width in form["top_mlp"]),
-                bags=tuple(str(name) for name in form["bags"]),
-                bag=cast(Bag, _one_of(Bag, form, "bag")),
-                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, form, "embedding_rows")),
+                categorical=tuple(str(name) for name in content["categorical"]),
+                cardinalities=tuple(int(number) for number in content["cardinalities"]),
+                continuous=tuple(str(name) for name in content["continuous"]),
+                embedding_dim=int(content["embedding_dim"]),
+                bottom_mlp=tuple(int(width) for width in content["bottom_mlp"]),
+                top_mlp=tuple(int(width) for width in content["top_mlp"]),
+                bags=tuple(str(name) for name in content["bags"]),
+                bag=cast(Bag, _one_of(Bag, content, "bag")),
+                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, content, "embedding_rows")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             reason = f"its architecture is not usable ({type(error).__name__} {error})"
             raise ModelError.unreadable(file, reason) from None
 
 
-def _one_of(kinds: Any, form: Mapping[str, Any], key: str) -> object:
-    if form[key] not in get_args(kinds):
-        raise ValueError(f"{key} {form[key]!r}, known: {', '.join(get_args(kinds))}")
-    return form[key]
+def _one_of(kinds: Any, content: Mapping[str, Any], key: str) -> object:
+    if content[key] not in get_args(kinds):
+        raise ValueError(f"{key} {content[key]!r}, known: {', '.join(get_args(kinds))}")
+    return content[key]

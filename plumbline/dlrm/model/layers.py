@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-"""What torch.compile makes of a linear layer and ReLU; not public, so it may be missing."""
+"""torch.compile uses it for a linear layer and ReLU; not public, so it may be missing."""
 
 
 class LinearReLU(nn.Linear):
@@ -37,8 +37,8 @@ def mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
 
 
 class _LinearReLU(torch.autograd.Function):
-    """Spelled out, because autograd of the parts keeps the output before ReLU too, and takes the
-    sum over rows for the bias in a form that is slow on a CPU."""
+    """Written out, because autograd of the parts keeps the output before ReLU too, and sums the
+    bias' gradient over rows in a way that is slow on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:

@@ -61,9 +61,9 @@ def read_model_card(folder: Path) -> ModelCard:
         version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
         if version != FORMAT_VERSION:
             raise ModelError.other_format(str(file), version, FORMAT_VERSION)
-        came = json_sha256(content)
-        if came != wanted:
-            raise ModelError.damaged(str(file), wanted, came)
+        got = json_sha256(content)
+        if got != wanted:
+            raise ModelError.damaged(str(file), wanted, got)
         return ModelCard(
             architecture=Architecture.from_json(content["architecture"], str(file)),
             plan_hash=str(content["plan_hash"]),

@@ -12,8 +12,8 @@
 converted.
 - A row with an id that its table has no row for gets NaN: a graph cannot raise an error that says
   why, and must not read another table's row instead.
-- The weights stay where they are: the graph names `model.safetensors`, and the place of each tensor
-  in it. So there is no limit of 2 GB, and no table is stored twice.
+- The weights stay where they are: the graph names `model.safetensors`, and each tensor's offset in
+  it. So there is no limit of 2 GB, and no table is stored twice.
 """
 
 from __future__ import annotations

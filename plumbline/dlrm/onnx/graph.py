@@ -59,7 +59,7 @@ class GraphBuilder:
         return name
 
     def weight(self, name: str, dtype: str, *shape: int) -> str:
-        """A tensor of the weights; raises ModelError where the file has it not in this form."""
+        """A tensor of the weights; raises ModelError where the file has another one."""
         span = self._spans.get(name)
         if span is None or (span.dtype, span.shape) != (dtype, shape):
             got = span and f"{span.dtype} of shape {span.shape}"

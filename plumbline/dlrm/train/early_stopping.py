@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class EarlyStopping:
     """Training ends after `patience` epochs in a row without a better validation log loss.
 
-    All of it follows from the log losses so far, so a run that is taken up again decides alike.
+    All of it follows from the log losses so far, so a resumed run decides alike.
     """
 
     patience: int

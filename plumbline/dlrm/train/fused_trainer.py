@@ -1,4 +1,4 @@
-"""The DLRM as it is trained fast: mixed precision, native kernels, the embeddings' own update.
+"""The fast trainer of a DLRM: mixed precision, native kernels, the embeddings' own update.
 
 One step is: gather the embeddings' vectors; forward and backward through the layers by autograd,
 down to the vectors; the dense layers' optimizer; one pass that sums the gradients of each touched
@@ -72,7 +72,7 @@ class FusedTrainer:
     def step(self, batch: Batch, factor: float) -> Tensor:
         """Train on a batch at `factor` times the learning rates.
 
-        Gives the batch's mean loss before the step, a scalar that stays on the device.
+        Returns the batch's mean loss before the step, a scalar that stays on the device.
         """
         dtype = DTYPES[self.precision]
         vector_BVD = self.model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()

@@ -40,7 +40,7 @@ BOTTOM = "continuous"
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def without_merlin_warnings() -> Iterator[None]:
     """Inside, two warnings that a step of Merlin's model gives each time are not shown.
 
     Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made
@@ -275,11 +275,11 @@ def _check_architecture(architecture: Architecture) -> None:
 def _check_schema(built: MerlinDLRM, schema: Any) -> None:
     architecture, tables = built.architecture, _tables(built.model)
     wanted = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
-    came = {name: table.num_embeddings for name, table in tables.items()}
-    if came != wanted or len(set(tables.values())) != len(wanted):
+    got = {name: table.num_embeddings for name, table in tables.items()}
+    if got != wanted or len(set(tables.values())) != len(wanted):
         raise ModelError(
             "Merlin schema: wanted a table of its own for each categorical column, of sizes "
-            f"{wanted}, got {came}."
+            f"{wanted}, got {got}."
         )
     missing = set(architecture.continuous) - set(schema.column_names)
     if missing:

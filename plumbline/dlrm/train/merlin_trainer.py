@@ -16,7 +16,12 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.dtypes import Precision
 from plumbline.dlrm.tensors.tensor_file import under
-from plumbline.dlrm.train.merlin_model import build_merlin, load_canonical, quiet, to_canonical
+from plumbline.dlrm.train.merlin_model import (
+    build_merlin,
+    load_canonical,
+    to_canonical,
+    without_merlin_warnings,
+)
 from plumbline.dlrm.train.optimizers import dense_optimizer, sparse_optimizer
 from plumbline.dlrm.train.training_plan import PlannedTraining
 
@@ -62,7 +67,7 @@ class MerlinTrainer:
         """See `plumbline.dlrm.train.trainer.Trainer`."""
         self._model.dense_parameters()["last.bias"].fill_(logit)
 
-    @quiet()
+    @without_merlin_warnings()
     def step(self, batch: Batch, factor: float) -> Tensor:
         """See `plumbline.dlrm.train.trainer.Trainer`."""
         logit_B = self._model(batch.ids_BF, batch.dense_BC, batch.bags)
@@ -75,13 +80,13 @@ class MerlinTrainer:
         return loss.detach()
 
     def canonical(self) -> DLRM:
-        """The same model in canonical form, on the same device; the tables are a copy."""
+        """The same model as a `DLRM`, on the same device; the tables are a copy."""
         canonical = DLRM(self._model.architecture, seed=None)
         canonical.load_state_dict(to_canonical(self._model), assign=True)
         return canonical
 
     def state(self) -> dict[str, Tensor]:
-        """Weights in canonical form, and the optimizers' state."""
+        """Weights as a `DLRM` names them, and the optimizers' state."""
         state = {f"parameter/{name}": value for name, value in to_canonical(self._model).items()}
         for kind, optimizer in self._optimizers.items():
             state |= {f"{kind}/{name}": value for name, value in optimizer.state().items()}

@@ -26,7 +26,7 @@ HALVINGS = 60
 
 
 def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) -> float:
-    """Move the model's output bias in place; gives by how much.
+    """Move the model's output bias in place; returns by how much.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) 
 
 
 def shift_to(logit_B: NDArray[np.float64], rate: float) -> float:
-    """What is to be added to all logits for their mean probability to be `rate`, within ±20.
+    """The shift of all logits for which their mean probability is `rate`, within ±20.
 
     >>> round(shift_to(np.zeros(3), 0.25), 6) == round(float(np.log(0.25 / 0.75)), 6)
     True

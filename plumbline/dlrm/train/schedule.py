@@ -29,7 +29,7 @@ class Schedule:
         return cls(steps, training.warmup_share, training.decay_share, training.decay_power)
 
     def factor(self, step: int) -> float:
-        """What the learning rates of this step, counted from 0, are multiplied with.
+        """The factor of the learning rates in this step, counted from 0.
 
         >>> schedule = Schedule(steps=10, warmup_share=0.2, decay_share=0.4, decay_power=2.0)
         >>> [schedule.factor(step) for step in (0, 1, 5, 6, 8)]

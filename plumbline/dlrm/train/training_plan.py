@@ -1,4 +1,4 @@
-"""What of the training settings follows the number of training rows: batch, epochs, rates."""
+"""Training settings that follow the number of training rows: batch, epochs, rates."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SAMPLES = 1_000_000
 """That many are enough: there are as many epochs as it takes, one at least."""
 
 CLICKS_AN_EPOCH = 10
-"""Of the rarer outcome in the training rows; with few, so few are in the validation split that it
-does not tell when the model learns its rows by heart."""
+"""Of the rarer outcome in the training rows; with few of them, the validation split has too few to
+show when the model overfits."""
 FEWEST_EPOCHS = 2
 """Where only clicks are too few for more."""
 
@@ -40,10 +40,10 @@ class PlannedTraining(Training):
 
 
 def planned(training: Training, rows: int, clicks: int | None = None) -> PlannedTraining:
-    """The settings for so many training rows, and clicks among them; what is given stays.
+    """The settings for so many training rows, and clicks among them; given ones stay.
 
     There are a million rows' worth of epochs, 20 at most, and one for every ten of the rarer of
-    clicks and non-clicks; without `clicks` that counts for nothing.
+    clicks and non-clicks; without `clicks` that does not count.
 
     Weights are averaged, and the output's bias fitted, where there is more than one epoch of up to
     a million rows: in a single epoch the learning rate falls to zero instead, and large tables'

@@ -21,7 +21,7 @@ from plumbline.columns.values import Lists, Text
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import Dtype, OutputColumn
 from plumbline.features.steps.chains import Chain, Columns, Runner
-from plumbline.features.steps.native_form import NativeColumn, Operation, Position, Tensor
+from plumbline.features.steps.native_column import NativeColumn, Operation, Position, Tensor
 from plumbline.features.steps.step import IdStep, Step
 
 _TENSORS: Mapping[FeatureKind, Tensor] = {

@@ -20,7 +20,7 @@ from plumbline.columns.wire import (
 )
 from plumbline.features.encoding.encoder import Encoded, Encoder, Request
 from plumbline.features.plan.plan import Plan
-from plumbline.features.steps.native_form import Position
+from plumbline.features.steps.native_column import Position
 
 
 class OnlineExecutor:

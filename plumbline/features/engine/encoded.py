@@ -13,10 +13,9 @@ import pyarrow.parquet as pq
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.rows import TRAIN
 from plumbline.columns.typed import CLICK_TYPE, check_types, part_files, typed_schema
 from plumbline.features.plan.plan import OutputColumn, Plan
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.rows import Chunk, RowSource
+from plumbline.columns.rows import TRAIN, Chunk, RowSource
 from plumbline.features.encoding.encoder import (
     Encoded,
     Encoder,
@@ -30,7 +30,6 @@ from plumbline.features.encoding.encoder import (
     request_of_columns,
 )
 from plumbline.features.engine.encoded import (
-    TRAIN,
     EtlResult,
     emptied,
     encoded_schema,

@@ -16,7 +16,7 @@ import numpy as np
 
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import CLICK, FeatureKind
-from plumbline.columns.rows import Rows, RowSource
+from plumbline.columns.rows import TRAIN, Rows, RowSource
 from plumbline.columns.values import Values
 from plumbline.features.fitting.nodes import CHUNK, Learned, Node, nodes, resolved
 from plumbline.features.lookup.tables import Tables
@@ -25,8 +25,6 @@ from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.features.steps.chains import Chain, Runner, type_of
 from plumbline.features.steps.fit_step import Accumulator, Target
 from plumbline.features.steps.step import Step
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.native_column import NativeColumn
 from plumbline.features.steps.step import Apply, IdStep, as_numbers
 
 

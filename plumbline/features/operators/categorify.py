@@ -21,7 +21,7 @@ from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.statistics.counting import Counts, IntegerCounter, TextCounter
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
-from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.native_column import NativeColumn
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Apply, IdStep
 from plumbline.features.steps.value_types import ValueType
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plumbline.columns.value_hash import MISSING_HASH, modulo, value_hash
 from plumbline.columns.values import Lists, Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.native_column import NativeColumn
 from plumbline.features.steps.step import Apply, IdStep
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
-from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import MOST_PARTS, distinct, distinct_of_parts, key_array
 from plumbline.features.statistics.moments import Moments, sums
 from plumbline.features.steps.chains import Source

@@ -14,7 +14,7 @@ from plumbline.base.errors import DataError
 from plumbline.columns.keys import is_all_missing, part_values
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import (
     MOST_PARTS,
     distinct,

@@ -1,1 +1,1 @@
-"""Statistics that several operators learn: counts, histograms, moments, values by key."""
+"""Statistics that several operators learn: counts, histograms, moments, keys."""

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.columns.values import NULL_INT64, Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_form import NativeColumn
+from plumbline.features.steps.native_column import NativeColumn
 from plumbline.features.steps.value_types import ValueType
 
-PADDING_ID = 0
+# Ids of categories; 0 is for padding.
 NULL_ID = 1
 OUT_OF_VOCABULARY_ID = 2
 
@@ -97,7 +97,7 @@ class Step(AnyStep, ABC):
         return None
 
     def operands(self) -> Sequence[float] | None:
-        """The numbers of the native operation `op` (`native_form`); None where there is none."""
+        """The numbers of the native operation `op` (`native_column`); None where there is none."""
         return None
 
 

@@ -17,7 +17,7 @@ from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
 from plumbline.columns.values import NULL_INT64
-from plumbline.features.statistics.keyed_value import KeyedValue, by_key
+from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import key_array, key_parts
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.value_types import ValueType

@@ -178,7 +178,7 @@ def _integers(plain: pl.Series, parsed: pl.Series) -> pl.Series:
 def parquet_column(name: str, values: pl.Series) -> Column:
     values = values.rename(SERIES)
     dtype = values.dtype
-    told = str(dtype)
+    type_name = str(dtype)
     if isinstance(dtype, pl.Categorical | pl.Enum | pl.Binary):
         values = values.cast(pl.String, strict=False)
     form: Form = "other"
@@ -200,7 +200,7 @@ def parquet_column(name: str, values: pl.Series) -> Column:
         form = "time"
     elif isinstance(dtype, pl.List | pl.Array):
         form = "list"
-    return Column(name, form, values, None, told)
+    return Column(name, form, values, None, type_name)
 
 
 def without_words(column: Column, missing: Sequence[str]) -> Column:

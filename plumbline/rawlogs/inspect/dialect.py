@@ -62,7 +62,7 @@ def sniff(text: str, encoding: str) -> Dialect:
     """
     start = _whole_lines(text)
     best: tuple[tuple[float, ...], Dialect] | None = None
-    for place, separator in enumerate(_SEPARATORS):
+    for position, separator in enumerate(_SEPARATORS):
         if separator not in start:
             continue
         quote = _quote_of(start, separator)
@@ -81,7 +81,7 @@ def sniff(text: str, encoding: str) -> Dialect:
             round(agreeing, 2),
             float(_is_inside(start, separator)) * -1.0,
             float(fields),
-            -float(place),
+            -float(position),
         )
         header = has_header([row for row in rows if len(row) == fields])
         found = Dialect(encoding, separator, quote, header, fields, agreeing)
@@ -128,8 +128,8 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
     if len(set(named)) < len(named) or len(named) < len(first) - 1:
         return False
     votes = 0
-    for place, name in enumerate(first):
-        column = [row[place].strip() for row in below if row[place].strip()]
+    for position, name in enumerate(first):
+        column = [row[position].strip() for row in below if row[position].strip()]
         values = sum(bool(_VALUE.match(field)) for field in column)
         if column and values > 0.7 * len(column):
             votes += -1 if _VALUE.match(name) else 1

@@ -64,7 +64,7 @@ def _time(column: Column, times: Times) -> Guess:
     check = None
     if times.is_ambiguous:
         check = f"day and month may be the other way round: read as {times.format}"
-    return Guess("time", f"times, {times.told}", check, times)
+    return Guess("time", f"times, {times.shown}", check, times)
 
 
 def _numbers_rows(column: Column) -> bool:

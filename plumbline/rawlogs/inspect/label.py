@@ -56,9 +56,9 @@ def guess_label(
             raise DataError(f"--label {wanted}: no such column; {nearest(wanted, columns)}")
         return _with_clicks(columns[wanted], click, "named by --label", ())
     ranked = sorted(
-        (rank, place, column.name)
-        for place, column in enumerate(columns.values())
-        if (rank := _rank(column, place, len(columns), has_names)) is not None
+        (rank, position, column.name)
+        for position, column in enumerate(columns.values())
+        if (rank := _rank(column, position, len(columns), has_names)) is not None
     )
     if not ranked:
         few = [c.name for c in columns.values() if 1 < c.distinct <= _FEW_VALUES]
@@ -81,16 +81,16 @@ def _unnamed_why(column: Column) -> str:
     return "it has two values" if column.distinct == 2 else "its values are those of a rating"
 
 
-def _rank(column: Column, place: int, count: int, has_names: bool) -> tuple[int, int] | None:
+def _rank(column: Column, position: int, count: int, has_names: bool) -> tuple[int, int] | None:
     """Lower is likelier; None where the column cannot be a label that nobody named."""
     by_name = names.label_rank(column.name)
     if column.distinct == 2 and column.missing < 0.05:
         if by_name is not None:
             return 0, by_name
-        at_an_end = place in (0, count - 1)
+        at_an_end = position in (0, count - 1)
         if not has_names:
             return (1, 0 if at_an_end else 1) if _is_zero_one(column) else (3, 0)
-        return (2, 0) if place == count - 1 else (4, 0 if _is_zero_one(column) else 1)
+        return (2, 0) if position == count - 1 else (4, 0 if _is_zero_one(column) else 1)
     if names.is_rating(column.name) and _is_rating(column):
         return 3, 0
     if not has_names and _is_rating(column):

@@ -1,4 +1,4 @@
-"""How well one column alone tells the label: its AUC in the rows looked at."""
+"""How well one column alone predicts the label: its AUC in the rows looked at."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def auc_alone(column: Column, guess: Guess, click: NDArray[np.bool_]) -> float:
-    """At least 0.5: a column that tells the label the other way round tells it as well.
+    """At least 0.5: a column that ranks the label in reverse predicts it as well.
 
     The better of its values, and of whether it has one. A category counts by the click rate that
-    it has in the other half of the rows, so that many values alone tell nothing.
+    it has in the other half of the rows, so that many values alone predict nothing.
     """
     if column.form in ("list", "other", "empty") or click.all() or not click.any():
         return 0.5

@@ -150,12 +150,12 @@ def _without_leaks(
     label: LabelGuess,
     checks: list[str],
 ) -> dict[str, Guess]:
-    """Point out columns that tell the label all too well; leave out what gives it away."""
+    """Point out columns that predict the label too well; leave out what gives it away."""
     click = label.is_click
     clicks = int(click.sum())
     if min(clicks, len(click) - clicks) < _LEAST_LEAK_CLICKS:
         checks.append(
-            f"{clicks} clicks in {len(click)} rows looked at: too few to tell whether a column is "
+            f"{clicks} clicks in {len(click)} rows looked at: too few to judge whether a column is "
             "known only afterwards"
         )
         return guesses
@@ -171,19 +171,19 @@ def _without_leaks(
         suspected = by_name and guess.kind != "unused" and auc >= _NAMED_LEAK
         if auc < _LEAK and not stands_out and not suspected:
             continue
-        told = f"alone it ranks clicks with an AUC of {auc:.3f}"
+        strength = f"alone it ranks clicks with an AUC of {auc:.3f}"
         if auc < _LEAK and not stands_out:
-            check = (
-                f"its name tells of something known only afterwards: then set it to unused ({told})"
-            )
+            check = f"its name means something known only afterwards: set it to unused ({strength})"
             settled[name] = replace(guess, check=check)
         elif guess.kind == "unused":
-            settled[name] = replace(guess, why=f"{guess.why}; {told}: may be known only afterwards")
+            settled[name] = replace(
+                guess, why=f"{guess.why}; {strength}: may be known only afterwards"
+            )
         elif auc >= _CERTAIN_LEAK or by_name:
-            check = f"left out, may be known only afterwards ({told}); if not, {guess.kind}"
+            check = f"left out, may be known only afterwards ({strength}); if not, {guess.kind}"
             settled[name] = replace(guess, kind="unused", check=check)
         else:
-            check = f"{told}: may be known only afterwards; then set it to unused"
+            check = f"{strength}: may be known only afterwards; then set it to unused"
             settled[name] = replace(guess, check=check)
     return settled
 
@@ -288,7 +288,7 @@ def _is_writable(name: str) -> bool:
 def _of_the_text(looked: Looked, rows: int) -> list[str]:
     checks = []
     if not looked.has_names:
-        checks.append("the file has no header: the columns are called by their place, c1, c2, …")
+        checks.append("the file has no header: the columns are called by their position, c1, c2, …")
     if looked.numbers.is_ambiguous:
         checks.append("1,234 may be 1.234 or 1234: set log.decimal and log.thousands")
     if looked.malformed:

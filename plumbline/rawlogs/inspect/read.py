@@ -66,7 +66,7 @@ class Looked:
 
 
 def look(file: Path, prefix: str = "c") -> Looked:
-    """Look at a file; columns without a name are called `prefix` and their place, from 1.
+    """Look at a file; columns without a name are called `prefix` and their position, from 1.
 
     Raises
     ------
@@ -150,10 +150,10 @@ def _nameable(
     repeated = {name for name, count in Counter(header).items() if count > 1 and name}
     for name in sorted(repeated):
         left_out.append(f"columns {name!r}: the header names it twice")
-    nameless = [place + 1 for place, name in enumerate(header) if not name]
+    nameless = [position + 1 for position, name in enumerate(header) if not name]
     if nameless:
-        places = ", ".join(map(str, nameless[:5]))
-        left_out.append(f"column {places}: the header has no name for it")
+        positions = ", ".join(map(str, nameless[:5]))
+        left_out.append(f"column {positions}: the header has no name for it")
     return [
         (name, values)
         for name, values in zip(header, series, strict=True)
@@ -188,7 +188,7 @@ def _parsed(
         bad[0] += 1
         return "skip"
 
-    names = [f"{place}" for place in range(dialect.fields)]
+    names = [f"{position}" for position in range(dialect.fields)]
     try:
         parsed = pa_csv.read_csv(
             pa.BufferReader(with_unit(text, dialect.separator).encode()),
@@ -216,7 +216,7 @@ def _parsed(
 
 def _without_header(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, int]:
     """The rows that are not the header again, as in files put together, and how many are."""
-    same = [frame.to_series(place) == name for place, name in enumerate(header)]
+    same = [frame.to_series(position) == name for position, name in enumerate(header)]
     repeated = pl.DataFrame([s.alias(str(i)) for i, s in enumerate(same)]).fold(lambda a, b: a & b)
     return frame.filter(~repeated), int(repeated.sum())
 
@@ -225,10 +225,10 @@ def _first_lines(text: str, count: int) -> str:
     """No more lines than `count`, found by halves: most texts are shorter or have short lines."""
     if text.count("\n") <= count:
         return text
-    place = 0
+    position = 0
     for _ in range(count):
-        place = text.index("\n", place) + 1
-    return text[:place]
+        position = text.index("\n", position) + 1
+    return text[:position]
 
 
 def _has_blanks(series: list[pl.Series], header: list[str]) -> bool:
@@ -272,11 +272,11 @@ def _look_at_parquet(file: Path) -> Looked:
     columns: dict[str, Column] = {}
     left_out: list[str] = []
     counted = Counter(table.column_names)
-    for place, name in enumerate(table.column_names):
+    for position, name in enumerate(table.column_names):
         if counted[name] > 1 or not name:
             left_out.append(f"column {name!r}: wanted one of that name, and not an empty one")
             continue
-        columns[name] = _parquet_column(name, table.column(place))
+        columns[name] = _parquet_column(name, table.column(position))
     missing = missing_words([c.values for c in columns.values() if c.form == "text"])
     columns = {name: without_words(column, missing) for name, column in columns.items()}
     return Looked(

@@ -24,7 +24,7 @@ class SplitGuess:
     by: Literal["time", "hash"]
     why: str
     user: str | None
-    """A column whose values have several rows each: a split by it asks how new users are scored."""
+    """A column whose values have several rows each: a split by it tests new users."""
 
 
 def guess_split(
@@ -54,8 +54,8 @@ def time_column(columns: Mapping[str, Column], guesses: Mapping[str, Guess]) -> 
         for name, guess in guesses.items()
         if guess.kind == "time" and columns[name].missing == 0 and columns[name].distinct > 1
     ]
-    said = [name for name in usable if not names.is_known_afterwards(name)]
-    return next(iter(said or usable), None)
+    early = [name for name in usable if not names.is_known_afterwards(name)]
+    return next(iter(early or usable), None)
 
 
 def _user(columns: Mapping[str, Column], guesses: Mapping[str, Guess]) -> str | None:

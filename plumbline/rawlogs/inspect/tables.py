@@ -37,7 +37,7 @@ class Joined:
     looked: Looked
     key: str
     own_key: str
-    """The column's name where the file has no header: its place gives it."""
+    """The column's name where the file has no header: its position gives it."""
     covered: float
     """Share of the log's rows looked at whose key the table has."""
 
@@ -55,8 +55,8 @@ def sort_files(paths: Sequence[Path]) -> Files:
     first, *further = given
     of_first = names_of(first)
     log, others = [first], []
-    for place, file in enumerate(further):
-        same = place >= _MOST_PARTS and folder is not None
+    for position, file in enumerate(further):
+        same = position >= _MOST_PARTS and folder is not None
         if same or names_of(file) == of_first:
             log.append(file)
         else:

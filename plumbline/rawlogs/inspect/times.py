@@ -29,7 +29,7 @@ class Times:
 
     format: str | None
     seconds: pl.Series
-    told: str
+    shown: str
     is_ambiguous: bool = False
     """Day and month could be the other way round."""
 
@@ -121,15 +121,15 @@ def _parse_digits(text: pl.Series, form: str) -> pl.Series:
 
 
 def _epoch(column: Column) -> Times | None:
-    """Seconds since 1970, or thousandths and so on; a name that tells of a time, or a whole
-    column of large numbers under a name that tells nothing."""
+    """Seconds since 1970, or thousandths and so on; a name that means a time, or a whole
+    column of large numbers under a name that means nothing."""
     if not (names.is_time(column.name) or names.is_anonymous(column.name)):
         return None
     values = column.values.cast(pl.Float64)
-    for unit, told in _EPOCHS:
+    for unit, shown in _EPOCHS:
         seconds = values / unit
         if seconds.drop_nulls().is_between(_FROM, _TO).all():
-            return Times(None, seconds, f"{told} since 1970")
+            return Times(None, seconds, f"{shown} since 1970")
     return None
 
 

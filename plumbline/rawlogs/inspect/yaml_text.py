@@ -122,8 +122,8 @@ def _columns(table: Table, indent: str) -> Iterable[str]:
         value: str = guess.kind
         if guess.kind == "time" and guess.times is not None and guess.times.format is not None:
             value = f"{{kind: time, format: {_quoted(guess.times.format)}}}"
-        said = f"{guess.why}; see above" if guess.check else guess.why
-        yield _commented(f"{indent}{scalar(name)}: {value}", said)
+        comment = f"{guess.why}; see above" if guess.check else guess.why
+        yield _commented(f"{indent}{scalar(name)}: {value}", comment)
 
 
 def _label(proposal: Proposal) -> list[str]:

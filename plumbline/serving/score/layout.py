@@ -8,9 +8,9 @@ from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
 from plumbline.columns.kinds import FeatureKind
-from plumbline.rawlogs.headers import listed, separator_of
 from plumbline.rawlogs.partitions import partition_values
 from plumbline.rawlogs.raw_rows import column_names, read_raw_rows
+from plumbline.rawlogs.text.headers import listed, separator_of
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.score.reading import Dialect, ReadOptions
 from plumbline.serving.score.sources import Sources, sources_of

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
@@ -183,7 +183,6 @@ def test_lists_are_learned_by_mean_and_by_sum(list_world) -> None:
         np.testing.assert_allclose(came, 1 / (1 + np.exp(-wanted)), rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(width=32, allow_subnormal=False), min_size=4, max_size=4),
     st.lists(st.floats(width=32, allow_subnormal=False), min_size=4, max_size=4),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
@@ -41,7 +41,6 @@ def write(folder: Path, **columns_: pa.Array) -> list[Path]:
     return [folder / "part-0.parquet", folder / "part-1.parquet"]
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(

@@ -1,4 +1,4 @@
-"""Models and rows for the scoring forms, and what their probabilities have to be.
+"""Models and rows for scoring, and what their probabilities have to be.
 
 Legend: B rows, F columns with one id a row, C continuous columns, V id columns in all, D embedding
 length, I inputs and O outputs of a layer.

@@ -15,13 +15,13 @@ from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.library import cpu_module
 from tests.dlrm.kernels import ladder_embedding as ladder
 
-FORMS = ("reference", "plain", "avx2", "avx512", "avx512bf16")
+IMPLEMENTATIONS = ("reference", "plain", "avx2", "avx512", "avx512bf16")
 
 LARGE = ladder.Shape((30_000, 3, 500, 9), (False, False, True, False), rows=4500, dim=20)
 """Enough for every thread to have several parts of the work."""
 
 
-@pytest.fixture(params=FORMS)
+@pytest.fixture(params=IMPLEMENTATIONS)
 def kernels(request: pytest.FixtureRequest) -> EmbeddingKernels:
     """Each kernels that this machine runs."""
     return ReferenceEmbedding() if request.param == "reference" else native(request.param)
@@ -129,7 +129,7 @@ def test_values_that_are_not_finite_are_not_rounded_stochastically(kernels):
     assert weight_RD[2].isnan().all()
 
 
-@pytest.mark.parametrize("instruction_set", FORMS[1:])
+@pytest.mark.parametrize("instruction_set", IMPLEMENTATIONS[1:])
 @pytest.mark.parametrize("dim", [9, 16, 24])
 def test_random_bits_beyond_four_billion_elements(instruction_set, dim):
     kernels = native(instruction_set)

@@ -1,4 +1,4 @@
-"""The interaction's CPU kernels, and the plain torch form, up the ladder."""
+"""The interaction's CPU kernels, and plain torch, up the ladder."""
 
 from __future__ import annotations
 

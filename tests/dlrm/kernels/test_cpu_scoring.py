@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.dlrm.model.dlrm import DLRM
@@ -76,7 +76,6 @@ def test_bf16_is_near_fp32(instruction_set, name):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FEW)
-@settings(deadline=None)
 @given(data=st.data())
 def test_a_row_scores_alone_as_among_others(name, precision, data):
     """To the bit: rows in any order, cut into any batches."""

@@ -52,21 +52,21 @@ def test_devices_with_fewer_tensor_cores_and_less_memory(
         module.emulate(device)
         check_forward(kernels, 2, features, dim, True, dtype)
         check_backward(kernels, 2, features, dim, True, dtype)
-        form = "tensor" if dtype == torch.float16 else "general"
-        assert module.launches() == [f"interaction_{p}_{form}" for p in ("forward", "backward")]
+        kind = "tensor" if dtype == torch.float16 else "general"
+        assert module.launches() == [f"interaction_{p}_{kind}" for p in ("forward", "backward")]
 
 
 @pytest.mark.parametrize(
-    ("features", "dim", "form"),
+    ("features", "dim", "kind"),
     [(26, 128, "tensor"), (26, 1, "tensor"), (63, 256, "tensor"), (26, 4096, "general")],
 )
 def test_tensor_cores_where_a_row_fits_into_a_warps_share(
-    module: EmulatedModule, features: int, dim: int, form: str
+    module: EmulatedModule, features: int, dim: int, kind: str
 ) -> None:
     module.emulate()
     check_forward(CudaInteraction(module), 1, features, dim, True, torch.bfloat16)
     check_backward(CudaInteraction(module), 1, features, dim, True, torch.bfloat16)
-    assert module.launches() == [f"interaction_{p}_{form}" for p in ("forward", "backward")]
+    assert module.launches() == [f"interaction_{p}_{kind}" for p in ("forward", "backward")]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -54,7 +54,7 @@ def split(rows: list[tuple[bool, int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(clicks, np.int8), np.array(scores, np.float32) / 8
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ROWS)
 def test_auc_is_the_share_of_ordered_pairs(rows):
     click_B, score_B = split(rows)
@@ -62,7 +62,7 @@ def test_auc_is_the_share_of_ordered_pairs(rows):
     assert area_under_curve(click_B, score_B) == pytest.approx(np.mean(pairs), abs=1e-15)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_auc_depends_on_the_order_of_scores_alone(rows, random):
     click_B, score_B = split(rows)
@@ -100,7 +100,7 @@ def test_probabilities_rounded_to_0_and_1_have_a_finite_loss():
     assert log_loss(click_B, 1 - certain_B) == pytest.approx(12 * math.log(2), abs=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(ROWS, st.integers(1, 12), st.integers(1, 9))
 def test_blocks_and_spills_change_nothing(rows, block, limit):
     click_B, probability_B = split(rows)

@@ -56,16 +56,16 @@ def test_refuses_parts_that_do_not_fit(world, change, message):
         replace(world.architecture, **change)
 
 
-def test_json_form_there_and_back(world):
-    form = json.loads(json.dumps(world.architecture.to_json()))
-    assert Architecture.from_json(form, "model.json") == world.architecture
+def test_json_there_and_back(world):
+    content = json.loads(json.dumps(world.architecture.to_json()))
+    assert Architecture.from_json(content, "model.json") == world.architecture
 
 
-def test_bad_json_form_names_the_file(world):
-    form = world.architecture.to_json()
-    del form["continuous"]
+def test_bad_json_names_the_file(world):
+    content = world.architecture.to_json()
+    del content["continuous"]
     with pytest.raises(ModelError, match=r"model\.json: not a trained model.*continuous"):
-        Architecture.from_json(form, "model.json")
+        Architecture.from_json(content, "model.json")
 
 
 def test_lists_are_bags(list_world):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import ConfigError
@@ -52,7 +52,6 @@ def batches(draw):
     return architecture, ids_BF, bags
 
 
-@settings(deadline=None)
 @given(batches(), st.sampled_from(["fp32", "bf16"]), st.sampled_from(embedding_module.DTYPES))
 def test_equals_the_reference(batch, rows, dtype):
     architecture, ids_BF, bags = batch

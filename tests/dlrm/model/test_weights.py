@@ -95,8 +95,8 @@ def test_another_format(folder, version):
 
 
 def test_weights_of_another_shape(folder, world):
-    form = world.architecture.to_json()
-    rewrite(folder, architecture={**form, "cardinalities": [23, 9, 12, 5, 7]})
+    content = world.architecture.to_json()
+    rewrite(folder, architecture={**content, "cardinalities": [23, 9, 12, 5, 7]})
     with pytest.raises(ModelError, match=r"tables.weight: wanted \(56, 4\) .*found \(55, 4\)"):
         load_model(folder)
 

@@ -1,4 +1,4 @@
-"""The ONNX form against the scorer, over random architectures, by ONNX Runtime on the CPU."""
+"""The exported ONNX model against the scorer, over random architectures, in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 def exported(folder: Path, architecture: Architecture, seed: int = 1) -> Scorer:
-    """A model with its ONNX form in `folder`, and the scorer that it has to agree with."""
+    """A model with its ONNX model in `folder`, and the scorer that it has to agree with."""
     model = DLRM(architecture, seed=seed)
     with torch.no_grad():
         model.tables.weight.mul_(100)  # N(0, 1): numbers that move the probability
@@ -81,7 +81,7 @@ def loader(ids_BF, dense_BC, bags):
     return {**tensors, "padded_ids": padded(bags)} if bags else tensors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(architectures(), st.integers(0, 70), st.integers(0, 2**32 - 1))
 def test_scores_equal_the_scorers(
     tmp_path_factory: pytest.TempPathFactory, architecture: Architecture, rows: int, seed: int
@@ -194,8 +194,8 @@ def write_grown(source: Path, target: Path, architecture: Architecture) -> None:
     header = {"tables.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}
     for name, tensor in tensors.items():
         begin, end = end, end + tensor.nbytes
-        form = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
-        header[name] = form
+        entry = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+        header[name] = entry
     text = json.dumps(header).encode()
     with (target / "model.safetensors").open("wb") as stream:
         stream.write(len(text).to_bytes(8, "little") + text)

@@ -77,7 +77,7 @@ def test_one_embedding_alone_has_no_pair():
     assert interaction_width(1, 4, has_dense=False) == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 40), st.integers(1, 150), st.booleans())
 def test_width_is_the_next_multiple_of_8(features, dim, has_dense):
     vectors = features + has_dense

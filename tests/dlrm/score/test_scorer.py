@@ -28,7 +28,7 @@ from plumbline.dlrm.score.scorer import Scorer
 
 @pytest.fixture(params=["native", "torch"])
 def native_or_not(request, monkeypatch) -> None:
-    """Both forms that score on a CPU, where both are here."""
+    """Native scoring and torch's, where both are here."""
     if request.param == "torch":
         monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     elif cpu_module() is None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.dlrm.errors import ModelError
@@ -17,7 +17,6 @@ from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
 from tests.dlrm.model.test_embedding_tables import architecture_of, batches, tables_of
 
 
-@settings(deadline=None)
 @given(batches())
 def test_sgd_descends_the_gradient_of_the_reference(batch):
     architecture, ids_BF, bags = batch
@@ -32,7 +31,6 @@ def test_sgd_descends_the_gradient_of_the_reference(batch):
     assert torch.allclose(tables.weight.double(), wanted_RD, rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(batches(), st.sampled_from(["sgd", "rowwise_adagrad"]), st.sampled_from(["fp32", "bf16"]))
 def test_equals_the_reference(batch, kind, rows):
     architecture, ids_BF, bags = batch

@@ -1,4 +1,4 @@
-"""The fused form in training against Merlin's: the same gradients, weights and resumed state."""
+"""The fused trainer against Merlin's: the same gradients, weights and resumed state."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def batches(architecture, count: int, rows: int = 48) -> Iterator[Batch]:
         )
 
 
-def trained(form, architecture, count: int = 12) -> dict[str, torch.Tensor]:
+def trained(trainer, architecture, count: int = 12) -> dict[str, torch.Tensor]:
     for step, batch in enumerate(batches(architecture, count)):
-        form.step(batch, 1.0 - step / 20)
-    state = form.canonical().state_dict()
+        trainer.step(batch, 1.0 - step / 20)
+    state = trainer.canonical().state_dict()
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
@@ -66,7 +66,7 @@ def any_world(request, world, list_world):
 @pytest.mark.parametrize(
     "changes", [SGD, {}, {**SGD, "clip_norm": 0.05}], ids=["sgd", "adam and adagrad", "clipped"]
 )
-def test_training_gives_the_weights_of_merlins_form(any_world, changes):
+def test_training_gives_the_weights_of_merlins_trainer(any_world, changes):
     architecture = any_world.architecture
     settings = training(**changes)
     ours = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture)
@@ -119,7 +119,7 @@ def test_bfloat16_rows_learn_too(world):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("rows", ["fp32", "bf16"])
-def test_a_form_that_takes_up_a_state_goes_on_to_the_bit(world, precision, rows):
+def test_a_trainer_that_loads_a_state_goes_on_to_the_bit(world, precision, rows):
     architecture = replace(world.architecture, embedding_rows=rows)
     settings = training(precision=precision)
     whole = FusedTrainer(architecture, settings, 3, "cpu")
@@ -163,9 +163,9 @@ def test_dropout_keeps_its_share_and_the_mean():
 
 
 def test_scores_know_nothing_of_dropout(world):
-    form = FusedTrainer(world.architecture, training(dropout=0.9), 3, "cpu")
+    trainer = FusedTrainer(world.architecture, training(dropout=0.9), 3, "cpu")
     (batch,) = batches(world.architecture, 1)
-    model = form.canonical()
+    model = trainer.canonical()
     one, two = (model(batch.ids_BF, batch.dense_BC, batch.bags) for _ in range(2))
     assert torch.equal(one, two)
     plain = FusedTrainer(world.architecture, training(), 3, "cpu").canonical()
@@ -173,14 +173,14 @@ def test_scores_know_nothing_of_dropout(world):
 
 
 def test_a_step_that_overflows_float16_is_left_out_and_the_scale_halved(world):
-    form = FusedTrainer(world.architecture, training(precision="fp16"), 3, "cpu")
-    before = {name: tensor.clone() for name, tensor in form.canonical().state_dict().items()}
-    form._loss_scale.value = 2.0**40
+    trainer = FusedTrainer(world.architecture, training(precision="fp16"), 3, "cpu")
+    before = {name: tensor.clone() for name, tensor in trainer.canonical().state_dict().items()}
+    trainer._loss_scale.value = 2.0**40
     (batch,) = batches(world.architecture, 1)
-    loss = form.step(batch, 1.0)
+    loss = trainer.step(batch, 1.0)
     assert torch.isfinite(loss)
-    assert form._loss_scale.value == 2.0**39
-    for name, tensor in form.canonical().state_dict().items():
+    assert trainer._loss_scale.value == 2.0**39
+    for name, tensor in trainer.canonical().state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 
@@ -197,7 +197,7 @@ def test_the_scale_doubles_after_many_good_steps():
         assert LossScale(precision).accepts([torch.tensor([float("inf")])])
 
 
-def test_merlins_form_refuses_what_it_has_not(world):
+def test_merlins_trainer_refuses_what_it_does_not_have(world):
     schema = merlin_schema(world.plan)
     with pytest.raises(ConfigError, match=r"training.precision bf16: Merlin.* --model fused"):
         MerlinTrainer(world.architecture, training(precision="bf16"), 3, "cpu", schema)
@@ -209,6 +209,6 @@ def test_merlins_form_refuses_what_it_has_not(world):
 
 
 def test_the_tables_are_one_buffer(world):
-    form = FusedTrainer(world.architecture, training(), 3, "cpu")
-    assert isinstance(form.model.tables, EmbeddingTables)
-    assert form.model.tables.weight.shape == (sum(world.architecture.cardinalities), 4)
+    trainer = FusedTrainer(world.architecture, training(), 3, "cpu")
+    assert isinstance(trainer.model.tables, EmbeddingTables)
+    assert trainer.model.tables.weight.shape == (sum(world.architecture.cardinalities), 4)

@@ -1,4 +1,4 @@
-"""The Merlin form and the canonical form are one model."""
+"""Merlin's model and the canonical one are the same."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class CutOff(Exception):
     """The power fails."""
 
 
-def form_of(world, name: str, training: PlannedTraining, seed: int) -> Trainer:
+def trainer_of(world, name: str, training: PlannedTraining, seed: int) -> Trainer:
     if name == "fused":
         return FusedTrainer(world.architecture, training, seed, "cpu")
     return MerlinTrainer(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
@@ -71,7 +71,7 @@ def run_in(
     out: Path,
     training: PlannedTraining = SETTINGS,
     *,
-    form: str = "fused",
+    trainer: str = "fused",
     loader: str = "parquet",
     seed: int = 1,
     train_files: list[Path] | None = None,
@@ -80,7 +80,7 @@ def run_in(
     files = world.train_files if train_files is None else train_files
     arguments = {"valid_files": world.valid_files, "plan_hash": world.plan.content_hash, **changes}
     return train(
-        form_of(world, form, training, seed),
+        trainer_of(world, trainer, training, seed),
         loader_of(world, loader, files, training.batch_size),
         training,
         seed=seed,
@@ -103,9 +103,9 @@ def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
 
 
 @pytest.mark.parametrize("loader", ["parquet", "merlin"])
-@pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_every_trainer_learns_from_every_loader_and_goes_on(world, tmp_path, form, loader):
-    kinds = {"form": form, "loader": loader}
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
+def test_every_trainer_learns_from_every_loader_and_goes_on(world, tmp_path, trainer, loader):
+    kinds = {"trainer": trainer, "loader": loader}
     whole = run_in(world, tmp_path / "whole", **kinds)
     assert whole.valid[-1].auc > 0.72
     with pytest.raises(CutOff):
@@ -184,7 +184,7 @@ def test_two_runs_of_one_seed_are_equal_to_the_bit(run, world, tmp_path):
         3 * 1155,  # the very last batch
     ],
 )
-def test_a_run_cut_off_and_taken_up_equals_one_that_was_not(run, whole, tmp_path, rows):
+def test_a_run_interrupted_and_resumed_equals_one_that_was_not(run, whole, tmp_path, rows):
     with pytest.raises(CutOff):
         run("cut", progress=cut_after(rows))
     done: list[int] = []
@@ -336,18 +336,18 @@ def test_without_early_stopping_every_epoch_is_trained_and_the_last_one_kept(run
 
 
 @pytest.mark.parametrize(
-    ("form", "after_best"), [("fused", 0), ("fused", 37), ("fused", 60), ("merlin", 37)]
+    ("trainer", "after_best"), [("fused", 0), ("fused", 37), ("fused", 60), ("merlin", 37)]
 )
 def test_a_run_cut_off_around_its_best_epoch_ends_the_same(
-    world, stopped, tmp_path, form, after_best
+    world, stopped, tmp_path, trainer, after_best
 ):
     """Steps after the best epoch; the last of them is in the epoch before the end."""
     whole, out = stopped
-    if form == "merlin":
+    if trainer == "merlin":
         out = tmp_path / "whole"
-        whole = run_in(world, out, OVERFITTING, form=form, click_rate=0.3)
+        whole = run_in(world, out, OVERFITTING, trainer=trainer, click_rate=0.3)
     rows = 1155 * (whole.best_epoch + 1) + after_best * 31
-    kinds = {"form": form, "click_rate": 0.3}
+    kinds = {"trainer": trainer, "click_rate": 0.3}
     with pytest.raises(CutOff):
         run_in(world, tmp_path / "cut", OVERFITTING, progress=cut_after(rows), **kinds)
     taken_up = run_in(world, tmp_path / "cut", OVERFITTING, **kinds)
@@ -362,12 +362,12 @@ def test_a_stopped_run_is_not_trained_on(run, stopped):
     assert weights(out) == before
 
 
-def test_each_epoch_is_told_once(run):
-    told: list[tuple[int, Epoch]] = []
+def test_each_epoch_is_reported_once(run):
+    reported: list[tuple[int, Epoch]] = []
     with pytest.raises(CutOff):
-        run(progress=cut_after(1155 + 32), report_epoch=lambda *epoch: told.append(epoch))
-    result = run(report_epoch=lambda *epoch: told.append(epoch))
-    assert told == list(enumerate(result.epochs))
+        run(progress=cut_after(1155 + 32), report_epoch=lambda *epoch: reported.append(epoch))
+    result = run(report_epoch=lambda *epoch: reported.append(epoch))
+    assert reported == list(enumerate(result.epochs))
     curve = [loss for _, loss in result.loss_curve]
     assert [epoch.train_loss for epoch in result.epochs] == pytest.approx(
         [np.mean(curve[start : start + 37]) for start in (0, 37, 74)]
@@ -376,17 +376,17 @@ def test_each_epoch_is_told_once(run):
     assert rates[0] == SETTINGS.learning_rate > rates[2] > 0
 
 
-@pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_the_first_scores_are_near_the_click_rate(world, tmp_path, form):
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
+def test_the_first_scores_are_near_the_click_rate(world, tmp_path, trainer):
     slow = SETTINGS.model_copy(
         update={"epochs": 1, "learning_rate": 1e-9, "embedding_learning_rate": 1e-9}
     )
-    result = run_in(world, tmp_path / "run", slow, form=form, click_rate=0.02)
+    result = run_in(world, tmp_path / "run", slow, trainer=trainer, click_rate=0.02)
     assert result.valid[0].calibration * result.valid[0].click_rate == pytest.approx(0.02, rel=0.3)
 
 
-@pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
+def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, trainer):
     """All clicks, and a fifth of the rows without one; the offset of the loss makes up for it."""
     table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
     click_B = table["click"].to_numpy() == 1
@@ -394,7 +394,7 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
     pq.write_table(table.filter(pa.array(kept_B)), tmp_path / "sampled.parquet")
     calibration = {}
     for offset in (0.0, -math.log(0.2)):
-        made = form_of(world, form, SETTINGS, 1)
+        made = trainer_of(world, trainer, SETTINGS, 1)
         made.logit_offset = offset
         result = train(
             made,
@@ -411,14 +411,16 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, form):
     assert calibration[-math.log(0.2)] == pytest.approx(1.0, abs=0.15)
 
 
-@pytest.mark.parametrize("form", ["fused", "merlin"])
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
 @pytest.mark.parametrize("averaging", [False, True])
-def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(world, tmp_path, form, averaging):
+def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(
+    world, tmp_path, trainer, averaging
+):
     """Started far off and hardly trained, but for the fit."""
     training = SETTINGS.model_copy(
         update={"learning_rate": 1e-6, "fit_bias": True, "averaging": averaging}
     )
-    kinds = {"form": form, "click_rate": 0.9}
+    kinds = {"trainer": trainer, "click_rate": 0.9}
     whole = run_in(world, tmp_path / "whole", training, **kinds)
     assert whole.valid[whole.best_epoch].calibration > 1.5
     assert whole.bias_shift < -1
@@ -460,10 +462,10 @@ def test_a_shift_gives_the_rate(logits: list[float], rate: float) -> None:
         assert logit_B.max() > 0
 
 
-@pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_the_embeddings_start_at_the_deviation_of_the_settings(world, form):
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
+def test_the_embeddings_start_at_the_deviation_of_the_settings(world, trainer):
     training = SETTINGS.model_copy(update={"embedding_deviation": 0.3})
-    first = form_of(world, form, training, 1).canonical().tables.weight
+    first = trainer_of(world, trainer, training, 1).canonical().tables.weight
     assert torch.equal(first, DLRM(world.architecture, 1, 0.3).tables.weight)
     assert first.std().item() == pytest.approx(0.3, rel=0.1)
 
@@ -482,15 +484,15 @@ def test_large_validation_splits_are_scored_in_part(world, whole):
 AVERAGED = SETTINGS.model_copy(update={"averaging": True})
 
 
-@pytest.mark.parametrize("form", ["fused", "merlin"])
-def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp_path, form):
-    whole = run_in(world, tmp_path / "whole", AVERAGED, form=form, click_rate=0.3)
-    plain = run_in(world, tmp_path / "plain", form=form, click_rate=0.3)
+@pytest.mark.parametrize("trainer", ["fused", "merlin"])
+def test_an_averaged_run_interrupted_and_resumed_equals_one_that_was_not(world, tmp_path, trainer):
+    whole = run_in(world, tmp_path / "whole", AVERAGED, trainer=trainer, click_rate=0.3)
+    plain = run_in(world, tmp_path / "plain", trainer=trainer, click_rate=0.3)
     assert whole.loss_curve == plain.loss_curve  # the average changes no step
     assert weights(tmp_path / "whole") != weights(tmp_path / "plain")
-    for rows in (25 * 32, 1155, 1155 + 2 * 32) if form == "fused" else (1155 + 2 * 32,):
+    for rows in (25 * 32, 1155, 1155 + 2 * 32) if trainer == "fused" else (1155 + 2 * 32,):
         out = tmp_path / f"cut {rows}"
-        kinds = {"form": form, "click_rate": 0.3}
+        kinds = {"trainer": trainer, "click_rate": 0.3}
         with pytest.raises(CutOff):
             run_in(world, out, AVERAGED, progress=cut_after(rows), **kinds)
         taken_up = run_in(world, out, AVERAGED, **kinds)
@@ -499,20 +501,20 @@ def test_an_averaged_run_cut_off_and_taken_up_equals_one_that_was_not(world, tmp
 
 
 def test_the_average_is_the_one_that_its_formula_gives(world):
-    live = form_of(world, "fused", SETTINGS, 1)
+    live = trainer_of(world, "fused", SETTINGS, 1)
     between = 3
-    form = AveragedTrainer(live, epoch_steps=UPDATES * between)
-    form.start_at(-1.0)
+    trainer = AveragedTrainer(live, epoch_steps=UPDATES * between)
+    trainer.start_at(-1.0)
     wanted = {name: t.double().clone() for name, t in live.canonical().state_dict().items()}
     assert wanted["last.bias"].item() == -1.0
     batches = loader_of(world, "parquet", world.train_files, 32).batches(Order(1, 0))
     for step, batch in enumerate(islice(batches, 12), start=1):
-        form.step(batch, 1.0)
+        trainer.step(batch, 1.0)
         if step % between == 0:
             decay = (step // between) / (step // between + 4)
             for name, tensor in live.canonical().state_dict().items():
                 wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
-    for name, tensor in form.canonical().state_dict().items():
+    for name, tensor in trainer.canonical().state_dict().items():
         assert torch.allclose(tensor.double(), wanted[name], atol=1e-6), name
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.native import native, uses_native
@@ -26,7 +26,7 @@ from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.operators.quantile_transform import Interpolate
-from plumbline.features.steps.native_form import Operation
+from plumbline.features.steps.native_column import Operation
 from plumbline.features.steps.step import Step
 
 pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
@@ -60,7 +60,6 @@ def applied(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
     return result
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32), max_size=600), st.lists(STEPS, max_size=4))
 def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
     table = np.array([values, values], np.float32).T.copy()
@@ -73,7 +72,6 @@ def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
     assert np.array_equal(dense[:, 0], wanted, equal_nan=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(width=32) | st.just(-1.0), min_size=1, max_size=40))
 def test_logarithm(values: list[float]) -> None:
     column = np.array(values, np.float32)[:, None]
@@ -96,7 +94,6 @@ def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
     assert np.array_equal(together, alone)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.floats(width=32) | st.sampled_from([0.0, -0.0, 1.5, NAN]), max_size=50),
     st.lists(finite | st.sampled_from([0.0, 1.5]), max_size=20, unique=True).map(sorted),

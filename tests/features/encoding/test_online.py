@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from plumbline.base.errors import PlanError
-from plumbline.base.native import SETTING
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.online import OnlineExecutor
@@ -22,13 +21,8 @@ from plumbline.features.operators.normalize import Normalize
 from tests.plans import categorify, plan_of
 
 
-@pytest.fixture(params=["native", "numpy"])
-def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SETTING, "1" if request.param == "native" else "0")
-
-
 @pytest.fixture
-def executor(tmp_path: Path, form: None) -> OnlineExecutor:
+def executor(tmp_path: Path, implementation: str) -> OnlineExecutor:
     plan = plan_of(
         tmp_path,
         {"s": "string", "x": "continuous", "h": "hex", "i": "integer"},
@@ -79,7 +73,7 @@ def test_no_rows(executor: OnlineExecutor) -> None:
     assert encoded.dense_BC.shape == (0, 2)
 
 
-@pytest.mark.usefixtures("form")
+@pytest.mark.usefixtures("implementation")
 def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {"x": "continuous"}, x=("x", Normalize(0.0, 1e-9)))
     with np.errstate(all="raise"):
@@ -88,7 +82,7 @@ def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
     assert encoded.ids_BF.shape == (1, 0)
 
 
-@pytest.mark.usefixtures("form")
+@pytest.mark.usefixtures("implementation")
 def test_computed_ids(tmp_path: Path) -> None:
     plan = plan_of(
         tmp_path,

@@ -80,7 +80,7 @@ def present(rows: list[dict[str, Any]]) -> list[float]:
     return [row["x"] for row in rows if row["x"] is not None and not math.isnan(row["x"])]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5))
 def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
     numbers = present(rows)
@@ -116,7 +116,7 @@ def by_count(values: list[Any], threshold: int, limit: int | None) -> list[Any]:
     return sorted(kept, key=rank)[:limit]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5), st.integers(0, 3), st.none() | st.integers(1, 3))
 def test_vocabularies(
     rows: list[dict[str, Any]], chunk: int, threshold: int, limit: int | None
@@ -161,7 +161,7 @@ def test_vocabularies(
     assert steps["i"] == steps["j"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5))
 def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
     names = ("count", "sum", "mean", "std", "var", "min", "max")
@@ -195,7 +195,7 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
                 np.testing.assert_allclose(got, wanted[stat], rtol=1e-12, atol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, st.integers(1, 5), st.sampled_from([0.0, 1.0, 20.0]), st.integers(1, 3))
 def test_encoded_targets(
     rows: list[dict[str, Any]], chunk: int, smoothing: float, folds: int

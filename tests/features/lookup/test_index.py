@@ -19,14 +19,14 @@ from plumbline.features.lookup.index import (
 )
 from plumbline.features.lookup.index_file import HEADER
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-both_forms = pytest.mark.usefixtures("form")
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+both_implementations = pytest.mark.usefixtures("implementation")
 needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
 
 PRESENT = st.integers(NULL_INT64 + 1, 2**63 - 1) | st.integers(-5, 40)
 
 
-@both_forms
+@both_implementations
 @relaxed
 @given(st.lists(PRESENT, unique=True, max_size=60), st.lists(PRESENT | st.just(NULL_INT64)))
 def test_integers(tmp_path: Path, values: list[int], others: list[int]) -> None:
@@ -38,7 +38,7 @@ def test_integers(tmp_path: Path, values: list[int], others: list[int]) -> None:
     assert index.positions(np.array(asked, np.int64)).tolist() == wanted
 
 
-@both_forms
+@both_implementations
 @relaxed
 @given(
     st.lists(st.binary(min_size=1, max_size=20), unique=True, max_size=60),
@@ -69,7 +69,7 @@ def test_both_forms_write_the_same_bytes(
         assert native_bytes == numpy_bytes
 
 
-@both_forms
+@both_implementations
 def test_many(tmp_path: Path) -> None:
     values = np.random.default_rng(0).permutation(100_000) * 3 + 7
     build_integer_index(tmp_path / "integers", values)
@@ -85,7 +85,7 @@ def test_many(tmp_path: Path) -> None:
     assert np.array_equal(found, wanted)
 
 
-@both_forms
+@both_implementations
 def test_strings_of_one_hash_are_both_found(tmp_path: Path) -> None:
     # Of whole words w the hash is a chain of x -> mix(x ^ w): the second word can undo the first.
     multiplier, modulus = 0xD1342543DE82EF95, 2**64
@@ -103,7 +103,7 @@ def test_strings_of_one_hash_are_both_found(tmp_path: Path) -> None:
     assert index.positions(Text.from_objects([*values, b"before"])).tolist() == [1, 2, 0]
 
 
-@both_forms
+@both_implementations
 def test_slices(tmp_path: Path) -> None:
     table = np.arange(12).reshape(6, 2)
     build_integer_index(tmp_path / "index", table[:, 1])
@@ -114,7 +114,7 @@ def test_slices(tmp_path: Path) -> None:
     assert TextIndex.open(tmp_path / "text").positions(text).tolist() == [-1, 0, 1]
 
 
-@both_forms
+@both_implementations
 @pytest.mark.parametrize(
     ("values", "problem"), [([1, 5, 1], "distinct values"), ([1, NULL_INT64], "missing .* at 1")]
 )
@@ -127,7 +127,7 @@ def test_what_no_index_holds(tmp_path: Path, values: list[int], problem: str) ->
     assert not (tmp_path / "index").exists()
 
 
-@both_forms
+@both_implementations
 def test_the_kind_is_read_from_the_file(tmp_path: Path) -> None:
     build_integer_index(tmp_path / "integers", np.array([1]))
     build_text_index(tmp_path / "text", Text.from_objects([b"1"]))
@@ -139,7 +139,7 @@ def test_the_kind_is_read_from_the_file(tmp_path: Path) -> None:
         IntegerIndex.open(tmp_path / "text")
 
 
-@both_forms
+@both_implementations
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "index"
     with pytest.raises(PlanError, match="missing from the feature plan"):

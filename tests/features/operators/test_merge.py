@@ -27,10 +27,8 @@ from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element, ValueType
 
-relaxed = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-both_forms = pytest.mark.usefixtures("form")
+relaxed = settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+both_implementations = pytest.mark.usefixtures("implementation")
 
 NUMBER: tuple[Element, ...] = ("number",)
 STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
@@ -84,7 +82,7 @@ def test_every_operator_that_is_fitted_is_tried() -> None:
     assert {one.__name__ for one in wanted} == {type(step).__name__ for step, _ in STEPS}
 
 
-@both_forms
+@both_implementations
 @pytest.mark.parametrize(("step", "elements"), STEPS)
 @relaxed
 @given(CHUNKS, st.integers(1, 4))

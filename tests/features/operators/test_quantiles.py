@@ -73,7 +73,7 @@ def test_a_histogram_counts_every_number_that_is_there(numbers: list[float]) -> 
     assert found.rows == len(there)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(NUMBERS, st.lists(st.integers(0, 60), max_size=4).map(sorted), st.randoms())
 def test_parts_in_any_order_give_the_same_histogram(
     few_bins: None, numbers: list[float], cuts: list[int], random: Any

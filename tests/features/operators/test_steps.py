@@ -23,11 +23,11 @@ from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.hash_bucket import HashBucket
 from plumbline.features.operators.hashed_cross import HashedCross
 from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.operators.quantile_transform import Interpolate
-from plumbline.features.statistics.keyed_value import KeyedValue
 from plumbline.features.steps.step import NumberStep, Step, step_from_json, step_to_json
 from tests.plans import categorify
 

@@ -11,8 +11,8 @@ from plumbline.base.native import uses_native
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.statistics.counting import IntegerCounter, TextCounter
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-both_forms = pytest.mark.usefixtures("form")
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+both_implementations = pytest.mark.usefixtures("implementation")
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -23,7 +23,7 @@ def ranked(values: list, missing: object, minimum: int, limit: int | None) -> li
     return sorted(kept, key=lambda item: (-item[1], item[0]))[:limit]
 
 
-@both_forms
+@both_implementations
 @relaxed
 @given(
     st.lists(st.lists(st.one_of(st.integers(-3, 3), INT64, st.just(NULL_INT64))), max_size=4),
@@ -41,7 +41,7 @@ def test_integers(chunks: list[list[int]], minimum: int, limit: int | None) -> N
     assert got == ranked(every, NULL_INT64, minimum, limit)
 
 
-@both_forms
+@both_implementations
 @relaxed
 @given(
     st.lists(st.lists(st.binary(max_size=12) | st.sampled_from([b"a", b"a\0", b"b"])), max_size=4),
@@ -59,7 +59,7 @@ def test_text(chunks: list[list[bytes]], minimum: int, limit: int | None) -> Non
     assert got == ranked(every, b"", minimum, limit)
 
 
-@both_forms
+@both_implementations
 def test_tables_grow() -> None:
     values = np.random.default_rng(0).integers(0, 60_000, 200_000) * 2**40
     counter, text_counter = IntegerCounter(), TextCounter()
@@ -77,7 +77,7 @@ def test_tables_grow() -> None:
     assert np.array_equal(counts, np.sort(counts)[::-1])
 
 
-@both_forms
+@both_implementations
 def test_counts_beyond_those_that_are_sorted_by_counting() -> None:
     often = np.concatenate([np.full(70_000, 9), np.full(70_000, 4), np.full(90_000, 5), [1, 1, 0]])
     counter = IntegerCounter()
@@ -88,7 +88,7 @@ def test_counts_beyond_those_that_are_sorted_by_counting() -> None:
     assert counter.counts(2, 3)[0].tolist() == [5, 4, 9]
 
 
-@both_forms
+@both_implementations
 def test_many_values_of_one_count_are_in_order() -> None:
     values = np.random.default_rng(1).permutation(np.arange(-5_000, 5_000) * 2**50)
     counter = IntegerCounter()
@@ -96,14 +96,14 @@ def test_many_values_of_one_count_are_in_order() -> None:
     assert np.array_equal(counter.counts(limit=4_000)[0], np.sort(values)[:4_000])
 
 
-@both_forms
+@both_implementations
 def test_slices() -> None:
     counter = IntegerCounter()
     counter.add(np.arange(12).reshape(6, 2)[:, 1])
     assert counter.counts()[0].tolist() == [1, 3, 5, 7, 9, 11]
 
 
-@both_forms
+@both_implementations
 def test_another_dtype_is_refused() -> None:
     with pytest.raises(TypeError, match="values: wanted int64 of 1 dimension"):
         IntegerCounter().add(np.zeros(3, np.float64))

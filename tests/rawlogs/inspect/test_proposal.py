@@ -14,9 +14,7 @@ from plumbline.rawlogs.inspect.proposal import propose
 from plumbline.rawlogs.inspect.yaml_text import to_yaml
 from plumbline.settings.configuration import load_config
 
-QUICK = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, *HealthCheck]
-)
+QUICK = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, *HealthCheck])
 WORDS = [
     *("", "0", "1", "7", "1.5", "1,5", "NA", "?", "yes", "no", "True", "x|y", "[1]", "-1", "nan"),
     *("2020-01-01", "1e400", "é", "'", "0x10", "00ff", "9" * 25, "a" * 70, "two words", "\u2028"),

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.serving.backend.waiting import BusyShare, Limits, Waiting, WaitingLine
@@ -132,7 +132,6 @@ def test_what_would_be_late_after_the_next_pass_is_refused_before_it() -> None:
     assert max(refused_at.values()) <= 100.0 + 1.0
 
 
-@settings(deadline=None)  # threads take as long as the machine lets them
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from([0.0, 0.01, 5.0])), max_size=30))
 def test_every_request_is_answered_or_refused_once(requests: list[tuple[int, float]]) -> None:
     model = Model(Clock(), pass_seconds=0.01)

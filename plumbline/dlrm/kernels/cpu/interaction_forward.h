@@ -4,7 +4,7 @@
 // vectors stands together. A tile of R vectors by C panels then needs one load a panel and one
 // broadcast a vector for R * C products, both from the packed form; its loops are unrolled, so that
 // the sums stay in registers. Only tiles that reach the strict lower triangle are computed. Places of
-// the last panel past the N-th vector repeat it: what comes of them is not written.
+// the last panel past the N-th vector repeat it: their results are not written.
 #pragma once
 
 #include "interaction.h"

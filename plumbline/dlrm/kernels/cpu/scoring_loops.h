@@ -16,7 +16,7 @@ constexpr int64_t kPanelsInGroup = 4;
 struct PackedLayer {
   const void *weight;
   const float *bias;  // one an output, zeros up to a whole panel
-  int64_t depth;      // lanes of a row that goes in: numbers of float32, pairs of bfloat16
+  int64_t depth;      // lanes of an input row: numbers of float32, pairs of bfloat16
   int64_t panels;
 };
 
@@ -26,7 +26,7 @@ struct Activations {
   int64_t stride;
 };
 
-// `width` numbers of a row that comes out are written.
+// `width` numbers of each row of `out` are written.
 using LinearReLU = void(const PackedLayer &, const Activations &in, const Activations &out,
                         int64_t width, int64_t rows);
 

@@ -22,21 +22,21 @@ PLUMBLINE_CUDA_API const char *plumbline_interaction_backward(
     void *embedding_gradient, int64_t rows, int64_t features, int64_t dim, int number,
     void *stream);
 
-// out[b, place[f]] = weight[first_row[f] + ids[b, f]] for ids (B, F), out (B, V, D). `outside` is
+// out[b, position[f]] = weight[first_row[f] + ids[b, f]] for ids (B, F), out (B, V, D). `outside` is
 // one number, the least position b · F + f of an id outside [0, cardinality[f]) so far.
 PLUMBLINE_CUDA_API const char *plumbline_embedding_gather(
     const void *weight, const int64_t *ids, const int64_t *first_row, const int64_t *cardinality,
-    const int64_t *place, void *out, int64_t *outside, int64_t rows, int64_t columns,
-    int64_t places, int64_t table_rows, int64_t dim, int weight_number, int out_number,
+    const int64_t *position, void *out, int64_t *outside, int64_t rows, int64_t columns,
+    int64_t vectors, int64_t table_rows, int64_t dim, int weight_number, int out_number,
     void *stream);
 
-// out[b, place] = sum or mean of weight[first_row + ids[n]] for n in [offsets[b], offsets[b + 1]);
+// out[b, position] = sum or mean of weight[first_row + ids[n]] for n in [offsets[b], offsets[b + 1]);
 // offsets rise from 0 to `count`. `outside` is two numbers: the least n of an id outside
 // [0, cardinality) so far, and the least b whose offsets are not such.
 PLUMBLINE_CUDA_API const char *plumbline_embedding_pool(
     const void *weight, const int64_t *ids, const int64_t *offsets, void *out, int64_t *outside,
-    int64_t rows, int64_t count, int64_t first_row, int64_t cardinality, int64_t place,
-    int64_t places, int64_t table_rows, int64_t dim, int mean, int weight_number, int out_number,
+    int64_t rows, int64_t count, int64_t first_row, int64_t cardinality, int64_t position,
+    int64_t vectors, int64_t table_rows, int64_t dim, int mean, int weight_number, int out_number,
     void *stream);
 
 // Number of float32 that `plumbline_embedding_update` needs as `partial` for so many occurrences.

@@ -69,8 +69,8 @@ using namespace plumbline;
 
 const char *plumbline_embedding_gather(const void *weight, const int64_t *ids,
                                        const int64_t *first_row, const int64_t *cardinality,
-                                       const int64_t *place, void *out, int64_t *outside,
-                                       int64_t rows, int64_t columns, int64_t places,
+                                       const int64_t *position, void *out, int64_t *outside,
+                                       int64_t rows, int64_t columns, int64_t vectors,
                                        int64_t table_rows, int64_t dim, int weight_number,
                                        int out_number, void *stream) {
   return answered([=] {
@@ -79,13 +79,13 @@ const char *plumbline_embedding_gather(const void *weight, const int64_t *ids,
       using T = typename decltype(out_type)::type;
       const int64_t count = rows * columns;
       if (count == 0) return;
-      const VectorShape shape{dim, places, group_of(dim), quads_fit<W>(weight, dim),
+      const VectorShape shape{dim, vectors, group_of(dim), quads_fit<W>(weight, dim),
                               quads_fit<T>(out, dim)};
       groups_launch("embedding_gather", count, kThreads, shape.group, 0, stream)(
           embedding_gather<W, T>, global<const W>(weight, table_rows * dim),
           global<const int64_t>(ids, count), global<const int64_t>(first_row, columns),
-          global<const int64_t>(cardinality, columns), global<const int64_t>(place, columns),
-          global<T>(out, rows * places * dim), global<long long>(outside, 1), count, columns,
+          global<const int64_t>(cardinality, columns), global<const int64_t>(position, columns),
+          global<T>(out, rows * vectors * dim), global<long long>(outside, 1), count, columns,
           shape);
     });
   });
@@ -93,21 +93,21 @@ const char *plumbline_embedding_gather(const void *weight, const int64_t *ids,
 
 const char *plumbline_embedding_pool(const void *weight, const int64_t *ids, const int64_t *offsets,
                                      void *out, int64_t *outside, int64_t rows, int64_t count,
-                                     int64_t first_row, int64_t cardinality, int64_t place,
-                                     int64_t places, int64_t table_rows, int64_t dim, int mean,
+                                     int64_t first_row, int64_t cardinality, int64_t position,
+                                     int64_t vectors, int64_t table_rows, int64_t dim, int mean,
                                      int weight_number, int out_number, void *stream) {
   return answered([=] {
     with_numbers(weight_number, out_number, [=](auto row_type, auto out_type) {
       using W = typename decltype(row_type)::type;
       using T = typename decltype(out_type)::type;
       if (rows == 0) return;
-      const VectorShape shape{dim, places, group_of(dim), quads_fit<W>(weight, dim),
+      const VectorShape shape{dim, vectors, group_of(dim), quads_fit<W>(weight, dim),
                               quads_fit<T>(out, dim)};
       groups_launch("embedding_pool", rows, kThreads, shape.group, 0, stream)(
           embedding_pool<W, T>, global<const W>(weight, table_rows * dim),
           global<const int64_t>(ids, count), global<const int64_t>(offsets, rows + 1),
-          global<T>(out, rows * places * dim), global<long long>(outside, 2), rows, count,
-          first_row, cardinality, place, mean != 0, shape);
+          global<T>(out, rows * vectors * dim), global<long long>(outside, 2), rows, count,
+          first_row, cardinality, position, mean != 0, shape);
     });
   });
 }

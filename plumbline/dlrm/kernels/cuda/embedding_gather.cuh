@@ -1,6 +1,7 @@
-// Rows of the embedding tables to the places of a batch. Contract: plumbline/dlrm/ops/embedding/contract.py.
+// Rows of the embedding tables to the vectors of a batch. Contract:
+// plumbline/dlrm/ops/embedding/contract.py.
 //
-// Legend: B rows, F columns with one id a row, V places of a row, N ids of a list column, R rows of
+// Legend: B rows, F columns with one id a row, V vectors of a row, N ids of a list column, R rows of
 // all tables, D embedding length.
 //
 // A group of lanes takes one vector.
@@ -12,7 +13,7 @@ namespace plumbline {
 
 // What gather and pool share: how vectors lie in `weight` and in `out`.
 struct VectorShape {
-  int64_t dim, places;
+  int64_t dim, vectors;
   int group;  // lanes that share a vector
   bool wide_weight, wide_out;
 };
@@ -20,7 +21,7 @@ struct VectorShape {
 template <typename W, typename T>
 __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> ids,
                                  Global<const int64_t> first_row, Global<const int64_t> cardinality,
-                                 Global<const int64_t> place, Global<T> out,
+                                 Global<const int64_t> position, Global<T> out,
                                  Global<long long> outside, int64_t count, int64_t columns,
                                  VectorShape shape) {
   const GroupPlace here(shape.group);
@@ -30,7 +31,7 @@ __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> i
     const bool is_inside = id >= 0 && id < cardinality[column];
     if (!is_inside && here.lane == 0) atomicMin(&outside[0], static_cast<long long>(item));
     const int64_t from = (first_row[column] + id) * shape.dim;
-    const int64_t to = (b * shape.places + place[column]) * shape.dim;
+    const int64_t to = (b * shape.vectors + position[column]) * shape.dim;
     for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
       const float4 numbers =
           is_inside ? load_quad<W>(weight, from + d, from + shape.dim, shape.wide_weight)
@@ -46,7 +47,7 @@ template <typename W, typename T>
 __global__ void embedding_pool(Global<const W> weight, Global<const int64_t> ids,
                                Global<const int64_t> offsets, Global<T> out,
                                Global<long long> outside, int64_t rows, int64_t count,
-                               int64_t first_row, int64_t cardinality, int64_t place, bool mean,
+                               int64_t first_row, int64_t cardinality, int64_t position, bool mean,
                                VectorShape shape) {
   const GroupPlace here(shape.group);
   for (int64_t b = here.group; b < rows; b += here.groups) {
@@ -55,7 +56,7 @@ __global__ void embedding_pool(Global<const W> weight, Global<const int64_t> ids
                        (b + 1 < rows || end == count);
     if (!rises && here.lane == 0) atomicMin(&outside[1], static_cast<long long>(b));
     const float share = mean && end > begin ? 1.0f / static_cast<float>(end - begin) : 1.0f;
-    const int64_t to = (b * shape.places + place) * shape.dim;
+    const int64_t to = (b * shape.vectors + position) * shape.dim;
     for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
       float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
       for (int64_t n = begin; rises && n < end; ++n) {

@@ -1,7 +1,7 @@
 // The gradient's way to the rows: contract in plumbline/dlrm/ops/embedding/contract.py.
 //
 // Legend: M occurrences of rows in a batch, in ascending order of their row; B rows of the batch, V
-// places of each, R rows of all tables, D embedding length.
+// vectors of each, R rows of all tables, D embedding length.
 //
 // A group of lanes takes a part of 32 occurrences and sums the gradients of each row in it, in
 // order. A row that lies in one part is stepped at once. The sums of a row that goes on in the next

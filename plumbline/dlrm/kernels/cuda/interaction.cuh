@@ -22,15 +22,15 @@ struct InteractionShape {
 };
 
 // Place of the dot of vectors `row` > `column` in the strict lower triangle.
-__host__ __device__ __forceinline__ int64_t place_of(int row, int column) {
+__host__ __device__ __forceinline__ int64_t index_of(int row, int column) {
   return int64_t(row) * (row - 1) / 2 + column;
 }
 
-// The row of the strict lower triangle that a place lies in.
-__device__ __forceinline__ int row_of(int64_t place) {
-  int row = static_cast<int>((1.0f + sqrtf(8.0f * static_cast<float>(place) + 1.0f)) * 0.5f);
-  while (place_of(row, 0) > place) --row;
-  while (place_of(row + 1, 0) <= place) ++row;
+// The row of the strict lower triangle that an index lies in.
+__device__ __forceinline__ int row_of(int64_t index) {
+  int row = static_cast<int>((1.0f + sqrtf(8.0f * static_cast<float>(index) + 1.0f)) * 0.5f);
+  while (index_of(row, 0) > index) --row;
+  while (index_of(row + 1, 0) <= index) ++row;
   return row;
 }
 

@@ -63,10 +63,10 @@ __global__ void __launch_bounds__(kThreads, kResident)
   for (int64_t b = blockIdx.x; b < shape.rows; b += gridDim.x) {
     const int64_t start = b * shape.width();
     for (int64_t pair = blockIdx.y; pair < pairs; pair += gridDim.y) {
-      // The tiles of the lower triangle, their diagonal too: place `pair` in a strict triangle.
+      // The tiles of the lower triangle, their diagonal too: index `pair` in a strict triangle.
       const int below = row_of(pair);
       const int top = (below - 1) * kSide,
-                left = static_cast<int>(pair - place_of(below, 0)) * kSide;
+                left = static_cast<int>(pair - index_of(below, 0)) * kSide;
       const Shared<float> of_columns = left == top ? upper : lower;
       float sum[kEach][kEach] = {};
       for (int begin = 0; begin < shape.dim; begin += kSide) {
@@ -95,7 +95,7 @@ __global__ void __launch_bounds__(kThreads, kResident)
         for (int j = 0; j < kEach; ++j) {
           const int one = top + line + kLines * i, other = left + column + kLines * j;
           if (other < one && one < shape.vectors())
-            out[start + shape.first_dot() + place_of(one, other)] = from_float<T>(sum[i][j]);
+            out[start + shape.first_dot() + index_of(one, other)] = from_float<T>(sum[i][j]);
         }
     }
     if (blockIdx.y != 0) continue;
@@ -131,10 +131,10 @@ __global__ void __launch_bounds__(kThreads, kResident)
         for (int item = threadIdx.x; item < kSide * kSide; item += kThreads) {
           const int i = top + item / kSide, j = begin + item % kSide;
           const bool is_dot = i != j && i < shape.vectors() && j < shape.vectors();
-          const int64_t place =
-              start + shape.first_dot() + (i > j ? place_of(i, j) : place_of(j, i));
+          const int64_t index =
+              start + shape.first_dot() + (i > j ? index_of(i, j) : index_of(j, i));
           symmetric[item / kSide * kStride + item % kSide] =
-              is_dot ? to_float(gradient[place]) : 0.0f;
+              is_dot ? to_float(gradient[index]) : 0.0f;
         }
         copy_part<T>(dense, embeddings, shape, b, begin, left, vectors);
         __syncthreads();

@@ -81,15 +81,15 @@ __device__ __forceinline__ void copy_vectors(const Global<const T> &from, int64_
     const int packs = dim / kItems;
 #pragma unroll 4
     for (int pack = lane; pack < count * packs; pack += kWarp) {
-      const int vector = pack / packs, place = (pack - vector * packs) * kItems;
-      store_wide(to, (row + vector) * stride + place,
-                 load_wide<HalfPack<T>>(from, first + int64_t(vector) * dim + place));
+      const int vector = pack / packs, index = (pack - vector * packs) * kItems;
+      store_wide(to, (row + vector) * stride + index,
+                 load_wide<HalfPack<T>>(from, first + int64_t(vector) * dim + index));
     }
     return;
   }
   for (int item = lane; item < count * dim; item += kWarp) {
-    const int vector = item / dim, place = item - vector * dim;
-    to[(row + vector) * stride + place] = from[first + item];
+    const int vector = item / dim, index = item - vector * dim;
+    to[(row + vector) * stride + index] = from[first + item];
   }
 }
 
@@ -149,7 +149,7 @@ __global__ void interaction_forward_tensor(Global<const T> dense, Global<const T
           for (int item = lane; item < kTile * kTile; item += kWarp) {
             const int i = top + item / kTile, j = left + item % kTile;
             if (j < i && i < shape.vectors())
-              row[first_dot + static_cast<int>(place_of(i, j))] =
+              row[first_dot + static_cast<int>(index_of(i, j))] =
                   from_float<T>(tile[item / kTile * kTileStride + item % kTile]);
           }
           __syncwarp();  // the next tile of dots takes its place
@@ -196,7 +196,7 @@ __global__ void interaction_backward_tensor(Global<const T> gradient, Global<con
       copy_row<T>(dense, embeddings, b, shape, vectors, memory.vector_stride, wide, lane);
       for (int pair = lane; pair < pairs; pair += kWarp) {
         const T dot = gradient[first_gradient + shape.first_dot() + pair];
-        const int i = row_of(pair), j = pair - static_cast<int>(place_of(i, 0));
+        const int i = row_of(pair), j = pair - static_cast<int>(index_of(i, 0));
         symmetric[i * memory.symmetric_stride + j] = dot;
         symmetric[j * memory.symmetric_stride + i] = dot;
       }

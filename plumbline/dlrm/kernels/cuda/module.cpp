@@ -43,22 +43,22 @@ void interaction_backward(Address gradient, Address dense, Address embeddings,
 }
 
 void embedding_gather(Address weight, Address ids, Address first_row, Address cardinality,
-                      Address place, Address out, Address outside, int64_t rows, int64_t columns,
-                      int64_t places, int64_t table_rows, int64_t dim, int weight_number,
+                      Address position, Address out, Address outside, int64_t rows, int64_t columns,
+                      int64_t vectors, int64_t table_rows, int64_t dim, int weight_number,
                       int out_number, Address stream) {
   require(plumbline_embedding_gather(at(weight), at<int64_t>(ids), at<int64_t>(first_row),
-                                     at<int64_t>(cardinality), at<int64_t>(place), at(out),
-                                     at<int64_t>(outside), rows, columns, places, table_rows, dim,
+                                     at<int64_t>(cardinality), at<int64_t>(position), at(out),
+                                     at<int64_t>(outside), rows, columns, vectors, table_rows, dim,
                                      weight_number, out_number, at(stream)));
 }
 
 void embedding_pool(Address weight, Address ids, Address offsets, Address out, Address outside,
                     int64_t rows, int64_t count, int64_t first_row, int64_t cardinality,
-                    int64_t place, int64_t places, int64_t table_rows, int64_t dim, bool mean,
+                    int64_t position, int64_t vectors, int64_t table_rows, int64_t dim, bool mean,
                     int weight_number, int out_number, Address stream) {
   require(plumbline_embedding_pool(at(weight), at<int64_t>(ids), at<int64_t>(offsets), at(out),
-                                   at<int64_t>(outside), rows, count, first_row, cardinality, place,
-                                   places, table_rows, dim, mean, weight_number, out_number,
+                                   at<int64_t>(outside), rows, count, first_row, cardinality,
+                                   position, vectors, table_rows, dim, mean, weight_number, out_number,
                                    at(stream)));
 }
 

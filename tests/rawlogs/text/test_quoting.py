@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plumbline.rawlogs import quoting
-from plumbline.rawlogs.fields import TextRows, split_fields
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect, row_ends
 from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.text import quoting
+from plumbline.rawlogs.text.fields import TextRows, split_fields
+from plumbline.rawlogs.text.quoting import Dialect, row_ends
 from plumbline.settings import Table
 
 
@@ -41,7 +41,7 @@ SCRAPS = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     text=SCRAPS,
     separator=st.sampled_from([",", "::", "\t", " "]),
@@ -74,7 +74,7 @@ FIELD = st.text(st.sampled_from('ab1",;:\n\r é'), max_size=6)
 TABLES = st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(rows=TABLES, separator=st.sampled_from([",", ";", "::"]), ending=st.sampled_from("\n \r\n"))
 def test_what_is_written_with_quotes_is_read_back(
     rows: list[tuple[str, ...]], separator: str, ending: str
@@ -89,7 +89,7 @@ def test_what_is_written_with_quotes_is_read_back(
     assert numbers == [1 + sum(lines[:position]) for position in range(len(rows))]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rows=TABLES)
 def test_the_csv_module_reads_the_same(rows: list[tuple[str, ...]]) -> None:
     out = io.StringIO()
@@ -101,7 +101,7 @@ def test_the_csv_module_reads_the_same(rows: list[tuple[str, ...]]) -> None:
     assert found == [[field or None for field in row] for row in expected]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     text=SCRAPS,
     size=st.integers(1, 30),

@@ -33,7 +33,7 @@ _MARK, _LAST_MARK = b"\xfe", b"\xff"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How fields are told apart, in bytes.
+    """How fields are separated, in bytes.
 
     quote: the byte, None where quotes are text. blanks: the bytes that are left out around a field.
     """
@@ -72,10 +72,10 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class QuoteFault:
-    """What is wrong with the quotes of a row, and the place in the text where it is seen."""
+    """What is wrong with the quotes of a row, and its position in the text."""
 
     reason: str
-    place: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +93,11 @@ def row_ends(text: bytes | bytearray, dialect: Dialect, is_all: bool = True) -> 
     might change.
     """
     if not dialect.has_quotes(text):
-        return RowEnds(places(text, NEWLINE), {})
+        return RowEnds(positions_of(text, NEWLINE), {})
     return _Quoted(dialect.marked(text), dialect, is_all).row_ends()
 
 
-def places(text: bytes | bytearray, byte: int) -> NDArray[np.int64]:
+def positions_of(text: bytes | bytearray, byte: int) -> NDArray[np.int64]:
     found: NDArray[np.int64] = np.flatnonzero(np.frombuffer(text, np.uint8) == byte)
     return found
 
@@ -175,8 +175,8 @@ class _Quoted:
         if dialect.quote is None:
             raise ValueError("wanted a dialect with quotes")
         self._text, self._dialect, self._is_all = text, dialect, is_all
-        self._quotes = places(text, dialect.quote)
-        self._newlines = places(text, NEWLINE)
+        self._quotes = positions_of(text, dialect.quote)
+        self._newlines = positions_of(text, NEWLINE)
         self._parity = np.searchsorted(self._quotes, self._newlines) % 2
         self._misplaced = self._find_misplaced()
 
@@ -238,7 +238,7 @@ class _Quoted:
 def _beyond_blanks(
     text: NDArray[np.uint8], before: NDArray[np.int64], after: NDArray[np.int64], blanks: bytes
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nearest places that hold no blank, from `before` backwards and from `after` onwards."""
+    """The nearest positions without a blank, from `before` backwards and from `after` onwards."""
     others = np.flatnonzero(~is_one_of(text, blanks))
     last = np.searchsorted(others, before, side="right") - 1
     nearest = np.where(last < 0, -1, others[np.maximum(last, 0)])

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Log, Table
 
 COLUMNS = {"y": "label", "word": "string"}
@@ -158,7 +158,7 @@ def test_a_byte_order_mark_before_a_quoted_header(tmp_path: Path) -> None:
         assert found == [3]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     words=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=6),
     encoding=st.sampled_from(["utf-8", *WIDE]),

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Text
-from plumbline.rawlogs.groups import group_of
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.parts import TypedRows
-from plumbline.rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
-from plumbline.rawlogs.time_order import sorted_by_time
+from plumbline.rawlogs.splits.groups import group_of
+from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.time_order import sorted_by_time
 from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config
 
@@ -116,7 +116,6 @@ def test_by_file_without_one_to_train_on() -> None:
         check_files(config(by="file", valid=[1], test=[0]), [Path("a"), Path("b")])
 
 
-@settings(deadline=None)
 @given(
     parts=st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=5),
     at_once=st.integers(1, 8),

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from plumbline.rawlogs.fields import TextRows
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect
-from plumbline.rawlogs.text_streams import UTF_8
+from plumbline.rawlogs.text.fields import TextRows
+from plumbline.rawlogs.text.quoting import Dialect
+from plumbline.rawlogs.text.streams import UTF_8
 
 
 def decoded_rows(
@@ -49,8 +49,8 @@ def _good_rows(rows: TextRows, encoding: str, declared: str, faults: list[Fault]
             good[row] = False
             found = line[error.start : error.end]
             number = int(rows.numbers[row]) + line.count(b"\n", 0, error.start)
-            place = error.start - line.rfind(b"\n", 0, error.start)
-            reason = f"wanted {declared} text, found {found!r} at byte {place}"
+            position = error.start - line.rfind(b"\n", 0, error.start)
+            reason = f"wanted {declared} text, found {found!r} at byte {position}"
             faults.append(Fault(number, reason, "log.encoding names another encoding"))
     rows = rows.keep(good)
     return rows if encoding == UTF_8 else _rewritten(rows, texts)
@@ -61,7 +61,7 @@ def _rewritten(rows: TextRows, texts: list[bytes]) -> TextRows:
     lengths = np.array([len(text) for text in texts], np.int64)
     ends = np.cumsum(lengths + 1) - 1
     faults = {
-        row: replace(fault, place=int(ends[row] - lengths[row]))
+        row: replace(fault, position=int(ends[row] - lengths[row]))
         for row, fault in rows.faults.items()
     }
     text = b"\n".join(texts) + b"\n"

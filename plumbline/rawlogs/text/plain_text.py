@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Text, Values
-from plumbline.rawlogs.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, places, row_ends
+from plumbline.rawlogs.text.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, positions_of, row_ends
 
 _BLANK, _TAB = b" \t"
 _SPARE = bytes(range(0x1F, 0x0D, -1)) + bytes(range(8, 0, -1))
@@ -89,9 +89,9 @@ def _unquoted(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
         return None
     marked = dialect.marked(text)
     out: NDArray[np.uint8] = np.frombuffer(marked, np.uint8).copy()
-    quotes = places(marked, dialect.quote)
+    quotes = positions_of(marked, dialect.quote)
     kept = _without_quotes(len(out), quotes)
-    separators = places(marked, dialect.mark[-1])
+    separators = positions_of(marked, dialect.mark[-1])
     outside = _is_outside(quotes, separators)
     if len(dialect.separator) > 1:
         original = np.frombuffer(text, np.uint8)
@@ -101,12 +101,12 @@ def _unquoted(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
             if index > 0:
                 kept[separators[outside] - index] = False
     out[separators[outside]] = spare[0]
-    newlines = places(marked, NEWLINE)
+    newlines = positions_of(marked, NEWLINE)
     inner = newlines[~_is_outside(quotes, newlines)]
     out[inner] = spare[1]
     stand_ins = {spare[1]: NEWLINE} if len(inner) else {}
     if b"\r" in text:
-        returns = places(marked, CARRIAGE_RETURN)
+        returns = positions_of(marked, CARRIAGE_RETURN)
         is_end = _is_outside(quotes, returns)
         out[returns[~is_end]] = spare[2]
         stand_ins[spare[2]] = CARRIAGE_RETURN

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs import blocks
-from plumbline.rawlogs.blocks import TextBlock, read_blocks
-from plumbline.rawlogs.decoding import decoded_rows
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect
 from plumbline.rawlogs.raw_log import read_text
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text import blocks
+from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
+from plumbline.rawlogs.text.decoding import decoded_rows
+from plumbline.rawlogs.text.quoting import Dialect
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Table
 
 TABLE = Table(columns={"y": "label"}, header=False)
@@ -30,7 +30,6 @@ def blocks_of(file: Path, size: int = 1 << 20, table: Table = TABLE) -> Iterator
 LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
 
 
-@settings(deadline=None)
 @given(
     lines=LINES,
     size=st.integers(1, 40),

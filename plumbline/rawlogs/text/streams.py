@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
-from plumbline.rawlogs.headers import setting
+from plumbline.rawlogs.text.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.text.headers import setting
 from plumbline.settings import Table
 
 UTF_8 = "utf-8"
@@ -104,10 +104,10 @@ def open_text(file: Path, form: TextForm) -> Iterator[ByteStream]:
 
 def unreadable(file: Path, compression: str | None, error: Exception) -> DataError:
     form = f" as {compression}" if compression else ""
-    said = " ".join(str(error).split()) or type(error).__name__
+    reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnicodeError):
-        return DataError(f"{file}: ends in the middle of a character, or is damaged: {said}.")
-    return DataError(f"{file}: cannot be read{form}: {said}.")
+        return DataError(f"{file}: ends in the middle of a character, or is damaged: {reason}.")
+    return DataError(f"{file}: cannot be read{form}: {reason}.")
 
 
 def compression_name(file: Path) -> str | None:

@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import (
+from plumbline.rawlogs.text.quoting import (
     CARRIAGE_RETURN,
     NEWLINE,
     UNCLOSED,
     Dialect,
     QuoteFault,
     is_one_of,
-    places,
+    positions_of,
     row_ends,
 )
 
@@ -51,7 +51,7 @@ class TextRows:
         starts = np.zeros(len(ends), np.int64)
         starts[1:] = ends[:-1] + 1
         if dialect.has_quotes(text):
-            numbers = first + np.searchsorted(places(text, NEWLINE), starts)
+            numbers = first + np.searchsorted(positions_of(text, NEWLINE), starts)
         else:
             numbers = np.arange(first, first + len(ends), dtype=np.int64)
         if b"\r" in text:
@@ -67,17 +67,17 @@ class TextRows:
         """Those rows alone; kept: bool (R,)."""
         if kept.all():
             return self
-        place = np.cumsum(kept) - 1
+        position = np.cumsum(kept) - 1
         return TextRows(
             self.text,
             self.starts[kept],
             self.ends[kept],
             self.numbers[kept],
-            {int(place[row]): fault for row, fault in self.faults.items() if kept[row]},
+            {int(position[row]): fault for row, fault in self.faults.items() if kept[row]},
         )
 
     def count(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many of the places, which ascend, lie in each row."""
+        """How many of the positions, which ascend, lie in each row."""
         counts: NDArray[np.int64] = np.searchsorted(found, self.ends)
         return counts - np.searchsorted(found, self.starts)
 
@@ -86,8 +86,8 @@ class TextRows:
 class Fields:
     """The fields of rows that have equally many.
 
-    separators: int64, the places of separators in the marked text, of which `first[row]` is the
-    place in it of the row's first one.
+    separators: int64, the positions of separators in the marked text, of which `first[row]` is the
+    position in it of the row's first one.
     """
 
     rows: TextRows
@@ -108,7 +108,7 @@ class Fields:
         if quote is not None:
             quoted = (starts < ends) & (text[np.minimum(starts, len(text) - 1)] == quote)
             starts, ends = starts + quoted, ends - quoted
-            doubled = quoted & _any_between(places(self.rows.text, quote), starts, ends)
+            doubled = quoted & _any_between(positions_of(self.rows.text, quote), starts, ends)
         found = _texts(self.rows.text, starts, ends)
         if quote is None or doubled is None or not doubled.any():
             return found
@@ -166,12 +166,12 @@ class _Judged:
     def of(cls, rows: TextRows, fields: int, dialect: Dialect) -> _Judged:
         marked = dialect.marked(rows.text)
         inside = _Inside.of(rows, dialect)
-        separators = inside.leave_out(places(marked, dialect.mark[-1]))
+        separators = inside.leave_out(positions_of(marked, dialect.mark[-1]))
         first = np.searchsorted(separators, rows.starts)
         found = np.searchsorted(separators, rows.ends) - first + 1
         returns = np.zeros(len(rows), bool)
         if b"\r" in rows.text:
-            returns = rows.count(inside.leave_out(places(rows.text, CARRIAGE_RETURN))) > 0
+            returns = rows.count(inside.leave_out(positions_of(rows.text, CARRIAGE_RETURN))) > 0
         good = (found == fields) & ~returns
         good[list(rows.faults)] = False
         return cls(rows, fields, separators, first, found, returns, good)
@@ -184,7 +184,7 @@ class _Judged:
         start = int(rows.starts[row])
         fault = rows.faults.get(row)
         if fault is not None:
-            return Fault(number + rows.text.count(b"\n", start, fault.place), fault.reason)
+            return Fault(number + rows.text.count(b"\n", start, fault.position), fault.reason)
         if self.returns[row]:
             return Fault(number, "a carriage return inside the line", "line ends have to be alike")
         reason = f"wanted {_plural(self.fields, 'field')}, found {self.found[row]}"
@@ -208,7 +208,7 @@ class _Inside:
         """Of rows whose quotes are well placed; each has an even number of them."""
         if dialect.quote is None or not dialect.has_quotes(rows.text):
             return cls(np.empty(0, np.int64))
-        quotes = places(rows.text, dialect.quote)
+        quotes = positions_of(rows.text, dialect.quote)
         row = np.searchsorted(rows.starts, quotes, side="right") - 1
         bad = np.zeros(len(rows) + 1, bool)  # the last one stands for what is before all rows
         bad[[*rows.faults, -1]] = True
@@ -217,7 +217,7 @@ class _Inside:
         return cls(quotes[~outside])
 
     def leave_out(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those places that are not inside quotes."""
+        """Those positions that are not inside quotes."""
         if len(self._quotes) == 0:
             return found
         outside: NDArray[np.bool_] = np.searchsorted(self._quotes, found) % 2 == 0
@@ -243,7 +243,9 @@ def _resynchronized(judged: _Judged, fields: int, dialect: Dialect) -> TextRows:
         parts.append((rows.starts[row : row + 1], np.array([newline]), rows.numbers[row : row + 1]))
         parts.append((behind.starts, behind.ends, behind.numbers))
         faults[row + more] = QuoteFault(UNCLOSED, int(rows.starts[row]))
-        faults.update({row + more + 1 + place: fault for place, fault in behind.faults.items()})
+        faults.update(
+            {row + more + 1 + position: fault for position, fault in behind.faults.items()}
+        )
         done, more = row + 1, more + len(behind)
     parts.append((rows.starts[done:], rows.ends[done:], rows.numbers[done:]))
     starts, ends, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -261,7 +263,8 @@ def _rows_behind(
         return None
     by = newline + 1
     faults = {
-        place: replace(fault, place=fault.place + by) for place, fault in found.faults.items()
+        position: replace(fault, position=fault.position + by)
+        for position, fault in found.faults.items()
     }
     return replace(found, starts=found.starts + by, ends=found.ends + by, faults=faults)
 

@@ -17,7 +17,7 @@ GROUP = "\x1fgroup"
 """Name of the numbers' column until the rows are split; a control character keeps it apart."""
 
 NO_GROUP = np.uint64(MISSING_HASH)
-"""In the place of a missing value's number."""
+"""In the position of a missing value's number."""
 
 
 def group_of(values: Values) -> NDArray[np.uint64]:

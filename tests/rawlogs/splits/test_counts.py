@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.ingest import Ingested, ingest
-from plumbline.rawlogs.split import (
+from plumbline.rawlogs.splits.split import (
     GAP,
     NEGATIVES,
     NO_SPLIT,
@@ -99,7 +99,6 @@ def test_a_training_file_that_is_not_there(ingest_text: Ingest) -> None:
         ingest_text(config_of(by="file", train=[7], valid=[0], test=[1]), "1,1,1", "0,1,1")
 
 
-@settings(deadline=None)
 @given(
     times=st.lists(st.integers(0, 60), min_size=4, max_size=120),
     gap=st.integers(1, 40),

@@ -9,26 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
+from plumbline.rawlogs.splits.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
 from plumbline.settings import Config, GroupSplit
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What all rows came to."""
+    """The counts over all rows."""
 
     rows: dict[str, int]
     """Split (train, valid, test) to its rows."""
     click_rate: dict[str, float]
     """Split to its share of clicks, that of train before negatives were dropped."""
     left_out: dict[str, int]
-    """See `plumbline.rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    """See `splits.split.LEFT_OUT`: the rows that are in no split, by the reason."""
     sampled_click_rate: float
     """Share of clicks among the training rows that were kept."""
     keep_negatives: float
     """Share of the training rows without a click that were kept: 1 where none was to be dropped.
 
-    That is the share that was asked for, but for chance.
+    By chance it differs a little from the share in the configuration.
     """
 
 
@@ -48,7 +48,7 @@ class SplitCounts:
         return tuple(rows[: len(SPLITS)].tolist())
 
     def result(self, config: Config, label_words: Sequence[str] = ()) -> Counted:
-        """What all rows came to; `label_words` are values of the label that an error names.
+        """The counts over all rows; `label_words` are values of the label that an error names.
 
         Raises DataError where a split has no rows, or rows of one class alone.
         """
@@ -72,22 +72,22 @@ class SplitCounts:
         )
 
     def _advice(self, config: Config, label_words: Sequence[str]) -> str:
-        said = ["Give more rows, or change split or label in the configuration."]
+        advice = ["Give more rows, or change split or label in the configuration."]
         if label_words and self._clicks.sum() in (0, self._rows.sum()):
-            said.append(
+            advice.append(
                 f"label.click is {', '.join(map(repr, config.label.click))}, and column "
                 f"{config.label_column!r} holds {', '.join(map(repr, label_words))}."
             )
         if isinstance(config.split, GroupSplit):
-            said.append(
+            advice.append(
                 f"All rows of a value of {config.split.column!r} are in one split: a column with "
                 "more values, larger shares, or another seed may do."
             )
         if self._rows[GAP]:
-            said.append(f"split.gap leaves out {self._rows[GAP]} rows: a shorter one may do.")
+            advice.append(f"split.gap leaves out {self._rows[GAP]} rows: a shorter one may do.")
         if self._rows[NEGATIVES]:
-            said.append(
+            advice.append(
                 f"split.keep_negatives drops {self._rows[NEGATIVES]} training rows without a "
                 "click: a larger share may do."
             )
-        return " ".join(said)
+        return " ".join(advice)
