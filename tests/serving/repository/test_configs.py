@@ -14,6 +14,7 @@ from plumbline.features.operators.categorify import Categorify
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
 from plumbline.features.steps.chains import Chain
+from plumbline.serving.contract.interface import LOG, TABLES
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Version, versions_from_json
 from plumbline.serving.repository.configs import (
