@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
 from plumbline.base.places import ROOT
-from plumbline.base.plain_text import one_line
+from plumbline.base.plain_text import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"
@@ -82,7 +82,7 @@ def _shipped(graph: str, where: str) -> Path:
     if graph not in known:
         raise ConfigError(
             f"{where}: wanted path/to/file.py:function, module:function or a graph of ours; "
-            f"{nearest(graph, known)}."
+            + sentence(nearest(graph, known))
         )
     return SHIPPED / f"{graph}.py"
 
@@ -135,7 +135,7 @@ def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
     ]
     if not hasattr(module, name):
         hint = nearest(name, own) if own else "it has no function"
-        raise ConfigError(f"{where}: there is no {name!r} in it; {hint}.")
+        raise ConfigError(sentence(f"{where}: there is no {name!r} in it; {hint}"))
     function = getattr(module, name)
     if not callable(function):
         raise ConfigError(
