@@ -85,7 +85,7 @@ def check_output(name: str, made: GraphColumn, kinds: Mapping[str, FeatureKind])
     strange = [column for column in chain.columns if column not in kinds]
     if strange or name == CLICK:
         raise PlanError(
-            f"Column {name!r} is made of {(strange or [*chain.columns])[0]!r}: wanted a feature "
+            f"Column {name!r} reads {(strange or [*chain.columns])[0]!r}: wanted a feature "
             f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
         )
     found = type_of(chain, kinds, name)

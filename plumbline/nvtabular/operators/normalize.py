@@ -24,7 +24,9 @@ def normalize(at: OperatorCall) -> Source:
         mean = float(at.learned_value(at.operator.means, column))
         deviation = float(at.operator.stds[column])
         # NVTabular only centres where the deviation is 0, or not a number as for a single row.
-        return NormalizeStep.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+        return NormalizeStep.checked(
+            target.columns, mean, 0.0 if math.isnan(deviation) else deviation
+        )
 
     return at.learned(FitNormalize(), read, at.numbers(column))
 
