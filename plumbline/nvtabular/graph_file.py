@@ -1,7 +1,8 @@
 """Find a graph's function by its name, and run it: code of the user's, whose errors are reported.
 
-A file is read anew at every call and leaves nothing behind: neither a compiled copy on disk nor an
-entry in `sys.modules`. So a cluster's workers get its functions whole, not by a module's name.
+A file is read anew at every call, with the modules beside it, and leaves nothing behind: neither a
+compiled copy on disk nor an entry in `sys.modules`. So a cluster's workers get its functions whole,
+not by a module's name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
 from plumbline.base.places import ROOT
-from plumbline.base.plain_text import one_line
+from plumbline.base.plain_text import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"
@@ -67,8 +68,9 @@ def graph_function(graph: str) -> Iterator[GraphFunction]:
     if not colon:
         source, name = str(_shipped(graph, where)), FUNCTION
     if source.endswith(".py"):
-        with _executed(Path(source), where) as module:
-            yield GraphFunction(_function(module, name, where), Path(source), where)
+        path = Path(source).absolute()
+        with _executed(path, where) as module:
+            yield GraphFunction(_function(module, name, where), path, where)
     else:
         module = _run(lambda: importlib.import_module(source), None, where)
         file = getattr(module, "__file__", None)
@@ -80,7 +82,7 @@ def _shipped(graph: str, where: str) -> Path:
     if graph not in known:
         raise ConfigError(
             f"{where}: wanted path/to/file.py:function, module:function or a graph of ours; "
-            f"{nearest(graph, known)}."
+            + sentence(nearest(graph, known))
         )
     return SHIPPED / f"{graph}.py"
 
@@ -91,20 +93,38 @@ def _executed(file: Path, where: str) -> Iterator[ModuleType]:
     try:
         source = file.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"{where}: there is no file {file.absolute()}.") from None
+        raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
     module = ModuleType(f"plumbline_graph_{file.stem}")
     module.__file__ = str(file)
-    path = list(sys.path)
-    sys.path.insert(0, str(file.parent.absolute()))
-    sys.modules[module.__name__] = module  # dataclasses look their module up there
-    try:
+    with _beside(file.parent):
+        sys.modules[module.__name__] = module  # dataclasses look their module up there
         _run(lambda: exec(compile(source, str(file), "exec"), module.__dict__), file, where)
         yield module
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Python can import from the folder; what it has imported from there is forgotten after."""
+    path, known, writes = list(sys.path), set(sys.modules), sys.dont_write_bytecode
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    try:
+        yield
     finally:
-        del sys.modules[module.__name__]
-        sys.path[:] = path
+        sys.path[:], sys.dont_write_bytecode = path, writes
+        roots = {name.partition(".")[0] for name in set(sys.modules) - known} - known
+        own = {root for root in roots if _lies_in(folder, sys.modules.get(root))}
+        for name in set(sys.modules) - known:
+            if name.partition(".")[0] in own:
+                del sys.modules[name]
+
+
+def _lies_in(folder: Path, module: ModuleType | None) -> bool:
+    """Whether the module is a file of the folder, or a package that is."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(place is not None and Path(place).parent == folder for place in places)
 
 
 def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
@@ -115,7 +135,7 @@ def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
     ]
     if not hasattr(module, name):
         hint = nearest(name, own) if own else "it has no function"
-        raise ConfigError(f"{where}: there is no {name!r} in it; {hint}.")
+        raise ConfigError(sentence(f"{where}: there is no {name!r} in it; {hint}"))
     function = getattr(module, name)
     if not callable(function):
         raise ConfigError(

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plumbline.rawlogs.blocks import TextBlock, read_blocks
-from plumbline.rawlogs.quoting import Dialect
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
+from plumbline.rawlogs.text.quoting import Dialect
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Log
 
 SAMPLE_BYTES = 1 << 20

@@ -19,11 +19,11 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.rows import Rows
 from plumbline.columns.typed import values_of
 from plumbline.columns.values import Values
-from plumbline.rawlogs.blocks import TextBlock
-from plumbline.rawlogs.groups import with_text
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect, row_ends
 from plumbline.rawlogs.raw_rows import RawRows, parse_text
+from plumbline.rawlogs.splits.groups import with_text
+from plumbline.rawlogs.text.blocks import TextBlock
+from plumbline.rawlogs.text.quoting import Dialect, row_ends
 from plumbline.rawlogs.values import TIME, convert
 from plumbline.settings import Config
 
@@ -53,7 +53,7 @@ class Parsed:
     time: NDArray[np.float64] | None = None
     """(B,), where the split is by time."""
     group: NDArray[np.uint64] | None = None
-    """(B,), where the split is by group: see `plumbline.rawlogs.groups.group_of`."""
+    """(B,), where the split is by group: see `plumbline.rawlogs.splits.groups.group_of`."""
 
 
 ParsePlain: TypeAlias = Callable[[Path, TextBlock], Parsed | None]

@@ -12,11 +12,9 @@ import polars as pl
 
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.typed import TypedParquet, typed_schema
-from plumbline.rawlogs.blocks import BLOCK_BYTES
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
-from plumbline.rawlogs.groups import GROUP
 from plumbline.rawlogs.log_pass import LogPass
 from plumbline.rawlogs.malformed import MalformedLines
 from plumbline.rawlogs.parts import TypedRows, TypedWriter
@@ -24,10 +22,12 @@ from plumbline.rawlogs.probe import write_probe
 from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
-from plumbline.rawlogs.split import SPLITS, Stretch, assignment, check_files
-from plumbline.rawlogs.split_counts import Counted, SplitCounts
+from plumbline.rawlogs.splits.counts import Counted, SplitCounts
+from plumbline.rawlogs.splits.groups import GROUP
+from plumbline.rawlogs.splits.split import SPLITS, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.time_order import sorted_by_time, times_of
 from plumbline.rawlogs.survey import survey
-from plumbline.rawlogs.time_order import sorted_by_time, times_of
+from plumbline.rawlogs.text.blocks import BLOCK_BYTES
 from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config, TimeSplit
 
@@ -53,10 +53,10 @@ class Ingested:
     click_rate: dict[str, float]
     """Split (train, valid, test) to its share of clicks, that of train before any were dropped."""
     left_out: dict[str, int]
-    """See `plumbline.rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    """See `splits.split.LEFT_OUT`: the rows that are in no split, by the reason."""
     sampled_click_rate: float
     keep_negatives: float
-    """See `plumbline.rawlogs.split_counts.Counted`."""
+    """See `plumbline.rawlogs.splits.counts.Counted`."""
 
     @classmethod
     def of(

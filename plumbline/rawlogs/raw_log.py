@@ -11,15 +11,15 @@ from pathlib import Path
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, Rows
-from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.general_parser import RawChunk
 from plumbline.rawlogs.raw_rows import declared_constants
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
-from plumbline.rawlogs.split import SPLITS, Stretch, assignment
+from plumbline.rawlogs.splits.split import SPLITS, Stretch, assignment
 from plumbline.rawlogs.survey import Survey, SurveyedFile
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text.blocks import TextBlock
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Config
 
 

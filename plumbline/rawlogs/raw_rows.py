@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import columns
 from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
-from plumbline.rawlogs.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, TextBlock, read_blocks
-from plumbline.rawlogs.decoding import decoded_rows
-from plumbline.rawlogs.fields import field_texts, split_fields
-from plumbline.rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
-from plumbline.rawlogs.headers import misquoted, require_columns, require_separator, setting
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.partitions import partition_values
-from plumbline.rawlogs.quoting import Dialect, first_row
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, TextBlock, read_blocks
+from plumbline.rawlogs.text.decoding import decoded_rows
+from plumbline.rawlogs.text.fields import field_texts, split_fields
+from plumbline.rawlogs.text.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.text.headers import misquoted, require_columns, require_separator, setting
+from plumbline.rawlogs.text.quoting import Dialect, first_row
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Table
 
 PARQUET_BATCH_ROWS = 65_536

@@ -21,7 +21,6 @@ from plumbline.columns.rows import Rows
 from plumbline.columns.value_rules.rules import LabelRule, ValueRules
 from plumbline.columns.value_rules.text_values import BLANKS, click_numbers
 from plumbline.columns.values import Text, Values
-from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.frames import series
 from plumbline.rawlogs.general_parser import (
     GeneralParser,
@@ -30,11 +29,12 @@ from plumbline.rawlogs.general_parser import (
     columns_of,
     only_to_split,
 )
-from plumbline.rawlogs.groups import group_of
-from plumbline.rawlogs.plain_text import PlainText, plain_text
-from plumbline.rawlogs.quoting import Dialect
 from plumbline.rawlogs.raw_rows import read_raw_rows, text_blocks
 from plumbline.rawlogs.side_tables import LoadedTable, load_tables
+from plumbline.rawlogs.splits.groups import group_of
+from plumbline.rawlogs.text.blocks import TextBlock
+from plumbline.rawlogs.text.plain_text import PlainText, plain_text
+from plumbline.rawlogs.text.quoting import Dialect
 from plumbline.settings import Config
 
 NATIVE_KINDS = frozenset({"continuous", "integer", "hex", "boolean", "string", "label"})

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.base.files import write_json
 from plumbline.columns.kinds import FeatureKind
-from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.estimate import bytes_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.log_pass import LogPass
 from plumbline.rawlogs.malformed import MalformedLines
 from plumbline.rawlogs.probe import seen_candidates
 from plumbline.rawlogs.row_parser import RowParser
-from plumbline.rawlogs.split import Assignment, Stretch, assignment
-from plumbline.rawlogs.split_counts import Counted, SplitCounts
+from plumbline.rawlogs.splits.counts import Counted, SplitCounts
+from plumbline.rawlogs.splits.split import Assignment, Stretch, assignment
+from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.settings import Config
 
 ROWS_PER_CHUNK = 250_000

@@ -17,7 +17,7 @@ def load_config(file: Path) -> Config:
     """Read and check a configuration.
 
     A file may begin with `extends: OTHER.yaml` (beside it): its keys then replace the other's, key
-    by key inside mappings.
+    by key inside mappings. The other's `workflow.options` are left out where the graph is another.
 
     Raises
     ------
@@ -43,7 +43,18 @@ def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
     if not isinstance(base, str):
         raise ConfigError(f"{file}: extends: wanted the name of a file, got {base!r}.")
     other = _read(file.parent / base, (*extending, file.resolve()))
-    return YamlFile(_merged(other.content, own.content), {**other.locations, **own.locations})
+    content = _merged(_without_options(other.content, own.content), own.content)
+    return YamlFile(content, {**other.locations, **own.locations})
+
+
+def _without_options(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The base without the options of its graph, where the changes name another graph."""
+    of_base, changed = base.get("workflow"), changes.get("workflow")
+    if not isinstance(of_base, dict) or not isinstance(changed, dict):
+        return base
+    if changed.get("graph", of_base.get("graph")) == of_base.get("graph"):
+        return base
+    return base | {"workflow": {k: v for k, v in of_base.items() if k != "options"}}
 
 
 def _find_graph(read: YamlFile) -> None:

@@ -60,7 +60,8 @@ _HEAD = """\
 This page lists every key of a configuration. `python -m plumbline.settings.reference` generates it
 from `plumbline/settings/`. `python pipelines/init.py FILE` writes a configuration for your own log;
 `configs/` has examples. A file may begin with `extends: OTHER.yaml`, the name of a file beside it:
-it then has all keys of that file, except those that it sets itself. The error for an unknown key
+it then has all keys of that file, except those that it sets itself, and the options of its graph
+only where it names no other graph. The error for an unknown key
 names the nearest known one. [kinds.md](kinds.md) describes the kinds of columns.
 """
 
@@ -169,12 +170,12 @@ def _words(annotation: Any, bounds: Sequence[Any] = ()) -> str:
         kinds = [part for part in inside if part is not type(None)]
         return " or ".join(_words(part, bounds) for part in kinds)
     if origin is tuple:
-        return f"list of {_words(inside[0])}"
+        return f"list of {_words(inside[0])}".replace("integer", "integers", 1)
     if origin is dict and inside[1] is Any:
         return "names to values"
     if origin is dict:
         return f"names to {_words(inside[1])}" if "`" not in _words(inside[1]) else "names to kinds"
-    plain = {str: "text", bool: "`true` or `false`", int: "whole number", float: "number"}
+    plain = {str: "text", bool: "`true` or `false`", int: "integer", float: "number"}
     return " ".join([plain[annotation], *_bounds(annotation, bounds)])
 
 

@@ -44,13 +44,14 @@ class Operator:
 class Branch:
     """Columns (or groups of them), and the operators that are applied to them from left to right.
 
-    The outputs of a branch `inner` come beside the columns. An output of branch number n ends in
-    `_n`, so that no two are of one name.
+    The outputs of a branch `inner` are beside the columns. An output of branch number n ends in
+    `_n`, so that no two are of one name; the operator `last` takes it under that name.
     """
 
     columns: tuple[str | tuple[str, ...], ...]
     operators: tuple[Operator, ...]
     inner: Branch | None = None
+    last: Operator | None = None
 
     def build(self, number: str) -> Any:
         selected = [name if isinstance(name, str) else list(name) for name in self.columns]
@@ -59,7 +60,7 @@ class Branch:
             node = self.inner.build(f"{number}i") + node
         for operator in (*self.operators, Operator("Rename", {"postfix": f"_{number}"})):
             node = node >> operator.build(number)
-        return node
+        return node if self.last is None else node >> self.last.build(number)
 
 
 @dataclass(frozen=True)

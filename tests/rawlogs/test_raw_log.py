@@ -24,14 +24,14 @@ from plumbline.base.native import uses_native
 from plumbline.columns.rows import RowSource
 from plumbline.rawlogs import general_parser, raw_rows, row_parser
 from plumbline.rawlogs import survey as survey_module
-from plumbline.rawlogs.blocks import TextBlock, read_blocks
 from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.ingest import SURVEY_FILE, Ingested, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.row_parser import RowParser
-from plumbline.rawlogs.split import SPLITS
+from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
+from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
 from plumbline.settings import Config
 
 COLUMNS = {

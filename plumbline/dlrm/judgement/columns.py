@@ -33,7 +33,7 @@ LARGEST_NUMBER = 1e12
 
 
 @dataclass(slots=True)
-class Numbers:
+class NumberRange:
     """The finite numbers' range, or the ids'."""
 
     low: float = float("inf")
@@ -56,7 +56,7 @@ class Numbers:
 
 
 @dataclass(slots=True)
-class Ids(Numbers):
+class Ids(NumberRange):
     """Of a column of ids, or of the ids of its lists: how many there are, and of which kind."""
 
     count: int = 0
@@ -79,7 +79,7 @@ class SplitSurvey:
 
     name: str
     rows: int = 0
-    numbers: dict[str, Numbers] = field(default_factory=dict)
+    numbers: dict[str, NumberRange] = field(default_factory=dict)
     ids: dict[str, Ids] = field(default_factory=dict)
     sample: dict[str, NDArray[Any] | Lists] = field(default_factory=dict)
     """The first rows' values, the click's among them."""
@@ -168,7 +168,7 @@ class _NumberCounter:
     """The range of a column of numbers; refuses those that no model can take."""
 
     def __init__(self, column: OutputColumn) -> None:
-        self.numbers = Numbers()
+        self.numbers = NumberRange()
         self._column = column
 
     def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:

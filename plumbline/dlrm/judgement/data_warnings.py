@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from plumbline.dlrm.judgement.columns import Numbers, SplitSurvey
+from plumbline.dlrm.judgement.columns import NumberRange, SplitSurvey
 from plumbline.dlrm.judgement.leaks import Leaks
 from plumbline.features.plan.plan import OutputColumn, Plan
 
@@ -93,7 +93,7 @@ def _constants(plan: Plan, train: SplitSurvey, identifiers: Sequence[str]) -> li
     ]
 
 
-def _always(column: OutputColumn, found: Numbers) -> str:
+def _always(column: OutputColumn, found: NumberRange) -> str:
     """What a column is that has one number, or one id, in every training row."""
     is_missing = found.low == _of_missing(column)
     unseen = column.id_step.unseen_ids if column.is_categorical else range(0)

@@ -26,12 +26,12 @@ def hash_bucket(at: OperatorCall) -> Source:
     step = HashBucketStep(at.count("num_buckets", num_buckets))
     source = at.source(at.output)
     if at.type_of(source).element == "number":
-        at.exact(source)  # otherwise the ids would depend on the last bit of a rounded number
+        at.require_exact(source)  # or the ids would depend on the last bit of a rounded number
     return at.step(step, source)
 
 
 class HashBucket(ops.HashBucket):
-    """By the value alone, and by each value of a list."""
+    """Hashes the value alone, without the row's number, and each value of a list."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
@@ -47,6 +47,6 @@ class HashBucket(ops.HashBucket):
 
 
 OPERATORS = (
-    # NVTabular's schema names the number of buckets as the largest id.
+    # NVTabular's schema has the number of buckets as the largest id.
     CompiledOperator(ops.HashBucket, hash_bucket, HashBucket, domain_excess=1),
 )

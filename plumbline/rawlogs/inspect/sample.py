@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.file_forms import START_BYTES, foreign
-from plumbline.rawlogs.text_streams import FAILURES, compression_name, fill, unpacked, unreadable
+from plumbline.rawlogs.text.file_forms import START_BYTES, foreign
+from plumbline.rawlogs.text.streams import FAILURES, compression_name, fill, unpacked, unreadable
 
 HEAD_BYTES = 48 << 20
 MIDDLE_BYTES = 12 << 20

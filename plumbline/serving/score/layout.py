@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.plain_text import sentence
 from plumbline.columns.kinds import FeatureKind
-from plumbline.rawlogs.headers import listed, separator_of
 from plumbline.rawlogs.partitions import partition_values
 from plumbline.rawlogs.raw_rows import column_names, read_raw_rows
+from plumbline.rawlogs.text.headers import listed, separator_of
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.score.reading import Dialect, ReadOptions
 from plumbline.serving.score.sources import Sources, sources_of
@@ -130,7 +131,8 @@ def _require(file: Path, present: Sequence[str], sources: Sources, keep: Sequenc
         )
     for name in keep:
         if name not in present:
-            raise DataError(f"{file}: --keep {name}: no such column; {nearest(name, present)}.")
+            hint = nearest(name, present)
+            raise DataError(sentence(f"{file}: --keep {name}: no such column; {hint}"))
     twice = [name for name in (*sources.read, *keep) if list(present).count(name) > 1]
     if twice:
         raise DataError(f"{file}: duplicate column {', '.join(twice)}.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.dlrm.judgement.columns import Ids, Numbers, SplitSurvey
+from plumbline.dlrm.judgement.columns import Ids, NumberRange, SplitSurvey
 from plumbline.dlrm.judgement.data_warnings import data_warnings
 from plumbline.dlrm.judgement.leaks import Leaks, Suspect
 from plumbline.features.operators.bucketize import Bucketize
@@ -45,7 +45,7 @@ def usual() -> dict[str, SplitSurvey]:
         name: SplitSurvey(
             name,
             rows,
-            {"x": Numbers(-2.0, 3.0)},
+            {"x": NumberRange(-2.0, 3.0)},
             {
                 "c": Ids(1, 11, rows, missing=10, unseen=20),
                 "tags": Ids(1, 11, 3 * rows, missing=0, unseen=30),
@@ -91,7 +91,7 @@ def test_usual_data_has_no_warning() -> None:
 )
 def test_a_number_that_is_always_the_same(fill, mean, always, wanted) -> None:
     def change(surveys):
-        surveys["train"].numbers["x"] = Numbers(always, always)
+        surveys["train"].numbers["x"] = NumberRange(always, always)
 
     (line,) = lines(change, plan_of(fill=fill, mean=mean))
     assert line.startswith(wanted) and "unused" in line
@@ -115,7 +115,7 @@ def test_a_raw_column_is_constant_where_all_that_is_made_of_it_is(ranges) -> Non
 
     def told(of_number, of_bucket) -> list[str]:
         surveys = usual()
-        surveys["train"].numbers["x"] = Numbers(*of_number)
+        surveys["train"].numbers["x"] = NumberRange(*of_number)
         surveys["train"].ids["b"] = Ids(*of_bucket, ROWS)
         return data_warnings(Plan(Path(), (), outputs, ""), surveys, Leaks({}, ()), RATES)
 
@@ -134,7 +134,7 @@ def test_many_columns_of_a_kind_share_a_line() -> None:
     names = [f"x{i}" for i in range(9)]
     outputs = tuple(OutputColumn(name, Chain((name,), step), "float32") for name in names)
     surveys = usual()
-    surveys["train"].numbers = {name: Numbers(4.0, 4.0) for name in names}
+    surveys["train"].numbers = {name: NumberRange(4.0, 4.0) for name in names}
     for split in ("valid", "test"):
         surveys[split].numbers = {}
     (line,) = data_warnings(Plan(Path(), (), outputs, ""), surveys, Leaks({}, ()), RATES)
@@ -200,10 +200,10 @@ def test_a_handful_of_unseen_rows_says_nothing() -> None:
 
 def test_large_numbers_and_numbers_outside_of_training() -> None:
     def large(surveys):
-        surveys["train"].numbers["x"] = Numbers(-3.0, 2e6)
+        surveys["train"].numbers["x"] = NumberRange(-3.0, 2e6)
 
     def outside(surveys):
-        surveys["test"].numbers["x"] = Numbers(-2.0, 301.0)
+        surveys["test"].numbers["x"] = NumberRange(-2.0, 301.0)
 
     (swamping,) = lines(large)
     assert "'x' (2e+06)" in swamping and "clip" in swamping

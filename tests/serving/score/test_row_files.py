@@ -240,7 +240,7 @@ def test_what_is_kept_is_as_it_stands_in_the_file(text: Path, tmp_path: Path) ->
         {"id": None, "h": None, "s": None},
         {"id": "9", "h": "0", "s": "q;'r"},
     ]
-    with pytest.raises(DataError, match=r"--keep idd: no such column; did you mean 'id'"):
+    with pytest.raises(DataError, match=r"--keep idd: no such column; did you mean 'id'\?$"):
         opened(text, keep=("idd",))
 
 

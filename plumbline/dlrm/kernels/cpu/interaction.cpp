@@ -5,10 +5,7 @@
 #include <memory>
 #include <new>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
+#include "threads.h"
 #include "with_instruction_set.h"
 
 namespace plumbline::interaction {
@@ -32,14 +29,6 @@ class Scratch {
   int64_t each_;
   std::unique_ptr<std::byte, Release> memory_;
 };
-
-int this_thread() {
-#if defined(_OPENMP)
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
 
 // Threads take ranges of rows as they come: one that the system holds up does not hold up all.
 constexpr int64_t kRangesEach = 8;

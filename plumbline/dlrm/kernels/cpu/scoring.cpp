@@ -6,10 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
-#if defined(_OPENMP)
-#include <omp.h>
-#endif
-
+#include "threads.h"
 #include "with_instruction_set.h"
 
 namespace plumbline {
@@ -29,14 +26,6 @@ constexpr int64_t kFewestRows = 6;
 int64_t parts_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
 
 int64_t padded(int64_t width) { return parts_of(width, kPanel) * kPanel; }
-
-int this_thread() {
-#if defined(_OPENMP)
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
 
 ScoringLoops loops_of(InstructionSet set, Dtype dtype) {
   return with(set, [dtype](auto compiled) { return scoring_loops<compiled()>(dtype); });

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from plumbline.rawlogs import quoting
-from plumbline.rawlogs.fields import TextRows, split_fields
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect, row_ends
 from plumbline.rawlogs.raw_rows import read_raw_rows
+from plumbline.rawlogs.text import quoting
+from plumbline.rawlogs.text.fields import TextRows, split_fields
+from plumbline.rawlogs.text.quoting import Dialect, row_ends
 from plumbline.settings import Table
 
 

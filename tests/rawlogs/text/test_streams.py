@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Log, Table
 
 COLUMNS = {"y": "label", "word": "string"}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Text
-from plumbline.rawlogs.groups import group_of
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.parts import TypedRows
-from plumbline.rawlogs.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
-from plumbline.rawlogs.time_order import sorted_by_time
+from plumbline.rawlogs.splits.groups import group_of
+from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.time_order import sorted_by_time
 from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config
 

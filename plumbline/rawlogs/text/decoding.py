@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from plumbline.rawlogs.fields import TextRows
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect
-from plumbline.rawlogs.text_streams import UTF_8
+from plumbline.rawlogs.text.fields import TextRows
+from plumbline.rawlogs.text.quoting import Dialect
+from plumbline.rawlogs.text.streams import UTF_8
 
 
 def decoded_rows(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Text, Values
-from plumbline.rawlogs.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, positions_of, row_ends
+from plumbline.rawlogs.text.quoting import CARRIAGE_RETURN, NEWLINE, Dialect, positions_of, row_ends
 
 _BLANK, _TAB = b" \t"
 _SPARE = bytes(range(0x1F, 0x0D, -1)) + bytes(range(8, 0, -1))

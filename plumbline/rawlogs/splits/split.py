@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.splitmix64 import splitmix64
-from plumbline.rawlogs.groups import NO_GROUP
+from plumbline.rawlogs.splits.groups import NO_GROUP
 from plumbline.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSplit
 
 SPLITS = ("train", "valid", "test")
@@ -40,7 +40,7 @@ class Stretch:
     click: NDArray[np.int8]
     """(B,), 0 or 1."""
     group: NDArray[np.uint64] | None = None
-    """(B,), see `plumbline.rawlogs.groups.group_of`; where the split is by group."""
+    """(B,), see `plumbline.rawlogs.splits.groups.group_of`; where the split is by group."""
 
     def __len__(self) -> int:
         return len(self.click)

@@ -22,10 +22,10 @@ from plumbline.columns.values import Text
 from plumbline.rawlogs import raw_rows, row_parser
 from plumbline.rawlogs import survey as survey_module
 from plumbline.rawlogs.frames import frame_of_rows
-from plumbline.rawlogs.groups import NO_GROUP, group_of
 from plumbline.rawlogs.ingest import SURVEY_FILE, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_log import RawLog
-from plumbline.rawlogs.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
+from plumbline.rawlogs.splits.groups import NO_GROUP, group_of
+from plumbline.rawlogs.splits.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
 from plumbline.rawlogs.survey import Survey
 from plumbline.settings import Config
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from plumbline.base.native import uses_native
 from plumbline.columns.rows import Rows
-from plumbline.rawlogs.blocks import TextBlock
 from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.general_parser import Parsed
-from plumbline.rawlogs.plain_text import plain_text
-from plumbline.rawlogs.quoting import Dialect
 from plumbline.rawlogs.row_parser import RowParser
+from plumbline.rawlogs.text.blocks import TextBlock
+from plumbline.rawlogs.text.plain_text import plain_text
+from plumbline.rawlogs.text.quoting import Dialect
 from plumbline.settings import Config
 
 COLUMNS = {"y": "label", "a": "string", "i": "integer", "b": "string", "x": "continuous"}

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs import blocks
-from plumbline.rawlogs.blocks import TextBlock, read_blocks
-from plumbline.rawlogs.decoding import decoded_rows
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect
 from plumbline.rawlogs.raw_log import read_text
-from plumbline.rawlogs.text_streams import TextForm
+from plumbline.rawlogs.text import blocks
+from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
+from plumbline.rawlogs.text.decoding import decoded_rows
+from plumbline.rawlogs.text.quoting import Dialect
+from plumbline.rawlogs.text.streams import TextForm
 from plumbline.settings import Table
 
 TABLE = Table(columns={"y": "label"}, header=False)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plumbline.rawlogs.fields import TextRows, split_fields
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import Dialect
+from plumbline.rawlogs.text.fields import TextRows, split_fields
+from plumbline.rawlogs.text.quoting import Dialect
 from plumbline.settings import Table
 
 

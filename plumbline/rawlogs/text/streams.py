@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.file_forms import START_BYTES, Foreign, compression_of, foreign
-from plumbline.rawlogs.headers import setting
+from plumbline.rawlogs.text.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.text.headers import setting
 from plumbline.settings import Table
 
 UTF_8 = "utf-8"

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.rawlogs.malformed import Fault
-from plumbline.rawlogs.quoting import (
+from plumbline.rawlogs.text.quoting import (
     CARRIAGE_RETURN,
     NEWLINE,
     UNCLOSED,

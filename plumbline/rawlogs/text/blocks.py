@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.quoting import NEWLINE, Dialect, row_ends
-from plumbline.rawlogs.text_streams import (
+from plumbline.rawlogs.text.quoting import NEWLINE, Dialect, row_ends
+from plumbline.rawlogs.text.streams import (
     FAILURES,
     ByteStream,
     TextForm,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.ingest import Ingested, ingest
-from plumbline.rawlogs.split import (
+from plumbline.rawlogs.splits.split import (
     GAP,
     NEGATIVES,
     NO_SPLIT,

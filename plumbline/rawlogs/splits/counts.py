@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
+from plumbline.rawlogs.splits.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
 from plumbline.settings import Config, GroupSplit
 
 
@@ -22,7 +22,7 @@ class Counted:
     click_rate: dict[str, float]
     """Split to its share of clicks, that of train before negatives were dropped."""
     left_out: dict[str, int]
-    """See `plumbline.rawlogs.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    """See `splits.split.LEFT_OUT`: the rows that are in no split, by the reason."""
     sampled_click_rate: float
     """Share of clicks among the training rows that were kept."""
     keep_negatives: float

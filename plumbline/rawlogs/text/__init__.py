@@ -1,0 +1,1 @@
+"""Text files: what they are, unpacked and decoded, cut into blocks, rows and fields."""
