@@ -10,7 +10,7 @@ from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.fit import fitted_outputs, targets_of
 from plumbline.features.plan.plan import InputColumn, OutputColumn
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
-from plumbline.nvtabular.frames import merlin_input_schema
+from plumbline.nvtabular.columns import fit_schema
 from plumbline.nvtabular.graph_walker import GraphWalker, is_click, output_chain
 from plumbline.nvtabular.library import Workflow
 from plumbline.nvtabular.operators.drop_low_cardinality import refuse_dropped
@@ -28,12 +28,30 @@ def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Un
     UnsupportedOperator
         An operator, a parameter, or an order of operators that has no compiled form.
     PlanError
-        The workflow uses a column that is not a feature.
+        The workflow uses a column that is not a feature, or one that does not exist.
     """
-    if workflow.output_schema is None:
-        workflow = patched(workflow).fit_schema(merlin_input_schema(kinds))
     refuse_dropped(workflow)
-    return _plan(GraphWalker(kinds, fitted=False), workflow, kinds)
+    return _plan(GraphWalker(kinds, fitted=False), with_schema(workflow, kinds), kinds)
+
+
+def with_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:
+    """A patched copy of a workflow that is not fitted, with the schemas of these columns.
+
+    If the workflow has a schema already, the copy has its outputs: none that `remove_inputs` has
+    removed.
+
+    Raises
+    ------
+    UnknownColumn
+        The workflow selects or subtracts a column that does not exist.
+    """
+    copy = fit_schema(patched(workflow), kinds)
+    if workflow.output_schema is None:
+        return copy
+    names = workflow.output_schema.column_names
+    if copy.output_schema.column_names == names:
+        return copy
+    return fit_schema(Workflow(copy.output_node[names]), kinds)
 
 
 def compile_fitted(

@@ -23,8 +23,8 @@ from plumbline.features.engine.encoded import (
 from plumbline.features.engine.part_files import write_part
 from plumbline.features.plan.plan import write_plan
 from plumbline.nvtabular.cluster import Scheduler, scheduler
-from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
-from plumbline.nvtabular.frames import FrameReader, merlin_input_schema, write_encoded
+from plumbline.nvtabular.compile import compile_fitted, compile_unfitted, with_schema
+from plumbline.nvtabular.frames import FrameReader, write_encoded
 from plumbline.nvtabular.library import Workflow
 from plumbline.nvtabular.patched import patched, set_training
 from plumbline.nvtabular.quiet import quiet
@@ -113,9 +113,10 @@ class NVTabularEngine:
 
 def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:
     """A patched copy that also passes the click through, for the encoded files."""
-    schema = patched(workflow).fit_schema(merlin_input_schema(kinds)).output_schema
-    copy = patched(workflow)
-    return copy if CLICK in schema.column_names else Workflow(copy.output_node + CLICK)
+    copy = with_schema(workflow, kinds)
+    if CLICK in copy.output_schema.column_names:
+        return copy
+    return Workflow(patched(copy).output_node + CLICK)
 
 
 def _encode(

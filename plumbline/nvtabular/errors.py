@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from plumbline.base.errors import PlumblineError
+from plumbline.base.errors import PlanError, PlumblineError, nearest
+from plumbline.base.plain_text import sentence
 
 
 class UnsupportedOperator(PlumblineError):
@@ -19,3 +20,11 @@ class UnsupportedOperator(PlumblineError):
             f"Column {names} uses {operator}, which has no compiled form. "
             f"Supported: {', '.join(sorted(supported))}. Replace it in the workflow."
         )
+
+
+class UnknownColumn(PlanError):
+    """A workflow selects or subtracts a column that does not exist."""
+
+    @classmethod
+    def named(cls, what: str, name: str, known: Iterable[str]) -> UnknownColumn:
+        return cls(sentence(f"{what} {name!r}; {nearest(name, known)}"))

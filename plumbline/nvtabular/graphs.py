@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from plumbline.base.errors import ConfigError, nearest
-from plumbline.base.plain_text import one_line, sentence
-from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.base.errors import ConfigError
+from plumbline.base.plain_text import one_line
+from plumbline.columns.kinds import FeatureKind
 from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted
+from plumbline.nvtabular.errors import UnknownColumn
 from plumbline.nvtabular.graph_file import graph_function
 from plumbline.nvtabular.graph_options import keyword_arguments
-from plumbline.nvtabular.library import Workflow, WorkflowNode, iter_nodes
+from plumbline.nvtabular.library import Workflow, WorkflowNode
 from plumbline.settings import WorkflowSettings
 
 
@@ -47,8 +48,11 @@ def build(
                 f"{graph.where}: wanted the function to return nodes, such as ['price'] >> "
                 f"ops.Normalize(), or an nvtabular.Workflow, got {_shown(made)}."
             )
-        _require_columns(made, kinds, graph.where)
-        plan = graph.run(lambda: compile_unfitted(made, kinds))
+        try:
+            plan = graph.run(lambda: compile_unfitted(made, kinds))
+        except UnknownColumn as error:
+            text = str(error)
+            raise ConfigError(f"{graph.where}: {text[0].lower()}{text[1:]}") from None
         if not plan.outputs:
             raise ConfigError(f"{graph.where}: the graph gives no column besides the click.")
     return Graph(made, plan)
@@ -60,15 +64,3 @@ def _shown(value: object) -> str:
         return "None"
     text = one_line(repr(value), 60)
     return type(value).__name__ + ("" if text.startswith("<") else f" {text}")
-
-
-def _require_columns(workflow: Workflow, kinds: Mapping[str, FeatureKind], where: str) -> None:
-    """Raises ConfigError where the graph selects a raw column that is not there."""
-    known = (*kinds, CLICK)
-    for node in iter_nodes([workflow.output_node]):
-        if node.selector is None or node.parents_with_dependencies:
-            continue  # it selects nothing, or among the columns of other nodes
-        for name in node.selector.names:
-            if name not in known:
-                hint = nearest(name, known)
-                raise ConfigError(sentence(f"{where}: there is no feature {name!r}; {hint}"))

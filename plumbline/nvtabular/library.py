@@ -74,7 +74,11 @@ __all__ = [
     "encode_list_column",
     "fetch_table_data",
     "get_worker_cache",
+    "grouping",
     "iter_nodes",
     "ops",
+    "selection",
     "set_dask_client",
+    "subset_columns",
+    "subtraction",
 ]

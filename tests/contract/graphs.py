@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
-from plumbline.nvtabular.library import ColumnSelector, Workflow, ops
+from plumbline.nvtabular.frames import merlin_input_schema
+from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
+from plumbline.nvtabular.patched import patched
 
 OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
 """The operators that NVTabular does not have."""
@@ -45,33 +47,68 @@ class Branch:
     """Columns (or groups of them), and the operators that are applied to them from left to right.
 
     The outputs of a branch `inner` are beside the columns. An output of branch number n ends in
-    `_n`, so that no two are of one name; the operator `last` takes it under that name.
+    `_n`, so that no two have the same name; the operator `last` gets it under that name.
+
+    `tag` selects all columns that have it, in place of `columns`. `subtracted` are columns that the
+    operators get too, and whose outputs are subtracted then: by their `names`, by a `selector`, by
+    a `node` of the graph, or by a `list` of both; before they are renamed, or after.
     """
 
     columns: tuple[str | tuple[str, ...], ...]
     operators: tuple[Operator, ...]
     inner: Branch | None = None
     last: Operator | None = None
+    tag: Tags | None = None
+    subtracted: tuple[str, ...] = ()
+    by: str = "names"
+    renamed: bool = False
 
     def build(self, number: str) -> Any:
         selected = [name if isinstance(name, str) else list(name) for name in self.columns]
-        node: Any = ColumnSelector(selected)
+        node: Any = ColumnSelector([*selected, *self.subtracted])
+        if self.tag is not None:
+            node = ColumnSelector(tags=[self.tag])
         if self.inner is not None:
             node = self.inner.build(f"{number}i") + node
-        for operator in (*self.operators, Operator("Rename", {"postfix": f"_{number}"})):
+        for operator in self.operators:
             node = node >> operator.build(number)
+        if self.subtracted and not self.renamed:
+            node = self._less(node, [*self.subtracted])
+        node = node >> ops.Rename(postfix=f"_{number}")
+        if self.subtracted and self.renamed:
+            node = self._less(node, [f"{name}_{number}" for name in self.subtracted])
         return node if self.last is None else node >> self.last.build(number)
+
+    def _less(self, node: Any, names: list[str]) -> Any:
+        if self.by == "list":  # in which a name is that of a raw column
+            nodes = [node[[name]] >> ops.AddMetadata() for name in names]
+            return node - (nodes if self.renamed else [*nodes[:1], *names[1:]])
+        others = {"names": names, "selector": ColumnSelector(names), "node": node[names]}
+        return node - others[self.by]
 
 
 @dataclass(frozen=True)
 class Graph:
+    """The branches, put together one by one or in a list, and the click.
+
+    `removed` are raw columns that `remove_inputs` removes from the finished workflow, whose schema
+    is that of `kinds`.
+    """
+
     branches: tuple[Branch, ...]
+    in_list: bool = False
+    removed: tuple[str, ...] = ()
+    kinds: Mapping[str, FeatureKind] = field(default_factory=dict)
 
     def build(self) -> Workflow:
-        outputs = self.branches[0].build("0")
-        for number, branch in enumerate(self.branches[1:], 1):
-            outputs = outputs + branch.build(f"{number}")
-        return Workflow(outputs + CLICK)
+        first, *others = (branch.build(f"{n}") for n, branch in enumerate(self.branches))
+        rest = [[*others, CLICK]] if self.in_list else [*others, CLICK]
+        workflow = Workflow(sum(rest, first))
+        if self.removed:
+            # Not with NVTabular's operators: some need an own schema to be computed.
+            workflow = patched(workflow).fit_schema(merlin_input_schema(self.kinds))
+            workflow.remove_inputs([*self.removed])
+        return workflow
 
 
 def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
@@ -83,10 +120,11 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
     keys = integers + texts
     branches: list[st.SearchStrategy[Branch]] = []
     if numbers or integers:
-        branches += [_numbers(numbers + integers), _bucketized(numbers + integers)]
-        branches.append(_hashed(numbers))
+        measured = numbers + integers
+        branches += [_less(_numbers(measured), measured), _less(_bucketized(measured), measured)]
+        branches.append(_less(_hashed(numbers), numbers))
     if keys or lists:
-        branches += [_categorified(keys + lists), _hashed(keys + lists)]
+        branches += [_less(_categorified(keys + lists), keys + lists), _hashed(keys + lists)]
         branches.append(_shared(texts + _of(lists, kinds, "string")))
         branches.append(_shared(integers + _of(lists, kinds, "integer", "hex")))
     if keys:
@@ -94,7 +132,49 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
         branches += [_encoded(keys, numbers), _on_ids(keys, numbers)]
     if keys and numbers:
         branches += [_beside(keys, numbers), _of_nodes(keys, numbers)]
-    return st.lists(st.one_of(branches), min_size=1, max_size=4).map(lambda b: Graph(tuple(b)))
+    branches += [_tagged(tag, numbers, keys + lists) for tag in TAGS]
+    drawn = st.lists(st.one_of(branches), min_size=1, max_size=4)
+    return st.builds(_graph, drawn, st.booleans(), _removed([*kinds]), st.just(kinds))
+
+
+def _graph(branches: list[Branch], in_list: bool, removed: tuple[str, ...], kinds: Any) -> Graph:
+    # Merlin takes a difference in a list for a selection of the subtracted names.
+    listed = in_list and not any(branch.renamed and not branch.last for branch in branches)
+    return Graph(tuple(branches), listed, removed, kinds)
+
+
+def _removed(names: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
+    """None in most graphs."""
+    some = st.lists(st.sampled_from([*names, CLICK]), min_size=1, max_size=2, unique=True)
+    return st.just(()) | st.just(()) | some.map(tuple)
+
+
+def _less(branches: st.SearchStrategy[Branch], names: list[str]) -> st.SearchStrategy[Branch]:
+    """Branches some of which subtract further columns, and have an operator after that."""
+    subtracted = st.just([]) | st.lists(st.sampled_from(names or [CLICK]), max_size=2, unique=True)
+    ways = st.sampled_from(["names", "selector", "node", "list"])
+    last = st.none() | st.just(Operator("Rename", {"postfix": "_last"}))
+
+    def of(
+        branch: Branch, more: list[str], by: str, renamed: bool, after: Operator | None
+    ) -> Branch:
+        others = tuple(name for name in more if name not in branch.columns)
+        if not others:
+            return branch
+        return replace(branch, subtracted=others, by=by, renamed=renamed, last=after)
+
+    return st.builds(of, branches, subtracted, ways, st.booleans(), last)
+
+
+TAGS = (Tags.CONTINUOUS, Tags.CATEGORICAL)
+
+
+def _tagged(tag: Tags, numbers: list[str], others: list[str]) -> st.SearchStrategy[Branch]:
+    """An operator on all columns that have a tag."""
+    if not (numbers if tag is Tags.CONTINUOUS else others):
+        return st.nothing()
+    one = _FILL if tag is Tags.CONTINUOUS else _categorify()
+    return one.map(lambda operator: Branch((), (operator,), tag=tag))
 
 
 def _of(lists: list[str], kinds: Mapping[str, FeatureKind], *elements: str) -> list[str]:

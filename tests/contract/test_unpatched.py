@@ -40,7 +40,7 @@ from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
 from tests.contract.graphs import Branch, Graph, Operator
 from tests.contract.test_engines import nobody, online, read, write_splits
-from tests.contract.unpatched_graphs import FAMILIES, HELD, KINDS, frames, graphs
+from tests.contract.unpatched_graphs import FAMILIES, HELD, KINDS, forms, frames, graphs
 
 RTOL, ATOL = 1e-5, 1e-4
 """Numbers are below 10 and deviations above `LEAST`: a float32's rounding, times their ratio."""
@@ -67,6 +67,44 @@ def test_nvtabular_gives_the_same(family: str) -> None:
         agree(graph, *splits, in_parts)
 
     holds()
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(forms(), frames(), st.booleans())
+@pytest.mark.timeout(300)
+def test_nvtabular_combines_columns_the_same(
+    graph: Graph, splits: tuple[pa.Table, pa.Table], in_parts: bool
+) -> None:
+    agree(graph, *splits, in_parts)
+
+
+RENAMED = ["z"] >> ops.Rename(postfix="_1")
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (lambda node: node - ["z"], "'x'"),
+        (
+            lambda node: (node >> ops.Rename(postfix="_1")) - (["z"] >> ops.Rename(postfix="_1")),
+            "z_1",
+        ),
+        (lambda node: node["x"] + [["i"] >> ops.Categorify()], "not in index"),
+    ],
+)
+def test_its_differences_and_lists_fail(graph: Any, message: str, tmp_path: Path) -> None:
+    """Why differences by name, of renamed columns, and lists are not held against it."""
+    frame = pd.DataFrame({"x": [1.0, 2.0], "z": [3.0, 4.0], "i": [1, 2], "t": ["a", "b"]})
+    workflow = Workflow(graph(["x", "z"] >> ops.Normalize()))
+    set_folder(workflow, tmp_path)
+    with quiet(), Serial(), pytest.raises(KeyError, match=message):
+        workflow.fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()
 
 
 def agree(graph: Graph, train: pa.Table, test: pa.Table, in_parts: bool) -> None:

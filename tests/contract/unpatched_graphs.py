@@ -12,6 +12,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from plumbline.columns.typed import typed_schema
+from plumbline.nvtabular.library import Tags
 from tests.contract.graphs import STATISTICS, Branch, Graph, Operator
 
 KINDS: dict[str, Any] = {
@@ -221,3 +222,26 @@ def graphs(family: str) -> st.SearchStrategy[Graph]:
     """A branch of that family, and up to two of any family beside it."""
     others = st.lists(st.sampled_from(sorted(FAMILIES)).flatmap(FAMILIES.__getitem__), max_size=2)
     return st.builds(lambda first, more: Graph((first, *more)), FAMILIES[family], others)
+
+
+def forms() -> st.SearchStrategy[Graph]:
+    """Branches of nodes subtracted from nodes, and of columns selected by their tag.
+
+    NVTabular returns the subtracted columns where they are subtracted by name, fails where they are
+    renamed before, and does not fit a workflow again from which inputs are removed.
+    """
+    fill = operator("FillMissing", fill_val=NUMBER).map(lambda one: (one,))
+    numbers = st.builds(
+        lambda one, names: Branch(names[:1], one, subtracted=names[1:], by="node"),
+        fill, st.permutations(("x", "z")).map(tuple),
+    )  # fmt: skip
+    ids = st.builds(
+        lambda one, names: Branch(names[:2], (one,), subtracted=names[2:], by="node"),
+        categorified("joint", BUCKETS), st.permutations(("i", "k", "s", "t")).map(tuple),
+    )  # fmt: skip
+    tagged = st.one_of(
+        fill.map(lambda one: Branch((), one, tag=Tags.CONTINUOUS)),
+        categorified("joint", st.none()).map(lambda one: Branch((), (one,), tag=Tags.CATEGORICAL)),
+    )
+    branches = st.lists(numbers | ids | tagged, min_size=1, max_size=3)
+    return branches.map(lambda found: Graph(tuple(found)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from plumbline.features.plan.plan import InputColumn
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
+from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
@@ -158,7 +161,36 @@ def test_the_click_passes_through_unchanged() -> None:
         compiled(["click"] >> ops.Rename(name="c"))
 
 
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (lambda: ["price"] >> ops.LogOp(), "There is no feature 'price'; did you mean 'prices'?"),
+        (
+            lambda: ["i"] >> ops.JoinGroupby(cont_cols=["q"]),
+            "There is no feature 'q'; known",
+        ),
+        (lambda: (["prices"] >> ops.LogOp())["pricse"], "column to select named 'pricse'; did you"),
+        (
+            lambda: (["i", "prices"] >> ops.Clip(1)) - ["price"],
+            "to subtract named 'price'; did you",
+        ),
+    ],
+)
+def test_a_column_that_does_not_exist_raises(
+    graph: Callable[[], Any], message: str, tmp_path: Path
+) -> None:
+    kinds: dict[str, Any] = {"prices": "continuous", "i": "integer"}
+    engine = NVTabularEngine("cpu", None)
+    for compiling in (
+        lambda workflow: compile_unfitted(workflow, kinds),
+        lambda workflow: engine.fit_transform(workflow, kinds, {}, tmp_path, print),
+    ):
+        with pytest.raises(PlanError, match=re.escape(message)) as error:
+            compiling(Workflow(graph()))
+        assert "\n" not in str(error.value)
+
+
 def test_a_column_that_is_not_a_feature_raises() -> None:
     workflow = Workflow(["y"] >> ops.FillMissing(0)).fit_schema(merlin_input_schema(KINDS))
-    with pytest.raises(PlanError, match="'y' reads 'y': wanted a feature column, one of x"):
+    with pytest.raises(PlanError, match="There is no feature 'y'; known: click, x"):
         compile_unfitted(workflow, {"x": "continuous"})

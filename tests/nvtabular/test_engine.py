@@ -19,8 +19,9 @@ from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.errors import UnsupportedOperator
+from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.graphs import build
-from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.settings import WorkflowSettings
 
@@ -81,6 +82,73 @@ def run(splits: Mapping[str, Path], out: Path, **changes: Any) -> EtlResult:
     arguments.setdefault("workflow", graph.workflow)
     engine = NVTabularEngine("cpu", arguments.pop("scheduler", None))
     return engine.fit_transform(splits=splits, out=out, **arguments)
+
+
+def numbers_and_ids() -> Any:
+    return (["x"] >> ops.Normalize()) + (["h", "s"] >> ops.Categorify())
+
+
+@pytest.mark.parametrize(
+    ("graph", "columns"),
+    [
+        (lambda: numbers_and_ids() - ["h"], ["x", "s"]),
+        (lambda: numbers_and_ids() - "x", ["h", "s"]),
+        (lambda: numbers_and_ids() - ColumnSelector(tags=[Tags.CONTINUOUS]), ["h", "s"]),
+        (lambda: (numbers_and_ids() - ["x", "s"]) >> ops.HashBucket(7), ["h"]),
+        (lambda: numbers_and_ids() - (["x"] >> ops.LogOp()), ["h", "s"]),
+        (
+            lambda: (
+                (numbers_and_ids() >> ops.Rename(postfix="_1"))
+                - (["x"] >> ops.Rename(postfix="_1"))
+            ),
+            ["h_1", "s_1"],
+        ),
+        (lambda: ([["h", "i"]] >> ops.Categorify()) - ["i"], ["h"]),
+        (lambda: (["x"] >> ops.LogOp()) + [["h"] >> ops.Categorify(), "click"], ["x", "h"]),
+    ],
+)
+def test_columns_are_combined_as_by_the_native_engine(
+    splits: dict[str, Path], tmp_path: Path, graph: Any, columns: list[str]
+) -> None:
+    same_files(splits, tmp_path, Workflow(graph()), columns)
+
+
+@pytest.mark.parametrize(
+    ("removed", "columns"),
+    [
+        (["h"], ["s", "x", "TE_s_click"]),
+        (["x", "click"], ["h", "s", "TE_h_click", "TE_s_click"]),
+    ],
+)
+def test_removed_inputs_stay_removed(
+    splits: dict[str, Path], tmp_path: Path, removed: list[str], columns: list[str]
+) -> None:
+    """An operator still learns from a removed column: the encoded target from the click."""
+    keys = ["h", "s"]
+    encoded = keys >> ops.TargetEncoding("click", kfold=1)
+    graph = (keys >> ops.Categorify()) + (["x"] >> ops.Normalize()) + encoded + ["click"]
+    workflow = Workflow(graph).fit_schema(merlin_input_schema(KINDS)).remove_inputs(removed)
+    same_files(splits, tmp_path, workflow, columns)
+
+
+def same_files(
+    splits: dict[str, Path], folder: Path, workflow: Workflow, columns: list[str]
+) -> None:
+    """Both engines write these columns, with the same values."""
+    run(splits, folder / "out", workflow=workflow)
+    native = NativeEngine(compile_unfitted(workflow, KINDS))
+    native.fit_transform(TypedParquet(splits, KINDS), folder / "native", lambda rows: None)
+    for split in splits:
+        ours, theirs = (
+            pa.concat_tables(
+                pq.read_table(file) for file in sorted((folder / side / split).iterdir())
+            )
+            for side in ("native", "out")
+        )
+        assert theirs.column_names == ours.column_names == [*columns, "click"]
+        for name in columns:
+            one, two = np.asarray(ours[name]), np.asarray(theirs[name])
+            np.testing.assert_allclose(two, one, rtol=2**-23, atol=1e-9, err_msg=name)
 
 
 def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_path: Path) -> None:

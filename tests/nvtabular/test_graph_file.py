@@ -146,7 +146,7 @@ def test_options_that_do_not_fit(tmp_path: Path, options: dict[str, Any], messag
         ),
         (
             "def graph(kinds): return (['x'] >> ops.LogOp())['n']",
-            "ValueError: Missing columns ['n'] found",
+            "there is no column to select named 'n'; known: x.",
         ),
         (
             "def graph(kinds):\n    return ['x'] >> ops.LogOp() >> ops.Rename(f=lambda n: {}[n])",

@@ -4,17 +4,50 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.nvtabular.library import DaskExecutor, DataFormats, LocalExecutor
+from plumbline.nvtabular.library import (
+    DaskExecutor,
+    DataFormats,
+    LocalExecutor,
+    grouping,
+    subtraction,
+)
 
 
 class _Local(LocalExecutor):
-    """Merlin's executor fails on a partition in which no list has a value.
+    """Merlin's executor, with these differences.
 
-    It also returns a column twice if an operator takes it as a key and learns from it too.
+    - Merlin's fails on a partition in which no list has a value.
+    - Merlin's returns a column twice if an operator takes it as a key and learns from it too.
+    - `node - ["name"]` returns the columns that remain. Merlin's operator returns the subtracted
+      ones. `node - node` does not need raw columns named like the subtracted ones.
+    - `node + [node, "name"]` does not need all raw columns. Merlin's schema of the list names them.
+    - An operator that does not return all columns of its schema raises. Merlin's executor takes a
+      column that is missing from the raw frame, if that has one of the same name.
     """
 
     def _capture_dtypes(self, node: Any, output_data: Any) -> None:
         pass
+
+    def _append_addl_root_columns(self, node: Any, transformable: Any, upstream: list[Any]) -> Any:
+        if isinstance(node.op, grouping.GroupingOp) and upstream:
+            return upstream
+        present = {name for frame in upstream for name in frame.columns}
+        names = dict.fromkeys([*node.input_schema.column_names, *node.dependency_columns.names])
+        raw = [name for name in names if name not in present]
+        return [*upstream, transformable[raw]] if raw else upstream
+
+    def _run_node_transform(self, node: Any, input_data: Any, *args: Any, **kwargs: Any) -> Any:
+        names = node.output_schema.column_names
+        if isinstance(node.op, subtraction.SubtractionOp):
+            return input_data[names]
+        frame = super()._run_node_transform(node, input_data, *args, **kwargs)
+        missing = [name for name in names if name not in frame.columns]
+        if missing:
+            raise RuntimeError(
+                f"{type(node.op).__name__}: wanted columns {', '.join(names)}, "
+                f"got none named {', '.join(missing)}"
+            )
+        return frame
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         frame = super().transform(*args, **kwargs)
