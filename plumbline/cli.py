@@ -14,6 +14,7 @@ from plumbline.base.exit_status import exit_status
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
+from plumbline.commands.operators import operators
 from plumbline.commands.publish import export, publish
 from plumbline.commands.score import score
 from plumbline.commands.server import server
@@ -32,6 +33,7 @@ for group in (app, client):
     group.callback()(lambda: None)
 app.command(cls=Command)(run)
 app.command(cls=Command)(init)
+app.command(cls=Command)(operators)
 for name, purpose in STAGES.items():
     stage = export if name == "export" else stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from plumbline.base.errors import PlanError
+from plumbline.base.plain_text import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.nvtabular.errors import UnknownColumn
 from plumbline.nvtabular.frames import merlin_input_schema
@@ -18,12 +20,16 @@ def fit_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow
     ------
     UnknownColumn
         The workflow selects or subtracts a column that does not exist.
+    PlanError
+        Merlin's `remove_inputs` has cut off a node that is still needed.
     """
     _require_features(workflow, kinds)
     try:
         workflow.fit_schema(merlin_input_schema(kinds))
-    except ValueError:
+    except ValueError as error:
         _require_selected(workflow)
+        if str(error).startswith("Missing columns"):
+            raise PlanError(f"The workflow has lost columns: {one_line(str(error), 300)}") from None
         raise
     _require_selected(workflow)
     return workflow

@@ -12,13 +12,11 @@ class UnsupportedOperator(PlumblineError):
     """A workflow uses an operator, a parameter or a column type that has no compiled form."""
 
     @classmethod
-    def in_workflow(
-        cls, operator: str, columns: Iterable[str], supported: Iterable[str]
-    ) -> UnsupportedOperator:
-        names = ", ".join(repr(column) for column in columns)
+    def in_workflow(cls, what: str, column: str, remedy: str) -> UnsupportedOperator:
+        """`remedy` is sentences: why it has none, and what to write instead."""
         return cls(
-            f"Column {names} uses {operator}, which has no compiled form. "
-            f"Supported: {', '.join(sorted(supported))}. Replace it in the workflow."
+            f"Column {column!r} uses {what}, which has no compiled form. {remedy} "
+            "`plumbline operators` lists the operators that have one."
         )
 
 

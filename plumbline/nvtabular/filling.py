@@ -21,7 +21,8 @@ def flag_of_filled(at: OperatorCall) -> Source | None:
     for column in at.inputs:
         if column + FILLED in at.inputs:
             raise at.unsupported(
-                f"{at.name}(add_binary_cols=True) on both {column!r} and {column + FILLED!r}"
+                f"{at.name}(add_binary_cols=True) on both {column!r} and {column + FILLED!r}",
+                "Rename one of them first.",
             )
         if at.output == column + FILLED:
             return at.step(IsMissing(), at.numbers(column))

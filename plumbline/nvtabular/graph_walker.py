@@ -9,10 +9,11 @@ from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
 from plumbline.features.steps.chains import Chain, type_of
+from plumbline.nvtabular import advice
 from plumbline.nvtabular.errors import UnsupportedOperator
-from plumbline.nvtabular.library import STRUCTURAL, Workflow
+from plumbline.nvtabular.library import STRUCTURAL, Workflow, name_of
 from plumbline.nvtabular.operator_call import GraphColumn, OperatorCall, Reader
-from plumbline.nvtabular.operators import COMPILED, SUPPORTED
+from plumbline.nvtabular.operators import COMPILED
 
 
 class GraphWalker:
@@ -46,7 +47,9 @@ class GraphWalker:
         if operator in STRUCTURAL:
             return self._input(parents, name)
         if operator not in COMPILED:
-            raise _unsupported(operator.__name__, name)
+            written = name_of(operator)
+            remedy = advice.OPERATORS.get(written, advice.REPLACE)
+            raise UnsupportedOperator.in_workflow(written, name, remedy)
         call = OperatorCall(
             node,
             name,
@@ -55,7 +58,6 @@ class GraphWalker:
             self._kinds,
             self.readers,
             self._fitted,
-            SUPPORTED,
         )
         return COMPILED[operator].column(call)
 
@@ -98,12 +100,9 @@ def output_chain(name: str, column: GraphColumn, kinds: Mapping[str, FeatureKind
         )
     actual = type_of(chain, kinds, name)
     if actual.element in ("integer", "text") or (actual.is_list and actual.element == "number"):
-        raise _unsupported(f"{actual} without an operator that makes ids of it", name)
+        what = f"{actual} without an operator that makes ids of it"
+        raise UnsupportedOperator.in_workflow(what, name, advice.of_output(actual))
     return chain
-
-
-def _unsupported(what: str, column: str) -> UnsupportedOperator:
-    return UnsupportedOperator.in_workflow(what, [column], SUPPORTED)
 
 
 def _flat(nodes: Sequence[Any]) -> list[Any]:

@@ -51,6 +51,13 @@ METADATA = tuple(
 RENAME = (ops.Rename, dag_rename.Rename)
 """Operators that only rename columns."""
 
+
+def name_of(operator: type) -> str:
+    """The operator's name in `nvtabular.ops`: LambdaOp, whose class is `UDF`."""
+    names = (name for name, value in vars(ops).items() if value is operator)
+    return next(names, operator.__name__)
+
+
 __all__ = [
     "METADATA",
     "RENAME",
@@ -76,6 +83,7 @@ __all__ = [
     "get_worker_cache",
     "grouping",
     "iter_nodes",
+    "name_of",
     "ops",
     "selection",
     "set_dask_client",

@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from plumbline.base.errors import PlanError
+from plumbline.base.plain_text import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
 from plumbline.features.steps.chains import Chain, Source, type_of
 from plumbline.features.steps.fit_step import FitStep, Target
 from plumbline.features.steps.step import AnyStep, Step
 from plumbline.features.steps.value_types import ValueType
+from plumbline.nvtabular import advice
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
 
@@ -42,7 +44,6 @@ class OperatorCall:
 
     `column` compiles an input column by name, and `dependency` a column that the operator only
     learns from. `fit_step` adds to `readers`. `fitted` is whether the workflow is fitted already.
-    `supported` lists the operators that have a compiled form, for messages.
     """
 
     node: Any
@@ -52,7 +53,6 @@ class OperatorCall:
     kinds: Mapping[str, FeatureKind]
     readers: dict[Node, Reader]
     fitted: bool
-    supported: tuple[str, ...]
 
     @property
     def operator(self) -> Any:
@@ -83,7 +83,9 @@ class OperatorCall:
         """
         column = self.column(name)
         if column.minimum is not None:
-            raise self.unsupported(f"DropLowCardinality before {self.name}")
+            raise self.unsupported(
+                f"DropLowCardinality before {self.name}", "Put DropLowCardinality last."
+            )
         return column.source
 
     def type_of(self, source: Source) -> ValueType:
@@ -120,7 +122,7 @@ class OperatorCall:
         """
         actual = self.type_of(source)
         if actual.element not in elements or (actual.is_list and not lists):
-            raise self.unsupported(f"{self.name} on {actual}")
+            raise self.unsupported(f"{self.name} on {actual}", advice.of_type(self.name, actual))
         return source
 
     def require_exact(self, source: Source) -> Source:
@@ -132,15 +134,22 @@ class OperatorCall:
             A step of the source rounds.
         """
         if not _is_exact(source):
-            raise self.unsupported(f"{self.name} on computed numbers")
+            raise self.unsupported(
+                f"{self.name} on computed numbers",
+                "Apply it before the logarithm or the normalization.",
+            )
         return source
 
-    def unsupported_parameter(self, parameter: str, value: Any) -> UnsupportedOperator:
+    def unsupported_parameter(
+        self, parameter: str, value: Any, remedy: str | None = None
+    ) -> UnsupportedOperator:
         """The error for a parameter value that has no compiled form."""
-        return self.unsupported(f"{self.name}({parameter}={value!r})")
+        if remedy is None:
+            remedy = advice.PARAMETERS.get(parameter, advice.REPLACE)
+        return self.unsupported(f"{self.name}({parameter}={one_line(repr(value), 60)})", remedy)
 
-    def unsupported(self, what: str) -> UnsupportedOperator:
-        return UnsupportedOperator.in_workflow(what, [self.output], self.supported)
+    def unsupported(self, what: str, remedy: str = advice.REPLACE) -> UnsupportedOperator:
+        return UnsupportedOperator.in_workflow(what, self.output, remedy)
 
     def learned_value(self, learned: Mapping[str, Any], name: str) -> Any:
         """The entry `name` of what the operator has learned.
@@ -159,14 +168,15 @@ class OperatorCall:
     def number(self, parameter: str, value: Any) -> float:
         """The value of a parameter that must be a finite number."""
         if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-            raise self.unsupported_parameter(parameter, value)
+            raise self.unsupported_parameter(parameter, value, "Give a finite number.")
         return float(value)
 
     def count(self, parameter: str, value: Any, least: int = 1) -> int:
         """The value of a parameter that must be a whole number of at least `least`."""
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < least:
-            raise self.unsupported_parameter(parameter, value)
+            remedy = f"Give a whole number of at least {least}."
+            raise self.unsupported_parameter(parameter, value, remedy)
         return int(value)
 
     def require_float_dtype(self, parameter: str, value: Any) -> None:
@@ -178,7 +188,8 @@ class OperatorCall:
             The type is another one.
         """
         if value is not None and np.dtype(value) not in (np.dtype("f4"), np.dtype("f8")):
-            raise self.unsupported_parameter(parameter, np.dtype(value).name)
+            name = np.dtype(value).name
+            raise self.unsupported_parameter(parameter, name, "Give float32 or float64.")
 
 
 def then(step: AnyStep, sources: tuple[Source, ...]) -> Chain:

@@ -59,8 +59,8 @@ PARAMETERS = [
 
 
 def test_the_commands_are_the_documented_ones() -> None:
-    others = {"run", "init", "server", "score", "verify", "accept", "publish", "client score"}
-    assert COMMANDS.keys() == others | STAGES.keys()
+    others = {"run", "init", "operators", "server", "score", "verify", "accept", "publish"}
+    assert COMMANDS.keys() == others | {"client score"} | STAGES.keys()
 
 
 @pytest.mark.parametrize(("command", "parameter"), PARAMETERS)
@@ -78,6 +78,16 @@ def test_help_has_a_text_a_default_and_a_unit(command: Any, parameter: Any) -> N
 def test_help_is_shown_for_every_command(name: str, command: Command) -> None:
     ended = command("plumbline/__main__.py", *name.split(), "--help")
     assert ended.returncode == 0 and ended.stderr == ""
+
+
+def test_operators_are_listed_with_what_they_do() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "plumbline", "operators"], capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == ""
+    lines = dict(line.split(maxsplit=1) for line in ended.stdout.splitlines())
+    assert lines["FillMissing"] == "replace missing numbers by a number"
+    assert {"Categorify", "TargetEncoding", "QuantileTransform", "AddTags"} < lines.keys()
 
 
 @pytest.mark.parametrize(("file", "name"), FILES.items())

@@ -140,7 +140,9 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
 def _graph(branches: list[Branch], in_list: bool, removed: tuple[str, ...], kinds: Any) -> Graph:
     # Merlin takes a difference in a list for a selection of the subtracted names.
     listed = in_list and not any(branch.renamed and not branch.last for branch in branches)
-    return Graph(tuple(branches), listed, removed, kinds)
+    # Merlin's `remove_inputs` cuts the nodes off from which a node is subtracted.
+    cut = any(branch.subtracted and branch.by in ("node", "list") for branch in branches)
+    return Graph(tuple(branches), listed, () if cut else removed, kinds)
 
 
 def _removed(names: list[str]) -> st.SearchStrategy[tuple[str, ...]]:

@@ -146,7 +146,7 @@ try:
     compile_unfitted(Workflow(["s"] >> SquareRoot()), kinds)
 except UnsupportedOperator as error:
     assert str(error).startswith("Column 's' uses SquareRoot on text, which has no compiled form")
-    assert "QuantileTransform, ReduceDtypeSize, Rename, SquareRoot, Tag" in str(error)
+    assert "kind continuous" in str(error)
 else:
     raise AssertionError("text has no square root")
 print("done", len(SUPPORTED))

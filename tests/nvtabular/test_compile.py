@@ -128,22 +128,60 @@ class Doubled(ops.LogOp):
 
 
 @pytest.mark.parametrize(
-    ("graph", "message"),
+    ("graph", "message", "remedy"),
     [
-        (lambda: ["x"] >> ops.LambdaOp(abs), "Column 'x' uses UDF, which has no compiled form"),
-        (lambda: ["x"] >> ops.DifferenceLag("i"), "Column 'x_difference_lag_1' uses DifferenceL"),
-        (lambda: ["x"] >> Doubled(), "Column 'x' uses Doubled, which has no compiled form"),
-        (lambda: ["s"], "Column 's' uses text without an operator that makes ids of it"),
-        (lambda: ["i"], "Column 'i' uses integer without an operator that makes ids of it"),
-        (lambda: ["l"], "Column 'l' uses lists of integers without an operator that makes ids"),
-        (lambda: ["i"] >> ops.FillMissing(0) >> ops.Categorify(), "'i' uses Categorify on number"),
-        (lambda: ["s"] >> ops.Categorify() >> ops.Normalize(), "'s' uses Normalize on ids"),
+        (
+            lambda: ["x"] >> ops.LambdaOp(abs),
+            "'x' uses LambdaOp, which has no",
+            "cannot run Python",
+        ),
+        (lambda: ["x"] >> ops.LogOp() >> (lambda x: x), "Column 'x' uses LambdaOp", "such as Clip"),
+        (lambda: ["x"] >> ops.DifferenceLag("i"), "'x_difference_lag_1' uses DifferenceL", "row"),
+        (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "A server answers every row"),
+        (lambda: ["x"] >> ops.Dropna(), "Column 'x' uses Dropna", "Use FillMissing or FillMedian"),
+        (lambda: ["l"] >> ops.ListSlice(2), "Column 'l' uses ListSlice", "before the ingest"),
+        (lambda: ["l"] >> ops.ValueCount(), "Column 'l' uses ValueCount", "leave it out"),
+        (
+            lambda: ["i", "s"] >> ops.Groupby(["i"], aggs={"s": "list"}),
+            "uses Groupby",
+            "as a list column: kind integer_list",
+        ),
+        (
+            lambda: ["x"] >> Doubled(),
+            "Column 'x' uses Doubled, which has no",
+            "Replace it in the w",
+        ),
+        (lambda: ["s"], "'s' uses text without an operator that makes ids of it", "or HashBucket"),
+        (
+            lambda: ["i"],
+            "Column 'i' uses integer without an operator that makes ids of it",
+            "Give the column the kind continuous in the configuration if it is a number, or make "
+            "ids of it with Categorify or HashBucket.",
+        ),
+        (lambda: ["l"], "'l' uses lists of integers without an operator", "Categorify or HashB"),
+        (
+            lambda: ["i"] >> ops.FillMissing(0) >> ops.Categorify(),
+            "'i' uses Categorify on number",
+            "ids of the numbers with Bucketize",
+        ),
+        (
+            lambda: ["s"] >> ops.FillMissing(fill_val="missing") >> ops.Categorify(),
+            "'s' uses FillMissing on text",
+            "Categorify gives missing values an id of their own, so leave it out.",
+        ),
+        (lambda: ["x"] >> ops.FillMissing("0"), r"FillMissing\(fill_val='0'\)", "finite number"),
+        (lambda: ["s"] >> ops.Normalize(), "'s' uses Normalize on text", "the kind continuous"),
+        (lambda: ["s"] >> ops.Categorify() >> ops.Normalize(), "Normalize on ids", "have no order"),
     ],
 )
-def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str) -> None:
+def test_what_has_no_compiled_form_raises(
+    graph: Callable[[], Any], message: str, remedy: str
+) -> None:
     with pytest.raises(UnsupportedOperator, match=message) as error:
         compiled((graph() >> ops.AddMetadata()) + ["click"])
-    assert "Supported: AddMetadata, AddProperties, AddTags, Bucketize, Ca" in str(error.value)
+    text = str(error.value)
+    assert remedy in text and "\n" not in text
+    assert text.endswith(" `plumbline operators` lists the operators that have one.")
 
 
 def test_a_workflow_that_is_not_fitted_raises(tmp_path: Any) -> None:

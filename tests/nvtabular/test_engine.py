@@ -272,7 +272,7 @@ def test_a_column_without_values_in_the_training_split_has_no_vocabulary(tmp_pat
 
 def test_what_has_no_compiled_form_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     workflow = Workflow((["x"] >> ops.LambdaOp(abs)) + ["click"])
-    with pytest.raises(UnsupportedOperator, match="Column 'x' uses UDF"):
+    with pytest.raises(UnsupportedOperator, match="Column 'x' uses LambdaOp"):
         run({"train": tmp_path / "none"}, tmp_path / "out", workflow=workflow)
 
 

@@ -207,7 +207,7 @@ def te(**parameters: Any) -> Any:
     [
         (lambda: ["x"] >> ops.FillMissing("a"), r"'x' uses FillMissing\(fill_val='a'\)"),
         (lambda: ["x"] >> ops.FillMissing(float("nan")), r"FillMissing\(fill_val=nan\)"),
-        (lambda: ["s"] >> ops.FillMissing("a"), r"'s' uses FillMissing\(fill_val='a'\)"),
+        (lambda: ["s"] >> ops.FillMissing("a"), "'s' uses FillMissing on text"),
         (lambda: ["s"] >> ops.FillMissing(0), "'s' uses FillMissing on text"),
         (lambda: ["k"] >> ops.LogOp(), "'k' uses LogOp on lists of integers"),
         (

@@ -34,3 +34,12 @@ COMPILED: dict[type, CompiledOperator] = {
 
 SUPPORTED: tuple[str, ...] = tuple(sorted({declared.operator.__name__ for declared in _DECLARED}))
 """The names of the operators that a workflow may use, besides selecting and combining columns."""
+
+
+def purposes() -> dict[str, str]:
+    """What each operator of `SUPPORTED` does, from the first line of its module."""
+    lines = {}
+    for declared in _DECLARED:
+        first = (import_module(declared.compile.__module__).__doc__ or "").strip().split("\n")[0]
+        lines[declared.operator.__name__] = first.partition(": ")[2].removesuffix(".")
+    return {name: lines[name] for name in SUPPORTED}

@@ -54,7 +54,10 @@ def categorify(at: OperatorCall) -> Source:
         for source in sources:
             at.require(source, *_ENCODED, lists=True)
         if len({at.type_of(source).element == "text" for source in sources}) > 1:
-            raise at.unsupported("Categorify of integers and text together")
+            raise at.unsupported(
+                "Categorify of integers and text together",
+                "Give the columns one kind in the configuration, integer or string.",
+            )
         shared = tuple(sources) if len(group) > 1 else None
         step, taken = _step(at, group, shared), (at.source(at.output),)
 
@@ -85,7 +88,7 @@ def _refuse_parameters(at: OperatorCall) -> None:
             raise at.unsupported_parameter(parameter, value)
     dtype = np.dtype(at.operator.output_dtype)
     if dtype not in (np.dtype(np.int64), np.dtype(np.int32)):
-        raise at.unsupported_parameter("dtype", dtype.name)
+        raise at.unsupported_parameter("dtype", dtype.name, "Give int32 or int64.")
 
 
 def _group(at: OperatorCall) -> tuple[str, ...]:

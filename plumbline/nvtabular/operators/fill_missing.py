@@ -15,8 +15,8 @@ def fill_missing(at: OperatorCall) -> Source:
     flag = flag_of_filled(at)
     if flag is not None:
         return flag
-    value = at.number("fill_val", at.operator.fill_val)
-    return at.step(FillMissingStep(value), at.numbers(at.output))
+    numbers = at.numbers(at.output)
+    return at.step(FillMissingStep(at.number("fill_val", at.operator.fill_val)), numbers)
 
 
 class FillMissing(ops.FillMissing):

@@ -1,4 +1,4 @@
-"""Operators that change a column's tags and properties, but not its values."""
+"""Metadata: tags and properties of a column, which do not change its values."""
 
 from __future__ import annotations
 

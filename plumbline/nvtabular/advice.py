@@ -1,0 +1,75 @@
+"""What to write in place of what has no compiled form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plumbline.features.steps.value_types import ValueType
+
+REPLACE = "Replace it in the workflow."
+
+_ROWS = "A server answers every row by itself, and this operator"
+
+OPERATORS: Mapping[str, str] = {
+    "LambdaOp": (
+        "A server cannot run Python code of a graph. Use operators, such as Clip, LogOp, Bucketize "
+        "or HashBucket, or compute the column before the ingest."
+    ),
+    "Groupby": (
+        f"{_ROWS} combines rows. Put a row's sequence into the log as a list column: kind "
+        "integer_list, hex_list or string_list."
+    ),
+    "DifferenceLag": f"{_ROWS} reads another row. Put the difference into the log as a column.",
+    "Filter": f"{_ROWS} leaves rows out. Leave them out of the log.",
+    "Dropna": f"{_ROWS} leaves rows out. Use FillMissing or FillMedian.",
+    "JoinExternal": "Declare the table as a side table in the configuration.",
+    "ListSlice": "Cut the lists before the ingest.",
+    "ValueCount": "It only describes the columns: leave it out.",
+    "Subgraph": "Use the nodes of its graph in the workflow itself.",
+    "ColumnSimilarity": "Compute the column before the ingest.",
+}
+"""By the operator's name in NVTabular."""
+
+PARAMETERS: Mapping[str, str] = {
+    "vocabs": "Leave it out: the vocabulary is learned from the training split.",
+    "single_table": "Leave it out: each column has a table of embeddings.",
+    "search_sorted": "Leave it out: it makes no difference to the ids.",
+    "drop_folds": "Leave it out.",
+    "boundaries": "Give finite boundaries in ascending order.",
+}
+"""By the parameter's name."""
+
+
+def of_type(operator: str, actual: ValueType) -> str:
+    """For an operator that does not take values of this type."""
+    if operator in ("FillMissing", "FillMedian") and actual.element in ("text", "ids"):
+        return (
+            "It fills numbers: Categorify gives missing values an id of their own, so leave it out."
+        )
+    if actual.is_list and actual.element != "ids":
+        return "Of list columns, Categorify and HashBucket make ids."
+    if actual.element == "number":
+        return (
+            "It takes keys: give the column the kind integer, hex or string in the configuration, "
+            "or make ids of the numbers with Bucketize or HashBucket."
+        )
+    if actual.element == "text":
+        return (
+            "It takes numbers: give the column the kind continuous in the configuration if its "
+            "text is of numbers, or make ids of it with Categorify or HashBucket."
+        )
+    if actual.element == "ids":
+        return "It takes numbers, and ids have no order: apply it before them, or leave it out."
+    return REPLACE
+
+
+def of_output(actual: ValueType) -> str:
+    """For an output that is neither a number nor ids."""
+    if actual.element == "integer" and not actual.is_list:
+        return (
+            "Give the column the kind continuous in the configuration if it is a number, or make "
+            "ids of it with Categorify or HashBucket."
+        )
+    if actual.element == "number":
+        return "A model takes lists of ids only: use HashBucket."
+    return "Make ids of it with Categorify or HashBucket."
