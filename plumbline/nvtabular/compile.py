@@ -48,8 +48,10 @@ def with_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflo
     copy = fit_schema(patched(workflow), kinds)
     if workflow.output_schema is None:
         return copy
-    names = workflow.output_schema.column_names
-    if copy.output_schema.column_names == names:
+    outputs = copy.output_schema.column_names
+    # Merlin's `remove_inputs` may cut off a branch, and leave its outputs in the schema.
+    names = [name for name in workflow.output_schema.column_names if name in outputs]
+    if outputs == names:
         return copy
     return fit_schema(Workflow(copy.output_node[names]), kinds)
 

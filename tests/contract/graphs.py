@@ -121,10 +121,12 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
     branches: list[st.SearchStrategy[Branch]] = []
     if numbers or integers:
         measured = numbers + integers
+        branches += [_numbers(measured), _bucketized(measured)]
         branches += [_less(_numbers(measured), measured), _less(_bucketized(measured), measured)]
         branches.append(_less(_hashed(numbers), numbers))
     if keys or lists:
-        branches += [_less(_categorified(keys + lists), keys + lists), _hashed(keys + lists)]
+        branches += [_categorified(keys + lists), _hashed(keys + lists)]
+        branches.append(_less(_categorified(keys + lists), keys + lists))
         branches.append(_shared(texts + _of(lists, kinds, "string")))
         branches.append(_shared(integers + _of(lists, kinds, "integer", "hex")))
     if keys:
@@ -152,8 +154,9 @@ def _removed(names: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 def _less(branches: st.SearchStrategy[Branch], names: list[str]) -> st.SearchStrategy[Branch]:
-    """Branches some of which subtract further columns, and have an operator after that."""
-    subtracted = st.just([]) | st.lists(st.sampled_from(names or [CLICK]), max_size=2, unique=True)
+    """Branches most of which subtract further columns, and have an operator after that."""
+    some = st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True)
+    subtracted = some if names else st.just([])
     ways = st.sampled_from(["names", "selector", "node", "list"])
     last = st.none() | st.just(Operator("Rename", {"postfix": "_last"}))
 
