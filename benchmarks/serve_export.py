@@ -1,4 +1,4 @@
-"""What the serving benchmark serves: a repository of Criteo's size, and what it has to answer.
+"""The repository that the serving benchmark serves, of Criteo's size, and its expected answers.
 
 Legend: R rows of a table, D embedding length.
 """
@@ -32,10 +32,10 @@ from plumbline.settings import Serving
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 
 READY_SECONDS = 300.0
-"""After which a server is given up."""
+"""Time limit for a server to become ready."""
 GAIN = 6**0.5
-"""Over the first weights of training: what goes through a layer and its ReLU keeps its size, so
-that scores spread."""
+"""Factor on the initial weights of training: activations keep their size through a layer and its
+ReLU, so scores spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class Served:
 
     @property
     def embedding_rows(self) -> str:
-        """For the reader: `33,762,604 rows of 128 in bf16`."""
+        """Description of the tables, as `33,762,604 rows of 128 in bf16`."""
         shape = self.architecture
         return (
             f"{sum(shape.cardinalities):,} rows of {shape.embedding_dim} in {shape.embedding_rows}"
         )
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
-        """What encodes and scores rows without a server, from the exported files."""
+        """Executor and scorer of the exported files, without a server."""
         folder = self.repository / FUSED_MODEL / FIRST_VERSION
         scorer = Scorer.load(
             folder / MODEL_FOLDER,
@@ -78,9 +78,9 @@ def export_criteo(
 def export(
     name: str, plan: Plan, folder: Path, rows: RowPrecision, settings: Serving, checked: pa.Table
 ) -> Served:
-    """A model of random weights on the plan, exported with these check rows.
+    """Export a model of random weights on the plan, with these check rows.
 
-    Its first copy does not stay on the disk.
+    Only the exported copy stays on disk.
     """
     architecture = replace(ARCHITECTURES[name](plan.cardinalities), embedding_rows=rows)
     save_model(folder / "model", _model(architecture), plan.content_hash)
