@@ -1,4 +1,4 @@
-"""Dtypes by their names in settings, and by their numbers in native code."""
+"""Dtypes by their names in settings and their codes in native code."""
 
 from __future__ import annotations
 

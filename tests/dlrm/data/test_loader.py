@@ -61,11 +61,11 @@ def read(world, make_loader):
     return read_
 
 
-def rows(found: Sequence[Batch]) -> np.ndarray:
+def rows(batches: Sequence[Batch]) -> np.ndarray:
     """All rows as one table of float64: ids, floats, click."""
     parts = [
         torch.cat([b.ids_BF.double(), b.dense_BC.double(), b.click_B.double()[:, None]], dim=1)
-        for b in found
+        for b in batches
     ]
     return torch.cat(parts).numpy()
 
@@ -92,12 +92,12 @@ def owners(world) -> dict[tuple[float, ...], str]:
 @pytest.mark.usefixtures("window")
 def test_every_row_once_with_its_own_values(world, make_loader):
     loader = make_loader(world, world.train_files, 64)
-    found = list(loader.batches(Order(seed=1, epoch=0)))
-    wanted, came = written(world, world.train_files), rows(found)
-    assert loader.rows == len(came) == len(wanted)
-    assert as_set(came) == as_set(wanted)
-    assert [len(batch) for batch in found] == [64] * 18 + [3]
-    for batch in found:
+    batches = list(loader.batches(Order(seed=1, epoch=0)))
+    wanted, got = written(world, world.train_files), rows(batches)
+    assert loader.rows == len(got) == len(wanted)
+    assert as_set(got) == as_set(wanted)
+    assert [len(batch) for batch in batches] == [64] * 18 + [3]
+    for batch in batches:
         assert batch.ids_BF.dtype == torch.int64
         assert batch.dense_BC.dtype == batch.click_B.dtype == torch.float32
         assert batch.ids_BF.is_contiguous() and batch.dense_BC.is_contiguous()
@@ -164,8 +164,8 @@ def test_an_epoch_is_taken_up_where_it_was_left(read, order, skip):
 @pytest.mark.parametrize("batch_size", [1, 301, 1155, 5000])
 def test_any_batch_size(world, read, batch_size):
     files = world.train_files if batch_size > 1 else world.train_files[2:4]
-    came = rows(read(Order(1, 0), batch_size, files=files))
-    assert as_set(came) == as_set(written(world, files))
+    got = rows(read(Order(1, 0), batch_size, files=files))
+    assert as_set(got) == as_set(written(world, files))
 
 
 def test_no_rows_is_no_batches_and_does_not_wait(world, make_loader):
@@ -182,10 +182,10 @@ def test_leaving_early_ends_the_reading_thread(world, make_loader):
     assert threading.active_count() == before
 
 
-def with_lists(found: Sequence[Batch]) -> list[tuple[object, ...]]:
+def with_lists(batches: Sequence[Batch]) -> list[tuple[object, ...]]:
     """Every row: its ids, its lists, its float and its click."""
     rows_found = []
-    for batch in found:
+    for batch in batches:
         lists = [
             [ids_N[a:b].tolist() for a, b in pairwise(offsets_B1.tolist())]
             for ids_N, offsets_B1 in batch.bags
@@ -223,8 +223,8 @@ def test_an_epoch_of_lists_is_taken_up_where_it_was_left(list_world, make_loader
 
 def test_both_give_the_same_batches_in_file_order(world, list_world):
     for data in (world, list_world):
-        came = [make(data, data.train_files, 50).batches() for make in (merlin, parquet)]
-        for one, other in zip(*came, strict=True):
+        got = [make(data, data.train_files, 50).batches() for make in (merlin, parquet)]
+        for one, other in zip(*got, strict=True):
             assert torch.equal(one.ids_BF, other.ids_BF)
             assert torch.equal(one.dense_BC, other.dense_BC)
             assert torch.equal(one.click_B, other.click_B)

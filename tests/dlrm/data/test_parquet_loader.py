@@ -63,9 +63,9 @@ def test_row_groups_are_mixed_and_a_file_may_come_twice(world, tmp_path):
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=20)
     loader = ParquetLoader([tmp_path / "x.parquet"] * 2, world.architecture, 64)
     row_BC = torch.cat([batch.dense_BC for batch in loader.batches(Order(1, 0))])
-    places = (row_BC[:, 2] * 4096).int().tolist()  # I10 names the row
-    assert sorted(places) == sorted(2 * list(range(301)))
-    assert len({place // 20 for place in places[:64]}) > 8
+    numbers = (row_BC[:, 2] * 4096).int().tolist()  # I10 names the row
+    assert sorted(numbers) == sorted(2 * list(range(301)))
+    assert len({number // 20 for number in numbers[:64]}) > 8
 
 
 @pytest.mark.parametrize("order", [None, Order(1, 0)], ids=["in order", "mixed"])
@@ -86,8 +86,8 @@ def test_the_batch_size_does_not_change_the_order(world, monkeypatch, order):
 def test_ids_keep_their_64_bits(world, tmp_path):
     wide = pa.array([2**40, -(2**63)], pa.int64())
     files = [world.train_files[2], changed(world, tmp_path / "x.parquet", "C2", wide)]
-    came = torch.cat([b.ids_BF for b in ParquetLoader(files, world.architecture, 2).batches()])
-    assert came[1:, 1].tolist() == [2**40, -(2**63)]
+    actual = torch.cat([b.ids_BF for b in ParquetLoader(files, world.architecture, 2).batches()])
+    assert actual[1:, 1].tolist() == [2**40, -(2**63)]
 
 
 def test_narrow_ids_wait_in_32_bits(list_world):

@@ -82,7 +82,7 @@ BAD = replace(
     ("changes", "wanted"),
     [
         ({"steps": 15}, r"only 15 steps.*batch_size.*epochs"),
-        ({"valid_losses": (0.45, 0.44, 0.47)}, r"by heart.*after epoch 2 \(0\.4400\).*epochs to 2"),
+        ({"valid_losses": (0.45, 0.44, 0.47)}, r"overfits.*after epoch 2 \(0\.4400\).*epochs to 2"),
         (
             {"valid_losses": (0.50, 0.47, 0.53)},
             r"best after epoch 2 \(0\.4700\) and 0\.5300 at the end\. Set smaller learning rates",
@@ -90,9 +90,9 @@ BAD = replace(
         ({"valid_losses": (0.49, 0.48, 0.47)}, r"still fell in the last epoch.*more training\.ep"),
         ({"final_loss": 0.2}, r"training loss \(0\.2000\) is far below the validation log loss"),
         ({"train_click_rate": 0.1}, r"click rate is 10\.000% in training and 20\.000% in test"),
-        ({"valid": metrics(0.41)}, r"On the validation split the model is better"),
+        ({"valid": metrics(0.41)}, r"beats logistic regression on the validation"),
         ({"data_warnings": 3}, r"warnings about data and model \(3\)"),
-        ({"test": metrics(0.47, calibration=1.5)}, r"Scores are off as a whole"),
+        ({"test": metrics(0.47, calibration=1.5)}, r"Scores are off overall"),
         ({}, r"a third of training\.learning_rate"),
     ],
 )
@@ -118,6 +118,6 @@ def test_the_difference_of_losses_is_paired() -> None:
     for start in range(0, 5000, 700):
         rows = slice(start, start + 700)
         difference.add(click[rows], one[rows], other[rows])
-    found = difference.result()
-    assert found.mean == pytest.approx(log_loss(click, one) - log_loss(click, other), abs=1e-9)
-    assert 0 < found.error < 0.001  # a tenth of what two samples would have
+    result = difference.result()
+    assert result.mean == pytest.approx(log_loss(click, one) - log_loss(click, other), abs=1e-9)
+    assert 0 < result.error < 0.001  # a tenth of what two samples would have

@@ -65,8 +65,8 @@ def check_far_rows(module: EmulatedModule, compute_capability: int) -> None:
     kernels.backward(far.gradient_BK, far.dense_BD, far.embeddings_BFD, gradients[1], gradients[0])
     module.emulate(Device(compute_capability, 227, MANY_PROCESSORS))
     assert torch.equal(out_BK[-NEAR:], ladder_interaction.run_forward(kernels, near))
-    for came, wanted in zip(gradients, ladder_interaction.run_backward(kernels, near), strict=True):
-        assert torch.equal(came[-NEAR:], wanted)
+    for got, wanted in zip(gradients, ladder_interaction.run_backward(kernels, near), strict=True):
+        assert torch.equal(got[-NEAR:], wanted)
 
 
 def check_far_table(module: EmulatedModule) -> None:

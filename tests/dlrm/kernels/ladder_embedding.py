@@ -170,9 +170,9 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
         total_BD = _added(rows, occurrence.row_N, share_N1 * np.abs(vector_ND))
         length_B1 = np.bincount(occurrence.row_N, minlength=rows)[:, None]
         bound_BD = (length_B1 + 2) * ROUNDING * total_BD + _spacing(exact_BD, dtype)
-        came_BD = out_BVD[:, bag.position].double().cpu().numpy()
-        assert (np.abs(came_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
-        assert (came_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
+        actual_BD = out_BVD[:, bag.position].double().cpu().numpy()
+        assert (np.abs(actual_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
+        assert (actual_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
     return out_BVD
 
 
@@ -211,8 +211,8 @@ def check_update(
     state_R = case.state_R.double().cpu().numpy().copy()
     before, state_before = case.buffer.clone(), case.state_buffer.clone()
     update(kernels, case, adagrad, learning_rate, scale)
-    came_RD = case.weight_RD.float().cpu().numpy()
-    came_state_R = case.state_R.double().cpu().numpy()
+    actual_RD = case.weight_RD.float().cpu().numpy()
+    actual_state_R = case.state_R.double().cpu().numpy()
     for occurrence, gradient_ND in _occurrences(case):
         touched_U, index_N, count_U = np.unique(
             occurrence.id_N, return_inverse=True, return_counts=True
@@ -231,7 +231,7 @@ def check_update(
             s_U = state_R[touched_U] + (g_UD**2).mean(1)
             s_bound_U = (2 * np.abs(g_UD) * g_bound_UD + g_bound_UD**2).mean(1)
             s_bound_U += (dim + 3) * ROUNDING * s_U + 1e-40
-            error_U = np.abs(came_state_R[touched_U] - s_U)
+            error_U = np.abs(actual_state_R[touched_U] - s_U)
             assert (error_U <= s_bound_U).all(), "a state is not near enough"
             factor_U = learning_rate / (np.sqrt(s_U) + EPS)
             relative_U = s_bound_U / np.maximum(s_U, 1e-300) + 6 * ROUNDING
@@ -239,7 +239,7 @@ def check_update(
             slack_UD = np.minimum(slack_UD, 2.1 * learning_rate * np.sqrt(dim))
         exact_UD = weight_RD[touched_U] - factor_U[:, None] * g_UD
         slack_UD = slack_UD + 4 * ROUNDING * (np.abs(exact_UD) + np.abs(weight_RD[touched_U]))
-        _check_written(case, came_RD[touched_U], touched_U, exact_UD, slack_UD)
+        _check_written(case, actual_RD[touched_U], touched_U, exact_UD, slack_UD)
         first, dim = GUARD, weight_RD.shape[1]
         case_rows = torch.from_numpy(touched_U).to(case.weight_RD.device)
         before[first : first + weight_RD.size].view(-1, dim)[case_rows] = case.weight_RD[case_rows]
@@ -340,7 +340,7 @@ def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]
 
 def _check_written(
     case: Case,
-    came_UD: NDArray[np.float32],
+    actual_UD: NDArray[np.float32],
     row_U: NDArray[np.int64],
     exact_UD: NDArray[np.float64],
     slack_UD: NDArray[np.float64],
@@ -350,7 +350,7 @@ def _check_written(
     if case.weight_RD.dtype == torch.bfloat16:
         low_UD = stochastic_rounding(low_UD, row_U).astype(np.float64)
         high_UD = stochastic_rounding(high_UD, row_U).astype(np.float64)
-    assert ((low_UD <= came_UD) & (came_UD <= high_UD)).all(), "a row is not near enough"
+    assert ((low_UD <= actual_UD) & (actual_UD <= high_UD)).all(), "a row is not near enough"
 
 
 def _spoilt(case: Case, bad: int | None) -> Iterator[tuple[Case, int, int]]:
@@ -405,8 +405,8 @@ def _check_guard(tensor: Tensor, name: str) -> None:
     assert (around == UNTOUCHED).all(), f"written beside {name}"
 
 
-def _check_equal(came: Tensor, wanted: Tensor, message: str) -> None:
+def _check_equal(actual: Tensor, wanted: Tensor, message: str) -> None:
     """To the bit: torch.equal takes -0.0 for 0.0."""
-    as_integers = torch.int32 if came.element_size() == 4 else torch.int16
-    same = came.contiguous().view(as_integers), wanted.contiguous().view(as_integers)
+    as_integers = torch.int32 if actual.element_size() == 4 else torch.int16
+    same = actual.contiguous().view(as_integers), wanted.contiguous().view(as_integers)
     assert torch.equal(*same), message

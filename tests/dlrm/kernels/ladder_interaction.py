@@ -158,13 +158,13 @@ def check_backward(
 ) -> None:
     """Every element of the gradients within the contract's bound."""
     case = draw(rows, features, dim, has_dense, dtype, device, shift)
-    came = run_backward(kernels, case, shift)
+    actual = run_backward(kernels, case, shift)
     gradient_BK = case.gradient_BK.cpu().double()
     gradient_BK[:, content_of(features, dim, has_dense) :] = 0
     wide = [tensor.cpu().double() for tensor in case.inputs]
     wanted = _gradients(wide, gradient_BK)
     sizes = _gradients([tensor.abs() for tensor in wide], gradient_BK.abs())
-    for got, want, size in zip(came, wanted, sizes, strict=True):
+    for got, want, size in zip(actual, wanted, sizes, strict=True):
         _within(got, want, size, terms=features + has_dense)
 
 
@@ -192,9 +192,9 @@ def check_rows_are_apart(
 
 def _output_like(tensor: Tensor, shape: tuple[int, ...], shift: int) -> Guarded:
     """A guarded output whose elements are NaN until they are written."""
-    made = surrounded(shape, UNTOUCHED, tensor.dtype, tensor.device.type, shift)
-    made.tensor.fill_(float("nan"))
-    return made
+    guarded = surrounded(shape, UNTOUCHED, tensor.dtype, tensor.device.type, shift)
+    guarded.tensor.fill_(float("nan"))
+    return guarded
 
 
 def _reference(inputs: list[Tensor]) -> Tensor:
@@ -207,16 +207,16 @@ def _gradients(inputs: list[Tensor], gradient_BK: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad(_reference(leaves), leaves, gradient_BK)
 
 
-def _within(came: Tensor, wanted: Tensor, size: Tensor, terms: int) -> None:
+def _within(actual: Tensor, wanted: Tensor, size: Tensor, terms: int) -> None:
     """Float32 sums of that many terms, rounded once; `size` is the sum of their magnitudes."""
-    kind = torch.finfo(came.dtype)
+    kind = torch.finfo(actual.dtype)
     bound = terms * 2.0**-23 * size + kind.eps / 2 * wanted.abs() + kind.tiny
-    excess = (came.cpu().double() - wanted).abs() - bound
+    excess = (actual.cpu().double() - wanted).abs() - bound
     wrong = ~(excess <= 0)
     if wrong.any():
-        place = tuple(wrong.nonzero()[0].tolist())
+        index = tuple(wrong.nonzero()[0].tolist())
         raise AssertionError(
             f"{int(wrong.sum())} of {wrong.numel()} elements are out of bound, the first at "
-            f"{place}: wanted {float(wanted[place])!r} ± {float(bound[place]):.3g}, "
-            f"got {float(came[place])!r}"
+            f"{index}: wanted {float(wanted[index])!r} ± {float(bound[index]):.3g}, "
+            f"got {float(actual[index])!r}"
         )

@@ -31,12 +31,12 @@ def architecture(
     rows: str = "fp32",
 ) -> Architecture:
     """Columns with one id and with lists in turn; the bottom layers end in `dim`."""
-    names = [f"C{place}" for place in range(singles)] + [f"L{place}" for place in range(lists)]
+    names = [f"C{index}" for index in range(singles)] + [f"L{index}" for index in range(lists)]
     names = names[::2] + names[1::2]
     return Architecture(
         categorical=tuple(names),
-        cardinalities=tuple(5 + 3 * place for place in range(len(names))),
-        continuous=tuple(f"I{place}" for place in range(continuous)),
+        cardinalities=tuple(5 + 3 * index for index in range(len(names))),
+        continuous=tuple(f"I{index}" for index in range(continuous)),
         embedding_dim=dim,
         bottom_mlp=(*bottom, dim) if continuous else (),
         top_mlp=top,

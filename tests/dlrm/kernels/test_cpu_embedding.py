@@ -99,14 +99,14 @@ def test_numbers_of_every_form_are_converted_to_nearest(kernels):
     halves = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(4096, 16)
     for rows_RD in (weight_RD, halves.view(torch.bfloat16)):
         for dtype in ladder.DTYPES:
-            came = all_rows(kernels, rows_RD, dtype)
+            actual = all_rows(kernels, rows_RD, dtype)
             wanted = rows_RD.to(dtype)
             if rows_RD.dtype == torch.float32 and dtype == torch.bfloat16:
-                may_be_zero = (rows_RD.abs() < 2.0**-126) & (came == 0)
-                wanted = torch.where(may_be_zero, came, wanted)
-            assert torch.equal(came.isnan(), wanted.isnan())
+                may_be_zero = (rows_RD.abs() < 2.0**-126) & (actual == 0)
+                wanted = torch.where(may_be_zero, actual, wanted)
+            assert torch.equal(actual.isnan(), wanted.isnan())
             finite = ~wanted.isnan()
-            assert torch.equal(came[finite], wanted[finite])
+            assert torch.equal(actual[finite], wanted[finite])
     assert np.isfinite(weight_RD.numpy()).sum() > 60_000
 
 

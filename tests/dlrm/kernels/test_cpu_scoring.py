@@ -56,22 +56,22 @@ def test_equals_the_model(instruction_set, name, precision):
     scoring = native(model, instruction_set, precision)
     for count in (0, 1, 2, 7, 333):
         rows = ladder.draw(model.architecture, count, seed=count)
-        came, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
-        assert came.dtype == np.float32
-        assert came.shape == wanted.shape == (count,)
+        got, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
+        assert got.dtype == np.float32
+        assert got.shape == wanted.shape == (count,)
         if precision == "fp32":
-            np.testing.assert_allclose(came, wanted, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6)
         elif count:
-            assert np.median(np.abs(came - wanted)) < 1e-6
-            np.testing.assert_allclose(came, wanted, rtol=0, atol=3e-3)
+            assert np.median(np.abs(got - wanted)) < 1e-6
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize("name", ladder.ARCHITECTURES)
 def test_bf16_is_near_fp32(instruction_set, name):
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     rows = ladder.draw(model.architecture, 200)
-    came = scored(native(model, instruction_set, "bf16"), rows)
-    np.testing.assert_allclose(came, ladder.expected(model, rows, "fp32"), rtol=0, atol=0.02)
+    got = scored(native(model, instruction_set, "bf16"), rows)
+    np.testing.assert_allclose(got, ladder.expected(model, rows, "fp32"), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -97,8 +97,8 @@ def test_any_number_of_threads_gives_equal_bits(instruction_set, precision):
     rows = ladder.draw(model.architecture, 2000)
     wanted = scored(native(model, instruction_set, precision), rows)
     for threads in (2, 3, 5):
-        came = scored(native(model, instruction_set, precision, threads), rows)
-        assert np.array_equal(came, wanted)
+        got = scored(native(model, instruction_set, precision, threads), rows)
+        assert np.array_equal(got, wanted)
     alone = native(model, instruction_set, precision)
     for row in (0, 1, 191, 192, 1999):
         assert scored(alone, rows.take(np.array([row]))) == wanted[row]
@@ -110,8 +110,8 @@ def test_calls_at_the_same_time(instruction_set):
     batches = [ladder.draw(model.architecture, 400 + seed, seed) for seed in range(8)]
     wanted = [scored(scoring, rows) for rows in batches]
     with ThreadPoolExecutor(4) as pool:
-        came = list(pool.map(scored, [scoring] * 16, batches * 2))
-    for one, other in zip(came, wanted * 2, strict=True):
+        got = list(pool.map(scored, [scoring] * 16, batches * 2))
+    for one, other in zip(got, wanted * 2, strict=True):
         assert np.array_equal(one, other)
 
 
@@ -151,10 +151,10 @@ def test_what_is_not_finite_reaches_no_other_row(instruction_set, precision):
     rows = ladder.draw(model.architecture, 30)
     wanted = scored(scoring, rows)
     rows.dense_BC[[3, 17], [0, 1]] = np.nan, np.inf
-    came = scored(scoring, rows)
-    assert np.isnan(came[3])
+    got = scored(scoring, rows)
+    assert np.isnan(got[3])
     others = np.delete(np.arange(30), [3, 17])
-    assert np.array_equal(came[others], wanted[others])
+    assert np.array_equal(got[others], wanted[others])
 
 
 def test_layers_that_do_not_fit_together_are_refused(instruction_set):

@@ -65,10 +65,10 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    found = cuda_module()
-    if found is None:
+    native = cuda_module()
+    if native is None:
         pytest.skip("the CUDA kernels were not built: there was no nvcc, or PLUMBLINE_NATIVE=0")
-    return found
+    return native
 
 
 @pytest.fixture(scope="module")

@@ -61,9 +61,9 @@ def test_schedules(module: EmulatedModule, row_dtype: torch.dtype, seed: int) ->
     module.emulate()
     wanted = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
     module.emulate(ONE_PROCESSOR, seed)
-    came = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
-    assert torch.equal(came.buffer, wanted.buffer)
-    assert torch.equal(came.state_buffer, wanted.state_buffer)
+    got = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
+    assert torch.equal(got.buffer, wanted.buffer)
+    assert torch.equal(got.state_buffer, wanted.state_buffer)
     assert "embedding_update_spans" in module.launches()
 
 

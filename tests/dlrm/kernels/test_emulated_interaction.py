@@ -77,8 +77,8 @@ def test_schedules(module: EmulatedModule, dtype: torch.dtype, seed: int) -> Non
     module.emulate(HOPPER, seed=0)
     wanted = [run_forward(kernels, case), *run_backward(kernels, case)]
     module.emulate(ONE_PROCESSOR, seed)
-    came = [run_forward(kernels, case), *run_backward(kernels, case)]
-    assert all(torch.equal(one, other) for one, other in zip(came, wanted, strict=True))
+    got = [run_forward(kernels, case), *run_backward(kernels, case)]
+    assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -84,8 +84,8 @@ def test_known_answers():
     logloss = -(2 * math.log(0.5) + 2 * math.log(0.75)) / 4
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     wanted = (4, 0.25, 2.5 / 3, logloss, logloss / entropy, 1.5)
-    for came in (defined(click_B, probability_B), judged(click_B, probability_B)):
-        assert astuple(came) == pytest.approx(wanted, abs=1e-15)
+    for actual in (defined(click_B, probability_B), judged(click_B, probability_B)):
+        assert astuple(actual) == pytest.approx(wanted, abs=1e-15)
 
 
 def test_predicting_the_click_rate_is_the_yardstick():
@@ -104,12 +104,12 @@ def test_probabilities_rounded_to_0_and_1_have_a_finite_loss():
 @given(ROWS, st.integers(1, 12), st.integers(1, 9))
 def test_blocks_and_spills_change_nothing(rows, block, limit):
     click_B, probability_B = split(rows)
-    came, wanted = (
+    actual, wanted = (
         judged(click_B, probability_B, block, limit=limit),
         defined(click_B, probability_B),
     )
-    assert came.auc == wanted.auc
-    assert astuple(came) == pytest.approx(astuple(wanted), rel=1e-14)
+    assert actual.auc == wanted.auc
+    assert astuple(actual) == pytest.approx(astuple(wanted), rel=1e-14)
 
 
 @pytest.mark.parametrize("limit", [20, 300, 2**21])
@@ -172,8 +172,8 @@ def test_sums_of_many_blocks_are_exact(monkeypatch):
     monkeypatch.setattr(click_metrics, "BLOCKS", 4)
     click_B = np.arange(1000) % 2
     probability_B = np.random.default_rng(2).random(1000)
-    came = judged(click_B, probability_B, block=3)
-    assert astuple(came) == pytest.approx(astuple(defined(click_B, probability_B)), rel=1e-14)
+    actual = judged(click_B, probability_B, block=3)
+    assert astuple(actual) == pytest.approx(astuple(defined(click_B, probability_B)), rel=1e-14)
 
 
 @pytest.mark.parametrize(

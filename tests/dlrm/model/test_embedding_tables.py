@@ -35,19 +35,19 @@ def tables_of(architecture, rows="fp32", seed=1):
 def batches(draw):
     """Tables of any kind, and a batch of ids for them."""
     cardinalities = draw(st.lists(st.integers(1, 9), min_size=1, max_size=4))
-    lists = [place for place in range(len(cardinalities)) if draw(st.booleans())]
+    lists = [position for position in range(len(cardinalities)) if draw(st.booleans())]
     dim = draw(st.sampled_from([1, 3, 8, 16, 17, 40]))
     architecture = architecture_of(
         cardinalities, lists, dim, draw(st.sampled_from(["mean", "sum"]))
     )
     rows = draw(st.integers(0, 5))
     generator = np.random.default_rng(draw(st.integers(0, 99)))
-    singles = [size for place, size in enumerate(cardinalities) if place not in lists]
+    singles = [size for position, size in enumerate(cardinalities) if position not in lists]
     ids_BF = torch.from_numpy(generator.integers(0, singles, (rows, len(singles))))
     bags = []
-    for place in lists:
+    for position in lists:
         offsets_B1 = np.cumsum([0, *generator.integers(0, 4, rows)])
-        ids_N = generator.integers(0, cardinalities[place], offsets_B1[-1])
+        ids_N = generator.integers(0, cardinalities[position], offsets_B1[-1])
         bags.append((torch.from_numpy(ids_N), torch.from_numpy(offsets_B1)))
     return architecture, ids_BF, bags
 
@@ -56,13 +56,13 @@ def batches(draw):
 def test_equals_the_reference(batch, rows, dtype):
     architecture, ids_BF, bags = batch
     tables = tables_of(architecture, rows)
-    came = tables(ids_BF, bags, dtype)
+    actual = tables(ids_BF, bags, dtype)
     wanted = embedding_reference(tables.weight, tables.columns(ids_BF, bags), dtype)
-    assert came.shape == (len(ids_BF), len(architecture.categorical), architecture.embedding_dim)
-    assert came.dtype == dtype
+    assert actual.shape == (len(ids_BF), len(architecture.categorical), architecture.embedding_dim)
+    assert actual.dtype == dtype
     # Sums of at most three numbers below 0.1, in one order, are rounded alike but for one bit.
     bound = 2 * torch.finfo(dtype).eps * 0.2
-    assert torch.allclose(came.double(), wanted.double(), rtol=0, atol=bound)
+    assert torch.allclose(actual.double(), wanted.double(), rtol=0, atol=bound)
 
 
 def test_a_row_has_the_rows_of_its_ids():
@@ -123,13 +123,13 @@ def test_without_a_native_module_the_reference_runs(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("ids", "bag_ids", "column", "came", "last"),
+    ("ids", "bag_ids", "column", "actual", "last"),
     [(5, 0, "c0", 5, 4), (-1, 0, "c0", -1, 4), (0, 7, "c1", 7, 6)],
 )
-def test_an_id_without_a_row_is_refused_by_name(ids, bag_ids, column, came, last):
+def test_an_id_without_a_row_is_refused_by_name(ids, bag_ids, column, actual, last):
     tables = tables_of(architecture_of([5, 7], lists=[1]))
     bags = [(torch.tensor([bag_ids]), torch.tensor([0, 1]))]
-    message = f"Column '{column}': the model has ids 0 to {last}, got {came}"
+    message = f"Column '{column}': the model has ids 0 to {last}, got {actual}"
     with pytest.raises(ModelError, match=message):
         tables(torch.tensor([[ids]]), bags)
 

@@ -130,11 +130,11 @@ def test_loaded_and_in_memory_native_and_torch_agree(world, tmp_path, monkeypatc
     encoded_rows = encoded(world, world.valid_files)
     loaded = Scorer.load(tmp_path, None, precision=precision)
     assert (loaded.architecture, loaded.precision) == (architecture, precision)
-    came = loaded.score(*encoded_rows)
-    assert np.array_equal(Scorer.of(model, precision=precision).score(*encoded_rows), came)
+    actual = loaded.score(*encoded_rows)
+    assert np.array_equal(Scorer.of(model, precision=precision).score(*encoded_rows), actual)
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     in_torch = Scorer.load(tmp_path, None, precision=precision, threads=1).score(*encoded_rows)
-    assert np.allclose(came, in_torch, atol=1e-6 if precision == "fp32" else 2e-3)
+    assert np.allclose(actual, in_torch, atol=1e-6 if precision == "fp32" else 2e-3)
 
 
 def imported_by(code: str, names: set[str]) -> str:
@@ -164,7 +164,7 @@ def test_scoring_natively_imports_no_torch(world, tmp_path):
 def score_files(scorer, files, batch_size=8192):
     """probability_B of all rows, file after file."""
     with closing(scored(scorer, files, batch_size)) as blocks:
-        return np.concatenate([np.empty(0, np.float32), *(found for _, found in blocks)])
+        return np.concatenate([np.empty(0, np.float32), *(scores_B for _, scores_B in blocks)])
 
 
 @pytest.mark.parametrize("batch_size", [7, 300, 8192])

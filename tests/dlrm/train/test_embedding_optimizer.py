@@ -34,38 +34,38 @@ def test_sgd_descends_the_gradient_of_the_reference(batch):
 @given(batches(), st.sampled_from(["sgd", "rowwise_adagrad"]), st.sampled_from(["fp32", "bf16"]))
 def test_equals_the_reference(batch, kind, rows):
     architecture, ids_BF, bags = batch
-    tables, twin = tables_of(architecture, rows), tables_of(architecture, rows)
+    tables, other = tables_of(architecture, rows), tables_of(architecture, rows)
     optimizer = EmbeddingOptimizer(tables, kind, seed=5)
     shape = (len(ids_BF), len(architecture.categorical), architecture.embedding_dim)
-    state_R = torch.zeros(len(twin.weight)) if kind == "rowwise_adagrad" else None
+    state_R = torch.zeros(len(other.weight)) if kind == "rowwise_adagrad" else None
     for step in range(2):
         gradient_BVD = torch.randn(shape, generator=torch.Generator().manual_seed(step))
         optimizer.step(ids_BF, bags, gradient_BVD, 0.01, step, scale=0.5)
         ReferenceEmbedding().update(
-            twin.weight,
+            other.weight,
             state_R,
-            twin.columns(ids_BF, bags),
+            other.columns(ids_BF, bags),
             gradient_BVD,
             RowStep(0.01, 1e-8, 0.5, *step_keys(5, step)),
         )
     # Rounded apart in float32, bfloat16 rows can fall on two neighbours.
     tolerance = 1e-6 if rows == "fp32" else 2**-7 * 0.1
-    assert torch.allclose(tables.weight.float(), twin.weight.float(), rtol=1e-5, atol=tolerance)
+    assert torch.allclose(tables.weight.float(), other.weight.float(), rtol=1e-5, atol=tolerance)
 
 
 def test_sgd_is_torchs():
     tables = tables_of(architecture_of([50], dim=8))
-    twin = torch.nn.Embedding.from_pretrained(tables.weight.clone(), freeze=False, sparse=True)
-    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    embedding = torch.nn.Embedding.from_pretrained(tables.weight.clone(), freeze=False, sparse=True)
+    optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
     ours = EmbeddingOptimizer(tables, "sgd", seed=1)
     for step in range(3):
         ids_B1 = torch.randint(0, 50, (40, 1))
         gradient_B1D = torch.randn(40, 1, 8)
         optimizer.zero_grad()
-        twin(ids_B1).backward(gradient_B1D)
+        embedding(ids_B1).backward(gradient_B1D)
         optimizer.step()
         ours.step(ids_B1, (), gradient_B1D, 0.1, step)
-    assert torch.allclose(tables.weight, twin.weight, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(tables.weight, embedding.weight, rtol=1e-5, atol=1e-6)
 
 
 def test_rowwise_adagrad_by_hand():

@@ -85,12 +85,12 @@ def test_half_precision_follows_float32_within_its_rounding(any_world, precision
     first = trained(FusedTrainer(architecture, training(**SGD), 3, "cpu"), architecture, count=0)
     exact = trained(FusedTrainer(architecture, training(**SGD), 3, "cpu"), architecture)
     half = FusedTrainer(architecture, training(**SGD, precision=precision), 3, "cpu")
-    came = trained(half, architecture)
+    got = trained(half, architecture)
     assert half.precision == precision
     for name, weight in exact.items():
         moved = (weight - first[name]).norm()
-        assert came[name].dtype == torch.float32
-        assert (came[name] - weight).norm() <= 0.15 * moved, name
+        assert got[name].dtype == torch.float32
+        assert (got[name] - weight).norm() <= 0.15 * moved, name
 
 
 def test_gradients_of_the_vectors_are_those_of_float32_within_the_rounding_of_bfloat16(world):
@@ -101,20 +101,20 @@ def test_gradients_of_the_vectors_are_those_of_float32_within_the_rounding_of_bf
         vector_BVD = model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
         model.logits(vector_BVD, batch.dense_BC).sum().backward()
         gradients[dtype] = vector_BVD.grad.float()
-    exact, came = gradients.values()
-    assert (came - exact).norm() <= 0.02 * exact.norm()
+    exact, got = gradients.values()
+    assert (got - exact).norm() <= 0.02 * exact.norm()
 
 
 def test_bfloat16_rows_learn_too(world):
     settings = training(**SGD, embedding_learning_rate=5.0)
     architecture = replace(world.architecture, embedding_rows="bf16")
     first = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture, count=0)
-    came = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture)
+    got = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture)
     exact = trained(FusedTrainer(world.architecture, settings, 3, "cpu"), architecture)
-    assert came["tables.weight"].dtype == torch.bfloat16
+    assert got["tables.weight"].dtype == torch.bfloat16
     name = "tables.weight"
     moved = (exact[name] - first[name].float()).norm()
-    assert (came[name].float() - exact[name]).norm() <= 0.1 * moved
+    assert (got[name].float() - exact[name]).norm() <= 0.1 * moved
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])

@@ -156,8 +156,8 @@ def test_it_learns(whole, world):
 def test_loss_curve_of_a_fixed_seed(whole):
     """Known answer. It may move by rounding between processors, and no more."""
     curve = [loss for _, loss in whole[0].loss_curve]
-    came = [np.mean(curve[i : i + 37]) for i in (0, 37, 74)]
-    assert came == pytest.approx([0.5412, 0.3490, 0.3088], abs=5e-3)
+    actual = [np.mean(curve[i : i + 37]) for i in (0, 37, 74)]
+    assert actual == pytest.approx([0.5412, 0.3490, 0.3088], abs=5e-3)
 
 
 def test_two_runs_of_one_seed_are_equal_to_the_bit(run, world, tmp_path):
@@ -265,8 +265,8 @@ def test_a_loss_that_is_not_finite_names_the_step(run, world, tmp_path):
     table = pq.read_table(world.train_files[0])
     values = table["I1"].to_numpy().copy()
     values[0] = np.nan
-    place = table.column_names.index("I1")
-    pq.write_table(table.set_column(place, "I1", pa.array(values)), tmp_path / "nan.parquet")
+    index = table.column_names.index("I1")
+    pq.write_table(table.set_column(index, "I1", pa.array(values)), tmp_path / "nan.parquet")
     with pytest.raises(StageError, match=r"Training: the loss of step \d+ is nan"):
         run(train_files=[tmp_path / "nan.parquet"])
 
@@ -278,9 +278,9 @@ def test_no_rows_to_train_on(run, world):
 
 def test_validation_without_clicks_is_refused_before_training(run, world, tmp_path):
     table = pq.read_table(world.valid_files[0])
-    place = table.column_names.index("click")
+    index = table.column_names.index("click")
     zeros = pa.array(np.zeros(len(table), np.int8))
-    pq.write_table(table.set_column(place, "click", zeros), tmp_path / "none.parquet")
+    pq.write_table(table.set_column(index, "click", zeros), tmp_path / "none.parquet")
     with pytest.raises(DataError, match="with and without a click, got 0 clicks in 300 rows"):
         run(valid_files=[tmp_path / "none.parquet"], progress=cut_after(0))
 
@@ -394,10 +394,10 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, traine
     pq.write_table(table.filter(pa.array(kept_B)), tmp_path / "sampled.parquet")
     calibration = {}
     for offset in (0.0, -math.log(0.2)):
-        made = trainer_of(world, trainer, SETTINGS, 1)
-        made.logit_offset = offset
+        biased = trainer_of(world, trainer, SETTINGS, 1)
+        biased.logit_offset = offset
         result = train(
-            made,
+            biased,
             loader_of(world, "parquet", [tmp_path / "sampled.parquet"], 32),
             SETTINGS,
             seed=1,

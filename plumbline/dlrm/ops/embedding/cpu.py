@@ -1,4 +1,4 @@
-"""The embedding kernels of the CPU: plumbline/dlrm/kernels/cpu/embedding.h on torch tensors.
+"""The CPU embedding kernels, plumbline/dlrm/kernels/cpu/embedding.h, on torch tensors.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, D embedding length.
@@ -16,9 +16,9 @@ from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfR
 
 
 class CpuEmbedding:
-    """The operations that `EmbeddingKernels` describes, with `torch.get_num_threads()` threads.
+    """Implements `EmbeddingKernels` with `torch.get_num_threads()` threads.
 
-    `update` takes at most 2³² rows of one table, and ids of one column.
+    `update` accepts at most 2³² rows per table, and at most 2³² ids per column.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, D embedding length.
 
-plumbline/dlrm/ops/embedding/contract.py has the contract. The operator is not differentiable: its
-caller takes the gradient of the result, and applies it to the rows with `EmbeddingKernels.update`.
+plumbline/dlrm/ops/embedding/contract.py has the contract. The operator is not differentiable: the
+caller takes the gradient of the result and applies it to the rows with `EmbeddingKernels.update`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def embedding(
     mean: bool,
     dtype: torch.dtype,
 ) -> Tensor:
-    """(B, V, D) of `dtype`, contiguous: what `embed` computes, from the parts of its columns."""
+    """(B, V, D) of `dtype`, contiguous: `embed` with the columns as separate arguments."""
     if dtype not in DTYPES or weight.dtype not in ROW_DTYPES:
         raise ValueError(
             "embedding: wanted rows of float32 or bfloat16, and a result of float32, bfloat16 or "
@@ -84,7 +84,7 @@ def _(
 
 
 def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
-    """embedding_BVD of `dtype`; the columns are checked by the caller."""
+    """embedding_BVD of `dtype`; the caller has checked the columns."""
     embedding_BVD: Tensor = embedding(
         weight_RD,
         columns.ids_BF,
@@ -105,8 +105,8 @@ def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
 def embedding_kernels(device: torch.device) -> EmbeddingKernels:
     """The fastest kernels for tensors of this device.
 
-    On a GPU an id without a row is found when the rows are updated: to look for it at each gather
-    would wait for the device.
+    On a GPU an id out of range raises only in the update: a check at every gather would wait for
+    the device.
     """
     module = cpu_module() if device.type == "cpu" else cuda_module()
     if module is None or device.type not in ("cpu", "cuda"):

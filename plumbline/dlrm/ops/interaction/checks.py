@@ -1,4 +1,4 @@
-"""Checks of the interaction's inputs: ValueError naming what was wanted and what was got.
+"""Checks of the interaction's inputs; they raise ValueError.
 
 plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of the names.
 """
@@ -14,7 +14,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
-    """Shapes that belong together, a dtype of `DTYPES`, one device."""
+    """Require matching shapes, one dtype of `DTYPES`, and one device."""
     if embeddings.dim() != 3 or embeddings.shape[1] < 1 or embeddings.shape[2] < 1:
         raise ValueError(
             "interaction: wanted embeddings of shape (B, F, D) with F >= 1 and D >= 1, "
@@ -46,7 +46,7 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
 
 
 def check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> None:
-    """A gradient like the result of these inputs."""
+    """Require a gradient with the shape, dtype and device of the result."""
     rows, features, dim = embeddings.shape
     shape = (rows, interaction_width(features, dim, dense is not None))
     fits = gradient.dim() == 2 and all(

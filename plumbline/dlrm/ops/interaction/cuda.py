@@ -14,14 +14,12 @@ from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
 class CudaInteraction:
-    """Runs the kernels of `module` on checked, contiguous tensors of one device and dtype.
-
-    `InteractionKernels` describes them. Work goes onto the current stream of that device.
+    """Implements `InteractionKernels` on the current stream of the tensors' device.
 
     Parameters
     ----------
     module
-        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors lie on the CPU.
+        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors are on the CPU.
     """
 
     def __init__(self, module: ModuleType) -> None:
