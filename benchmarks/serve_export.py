@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.criteo_plan import criteo_plan
 from benchmarks.criteo_rows import frames
-from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
+from benchmarks.train_work import article, fill_rows, kaggle, set_first_weights
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
@@ -97,19 +97,9 @@ def _model(architecture: Architecture) -> DLRM:
     for weight in state.values():
         if weight.dim() == 2 and weight is not state["tables.weight"]:
             weight.mul_(GAIN)
-    _fill(state["tables.weight"])
+    fill_rows(state["tables.weight"], architecture.embedding_dim**-0.5, seed=3)
     return model
 
 
 def _empty(weight: Tensor) -> Tensor:
     return torch.empty(weight.shape, dtype=weight.dtype)
-
-
-def _fill(rows_RD: Tensor) -> None:
-    """N(0, 1/D); the rows repeat after `PERIOD`, to draw them in time."""
-    generator = torch.Generator().manual_seed(3)
-    deviation = rows_RD.shape[1] ** -0.5
-    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, deviation, generator=generator)
-    block = block.to(rows_RD.dtype)
-    for part_RD in rows_RD.split(PERIOD):
-        part_RD.copy_(block[: len(part_RD)])

@@ -120,7 +120,7 @@ def set_first_weights(
                 parameter.copy_(drawn)
         first_row = 0
         for rows_RD in tables:
-            _fill(rows_RD, first_row)
+            fill_rows(rows_RD, 0.01, seed=2, first_row=first_row)
             first_row += len(rows_RD)
 
 
@@ -131,10 +131,10 @@ def layer_widths(architecture: Architecture) -> list[tuple[int, int]]:
     return [*pairwise(bottom), *pairwise(top)]
 
 
-def _fill(rows_RD: Tensor, first_row: int) -> None:
-    """Row r of all tables together has the values of row r % PERIOD of one drawn block."""
-    generator = torch.Generator().manual_seed(2)
-    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, 0.01, generator=generator)
+def fill_rows(rows_RD: Tensor, deviation: float, seed: int, first_row: int = 0) -> None:
+    """Rows ~ N(0, deviation²); row r of all tables is row r % PERIOD of one drawn block."""
+    generator = torch.Generator().manual_seed(seed)
+    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, deviation, generator=generator)
     block = block.roll(-first_row, 0)
     for part_RD in rows_RD.split(PERIOD):
         part_RD.copy_(block[: len(part_RD)])

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists
+from plumbline.dlrm.baseline.logistic_regression import probabilities
 from plumbline.dlrm.judgement.columns import SplitSurvey
 from plumbline.dlrm.metrics.metrics import area_under_curve
 
@@ -128,16 +129,12 @@ def _joint_auc(
     judged_BC = np.column_stack([judged for _, judged in columns] + [np.ones(len(judged_B))])
     weight_C = np.zeros(fitted_BC.shape[1])
     for _ in range(STEPS):
-        probability_B = _sigmoid(fitted_BC @ weight_C)
+        probability_B = probabilities(fitted_BC @ weight_C)
         curvature_B = np.maximum(probability_B * (1 - probability_B), 1e-6)
         hessian_CC = (fitted_BC.T * curvature_B) @ fitted_BC + RIDGE * np.eye(len(weight_C))
         gradient_C = fitted_BC.T @ (probability_B - click_B) + RIDGE * weight_C
         weight_C = weight_C - np.linalg.solve(hessian_CC, gradient_C)
     return area_under_curve(judged_B, judged_BC @ weight_C)
-
-
-def _sigmoid(logit_B: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit_B, -30, 30))))
 
 
 def _log_odds(rate_B: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
-from plumbline.dlrm.ops.dtypes import DTYPES
+from plumbline.dlrm.ops.dtypes import DTYPES, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, Bags, IdColumns, IdOutOfRange
 from plumbline.dlrm.ops.embedding.memory import empty_rows, require_memory
 from plumbline.dlrm.ops.embedding.operator import embed
@@ -147,7 +147,7 @@ class EmbeddingTables(nn.Module):
             if tensor.dtype != torch.int64 or tensor.device != self.weight.device:
                 raise ValueError(
                     f"embedding: wanted ids and offsets of int64 on {self.weight.device} like the "
-                    f"rows, got {str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"
+                    f"rows, got {dtype_name(tensor.dtype)} on {tensor.device}"
                 )
 
 

@@ -11,11 +11,6 @@ import torch
 from torch import Tensor
 
 
-def address(tensor: Tensor | None) -> int:
-    """Where its first element lies; 0 for None."""
-    return 0 if tensor is None else tensor.data_ptr()
-
-
 def device_of(tensor: Tensor) -> AbstractContextManager[object]:
     """A context in which the tensor's device is the current one."""
     return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.ops.dtypes import dtype_name
 from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.memory import empty_rows
 from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels
@@ -119,7 +120,7 @@ def _check_gradient(gradient_BVD: Tensor, tables: EmbeddingTables, rows: int) ->
         raise ValueError(
             f"embedding optimizer: wanted a gradient of shape {wanted}, of float32, bfloat16 or "
             f"float16, on {weight_RD.device}, got {tuple(gradient_BVD.shape)}, "
-            f"{str(gradient_BVD.dtype).removeprefix('torch.')} on {gradient_BVD.device}"
+            f"{dtype_name(gradient_BVD.dtype)} on {gradient_BVD.device}"
         )
 
 

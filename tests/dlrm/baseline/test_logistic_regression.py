@@ -1,4 +1,4 @@
-"""The baseline scores by its definition, whatever the numbers, and is as good as an exact fit."""
+"""The baseline follows its definition, scores any numbers, and is as good as an exact fit."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_one_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert not np.array_equal(first, other)
 
 
-def test_touched_weights_alone_are_moved_as_all_are(tmp_path: Path, monkeypatch) -> None:
+def test_sparse_and_dense_steps_are_equal(tmp_path: Path, monkeypatch) -> None:
     drawn = Drawn(tmp_path, {"a": 30, "b": 9}, {"x": 1.0}, 3000)
     monkeypatch.setattr(fitting, "MOST_PASSES", 1)
     moved = []
@@ -140,7 +140,7 @@ def batches(drawn: Drawn) -> list:
     return list(fitting.ParquetLoader(drawn.files["train"], drawn.architecture, 300).batches())
 
 
-def test_passes_end_with_the_validation_loss_and_large_tables_have_one(
+def test_validation_loss_ends_the_passes_and_large_tables_get_one(
     tmp_path: Path, monkeypatch
 ) -> None:
     drawn = Drawn(tmp_path, {"a": 30}, {"x": 1.0}, 1000)

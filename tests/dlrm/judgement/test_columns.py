@@ -1,4 +1,4 @@
-"""The survey of a split counts what stands in its files, whatever blocks they come in."""
+"""The survey of a split counts its files' values, for any block size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def number(name: str) -> OutputColumn:
 
 
 def write(folder: Path, **columns_: pa.Array) -> list[Path]:
-    """The rows in two files, the first of them in two row groups."""
+    """The rows in two files, the first with two row groups."""
     table = pa.table(columns_)
     cut = 2 * len(table) // 3
     pq.write_table(table.slice(0, cut), folder / "part-0.parquet", row_group_size=max(cut // 2, 1))
@@ -95,7 +95,7 @@ def test_counts_ranges_and_the_sample(tmp_path_factory, rows, block, sample, buc
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e20, -1e20, 3e38])
 @pytest.mark.parametrize("row", [0, 5, 8])
-def test_numbers_that_no_model_can_take_are_refused(tmp_path: Path, bad: float, row: int) -> None:
+def test_numbers_that_no_model_can_handle_are_refused(tmp_path: Path, bad: float, row: int) -> None:
     numbers = np.zeros(9, np.float32)
     numbers[row] = bad
     files = write(tmp_path, x=pa.array(numbers), click=pa.array(np.zeros(9, np.int8)))
@@ -108,7 +108,7 @@ def test_numbers_that_no_model_can_take_are_refused(tmp_path: Path, bad: float, 
     assert ("fill" if np.isnan(bad) else "clip_max") in message and "\n" not in message
 
 
-def test_the_largest_number_and_the_smallest_split_are_taken(tmp_path: Path) -> None:
+def test_the_largest_number_and_the_smallest_split_are_accepted(tmp_path: Path) -> None:
     numbers = np.array([LARGEST_NUMBER, -LARGEST_NUMBER], np.float32)
     numbers = np.nextafter(numbers, np.float32(0))
     files = write(tmp_path, x=pa.array(numbers), click=pa.array(np.zeros(2, np.int8)))

@@ -1,4 +1,4 @@
-"""Each oddity of the data has its line, with the columns' names; usual data has none."""
+"""Each oddity of the data has a line with the columns' names; ordinary data has none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plan_of(
     threshold: int = 0,
     limit: int | None = None,
 ) -> Plan:
-    """Ids 'c', lists of them 'tags', numbers 'x'."""
+    """Ids 'c', lists of ids 'tags', numbers 'x'."""
     step = Categorify(threshold, limit, 1, cardinality, "vocabulary/c.parquet", "", "")
     chain = Chain(("c",), (step,))
     number = Chain(("x",), (FillMissing(fill), Normalize(mean, 2.0)))
@@ -110,7 +110,7 @@ def test_an_id_that_is_always_the_same_or_missing() -> None:
 @pytest.mark.parametrize(
     "ranges", [((5.0, 5.0), (2, 9)), ((0.0, 0.0), (2, 9)), ((0.0, 3.0), (2, 2))]
 )
-def test_a_raw_column_is_constant_where_all_that_is_made_of_it_is(ranges) -> None:
+def test_a_raw_column_is_constant_if_all_its_encoded_columns_are(ranges) -> None:
     outputs = (*plan_of().outputs, OutputColumn("b", Chain(("x",), (Bucketize((1.0,)),)), "int64"))
 
     def constant_warnings(of_number, of_bucket) -> list[str]:

@@ -51,7 +51,7 @@ def scored(scoring: CpuScoring, rows: ladder.Rows) -> np.ndarray:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", ladder.ARCHITECTURES)
 def test_equals_the_model(instruction_set, name, precision):
-    """In bf16 a sum next to the middle of two numbers may be rounded to either: few rows differ."""
+    """In bf16 a sum near the middle of two numbers may round to either, so a few rows differ."""
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     scoring = native(model, instruction_set, precision)
     for count in (0, 1, 2, 7, 333):
@@ -78,7 +78,7 @@ def test_bf16_is_near_fp32(instruction_set, name):
 @pytest.mark.parametrize("name", FEW)
 @given(data=st.data())
 def test_a_row_scores_alone_as_among_others(name, precision, data):
-    """To the bit: rows in any order, cut into any batches."""
+    """Equal bits for rows in any order and any batches."""
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     instruction_set = data.draw(st.sampled_from(cpu_module().instruction_sets()))
     scoring = native(model, instruction_set, precision)
@@ -92,7 +92,7 @@ def test_a_row_scores_alone_as_among_others(name, precision, data):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_any_number_of_threads_gives_equal_bits(instruction_set, precision):
-    """Rows enough for every thread to have several blocks of them."""
+    """Enough rows for several blocks per thread."""
     model = ladder.model_of(ladder.ARCHITECTURES["wide"])
     rows = ladder.draw(model.architecture, 2000)
     wanted = scored(native(model, instruction_set, precision), rows)
@@ -130,7 +130,7 @@ def test_any_strides(instruction_set):
 
 
 @pytest.mark.parametrize("bad", [-1, 2**40, -(2**63), 2**63 - 1])
-def test_an_id_without_a_row_is_told(instruction_set, bad):
+def test_an_id_without_a_row_is_reported(instruction_set, bad):
     model = ladder.model_of(ladder.ARCHITECTURES["lists too"])
     for threads in (1, 2):
         scoring = native(model, instruction_set, "fp32", threads)
@@ -145,7 +145,7 @@ def test_an_id_without_a_row_is_told(instruction_set, bad):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_what_is_not_finite_reaches_no_other_row(instruction_set, precision):
+def test_values_that_are_not_finite_reach_no_other_row(instruction_set, precision):
     model = ladder.model_of(ladder.ARCHITECTURES["usual"])
     scoring = native(model, instruction_set, precision)
     rows = ladder.draw(model.architecture, 30)
@@ -162,7 +162,7 @@ def test_layers_that_do_not_fit_together_are_refused(instruction_set):
     other = ladder.model_of(ladder.architecture(6, 0, 3, 16, (40, 24), (70, 30)))
     other.architecture = model.architecture
     other.last = model.last
-    with pytest.raises(ValueError, match="a layer takes 33 numbers, and gets 30"):
+    with pytest.raises(ValueError, match="a layer wants 33 inputs, got 30"):
         native(other, instruction_set, "fp32")
 
 

@@ -1,4 +1,4 @@
-"""The layer of the MLPs against torch's own, in every precision."""
+"""The layer of the MLPs against torch's own layers, in every precision."""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 def exported(folder: Path, architecture: Architecture, seed: int = 1) -> Scorer:
-    """A model with its ONNX model in `folder`, and the scorer that it has to agree with."""
+    """Write a model and its ONNX model to `folder`; returns the scorer that it must agree with."""
     model = DLRM(architecture, seed=seed)
     with torch.no_grad():
-        model.tables.weight.mul_(100)  # N(0, 1): numbers that move the probability
+        model.tables.weight.mul_(100)  # N(0, 1), large enough to matter
     save_model(folder / "model", model, "p" * 64)
     write_onnx(folder / "model", folder / "model.onnx")
     return Scorer.load(folder / "model", "p" * 64)
@@ -169,7 +169,7 @@ def test_the_same_model_gives_the_same_bytes_and_keeps_its_weights_apart(tmp_pat
 
 
 def test_a_table_of_more_than_two_to_the_31_numbers(tmp_path: Path) -> None:
-    """9 GB of zeros that the file system does not store, and a few rows: the first and the last."""
+    """A sparse file of 9 GB of zeros, with a few rows at the start and the end."""
     rows, dim = 70_000_000, 32
     large = replace(LISTS, categorical=("shop", "tags"), cardinalities=(rows, 7))
     large = replace(large, bottom_mlp=(dim,), embedding_dim=dim)

@@ -1,4 +1,4 @@
-"""Weights on the mapped file are those that were written, or refused with the file's name."""
+"""Mapped weights equal the written ones, or are refused with the file's name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def header(name: str = "t", **changes: object) -> bytes:
         (header(data_offsets=None) + bytes(24), "no safetensors file"),
     ],
 )
-def test_what_is_no_safetensors_file_is_refused(
+def test_other_files_than_safetensors_are_refused(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "x.safetensors"

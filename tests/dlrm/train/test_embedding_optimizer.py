@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding.contract import RowStep
-from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding, embedding_reference
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.random_bits import step_keys
 from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
+from tests.dlrm.embedding_reference import embedding_reference
 from tests.dlrm.model.test_embedding_tables import architecture_of, batches, tables_of
 
 
@@ -48,7 +49,7 @@ def test_equals_the_reference(batch, kind, rows):
             gradient_BVD,
             RowStep(0.01, 1e-8, 0.5, *step_keys(5, step)),
         )
-    # Rounded apart in float32, bfloat16 rows can fall on two neighbours.
+    # After different float32 rounding, bfloat16 rows may be neighbours.
     tolerance = 1e-6 if rows == "fp32" else 2**-7 * 0.1
     assert torch.allclose(tables.weight.float(), other.weight.float(), rtol=1e-5, atol=tolerance)
 
@@ -137,7 +138,7 @@ def test_a_bad_id_changes_nothing():
         (torch.ones(2, 2, 4, device="meta"), "got .* on meta"),
     ],
 )
-def test_gradients_of_another_form_are_refused(gradient, message):
+def test_gradients_of_another_shape_or_dtype_are_refused(gradient, message):
     optimizer = EmbeddingOptimizer(tables_of(architecture_of([5, 7])), "sgd", seed=1)
     with pytest.raises(ValueError, match=message):
         optimizer.step(torch.zeros(2, 2, dtype=torch.int64), (), gradient, 0.1, 0)
@@ -155,7 +156,7 @@ def test_gradients_that_are_not_contiguous():
     assert torch.equal(one.weight, two.weight)
 
 
-def test_a_stored_state_goes_on():
+def test_a_stored_state_resumes():
     whole, parts = tables_of(architecture_of([9])), tables_of(architecture_of([9]))
     first = EmbeddingOptimizer(whole, "rowwise_adagrad", seed=1)
     second = EmbeddingOptimizer(parts, "rowwise_adagrad", seed=1)
@@ -177,6 +178,6 @@ def test_a_state_of_something_else_is_refused(kind):
         optimizer.load({"mean_square_sum": torch.zeros(8)})
 
 
-def test_a_kind_that_there_is_not():
+def test_an_unknown_kind():
     with pytest.raises(ValueError, match="wanted sgd or rowwise_adagrad, got 'adam'"):
         EmbeddingOptimizer(tables_of(architecture_of([9])), "adam", seed=1)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Merlin's model and the canonical one are the same."""
+"""Merlin's model and the canonical model are equal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.contract import BagIds
-from plumbline.dlrm.ops.embedding.reference import embedding_reference
 from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
 from plumbline.nvtabular.merlin_data import merlin_schema
 from plumbline.settings import Model
+from tests.dlrm.embedding_reference import embedding_reference
 
 SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
 PLANS = {
@@ -129,7 +129,7 @@ def test_schema_of_another_plan_is_refused(world, plan_of):
 
 
 @pytest.mark.parametrize("name", ["continuous", "user.id", "values", "training", "x__offsets"])
-def test_names_that_merlin_cannot_take_are_refused(plan_of, name):
+def test_names_that_merlin_does_not_support_are_refused(plan_of, name):
     plan = plan_of({name: 5, "b": 6}, ("x",))
     with pytest.raises(ConfigError, match=f"Column '{name}': Merlin.* Rename it"):
         build_merlin(Architecture.of(plan, SETTINGS), merlin_schema(plan), seed=3)

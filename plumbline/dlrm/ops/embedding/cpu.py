@@ -11,6 +11,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
 
@@ -81,7 +82,7 @@ class CpuEmbedding:
             weight_RD.data_ptr(),
             NUMBERS[weight_RD.dtype],
             weight_RD.shape[1],
-            0 if state_R is None else state_R.data_ptr(),
+            address(state_R),
             _pointers(columns),
             rows,
             singles,

@@ -11,7 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
+from plumbline.dlrm.ops.address import address
+from plumbline.dlrm.ops.cuda_device import device_of, stream_of
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import (
     BagColumn,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.dtypes import dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, IdColumns
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
@@ -42,7 +43,7 @@ def embedding(
     if dtype not in DTYPES or weight.dtype not in ROW_DTYPES:
         raise ValueError(
             "embedding: wanted rows of float32 or bfloat16, and a result of float32, bfloat16 or "
-            f"float16, got {_name(weight.dtype)} and {_name(dtype)}"
+            f"float16, got {dtype_name(weight.dtype)} and {dtype_name(dtype)}"
         )
     bags = zip(bag_ids, bag_offsets, bag_first_row, bag_cardinality, bag_position, strict=True)
     columns = IdColumns(
@@ -123,7 +124,3 @@ def _empty_result(
 ) -> Tensor:
     columns = ids.shape[1] + len(bag_ids)
     return weight.new_empty(ids.shape[0], columns, weight.shape[1], dtype=dtype)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

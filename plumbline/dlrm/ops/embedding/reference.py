@@ -20,22 +20,6 @@ from plumbline.dlrm.ops.embedding.contract import (
 from plumbline.dlrm.ops.random_bits import low_32, random_bits
 
 
-def embedding_reference(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
-    """embedding_BVD of `dtype`, differentiable by autograd in `weight_RD`."""
-    vectors = dict(
-        zip(
-            columns.position_F.tolist(),
-            _gathered(weight_RD, columns.ids_BF, columns.first_row_F).unbind(1),
-            strict=True,
-        )
-    )
-    for bag in columns.bags:
-        vectors[bag.position] = _pooled(weight_RD, bag, columns.mean)
-    if not vectors:
-        return weight_RD.new_empty(len(columns.ids_BF), 0, weight_RD.shape[1], dtype=dtype)
-    return torch.stack([vectors[position].to(dtype) for position in range(len(vectors))], dim=1)
-
-
 class ReferenceEmbedding:
     """Implements `EmbeddingKernels` in plain torch, on any device."""
 
@@ -101,10 +85,9 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
 
 
 def _pooled(weight_RD: Tensor, bag: BagColumn, mean: bool) -> Tensor:
-    """vector_BD, float32 or as wide as the rows."""
-    wide = torch.promote_types(weight_RD.dtype, torch.float32)
+    """vector_BD, float32."""
     length_B = bag.offsets_B1.diff()
-    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).to(wide)
+    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
     vector_BD = vector_BD.index_add(0, _row_of_each(length_B), vector_ND)
     return vector_BD * _share(length_B, mean).unsqueeze(1)

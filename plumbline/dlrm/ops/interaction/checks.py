@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.dtypes import dtype_name
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
@@ -23,7 +24,7 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
     if embeddings.dtype not in DTYPES:
         raise ValueError(
             "interaction: wanted embeddings of float32, bfloat16 or float16, "
-            f"got {_name(embeddings.dtype)}"
+            f"got {dtype_name(embeddings.dtype)}"
         )
     if dense is None:
         return
@@ -35,8 +36,8 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
         )
     if dense.dtype != embeddings.dtype:
         raise ValueError(
-            f"interaction: wanted dense of dtype {_name(embeddings.dtype)} like the embeddings, "
-            f"got {_name(dense.dtype)}"
+            f"interaction: wanted dense of dtype {dtype_name(embeddings.dtype)} like the "
+            f"embeddings, got {dtype_name(dense.dtype)}"
         )
     if dense.device != embeddings.device:
         raise ValueError(
@@ -54,15 +55,11 @@ def check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -
     )
     if not fits or gradient.dtype != embeddings.dtype or gradient.device != embeddings.device:
         raise ValueError(
-            f"interaction_backward: wanted a gradient of shape {shape}, {_name(embeddings.dtype)} "
-            f"on {embeddings.device}, got {_shape(gradient)}, {_name(gradient.dtype)} on "
-            f"{gradient.device}"
+            f"interaction_backward: wanted a gradient of shape {shape}, "
+            f"{dtype_name(embeddings.dtype)} on {embeddings.device}, got {_shape(gradient)}, "
+            f"{dtype_name(gradient.dtype)} on {gradient.device}"
         )
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -7,6 +7,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
@@ -29,7 +30,7 @@ class CpuInteraction:
             self._instruction_set,
             NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
-            _address(dense_BD),
+            address(dense_BD),
             embeddings_BFD.data_ptr(),
             out_BK.data_ptr(),
             torch.get_num_threads(),
@@ -49,13 +50,9 @@ class CpuInteraction:
             NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
             gradient_BK.data_ptr(),
-            _address(dense_BD),
+            address(dense_BD),
             embeddings_BFD.data_ptr(),
-            _address(dense_gradient_BD),
+            address(dense_gradient_BD),
             embedding_gradient_BFD.data_ptr(),
             torch.get_num_threads(),
         )
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()

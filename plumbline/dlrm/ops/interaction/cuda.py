@@ -9,7 +9,8 @@ from types import ModuleType
 
 from torch import Tensor
 
-from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
+from plumbline.dlrm.ops.address import address
+from plumbline.dlrm.ops.cuda_device import device_of, stream_of
 from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
