@@ -136,9 +136,9 @@ def test_a_request_of_64_megabytes(line: Line, server: TritonServer, protocol: s
 def test_no_rows_declared_but_one_sent(
     line: Line, server: TritonServer, protocol: str, model: str, rows: int
 ) -> None:
-    """Triton, which counts rows modulo 2³², lets it pass: the steps refuse it.
+    """Triton counts rows modulo 2³² and accepts it; the models reject it.
 
-    Only an ensemble makes one row of it by itself, which it scores, in a form without rows.
+    Only an ensemble turns it into one row and scores that; its answer has no dimension for rows.
     """
     asked, right = line.pool.take(model, np.array([5]))
     declared = bad_calls.with_rows(call(model, asked), rows)

@@ -195,7 +195,7 @@ def test_plain_json(server: TritonServer, model: str) -> None:
 def test_every_metric_is_a_number(server: TritonServer) -> None:
     with Client(server.grpc_url, "grpc") as client:
         client.score(ROWS)
-    time.sleep(2.2)  # the steps report once a second
+    time.sleep(2.2)  # the models report once a second
     with urllib.request.urlopen(f"http://127.0.0.1:{server.ports.metrics}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     ours = [line for line in lines if line.startswith("plumbline_")]

@@ -179,7 +179,7 @@ def test_a_wrong_answer_changes_nothing(live: Path, tmp_path: Path, model: str) 
             return Answer({n: t + 1 for n, t in outputs.items()} if asked == model else outputs)
 
     before = content(live)
-    with pytest.raises(RepositoryError, match=f"Model '{model}', version 2: the model does not"):
+    with pytest.raises(RepositoryError, match=f"Model '{model}', version 2: the model's outputs"):
         publish(release_of(tmp_path, 2), live, SETTINGS, Wrong(live), quietly)
     assert content(live) == before
 
