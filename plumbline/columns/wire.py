@@ -113,7 +113,7 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
         Missing columns, or ones with a type or a value that does not fit; all of them are named.
     """
     # Here, because what runs in the server has no use for the rules, and imports them not.
-    from plumbline.columns.value_rules.columns import values_of_raw
+    from plumbline.columns.value_rules.raw_columns import values_of_raw
     from plumbline.columns.value_rules.rules import ValueRules
 
     is_typed, rules = rules is None, rules or ValueRules()
