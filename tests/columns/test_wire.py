@@ -231,7 +231,7 @@ def test_requests_that_do_not_fit_are_refused() -> None:
     for name, tensor, message in (
         ("list_bytes", good["list_bytes"][:, 0], r"'list_bytes': .* shape \(rows, 1\), got"),
         ("list_bytes", np.zeros((4, 1), "S3"), "'list_bytes': .* wants object, got"),
-        ("list_bytes", good["list_bytes"][:3], r"need one number of rows, got \[3, 4\]"),
+        ("list_bytes", good["list_bytes"][:3], r"need the same number of rows, got \[3, 4\]"),
         ("list_int64", np.full((4, 2), b"abc", np.object_), "Column 'n': .*row 0 as 8 bytes"),
         ("list_bytes", np.full((4, 1), b"abc", np.object_), "Column 't': .*row 0 as each element"),
     ):
