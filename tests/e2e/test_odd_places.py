@@ -29,10 +29,10 @@ from plumbline.serving.launch.server import LOG_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish
-from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
+from tests.serving.releases import export_repository
 
 SECRET = "a-secret-of-a-test-0123456789"
 PRICE, CITY = "prix [€] #1", "größe 😀"

@@ -39,11 +39,11 @@ from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_repository import JOURNAL_FILE, LiveRepository
 from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish
-from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Model, Serving
 from tests.conftest import Command
 from tests.plans import categorify, plan_of
+from tests.serving.releases import export_repository
 
 SECRET = "secret-of-the-test"
 SETTINGS = Serving(max_batch_size=64, precision="fp32")

@@ -25,8 +25,7 @@ from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
 from plumbline.serving.publish.live_server import LiveServer
-from plumbline.serving.repository.export import export_repository
-from tests.serving.releases import SETTINGS, model_of, write_small_plan
+from tests.serving.releases import SETTINGS, export_repository, model_of, write_small_plan
 
 SECRET = "secret/of~the.test=+-_"
 ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})

@@ -44,9 +44,9 @@ from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
-from plumbline.serving.repository.export import export_repository
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
+from tests.serving.releases import export_repository
 
 ROWS = 2500
 MAX_BATCH_SIZE = 1024

@@ -16,10 +16,9 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.features.lookup.tables import index_of
-from plumbline.serving.repository.export import export_repository
 from tests.conftest import ROOT
 from tests.serving.backend.triton_backend import Error, Request, Response
-from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
 
 @pytest.fixture

@@ -253,7 +253,7 @@ def test_the_command_starts_a_server_again_that_died(repository: Path, tmp_path:
     os.kill(first, signal.SIGSEGV)
     assert running.stderr.readline() == "The Triton server died (Segmentation fault).\n"
     again = running.stderr.readline()
-    log = Path(again.removeprefix("It serves again; the log until then: ").rstrip(".\n"))
+    log = Path(again.removeprefix("It was restarted. The log of the crash: ").rstrip(".\n"))
     assert log.read_text().splitlines()[0] == f"this is {first}"
     url = re.match(r"HTTP (\S+),", serves)[1]
     connection = http.client.HTTPConnection(url, timeout=20)

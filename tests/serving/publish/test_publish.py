@@ -28,10 +28,9 @@ from plumbline.serving.publish.live_repository import (
 from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import Published, publish, roll_back_interrupted
 from plumbline.serving.repository.configs import write_config
-from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release, write_version
 from plumbline.settings import Log, Serving
-from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
 PYTHON_MODELS = ("ctr_features", "ctr_dlrm", "ctr_fused")
 

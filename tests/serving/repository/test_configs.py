@@ -14,6 +14,7 @@ from plumbline.features.operators.categorify import Categorify
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import InputColumn, OutputColumn, Plan, output_column
 from plumbline.features.steps.chains import Chain
+from plumbline.serving.contract.interface import LOG, TABLES
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Version, versions_from_json
 from plumbline.serving.repository.configs import (
@@ -207,7 +208,7 @@ def test_the_parameters_list_every_version_and_have_the_current_ones_hashes() ->
         assert [step.model_version for step in steps] == [int(current)] * 2
 
 
-@given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1))
+@given(st.dictionaries(st.sampled_from([LOG, TABLES]), st.text(), min_size=1))
 def test_any_text_is_read_as_it_was_written(rules: dict[str, str]) -> None:
     version = Version("p", "m", "f", rules)
     versions = {model: {"1": version} for model in MODELS}

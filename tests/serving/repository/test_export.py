@@ -10,9 +10,8 @@ from plumbline.base.errors import PlanError
 from plumbline.dlrm.errors import ModelError
 from plumbline.features.lookup.tables import index_of
 from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.serving.repository.export import export_repository
 from plumbline.settings import Serving
-from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
 
 @pytest.fixture

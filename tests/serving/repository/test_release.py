@@ -10,11 +10,10 @@ from plumbline.serving.contract.versions import parameters_of, verified_manifest
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.publish.live_repository import LiveRepository
 from plumbline.serving.repository.configs import model_configs, write_config
-from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.release import Release, write_version
 from plumbline.settings import Serving
 from tests.plans import categorify, plan_of
-from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
 
 @pytest.fixture
