@@ -83,10 +83,11 @@ class Stage:
         (out / MANIFEST_FILE).unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
+        settings = self._all_settings(run, inputs)  # a graph may be edited while the stage works
         result = self.work(run, inputs, out)
         manifest = Manifest(
             stage=self.name,
-            settings={**self.settings(run), **self.derived(run, inputs)},
+            settings=settings,
             inputs={name: finished.manifest.hash for name, finished in inputs.items()},
             schema=result.schema,
             rows=result.rows,
@@ -98,11 +99,13 @@ class Stage:
         manifest.write(out)
         return manifest
 
+    def _all_settings(self, run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
+        return {**self.settings(run), **self.derived(run, inputs)}
+
     def _require_unchanged(
         self, manifest: Manifest, run: Run, inputs: Mapping[str, Finished], out: Path
     ) -> None:
-        settings = {**self.settings(run), **self.derived(run, inputs)}
-        changed = differences(manifest.settings, settings)
+        changed = differences(manifest.settings, self._all_settings(run, inputs))
         changed += [
             f"stage {name} was run again"
             for name, finished in inputs.items()

@@ -1,4 +1,4 @@
-"""The Polars engine's files: order, shuffling, parts, and what an interrupted run leaves."""
+"""The native engine's files: order, shuffling, parts, and what an interrupted run leaves."""
 
 from __future__ import annotations
 

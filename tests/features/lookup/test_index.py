@@ -133,9 +133,9 @@ def test_the_kind_is_read_from_the_file(tmp_path: Path) -> None:
     build_text_index(tmp_path / "text", Text.from_objects([b"1"]))
     assert isinstance(open_index(tmp_path / "integers"), IntegerIndex)
     assert isinstance(open_index(tmp_path / "text"), TextIndex)
-    with pytest.raises(PlanError, match="wanted an index of text, found one of integers"):
+    with pytest.raises(PlanError, match="wanted an index of text, got one of integers"):
         TextIndex.open(tmp_path / "integers")
-    with pytest.raises(PlanError, match="wanted an index of integers, found one of text"):
+    with pytest.raises(PlanError, match="wanted an index of integers, got one of text"):
         IntegerIndex.open(tmp_path / "text")
 
 

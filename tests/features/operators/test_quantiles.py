@@ -16,7 +16,7 @@ from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
 from plumbline.features.statistics import histogram
-from plumbline.features.statistics.histogram import MOST_BINS, Histogram, NumberCounts
+from plumbline.features.statistics.histogram import MAX_BINS, Histogram, NumberCounts
 
 LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = st.lists(
@@ -33,7 +33,7 @@ SCALES = {
 
 @pytest.fixture
 def few_bins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(histogram, "MOST_BINS", 7)
+    monkeypatch.setattr(histogram, "MAX_BINS", 7)
     yield
 
 
@@ -116,7 +116,7 @@ def test_beyond_float32_is_its_largest_number() -> None:
 def test_memory_is_bounded_and_a_thousandth_is_kept(scale: str) -> None:
     numbers = np.concatenate([SCALES[scale](np.random.default_rng(seed)) for seed in range(5)])
     found = counted(numbers)
-    assert len(found.bins) <= MOST_BINS
+    assert len(found.bins) <= MAX_BINS
     kept = found.numbers[np.searchsorted(found.numbers, np.sort(numbers), side="right") - 1]
     np.testing.assert_allclose(kept, np.sort(numbers), rtol=1 / 500)
 

@@ -129,7 +129,7 @@ def test_another_format_is_refused(written: Plan) -> None:
         ({"outputs": [{"name": "x", "dtype": "int8", "sources": ["x"], "steps": []}]},
          "dtype 'int8', known: int64, float32"),
         ({"outputs": [{"name": "x", "dtype": "int64", "sources": ["x", "y"], "steps": []}]},
-         "2 sources and no step"),
+         "got 2 sources and no step"),
         ({"outputs": [], "inputs": [{"name": "x", "kind": "image"}]},
          "column kind 'image', known: continuous, integer, boolean, hex"),
     ],
@@ -169,11 +169,11 @@ def test_a_missing_plan_is_named(tmp_path: Path) -> None:
     ("source", "steps", "message"),
     [
         ("count", (), None),
-        ("user", (), "'out' comes out as integer: wanted ids or numbers"),
+        ("user", (), "'out': wanted ids or numbers, got integer"),
         ("city", (FillMissing(0.0),), "'out': FillMissing wants numbers, got text"),
-        ("genres", (), "'out' comes out as lists of texts"),
+        ("genres", (), "'out': wanted ids or numbers, got lists of texts"),
         ("genres", (Bucketize((1.0,)),), "Bucketize wants numbers, got lists of texts"),
-        ("nothing", (), "'out' is made of 'nothing': wanted a feature column, one of count, user"),
+        ("nothing", (), "'out' reads 'nothing': wanted a feature column, one of count, user"),
         ("count", (Categorify(0, None, 1, 3, "", "", ""),), "wants integers or text, got numbers"),
     ],
 )
