@@ -181,3 +181,12 @@ def test_keyed_values(tmp_path: Path) -> None:
 def test_an_unknown_form_is_refused(form: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         step_from_json(form)
+
+
+def test_a_name_in_plan_json_is_one_steps() -> None:
+    with pytest.raises(TypeError, match=r"step 'clip' is one of plumbline.features.operators.clip"):
+
+        class Other(NumberStep):
+            op = "clip"
+
+    assert step_from_json({"op": "clip", "minimum": 0.0, "maximum": None}) == Clip(0.0, None)
