@@ -172,7 +172,7 @@ def test_keyed_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"op": "hash"}, "unknown step 'hash', known: bucketize, categorify, clip, fill_missing"),
+        ({"op": "hash"}, "unknown step 'hash', known: .*clip, .*log, "),
         ({}, "unknown step None"),
         ({"op": "log", "base": 2}, r"step 'log' wants \[\], got \['base'\]"),
         ({"op": "clip", "minimum": 1}, r"step 'clip' wants \['maximum', 'minimum'\], got"),
