@@ -120,7 +120,7 @@ def test_computed_ids(tmp_path: Path) -> None:
         ("categorical_int64", np.zeros((2, 2), np.int32), "wants int64, got int32"),
         ("categorical_bytes", np.zeros((2, 1), "S3"), "wants object, got"),
         ("categorical_bytes", np.array([[b""], ["a"]], np.object_), "wants bytes, got .*str"),
-        ("continuous", np.zeros((3, 1), np.float32), r"need one number of rows, got \[2, 3\]"),
+        ("continuous", np.zeros((3, 1), np.float32), r"need the same number of rows, got \[2, 3\]"),
     ],
 )
 def test_wrong_tensors_are_refused(
