@@ -134,7 +134,7 @@ class IdStep(Step):
     @property
     @abstractmethod
     def ids(self) -> int:
-        """The number of ids, which are below it."""
+        """The number of ids, which start at 0."""
 
     @property
     def unseen_ids(self) -> range:
