@@ -71,10 +71,10 @@ def test_both_clients_report_the_same_of_a_version(server: TritonServer, protoco
 
     async def facts(version: str) -> tuple[str, ...]:
         async with AsyncClient(url, protocol, version=version) as client:
-            return (client.plan_hash, client.model_hash, *client.raw_columns)
+            return (client.plan_hash, client.model_hash, *client.kinds)
 
     with Client(url, protocol, version="1") as client:
-        found = (client.plan_hash, client.model_hash, *client.raw_columns)
+        found = (client.plan_hash, client.model_hash, *client.kinds)
     assert found[2:] == tuple(KINDS)
     assert found == asyncio.run(facts("1")) == asyncio.run(facts(""))
     with pytest.raises(ServerError, match=r"unknown model.*version 7"):

@@ -146,7 +146,9 @@ def test_the_secret_is_in_no_log_and_no_environment(guarded: TritonServer) -> No
         client.is_server_ready(headers=headers("http", SECRET))
     assert SECRET not in guarded.log.read_text(errors="replace")
     assert SECRET not in repr(guarded.options)
-    children = [guarded.process_id, *_descendants(guarded.process_id)]
+    assert guarded._process is not None
+    server = guarded._process.pid
+    children = [server, *_descendants(server)]
     assert len(children) > 3, "the models have processes of their own"
     for child in children:
         assert SECRET.encode() not in Path(f"/proc/{child}/environ").read_bytes()

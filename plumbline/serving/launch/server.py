@@ -77,13 +77,6 @@ class TritonServer:
     def grpc_url(self) -> str:
         return f"{_reachable(self.options.host)}:{self.ports.grpc}"
 
-    @property
-    def process_id(self) -> int:
-        """Raises ServerError if the server does not run."""
-        if self._process is None:
-            raise ServerError("The Triton server does not run: it has no process.")
-        return self._process.pid
-
     def __enter__(self) -> TritonServer:
         """Start the server, and wait until it is ready.
 
