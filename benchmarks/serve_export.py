@@ -26,7 +26,12 @@ from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.interface import FUSED_MODEL
 from plumbline.serving.contract.versions import MODEL_FOLDER, PLAN_FOLDER
-from plumbline.serving.repository.export import FIRST_VERSION, export_repository
+from plumbline.serving.repository.export import (
+    FIRST_VERSION,
+    REPOSITORY_FOLDER,
+    write_repository,
+)
+from plumbline.serving.repository.release import Release
 from plumbline.settings import Serving
 
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
@@ -84,7 +89,9 @@ def export(
     """
     architecture = replace(ARCHITECTURES[name](plan.cardinalities), embedding_rows=rows)
     save_model(folder / "model", _model(architecture), plan.content_hash)
-    repository = export_repository(plan, folder / "model", folder, settings, checked)
+    repository = folder / REPOSITORY_FOLDER
+    release = Release.of(plan, folder / "model", checked, settings)
+    write_repository(release, repository, settings)
     shutil.rmtree(folder / "model")
     return Served(name, plan, architecture, repository, settings)
 

@@ -1,4 +1,4 @@
-"""The command `plumbline`. The files in `pipelines/` and `serving/` run one command of it each."""
+"""The command `plumbline`. Each file in `pipelines/` and `serving/` runs one of its commands."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
+from plumbline.base.plain_text import sentence
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
@@ -27,7 +28,7 @@ app = typer.Typer(
     help="Raw click logs to a served click-through-rate model.",
 )
 client = typer.Typer(help="The client of a served model.")
-app.add_typer(client, name="client", hidden=True)  # what `serving/client.py` is
+app.add_typer(client, name="client", hidden=True)  # for `serving/client.py`
 for group in (app, client):
     group.callback()(lambda: None)
 app.command(cls=Command)(run)
@@ -41,9 +42,9 @@ client.command(cls=Command)(score)
 
 
 def main(name: str | None = None) -> None:
-    """Run the command that the process was started with, or the one of this name.
+    """Run the command in `sys.argv`; with `name`, that command on all the arguments.
 
-    An error that a user can act on is one line and exit status 2, as `exit_status` has it.
+    An error that a user can act on is one line and exit status 2: see `exit_status`.
     """
     logging.basicConfig(level=logging.WARNING)
     chosen = typer.main.get_command(app)
@@ -57,8 +58,7 @@ def main(name: str | None = None) -> None:
         except typer.Exit as end:
             sys.exit(end.exit_code)
         except typer.TyperException as error:
-            usage = getattr(error, "ctx", None)
-            help_of = usage.command_path if usage is not None else program
-            message = error.format_message()
-            stop = "" if message.endswith((".", "?")) else "."
-            raise PlumblineError(f"{message}{stop} See {help_of} --help.") from None
+            failed = getattr(error, "ctx", None)
+            path = failed.command_path if failed is not None else program
+            message = error.format_message().replace(": Value error, ", ": ")
+            raise PlumblineError(f"{sentence(message)} See {path} --help.") from None

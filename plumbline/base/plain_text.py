@@ -14,3 +14,12 @@ def one_line(text: str, longest: int | None = None) -> str:
     joined = " ".join(text.split())
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in joined)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends with a mark of its own.
+
+    >>> sentence("no such file"), sentence("did you mean 'a'?")
+    ('no such file.', "did you mean 'a'?")
+    """
+    return text if text.endswith((".", "?", "!")) else f"{text}."

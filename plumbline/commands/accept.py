@@ -1,4 +1,4 @@
-"""`plumbline accept`: hold a running server against an export."""
+"""`plumbline accept`: compare a running server with an export."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plumbline.serving.client.connection import Connection, Protocol
 
 TIMEOUT_SECONDS = 60.0
 TOLERANCE = 1e-5
-"""Of floats; another processor sums in another order."""
+"""Largest difference of a float. Another processor sums in another order."""
 
 
 def accept(
@@ -20,22 +20,24 @@ def accept(
         Path, typer.Argument(metavar="REPOSITORY", help="The exported model repository.")
     ],
     url: Annotated[str, typer.Argument(metavar="HOST:PORT", help="The server's address.")],
-    protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "http",
+    protocol: Annotated[Protocol, typer.Option(help="Protocol of the port.")] = "http",
     tolerance: Annotated[
         float,
         typer.Option(
-            metavar="DIFFERENCE", min=0.0, help="The largest of a float, such as a probability."
+            metavar="DIFFERENCE",
+            min=0.0,
+            help="Largest difference of a float.",
         ),
     ] = TOLERANCE,
 ) -> None:
-    """Send an export's check rows to its server, and compare."""
+    """Send an export's check rows to a running server, and compare the answers."""
     from plumbline.serving.check.acceptance import check_server
     from plumbline.serving.client.transport import Transport
 
     server = Transport(Connection(url, protocol, TIMEOUT_SECONDS))
     try:
-        found = check_server(repository, server, tolerance)
+        differences = check_server(repository, server, tolerance)
     finally:
         server.close()
-    for model, difference in found.items():
+    for model, difference in differences.items():
         say(f"{model}: largest difference {difference:g}")

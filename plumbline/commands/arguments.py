@@ -1,7 +1,7 @@
-"""How the words of a command line belong to options: some take several values, or none.
+"""Options with several values, or with an optional one.
 
-An option's placeholder in `--help` says what it takes, as in every Unix manual: `PATH` one value,
-`PATH...` all words up to the next option, `[PATH]` one value or none.
+The placeholder in `--help` says how many values an option has, as in Unix manuals: `PATH` one,
+`PATH...` all words up to the next option, `[PATH]` one or none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
 class Command(TyperCommand):
-    """A command whose options take what their placeholders say."""
+    """A command whose options have as many values as their placeholders say."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         takes = {
@@ -37,7 +37,7 @@ class Command(TyperCommand):
 def one_value_each(words: Sequence[str], takes: Mapping[str, Takes]) -> list[str]:
     """The same command line, with each option repeated for each of its values.
 
-    An option that may stand alone gets an empty value.
+    An option with an optional value gets an empty one if it has none.
 
     >>> one_value_each(["--data", "a", "b", "--force"], {"--data": "several", "--force": "nothing"})
     ['--data', 'a', '--data', 'b', '--force']
@@ -47,7 +47,7 @@ def one_value_each(words: Sequence[str], takes: Mapping[str, Takes]) -> list[str
     Raises
     ------
     typer.BadParameter
-        An option lacks its value.
+        An option needs a value and has none.
     """
     given: list[str] = []
     rest = list(words)
@@ -78,7 +78,7 @@ def _takes(parameter: Any) -> Takes:
 
 
 def _count(rest: Sequence[str], wanted: Takes, takes: Mapping[str, Takes]) -> int:
-    """How many of the words that follow an option are its values."""
+    """The number of the words after an option that are its values."""
     if wanted == "one":
         return int(bool(rest) and rest[0] not in takes)
     options = (i for i, word in enumerate(rest) if _looks_like_an_option(word))

@@ -1,4 +1,4 @@
-"""What `plumbline init` does: describe logs that nobody has described yet."""
+"""The work of `plumbline init`: write a configuration for new logs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def describe_logs(
     click: Sequence[str],
     force: bool,
 ) -> None:
-    """Write the configuration, and report what to check in it.
+    """Write a configuration for `files`, and say what to check in it.
 
     Raises
     ------
     ConfigError
-        There is such a file already.
+        The file exists already.
     DataError
         A file is not usable, or no column can be the label.
     """
     if out.exists() and not force:
-        raise ConfigError(f"{out}: there is such a file. Give another --out, or --force.")
+        raise ConfigError(f"{out}: the file exists already. Give another --out, or --force.")
     proposal = propose(list(files), name, label, list(click))
     command = _next_command(proposal, out)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`plumbline init`: look at logs that nobody has described, and write a configuration for them."""
+"""`plumbline init`: look at new logs, and write a configuration for them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ def init(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE", help="CSV, TSV or Parquet, or a folder of such.", show_default=False
+            metavar="FILE",
+            help="CSV, TSV or Parquet; or a folder of files.",
+            show_default=False,
         ),
     ],
     label: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="The label's column.", show_default="the likeliest, by its values"
+            metavar="NAME", help="The label's column.", show_default="guessed from the values"
         ),
     ] = None,
     click: Annotated[
@@ -26,7 +28,7 @@ def init(
         typer.Option(
             metavar="WORD...",
             help="Values of the label that are clicks.",
-            show_default="found by the values",
+            show_default="guessed from the values",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
@@ -39,14 +41,13 @@ def init(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Write over an existing file.", show_default="off")
+        bool, typer.Option("--force", help="Replace an existing file.", show_default="off")
     ] = False,
 ) -> None:
     """Look at raw logs, and write a configuration for them.
 
-    The first file is the log; further ones of the same columns are parts of it, others are tables
-    to join to it where they share a key. What is guessed stands in the configuration with the
-    reason.
+    The first file is the log. Files with the same columns are parts of it. Other files are side
+    tables, joined if they share a key. The configuration has a comment for each guess.
     """
     from plumbline.commands.describe_logs import describe_logs
 

@@ -33,18 +33,18 @@ Data = Annotated[
         "--data",
         metavar="PATH...",
         help="The raw log files, or a folder of them.",
-        show_default="none: a log drawn from the configuration's click model",
+        show_default="none: the configuration's click model draws a log",
     ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Folder of this run.", show_default="runs/NAME"),
+    typer.Option("--out", metavar="FOLDER", help="Folder of the run.", show_default="runs/NAME"),
 ]
 EngineName = Annotated[
     RequestedEngine,
     typer.Option(
         "--engine",
-        help="What fits and transforms the features; auto: native on a CPU, else nvtabular.",
+        help="Engine that fits and encodes the features; auto: native on a CPU, else nvtabular.",
     ),
 ]
 Scheduler = Annotated[
@@ -58,13 +58,14 @@ Scheduler = Annotated[
 ]
 ModelName = Annotated[
     TrainedModel,
-    typer.Option("--model", help="What trains the DLRM: our own kernels, or Merlin Models."),
+    typer.Option("--model", help="Trainer of the DLRM: fused (our own kernels), or Merlin Models."),
 ]
 DeviceName = Annotated[
-    RequestedDevice, typer.Option("--device", help="auto: cuda where the driver finds a device.")
+    RequestedDevice,
+    typer.Option("--device", help="auto: cuda if the driver finds a device."),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Run again what is complete.", show_default="off")
+    bool, typer.Option("--force", help="Run complete stages again.", show_default="off")
 ]
 
 
@@ -77,20 +78,20 @@ def run_of(
     model: TrainedModel,
     device: RequestedDevice,
 ) -> tuple[Run, Path]:
-    """The run that these options describe, and its folder.
+    """The run that the options describe, and its folder.
 
     Raises
     ------
     PlumblineError
-        The configuration is not usable, or the options do not go together.
+        The configuration is wrong, or two options contradict each other.
     """
-    found = resolve_device(device)
+    chosen = resolve_device(device)
     run = Run(
         config=load_config(config),
         data=tuple(data or ()),
-        engine=resolve_engine(engine, found, scheduler),
+        engine=resolve_engine(engine, chosen, scheduler),
         model=model,
-        device=found,
+        device=chosen,
         scheduler=scheduler,
     )
     return run, out if out is not None else Path("runs") / run.config.name

@@ -1,4 +1,4 @@
-"""`plumbline export`, and `plumbline publish`: the next version of a live repository."""
+"""`plumbline export` and `plumbline publish`: repositories, and versions of a live one."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Url = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
-        help="The server that serves the live repository, started with --allow-model-control: it "
-        "loads the version now.",
+        help="Server of the live repository, started with --allow-model-control; it loads the new "
+        "version at once.",
         show_default="none: the next start of a server loads it",
     ),
 ]
 ServerProtocol = Annotated[
-    Protocol | None, typer.Option(help="What --url speaks.", show_default="http")
+    Protocol | None, typer.Option(help="Protocol of --url.", show_default="http")
 ]
 SecretFile = Annotated[
     Path | None,
@@ -54,16 +54,17 @@ TlsAuthority = Annotated[
     Path | None,
     typer.Option(
         metavar="PEM",
-        help="Encrypt, and trust a server that these certificates vouch for.",
+        help="Use TLS, and trust servers whose certificate one of these has signed.",
         show_default="no encryption",
     ),
 ]
 TlsCertificate = Annotated[
-    Path | None, typer.Option(metavar="PEM", help="This client's own.", show_default="none")
+    Path | None,
+    typer.Option(metavar="PEM", help="This client's certificate.", show_default="none"),
 ]
 TlsKey = Annotated[
     Path | None,
-    typer.Option(metavar="PEM", help="Of this client's certificate.", show_default="none"),
+    typer.Option(metavar="PEM", help="Key of --tls-certificate.", show_default="none"),
 ]
 LoadSeconds = Annotated[
     float | None,
@@ -89,8 +90,8 @@ def export(
         str | None,
         typer.Option(
             metavar="[REPOSITORY]",
-            help="Add this run's plan and model as the next version of a live repository, or begin "
-            f"it with them; without a value: {_LIVE}.",
+            help="Add this run's plan and model to a live repository as its next version, or begin "
+            f"it; without a value: {_LIVE}.",
             show_default="off",
         ),
     ] = None,
@@ -102,7 +103,7 @@ def export(
     tls_key: TlsKey = None,
     load_seconds: LoadSeconds = None,
 ) -> None:
-    """Write plan and weights as Triton model repositories; with --publish, into a live one too."""
+    """Write plan and weights as Triton model repositories; with --publish, also into a live one."""
     server = _server(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
     )
@@ -138,7 +139,7 @@ def publish(
 ) -> None:
     """Publish a run as the next version of a live repository.
 
-    A repository that does not exist yet begins with it. The same as `export --publish`.
+    A repository that does not exist yet is created. The same as `export --publish`.
     """
     server = _server(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
@@ -166,7 +167,7 @@ def _server(
     tls_key: Path | None,
     load_seconds: float | None,
 ) -> LoadingServer | None:
-    """None where no --url is given; its options alone would have no effect, and are refused."""
+    """The server at --url, or None. Without --url its other options would do nothing: an error."""
     if url is None:
         options = {
             "--protocol": protocol,

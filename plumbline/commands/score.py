@@ -18,7 +18,7 @@ def score(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Text, plain or compressed, or Parquet; or a folder of such.",
+            help="Text, plain or compressed, or Parquet; or a folder of files.",
         ),
     ],
     out: Annotated[
@@ -35,7 +35,7 @@ def score(
             show_default="this machine's port 8001, or 8000 for http",
         ),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="What the port speaks.")] = "grpc",
+    protocol: Annotated[Protocol, typer.Option(help="Protocol of the port.")] = "grpc",
     model: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The model that scores.", show_default="the fused model"),
@@ -47,7 +47,7 @@ def score(
         list[str] | None,
         typer.Option(
             metavar="COLUMNS",
-            help="Columns to write beside the scores, as they are in the file: id,user.",
+            help="Columns of the file to write beside the scores, unchanged: id,user.",
             show_default="none",
         ),
     ] = None,
@@ -59,25 +59,27 @@ def score(
     ] = None,
     file_format: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Of the file.", show_default="seen from its content"),
+        typer.Option("--format", help="Format of FILE.", show_default="recognized by its content"),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            metavar="MARK", help="Between fields; \\t for a tab.", show_default=AS_THE_LOG
+            metavar="MARK", help="Separator of fields; \\t for a tab.", show_default=AS_THE_LOG
         ),
     ] = None,
     quote: Annotated[
         str | None,
         typer.Option(
             metavar="MARK",
-            help="Around a field that holds the delimiter; empty for none.",
+            help="Quote of fields that contain the delimiter; empty for none.",
             show_default=AS_THE_LOG,
         ),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of text: utf-8, latin-1, …", show_default=AS_THE_LOG),
+        typer.Option(
+            metavar="NAME", help="Encoding of text: utf-8, latin-1, …", show_default=AS_THE_LOG
+        ),
     ] = None,
     header: Annotated[
         bool | None,
@@ -98,26 +100,26 @@ def score(
     trim: Annotated[
         bool | None,
         typer.Option(
-            "--trim/--no-trim", help="Leave out blanks around a field.", show_default=AS_THE_LOG
+            "--trim/--no-trim", help="Remove blanks around fields.", show_default=AS_THE_LOG
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WORD",
-            help="A word that means missing; may be given again, empty for none.",
+            help="Word for a missing value; may be repeated, empty for none.",
             show_default=AS_THE_LOG,
         ),
     ] = None,
     decimal: Annotated[
         str | None,
-        typer.Option(metavar="MARK", help="The decimal mark: . or ,", show_default=AS_THE_LOG),
+        typer.Option(metavar="MARK", help="Decimal mark: . or ,", show_default=AS_THE_LOG),
     ] = None,
     thousands: Annotated[
         str | None,
         typer.Option(
             metavar="MARK",
-            help="Between the thousands of a number; empty for none.",
+            help="Separator of thousands in numbers; empty for none.",
             show_default=AS_THE_LOG,
         ),
     ] = None,
@@ -125,18 +127,21 @@ def score(
         str | None,
         typer.Option(
             metavar="MARK",
-            help="Between the elements of a list, in a text file.",
+            help="Separator of the elements of a list, in text.",
             show_default=AS_THE_LOG,
         ),
     ] = None,
     batch_rows: Annotated[
         int | None,
         typer.Option(
-            metavar="ROWS", min=1, help="Rows of a request.", show_default="the model's most"
+            metavar="ROWS",
+            min=1,
+            help="Rows of a request.",
+            show_default="the model's maximum",
         ),
     ] = None,
     in_flight: Annotated[
-        int, typer.Option(metavar="REQUESTS", min=1, help="Requests under way at once.")
+        int, typer.Option(metavar="REQUESTS", min=1, help="Requests in flight at once.")
     ] = 4,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time limit of one request.")
@@ -145,17 +150,19 @@ def score(
         Path | None,
         typer.Option(
             metavar="PEM",
-            help="Use TLS, with a server that these certificates vouch for.",
+            help="Use TLS, and trust servers whose certificate one of these has signed.",
             show_default="no encryption",
         ),
     ] = None,
     certificate: Annotated[
         Path | None,
-        typer.Option(metavar="PEM", help="The client's own, for TLS.", show_default="none"),
+        typer.Option(
+            metavar="PEM", help="This client's certificate, for TLS.", show_default="none"
+        ),
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(metavar="PEM", help="The key of --certificate.", show_default="none"),
+        typer.Option(metavar="PEM", help="Key of --certificate.", show_default="none"),
     ] = None,
     secret_file: Annotated[
         Path | None,
@@ -167,12 +174,12 @@ def score(
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace a file that is there.", show_default="off"),
+        typer.Option("--force", help="Replace an existing file.", show_default="off"),
     ] = False,
 ) -> None:
     """Score every row of a file, in its order.
 
-    The file is read as the log was that trained the model; options say what is otherwise in it.
+    The file is read with the settings of the log that trained the model; options override them.
     """
     from plumbline.commands.score_rows import RowsToScore, Scorer, score_from_file
     from plumbline.serving.contract.interface import FUSED_MODEL

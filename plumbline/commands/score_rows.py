@@ -1,4 +1,4 @@
-"""What `plumbline score` does: score the rows of a file with a server."""
+"""The work of `plumbline score`: score the rows of a file with a server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PATIENT = Retries(attempts=6)  # about eight seconds
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """The served model that scores, and how it is reached."""
+    """The served model that scores, and the connection to its server."""
 
     url: str | None
     protocol: Protocol
@@ -67,12 +67,12 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class RowsToScore:
-    """The file of rows, and how it is read."""
+    """The file of rows, and the options for reading it."""
 
     file: Path
     tables: Path | None
     keep: Sequence[str]
-    """Names, or several with commas between them."""
+    """Column names; an element may have several, separated by commas."""
     columns: str | None
     options: ReadOptions
     batch_rows: int | None
@@ -90,12 +90,12 @@ class RowsToScore:
 
 
 def score_from_file(rows: RowsToScore, scorer: Scorer, out: Path | None, *, force: bool) -> None:
-    """Score every row of the file, in its order; without `out` to the standard output.
+    """Score every row of the file, in order. Without `out`, write to the standard output.
 
     Raises
     ------
     PlumblineError
-        A file that cannot be read or is there already, or a server that does not answer.
+        A row or file cannot be read, `out` exists already, or the server does not answer.
     """
 
     async def run() -> None:

@@ -18,13 +18,13 @@ def server(
         Path, typer.Argument(metavar="REPOSITORY", help="The model repository folder.")
     ],
     http_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Of HTTP; 0 takes a free one.")
+        int, typer.Option(metavar="PORT", help="Port of HTTP; 0 for any free one.")
     ] = 8000,
     grpc_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Of gRPC; 0 takes a free one.")
+        int, typer.Option(metavar="PORT", help="Port of gRPC; 0 for any free one.")
     ] = 8001,
     metrics_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Of the metrics; 0 takes a free one.")
+        int, typer.Option(metavar="PORT", help="Port of the metrics; 0 for any free one.")
     ] = 8002,
     host: Annotated[
         str,
@@ -36,7 +36,7 @@ def server(
         bool,
         typer.Option(
             "--allow-model-control",
-            help="Let models be loaded while it runs; needs a secret.",
+            help="Let clients load models while it runs; needs a secret.",
             show_default="off",
         ),
     ] = False,
@@ -44,14 +44,14 @@ def server(
         bool,
         typer.Option(
             "--allow-shared-memory",
-            help="Take the tensors of local clients from shared memory; needs a secret.",
+            help="Let local clients pass tensors in shared memory; needs a secret.",
             show_default="off",
         ),
     ] = False,
     protect_scoring: Annotated[
         bool,
         typer.Option(
-            "--protect-scoring", help="Ask for the secret in every request.", show_default="off"
+            "--protect-scoring", help="Require the secret in every request.", show_default="off"
         ),
     ] = False,
     secret_file: Annotated[
@@ -66,18 +66,19 @@ def server(
         Path | None,
         typer.Option(
             metavar="PEM",
-            help="Encrypt gRPC with it; HTTP stays on this machine then.",
+            help="Encrypt gRPC with this certificate; HTTP then stays on this machine.",
             show_default="no encryption",
         ),
     ] = None,
     tls_key: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="Of the certificate.", show_default="none")
+        Path | None,
+        typer.Option(metavar="PEM", help="Key of --tls-certificate.", show_default="none"),
     ] = None,
     tls_client_ca: Annotated[
         Path | None,
         typer.Option(
             metavar="PEM",
-            help="Clients need a certificate that this one has signed.",
+            help="Require client certificates that this one has signed.",
             show_default="clients need none",
         ),
     ] = None,
@@ -88,7 +89,7 @@ def server(
 ) -> None:
     """Serve a model repository until it is interrupted.
 
-    A server that crashes is started again. The log is kept where the server fails.
+    A server that crashes is restarted, and its log is kept.
     """
     from plumbline.commands.run_server import run_server
 

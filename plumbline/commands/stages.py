@@ -1,4 +1,4 @@
-"""`plumbline run`, and a command a stage: `plumbline generate`, `plumbline ingest`, …"""
+"""`plumbline run`, and a command for each stage: `plumbline generate`, `plumbline ingest`, …"""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(
 ) -> None:
     """Raw logs to served scores: every stage in order, then a report.
 
-    A complete stage is skipped; a killed run goes on where it stopped.
+    A complete stage is skipped, so a killed run continues where it stopped.
     """
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
     with resumable():
@@ -65,7 +65,7 @@ def run(
 
 
 def stage_command(name: str) -> Callable[..., None]:
-    """The command of one stage, which reads what the stages before it have left."""
+    """The command of one stage. The stages that it needs must be complete."""
 
     def command(
         config: ConfigFile = DEFAULT_CONFIG,
@@ -86,7 +86,7 @@ def stage_command(name: str) -> Callable[..., None]:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Ctrl-C loses nothing that is complete, and the user reads so."""
+    """Says after Ctrl-C that complete stages are not lost."""
     try:
         yield
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from plumbline.base.errors import PlumblineError
 from plumbline.nvtabular.library import Serial, clean_worker_cache, set_dask_client
 
 LOCAL = "local"
-"""The scheduler that is started here, and closed again."""
+"""The name of a Dask cluster that is started on this machine and closed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class Scheduler:
     client: distributed.Client | None
 
     def run(self, tasks: Sequence[Any], done: Callable[[int], None]) -> int:
-        """Compute the tasks, each of which gives a number of rows; `done` gets each as it comes.
+        """Compute the tasks. Each returns its number of rows, and `done` is called with it.
 
-        Returns their sum. The first task that fails raises its error here.
+        Returns the sum of the numbers. The first task that fails raises its error here.
         """
         rows = 0
         for number in self._results(tasks):
@@ -48,9 +48,9 @@ class Scheduler:
 def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Scheduler]:
     """NVTabular computes on this scheduler inside the block.
 
-    `address` is None for this process alone, "local" for a Dask cluster on this machine (one worker
-    a core, or a GPU on `cuda`), or the address of a running scheduler, "tcp://…", whose workers see
-    the same file system. Workers spill to `scratch`.
+    `address` is None for this process, "local" for a Dask cluster on this machine (a worker per
+    core, or per GPU on `cuda`), or the address of a running scheduler, "tcp://…", whose workers see
+    the same file system. Local workers spill to `scratch`.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def _on(client: distributed.Client) -> Iterator[Scheduler]:
 
 def _local_cluster(device: Device, scratch: Path) -> Any:
     if device == "cuda":
-        # Real code, but not proven on a device yet.
+        # This has not run on a GPU yet.
         from dask_cuda import LocalCUDACluster
 
         return LocalCUDACluster(local_directory=str(scratch), dashboard_address=None)
@@ -96,7 +96,7 @@ def _local_cluster(device: Device, scratch: Path) -> Any:
 
 def _connect(address: str) -> distributed.Client:
     try:
-        # One that fails to connect would stay the process's default and hang whatever comes next.
+        # A default client that fails to connect stays the default and hangs later calls.
         return distributed.Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Compile a workflow to a feature plan, fitted or unfitted as the workflow is."""
+"""Compile a workflow to a feature plan: an unfitted workflow to an unfitted plan."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from plumbline.features.fitting.fit import fitted_outputs, targets_of
 from plumbline.features.plan.plan import InputColumn, OutputColumn
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.nvtabular.frames import merlin_input_schema
-from plumbline.nvtabular.graph_walker import GraphWalker, check_output, is_click
+from plumbline.nvtabular.graph_walker import GraphWalker, is_click, output_chain
 from plumbline.nvtabular.library import Workflow
 from plumbline.nvtabular.operators.drop_low_cardinality import refuse_dropped
 from plumbline.nvtabular.patched import patched
 
 
 def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
-    """The plan that an engine can fit; inputs and outputs are those of `compile_fitted`.
+    """Compile a workflow to a plan that an engine can fit.
 
-    Inputs are the columns of `kinds` that the workflow uses, in that order; outputs are the
-    workflow's, in its order, without the click.
+    The inputs are the columns of `kinds` that the workflow uses, in the order of `kinds`. The
+    outputs are the workflow's, in its order, without the click.
 
     Raises
     ------
@@ -39,8 +39,10 @@ def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Un
 def compile_fitted(
     workflow: Workflow, kinds: Mapping[str, FeatureKind], folder: Path
 ) -> tuple[tuple[InputColumn, ...], tuple[OutputColumn, ...]]:
-    """What `plumbline.features.plan.plan.write_plan` takes; the steps' files are written into the
-    plan's `folder`.
+    """Compile a fitted workflow to the inputs and outputs that `write_plan` takes.
+
+    They are the columns that `compile_unfitted` has. The steps' files are written into the plan's
+    `folder`.
 
     Raises
     ------
@@ -53,18 +55,20 @@ def compile_fitted(
     """
     if workflow.output_schema is None:
         raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
-    walk = GraphWalker(kinds, fitted=True)
-    plan = _plan(walk, workflow, kinds)
+    walker = GraphWalker(kinds, fitted=True)
+    plan = _plan(walker, workflow, kinds)
     targets = targets_of(plan, {**kinds, CLICK: "integer"}, folder)
-    learned = {node: walk.readers[node](target) for node, target in targets.items()}
+    learned = {node: walker.readers[node](target) for node, target in targets.items()}
     return plan.inputs, tuple(output for output, _ in fitted_outputs(plan, learned))
 
 
-def _plan(walk: GraphWalker, workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
+def _plan(
+    walker: GraphWalker, workflow: Workflow, kinds: Mapping[str, FeatureKind]
+) -> UnfittedPlan:
     outputs = []
-    for name, made in walk.outputs(workflow).items():
-        if not is_click(name, made):
-            outputs.append(UnfittedColumn(name, check_output(name, made, kinds), made.minimum))
+    for name, column in walker.outputs(workflow).items():
+        if not is_click(name, column):
+            outputs.append(UnfittedColumn(name, output_chain(name, column, kinds), column.minimum))
     used = {column for output in outputs for column in output.chain.columns}
     inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
     return UnfittedPlan(inputs, tuple(outputs))

@@ -34,8 +34,7 @@ class NVTabularEngine:
     """NVTabular on pandas (`cpu`) or cuDF (`cuda`), in one process or on a Dask cluster.
 
     `scheduler` is None, "local", or the address of a Dask scheduler: see
-    `plumbline.nvtabular.cluster`. cuDF and the CUDA cluster are real code that has not run on a
-    device yet.
+    `plumbline.nvtabular.cluster`. The code for cuDF and the CUDA cluster has not run on a GPU yet.
     """
 
     def __init__(self, device: Device, scheduler: str | None) -> None:
@@ -55,27 +54,27 @@ class NVTabularEngine:
         Parameters
         ----------
         workflow
-            Not fitted yet; it stays so. A copy of it is run, whose operators are patched
-            (`plumbline.nvtabular.patched`), and what it learns in files goes into a scratch folder.
-            It need not pass the click through.
+            Not fitted, and not changed here. The engine runs a copy with patched operators
+            (`plumbline.nvtabular.patched`), which keeps its files in a scratch folder. The workflow
+            need not pass the click through.
         splits
-            Split to a folder of the ingest's `part-*.parquet`, with the columns of `kinds` and the
-            click.
+            Split name to a folder of the ingest's `part-*.parquet` files, with the columns of
+            `kinds` and the click.
         out
-            Gets `plan/` and, for each split, `<split>/part-*.parquet`: the plan's outputs in plan
-            order (ids int32, or int64 where the cardinality needs it; the others float32), then the
-            click as int8. Files and rows keep the order of the input. `plan/plan.json` is written
-            last, so what has it is complete.
+            The output folder: `plan/` and, for each split, `<split>/part-*.parquet`. A file has the
+            plan's outputs in plan order (ids int32, or int64 if the cardinality needs it; the
+            others float32), then the click as int8. Files and rows keep the order of the input.
+            `plan/plan.json` is written last, so a folder that has it is complete.
         progress
-            Called with a number of rows whenever so many more are encoded.
+            Called with the number of rows of every file that has been encoded.
 
         Raises
         ------
         DataError
-            A split without files, a training split without rows, a column that is missing or of
+            A split without files, a training split without rows, a column that is missing or has
             another type, or statistics that are not finite.
         UnsupportedOperator
-            The workflow has no compiled form. Nothing is read before that is known.
+            The workflow has no compiled form. This is checked before anything is read.
         """
         kinds = dict(kinds)
         compile_unfitted(workflow, kinds)
@@ -113,10 +112,10 @@ class NVTabularEngine:
 
 
 def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:
-    """A workflow that gives the click, too, for the encoded files."""
-    twin = patched(workflow)
+    """A patched copy that also passes the click through, for the encoded files."""
     schema = patched(workflow).fit_schema(merlin_input_schema(kinds)).output_schema
-    return twin if CLICK in schema.column_names else Workflow(twin.output_node + CLICK)
+    copy = patched(workflow)
+    return copy if CLICK in schema.column_names else Workflow(copy.output_node + CLICK)
 
 
 def _encode(

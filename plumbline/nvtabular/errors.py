@@ -1,4 +1,4 @@
-"""The error of an NVTabular workflow that has no feature plan."""
+"""The error for an NVTabular workflow that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from plumbline.base.errors import PlumblineError
 
 
 class UnsupportedOperator(PlumblineError):
-    """A workflow uses an operator that has no compiled form."""
+    """A workflow uses an operator, a parameter or a column type that has no compiled form."""
 
     @classmethod
     def in_workflow(

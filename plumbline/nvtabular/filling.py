@@ -1,4 +1,4 @@
-"""What FillMissing and FillMedian share: the columns that they fill, and those that say where."""
+"""What FillMissing and FillMedian share: filled columns, and the flags of `add_binary_cols`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, numbers
 
 FILLED = "_filled"
-"""The end of the name of a column that says which values of another one were filled."""
+"""The suffix of the 0/1 column that flags which values of a column were filled."""
 
 
 def flag_of_filled(at: OperatorCall) -> Source | None:
-    """The 0/1 column of `add_binary_cols`, if the output is one."""
+    """The source of the output if it is a 0/1 column of `add_binary_cols`, else None."""
     if not at.operator.add_binary_cols:
         return None
     for column in at.inputs:
@@ -29,7 +29,7 @@ def flag_of_filled(at: OperatorCall) -> Source | None:
 
 
 def filled(operator: Any, df: Any, names: Sequence[str], value: Callable[[str], float]) -> Any:
-    """The columns filled with `value(name)`, and their 0/1 columns if the operator adds them."""
+    """The columns filled with `value(name)`, and with `add_binary_cols` their 0/1 columns."""
     columns = {}
     for name in names:
         column = numbers(df[name])

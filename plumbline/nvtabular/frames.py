@@ -1,10 +1,9 @@
-"""The ingest's Parquet files as data frames, one file a partition.
+"""The ingest's Parquet files as data frames, and transformed frames as Parquet files.
 
-Nulls stay nulls, and integers stay integers: pandas' own int64 has no null, and its way out,
-float64, would round 64-bit ids. Here they are pandas' nullable `Int64`, which NVTabular keeps exact
-through its group-by and its join. The wire's null marks are nulls too (see
-`plumbline.columns.wire`); inside of lists they stay, since neither pandas nor NVTabular keeps a
-list of integers with nulls exact.
+A file is a partition. Integers are read as pandas' nullable `Int64`, because int64 has no null and
+float64 would round 64-bit ids; NVTabular keeps `Int64` exact in its group-by and its join. Missing
+elements of lists become null marks (see `plumbline.columns.wire`), because neither pandas nor
+NVTabular keeps a list of integers with nulls exact.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from plumbline.nvtabular.library import ColumnSchema, Dataset, Schema, Tags, dty
 
 
 def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
-    """The columns for Merlin, which would otherwise load a partition to find them out.
+    """The schema of the raw columns; without one, Merlin loads a partition to infer it.
 
-    They are tagged, so that a workflow can select them by `Tags.CONTINUOUS`, `Tags.CATEGORICAL`
+    Columns are tagged, so that a workflow can select them by `Tags.CONTINUOUS`, `Tags.CATEGORICAL`
     and `Tags.TARGET`.
     """
     click = ColumnSchema(CLICK, dtype=dtypes.int8, tags=[Tags.BINARY_CLASSIFICATION, Tags.TARGET])
@@ -61,9 +60,9 @@ class FrameReader:
         return self.frame(read_typed(file, typed_schema(self.kinds)))
 
     def frame(self, table: pa.Table) -> Any:
-        for place, field in enumerate(table.schema):
+        for index, field in enumerate(table.schema):
             if pa.types.is_list(field.type):
-                table = table.set_column(place, field.name, _without_nulls(table[field.name]))
+                table = table.set_column(index, field.name, _without_nulls(table[field.name]))
         if self.device == "cuda":
             import cudf
 
@@ -78,7 +77,7 @@ class FrameReader:
 
 
 def _without_nulls(column: pa.ChunkedArray) -> pa.Array:
-    """A missing list as an empty one, and missing elements as the wire's marks."""
+    """Missing lists become empty lists, and missing elements the wire's null marks."""
     lists = values_of(column)
     if not isinstance(lists, Lists):
         raise TypeError(f"wanted lists, got {column.type}")
@@ -90,7 +89,7 @@ def _without_nulls(column: pa.ChunkedArray) -> pa.Array:
 
 
 def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
-    """Write a transformed frame in its row order; the file is whole or not there. Returns rows."""
+    """Write a transformed frame in its row order, atomically. Returns the number of rows."""
     columns = [
         _encoded(frame[name], type_) for name, type_ in zip(schema.names, schema.types, strict=True)
     ]
@@ -109,7 +108,7 @@ def _encoded(column: Any, type_: pa.DataType) -> pa.Array:
         )
     if not isinstance(column, pd.Series) and type_ == pa.float32():
         column = column.fillna(np.nan)
-    with np.errstate(over="ignore"):  # beyond float32 is infinite
+    with np.errstate(over="ignore"):  # numbers beyond float32 become infinite
         return pa.array(column.to_numpy().astype(_numpy_type(type_), copy=False), type_)
 
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
 from plumbline.base.places import ROOT
-from plumbline.base.plain_text import one_line
+from plumbline.base.plain_text import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"
@@ -82,7 +82,7 @@ def _shipped(graph: str, where: str) -> Path:
     if graph not in known:
         raise ConfigError(
             f"{where}: wanted path/to/file.py:function, module:function or a graph of ours; "
-            f"{nearest(graph, known)}."
+            + sentence(nearest(graph, known))
         )
     return SHIPPED / f"{graph}.py"
 
@@ -96,7 +96,8 @@ def _executed(file: Path, where: str) -> Iterator[ModuleType]:
         raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
-    module = ModuleType(f"plumbline_graph_{file.stem}")
+    name = file.stem.replace(".", "_")  # a dot would make it a module of a package
+    module = ModuleType(f"plumbline_graph_{name}")
     module.__file__ = str(file)
     with _beside(file.parent):
         sys.modules[module.__name__] = module  # dataclasses look their module up there
@@ -135,7 +136,7 @@ def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
     ]
     if not hasattr(module, name):
         hint = nearest(name, own) if own else "it has no function"
-        raise ConfigError(f"{where}: there is no {name!r} in it; {hint}.")
+        raise ConfigError(sentence(f"{where}: there is no {name!r} in it; {hint}"))
     function = getattr(module, name)
     if not callable(function):
         raise ConfigError(

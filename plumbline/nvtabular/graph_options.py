@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from plumbline.base.errors import ConfigError, nearest
+from plumbline.base.plain_text import sentence
 from plumbline.settings.problems import problem
 
 TRAINING_ROWS = "training_rows"
@@ -46,7 +47,9 @@ def keyword_arguments(
         elif name in parameters or (takes_any and name not in (columns.name, TRAINING_ROWS)):
             given[name] = value
         else:
+            taken = "the name of the parameter that takes the columns"
             hint = nearest(name, parameters) if parameters else "the graph takes no options"
+            hint = taken if name == columns.name else hint
             wrong.append(f"workflow.options: unknown option {name!r}, {hint}")
     wrong += [
         f"workflow.options.{one.name}: wanted, but it is missing"
@@ -54,7 +57,7 @@ def keyword_arguments(
         if one.default is Parameter.empty and one.name not in options
     ]
     if wrong:
-        raise ConfigError(f"{where}: {'; '.join(wrong)}.")
+        raise ConfigError(sentence(f"{where}: {'; '.join(wrong)}"))
     return given
 
 

@@ -1,4 +1,4 @@
-"""Walk a workflow's graph: what every output column is made of, back to the raw columns."""
+"""Walk a workflow's graph from its output columns back to the raw columns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from plumbline.nvtabular.operators import COMPILED, SUPPORTED
 
 
 class GraphWalker:
-    """The columns of one workflow.
+    """Compiles the columns of one workflow.
 
-    `readers` has, after the walk, for every unfitted step how to read what its operator learned.
-    `fitted` says that the workflow is fitted already.
+    After the walk, `readers` has a reader for every step that learns: it makes the fitted step from
+    the fitted operator. `fitted` is whether the workflow is fitted already.
     """
 
     def __init__(self, kinds: Mapping[str, FeatureKind], fitted: bool) -> None:
@@ -28,14 +28,14 @@ class GraphWalker:
         self._fitted = fitted
 
     def outputs(self, workflow: Workflow) -> dict[str, GraphColumn]:
-        """Output column to what it is made of, in order.
+        """The workflow's output columns by name, in order.
 
         Raises
         ------
         UnsupportedOperator
             An operator, a parameter, or an order of operators that has no compiled form.
         PlanError
-            A name that comes out of two branches.
+            Two branches have an output of the same name.
         """
         node = workflow.output_node
         return {name: self._column(node, name) for name in node.output_schema.column_names}
@@ -44,14 +44,14 @@ class GraphWalker:
         operator = type(node.op)
         parents = node.parents_with_dependencies
         if operator in STRUCTURAL:
-            return self._before(parents, name)
+            return self._input(parents, name)
         if operator not in COMPILED:
             raise _unsupported(operator.__name__, name)
         call = OperatorCall(
             node,
             name,
-            lambda column: self._before(parents, column),
-            lambda column: self._before(_flat(node.dependencies), column).source,
+            lambda column: self._input(parents, column),
+            lambda column: self._input(_flat(node.dependencies), column).source,
             self._kinds,
             self.readers,
             self._fitted,
@@ -59,38 +59,46 @@ class GraphWalker:
         )
         return COMPILED[operator].column(call)
 
-    def _before(self, parents: Sequence[Any], name: str) -> GraphColumn:
-        """The column of that name that one of the parents gives, or the raw one."""
-        found: list[GraphColumn] = []
+    def _input(self, parents: Sequence[Any], name: str) -> GraphColumn:
+        """The parents' output of that name, or the raw column."""
+        columns: list[GraphColumn] = []
         for parent in parents:
             if name in parent.output_schema.column_names:
-                made = self._column(parent, name)
-                if made not in found:
-                    found.append(made)
-        if len(found) > 1:
+                column = self._column(parent, name)
+                if column not in columns:
+                    columns.append(column)
+        if len(columns) > 1:
             raise PlanError(
-                f"Column {name!r} comes out of {len(found)} branches of the workflow, and only one "
-                "can be kept. Rename it in the others."
+                f"Column {name!r} is an output of {len(columns)} branches of the workflow. "
+                "Rename it in all of them but one."
             )
-        return found[0] if found else GraphColumn(name)
+        return columns[0] if columns else GraphColumn(name)
 
 
-def is_click(name: str, made: GraphColumn) -> bool:
-    return name == CLICK and made == GraphColumn(CLICK)
+def is_click(name: str, column: GraphColumn) -> bool:
+    return name == CLICK and column == GraphColumn(CLICK)
 
 
-def check_output(name: str, made: GraphColumn, kinds: Mapping[str, FeatureKind]) -> Chain:
-    """The output's chain, if it is made of feature columns and comes out as ids or numbers."""
-    chain = made.source if isinstance(made.source, Chain) else Chain((made.source,), ())
-    strange = [column for column in chain.columns if column not in kinds]
-    if strange or name == CLICK:
+def output_chain(name: str, column: GraphColumn, kinds: Mapping[str, FeatureKind]) -> Chain:
+    """The chain of an output column.
+
+    Raises
+    ------
+    PlanError
+        It uses a column that is not a feature.
+    UnsupportedOperator
+        Its values are neither ids nor numbers.
+    """
+    chain = column.source if isinstance(column.source, Chain) else Chain((column.source,), ())
+    others = [raw for raw in chain.columns if raw not in kinds]
+    if others or name == CLICK:
         raise PlanError(
-            f"Column {name!r} is made of {(strange or [*chain.columns])[0]!r}: wanted a feature "
+            f"Column {name!r} reads {(others or [*chain.columns])[0]!r}: wanted a feature "
             f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
         )
-    found = type_of(chain, kinds, name)
-    if found.element in ("integer", "text") or (found.is_list and found.element == "number"):
-        raise _unsupported(f"{found} without an operator that makes ids of it", name)
+    actual = type_of(chain, kinds, name)
+    if actual.element in ("integer", "text") or (actual.is_list and actual.element == "number"):
+        raise _unsupported(f"{actual} without an operator that makes ids of it", name)
     return chain
 
 
@@ -99,4 +107,4 @@ def _unsupported(what: str, column: str) -> UnsupportedOperator:
 
 
 def _flat(nodes: Sequence[Any]) -> list[Any]:
-    return [one for node in nodes for one in (node if isinstance(node, list) else [node])]
+    return [leaf for node in nodes for leaf in (node if isinstance(node, list) else [node])]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from plumbline.base.errors import ConfigError
-from plumbline.base.plain_text import one_line
-from plumbline.columns.kinds import FeatureKind
+from plumbline.base.errors import ConfigError, nearest
+from plumbline.base.plain_text import one_line, sentence
+from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.graph_file import graph_function
 from plumbline.nvtabular.graph_options import keyword_arguments
-from plumbline.nvtabular.library import Workflow, WorkflowNode
+from plumbline.nvtabular.library import Workflow, WorkflowNode, iter_nodes
 from plumbline.settings import WorkflowSettings
 
 
@@ -45,10 +45,30 @@ def build(
         if not isinstance(made, Workflow):
             raise ConfigError(
                 f"{graph.where}: wanted the function to return nodes, such as ['price'] >> "
-                f"ops.Normalize(), or an nvtabular.Workflow, got {type(made).__name__} "
-                f"{one_line(repr(made), 60)}."
+                f"ops.Normalize(), or an nvtabular.Workflow, got {_shown(made)}."
             )
+        _require_columns(made, kinds, graph.where)
         plan = graph.run(lambda: compile_unfitted(made, kinds))
         if not plan.outputs:
             raise ConfigError(f"{graph.where}: the graph gives no column besides the click.")
     return Graph(made, plan)
+
+
+def _shown(value: object) -> str:
+    """The type and the value, which is left out where it is shown as an address."""
+    if value is None:
+        return "None"
+    text = one_line(repr(value), 60)
+    return type(value).__name__ + ("" if text.startswith("<") else f" {text}")
+
+
+def _require_columns(workflow: Workflow, kinds: Mapping[str, FeatureKind], where: str) -> None:
+    """Raises ConfigError where the graph selects a raw column that is not there."""
+    known = (*kinds, CLICK)
+    for node in iter_nodes([workflow.output_node]):
+        if node.selector is None or node.parents_with_dependencies:
+            continue  # it selects nothing, or among the columns of other nodes
+        for name in node.selector.names:
+            if name not in known:
+                hint = nearest(name, known)
+                raise ConfigError(sentence(f"{where}: there is no feature {name!r}; {hint}"))

@@ -1,6 +1,6 @@
-"""NVTabular and Merlin Core, imported in one place and in silence.
+"""NVTabular and Merlin Core, imported in one place.
 
-Merlin warns at import about every framework that is not installed.
+Merlin's warnings about frameworks that are not installed are silenced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STRUCTURAL = (
     subset_columns.SubsetColumns,
     subtraction.SubtractionOp,
 )
-"""Operators that choose and put together columns without changing them."""
+"""Operators that select and combine columns without changing them."""
 
 METADATA = tuple(
     getattr(module, name)
@@ -49,7 +49,7 @@ METADATA = tuple(
 """Operators that only add tags and properties to a schema."""
 
 RENAME = (ops.Rename, dag_rename.Rename)
-"""Operators that only give columns other names."""
+"""Operators that only rename columns."""
 
 __all__ = [
     "METADATA",

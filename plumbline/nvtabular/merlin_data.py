@@ -1,4 +1,4 @@
-"""The encoded files for Merlin: a plan's schema, and a data set that keeps the files' order."""
+"""The encoded files for Merlin: a plan's schema, and a data set in the order of its files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from plumbline.nvtabular.quiet import quiet
 
 
 def merlin_schema(plan: Plan) -> Schema:
-    """The plan's outputs in order, then the click, tagged as Merlin Models wants them."""
+    """The plan's outputs in order, then the click, with the tags that Merlin Models needs."""
     click = ColumnSchema(CLICK, tags=[Tags.BINARY_CLASSIFICATION, Tags.TARGET], dtype=dtypes.int8)
     return Schema([*(_column(column) for column in plan.outputs), click])
 
@@ -47,8 +47,8 @@ def _column(column: OutputColumn) -> ColumnSchema:
 def merlin_dataset(files: Sequence[Path], plan: Plan, device: Device) -> Dataset:
     """Encoded Parquet files as one Merlin data set; partition i is files[i].
 
-    Merlin sorts paths by name, which would undo a shuffle of the files. So the partitions are made
-    here, and the row counts, which Merlin would load every file for, come from the files' metadata.
+    Merlin sorts paths by name, which would undo a shuffle of the files, so the partitions are made
+    here. Row counts are read from the files' metadata; Merlin would load every file to count.
     """
     schema = merlin_schema(plan)
     reader = _Reader(tuple(schema.column_names), device)
@@ -76,7 +76,7 @@ class _Reader:
 
 
 class _OrderedFiles(DataFrameDatasetEngine):
-    """A collection of partitions whose sizes are known beforehand."""
+    """Partitions whose numbers of rows are known."""
 
     def __init__(self, frame: dd.DataFrame, device: Device, rows: Sequence[int]) -> None:
         super().__init__(frame, cpu=device == "cpu")

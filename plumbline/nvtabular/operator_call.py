@@ -1,4 +1,4 @@
-"""How an operator of a graph is compiled, column by column."""
+"""Compiling one output column of an operator, and what an operator declares for it."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
 
 Reader: TypeAlias = Callable[[Target], Step]
-"""Gives the fitted step from what an operator has learned."""
+"""Makes the fitted step from what the operator has learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class GraphColumn:
-    """A column of a graph, and what it is made of.
+    """A column of a graph, as a source of the plan.
 
-    The plan leaves it out where it has no more than `minimum` ids.
+    The plan leaves the column out if it has at most `minimum` ids.
     """
 
     source: Source
     minimum: int | None = None
     domain_excess: int | None = None
-    """By how much the largest id in NVTabular's schema exceeds the true one; None: it has none."""
+    """The largest id in NVTabular's schema, less the true one. None if the schema has no ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorCall:
-    """An operator of a graph, asked for one of its output columns: what is to be compiled.
+    """The output column of an operator that is being compiled.
 
-    `column` gives an input column, `dependency` the source of a column that the operator only
-    learns from. `readers` takes the reader of every unfitted step. `fitted` says that the workflow
-    is fitted already. `supported` names the operators that have a compiled form.
+    `column` compiles an input column by name, and `dependency` a column that the operator only
+    learns from. `fit_step` adds to `readers`. `fitted` is whether the workflow is fitted already.
+    `supported` lists the operators that have a compiled form, for messages.
     """
 
     node: Any
@@ -64,22 +64,22 @@ class OperatorCall:
 
     @property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """The selected input columns, those selected together in one tuple."""
+        """The selected input columns; columns that are selected together share a tuple."""
         names = self.node.input_columns.resolve(self.node.input_schema).grouped_names
         return tuple(as_group(group) for group in names)
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The selected columns, each once."""
+        """The selected input columns, each once."""
         return tuple(dict.fromkeys(name for group in self.groups for name in group))
 
     def source(self, name: str) -> Source:
-        """What an input column is made of.
+        """The source of an input column.
 
         Raises
         ------
         UnsupportedOperator
-            The plan may leave the column out.
+            DropLowCardinality may leave the column out of the plan.
         """
         column = self.column(name)
         if column.minimum is not None:
@@ -87,69 +87,68 @@ class OperatorCall:
         return column.source
 
     def type_of(self, source: Source) -> ValueType:
-        """The click counts as a number."""
+        """The type of a source's values; the click is a number."""
         return type_of(source, {**self.kinds, CLICK: "continuous"}, self.output)
 
     def step(self, step: Step, *sources: Source) -> Chain:
-        """The sources with a step behind them that has nothing to learn."""
+        """Apply a step to the sources."""
         return then(step, sources)
 
-    def learned(self, step: FitStep[Any], reader: Reader, *sources: Source) -> Chain:
-        """The sources with a step behind them that learns, and how to read what was learned."""
+    def fit_step(self, step: FitStep[Any], reader: Reader, *sources: Source) -> Chain:
+        """Apply a step that learns; `reader` makes it a fitted step once the workflow is fitted."""
         chain = then(step, sources)
         self.readers[Node.at(chain, len(chain.steps) - 1, step)] = reader
         return chain
 
     def numbers(self, column: str) -> Source:
-        """The source of an input column, which has to be numbers or integers.
+        """The source of an input column of numbers or integers.
 
         Raises
         ------
         UnsupportedOperator
-            It is text, ids or lists.
+            The column has text, ids or lists.
         """
-        return self.wanted(self.source(column), "number", "integer")
+        return self.require(self.source(column), "number", "integer")
 
-    def wanted(self, source: Source, *elements: str, lists: bool = False) -> Source:
-        """The source, if its values are of those elements (see
-        `plumbline.features.steps.value_types`).
+    def require(self, source: Source, *elements: str, lists: bool = False) -> Source:
+        """Return the source if its values have one of these element types.
 
         Raises
         ------
         UnsupportedOperator
-            They are others, or lists where `lists` does not allow them.
+            The values have another type, or are lists and `lists` is false.
         """
-        found = self.type_of(source)
-        if found.element not in elements or (found.is_list and not lists):
-            raise self.unsupported(f"{self.name} on {found}")
+        actual = self.type_of(source)
+        if actual.element not in elements or (actual.is_list and not lists):
+            raise self.unsupported(f"{self.name} on {actual}")
         return source
 
-    def exact(self, source: Source) -> Source:
-        """The source, if its numbers are the same to the last bit wherever they are computed.
+    def require_exact(self, source: Source) -> Source:
+        """Return the source if its numbers are identical on every machine.
 
         Raises
         ------
         UnsupportedOperator
-            Some of its steps round.
+            A step of the source rounds.
         """
         if not _is_exact(source):
             raise self.unsupported(f"{self.name} on computed numbers")
         return source
 
-    def refuse(self, parameter: str, value: Any) -> UnsupportedOperator:
-        """The error for a parameter's value that has no compiled form."""
+    def unsupported_parameter(self, parameter: str, value: Any) -> UnsupportedOperator:
+        """The error for a parameter value that has no compiled form."""
         return self.unsupported(f"{self.name}({parameter}={value!r})")
 
     def unsupported(self, what: str) -> UnsupportedOperator:
         return UnsupportedOperator.in_workflow(what, [self.output], self.supported)
 
     def learned_value(self, learned: Mapping[str, Any], name: str) -> Any:
-        """What the operator has learned under a name.
+        """The entry `name` of what the operator has learned.
 
         Raises
         ------
         PlanError
-            Nothing yet.
+            There is none: the operator is not fitted.
         """
         if name not in learned:
             raise PlanError(
@@ -158,26 +157,32 @@ class OperatorCall:
         return learned[name]
 
     def number(self, parameter: str, value: Any) -> float:
-        """A parameter that has to be a finite number."""
+        """The value of a parameter that must be a finite number."""
         if not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
-            raise self.refuse(parameter, value)
+            raise self.unsupported_parameter(parameter, value)
         return float(value)
 
     def count(self, parameter: str, value: Any, least: int = 1) -> int:
-        """A parameter that has to be a whole number, at least `least`."""
+        """The value of a parameter that must be a whole number of at least `least`."""
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < least:
-            raise self.refuse(parameter, value)
+            raise self.unsupported_parameter(parameter, value)
         return int(value)
 
-    def float_dtype(self, parameter: str, value: Any) -> None:
-        """The plan computes in float64 and stores float32: any narrower type has no form."""
+    def require_float_dtype(self, parameter: str, value: Any) -> None:
+        """Accept float32, float64 or None: the plan computes in float64 and stores float32.
+
+        Raises
+        ------
+        UnsupportedOperator
+            The type is another one.
+        """
         if value is not None and np.dtype(value) not in (np.dtype("f4"), np.dtype("f8")):
-            raise self.refuse(parameter, np.dtype(value).name)
+            raise self.unsupported_parameter(parameter, np.dtype(value).name)
 
 
 def then(step: AnyStep, sources: tuple[Source, ...]) -> Chain:
-    """One chain with a step behind it is a longer chain; raw or several sources begin one."""
+    """A single chain is extended by the step; a raw column or several sources start a new chain."""
     only = sources[0]
     if len(sources) == 1 and isinstance(only, Chain):
         return Chain(only.sources, (*only.steps, step))
@@ -194,21 +199,21 @@ def _is_exact(source: Source) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CompiledOperator:
-    """An operator that has a compiled form: every module of `operators` declares its own.
+    """An operator that has a compiled form; every module of `operators` declares its own.
 
-    An operator is known by its exact type: a subclass may compute something else.
+    An operator is matched by its exact type, because a subclass may compute something else.
     """
 
-    of: type
-    compiled: Callable[[OperatorCall], Source | GraphColumn]
-    """What the operator's output is made of; it refuses what has no compiled form."""
+    operator: type
+    compile: Callable[[OperatorCall], Source | GraphColumn]
+    """Compiles an output column; raises `UnsupportedOperator` if that is not possible."""
     patched: type | None = None
-    """The subclass of `of` that the NVTabular engine runs in its place."""
+    """The subclass of `operator` that the NVTabular engine runs instead."""
     domain_excess: int | None = None
     """See `GraphColumn.domain_excess`."""
 
     def column(self, at: OperatorCall) -> GraphColumn:
-        made = self.compiled(at)
-        return (
-            made if isinstance(made, GraphColumn) else GraphColumn(made, None, self.domain_excess)
-        )
+        compiled = self.compile(at)
+        if isinstance(compiled, GraphColumn):
+            return compiled
+        return GraphColumn(compiled, None, self.domain_excess)

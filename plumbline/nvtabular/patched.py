@@ -1,6 +1,6 @@
-"""A workflow with NVTabular's operators patched where they are at fault: see `docs/operators.md`.
+"""Replacing NVTabular's operators in a workflow by the patched ones of `docs/operators.md`.
 
-The patched operators keep the parameters and the files of those that they stand for.
+A patched operator has the parameters of the operator that it replaces.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from plumbline.nvtabular.patching.executor import Executor
 
 
 def patched(workflow: Workflow, folder: Path | None = None) -> Workflow:
-    """A copy of a workflow that is not fitted, with the patched operators in place of NVTabular's.
+    """A copy of a workflow that is not fitted, with patched operators.
 
-    What they learn is written under `folder`, each operator's in a folder of its own; without one
-    where the workflow says.
+    If `folder` is given, each operator keeps its files in a subfolder of it; otherwise they stay at
+    the paths that the workflow sets.
     """
-    twin = copy.deepcopy(workflow)
-    twin.executor = Executor()
-    for node in iter_nodes([twin.output_node]):
+    result = copy.deepcopy(workflow)
+    result.executor = Executor()
+    for node in iter_nodes([result.output_node]):
         node.op = _patched(node.op)
     if folder is not None:
-        set_folder(twin, folder)
-    return twin
+        set_folder(result, folder)
+    return result
 
 
 def set_folder(workflow: Workflow, folder: Path) -> None:
-    """Where operators write what they learn: under `folder`, each in a folder of its own."""
+    """Make each operator keep its files in a subfolder of `folder`."""
     for number, node in enumerate(iter_nodes([workflow.output_node])):
         if hasattr(node.op, "out_path"):
             node.op.out_path = str(folder / f"{number}")
 
 
 def set_training(workflow: Workflow, training: bool) -> None:
-    """Whether the rows that are encoded next are those that the workflow was fitted on.
+    """Set whether the rows that are encoded next are training rows.
 
-    Operators that encode the two differently have an attribute `training`.
+    Operators that encode training rows differently have an attribute `training`.
     """
     for node in iter_nodes([workflow.output_node]):
         if hasattr(node.op, "training"):
@@ -49,6 +49,6 @@ def set_training(workflow: Workflow, training: bool) -> None:
 def _patched(operator: Any) -> Any:
     if type(operator) not in PATCHED:
         return operator
-    twin: Any = object.__new__(PATCHED[type(operator)])
-    twin.__dict__.update(operator.__dict__)
-    return twin
+    result: Any = object.__new__(PATCHED[type(operator)])
+    result.__dict__.update(operator.__dict__)
+    return result

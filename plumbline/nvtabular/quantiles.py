@@ -1,4 +1,4 @@
-"""What our own QuantileBucketize and QuantileTransform share: both learn a column's quantiles."""
+"""What our own QuantileBucketize and QuantileTransform share: learning a column's quantiles."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ def learned_quantiles(
     at: OperatorCall, step: FitQuantileBucketize | FitQuantileTransform
 ) -> Source:
     column = at.output
-    # A number that is rounded differently could be counted in another bin.
-    source = at.exact(at.numbers(column))
+    # A number that is rounded differently could be counted in another bin of the histogram.
+    source = at.require_exact(at.numbers(column))
 
     def read(target: Target) -> Step:
         fitted: Step = at.learned_value(at.operator.learned, column)
         return fitted
 
-    return at.learned(step, read, source)
+    return at.fit_step(step, read, source)
 
 
-class OfQuantiles(StatOperator):
-    """Learns a `histogram` of every column, and gives a step made of it."""
+class QuantileOperator(StatOperator):
+    """Learns a histogram of every column, and applies the step that is fitted to it."""
 
     def __init__(self, step: FitQuantileBucketize | FitQuantileTransform) -> None:
         super().__init__()
         self.step = step
         self.learned: dict[str, Bucketize | Interpolate] = {}
-        """Column to what was learned of it."""
+        """Column to its fitted step."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return learned(ddf, {n: Reads(self.step, numbers=(n,)) for n in col_selector.names})
 
     def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, found in dask_stats.items():
-            self.learned[name] = self.step.of(found.accumulated.histogram())
+        for name, statistics in dask_stats.items():
+            self.learned[name] = self.step.of(statistics.accumulated.histogram())
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {n: self.learned[n].apply(host_numbers(df[n])) for n in col_selector.names}

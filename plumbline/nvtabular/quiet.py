@@ -1,4 +1,4 @@
-"""Keep the noise of NVTabular and Merlin off the terminal, for the length of a block."""
+"""Silence the warnings of NVTabular and Merlin inside a block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOISE = (
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence warnings that say nothing about the user's data; all others still show."""
+    """Silence warnings that are not about the user's data; all others are still shown."""
     with warnings.catch_warnings():
         for message in _NOISE:
             warnings.filterwarnings("ignore", message=message)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.plain_text import sentence
 from plumbline.settings import Log
 
 _MARKERS = ("schema.pbtxt", "metadata.json", "Thumbs.db", "desktop.ini")
@@ -45,7 +46,7 @@ def require_readable(file: Path) -> None:
     """Raises DataError where the path is no file that this process may read."""
     if not file.exists():
         siblings = [found.name for found in _entries(file.parent)] if file.parent.is_dir() else []
-        hint = f" In its folder, {nearest(file.name, siblings)}." if siblings else ""
+        hint = f" In its folder, {sentence(nearest(file.name, siblings))}" if siblings else ""
         raise DataError(f"{file}: wanted a log file, but there is no such file.{hint}")
     if not file.is_file():
         raise DataError(

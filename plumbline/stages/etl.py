@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from plumbline.nvtabular.graphs import Graph
 
 CLICK_FACTS = ("click_rate", "sampled_click_rate", "keep_negatives")
-"""What the later stages have to know of the rows' clicks: see
-`plumbline.rawlogs.splits.counts.Counted`."""
+"""Facts of the ingest that later stages need: see `plumbline.rawlogs.splits.counts.Counted`."""
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -41,13 +40,13 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
-    """The hash of the plan before it is fitted, by which an edited graph is noticed."""
+    """The hash of the unfitted plan, which changes when the graph is edited."""
     graph = _graph(run, inputs["ingest"].manifest.rows["train"])
     return {"graph_sha256": json_sha256(unfitted_json(graph.plan))}
 
 
 def check_graph(run: Run) -> None:
-    """Build and compile the graph once before the log is read, which may take long.
+    """Build and compile the graph before the log is read, which may take long.
 
     Raises
     ------
@@ -63,8 +62,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         encoded = _run_engine(run, inputs, out, progress)
-    found = look_through(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
-    for text in found.warnings:
+    checked = check_encoded_rows(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
+    for text in checked.warnings:
         warn(text)
     seconds = encoded.fit_seconds + encoded.transform_seconds
     facts = {
@@ -75,29 +74,34 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "rows_per_second": round(sum(encoded.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
-        **asdict(found),
+        **asdict(checked),
     }
     return StageResult(encoded.rows, _schema(encoded.plan), facts)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What stands in the encoded rows: see `plumbline.dlrm.judgement`."""
+class CheckedRows:
+    """What a pass over the encoded rows finds: see `plumbline.dlrm.judgement`."""
 
     columns: list[dict[str, Any]]
     warnings: list[str]
     check_seconds: float
 
 
-def look_through(
+def check_encoded_rows(
     plan: Plan, rows: Mapping[str, int], click_rate: Mapping[str, float], out: Path
-) -> Found:
-    """One pass over the encoded rows of all splits, whose click rates are known.
+) -> CheckedRows:
+    """Describe the encoded columns, and warn of odd ones, in one pass over all splits.
+
+    Parameters
+    ----------
+    rows, click_rate
+        Of each split.
 
     Raises
     ------
     DataError
-        A number that no model can be trained on: missing, infinite, or too large.
+        No model can be trained on a number: it is missing, infinite, or too large.
     """
     started = time.perf_counter()
     with progress_bar("checking", sum(rows.values())) as progress:
@@ -114,7 +118,7 @@ def look_through(
     leaks = find_leaks(
         surveys["train"], surveys["valid"], {c.name: c.sources for c in plan.outputs}
     )
-    return Found(
+    return CheckedRows(
         columns=[_column(column, surveys, leaks) for column in plan.outputs],
         warnings=data_warnings(plan, surveys, leaks, click_rate),
         check_seconds=round(time.perf_counter() - started, 3),
@@ -124,14 +128,14 @@ def look_through(
 def _column(
     column: OutputColumn, surveys: Mapping[str, SplitSurvey], leaks: Leaks
 ) -> dict[str, Any]:
-    """What is known of an encoded column: shares are of its values in the test split."""
-    known: dict[str, Any] = {"name": column.name, "auc": leaks.auc.get(column.name)}
+    """Facts of an encoded column. Shares are of its values in the test split."""
+    facts: dict[str, Any] = {"name": column.name, "auc": leaks.auc.get(column.name)}
     if column.is_categorical:
         ids = surveys["test"].ids[column.name]
         shares = {"missing": ids.missing_share, "unseen": ids.unseen_share}
-        return known | {"cardinality": column.cardinality} | shares
+        return facts | {"cardinality": column.cardinality} | shares
     numbers = surveys["train"].numbers[column.name]
-    return known | {"low": numbers.low, "high": numbers.high}
+    return facts | {"low": numbers.low, "high": numbers.high}
 
 
 def _run_engine(
@@ -156,7 +160,7 @@ def _graph(run: Run, training_rows: int) -> Graph:
 
 
 def _shuffle_seed(run: Run) -> int | None:
-    """NVTabular's engine keeps the order of the rows."""
+    """None for the NVTabular engine, which keeps the order of the rows."""
     return run.config.seed if run.engine == "native" else None
 
 

@@ -1,6 +1,6 @@
 """Stage evaluate: offline scores of the valid, test and probe splits, their metrics, and a verdict.
 
-The model is compared with what needs no model: the training split's click rate for every row, and a
+The model is compared with two baselines: the training split's click rate for every row, and a
 logistic regression on the same encoded rows.
 """
 
@@ -44,7 +44,7 @@ JUDGED = ("valid", "test")
 BASELINES = ("constant", "logistic_regression")
 
 ROWS_PER_GROUP = 2**20
-"""Probabilities that are in memory until they are written."""
+"""Probabilities that are collected in memory before they are written."""
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def precision(run: Run) -> ScoringPrecision:
-    """Of offline scores on this machine: that of the served ones."""
+    """The precision of offline scores: the one that this machine serves in."""
     return scoring_precision(run.config.serving.precision)
 
 
@@ -67,13 +67,13 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     scorer = Scorer.load(train.folder / "model", plan.content_hash, precision=precision(run))
     rate = etl.manifest.facts["click_rate"]["train"]
     baseline = fit_baseline(run, etl, scorer.architecture, rate)
-    judged: dict[str, _Judged] = {}
+    judged: dict[str, _SplitMetrics] = {}
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
     with progress_bar("scoring", sum(rows.values())) as progress:
         for split in SPLITS:
             files = parts(etl.folder / split)
             if split in JUDGED:
-                judged[split] = _Judged.empty(rate, out)
+                judged[split] = _SplitMetrics.empty(rate, out)
             scorers: list[RowScorer] = [scorer]
             if split in JUDGED:
                 scorers.append(baseline.regression)
@@ -86,16 +86,16 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
                     if split in JUDGED:
                         judged[split].add(click_B, scores)
                     progress(len(click_B))
-    metrics = {split: asdict(of_split.model.result()) for split, of_split in judged.items()}
+    metrics = {split: asdict(collected.model.result()) for split, collected in judged.items()}
     verdict = judge(evidence_of(judged, rate, etl, train))
-    reachable = bayes_auc(run, inputs, out)
+    best_auc = bayes_auc(run, inputs, out)
     test = metrics["test"]
-    best = "" if reachable is None else f" (the click model's own: {reachable:.4f})"
+    best = "" if best_auc is None else f" (the click model's own: {best_auc:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
     _report(verdict)
     facts = {
         **metrics,
-        "bayes_auc": reachable,
+        "bayes_auc": best_auc,
         "baselines": baselines_of(judged, baseline),
         "verdict": asdict(verdict),
     }
@@ -104,7 +104,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
-    """The fitted regression, its passes over the rows, and its seconds."""
+    """The fitted regression, its passes over the rows, and the seconds of the fit."""
 
     regression: LogisticRegression
     passes: int
@@ -128,8 +128,8 @@ def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: floa
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
-    """Metrics of one split, of the model and of both baselines."""
+class _SplitMetrics:
+    """Metrics of one split, for the model and both baselines."""
 
     model: ClickMetrics
     constant: ClickMetrics
@@ -138,7 +138,7 @@ class _Judged:
     rate: float
 
     @classmethod
-    def empty(cls, rate: float, folder: Path) -> _Judged:
+    def empty(cls, rate: float, folder: Path) -> _SplitMetrics:
         model, constant, regression = (ClickMetrics(folder=folder) for _ in range(3))
         return cls(model, constant, regression, LossDifference(), rate)
 
@@ -151,7 +151,7 @@ class _Judged:
 
 
 def evidence_of(
-    judged: Mapping[str, _Judged], rate: float, etl: Finished, train: Finished
+    judged: Mapping[str, _SplitMetrics], rate: float, etl: Finished, train: Finished
 ) -> Evidence:
     valid, test = judged["valid"], judged["test"]
     facts = train.manifest.facts
@@ -171,8 +171,8 @@ def evidence_of(
     )
 
 
-def baselines_of(judged: Mapping[str, _Judged], baseline: _Baseline) -> dict[str, Any]:
-    """Each baseline's metrics of the test split, and of the validation split inside."""
+def baselines_of(judged: Mapping[str, _SplitMetrics], baseline: _Baseline) -> dict[str, Any]:
+    """Each baseline's metrics on the test split; under `valid`, those on the validation split."""
     test, valid = judged["test"], judged["valid"]
     return {
         "constant": {
@@ -190,7 +190,7 @@ def baselines_of(judged: Mapping[str, _Judged], baseline: _Baseline) -> dict[str
 
 
 def _report(verdict: Verdict) -> None:
-    """One line: quiet where all is well, loud where it is not."""
+    """Print one line: quiet for a good verdict, loud for a bad one."""
     if verdict.ok:
         approve(verdict.text)
     else:
@@ -198,14 +198,17 @@ def _report(verdict: Verdict) -> None:
 
 
 def bayes_auc(run: Run, inputs: Mapping[str, Finished], out: Path) -> float | None:
-    """AUC on the test split of the probability that drew the clicks; no model's can be better."""
+    """The best AUC that any model can reach on the test split: that of the drawn probabilities.
+
+    None for a log that was not drawn from a click model.
+    """
     split = run.config.split
     if "generate" not in inputs:
         return None
     if not isinstance(split, FileSplit):
         raise StageError(
-            f"Configuration {run.config.name!r}: the best reachable AUC of a click model is taken "
-            f"over whole days, so it wants split.by 'file', got {split.by!r}."
+            f"Configuration {run.config.name!r}: a log from a click model is split by whole days: "
+            f"wanted split.by 'file', got {split.by!r}."
         )
     drawn = inputs["generate"]
     names = [Path(drawn.manifest.facts["files"][day]).stem for day in split.test]
@@ -219,29 +222,29 @@ def bayes_auc(run: Run, inputs: Mapping[str, Finished], out: Path) -> float | No
 
 
 class _ProbabilityFile:
-    """A Parquet file of one column `probability`, float32, that is written block after block."""
+    """A Parquet file of one float32 column, `probability`, written block by block."""
 
     def __init__(self, file: Path) -> None:
         self._writer = pq.ParquetWriter(file, pa.schema([("probability", pa.float32())]))
-        self._held: list[NDArray[np.float32]] = []
+        self._pending: list[NDArray[np.float32]] = []
 
     def write(self, probability_B: NDArray[np.float32]) -> None:
-        self._held.append(probability_B)
-        if sum(map(len, self._held)) >= ROWS_PER_GROUP:
+        self._pending.append(probability_B)
+        if sum(map(len, self._pending)) >= ROWS_PER_GROUP:
             self._flush()
 
     def __enter__(self) -> _ProbabilityFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self._held:
+        if kind is None and self._pending:
             self._flush()
         self._writer.close()
 
     def _flush(self) -> None:
-        column = pa.array(np.concatenate(self._held))
+        column = pa.array(np.concatenate(self._pending))
         self._writer.write_table(pa.table({"probability": column}))
-        self._held = []
+        self._pending = []
 
 
 def needs(run: Run) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.contract.versions import Rules
-from plumbline.serving.repository.export import export_repository
+from plumbline.serving.repository.export import REPOSITORY_FOLDER, write_repository
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Log, SideTable
@@ -26,37 +26,39 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
-    plan = read_plan(inputs["etl"].folder / "plan")
-    rows = _first_rows(inputs["ingest"].folder / "probe")
-    model_folder = inputs["train"].folder / "model"
-    rules = _rules(inputs["ingest"])
-    repository = export_repository(plan, model_folder, out, run.config.serving, rows, rules)
+    release = _release(run, inputs)
+    repository = out / REPOSITORY_FOLDER
+    write_repository(release, repository, run.config.serving)
     export_gpu_repository(repository, run.config.serving)
-    return StageResult(facts={"plan_hash": plan.content_hash})
+    return StageResult(facts={"plan_hash": release.plan.content_hash})
 
 
-def _first_rows(probe: Path) -> pa.Table:
-    """Raw rows that every served version is checked on."""
-    return dataset(parts(probe)).head(CHECK_ROWS)
+def release_of(run: Run, folder: Path) -> Release:
+    """The release of a finished run, for publishing."""
+    return _release(run, {name: finished(folder, name) for name in STAGE.needs(run)})
+
+
+def _release(run: Run, inputs: Mapping[str, Finished]) -> Release:
+    return Release.of(
+        read_plan(inputs["etl"].folder / "plan"),
+        inputs["train"].folder / "model",
+        _check_rows(inputs["ingest"]),
+        run.config.serving,
+        _rules(inputs["ingest"]),
+    )
+
+
+def _check_rows(ingested: Finished) -> pa.Table:
+    """The raw rows that a model is checked with when it is loaded."""
+    return dataset(parts(ingested.folder / "probe")).head(CHECK_ROWS)
 
 
 def _rules(ingested: Finished) -> Rules:
-    """How the stage ingest read the log and its side tables."""
+    """The settings that stage ingest read the log and its side tables with."""
     settings, facts = ingested.manifest.settings, ingested.manifest.facts
-    tables = {name: SideTable.model_validate(form) for name, form in settings["tables"].items()}
+    tables = {name: SideTable.model_validate(t) for name, t in settings["tables"].items()}
     sha256 = facts["read"].get("tables", {})
     return LogRules.of(Log.model_validate(settings["log"]), tables, sha256).to_json()
 
 
 STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
-
-
-def release_of(run: Run, folder: Path) -> Release:
-    """What the export of the run's folder was made from: a version that can be published."""
-    return Release.of(
-        read_plan(finished(folder, "etl").folder / "plan"),
-        finished(folder, "train").folder / "model",
-        _first_rows(finished(folder, "ingest").folder / "probe"),
-        run.config.serving,
-        _rules(finished(folder, "ingest")),
-    )

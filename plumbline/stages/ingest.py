@@ -1,7 +1,7 @@
 """Stage ingest: check and count the raw logs, and take the probe split from them.
 
-The later stages read the log's rows from the raw files themselves. Where they cannot, or where the
-configuration asks for it, the rows are kept as typed Parquet, one folder a split.
+Later stages read the rows from the raw files. If the engine or the split cannot, or if the
+configuration asks for it, the rows are kept as typed Parquet, one folder for each split.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def log_settings(run: Run) -> dict[str, Any]:
-    """The configuration by which the log's rows are read and split."""
+    """The settings by which the log's rows are read and split."""
     used = {"seed", "log", "tables", "label", "split", "serving"}
     chosen = run.config.model_dump(mode="json", include=used)
     chosen["serving"] = {"probe_rows": run.config.serving.probe_rows}
@@ -45,7 +45,7 @@ def log_settings(run: Run) -> dict[str, Any]:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     files = log_files(run, inputs)
     fingerprints = fingerprints_of(run.config, files)
-    write = ingest_typed if takes_typed_copy(run) else ingest
+    write = ingest_typed if keeps_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
     with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
         ingested = write(run.config, files, out, progress)
@@ -59,7 +59,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     facts = {key: value for key, value in asdict(ingested).items() if key != "rows"}
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
-        "fingerprints": [asdict(found) for found in fingerprints],
+        "fingerprints": [asdict(fingerprint) for fingerprint in fingerprints],
         "tables": {
             name: file_sha256(file) for name, file in table_files(run.config, files).items()
         },
@@ -68,10 +68,10 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
 
 
 def _left_out(ingested: Ingested) -> Iterator[str]:
-    """The rows that are in no split, and why."""
+    """Lines about the rows that are in no split."""
     left_out = ingested.left_out
     if left_out["no_split"]:
-        yield f"left out: {left_out['no_split']:,} rows that the split gives to none"
+        yield f"left out: {left_out['no_split']:,} rows that belong to no split"
     if left_out["gap"]:
         yield f"left out: {left_out['gap']:,} rows within split.gap"
     if left_out["negatives"]:
@@ -86,18 +86,17 @@ def _show_undeclared_columns(run: Run, files: Sequence[Path]) -> None:
     names = undeclared_columns(files, run.config.log)
     if names:
         columns = "column is" if len(names) == 1 else "columns are"
-        said = f"  {len(names)} {columns} not in log.columns and left out: {listed(names)}"
-        say(said)
+        say(f"  {len(names)} {columns} not in log.columns and left out: {listed(names)}")
 
 
-def takes_typed_copy(run: Run) -> bool:
-    """Whether the engine reads typed Parquet, or it is to be kept anyway."""
+def keeps_typed_copy(run: Run) -> bool:
+    """Whether the engine, the split or a setting needs the rows as typed Parquet."""
     config = run.config
     return run.engine == "nvtabular" or config.split.by == "time" or config.log.typed_copy
 
 
 def log_files(run: Run, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
-    """The drawn log's files, or those given on the command line."""
+    """The files of the drawn log, or those named on the command line."""
     if "generate" in inputs:
         generated = inputs["generate"]
         return tuple(generated.folder / name for name in generated.manifest.facts["files"])

@@ -26,7 +26,7 @@ class PeakMemory:
 
 @contextmanager
 def peak_memory() -> Iterator[PeakMemory]:
-    """Watch this process and its children while the block runs."""
+    """Sample this process and its children while the block runs."""
     peak, done = PeakMemory(), threading.Event()
 
     def watch() -> None:

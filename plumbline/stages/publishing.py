@@ -1,4 +1,4 @@
-"""What a run has exported, published as the next version of a live repository."""
+"""Publish a run as the next version of a live repository."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from plumbline.stages import export
 from plumbline.stages.run import Run
 
 LIVE = "live_repository"
-"""The repository in the folder of the run."""
+"""The default live repository, in the run's folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadingServer:
-    """The server that serves the live repository, and loads the version now."""
+    """The running server of the live repository, which loads the new version."""
 
     url: str
     protocol: Protocol
@@ -39,18 +39,21 @@ class LoadingServer:
 def publish_run(
     run: Run, folder: Path, repository: Path, server: LoadingServer | None, *, force: bool
 ) -> None:
-    """Ensure stage export, then publish what it was made from; a new repository begins with it.
+    """Complete the stage export, then publish its plan and model.
+
+    A repository that does not exist yet is created. Without a server, the next start of one loads
+    the version. With `force`, the stage is run again.
 
     Raises
     ------
     PlumblineError
-        The repository is the one that stage export itself replaces; or see `Stage.ensure` and
-        `plumbline.serving.publish.publish`: the repository is as before then.
+        The repository is in the folder that the stage itself replaces; or see `Stage.ensure` and
+        `plumbline.serving.publish.publish`. The repository is then unchanged.
     """
     if repository.resolve().is_relative_to((folder / export.STAGE.name).resolve()):
         raise PlumblineError(
-            f"--publish {repository}: this is what the export of the same run writes, so it cannot "
-            "be served meanwhile. Publish into a folder of its own, and serve that."
+            f"--publish {repository}: the export of this run replaces this folder, so no server "
+            "can serve it. Publish into a folder of its own."
         )
     export.STAGE.ensure(run, folder, force=force)
     release = export.release_of(run, folder)
@@ -63,11 +66,11 @@ def publish_run(
         if live is not None:
             live.close()
     if not done.is_new:
-        report(f"version {done.number} has this plan and model already: nothing to do")
+        report(f"version {done.number} already has this plan and model: nothing to do")
     elif live is None:
-        report(f"version {done.number} is written: the next start of a server loads it")
+        report(f"version {done.number} is written; the next start of a server loads it")
     else:
-        report(f"version {done.number} answers now")
+        report(f"version {done.number} answers requests now")
 
 
 def _connected(server: LoadingServer) -> LiveServer:

@@ -18,6 +18,9 @@ from plumbline.stages.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
+_PLOT_WIDTH, _PLOT_HEIGHT = 640, 180
+"""As in the template."""
+
 _ETL = (
     "engine",
     "fit_seconds",
@@ -45,7 +48,7 @@ _PLANNED = (
     "patience",
 )
 _SHOWN_SETTINGS = ("split", "label", "workflow", "model", "training", "seed")
-"""Of the configuration, on the page."""
+"""The parts of the configuration that the page shows."""
 _SERVE = (
     "rows_compared",
     "max_abs_score_diff",
@@ -56,7 +59,7 @@ _SERVE = (
 
 
 def write_report(run: Run, folder: Path, stages: Sequence[str]) -> Path:
-    """Write both files into the run's folder; gives the path of report.html."""
+    """Write both files into the run's folder. Returns the path of report.html."""
     report = report_of(run, folder, stages)
     loss_curve = finished(folder, "train").manifest.facts["loss_curve"]
     write_json(folder / "report.json", report)
@@ -103,7 +106,7 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
 
 
 def warnings_of(manifests: Mapping[str, Manifest]) -> list[str]:
-    """What the stages found odd, in their order."""
+    """The warnings of all stages, in the order of the stages."""
     return [
         f"{stage}: {text}"
         for stage, manifest in manifests.items()
@@ -112,15 +115,15 @@ def warnings_of(manifests: Mapping[str, Manifest]) -> list[str]:
 
 
 def _shown_settings(run: Run) -> dict[str, str]:
-    """Dotted key to its value in JSON."""
+    """Dotted key to value, as JSON."""
     chosen = run.config.model_dump(mode="json", include=set(_SHOWN_SETTINGS))
-    found: dict[str, str] = {}
+    shown: dict[str, str] = {}
     for key in _SHOWN_SETTINGS:
         value = chosen[key]
         rest = value.items() if isinstance(value, dict) else [("", value)]
         for name, one in rest:
-            found[f"{key}.{name}" if name else key] = json.dumps(one, ensure_ascii=False)
-    return found
+            shown[f"{key}.{name}" if name else key] = json.dumps(one, ensure_ascii=False)
+    return shown
 
 
 def _render(
@@ -145,12 +148,12 @@ def _render(
     )
 
 
-def _polyline(loss_curve: list[tuple[int, float]], width: int = 640, height: int = 180) -> str:
-    """SVG points of the curve, scaled into a box of `width` by `height`."""
+def _polyline(loss_curve: list[tuple[int, float]]) -> str:
+    """SVG points of the curve, scaled to the plot."""
     steps, losses = zip(*loss_curve, strict=True)
     low, spread = min(losses), (max(losses) - min(losses)) or 1.0
     last = max(steps) or 1
     return " ".join(
-        f"{width * step / last:.1f},{height * (1 - (loss - low) / spread):.1f}"
+        f"{_PLOT_WIDTH * step / last:.1f},{_PLOT_HEIGHT * (1 - (loss - low) / spread):.1f}"
         for step, loss in zip(steps, losses, strict=True)
     )

@@ -1,4 +1,4 @@
-"""Where stage etl takes the rows from: the log that stage ingest surveyed, or its typed copy."""
+"""The rows that stage etl reads: from the surveyed log, or from its typed copy."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from plumbline.stages.stage import Finished
 
 
 def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
-    """The splits train, valid, test and probe of the finished stage ingest.
+    """The rows of the splits train, valid, test and probe.
 
     Raises
     ------
     StageError
-        The ingest was made from other settings.
+        The stage ingest ran with other settings.
     DataError
-        A raw file is missing, or has changed since.
+        A raw file is missing, or was changed after the ingest.
     """
     ingested = inputs["ingest"]
     if has_typed_copy(ingested):
         return TypedParquet(typed_folders(ingested), run.config.features)
-    _require_fitting(run, ingested)
+    _require_same_settings(run, ingested)
     read = ingested.manifest.facts["read"]
     log = RawLog(
         run.config,
         _raw_files(run, inputs, read),
         Survey.read(ingested.folder / SURVEY_FILE),
-        [Fingerprint(**found) for found in read["fingerprints"]],
+        [Fingerprint(**fields) for fields in read["fingerprints"]],
     )
     return _LogAndProbe(log, TypedParquet({PROBE: ingested.folder / PROBE}, log.kinds))
 
@@ -52,11 +52,11 @@ def typed_folders(ingested: Finished) -> dict[str, Path]:
     Raises
     ------
     StageError
-        The stage ingest that was run kept no typed copy.
+        The stage ingest kept no typed copy.
     """
     if not has_typed_copy(ingested):
         raise StageError(
-            f"{ingested.folder}: holds no typed copy of the log, which --engine nvtabular reads. "
+            f"{ingested.folder}: no typed copy of the log, which --engine nvtabular reads. "
             "Run again with --from ingest."
         )
     return {split: ingested.folder / split for split in (*SPLITS, PROBE)}
@@ -66,17 +66,17 @@ def has_typed_copy(ingested: Finished) -> bool:
     return SURVEY_FILE not in ingested.manifest.files
 
 
-def _require_fitting(run: Run, ingested: Finished) -> None:
-    """The log's rows are read by this configuration: it has to be the one that it was surveyed by.
+def _require_same_settings(run: Run, ingested: Finished) -> None:
+    """The log must be read with the settings that it was surveyed with.
 
-    The files are not compared here: `RawLog` does.
+    The files are not compared here; `RawLog` does that.
     """
     changed = differences(
         {**ingested.manifest.settings, "data": None}, {**ingest.log_settings(run), "data": None}
     )
     if changed:
         raise StageError(
-            f"{ingested.folder}: made from something else: {'; '.join(changed)}. "
+            f"{ingested.folder}: the settings have changed: {'; '.join(changed)}. "
             "Run again with --from ingest, or with another --out."
         )
 
@@ -84,7 +84,7 @@ def _require_fitting(run: Run, ingested: Finished) -> None:
 def _raw_files(
     run: Run, inputs: Mapping[str, Finished], read: Mapping[str, Any]
 ) -> tuple[Path, ...]:
-    """As for the ingest; where no --data is given, the files that it read."""
+    """The files that --data names; without it, those that the ingest read."""
     if run.config.click_model is None and not run.data:
         return tuple(Path(file) for file in read["files"])
     return ingest.log_files(run, inputs)
@@ -92,7 +92,7 @@ def _raw_files(
 
 @dataclass(frozen=True, slots=True)
 class _LogAndProbe:
-    """The log's splits, and the probe that the ingest took from them."""
+    """The splits of the log, and the probe that stage ingest wrote."""
 
     log: RawLog
     probe: TypedParquet

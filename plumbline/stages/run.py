@@ -1,4 +1,4 @@
-"""What one run is made from: the configuration, and what the command line chooses."""
+"""A run: its configuration, and the options of the command line."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ TrainedModel = Literal["fused", "merlin"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run: every stage reads what it needs from here.
+    """What every stage reads its settings from.
 
     Parameters
     ----------
     config
-        What the YAML file says.
+        The content of the YAML file.
     data
-        The raw log files, or folders of them; none where the log is drawn from a click model.
+        The raw log files, or folders of them. Empty if the log is drawn from a click model, or was
+        ingested before.
     engine
-        What fits and transforms the features.
+        Fits and transforms the features.
     model
-        What trains the DLRM: our own kernels, or Merlin Models.
+        The trainer of the DLRM: our own kernels (`fused`), or Merlin Models.
     scheduler
         The Dask cluster of the NVTabular engine: `local`, an address, or none.
     """
@@ -45,7 +46,7 @@ class Run:
 
 
 def resolve_engine(requested: RequestedEngine, device: Device, scheduler: str | None) -> Engine:
-    """Native code where one machine's CPU does the work, NVTabular on a GPU or a Dask cluster.
+    """The engine to use. `auto` is native on a CPU, and NVTabular on a GPU or a Dask cluster.
 
     Raises
     ------

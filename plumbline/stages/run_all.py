@@ -1,6 +1,6 @@
 """Raw logs to served scores: every stage in order, then the report.
 
-A complete stage is skipped; a killed run goes on where it stopped.
+A complete stage is skipped, so a killed run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from plumbline.stages.run import Run
 from plumbline.stages.stage import Stage
 
 STAGES = {
-    "generate": "Draw raw logs from a click model, where the data set has one.",
+    "generate": "Draw raw logs from a click model, if the configuration has one.",
     "ingest": "Check and count the raw logs, and take the probe split.",
     "etl": "Fit the features, encode every split, write the feature plan.",
     "train": "Train the DLRM on the encoded rows; resumes a killed training.",
@@ -22,8 +22,8 @@ STAGES = {
     "export": "Write plan and weights as Triton model repositories.",
     "serve": "Start Triton on the repository; compare and time its scores.",
 }
-"""The stages in their order, and what each does. Its file, `plumbline/stages/NAME.py`, is imported
-when it runs: some need seconds for their libraries."""
+"""The stages in order, and what each does. `plumbline/stages/NAME.py` is imported only when the
+stage runs, because some libraries take seconds to import."""
 
 FIRST, LAST = next(iter(STAGES)), list(STAGES)[-1]
 
@@ -34,12 +34,14 @@ def stage_named(name: str) -> Stage:
 
 
 def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool) -> None:
-    """Run the stages up to `last`; those from `start` on are run again, with `force` all.
+    """Run the stages up to `last`, and write the report after the last stage of all.
+
+    Complete stages are skipped, except those from `start` on, or all with `force`.
 
     Raises
     ------
     PlumblineError
-        See `Stage.ensure`, or this run has no stage `start`.
+        This run has no stage `start`, or see `Stage.ensure`.
     """
     names = _stages_of(run, last)
     if start is not None and start not in names:
@@ -58,7 +60,7 @@ def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool
 
 
 def _stages_of(run: Run, last: str) -> list[str]:
-    """The stages of this configuration up to the one named `last`."""
+    """The stages of this run, up to `last`."""
     names = list(STAGES)
     upto = names[: names.index(last) + 1]
     return upto if run.config.click_model is not None else [n for n in upto if n != FIRST]

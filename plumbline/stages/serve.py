@@ -1,7 +1,7 @@
 """Stage serve: start Triton on the exported repository, send raw test rows, compare, time.
 
-The rows are the probe split: raw test rows, and copies of one with nulls and with values never
-seen in training. Ids have to be the ETL's own, scores those of offline scoring.
+The rows are the probe split: raw test rows, and copies of one with missing values and with values
+not seen in training. Ids must equal those of the ETL, and scores those of offline scoring.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def settings(run: Run) -> dict[str, Any]:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     raw = pq.read_table(inputs["ingest"].folder / "probe")
     repository = inputs["export"].folder / "model_repository"
-    work_folder = out / "server"  # with the log, which stays where the stage fails
+    work_folder = out / "server"  # has the log, and is kept if the stage fails
     with TritonServer(repository, work_folder) as server:
         compared = _compare(server, raw, inputs)
         latency = _latency(server, raw, run.config.serving.latency_requests)
@@ -76,20 +76,18 @@ def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]
 
 
 def _encoded(table: pa.Table, plan: Plan) -> Encoded:
-    """The encoded rows of a file in the form that the feature step gives."""
+    """The encoded rows of a file, as the feature model returns them."""
     single = [column for column in plan.categorical if not column.is_list]
     lists = [column for column in plan.categorical if column.is_list]
     return Encoded(
-        _together(table, single, np.dtype(np.int64)),
+        _matrix(table, single, np.dtype(np.int64)),
         tuple(cast(Lists, values_of(table[column.name])) for column in lists),
-        _together(table, plan.continuous, np.dtype(np.float32)),
+        _matrix(table, plan.continuous, np.dtype(np.float32)),
     )
 
 
-def _together(
-    table: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """The columns side by side, shape (rows, number of columns)."""
+def _matrix(table: pa.Table, columns: Sequence[OutputColumn], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The columns as an array of shape (rows, number of columns)."""
     if not columns:
         return np.empty((table.num_rows, 0), dtype)
     return np.column_stack([table[column.name].to_numpy() for column in columns]).astype(dtype)
@@ -97,17 +95,17 @@ def _together(
 
 def _latency(server: TritonServer, raw: pa.Table, requests: int) -> dict[str, Any]:
     """Protocol, then model, then batch size, to p50 and p99 in milliseconds."""
-    found: dict[str, Any] = {}
+    latency: dict[str, Any] = {}
     total = 2 * len(MODELS) * len(BATCH_SIZES) * requests
     with progress_bar("timing", total, "requests") as progress:
         endpoints: dict[Protocol, str] = {"grpc": server.grpc_url, "http": server.http_url}
         for protocol, url in endpoints.items():
-            found[protocol] = {}
+            latency[protocol] = {}
             for name, model in MODELS.items():
                 with Client(url, protocol, model) as client:
-                    found[protocol][name] = measure_latency(client, client.tensors(raw), requests)
+                    latency[protocol][name] = measure_latency(client, client.tensors(raw), requests)
                 progress(len(BATCH_SIZES) * requests)
-    return found
+    return latency
 
 
 STAGE = Stage("serve", reads("ingest", "etl", "evaluate", "export"), settings, work)

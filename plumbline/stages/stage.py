@@ -1,6 +1,6 @@
-"""What every stage shares: when it is skipped, and its manifest.
+"""What all stages share: when they are skipped, and their manifests.
 
-A stage makes one folder of a run. Its manifest is written last: present means complete.
+A stage writes one folder of a run. Its manifest is written last, so a stage with one is complete.
 """
 
 from __future__ import annotations
@@ -48,44 +48,49 @@ class StageResult:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`needs` names the stages it reads, `settings` gives what else its result depends on."""
+    """`needs` returns the stages that it reads, `settings` what else its result depends on."""
 
     name: str
     needs: Callable[[Run], tuple[str, ...]]
     settings: Callable[[Run], dict[str, Any]]
     work: Callable[[Run, Mapping[str, Finished], Path], StageResult]
     derived: Callable[[Run, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
-    """Further settings, computed from the inputs too."""
+    """Returns further settings, which also depend on the inputs."""
 
     def ensure(self, run: Run, folder: Path, *, force: bool = False) -> Finished:
-        """Work in the run's folder, or skip the stage where a complete and fitting one is there.
+        """Run the stage in the run's folder, unless it is complete already.
 
         Raises
         ------
         StageError
-            A stage it needs is not complete, or it was made from other settings or inputs.
+            A stage that it needs is not complete, or this one is complete but its settings or
+            inputs have changed.
         """
         inputs = {name: finished(folder, name) for name in self.needs(run)}
+        # Before the work, since a graph may be edited meanwhile, and before anything is deleted.
+        settings = {**self.settings(run), **self.derived(run, inputs)}
         out = folder / self.name
         if force and out.exists():
             shutil.rmtree(out)
         if (out / MANIFEST_FILE).is_file():
             manifest = Manifest.read(out)
-            self._check_fits(manifest, run, inputs, out)
+            self._require_unchanged(manifest, settings, inputs, out)
             say(": complete, skipped", label=self.name)
             return Finished(out, manifest)
         say("", label=self.name)
-        return Finished(out, self._make(run, inputs, out))
+        return Finished(out, self._complete(run, inputs, settings, out))
 
-    def _make(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> Manifest:
-        """Do the work in the folder `out`, and write the manifest last."""
+    def _complete(
+        self, run: Run, inputs: Mapping[str, Finished], settings: dict[str, Any], out: Path
+    ) -> Manifest:
+        """Do the work in the folder `out`, then write the manifest."""
         (out / MANIFEST_FILE).unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
         result = self.work(run, inputs, out)
         manifest = Manifest(
             stage=self.name,
-            settings={**self.settings(run), **self.derived(run, inputs)},
+            settings=settings,
             inputs={name: finished.manifest.hash for name, finished in inputs.items()},
             schema=result.schema,
             rows=result.rows,
@@ -97,26 +102,29 @@ class Stage:
         manifest.write(out)
         return manifest
 
-    def _check_fits(
-        self, manifest: Manifest, run: Run, inputs: Mapping[str, Finished], out: Path
+    def _require_unchanged(
+        self,
+        manifest: Manifest,
+        settings: dict[str, Any],
+        inputs: Mapping[str, Finished],
+        out: Path,
     ) -> None:
-        settings = {**self.settings(run), **self.derived(run, inputs)}
         changed = differences(manifest.settings, settings)
         changed += [
-            f"stage {name} was made anew"
+            f"stage {name} was run again"
             for name, finished in inputs.items()
             if manifest.inputs.get(name) != finished.manifest.hash
         ]
         changed += [f"{name} is missing" for name in manifest.files if not (out / name).is_file()]
         if changed:
             raise StageError(
-                f"{out}: made from something else: {'; '.join(changed)}. "
+                f"{out}: settings or inputs have changed: {'; '.join(changed)}. "
                 f"Run again with --from {self.name} (or --force), or with another --out."
             )
 
 
 def reads(*stages: str) -> Callable[[Run], tuple[str, ...]]:
-    """The same stages are read whatever the configuration."""
+    """For `Stage.needs`, if the stage reads the same stages in every run."""
     return lambda _: stages
 
 
@@ -126,6 +134,6 @@ def parts(folder: Path) -> list[Path]:
 
 
 def finished(run_folder: Path, name: str) -> Finished:
-    """Raises StageError where the stage is not complete."""
+    """A stage of a run; raises StageError if it is not complete."""
     folder = run_folder / name
     return Finished(folder, Manifest.read(folder))

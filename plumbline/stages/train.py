@@ -1,4 +1,4 @@
-"""Stage train: train the DLRM on the encoded rows, from the last checkpoint on."""
+"""Stage train: train the DLRM on the encoded rows; resumes from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def settings(run: Run) -> dict[str, Any]:
     chosen = run.config.model_dump(mode="json", include={"model", "training", "seed"})
-    return {**chosen, "form": run.model}
+    return {**chosen, "trainer": run.model}
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
@@ -57,7 +57,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             progress=progress,
             report_epoch=_print_epoch,
         )
-    shutil.rmtree(out / "checkpoint")  # the model is complete, so nothing is left to resume
+    shutil.rmtree(out / "checkpoint")  # the training is complete
     if training.stops_early:
         console.print(
             f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
@@ -96,9 +96,9 @@ def _described(training: PlannedTraining, rows: int) -> str:
     )
 
 
-def _print_epoch(position: int, epoch: Epoch) -> None:
+def _print_epoch(index: int, epoch: Epoch) -> None:
     console.print(
-        f"  epoch {position + 1}: training loss {epoch.train_loss:.4f}, validation log loss "
+        f"  epoch {index + 1}: training loss {epoch.train_loss:.4f}, validation log loss "
         f"{epoch.valid.logloss:.4f}, AUC {epoch.valid.auc:.4f}, "
         f"learning rate {epoch.learning_rate:.2g}",
         highlight=False,
@@ -128,7 +128,7 @@ def trainer_of(
 def loader_of(
     run: Run, plan: Plan, architecture: Architecture, files: Sequence[Path], batch_size: int
 ) -> DataLoader:
-    """On a GPU the Merlin dataloader; on a CPU a reader of our own, which is faster there."""
+    """The Merlin data loader on a GPU; on a CPU our own, which is faster there."""
     if run.device == "cpu":
         from plumbline.dlrm.data.parquet_loader import ParquetLoader
 
@@ -142,7 +142,7 @@ def loader_of(
 
 
 def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Metrics of the validation split after each epoch, from the facts of the finished stage."""
+    """The validation metrics after each epoch, from the stage's facts."""
     return [epoch["valid"] for epoch in facts["epochs"]]
 
 

@@ -1,4 +1,4 @@
-"""Command lines as users type them: several values after one option, none, and none by mistake."""
+"""Command lines as users type them: options with several values, with none, or without theirs."""
 
 from collections.abc import Sequence
 
@@ -37,6 +37,6 @@ def test_an_option_is_repeated_for_each_value(words: str, read: str) -> None:
 @pytest.mark.parametrize(
     "words", [["--data"], ["--data", "--force"], ["--out"], ["--out", "--data"]]
 )
-def test_an_option_without_its_value_is_refused(words: Sequence[str]) -> None:
+def test_an_option_without_a_value_is_refused(words: Sequence[str]) -> None:
     with pytest.raises(typer.BadParameter, match="wanted a value, got none"):
         one_value_each(words, TAKES)

@@ -1,4 +1,4 @@
-"""Every command of `plumbline`: what its `--help` says, how it ends, and how quickly it starts."""
+"""Every command of `plumbline`: its `--help`, its errors, and how quickly it starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SLOW = {
     "numpy",
     "tritonclient",
 }
-"""Libraries that need up to seconds to import: `--help` needs none of them."""
+"""Libraries that take up to seconds to import. `--help` must not import them."""
 
 FILES = {
     **{f"pipelines/{stage}.py": stage for stage in STAGES},
@@ -64,7 +64,7 @@ def test_the_commands_are_the_documented_ones() -> None:
 
 
 @pytest.mark.parametrize(("command", "parameter"), PARAMETERS)
-def test_help_names_what_it_is_its_default_and_its_unit(command: Any, parameter: Any) -> None:
+def test_help_has_a_text_a_default_and_a_unit(command: Any, parameter: Any) -> None:
     with command.make_context("plumbline", [], resilient_parsing=True) as context:
         left, right = parameter.get_help_record(context)
     assert re.match(r"\w.*[.,…\w]  \[", right), f"{left}: wanted a help text"
@@ -89,13 +89,16 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((), "Missing command. See plumbline --help."),
         (("runn",), "No such command 'runn'. Did you mean 'run'? See plumbline --help."),
         (("run", "--data"), "--data: wanted a value, got none. See plumbline run --help."),
         (("run", "--out", "--force"), "--out: wanted a value, got none."),
-        (("run", "--engine", "polars"), "'polars' is not one of 'auto', 'native', 'nvtabular'"),
+        (
+            ("run", "--engine", "polars"),
+            "'--engine': 'polars' is not one of 'auto', 'native', 'nvtabular'",
+        ),
         (("run", "--to", "moon"), "'moon' is not one of generate, ingest, etl"),
         (("etl", "x"), "Got unexpected extra argument(s) (x). See plumbline etl --help."),
         (("score",), "Missing argument 'FILE'."),
@@ -111,13 +114,13 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
         (("score", "nothing.csv", "--url", "127.0.0.1:1"), "127.0.0.1:1"),
     ],
 )
-def test_what_a_user_gets_wrong_is_one_line(
-    words: tuple[str, ...], said: str, command: Command
+def test_a_mistake_of_the_user_is_one_line(
+    words: tuple[str, ...], message: str, command: Command
 ) -> None:
     ended = command("plumbline/__main__.py", *words)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1, ended.stderr
-    assert said in ended.stderr
+    assert message in ended.stderr
 
 
 def test_several_files_after_one_option(command: Command) -> None:

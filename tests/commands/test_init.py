@@ -1,4 +1,4 @@
-"""`pipelines/init.py` on files of many forms: what it writes loads, and says what was guessed."""
+"""`pipelines/init.py` on files of many formats: the configuration loads, and explains guesses."""
 
 import bz2
 import gzip
@@ -49,7 +49,7 @@ def text_of(rows: list[dict[str, Any]], separator: str = ",") -> str:
 
 @pytest.fixture
 def init(command: Command, tmp_path: Path) -> Callable[..., tuple[Config, str, str]]:
-    """Run init; gives the configuration, its text, and what was said."""
+    """Runs init; returns the configuration, its text, and what was printed."""
 
     def run(*arguments: object) -> tuple[Config, str, str]:
         ended = command("pipelines/init.py", *arguments, "--force")
@@ -63,7 +63,7 @@ def init(command: Command, tmp_path: Path) -> Callable[..., tuple[Config, str, s
 def test_a_shops_log_is_described(init: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "shop.csv"
     file.write_text(text_of(shop_rows()))
-    config, text, said = init(file)
+    config, text, printed = init(file)
     assert dict(config.log.columns) == {
         "id": "unused",
         "user_id": "integer",
@@ -80,8 +80,8 @@ def test_a_shops_log_is_described(init: Callable[..., Any], tmp_path: Path) -> N
     assert config.split.by == "time"
     assert "by: group, column: user_id" in text
     assert "Embedding tables: about" in text and "continuous" in text
-    assert "duration: left out, may be known only afterwards" in said
-    assert f"--config config.yaml --data {tmp_path}" in said
+    assert "duration: left out, may be known only afterwards" in printed
+    assert f"--config config.yaml --data {tmp_path}" in printed
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|", "::"])
@@ -120,19 +120,19 @@ def test_a_parquet_folder_of_parts(init: Callable[..., Any], tmp_path: Path) -> 
             tags=pl.lit(["a", "b"]), bought=pl.col("bought") == "yes"
         )
         frame.write_parquet(folder / f"part-{part}.parquet")
-    config, _, said = init(folder)
+    config, _, printed = init(folder)
     assert config.log.format == "parquet" and config.log.files == ()
     assert config.log.columns["tags"] == "string_list"
     assert config.label.click == () and config.label_column == "bought"
-    assert f"--data {folder}" in said
+    assert f"--data {folder}" in printed
 
 
 def test_columns_in_the_names_of_folders(init: Callable[..., Any], tmp_path: Path) -> None:
     rows = shop_rows()
-    for place, country in enumerate(["de", "fr"]):
+    for index, country in enumerate(["de", "fr"]):
         folder = tmp_path / "log" / f"country={country}" / "kind=x"
         folder.mkdir(parents=True)
-        (folder / "part-0.csv").write_text(text_of(rows[place::2]))
+        (folder / "part-0.csv").write_text(text_of(rows[index::2]))
     config, text, _ = init(tmp_path / "log")
     assert config.log.columns["country"] == "string" and config.log.columns["kind"] == "unused"
     assert config.log.columns["bought"] == "label" and config.log.files == ()
@@ -149,15 +149,15 @@ def test_files_of_the_same_columns_are_parts_and_others_are_joined(
     (tmp_path / "users.csv").write_text(users)
     (tmp_path / "notes.csv").write_text("a,b\n1,2\n3,4\n")
     names = ["day_1.csv", "day_2.csv", "users.csv", "notes.csv"]
-    config, _, said = init(*(tmp_path / name for name in names))
+    config, _, printed = init(*(tmp_path / name for name in names))
     assert config.log.files == ("day_1.csv", "day_2.csv")
     assert dict(config.tables["users"].columns) == {
         "user_id": "key",
         "city": "string",
         "age": "unused",
     }
-    assert "of the rows looked at have a 'user_id' that it does not hold" in said
-    assert "notes.csv: left out, no column" in said
+    assert "of the rows looked at have a 'user_id' that it does not hold" in printed
+    assert "notes.csv: left out, no column" in printed
 
 
 def test_a_rating_without_a_header_and_its_tables(init: Callable[..., Any], tmp_path: Path) -> None:
@@ -172,21 +172,21 @@ def test_a_rating_without_a_header_and_its_tables(init: Callable[..., Any], tmp_
     (folder / "users.dat").write_text(users)
     films = "".join(f"{i}::Title é {i}::{'Drama|War' if i % 2 else 'War'}\n" for i in range(1, 301))
     (folder / "movies.dat").write_bytes(films.encode("latin-1"))
-    config, _, said = init(folder)
+    config, _, printed = init(folder)
     assert dict(config.log.columns) == {
         "c1": "integer",
         "c2": "integer",
         "c3": "label",
         "c4": "time",
     }
-    assert config.label.at_least == 4 and "a rating of 4 or more" in said
+    assert config.label.at_least == 4 and "a rating of 4 or more" in printed
     assert config.log.files == ("ratings.dat",) and config.log.separator == "::"
     assert (config.tables["users"].key, config.tables["movies"].key) == ("c1", "c2")
     assert config.tables["movies"].encoding == "latin-1"
     assert config.tables["movies"].columns["movies_c2"] == "unused"
 
 
-def test_names_that_yaml_reads_otherwise(init: Callable[..., Any], tmp_path: Path) -> None:
+def test_names_that_yaml_would_misread(init: Callable[..., Any], tmp_path: Path) -> None:
     names = ["on", "2020", "null", "a: b", "x [eur]", "#", "- y", "é\u2028", "*", "a1..a3", ""]
     lines = [",".join([*names, "click"])]
     lines += [
@@ -194,9 +194,9 @@ def test_names_that_yaml_reads_otherwise(init: Callable[..., Any], tmp_path: Pat
         for _ in range(100)
     ]
     (tmp_path / "odd.csv").write_text("\n".join(lines) + "\n")
-    config, _, said = init(tmp_path / "odd.csv")
+    config, _, printed = init(tmp_path / "odd.csv")
     assert list(config.features) == names[:-2]
-    assert "a1..a3" in said and "no name" in said
+    assert "a1..a3" in printed and "no name" in printed
 
 
 def test_words_numbers_and_blanks(init: Callable[..., Any], tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_words_numbers_and_blanks(init: Callable[..., Any], tmp_path: Path) -> N
     assert "named by --label; clicks named by --click" in text
 
 
-def test_a_column_that_is_there_only_for_clicks_is_left_out(
+def test_a_column_that_only_clicks_have_is_left_out(
     init: Callable[..., Any], tmp_path: Path
 ) -> None:
     rows = []
@@ -228,16 +228,16 @@ def test_a_column_that_is_there_only_for_clicks_is_left_out(
             }
         )
     (tmp_path / "ads.csv").write_text(text_of(rows))
-    config, text, said = init(tmp_path / "ads.csv")
+    config, text, printed = init(tmp_path / "ads.csv")
     assert config.log.columns["attributed_id"] == "unused"
     assert config.log.columns["strong"] == "continuous"
-    assert "attributed_id: left out, may be known only afterwards" in said
-    assert "strong: alone it ranks clicks with an AUC of" in said
+    assert "attributed_id: left out, may be known only afterwards" in printed
+    assert "strong: alone it ranks clicks with an AUC of" in printed
     assert yaml.safe_load(text)["log"]["columns"]["strong"] == "continuous"
 
 
 @pytest.mark.parametrize(
-    ("content", "arguments", "told"),
+    ("content", "arguments", "message"),
     [
         (b"a,b\n" + b"1.5,x\n2.5,y\n3.5,z\n" * 9, (), "No column looks like a label"),
         (b"a,click\n" + b"1,0\n2,1\n" * 9, ("--label", "clik"), "did you mean 'click'?"),
@@ -250,13 +250,13 @@ def test_a_column_that_is_there_only_for_clicks_is_left_out(
     ],
 )
 def test_what_cannot_be_described_is_one_line(
-    command: Command, tmp_path: Path, content: bytes, arguments: tuple[str, ...], told: str
+    command: Command, tmp_path: Path, content: bytes, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "log.csv").write_bytes(content)
     ended = command("pipelines/init.py", tmp_path / "log.csv", *arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ") and ended.stderr.count("\n") == 1
-    assert told in ended.stderr
+    assert message in ended.stderr
     assert not (tmp_path / "config.yaml").exists()
 
 

@@ -20,10 +20,10 @@ from plumbline.features.operators.clip import Clip
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
-from plumbline.serving.repository.export import export_repository
 from plumbline.settings import Model, Serving
 from tests.fuzz.pool import Pool, make_pool, odd_tensors
 from tests.plans import categorify, plan_of
+from tests.serving.releases import export_repository
 
 MAX_BATCH_SIZE = 64
 

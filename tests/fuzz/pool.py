@@ -75,7 +75,7 @@ def odd_tensors(
     `known` are a categorical column's values with an id, as integers or text.
     """
     tensors: Tensors = {}
-    for tensor, (names, dtype) in columns.wanted.items():
+    for tensor, (names, dtype) in columns.tensors.items():
         drawn = np.empty((rows, len(names)), dtype)
         for place, name in enumerate(names):
             drawn[:, place] = _column(rng, tensor, known.get(name, ()), rows)

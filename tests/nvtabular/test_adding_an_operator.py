@@ -1,7 +1,7 @@
-"""A new operator is two files: how the plan knows it, and how it comes out of a graph.
+"""A new operator is two files: its step in the plan, and its compilation from a graph.
 
-The package is copied, the two files are added, and a process of its own that imports the copy runs
-the operator through both engines and the online executor.
+The test copies the package, adds the two files, and runs the operator through both engines and the
+online executor in a process that imports the copy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from plumbline.features.steps.step import NumberStep
 
 @dataclass(frozen=True, slots=True)
 class SquareRoot(NumberStep):
-    """Missing below 0, and where the number is."""
+    """Missing for numbers below 0 and for missing numbers."""
 
     op = "square_root"
 
@@ -55,7 +55,7 @@ from plumbline.nvtabular.patching.columns import changed
 
 
 class SquareRoot(ops.Operator):
-    """Missing below 0, and where the number is."""
+    """Missing for numbers below 0 and for missing numbers."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         with np.errstate(invalid="ignore"):
@@ -124,10 +124,10 @@ NVTabularEngine("cpu", None).fit_transform(
 
 encoded = pq.read_table(folder / "native" / "test")
 np.testing.assert_array_equal(encoded["root"], [2.0, np.nan, 0.5, np.nan, 3.0])
-for side in ("native", "nvtabular"):
-    of_side = pq.read_table(folder / side / "test")
-    assert of_side["s"] == encoded["s"]
-    plan = read_plan(folder / side / "plan")
+for engine in ("native", "nvtabular"):
+    of_engine = pq.read_table(folder / engine / "test")
+    assert of_engine["s"] == encoded["s"]
+    plan = read_plan(folder / engine / "plan")
     root, normal, _ = plan.outputs
     assert root.chain.steps == (Step(),)
     assert isinstance(normal.chain.steps[-1], Normalize)
@@ -137,8 +137,8 @@ for side in ("native", "nvtabular"):
         executor = OnlineExecutor(plan)
         online = executor.transform(to_tensors(table, executor.columns))
         assert online.ids_BF[:, 0].tolist() == encoded["s"].to_pylist()
-        for place, column in enumerate(("root", "x")):
-            for dense in (online.dense_BC[:, place], np.asarray(of_side[column])):
+        for index, column in enumerate(("root", "x")):
+            for dense in (online.dense_BC[:, index], np.asarray(of_engine[column])):
                 np.testing.assert_allclose(dense, encoded[column], rtol=2**-23, atol=1e-9)
 
 assert "SquareRoot" in SUPPORTED
@@ -163,7 +163,7 @@ def test_an_operator_without_state_is_two_files(tmp_path: Path) -> None:
         (copy / package / "operators" / "square_root.py").write_text(text.lstrip())
     packages = [entry for entry in sys.path if entry.endswith("site-packages")]
     done = subprocess.run(
-        # Without `site`, whose editable installation would import the package that was copied.
+        # -S leaves out the editable installation, which would import the original package.
         [sys.executable, "-S", "-W", "ignore", "-c", PROGRAM],
         cwd=tmp_path,
         env={

@@ -1,4 +1,4 @@
-"""The NVTabular engine: what it writes, in which order, and what it refuses."""
+"""The NVTabular engine: its files, their order, and refusals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SETTINGS = WorkflowSettings(graph="criteo", options={"frequency_threshold": 0})
 
 def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
     rng = np.random.default_rng(seed)
-    made = {
+    columns = {
         "x": pa.array(rng.normal(size=rows).astype(np.float32), mask=rng.random(rows) < 0.3),
         "i": pa.array(rng.integers(2**53, 2**53 + 9, rows), mask=rng.random(rows) < 0.3),
         "h": pa.array(rng.integers(0, 9, rows), mask=rng.random(rows) < 0.3),
@@ -48,7 +48,7 @@ def table(rows: int, seed: int, kinds: Mapping[str, Any] = KINDS) -> pa.Table:
         "click": pa.array(rng.integers(0, 2, rows).astype(np.int8)),
     }
     schema = typed_schema(kinds)
-    return pa.table({name: made[name] for name in schema.names}, schema=schema)
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
 
 
 def lists(rng: np.random.Generator, rows: int, values: list[Any]) -> list[Any]:
@@ -100,18 +100,18 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
     ]
     for split, folder in splits.items():
         for file in sorted(folder.iterdir()):
-            raw, made = pq.read_table(file), pq.read_table(tmp_path / "out" / split / file.name)
-            assert made.schema.names == [*CATEGORICAL, "x", "click"]
+            raw, part = pq.read_table(file), pq.read_table(tmp_path / "out" / split / file.name)
+            assert part.schema.names == [*CATEGORICAL, "x", "click"]
             ids_types = [pa.int32()] * 3 + [pa.large_list(pa.int32())] * 2
-            assert made.schema.types == [*ids_types, pa.float32(), pa.int8()]
-            assert made["click"].equals(raw["click"])
+            assert part.schema.types == [*ids_types, pa.float32(), pa.int8()]
+            assert part["click"].equals(raw["click"])
             for name in CATEGORICAL:
                 vocabulary = plan.vocabulary(next(c for c in plan.outputs if c.name == name))
                 ids = dict(
                     zip(vocabulary.value.to_pylist(), vocabulary.id.to_pylist(), strict=True)
                 )
                 ids[None] = ids[""] = 1
-                assert made[name].to_pylist() == [
+                assert part[name].to_pylist() == [
                     [ids.get(value, 2) for value in row or []]
                     if name in ("l", "m")
                     else ids.get(row, 2)
@@ -119,28 +119,25 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
                 ]
 
 
-def test_a_local_cluster_gives_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
+def test_a_local_cluster_writes_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
     ids = CATEGORICAL >> ops.Categorify(num_buckets=2, max_size=8)
     normal = ["x"] >> ops.FillMedian() >> ops.Normalize()
     statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "std"])
     encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
     workflow = Workflow(ids + normal + statistics + encoded + "click")
-    alone = run(splits, tmp_path / "alone", workflow=workflow)
-    together = run(splits, tmp_path / "together", workflow=workflow, scheduler="local")
-    assert together.plan.content_hash == alone.plan.content_hash
-    files = sorted(path.relative_to(tmp_path / "alone") for path in _files(tmp_path / "alone"))
+    single, cluster = tmp_path / "single", tmp_path / "cluster"
+    in_process = run(splits, single, workflow=workflow)
+    on_cluster = run(splits, cluster, workflow=workflow, scheduler="local")
+    assert on_cluster.plan.content_hash == in_process.plan.content_hash
+    files = _files(single)
     assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5 + 2 * 5
-    assert files == sorted(
-        path.relative_to(tmp_path / "together") for path in _files(tmp_path / "together")
-    )
+    assert files == _files(cluster)
     for file in files:
-        assert (tmp_path / "alone" / file).read_bytes() == (
-            tmp_path / "together" / file
-        ).read_bytes()
+        assert (single / file).read_bytes() == (cluster / file).read_bytes()
 
 
 def test_both_engines_learn_the_same_to_the_bit(splits: dict[str, Path], tmp_path: Path) -> None:
-    """Each partition fills the accumulators that a chunk of the native engine fills."""
+    """A partition fills the same accumulators as a chunk of the native engine."""
     ids = CATEGORICAL >> ops.Categorify(freq_threshold=2)
     median = ["x"] >> ops.FillMedian()
     buckets = ["x", "i"] >> QuantileBucketize(5) >> ops.Rename(postfix="_bucket")
@@ -157,7 +154,7 @@ def test_both_engines_learn_the_same_to_the_bit(splits: dict[str, Path], tmp_pat
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
 def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) -> None:
@@ -167,17 +164,17 @@ def test_no_scheduler_at_the_address(splits: dict[str, Path], tmp_path: Path) ->
 
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"s": "string"}])
 @pytest.mark.parametrize("settings", [SETTINGS, WorkflowSettings(graph="standard")])
-def test_either_sort_of_column_may_be_absent(
+def test_a_log_may_have_columns_of_one_kind_only(
     kinds: dict[str, Any], settings: Any, tmp_path: Path
 ) -> None:
     splits = {"train": write(tmp_path / "raw", table(9, 0, kinds))}
     result = run(splits, tmp_path / "out", kinds=kinds, settings=settings)
-    wanted = [*kinds]
+    names = [*kinds]
     if settings.graph == "standard":
-        wanted = ["x_bucket", "x"] if "x" in kinds else ["s", "s_count"]
-    assert [column.name for column in result.plan.outputs] == wanted
-    made = pq.read_table(tmp_path / "out/train/part-00000.parquet")
-    assert made.schema.names == [*wanted, "click"]
+        names = ["x_bucket", "x"] if "x" in kinds else ["s", "s_count"]
+    assert [column.name for column in result.plan.outputs] == names
+    encoded = pq.read_table(tmp_path / "out/train/part-00000.parquet")
+    assert encoded.schema.names == [*names, "click"]
 
 
 def test_a_column_without_values_outside_the_training_split(tmp_path: Path) -> None:
@@ -191,9 +188,9 @@ def test_a_column_without_values_outside_the_training_split(tmp_path: Path) -> N
         "test": write(tmp_path / "test", empty),
     }
     run(splits, tmp_path / "out")
-    made = pq.read_table(tmp_path / "out/test/part-00000.parquet")
-    assert made["i"].to_pylist() == made["s"].to_pylist() == [1] * 5
-    assert made["h"].to_pylist() != [1] * 5
+    encoded = pq.read_table(tmp_path / "out/test/part-00000.parquet")
+    assert encoded["i"].to_pylist() == encoded["s"].to_pylist() == [1] * 5
+    assert encoded["h"].to_pylist() != [1] * 5
 
 
 def test_a_column_without_values_in_the_training_split_has_no_vocabulary(tmp_path: Path) -> None:
@@ -215,12 +212,12 @@ def test_a_workflow_need_not_pass_the_click_through(tmp_path: Path) -> None:
     splits = {"train": write(tmp_path / "train", table(9, 0))}
     node = ["x"] >> ops.FillMissing(0)
     run(splits, tmp_path / "out", workflow=Workflow(node))
-    made = pq.read_table(tmp_path / "out/train/part-00000.parquet")
-    assert made.column_names == ["x", "click"]
+    encoded = pq.read_table(tmp_path / "out/train/part-00000.parquet")
+    assert encoded.column_names == ["x", "click"]
     assert not node.children
 
 
-def test_the_files_name_no_path_and_nothing_is_left_behind(tmp_path: Path) -> None:
+def test_the_plan_has_no_path_and_the_scratch_folder_is_removed(tmp_path: Path) -> None:
     run({"train": write(tmp_path / "train", table(9, 0))}, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["plan", "train"]
     assert str(tmp_path) not in (tmp_path / "out/plan/plan.json").read_text()
@@ -257,7 +254,7 @@ def test_a_failure_leaves_no_plan(
     assert not list((tmp_path / "out/train").glob("part-00000.parquet"))
 
 
-def test_infinite_values_are_refused_where_nothing_clips_them(tmp_path: Path) -> None:
+def test_infinite_values_that_are_not_clipped_are_refused(tmp_path: Path) -> None:
     values = table(3, 0, {"x": "continuous"})
     values = values.set_column(0, "x", pa.array([1.0, float("inf"), 2.0], pa.float32()))
     splits = {"train": write(tmp_path / "train", values)}

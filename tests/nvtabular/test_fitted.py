@@ -1,4 +1,4 @@
-"""Compiling a workflow that NVTabular itself has fitted, and one with the patched operators."""
+"""Compiling workflows that were fitted by NVTabular's own operators or by patched ones."""
 
 from __future__ import annotations
 
@@ -41,27 +41,27 @@ TABLE = pa.table(
 )
 
 
-def fitted(graph: Any, folder: Path, table: pa.Table = TABLE, mend: bool = True) -> Workflow:
+def fitted(graph: Any, folder: Path, table: pa.Table = TABLE, is_patched: bool = True) -> Workflow:
     with quiet(), Serial():
-        workflow = patched(Workflow(graph), folder) if mend else Workflow(graph)
+        workflow = patched(Workflow(graph), folder) if is_patched else Workflow(graph)
         return workflow.fit(Dataset(FrameReader(KINDS, "cpu").frame(table), cpu=True))
 
 
-def compiled(graph: Any, folder: Path, mend: bool = True) -> dict[str, OutputColumn]:
-    workflow = fitted(graph, folder / "learned", mend=mend)
+def compiled(graph: Any, folder: Path, is_patched: bool = True) -> dict[str, OutputColumn]:
+    workflow = fitted(graph, folder / "learned", is_patched=is_patched)
     inputs, outputs = compile_fitted(workflow, KINDS, folder / "plan")
     write_plan(folder / "plan", inputs, outputs)
     return {column.name: column for column in read_plan(folder / "plan").outputs}
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_statistics_of_numbers(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_statistics_of_numbers(is_patched: bool, tmp_path: Path) -> None:
     graph = (
         (["x"] >> ops.FillMissing(2.0) >> ops.LogOp() >> ops.Normalize() >> ops.Rename(name="n"))
         + (["x"] >> ops.FillMedian() >> ops.Rename(name="m"))
         + (["y"] >> ops.NormalizeMinMax())
     )
-    outputs = compiled(graph, tmp_path, mend)
+    outputs = compiled(graph, tmp_path, is_patched)
     logs = np.log1p(np.array([1.0, 2.0, 3.0, 3.0]))
     fill, log, normalize = outputs["n"].chain.steps
     assert (fill, log) == (FillMissing(2.0), Log())
@@ -71,10 +71,10 @@ def test_statistics_of_numbers(mend: bool, tmp_path: Path) -> None:
     assert outputs["y"].chain.steps == (NormalizeMinMax(0.0, 3.0),)
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_quantiles(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_quantiles(is_patched: bool, tmp_path: Path) -> None:
     buckets = ["x", "i"] >> QuantileBucketize(2) >> ops.Rename(postfix="_bucket")
-    outputs = compiled((["y"] >> QuantileTransform(3)) + buckets, tmp_path, mend)
+    outputs = compiled((["y"] >> QuantileTransform(3)) + buckets, tmp_path, is_patched)
     beyond = np.finfo(np.float64).max
     assert outputs["x_bucket"].chain.steps == (Bucketize((3.0, beyond)),)
     assert outputs["i_bucket"].chain.steps == (Bucketize((2.0**62, beyond)),)
@@ -83,18 +83,18 @@ def test_quantiles(mend: bool, tmp_path: Path) -> None:
     np.testing.assert_allclose(line.heights, [-1.15035, 0.31864, 1.15035], atol=1e-5)
 
 
-def test_quantiles_that_nothing_was_learned_of(tmp_path: Path) -> None:
+def test_quantiles_that_were_not_learned_raise(tmp_path: Path) -> None:
     workflow = fitted(["y"] >> QuantileTransform(), tmp_path)
     workflow.output_node.op.clear()
     with pytest.raises(PlanError, match="Column 'y': QuantileTransform is not fitted"):
         compile_fitted(workflow, KINDS, tmp_path / "plan")
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_vocabularies(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_vocabularies(is_patched: bool, tmp_path: Path) -> None:
     folder = str(tmp_path / "learned")
     parameters = {"freq_threshold": 2, "num_buckets": 2, "out_path": folder}
-    outputs = compiled(["s", "i"] >> ops.Categorify(**parameters), tmp_path, mend)
+    outputs = compiled(["s", "i"] >> ops.Categorify(**parameters), tmp_path, is_patched)
     (step,) = outputs["i"].chain.steps
     assert (step.frequency_threshold, step.num_buckets, step.cardinality) == (2, 2, 5)
     table = pq.read_table(tmp_path / "plan" / step.vocabulary)
@@ -103,13 +103,13 @@ def test_vocabularies(mend: bool, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "plan" / of_text.vocabulary)["value"].to_pylist() == ["b"]
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_a_shared_vocabulary_is_one_file(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_a_shared_vocabulary_is_one_file(is_patched: bool, tmp_path: Path) -> None:
     kinds = {"a": "integer", "b": "integer"}
     frame = pd.DataFrame({"a": [1, 1, 2], "b": [3, 2, 2]})
     graph = [["a", "b"]] >> ops.Categorify(out_path=str(tmp_path / "learned"))
     with quiet(), Serial():
-        workflow = patched(Workflow(graph)) if mend else Workflow(graph)
+        workflow = patched(Workflow(graph)) if is_patched else Workflow(graph)
         workflow.fit(Dataset(frame, cpu=True))
     _, (a, b) = compile_fitted(workflow, kinds, tmp_path / "plan")
     assert a.chain.steps == b.chain.steps
@@ -117,11 +117,11 @@ def test_a_shared_vocabulary_is_one_file(mend: bool, tmp_path: Path) -> None:
     assert found == {"value": [2, 1, 3], "id": [3, 4, 5], "count": [3, 2, 1]}
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_combinations_keep_their_missing_parts(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_combinations_keep_their_missing_parts(is_patched: bool, tmp_path: Path) -> None:
     folder = str(tmp_path / "learned")
     graph = [["s", "i"]] >> ops.Categorify(encode_type="combo", out_path=folder)
-    (step,) = compiled(graph, tmp_path, mend)["s_i"].chain.steps
+    (step,) = compiled(graph, tmp_path, is_patched)["s_i"].chain.steps
     values = pq.read_table(tmp_path / "plan" / step.vocabulary)["value"].to_pylist()
     wanted = [
         {"s": None, "i": 2**62 + 1},
@@ -129,30 +129,34 @@ def test_combinations_keep_their_missing_parts(mend: bool, tmp_path: Path) -> No
         {"s": "b", "i": None},
         {"s": "b", "i": 7},
     ]
-    if mend:  # NVTabular's own order of values that were seen as often is by chance
+    if is_patched:  # NVTabular orders values with equal counts arbitrarily
         assert values == wanted
     assert sorted(values, key=str) == sorted(wanted, key=str)
 
 
-@pytest.mark.parametrize("mend", [False, True])
-def test_statistics_by_key(mend: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_patched", [False, True])
+def test_statistics_by_key(is_patched: bool, tmp_path: Path) -> None:
     folder = str(tmp_path / "learned")
     graph = (
         ["s"] >> ops.JoinGroupby(cont_cols=["y"], stats=["count", "mean", "max"], out_path=folder)
     ) + (["s"] >> ops.TargetEncoding("click", kfold=1, p_smooth=2, out_path=folder + "/te"))
-    if not mend:
+    if not is_patched:
         (tmp_path / "learned/te").mkdir(parents=True)
-    outputs = compiled(graph, tmp_path, mend)
+    outputs = compiled(graph, tmp_path, is_patched)
     tables = Tables(tmp_path / "plan")
     keys = Text.from_objects([b"a", b"b", b"", b"z"])
     found = {
         name: column.chain.steps[-1].bind(tables)(keys).tolist() for name, column in outputs.items()
     }
-    # NVTabular counts no row of a missing key, so it has no statistics but those of unknown ones.
-    assert found["s_count"] == [1.0, 2.0, 1.0 if mend else 0.0, 0.0]
-    np.testing.assert_array_equal(found["s_y_mean"], [1.0, 1.5, 2.0 if mend else np.nan, np.nan])
-    np.testing.assert_array_equal(found["s_y_max"], [1.0, 3.0, 2.0 if mend else np.nan, np.nan])
-    of_null = 1 / 3 if mend else 0.5
+    # NVTabular counts no row of a missing key, so it has the statistics of an unknown key.
+    assert found["s_count"] == [1.0, 2.0, 1.0 if is_patched else 0.0, 0.0]
+    np.testing.assert_array_equal(
+        found["s_y_mean"], [1.0, 1.5, 2.0 if is_patched else np.nan, np.nan]
+    )
+    np.testing.assert_array_equal(
+        found["s_y_max"], [1.0, 3.0, 2.0 if is_patched else np.nan, np.nan]
+    )
+    of_null = 1 / 3 if is_patched else 0.5
     np.testing.assert_allclose(found["TE_s_click"], [2 / 3, 0.5, of_null, 0.5])
 
 
@@ -203,18 +207,20 @@ def test_statistics_that_are_not_finite_raise(tmp_path: Path) -> None:
 
 
 def golden(plan: Plan) -> Any:
-    """The plan's JSON without hashes, which depend on the library that wrote the files, and with
-    nine digits a number."""
+    """The plan's JSON with nine digits per number, and without hashes.
+
+    The hashes depend on the library that wrote the files.
+    """
     text = (plan.folder / "plan.json").read_text(encoding="utf-8")
 
-    def without(form: Any) -> Any:
-        if isinstance(form, dict):
-            return {k: without(v) for k, v in form.items() if "sha256" not in k}
-        if isinstance(form, float):
-            return float(f"{form:.9g}")
-        return [without(v) for v in form] if isinstance(form, list) else form
+    def simplified(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: simplified(v) for k, v in value.items() if "sha256" not in k}
+        if isinstance(value, float):
+            return float(f"{value:.9g}")
+        return [simplified(v) for v in value] if isinstance(value, list) else value
 
-    return {k: v for k, v in without(json.loads(text)).items() if k != "content_hash"}
+    return {k: v for k, v in simplified(json.loads(text)).items() if k != "content_hash"}
 
 
 def test_golden_plan_of_a_large_graph(tmp_path: Path) -> None:

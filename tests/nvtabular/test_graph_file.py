@@ -70,6 +70,14 @@ def test_a_file_leaves_nothing_behind(tmp_path: Path) -> None:
         of(tmp_path, code)
 
 
+def test_a_file_whose_name_has_dots_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = tmp_path / "shop.v2.py"
+    file.write_text(f"{START}def graph(kinds): return {NODES}\n")
+    before = set(sys.modules)
+    assert columns(built(f"{file}:graph")) == ["s"]
+    assert set(sys.modules) <= before
+
+
 def test_a_function_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_graphs").mkdir()
     code = f"{START}def build(kinds):\n    return {NODES}\n"
@@ -108,11 +116,11 @@ def test_options_are_keyword_arguments(tmp_path: Path) -> None:
         ({"least": 0}, "workflow.options.least: wanted a number above 0, got 0."),
         ({"least": 1, "kin": 2}, "workflow.options: unknown option 'kin', did you mean 'kind'?"),
         ({"least": 1, "kind": "c"}, "workflow.options.kind: wanted one of a, b, got 'c'."),
-        ({"least": 1, "names": ["s", 5]}, "workflow.options.names.1: wanted text, got 5"),
+        ({"least": 1, "names": ["s", 5]}, "workflow.options.names.1: wanted text, got 5."),
     ],
 )
 def test_options_that_do_not_fit(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(message)):
+    with pytest.raises(ConfigError, match=f"{re.escape(message)}[^.]*$"):
         of(tmp_path, OPTIONS, **options)
 
 
@@ -123,7 +131,7 @@ def test_options_that_do_not_fit(tmp_path: Path, options: dict[str, Any], messag
         ("x = 1", "there is no 'graph' in it; it has no function."),
         ("graph = 5", "wanted a function of the columns, but 'graph' is int 5."),
         ("def graph(): pass", "wanted a function whose first parameter takes the columns."),
-        ("def graph(kinds): pass", "got NoneType None."),
+        ("def graph(kinds): pass", "nvtabular.Workflow, got None."),
         ("def graph(kinds): return ['x']", "or an nvtabular.Workflow, got list ['x']."),
         ("def graph(kinds): return [] >> ops.LogOp()", "gives no column besides the click."),
         (
@@ -135,8 +143,17 @@ def test_options_that_do_not_fit(tmp_path: Path, options: dict[str, Any], messag
         ("exit(3)", "SystemExit: 3 (mine.py, line 2)."),
         ("def graph(kinds):\n    return kinds['n']", "KeyError: 'n' (mine.py, line 3)."),
         ("def graph(kinds): raise ValueError('a\\nb')", "ValueError: a b (mine.py, line 2)."),
+        ("def graph(kinds): return ops.LogOp()", "nvtabular.Workflow, got LogOp."),
         (
-            "def graph(kinds): return ['n'] >> ops.LogOp()",
+            "def graph(kinds): return ['xx'] >> ops.LogOp()",
+            "there is no feature 'xx'; did you mean 'x'?",
+        ),
+        (
+            "def graph(kinds): return ['s'] >> ops.TargetEncoding('target')",
+            "there is no feature 'target'; known: click, s, x.",
+        ),
+        (
+            "def graph(kinds): return (['x'] >> ops.LogOp())['n']",
             "ValueError: Missing columns ['n'] found",
         ),
         (
@@ -150,6 +167,7 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, code: str, message: str) -> N
     with pytest.raises(ConfigError) as error:
         of(tmp_path, code)
     text = str(error.value)
+    assert not text.endswith("?.")
     assert text.startswith(f"workflow.graph '{tmp_path / 'mine.py'}:graph': ")
     assert message in text and "\n" not in text
 

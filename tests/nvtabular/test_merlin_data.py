@@ -1,4 +1,4 @@
-"""What the Merlin dataloader and Merlin Models get."""
+"""The schema and data set for the Merlin data loader and Merlin Models."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(folder: Path, number: int, rows: int) -> Path:
     return file
 
 
-def test_the_schema_carries_tags_and_cardinalities(plan: Plan) -> None:
+def test_the_schema_has_tags_and_cardinalities(plan: Plan) -> None:
     schema = merlin_schema(plan)
     assert schema.column_names == ["c", "x", "tags", "click"]
     assert schema.select_by_tag(Tags.CATEGORICAL).column_names == ["c", "tags"]
@@ -61,7 +61,7 @@ def test_the_schema_carries_tags_and_cardinalities(plan: Plan) -> None:
     assert schema["c"].int_domain.min == 0
 
 
-def test_files_keep_the_given_order_one_a_partition(plan: Plan, tmp_path: Path) -> None:
+def test_a_file_is_a_partition_in_the_given_order(plan: Plan, tmp_path: Path) -> None:
     files = {number: write(tmp_path, number, number + 1) for number in (0, 1, 2, 10)}
     dataset = merlin_dataset([files[n] for n in (10, 0, 2, 1)], plan, "cpu")
     frame = dataset.to_ddf()

@@ -1,4 +1,4 @@
-"""The compiled form of each operator before it is fitted, and what of it is refused."""
+"""The unfitted plan of each operator, and refused parameters and column types."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def test_numbers(name: str, operator: Callable[[], Any], step: Any) -> None:
 @pytest.mark.parametrize(
     "operator", [ops.FillMissing(0, add_binary_cols=True), ops.FillMedian(add_binary_cols=True)]
 )
-def test_filled_columns_come_with_a_column_that_says_where(operator: Any) -> None:
+def test_filled_columns_have_flags(operator: Any) -> None:
     found = chains(["x", "y"] >> operator)
     assert set(found) == {"x", "y", "x_filled", "y_filled"}
     assert found["y_filled"] == Chain(("y",), (IsMissing(),))
 
 
-def test_types_that_the_plan_has_of_its_own_change_nothing() -> None:
+def test_output_types_change_nothing() -> None:
     assert one(["x"] >> ops.ReduceDtypeSize()) == Chain(("x",), ())
     assert one(["s"] >> ops.Categorify(dtype=np.int32)) == Chain(("s",), (FitCategorify(),))
 
@@ -186,7 +186,7 @@ def test_target_encoding() -> None:
     ],
 )
 def test_columns_of_low_cardinality_are_marked(before: Callable[[], Any], minimum: Any) -> None:
-    """As NVTabular reads the largest id in the schema: more of them have to be there than this."""
+    """NVTabular compares `min_cardinality` with the largest id in the schema."""
     graph = before() >> ops.DropLowCardinality() >> ops.Rename(name="out")
     (column,) = compile_unfitted(Workflow(graph + "click"), KINDS).outputs
     assert (column.name, column.minimum_cardinality) == ("out", minimum)
@@ -268,10 +268,10 @@ def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str
         chains(graph())
 
 
-def test_a_vocabulary_that_is_given_is_refused(tmp_path: Any) -> None:
-    given = {"s": pd.Series(["a", "b"])}
+def test_a_vocabulary_as_a_parameter_is_refused(tmp_path: Any) -> None:
+    vocabularies = {"s": pd.Series(["a", "b"])}
     with pytest.raises(UnsupportedOperator, match=r"'s' uses Categorify\(vocabs="):
-        chains(["s"] >> ops.Categorify(vocabs=given, out_path=str(tmp_path)))
+        chains(["s"] >> ops.Categorify(vocabs=vocabularies, out_path=str(tmp_path)))
 
 
 def test_a_target_may_be_an_integer_column() -> None:

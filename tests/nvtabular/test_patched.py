@@ -1,4 +1,4 @@
-"""Where NVTabular's operators are at fault, and what the patched ones give instead."""
+"""The patched operators, where they differ from NVTabular's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EMPTY: dict[str, Any] = {"x": None, "i": None, "s": None, "k": None, "w": None, 
 
 
 def files(folder: Path, parts: Sequence[Sequence[dict[str, Any]]]) -> list[Path]:
-    """Rows with the columns that matter; the others are null."""
+    """Write the parts as files; columns that a row does not name are null."""
     folder.mkdir()
     written = []
     for number, rows in enumerate(parts):
@@ -42,7 +42,7 @@ def files(folder: Path, parts: Sequence[Sequence[dict[str, Any]]]) -> list[Path]
 
 
 class Run:
-    """A graph with patched operators, fitted on parts of rows."""
+    """A graph with patched operators, fitted on parts; a part is a list of rows."""
 
     def __init__(self, graph: Any, folder: Path, *parts: Sequence[dict[str, Any]]) -> None:
         self.workflow = patched(Workflow(graph), folder / "learned")
@@ -68,23 +68,23 @@ def column(name: str, *values: Any) -> list[dict[str, Any]]:
     return [{name: value} for value in values]
 
 
-def test_every_twin_is_a_subclass() -> None:
-    assert all(issubclass(twin, of) for of, twin in PATCHED.items())
+def test_every_patched_operator_is_a_subclass() -> None:
+    assert all(issubclass(subclass, operator) for operator, subclass in PATCHED.items())
 
 
-def test_a_copy_is_patched_and_writes_below_the_folder(tmp_path: Path) -> None:
+def test_a_copy_is_patched_and_writes_into_the_folder(tmp_path: Path) -> None:
     node = ["s"] >> ops.Categorify() >> ops.TargetEncoding("click", out_path="elsewhere")
-    twin = patched(Workflow(node), tmp_path)
+    copy = patched(Workflow(node), tmp_path)
     assert type(node.op) is ops.TargetEncoding
     assert node.op.out_path == "elsewhere"
-    assert type(twin.output_node.op) is PATCHED[ops.TargetEncoding]
-    below = [Path(n.op.out_path) for n in (twin.output_node, twin.output_node.parents[0])]
-    assert all(path.parent == tmp_path for path in below)
-    assert below[0] != below[1]
+    assert type(copy.output_node.op) is PATCHED[ops.TargetEncoding]
+    folders = [Path(n.op.out_path) for n in (copy.output_node, copy.output_node.parents[0])]
+    assert all(folder.parent == tmp_path for folder in folders)
+    assert folders[0] != folders[1]
 
 
 def test_hashes_are_of_the_value_alone(tmp_path: Path) -> None:
-    """NVTabular mixes the row's number in on pandas."""
+    """NVTabular mixes the row's number into the hash on pandas."""
     graph = ["i", "s", "x", "w"] >> ops.HashBucket(1000)
     rows = [{"i": 5, "s": "a", "x": 0.5, "w": ["a", None]}] * 3
     frame = Run(graph, tmp_path, rows[:1]).rows(*rows)
@@ -117,13 +117,13 @@ def test_ties_are_in_order_of_value_also_where_the_vocabulary_is_cut(tmp_path: P
     run = Run(graph, tmp_path, rows[:300], rows[300:])
     ids = run.train()["i"].to_numpy()
     assert (ids == np.where(values < -100, values + 503, 2)).all()
-    by_text = {text: place for place, text in enumerate(sorted(row["s"] for row in rows))}
-    wanted = [by_text[row["s"]] + 3 if by_text[row["s"]] < 400 else 2 for row in rows]
-    assert run.train()["s"].tolist() == wanted
+    rank = {text: index for index, text in enumerate(sorted(row["s"] for row in rows))}
+    expected = [rank[row["s"]] + 3 if rank[row["s"]] < 400 else 2 for row in rows]
+    assert run.train()["s"].tolist() == expected
 
 
 def test_missing_values_in_lists_are_null_and_missing_lists_empty(tmp_path: Path) -> None:
-    """NVTabular fails on missing lists, and takes a missing element for an unknown one."""
+    """NVTabular fails on missing lists, and encodes a missing element as out of vocabulary."""
     rows = [{"k": [2**62 + 1, None], "w": ["é", ""]}, {}, {"k": [], "w": [None]}, {"k": [7, 7]}]
     run = Run(["k", "w"] >> ops.Categorify(), tmp_path, rows[1:3], rows)
     frame = run.rows(*rows, {"k": [2**62], "w": ["z"]})
@@ -132,7 +132,7 @@ def test_missing_values_in_lists_are_null_and_missing_lists_empty(tmp_path: Path
 
 
 def test_columns_without_any_value_are_null(tmp_path: Path) -> None:
-    """NVTabular fails on them, to fit and to encode."""
+    """NVTabular fails to fit and to encode them."""
     combined = [["i", "s"]] >> ops.Categorify(encode_type="combo")
     graph = (["i", "s", "k"] >> ops.Categorify()) + combined
     frame = Run(graph, tmp_path, column("i", None, None)).rows({}, {"i": 1, "s": "a", "k": [1]})
@@ -147,20 +147,20 @@ def test_numbers_are_float64_and_integers_may_be_missing(tmp_path: Path) -> None
     bucket = ["i"] >> ops.Bucketize([0, 3]) >> ops.Rename(postfix="_bucket")
     filled = ["i"] >> ops.FillMissing(0.5) >> ops.Rename(postfix="_filled")
     frame = Run(clipped + bucket + filled, tmp_path, rows).train()
-    wanted = np.log(np.array([4.0, np.nan, 1.5, 2.0**53 + 1]))
-    np.testing.assert_array_equal(frame["i_log"], wanted)
+    expected = np.log(np.array([4.0, np.nan, 1.5, 2.0**53 + 1]))
+    np.testing.assert_array_equal(frame["i_log"], expected)
     assert frame["i_bucket"].tolist() == [2, 2, 0, 2]
     assert frame["i_filled"].tolist() == [3.0, 0.5, -4.0, 2.0**53]
 
 
 def test_medians_are_exact_over_all_parts(tmp_path: Path) -> None:
-    """NVTabular's is 1.0."""
+    """NVTabular's median is 1.0."""
     run = Run(["x"] >> ops.FillMedian(), tmp_path, column("x", 1, None), column("x", 100))
     assert run.rows({})["x"].tolist() == [50.5]
 
 
-def test_deviations_are_not_lost_and_not_made_up(tmp_path: Path) -> None:
-    """NVTabular's of the first is 0.0, and of the second 1.5e-9."""
+def test_deviations_are_exact(tmp_path: Path) -> None:
+    """NVTabular's deviation is 0.0 for the large numbers, and 1.5e-9 for the equal ones."""
     large = [10**10 + n for n in range(7)]
     rows = [{"i": value, "x": 0.1} for value in large]
     filled = ["x"] >> ops.FillMissing(0.1) >> ops.LogOp() >> ops.Normalize()
@@ -175,15 +175,18 @@ def test_bounds_of_parts_without_numbers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame["x"], [0.25, 2.0, np.nan])
 
 
-def test_a_column_of_one_number_is_a_half(tmp_path: Path) -> None:
-    """NVTabular's is missing at 0."""
+def test_a_column_of_one_number_becomes_a_half(tmp_path: Path) -> None:
+    """NVTabular's result is missing if the number is 0."""
     run = Run(["x"] >> ops.NormalizeMinMax(), tmp_path, column("x", 0, None, 0))
     np.testing.assert_array_equal(run.rows(*column("x", 0, 3, None))["x"], [0.5, 0.5, np.nan])
 
 
 @pytest.mark.parametrize("keys", [["s"], [["s", "i"]], ["s", ["s", "i"]]])
 def test_statistics_by_key(keys: list[Any], tmp_path: Path) -> None:
-    """Against pandas, key by key; NVTabular divides by rows, and counts none of a missing key."""
+    """NVTabular divides by all rows, and counts none of a missing key.
+
+    Every key is compared with pandas.
+    """
     rng = np.random.default_rng(7)
     words, numbers = ["a", "b", None], [None, 0.5, 1.25, 7.0]
     rows = [
@@ -196,21 +199,21 @@ def test_statistics_by_key(keys: list[Any], tmp_path: Path) -> None:
     for key in keys:
         group = [key] if isinstance(key, str) else key
         prefix = "_".join(group)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             same = [r for r in rows if all(r[name] == row[name] for name in group)]
             values = pd.Series([r["x"] for r in same], dtype=float)
-            assert frame[f"{prefix}_count"][place] == len(same)
+            assert frame[f"{prefix}_count"][index] == len(same)
             for statistic in stats[1:]:
-                wanted = getattr(values, statistic)()
-                found = frame[f"{prefix}_x_{statistic}"][place]
-                np.testing.assert_allclose(found, wanted, rtol=1e-12, err_msg=statistic)
+                expected = getattr(values, statistic)()
+                actual = frame[f"{prefix}_x_{statistic}"][index]
+                np.testing.assert_allclose(actual, expected, rtol=1e-12, err_msg=statistic)
     unseen = run.rows({"s": "z", "i": 9})
     for name in unseen:
         np.testing.assert_array_equal(unseen[name], 0.0 if name.endswith("_count") else np.nan)
 
 
 def test_a_key_may_be_measured_too(tmp_path: Path) -> None:
-    """NVTabular fails to fit it: it is given the column twice."""
+    """NVTabular fails to fit, because its executor passes the column twice."""
     graph = ["i"] >> ops.JoinGroupby(["i"], ["sum", "count"])
     frame = Run(graph, tmp_path, column("i", 2, 2, None)).rows(*column("i", 2, None, 5))
     np.testing.assert_array_equal(frame["i_i_sum"], [4.0, 0.0, np.nan])
@@ -232,19 +235,19 @@ def test_targets_are_encoded_out_of_fold_for_training_rows_only(tmp_path: Path) 
         return float((sum(clicks) + 2 * mean) / (len(clicks) + 2))
 
     keys = ["a", "b", None, "z"]
-    found = run.rows(*column("s", *keys))["TE_s_click"]
-    np.testing.assert_allclose(found, [encoded(key, rows) for key in keys])
+    actual = run.rows(*column("s", *keys))["TE_s_click"]
+    np.testing.assert_allclose(actual, [encoded(key, rows) for key in keys])
     set_training(run.workflow, True)
     folds = np.concatenate([folds_of(5, 3, 0, n) for n in (10, 20)])
-    wanted = [
+    expected = [
         encoded(row["s"], [r for r, f in zip(rows, folds, strict=True) if f != fold])
         for row, fold in zip(rows, folds, strict=True)
     ]
-    np.testing.assert_allclose(run.train()["TE_s_click"], wanted)
+    np.testing.assert_allclose(run.train()["TE_s_click"], expected)
 
 
 def test_sums_of_clicks_do_not_wrap(tmp_path: Path) -> None:
-    """NVTabular's are int8, as the click is."""
+    """NVTabular's sums are int8, as the click is."""
     rows = [{"s": "a", "click": 1}] * 300 + [{"s": "b", "click": 0}] * 300
     graph = ["s"] >> ops.TargetEncoding("click", kfold=1, p_smooth=0)
     assert Run(graph, tmp_path, rows).rows(*column("s", "a", "b", "z"))["TE_s_click"].tolist() == [
@@ -255,7 +258,7 @@ def test_sums_of_clicks_do_not_wrap(tmp_path: Path) -> None:
 
 
 def test_low_cardinality_is_only_marked(tmp_path: Path) -> None:
-    """NVTabular fails where an operator follows, or a column without ids is among them."""
+    """NVTabular fails if another operator follows, or if a column has no ids."""
     ids = ["s", "i"] >> ops.Categorify()
     graph = ((ids + "x") >> ops.DropLowCardinality(99)) >> ops.Rename(postfix="_out")
     assert list(Run(graph, tmp_path, column("s", "a")).train()) == ["s_out", "i_out", "x_out"]

@@ -11,6 +11,8 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.plan.plan import Plan
+from plumbline.serving.repository.export import REPOSITORY_FOLDER, write_repository
+from plumbline.serving.repository.release import Release
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
@@ -25,6 +27,15 @@ def write_small_plan(folder: Path, cities: list[str]) -> Plan:
         price=("price", FillMissing(0.0)),
         city=("city", categorify(folder, "city", cities)),
     )
+
+
+def export_repository(
+    plan: Plan, model_folder: Path, out: Path, settings: Serving, rows: pa.Table
+) -> Path:
+    """A repository as stage export writes it, in `out/model_repository`."""
+    repository = out / REPOSITORY_FOLDER
+    write_repository(Release.of(plan, model_folder, rows, settings), repository, settings)
+    return repository
 
 
 def model_of(plan: Plan, folder: Path, seed: int) -> Path:

@@ -22,7 +22,7 @@ def run_of(file: Path) -> Run:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         ([], ""),
         (["a [b]"], "1 column is not in log.columns and left out: a [b]"),
@@ -32,15 +32,15 @@ def run_of(file: Path) -> Run:
         ),
     ],
 )
-def test_columns_that_are_left_out_are_told_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str
+def test_columns_that_are_left_out_are_reported_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
     file = tmp_path / "log.csv"
     header = ",".join(["y", "x", "z", *more])
     lines = "".join(f"{i % 2},{i},{',' * len(more)}\n" for i in range(40))
     file.write_text(f"{header}\n{lines}")
-    made = work(run_of(file), {}, tmp_path)
-    assert made.rows["train"] == 24
+    result = work(run_of(file), {}, tmp_path)
+    assert result.rows["train"] == 24
     err = capsys.readouterr().err
     assert err.count("left out") == (1 if more else 0)
-    assert told in err
+    assert message in err

@@ -1,4 +1,4 @@
-"""Stages on small logs: what is odd in the data is named or refused, and the model is judged."""
+"""Stages on small logs: odd data causes a warning or an error, and the model is judged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"x": "continuous", "c": "integer", "s": "string"}
 
 
 def columns_of(rows: int = ROWS) -> dict[str, np.ndarray]:
-    """A click that depends on all columns."""
+    """A log whose clicks depend on all columns."""
     generator = np.random.default_rng(7)
     x, c = generator.normal(size=rows).round(3), generator.integers(0, 8, rows)
     s = generator.choice(["a", "b", "c"], rows)
@@ -30,7 +30,7 @@ def columns_of(rows: int = ROWS) -> dict[str, np.ndarray]:
 
 
 def run_of(folder: Path, columns: dict[str, Any], engine: Any = "native", **settings) -> Run:
-    """Rows in order: the first six tenths train."""
+    """The first six tenths of the rows are for training."""
     lines = [",".join(columns)]
     lines += [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
     log = folder / "log.csv"
@@ -66,32 +66,32 @@ def is_train(rows: int = ROWS) -> np.ndarray:
     return np.arange(rows) < 0.6 * rows
 
 
-def test_a_trained_model_is_found_good_quietly(tmp_path: Path, capfd) -> None:
+def test_a_good_verdict_is_printed_quietly(tmp_path: Path, capfd) -> None:
     columns = columns_of(5000)
-    # Clicks that depend on a pair of columns, which a linear model does not see.
+    # Clicks depend on a pair of columns, which a linear model cannot learn.
     together = (columns["c"] % 2 == 1) == (columns["s"] == "a")
     noise = np.random.default_rng(8).random(5000) < 0.1
     columns["click"] = (together ^ noise).astype(int)
     run = run_of(tmp_path, columns, training={"epochs": 10, "learning_rate": 3e-3})
-    *_, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
-    assert made["verdict"]["ok"], made["verdict"]
-    assert made["verdict"]["advice"] == ()
+    *_, facts = facts_of(run, tmp_path, ingest, etl, train, evaluate)
+    assert facts["verdict"]["ok"], facts["verdict"]
+    assert facts["verdict"]["advice"] == ()
     lines = capfd.readouterr().err.splitlines()
     assert sum("logistic regression" in line for line in lines) == 1
     assert not any("warning:" in line for line in lines)
-    baselines = made["baselines"]
+    baselines = facts["baselines"]
     assert baselines.keys() == {"constant", "logistic_regression"}
     assert baselines["constant"]["auc"] == 0.5
-    assert made["test"]["logloss"] < baselines["constant"]["logloss"]
-    assert 0.5 < baselines["logistic_regression"]["auc"] < made["test"]["auc"] - 0.1
+    assert facts["test"]["logloss"] < baselines["constant"]["logloss"]
+    assert 0.5 < baselines["logistic_regression"]["auc"] < facts["test"]["auc"] - 0.1
     assert baselines["logistic_regression"]["seconds"] > 0
-    json.dumps(made)
+    json.dumps(facts)
 
 
-def test_a_model_of_one_step_is_found_bad_loudly(tmp_path: Path, capfd) -> None:
+def test_a_bad_verdict_is_printed_loudly(tmp_path: Path, capfd) -> None:
     run = run_of(tmp_path, columns_of(), training={"batch_size": 1024, "epochs": 1})
-    *_, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
-    verdict = made["verdict"]
+    *_, facts = facts_of(run, tmp_path, ingest, etl, train, evaluate)
+    verdict = facts["verdict"]
     assert not verdict["ok"]
     assert verdict["text"].startswith("Worse than logistic regression")
     assert any("only 1 steps" in advice for advice in verdict["advice"])
@@ -111,15 +111,15 @@ def test_baselines_are_the_same_every_time(tmp_path: Path) -> None:
 def test_baselines_of_a_training_split_with_fewer_negatives(tmp_path: Path) -> None:
     columns = columns_of(6000)
     run = run_of(tmp_path, columns, split={"keep_negatives": 0.25})
-    _, found, _, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
-    assert found["sampled_click_rate"] > 1.5 * found["click_rate"]["train"]
-    baselines = made["baselines"]
-    assert baselines["constant"]["probability"] == found["click_rate"]["train"]
+    _, encoded, _, evaluated = facts_of(run, tmp_path, ingest, etl, train, evaluate)
+    assert encoded["sampled_click_rate"] > 1.5 * encoded["click_rate"]["train"]
+    baselines = evaluated["baselines"]
+    assert baselines["constant"]["probability"] == encoded["click_rate"]["train"]
     assert 0.9 < baselines["logistic_regression"]["calibration"] < 1.1
-    assert not any("click rate" in line for line in found["warnings"])
+    assert not any("click rate" in line for line in encoded["warnings"])
 
 
-def test_an_evaluation_without_baselines_is_made_anew(tmp_path: Path) -> None:
+def test_an_evaluation_without_baselines_is_refused(tmp_path: Path) -> None:
     run = run_of(tmp_path, columns_of(600))
     facts_of(run, tmp_path, ingest, etl, train, evaluate)
     manifest = tmp_path / "run" / "evaluate" / "manifest.json"
@@ -160,17 +160,18 @@ ODD_DATA = {
 
 
 @pytest.mark.parametrize("name", ODD_DATA)
-def test_odd_data_is_named_once_at_the_etl(tmp_path: Path, capfd, name: str) -> None:
+def test_odd_data_causes_one_warning_at_the_etl(tmp_path: Path, capfd, name: str) -> None:
     change, wanted, *workflow = ODD_DATA[name]
     columns = columns_of()
     options = {"workflow": workflow[0]} if workflow else {}
-    found = warnings_at_etl(run_of(tmp_path, {**columns, **change(columns)}, **options), tmp_path)
-    assert sum(wanted in line for line in found) == 1, found
+    run = run_of(tmp_path, {**columns, **change(columns)}, **options)
+    warnings = warnings_at_etl(run, tmp_path)
+    assert sum(wanted in line for line in warnings) == 1, warnings
     lines = [line for line in capfd.readouterr().err.splitlines() if "warning: " in line]
-    assert [line.split("warning: ")[1] for line in lines] == found
+    assert [line.split("warning: ")[1] for line in lines] == warnings
 
 
-def test_names_with_brackets_are_no_markup(tmp_path: Path, capfd) -> None:
+def test_names_with_brackets_are_not_markup(tmp_path: Path, capfd) -> None:
     columns = columns_of()
     odd = {**columns, "[red]k[bold]": np.full(ROWS, 1.0)}
     (line,) = warnings_at_etl(run_of(tmp_path, odd), tmp_path)
@@ -178,7 +179,7 @@ def test_names_with_brackets_are_no_markup(tmp_path: Path, capfd) -> None:
     assert "'[red]k[bold]' is constant" in capfd.readouterr().err
 
 
-NOT_COMPUTABLE = {
+NUMBERS_WITHOUT_A_SCORE = {
     "raw and huge": (RAW, lambda c: {"x": c["x"] * 1e30}, "train"),
     "huge in one test row": (RAW, lambda c: {"x": spike(c["x"], ROWS - 1, 3e38)}, "test"),
     "huge in one valid row": (RAW, lambda c: {"x": spike(c["x"], 1000, -1e20)}, "valid"),
@@ -207,11 +208,11 @@ def spike(values: np.ndarray, row: int, value: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("engine", ["native", "nvtabular"])
-@pytest.mark.parametrize("name", NOT_COMPUTABLE)
+@pytest.mark.parametrize("name", NUMBERS_WITHOUT_A_SCORE)
 def test_numbers_without_a_score_are_refused_before_training(
     tmp_path: Path, name: str, engine: str
 ) -> None:
-    workflow, change, split = NOT_COMPUTABLE[name]
+    workflow, change, split = NUMBERS_WITHOUT_A_SCORE[name]
     columns = columns_of()
     run = run_of(tmp_path, {**columns, **change(columns)}, engine, workflow=workflow)
     ingest.STAGE.ensure(run, tmp_path / "run")
@@ -249,7 +250,7 @@ def test_a_graph_that_fills_no_missing_numbers(
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("scale", [1e3, 1e6, 1e9, 9e11])
-def test_large_numbers_never_end_in_metrics_of_nothing(
+def test_large_numbers_never_end_in_metrics_that_are_nan(
     tmp_path: Path, scale: float, optimizer: str
 ) -> None:
     columns = columns_of(600)
@@ -257,15 +258,15 @@ def test_large_numbers_never_end_in_metrics_of_nothing(
     training = {"optimizer": optimizer, "batch_size": 64}
     run = run_of(tmp_path, columns, workflow=RAW, training=training)
     try:
-        *_, made = facts_of(run, tmp_path, ingest, etl, train, evaluate)
-    except PlumblineError as error:  # the model may overflow, and then says so
+        *_, facts = facts_of(run, tmp_path, ingest, etl, train, evaluate)
+    except PlumblineError as error:  # the model may overflow
         assert "learning_rate" in str(error) and "scores are NaN" not in str(error)
         return
-    assert np.isfinite([made["test"]["logloss"], made["test"]["calibration"]]).all()
-    assert np.isfinite(made["baselines"]["logistic_regression"]["logloss"])
+    assert np.isfinite([facts["test"]["logloss"], facts["test"]["calibration"]]).all()
+    assert np.isfinite(facts["baselines"]["logistic_regression"]["logloss"])
 
 
-def test_a_model_out_of_proportion_is_named_before_it_is_trained(tmp_path: Path, capfd) -> None:
+def test_a_model_out_of_proportion_causes_a_warning_before_training(tmp_path: Path, capfd) -> None:
     columns = {**columns_of(300), **{f"n{i}": np.arange(300) % (i + 2) for i in range(70)}}
     kinds = {
         name: "integer" if name[0] == "n" else KINDS[name] for name in columns if name != "click"
@@ -274,8 +275,8 @@ def test_a_model_out_of_proportion_is_named_before_it_is_trained(tmp_path: Path,
     wide = run.config.model.model_copy(update={"top_mlp": (512,)})
     config = run.config.model_copy(update={"model": wide})
     run = Run(config, run.data, "native", "fused", "cpu", None)
-    *_, made = facts_of(run, tmp_path, ingest, etl, train)
-    (line, *rest) = made["warnings"]
+    *_, facts = facts_of(run, tmp_path, ingest, etl, train)
+    (line, *rest) = facts["warnings"]
     assert "73 vectors make 2,628 dots" in line and "180 training rows" in line
     text = capfd.readouterr().err
     assert text.index("out of proportion") < text.index("training  ")

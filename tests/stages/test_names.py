@@ -1,4 +1,4 @@
-"""Columns of any name go through ingest and ETL, by both engines, to the same plan."""
+"""Both engines make the same plan for columns with odd names."""
 
 import csv
 import json
@@ -63,10 +63,10 @@ def write_log(folder: Path, names: list[str], rows: int = 300) -> Path:
     kinds = ["continuous", "integer", "string"]
     columns: dict[str, list[object]] = {
         name: [
-            (drawn.randint(0, 40) / 8, drawn.randint(1, 9), drawn.choice("abc"))[place % 3]
+            (drawn.randint(0, 40) / 8, drawn.randint(1, 9), drawn.choice("abc"))[index % 3]
             for _ in range(rows)
         ]
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
     columns["the label"] = [drawn.randint(0, 1) for _ in range(rows)]
     pl.DataFrame(columns).write_parquet(folder / "log.parquet")
@@ -92,7 +92,7 @@ def write_config(folder: Path, kinds: dict[str, str]) -> Path:
 
 
 def without_moments(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan but for mean and deviation, which may differ in their last bit."""
+    """The plan without means and deviations, which may differ in their last bit."""
     outputs = [
         {**column, "steps": [step for step in column["steps"] if step["op"] != "normalize"]}
         for column in plan["outputs"]
@@ -120,7 +120,7 @@ def test_both_engines_make_the_same_plan(command: Command, tmp_path: Path) -> No
     assert without_moments(plans["native"]) == without_moments(plans["nvtabular"])
 
 
-def test_a_text_file_with_such_a_header(command: Command, tmp_path: Path) -> None:
+def test_a_text_file_with_odd_names_in_its_header(command: Command, tmp_path: Path) -> None:
     names = [name for name in NAMES if "\n" not in name]
     config = yaml.safe_load(write_log(tmp_path, names).read_text())
     config["log"] |= {"format": "csv", "quote": '"'}
@@ -133,7 +133,7 @@ def test_a_text_file_with_such_a_header(command: Command, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["x [eur]", "[/quote]", "[bold]", "\x1b[31mx", "*"])
-def test_a_column_that_is_not_there_is_named_as_it_is(
+def test_the_name_of_a_missing_column_is_shown_unchanged(
     command: Command, tmp_path: Path, name: str
 ) -> None:
     write_log(tmp_path, ["x [usd]", "b"])
@@ -146,9 +146,7 @@ def test_a_column_that_is_not_there_is_named_as_it_is(
 
 
 @pytest.mark.parametrize("value", ["[/quote]", "[red]x[/red]", "\x1b]0;t\x07", "x" * 5000])
-def test_a_value_that_is_refused_is_shown_as_it_is(
-    command: Command, tmp_path: Path, value: str
-) -> None:
+def test_a_refused_value_is_shown_unchanged(command: Command, tmp_path: Path, value: str) -> None:
     (tmp_path / "log.csv").write_text("the label,x\n" + f"1,{value}\n0,2\n" * 150)
     config = yaml.safe_load(write_config(tmp_path, {"x": "continuous"}).read_text())
     config["log"]["format"] = "csv"

@@ -1,4 +1,4 @@
-"""Training on fewer negatives: the scores are those for all rows, and rank as well."""
+"""Training on fewer negatives: scores are calibrated for all rows, and rank as well."""
 
 from __future__ import annotations
 
@@ -54,21 +54,21 @@ def evaluated(run: Run, folder: Path) -> dict[str, Finished]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
-    """Trained on all rows."""
-    return evaluated(run_of("fused", "polars"), tmp_path_factory.mktemp("whole"))
+    """A run that trains on all rows."""
+    return evaluated(run_of("fused", "native"), tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize(
-    ("model", "engine"), [("fused", "polars"), ("merlin", "polars"), ("fused", "nvtabular")]
+    ("model", "engine"), [("fused", "native"), ("merlin", "native"), ("fused", "nvtabular")]
 )
 def test_scores_are_calibrated_for_all_rows(
     tmp_path: Path, whole: dict[str, Finished], model: str, engine: str
 ) -> None:
     run = run_of(model, engine, keep_negatives=0.1)
-    made = evaluated(run, tmp_path)
+    finished = evaluated(run, tmp_path)
     ingested, encoded, expected = (
         stages[name].manifest
-        for stages, name in ((made, "ingest"), (made, "etl"), (whole, "ingest"))
+        for stages, name in ((finished, "ingest"), (finished, "etl"), (whole, "ingest"))
     )
     facts = ingested.facts
     assert facts["click_rate"] == expected.facts["click_rate"]
@@ -77,36 +77,36 @@ def test_scores_are_calibrated_for_all_rows(
     assert facts["keep_negatives"] == pytest.approx(0.1, rel=0.1)
     rows, left_out = ingested.rows["train"], facts["left_out"]["negatives"]
     assert rows + left_out == expected.rows["train"]
-    assert rows == made["train"].manifest.rows["train"] < 0.17 * expected.rows["train"]
+    assert rows == finished["train"].manifest.rows["train"] < 0.17 * expected.rows["train"]
     for key in ("click_rate", "sampled_click_rate", "keep_negatives"):
         assert encoded.facts[key] == facts[key]
     for split in ("valid", "test"):
-        judged = made["evaluate"].manifest.facts[split]
+        judged = finished["evaluate"].manifest.facts[split]
         reference = whole["evaluate"].manifest.facts[split]
         assert judged["click_rate"] == reference["click_rate"]
         assert judged["calibration"] == pytest.approx(1.0, abs=0.1)
         assert judged["auc"] > reference["auc"] - 0.02
         assert judged["normalized_entropy"] < 1.0
-    best = made["evaluate"].manifest.facts["bayes_auc"]
+    best = finished["evaluate"].manifest.facts["bayes_auc"]
     assert best == whole["evaluate"].manifest.facts["bayes_auc"]
 
 
-def test_all_rows_are_told_of_as_such(whole: dict[str, Finished]) -> None:
+def test_facts_of_a_run_on_all_rows(whole: dict[str, Finished]) -> None:
     facts = whole["etl"].manifest.facts
     assert facts["keep_negatives"] == 1.0
     assert facts["sampled_click_rate"] == facts["click_rate"]["train"]
 
 
-def test_the_ingest_says_how_many_rows_it_leaves_out(
+def test_the_ingest_prints_how_many_rows_it_leaves_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = run_of("fused", "polars", train=[0], valid=[1], test=[2], keep_negatives=0.5)
+    run = run_of("fused", "native", train=[0], valid=[1], test=[2], keep_negatives=0.5)
     generate.STAGE.ensure(run, tmp_path)
     facts = ingest.STAGE.ensure(run, tmp_path).manifest.facts
-    said = " ".join(capsys.readouterr().err.split())
+    printed = " ".join(capsys.readouterr().err.split())
     assert (
         f"left out: {facts['left_out']['negatives']:,} training rows without a click, "
         f"{facts['keep_negatives']:.2%} kept; clicks {facts['click_rate']['train']:.3%} before, "
         f"{facts['sampled_click_rate']:.3%} after"
-    ) in said
-    assert "rows that the split gives to none" not in said
+    ) in printed
+    assert "rows that belong to no split" not in printed

@@ -1,4 +1,4 @@
-"""Stage ingest keeps no copy of the rows, and stage etl finds them again, or says why not."""
+"""Stage etl reads the rows from the raw log, unless stage ingest kept a typed copy."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def ingested(run: Run, folder: Path) -> dict[str, Finished]:
     return {"ingest": ingest.STAGE.ensure(run, folder / "run")}
 
 
-def folders(made: Finished) -> set[str]:
-    return {path.name for path in made.folder.iterdir() if path.is_dir()}
+def folders(finished: Finished) -> set[str]:
+    return {path.name for path in finished.folder.iterdir() if path.is_dir()}
 
 
 def rows(source: RowSource) -> dict[str, list[tuple[Any, ...]]]:
@@ -53,18 +53,18 @@ def rows(source: RowSource) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def test_the_rows_come_from_the_log_itself(tmp_path: Path) -> None:
+def test_rows_are_read_from_the_log(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     inputs = ingested(run, tmp_path)
     assert folders(inputs["ingest"]) == {"probe"}
     source = row_source(run, inputs)
     assert dict(source.splits) == inputs["ingest"].manifest.rows
     assert tuple(source.splits) == SPLITS
-    found = rows(source)
-    every = [row for split in ("train", "valid", "test") for row in found[split]]
+    by_split = rows(source)
+    every = [row for split in ("train", "valid", "test") for row in by_split[split]]
     assert every == [(i + 0.5, i % 3, i % 2) for i in range(50)]
-    assert found["probe"][:10] == found["test"]
-    assert len(found["probe"]) == 10 + 2 + 1 + 1
+    assert by_split["probe"][:10] == by_split["test"]
+    assert len(by_split["probe"]) == 10 + 2 + 1 + 1
     assert source.kinds == run.config.features
 
 
@@ -76,7 +76,7 @@ def test_the_log_is_found_again_without_data(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("split", "engine", "log"),
-    [("rows", "native", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "polars", {})],
+    [("rows", "native", {"typed_copy": True}), ("rows", "nvtabular", {}), ("time", "native", {})],
 )
 def test_a_typed_copy_where_it_is_needed_or_asked_for(
     tmp_path: Path, split: str, engine: str, log: dict[str, Any]
@@ -93,14 +93,14 @@ def test_a_typed_copy_where_it_is_needed_or_asked_for(
 
 
 def test_the_copy_has_the_rows_of_the_log(tmp_path: Path) -> None:
-    found = []
+    read = []
     for name, typed_copy in (("raw", False), ("typed", True)):
         run = run_of(tmp_path, "hash", typed_copy=typed_copy)
-        found.append(rows(row_source(run, ingested(run, tmp_path / name))))
-    assert found[0] == found[1]
+        read.append(rows(row_source(run, ingested(run, tmp_path / name))))
+    assert read[0] == read[1]
 
 
-def test_without_a_copy_the_other_engine_says_what_to_do(tmp_path: Path) -> None:
+def test_the_nvtabular_engine_needs_a_typed_copy(tmp_path: Path) -> None:
     inputs = ingested(run_of(tmp_path), tmp_path)
     with pytest.raises(StageError, match=r"no typed copy of the log, which --engine nvt.*--from i"):
         typed_folders(inputs["ingest"])
@@ -120,7 +120,7 @@ def test_a_log_that_was_changed_or_lost(tmp_path: Path) -> None:
         row_source(replace(run, data=()), inputs)
 
 
-def test_a_log_read_by_other_settings(tmp_path: Path) -> None:
+def test_a_log_that_was_ingested_with_other_settings(tmp_path: Path) -> None:
     inputs = ingested(run_of(tmp_path), tmp_path)
     with pytest.raises(StageError, match=r"log\.malformed_limit: was 100, is 7\. Run again with"):
         row_source(run_of(tmp_path, malformed_limit=7), inputs)
@@ -149,6 +149,6 @@ def test_a_drawn_log_moves_with_its_run(tmp_path: Path) -> None:
         "generate": generate.STAGE.ensure(run, after),
         "ingest": ingest.STAGE.ensure(run, after),
     }
-    assert {split: len(found) for split, found in rows(row_source(run, inputs)).items()} == {
+    assert {split: len(read) for split, read in rows(row_source(run, inputs)).items()} == {
         "train": 200, "valid": 200, "test": 200, "probe": 200 + 2 + 1 + 1,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Stage serve: the log of its server stays where the stage fails, and nowhere else."""
+"""Stage serve keeps the log of its server if it fails, and only then."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from plumbline.stages import serve
 
 
 class Server:
-    """Writes a log as Triton does, and fails where it is told to."""
+    """A stand-in for `TritonServer` that writes a log, and fails if `fails` is set."""
 
     fails = False
 
@@ -33,7 +33,7 @@ class Server:
 
 
 @pytest.mark.parametrize("fails", [True, False])
-def test_the_log_that_a_message_names_is_there(
+def test_the_log_that_a_message_names_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
     (tmp_path / "ingest").mkdir()
@@ -53,11 +53,11 @@ def test_the_log_that_a_message_names_is_there(
         assert out in named.parents
     else:
         serve.work(run, inputs, out)
-        assert not list(out.rglob("*")), "the stage's folder holds no log of a server that served"
+        assert not list(out.rglob("*")), "wanted no log in the stage's folder"
 
 
 def test_the_end_of_a_log_is_one_line(tmp_path: Path) -> None:
     log = tmp_path / "triton.log"
     log.write_text("first\n" + "\n".join(f"line  {n}" for n in range(5)) + "\n\n" + "x" * 900)
-    found = last_lines(log)
-    assert found.startswith("line 3 / line 4 / xxx") and len(found) < 300
+    end = last_lines(log)
+    assert end.startswith("line 3 / line 4 / xxx") and len(end) < 300

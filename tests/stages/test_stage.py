@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import DataError, StageError
+from plumbline.base.errors import ConfigError, DataError, StageError
 from plumbline.settings import Config
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult, reads
@@ -27,21 +27,21 @@ RUN = Run(
 
 
 class Counted:
-    """Two stages in a row that count how often they worked."""
+    """Two stages, one after the other, that count how often they run."""
 
     def __init__(self) -> None:
-        self.worked = {"first": 0, "second": 0}
+        self.runs = {"first": 0, "second": 0}
         self.content = "one"
         self.first = Stage("first", reads(), lambda run: {"seed": run.config.seed}, self.write)
         self.second = Stage("second", reads("first"), lambda run: {}, self.read)
 
     def write(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
-        self.worked["first"] += 1
+        self.runs["first"] += 1
         (out / "data").write_text(self.content)
         return StageResult({"train": 1})
 
     def read(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
-        self.worked["second"] += 1
+        self.runs["second"] += 1
         (out / "copy").write_text((inputs["first"].folder / "data").read_text())
         return StageResult()
 
@@ -55,7 +55,32 @@ def test_a_complete_stage_is_skipped(stages: Counted, tmp_path: Path) -> None:
     for _ in range(2):
         stages.first.ensure(RUN, tmp_path)
         stages.second.ensure(RUN, tmp_path)
-    assert stages.worked == {"first": 1, "second": 1}
+    assert stages.runs == {"first": 1, "second": 1}
+
+
+def test_a_graph_that_fails_deletes_nothing(stages: Counted, tmp_path: Path) -> None:
+    def fail(run: Run, inputs: Mapping[str, Finished]) -> dict[str, str]:
+        raise ConfigError("no such graph")
+
+    stages.first.ensure(RUN, tmp_path)
+    with pytest.raises(ConfigError):
+        replace(stages.first, derived=fail).ensure(RUN, tmp_path, force=True)
+    stages.first.ensure(RUN, tmp_path)
+    assert stages.runs["first"] == 1
+
+
+def test_what_changes_during_the_work_is_noticed(tmp_path: Path) -> None:
+    """The manifest has what the work began with, such as the hash of a graph edited meanwhile."""
+    graph = ["one"]
+
+    def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
+        graph[0] = "two"
+        return StageResult()
+
+    stage = Stage("first", reads(), lambda run: {}, work, lambda *_: {"graph_sha256": graph[0]})
+    stage.ensure(RUN, tmp_path)
+    with pytest.raises(StageError, match="the graph has changed"):
+        stage.ensure(RUN, tmp_path)
 
 
 def test_changed_settings_raise_and_say_what_differs(stages: Counted, tmp_path: Path) -> None:
@@ -64,7 +89,7 @@ def test_changed_settings_raise_and_say_what_differs(stages: Counted, tmp_path: 
     with pytest.raises(StageError, match=r"seed: was 1, is 7.*--from first"):
         stages.first.ensure(other, tmp_path)
     stages.first.ensure(other, tmp_path, force=True)
-    assert stages.worked["first"] == 2
+    assert stages.runs["first"] == 2
 
 
 def test_a_changed_input_raises(stages: Counted, tmp_path: Path) -> None:
@@ -72,7 +97,7 @@ def test_a_changed_input_raises(stages: Counted, tmp_path: Path) -> None:
     stages.second.ensure(RUN, tmp_path)
     stages.content = "two"
     stages.first.ensure(RUN, tmp_path, force=True)
-    with pytest.raises(StageError, match="stage first was made anew"):
+    with pytest.raises(StageError, match="stage first was run again"):
         stages.second.ensure(RUN, tmp_path)
 
 
@@ -83,7 +108,7 @@ def test_the_same_output_made_again_does_not_disturb_later_stages(
     stages.second.ensure(RUN, tmp_path)
     stages.first.ensure(RUN, tmp_path, force=True)
     stages.second.ensure(RUN, tmp_path)
-    assert stages.worked == {"first": 2, "second": 1}
+    assert stages.runs == {"first": 2, "second": 1}
 
 
 def test_a_lost_file_is_noticed(stages: Counted, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Every operator that a graph may use, a file each.
+"""The operators that a graph may use, a file each.
 
-A module holds how its operator is compiled, and what of NVTabular's own is patched; it declares
-both in `OPERATORS`. All modules of the folder are loaded, so a new operator is a new file.
+A module compiles its operator, defines the patched subclass of NVTabular's or an operator of our
+own, and declares them in `OPERATORS`. All modules of the folder are loaded, so a new operator is a
+new file.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ def _declared() -> Iterator[CompiledOperator]:
 
 _DECLARED = tuple(_declared())
 
-PATCHED: dict[type, type] = {one.of: one.patched for one in _DECLARED if one.patched is not None}
-"""NVTabular's operator to the patched one."""
+PATCHED: dict[type, type] = {
+    declared.operator: declared.patched for declared in _DECLARED if declared.patched is not None
+}
+"""NVTabular's operator to the patched operator."""
 
 COMPILED: dict[type, CompiledOperator] = {
-    **{one.of: one for one in _DECLARED},
-    **{one.patched: one for one in _DECLARED if one.patched is not None},
+    **{declared.operator: declared for declared in _DECLARED},
+    **{declared.patched: declared for declared in _DECLARED if declared.patched is not None},
 }
-"""An operator's exact type to its compiled form."""
+"""An operator's exact type, patched or not, to its declaration."""
 
-SUPPORTED: tuple[str, ...] = tuple(sorted({one.of.__name__ for one in _DECLARED}))
-"""What a workflow may be made of, beside the selection and concatenation of columns."""
+SUPPORTED: tuple[str, ...] = tuple(sorted({declared.operator.__name__ for declared in _DECLARED}))
+"""The names of the operators that a workflow may use, besides selecting and combining columns."""

@@ -17,15 +17,15 @@ def bucketize(at: OperatorCall) -> Source:
     try:
         boundaries = at.operator.boundaries(at.output)
     except LookupError:
-        raise at.refuse("boundaries", None) from None
+        raise at.unsupported_parameter("boundaries", None) from None
     ascending = tuple(at.number("boundaries", boundary) for boundary in boundaries)
     if list(ascending) != sorted(ascending):
-        raise at.refuse("boundaries", list(ascending))
+        raise at.unsupported_parameter("boundaries", list(ascending))
     return at.step(BucketizeStep(ascending), at.numbers(at.output))
 
 
 class Bucketize(ops.Bucketize):
-    """A missing number is in the last bucket on every device."""
+    """Missing numbers are in the last bucket on every device."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}

@@ -1,4 +1,4 @@
-"""Categorify: one vocabulary a column, one for several columns, or one of their combinations."""
+"""Categorify: ids from a vocabulary of a column, of several columns, or of their combinations."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
@@ -47,11 +48,11 @@ def categorify(at: OperatorCall) -> Source:
     sources = [at.source(name) for name in group]
     if at.operator.encode_type == "combo":
         for source in sources:
-            at.wanted(source, *_ENCODED, lists=len(group) == 1)
+            at.require(source, *_ENCODED, lists=len(group) == 1)
         step, taken = _step(at, group, None), tuple(sources)
     else:
         for source in sources:
-            at.wanted(source, *_ENCODED, lists=True)
+            at.require(source, *_ENCODED, lists=True)
         if len({at.type_of(source).element == "text" for source in sources}) > 1:
             raise at.unsupported("Categorify of integers and text together")
         shared = tuple(sources) if len(group) > 1 else None
@@ -65,35 +66,35 @@ def categorify(at: OperatorCall) -> Source:
             path,
             columns,
             f"{storage}_size",
-            [target.types[place].element for place in range(len(columns))],
+            [type_.element for type_ in target.types[: len(columns)]],
             OUT_OF_VOCABULARY_ID + step.num_buckets,
         )
         return step.written(parts, count, target)
 
-    return at.learned(step, read, *taken)
+    return at.fit_step(step, read, *taken)
 
 
 def _refuse_parameters(at: OperatorCall) -> None:
-    without_form = {
+    unsupported = {
         "vocabs": at.operator.vocabs,
         "single_table": at.operator.single_table,
         "search_sorted": at.operator.search_sorted,
     }
-    for parameter, value in without_form.items():
+    for parameter, value in unsupported.items():
         if value:
-            raise at.refuse(parameter, value)
+            raise at.unsupported_parameter(parameter, value)
     dtype = np.dtype(at.operator.output_dtype)
     if dtype not in (np.dtype(np.int64), np.dtype(np.int32)):
-        raise at.refuse("dtype", dtype.name)
+        raise at.unsupported_parameter("dtype", dtype.name)
 
 
 def _group(at: OperatorCall) -> tuple[str, ...]:
-    """The columns that are encoded together with, or into, the one that was asked for."""
+    """The group of columns that the output is one of, or the combination of."""
     for group in at.groups:
         is_combination = at.operator.encode_type == "combo"
         if at.output in ((at.operator.name_sep.join(group),) if is_combination else group):
             return group
-    raise PlanError(f"Column {at.output!r} is not among those that Categorify was given.")
+    raise PlanError(f"Column {at.output!r} is not an output of Categorify.")
 
 
 def _step(
@@ -112,27 +113,27 @@ def _step(
 
 
 def _setting(at: OperatorCall, parameter: str, group: tuple[str, ...]) -> Any:
-    """A parameter's value for a group: of a dict that of the joined name, or of the first one."""
+    """The value of a parameter for a group; a dict must have an entry for it."""
     value = getattr(at.operator, parameter)
-    found = setting(value, at.operator.name_sep.join(group), group)
-    if isinstance(value, dict) and found is None:
-        raise at.refuse(parameter, value)
-    return found
+    of_group = setting(value, at.operator.name_sep.join(group), group)
+    if isinstance(value, dict) and of_group is None:
+        raise at.unsupported_parameter(parameter, value)
+    return of_group
 
 
 class Categorify(ops.Categorify):
-    """The ids of `nvtabular.ops.Categorify`, made the same on every run and every device.
+    """Ids that are the same on every run and every device.
 
-    - NVTabular sorts the vocabulary by count with an unstable sort, so values of one count come in
-      an order that depends on the number of rows and on the machine, and so does what `max_size`
-      cuts off. Here they come by value, ascending (strings by their UTF-8 bytes).
-    - NVTabular fails on a frame in which a column has no value at all, on missing lists, and on
-      dicts that name a group of columns; it takes a missing value in a list for an unknown one.
-    - Its hash of values out of vocabulary is another one in every row (see `columns.value_hash`).
+    - NVTabular sorts the vocabulary by count with an unstable sort, so the order of values with
+      equal counts, and what `max_size` cuts off, depend on the number of rows and on the machine.
+      Here such values are in ascending order (strings by their UTF-8 bytes).
+    - NVTabular fails on a frame in which a column has no values, on missing lists, and on dicts
+      that name a group of columns. It encodes a missing value in a list as out of vocabulary.
+    - NVTabular hashes a value that is out of vocabulary together with the row's number.
     """
 
     _members: Mapping[str, tuple[str, ...]] = {}
-    """Vocabulary to the columns that share it, or are combined in it; known once it is fitted."""
+    """Vocabulary name to the columns that share it or are combined in it; empty until fitted."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         groups = [as_group(name) for name in col_selector.grouped_names]
@@ -152,15 +153,16 @@ class Categorify(ops.Categorify):
             self.categories[name] = str(path)
 
     def _vocabulary(self, name: str, counts: Any) -> Any:
-        """By count descending, on ties by the values from left to right, missing ones first."""
+        """The values by count, descending; ties by value from left to right, nulls first."""
         host = counts if is_host(counts) else counts.to_pandas(nullable=True)
         size = f"{name}_size"
         columns = [column for column in host.columns if column != size]
         table = pa.Table.from_pandas(host[[size, *columns]], preserve_index=False)
-        places = [str(place) for place in range(len(table.column_names))]  # names may be patterns
+        # Arrow reads a name such as ".a" as a path.
+        names = [str(index) for index in range(len(table.column_names))]
         order = pc.sort_indices(
-            table.rename_columns(places),
-            sort_keys=[(places[0], "descending"), *((place, "ascending") for place in places[1:])],
+            table.rename_columns(names),
+            sort_keys=[(names[0], "descending"), *((value, "ascending") for value in names[1:])],
             null_placement="at_start",
         )
         ordered = host.iloc[np.asarray(order)]
@@ -187,23 +189,23 @@ class Categorify(ops.Categorify):
         return frame_of(df, columns)
 
     def _ids(self, name: str, values: Any) -> Any:
-        """The ids of the rows of `values`, a frame of one column or of those combined."""
+        """The ids of the rows of `values`, a frame of one column or of those that are combined."""
         names = list(values.columns)
         storage = self.storage_name.get(name, name)
         buckets = self._buckets(storage)
         vocabulary = read_table(self.categories[storage], values)
         if len(names) == 1:
             vocabulary = vocabulary.rename(columns={storage: names[0]})
-        found = np.zeros(len(values), np.int64)
+        known = np.zeros(len(values), np.int64)  # 0 where a value is not in the vocabulary
         if len(vocabulary):
             first = OUT_OF_VOCABULARY_ID + buckets
             by_value = vocabulary[names].assign(**{ID: np.arange(first, first + len(vocabulary))})
-            found = looked_up(values, by_value, names)[ID].fillna(0).astype(np.int64).to_numpy()
+            known = looked_up(values, by_value, names)[ID].fillna(0).astype(np.int64).to_numpy()
         unknown = np.full(len(values), OUT_OF_VOCABULARY_ID)
         if buckets > 1:
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])
-            unknown = unknown + (combined % np.uint64(buckets)).astype(np.int64)
-        ids = np.where(found > 0, found, unknown)
+            unknown = unknown + modulo(combined, buckets)
+        ids = np.where(known > 0, known, unknown)
         ids[values.isna().all(axis=1).to_numpy()] = NULL_ID
         return ids
 
@@ -218,24 +220,27 @@ class Categorify(ops.Categorify):
 
 
 def setting(value: Any, name: str, columns: Sequence[str]) -> Any:
-    """What a parameter has for a group: of a dict that of the group's name or of a column's."""
+    """A parameter's value for a group; a dict is looked up by the group's name, then its columns.
+
+    Returns None if a dict has none of them.
+    """
     if not isinstance(value, dict):
         return value
-    return next((value[known] for known in (name, *columns) if known in value), None)
+    return next((value[key] for key in (name, *columns) if key in value), None)
 
 
 def _counted(groups: Mapping[str, tuple[str, ...]], combined: bool, df: Any) -> dict[str, Any]:
-    """Group to a frame of its values, and how often each is there."""
-    found = {}
+    """Vocabulary name to a frame of the distinct values and their counts."""
+    counts = {}
     for name, group in groups.items():
         if combined and len(group) > 1:
             values = key_frame(df, group)
         else:
-            columns = [df[one] for one in group]
+            columns = [df[column] for column in group]
             parts = [elements(c) if is_list(c) else keys(c) for c in columns]
             values = frame_of(df, {name: concat(parts, ignore_index=True)})
-        found[name] = _sizes(values.dropna(how="all"), f"{name}_size")
-    return found
+        counts[name] = _sizes(values.dropna(how="all"), f"{name}_size")
+    return counts
 
 
 def _sizes(values: Any, size: str) -> Any:

@@ -1,4 +1,4 @@
-"""Clip: values outside of two bounds become the nearer bound."""
+"""Clip: numbers outside of two bounds become the nearer bound."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Clip(ops.Clip):
     """Integers with nulls are clipped too."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
-        # One after the other: given both, pandas would exchange bounds that cross.
+        # Given both bounds at once, pandas would swap them if they cross.
         def clipped(_: str, column: Any) -> Any:
             return column.clip(lower=self.min_value).clip(upper=self.max_value)
 

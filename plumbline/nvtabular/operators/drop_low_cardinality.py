@@ -1,4 +1,4 @@
-"""DropLowCardinality: a mark on a column, which the plan leaves out if it has too few ids."""
+"""DropLowCardinality: marks a column, which the plan leaves out if it has too few ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plumbline.nvtabular.operator_call import CompiledOperator, GraphColumn, Ope
 
 
 def drop_low_cardinality(at: OperatorCall) -> GraphColumn:
-    """NVTabular compares the largest id that the schema names; it keeps a column without one."""
+    """NVTabular compares the largest id in the schema, and keeps a column that has none there."""
     column = at.column(at.output)
     dropped_already = at.fitted and not isinstance(at.operator, DropLowCardinality)
     if column.domain_excess is None or dropped_already:
@@ -21,10 +21,10 @@ def drop_low_cardinality(at: OperatorCall) -> GraphColumn:
 
 
 class DropLowCardinality(ops.DropLowCardinality):
-    """Keeps every column, for the compiled plan to leave out those with too few ids.
+    """Keeps every column; the compiled plan leaves out those with too few ids.
 
-    NVTabular's fails on columns without ids, keeps all where it should drop all, and breaks the
-    operators behind it.
+    NVTabular's operator fails on columns without ids, keeps all columns if it should drop all, and
+    breaks the operators after it.
     """
 
     def compute_selector(self, input_schema: Any, selector: Any, *_: Any, **__: Any) -> Any:
@@ -32,12 +32,12 @@ class DropLowCardinality(ops.DropLowCardinality):
 
 
 def refuse_dropped(workflow: Workflow) -> None:
-    """NVTabular's own operator drops columns of which nothing has been learned yet.
+    """Refuse a workflow whose schema was fitted with NVTabular's own operator.
 
     Raises
     ------
     PlanError
-        It has done so when the workflow's schema was fitted.
+        The operator has dropped columns before their cardinality was learned.
     """
     for node in iter_nodes([workflow.output_node]):
         if type(node.op) is ops.DropLowCardinality and node.output_schema is not None:
@@ -45,7 +45,7 @@ def refuse_dropped(workflow: Workflow) -> None:
             dropped = [name for name in node.input_schema.column_names if name not in kept]
             if dropped:
                 raise PlanError(
-                    f"DropLowCardinality has left out {', '.join(map(repr, dropped))} already. "
+                    f"DropLowCardinality has dropped {', '.join(map(repr, dropped))} already. "
                     "Compile the workflow before its schema is fitted."
                 )
 

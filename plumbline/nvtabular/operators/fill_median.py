@@ -1,4 +1,4 @@
-"""FillMedian: the training split's median in place of missing numbers."""
+"""FillMedian: replace missing numbers by the median of the training split."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def fill_median(at: OperatorCall) -> Source:
         median = float(at.learned_value(at.operator.medians, column))
         if not math.isfinite(median):
             raise DataError(
-                f"Column {column!r}: its median in the training split is {median}. Fill it with a "
-                "number, or leave it out."
+                f"Column {column!r}: its median in the training split is {median}. Use FillMissing "
+                "with a number, or leave the column out."
             )
         return FillMissingStep(median)
 
-    return at.learned(FitMedian(), read, at.numbers(column))
+    return at.fit_step(FitMedian(), read, at.numbers(column))
 
 
 class FillMedian(ops.FillMedian):
-    """The exact median: NVTabular's is one of the quantiles of the partitions."""
+    """The exact median; NVTabular takes an approximate quantile of the partitions' quantiles."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return learned(ddf, {n: Reads(FitMedian(), numbers=(n,)) for n in col_selector.names})
 
     def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, found in dask_stats.items():
-            median = found.accumulated.median()
+        for name, statistics in dask_stats.items():
+            median = statistics.accumulated.median()
             self.medians[name] = math.nan if median is None else median
 
     def transform(self, col_selector: Any, df: Any) -> Any:

@@ -1,4 +1,4 @@
-"""FillMissing: a number in place of the missing ones."""
+"""FillMissing: replace missing numbers by a number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fill_missing(at: OperatorCall) -> Source:
 
 
 class FillMissing(ops.FillMissing):
-    """Integers with nulls are filled too, and NaN on cuDF."""
+    """Also fills integers with nulls, and NaN on cuDF."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         return filled(self, df, col_selector.names, lambda name: self.fill_val)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.hash_bucket import HashBucket as HashBucketStep
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
@@ -13,7 +14,6 @@ from plumbline.nvtabular.patching.columns import (
     frame_of,
     hashes,
     is_list,
-    modulo,
     relisted,
     value_hashes,
 )
@@ -26,12 +26,12 @@ def hash_bucket(at: OperatorCall) -> Source:
     step = HashBucketStep(at.count("num_buckets", num_buckets))
     source = at.source(at.output)
     if at.type_of(source).element == "number":
-        at.exact(source)  # otherwise the ids would depend on the last bit of a rounded number
+        at.require_exact(source)  # or the ids would depend on the last bit of a rounded number
     return at.step(step, source)
 
 
 class HashBucket(ops.HashBucket):
-    """By the value alone, and by each value of a list."""
+    """Hashes the value alone, without the row's number, and each value of a list."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
@@ -47,6 +47,6 @@ class HashBucket(ops.HashBucket):
 
 
 OPERATORS = (
-    # NVTabular's schema names the number of buckets as the largest id.
+    # NVTabular's schema has the number of buckets as the largest id.
     CompiledOperator(ops.HashBucket, hash_bucket, HashBucket, domain_excess=1),
 )

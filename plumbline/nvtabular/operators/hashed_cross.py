@@ -1,4 +1,4 @@
-"""HashedCross: the hashes of several columns' values combined, modulo a number."""
+"""HashedCross: the combined hash of several columns' values, modulo a number."""
 
 from __future__ import annotations
 
@@ -6,25 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.hashed_cross import HashedCross as HashedCrossStep
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.columns import frame_of, modulo, value_hashes
+from plumbline.nvtabular.patching.columns import frame_of, value_hashes
 
 
 def hashed_cross(at: OperatorCall) -> Source:
-    """NVTabular crosses all the columns that are selected, whatever their groups."""
+    """NVTabular crosses all selected columns, whatever their groups."""
     num_buckets: Any = at.operator.num_buckets
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.inputs)
     step = HashedCrossStep(at.count("num_buckets", num_buckets))
-    parts = [at.wanted(at.source(name), "integer", "text", "ids") for name in at.inputs]
+    parts = [at.require(at.source(name), "integer", "text", "ids") for name in at.inputs]
     return at.step(step, *parts)
 
 
 class HashedCross(ops.HashedCross):
-    """By the values alone."""
+    """Hashes the values alone, without the row's number."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         names = tuple(col_selector.names)

@@ -32,25 +32,25 @@ from plumbline.nvtabular.patching.tables import (
 
 def join_groupby(at: OperatorCall) -> Source:
     operator = at.operator
-    group, measured, statistic = _wanted(at)
-    keys = tuple(at.wanted(at.source(name), "integer", "text", "ids") for name in group)
+    group, measured, statistic = _statistic(at)
+    keys = tuple(at.require(at.source(name), "integer", "text", "ids") for name in group)
     step = FitGroupStatistic(
         statistic,
-        None if measured is None else at.wanted(at.dependency(measured), "number", "integer"),
+        None if measured is None else at.require(at.dependency(measured), "number", "integer"),
     )
 
     def read(target: Target) -> Step:
         path = at.learned_value(operator.categories, operator.name_sep.join(group))
-        found = read_statistics(path, group, isinstance(operator, JoinGroupby))
+        table = read_statistics(path, group, isinstance(operator, JoinGroupby))
         column = operator.name_sep.join((*group, *([measured] if measured else []), statistic))
         default = 0.0 if statistic == "count" else None
-        return keyed_step(target, group, found, floats(found[column]), default)
+        return keyed_step(target, group, table, floats(table[column]), default)
 
-    return at.learned(step, read, *keys)
+    return at.fit_step(step, read, *keys)
 
 
-def _wanted(at: OperatorCall) -> tuple[tuple[str, ...], str | None, Statistic]:
-    """Key columns, measured column and statistic of the column that was asked for."""
+def _statistic(at: OperatorCall) -> tuple[tuple[str, ...], str | None, Statistic]:
+    """The key columns, measured column and statistic of the output column."""
     for group in at.groups:
         prefix = at.operator.name_sep.join(group)
         for statistic in at.operator.stats:
@@ -59,18 +59,17 @@ def _wanted(at: OperatorCall) -> tuple[tuple[str, ...], str | None, Statistic]:
             for measured in at.operator.cont_names.names:
                 if at.output == f"{prefix}_{measured}_{statistic}" and statistic != "count":
                     return group, measured, statistic
-    raise PlanError(f"Column {at.output!r} is not among those that JoinGroupby gives.")
+    raise PlanError(f"Column {at.output!r} is not an output of JoinGroupby.")
 
 
 class JoinGroupby(ops.JoinGroupby):
-    """The statistics that NVTabular's names promise.
+    """The statistics that their names promise.
 
-    - A missing key is a key like any other: NVTabular counts none of its rows, and divides by that.
-    - Mean, deviation and variance are of the numbers that are there: NVTabular divides their sum by
-      the number of rows, missing numbers included.
-    - Sums are float64, and variances of distances from the mean.
-    - A key that was never seen has a count of 0, and no other statistic: NVTabular fails.
-    - Single columns and groups of them may stand together, and `count` alone is possible.
+    - A missing key is a key like any other. NVTabular counts none of its rows, and divides by that.
+    - Mean, deviation and variance ignore missing numbers. NVTabular divides by all rows.
+    - Sums are float64, and variances are computed from distances from the mean.
+    - A key that was never seen has a count of 0, and no other statistic. NVTabular fails.
+    - Single columns and groups can be mixed, and `count` needs no other column.
     """
 
     @property
@@ -87,7 +86,7 @@ class JoinGroupby(ops.JoinGroupby):
         return mapping
 
     def _statistics(self) -> list[tuple[str | None, str]]:
-        """Measured column and statistic of every column of a group, in order."""
+        """The measured column and statistic of every output of a group, in order."""
         named = [(c, s) for c in self.cont_names.names for s in self.stats if s != "count"]
         return ([(None, "count")] if "count" in self.stats else []) + named
 
@@ -110,10 +109,10 @@ class JoinGroupby(ops.JoinGroupby):
 
     def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str | None], Learned]) -> None:
         tables: dict[tuple[str, ...], Any] = {}
-        for (group, measured), found in dask_stats.items():
-            totals = found.accumulated.totals()
-            # Every total of a group has the same keys in the same order: that of the rows.
-            table = tables.setdefault(group, key_table(group, totals.keys, found.types))
+        for (group, measured), statistics in dask_stats.items():
+            totals = statistics.accumulated.totals()
+            # All totals of a group have the same keys, in the order of the rows.
+            table = tables.setdefault(group, key_table(group, totals.keys, statistics.types))
             for name, statistic in self._statistics():
                 if name in (None, measured):
                     table[self._column(group, name, statistic)] = totals.statistic(statistic)
@@ -122,7 +121,7 @@ class JoinGroupby(ops.JoinGroupby):
             self.categories[joined] = write_table(table, Path(self.out_path), joined)
 
     def _column(self, group: Sequence[str], measured: str | None, statistic: str) -> str:
-        """The name that NVTabular has for a statistic in its files."""
+        """The name of a statistic in NVTabular's files."""
         middle = [] if measured is None else [measured]
         return str(self.name_sep.join([*group, *middle, statistic]))
 
@@ -130,9 +129,9 @@ class JoinGroupby(ops.JoinGroupby):
         columns = {}
         for group in map(as_group, col_selector.grouped_names):
             table = read_table(self.categories[self.name_sep.join(group)], df)
-            found = looked_up(key_frame(df, group), table, group)
+            statistics = looked_up(key_frame(df, group), table, group)
             for measured, statistic in self._statistics():
-                values = found[self._column(group, measured, statistic)]
+                values = statistics[self._column(group, measured, statistic)]
                 name = self._name(group, measured, statistic)
                 columns[name] = values.fillna(0.0) if statistic == "count" else values
         return frame_of(df, columns)

@@ -18,7 +18,7 @@ def log(at: OperatorCall) -> Source:
 
 
 class LogOp(ops.LogOp):
-    """In float64."""
+    """Computes in float64."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,4 +1,4 @@
-"""Tags and properties: they change a column's schema, and nothing of its values."""
+"""Operators that change a column's tags and properties, but not its values."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ def unchanged(at: OperatorCall) -> GraphColumn:
     return at.column(at.output)
 
 
-OPERATORS = tuple(CompiledOperator(of, unchanged) for of in METADATA)
+OPERATORS = tuple(CompiledOperator(operator, unchanged) for operator in METADATA)

@@ -17,27 +17,28 @@ from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 
 
 def normalize(at: OperatorCall) -> Source:
-    at.float_dtype("out_dtype", at.operator.out_dtype)
+    at.require_float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
     def read(target: Target) -> Step:
         mean = float(at.learned_value(at.operator.means, column))
         deviation = float(at.operator.stds[column])
-        # NVTabular only centres where the deviation is 0, or not a number as for a single row.
-        return NormalizeStep.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+        # NVTabular only centres if the deviation is 0, or NaN, as it is for a single row.
+        deviation = 0.0 if math.isnan(deviation) else deviation
+        return NormalizeStep.checked(target.columns, mean, deviation)
 
-    return at.learned(FitNormalize(), read, at.numbers(column))
+    return at.fit_step(FitNormalize(), read, at.numbers(column))
 
 
 class Normalize(ops.Normalize):
-    """By the distances from the mean: NVTabular's sums of squares lose a small deviation."""
+    """Computes the deviation from distances; NVTabular's sums of squares lose a small one."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return learned(ddf, {n: Reads(FitNormalize(), numbers=(n,)) for n in col_selector.names})
 
     def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, found in dask_stats.items():
-            self.means[name], self.stds[name] = found.accumulated.mean_and_deviation()
+        for name, statistics in dask_stats.items():
+            self.means[name], self.stds[name] = statistics.accumulated.mean_and_deviation()
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         def normalized(name: str, column: Any) -> Any:

@@ -16,20 +16,20 @@ from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 
 
 def normalize_min_max(at: OperatorCall) -> Source:
-    at.float_dtype("out_dtype", at.operator.out_dtype)
+    at.require_float_dtype("out_dtype", at.operator.out_dtype)
     column = at.output
 
     def read(target: Target) -> Step:
         minimum = float(at.learned_value(at.operator.mins, column))
-        return NormalizeMinMaxStep.by(target.columns, minimum, float(at.operator.maxs[column]))
+        return NormalizeMinMaxStep.checked(target.columns, minimum, float(at.operator.maxs[column]))
 
-    return at.learned(FitNormalizeMinMax(), read, at.numbers(column))
+    return at.fit_step(FitNormalizeMinMax(), read, at.numbers(column))
 
 
 class NormalizeMinMax(ops.NormalizeMinMax):
-    """Of a column with one number, 0.5 for every number: NVTabular's is missing at 0.
+    """A column of one distinct number becomes 0.5; NVTabular divides by zero if it is 0.
 
-    A column without any number is all missing: NVTabular fails.
+    A column without any number stays missing; NVTabular fails.
     """
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
@@ -37,8 +37,8 @@ class NormalizeMinMax(ops.NormalizeMinMax):
         return learned(ddf, {name: Reads(step, numbers=(name,)) for name in col_selector.names})
 
     def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, found in dask_stats.items():
-            bounds = found.accumulated
+        for name, statistics in dask_stats.items():
+            bounds = statistics.accumulated
             self.mins[name], self.maxs[name] = bounds.minimum, bounds.maximum
 
     def transform(self, col_selector: Any, df: Any) -> Any:

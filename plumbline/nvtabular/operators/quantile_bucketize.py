@@ -1,6 +1,6 @@
-"""QuantileBucketize, an operator of our own: buckets of about as many training rows each.
+"""QuantileBucketize, an operator of our own: buckets with about equal numbers of training rows.
 
-It is used in a graph as NVTabular's operators are:
+A graph uses it like NVTabular's operators:
 
     buckets = ["price", "age"] >> QuantileBucketize(64) >> ops.Rename(postfix="_bucket")
 """
@@ -13,7 +13,7 @@ from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import Tags
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.quantiles import OfQuantiles, learned_quantiles
+from plumbline.nvtabular.quantiles import QuantileOperator, learned_quantiles
 
 
 def quantile_bucketize(at: OperatorCall) -> Source:
@@ -22,11 +22,11 @@ def quantile_bucketize(at: OperatorCall) -> Source:
     return learned_quantiles(at, FitQuantileBucketize(buckets, rows_each))
 
 
-class QuantileBucketize(OfQuantiles):
-    """Numbers become ids: at most `buckets` of about as many training rows each.
+class QuantileBucketize(QuantileOperator):
+    """Ids of at most `buckets` buckets with about equal numbers of training rows.
 
-    There are fewer where they would have less than `rows_each` rows, but not fewer than two. Where
-    a column has no more distinct numbers than buckets, each has its own. A missing number has the
+    There are fewer buckets if they would have less than `rows_each` rows, but at least two. If a
+    column has at most `buckets` distinct numbers, each has its own bucket. Missing numbers have the
     last id.
     """
 

@@ -1,6 +1,6 @@
 """QuantileTransform, an operator of our own: the normal score of a number's rank.
 
-It is used in a graph as NVTabular's operators are:
+A graph uses it like NVTabular's operators:
 
     numbers = ["price", "age"] >> QuantileTransform() >> ops.FillMissing(0.0)
 """
@@ -13,7 +13,7 @@ from plumbline.features.operators.quantile_transform import FitQuantileTransform
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import Tags
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.quantiles import OfQuantiles, learned_quantiles
+from plumbline.nvtabular.quantiles import QuantileOperator, learned_quantiles
 
 
 def quantile_transform(at: OperatorCall) -> Source:
@@ -21,12 +21,11 @@ def quantile_transform(at: OperatorCall) -> Source:
     return learned_quantiles(at, FitQuantileTransform(knots))
 
 
-class QuantileTransform(OfQuantiles):
-    """Numbers become the normal scores of their ranks, of about mean 0 and deviation 1.
+class QuantileTransform(QuantileOperator):
+    """Normal scores of the ranks, with a mean of about 0 and a deviation of about 1.
 
-    Whatever their scale is, however far apart, and for however many rows they are the same. Between
-    `knots` of the training split's numbers the score is a straight line. A missing number stays
-    missing; 0 is the score of the median.
+    This holds for every scale, for outliers and for ties. Between `knots` numbers of the training
+    split the score is interpolated linearly. Missing numbers stay missing; the median's score is 0.
     """
 
     def __init__(self, knots: int = 64) -> None:

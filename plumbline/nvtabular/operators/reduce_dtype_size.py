@@ -1,4 +1,4 @@
-"""ReduceDtypeSize: only the type in which NVTabular stores a column; the plan has its own."""
+"""ReduceDtypeSize: changes nothing, because the encoded files have types of their own."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from plumbline.nvtabular.patching.reductions import reduced
 
 
 def reduce_dtype_size(at: OperatorCall) -> GraphColumn:
-    at.float_dtype("float_dtype", at.operator.float_dtype)
+    at.require_float_dtype("float_dtype", at.operator.float_dtype)
     return at.column(at.output)
 
 
 class ReduceDtypeSize(ops.ReduceDtypeSize):
-    """Changes nothing: the encoded files have types of their own. NVTabular fails on nulls."""
+    """Changes nothing; NVTabular's operator fails on nulls."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return reduced(ddf, _nothing, _nothing)

@@ -11,4 +11,4 @@ def renamed(at: OperatorCall) -> GraphColumn:
     return at.column(before)
 
 
-OPERATORS = tuple(CompiledOperator(of, renamed) for of in RENAME)
+OPERATORS = tuple(CompiledOperator(operator, renamed) for operator in RENAME)

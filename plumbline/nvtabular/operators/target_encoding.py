@@ -40,74 +40,75 @@ FOLD, COUNT, SUM = "\x1ffold", "\x1fcount", "\x1fsum"
 
 def target_encoding(at: OperatorCall) -> Source:
     operator = at.operator
-    at.float_dtype("out_dtype", operator.out_dtype)
+    at.require_float_dtype("out_dtype", operator.out_dtype)
     if not operator.drop_folds and operator.kfold > 1:
-        raise at.refuse("drop_folds", False)
+        raise at.unsupported_parameter("drop_folds", False)
     group, measured = _target(at)
-    keys = tuple(at.wanted(at.source(name), "integer", "text", "ids") for name in group)
+    keys = tuple(at.require(at.source(name), "integer", "text", "ids") for name in group)
     mean = operator.target_mean
     if isinstance(mean, dict):
         if measured not in mean:
-            raise at.refuse("target_mean", mean)
+            raise at.unsupported_parameter("target_mean", mean)
         mean = mean[measured]
     step = FitTargetEncoding(
-        target=at.wanted(at.dependency(measured), "number", "integer"),
+        target=at.require(at.dependency(measured), "number", "integer"),
         smoothing=at.number("p_smooth", operator.p_smooth),
         folds=at.count("kfold", operator.kfold),
         seed=at.count("fold_seed", operator.fold_seed or 0, 0),
         mean=None if mean is None else at.number("target_mean", mean),
     )
     if step.smoothing < 0:
-        raise at.refuse("p_smooth", operator.p_smooth)
+        raise at.unsupported_parameter("p_smooth", operator.p_smooth)
 
     def read(target: Target) -> Step:
         overall = step.mean if step.mean is not None else operator.means[measured]
         if not np.isfinite(overall):
             raise DataError(
-                f"Column {at.output!r}: the target's mean in the training split is {overall}, so "
-                "nothing can be encoded by it."
+                f"Column {at.output!r}: the target's mean in the training split is {overall}. "
+                "Choose another target, or leave the column out."
             )
-        found, count, total = _sums(at, group, measured)
-        return keyed_step(target, group, found, step.smoothed(count, total, overall), overall)
+        table, count, total = _sums(at, group, measured)
+        return keyed_step(target, group, table, step.smoothed(count, total, overall), overall)
 
-    return at.learned(step, read, *keys)
+    return at.fit_step(step, read, *keys)
 
 
 def _sums(
     at: OperatorCall, group: tuple[str, ...], measured: str
 ) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.float64]]:
-    """The keys that have targets, and of each the number and the sum of its targets."""
+    """A table of the keys that have targets, and the number and the sum of their targets."""
     operator, joined = at.operator, at.operator.name_sep.join
     if isinstance(operator, TargetEncoding):
         path = at.learned_value(operator.stats, _key(*group, measured))
         count, total = COUNT, SUM
-        found = read_statistics(path, group, is_patched=True)
+        table = read_statistics(path, group, is_patched=True)
     else:
         path = at.learned_value(operator.stats, joined(group))
-        # NVTabular counts rows, for all targets.
+        # NVTabular counts rows, with or without a target.
         count, total = joined((*group, "count")), joined((*group, measured, "sum"))
-        found = read_statistics(path, group, is_patched=False)
-    found = found.filter(pc.greater(found[count], 0))
-    return found, floats(found[count]), floats(found[total])
+        table = read_statistics(path, group, is_patched=False)
+    table = table.filter(pc.greater(table[count], 0))
+    return table, floats(table[count]), floats(table[total])
 
 
 def _target(at: OperatorCall) -> tuple[tuple[str, ...], str]:
-    """Key columns and target of the column that was asked for."""
+    """The key columns and the target of the output column."""
     targets = at.operator.target_columns
-    for place, group in enumerate(at.groups):
-        for name, target in zip(encoded_names(at.operator, group, place), targets, strict=True):
+    for index, group in enumerate(at.groups):
+        for name, target in zip(_output_names(at.operator, group, index), targets, strict=True):
             if at.output == name:
                 return group, target
-    raise PlanError(f"Column {at.output!r} is not among those that TargetEncoding gives.")
+    raise PlanError(f"Column {at.output!r} is not an output of TargetEncoding.")
 
 
 class TargetEncoding(ops.TargetEncoding):
     """The encoding that NVTabular's documentation describes.
 
-    - Only rows of the training split are encoded out of fold (where `training` is set): NVTabular
-      draws folds for validation and serving rows, too.
-    - A missing key is a key like any other: NVTabular counts none of its rows.
-    - The count is of the targets that are there, and sums are float64: those of an int8 click wrap.
+    - Only training rows are encoded out of fold (if `training` is set). NVTabular draws folds for
+      validation and serving rows too.
+    - A missing key is a key like any other. NVTabular counts none of its rows.
+    - Rows without a target are not counted, and sums are float64. NVTabular's sums of an int8 click
+      wrap.
     - `target_mean` and `out_col` work.
     """
 
@@ -115,8 +116,8 @@ class TargetEncoding(ops.TargetEncoding):
 
     def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
         mapping = {}
-        for place, group in enumerate(map(as_group, col_selector.grouped_names)):
-            names = encoded_names(self, group, place)
+        for index, group in enumerate(map(as_group, col_selector.grouped_names)):
+            names = _output_names(self, group, index)
             for name, target in zip(names, self.target_columns, strict=True):
                 mapping[name] = [target, *group]
         return mapping
@@ -133,17 +134,17 @@ class TargetEncoding(ops.TargetEncoding):
         )
 
     def _step(self, target: str) -> FitTargetEncoding:
-        """The step as far as it is accumulated."""
+        """The step to accumulate for; its mean does not matter for that."""
         return FitTargetEncoding(target, self.p_smooth, max(self.kfold, 1), self.fold_seed or 0)
 
     def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str], Learned]) -> None:
-        for (group, target), found in dask_stats.items():
-            totals = found.accumulated
+        for (group, target), statistics in dask_stats.items():
+            totals = statistics.accumulated
             self.means[target] = totals.total / totals.count if totals.count else float("nan")
             sums = totals.sums()
-            keys = key_table(group, sums.keys, found.types)
-            every = keys.assign(**{COUNT: sums.count.sum(1), SUM: sums.total.sum(1)})
-            self._write(every, (*group, target))
+            keys = key_table(group, sums.keys, statistics.types)
+            by_key = keys.assign(**{COUNT: sums.count.sum(1), SUM: sums.total.sum(1)})
+            self._write(by_key, (*group, target))
             if self.kfold > 1:
                 by_fold = keys.loc[keys.index.repeat(self.kfold)].reset_index(drop=True)
                 by_fold[FOLD] = np.tile(np.arange(self.kfold), len(keys))
@@ -155,27 +156,27 @@ class TargetEncoding(ops.TargetEncoding):
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
-        for place, group in enumerate(map(as_group, col_selector.grouped_names)):
-            names = encoded_names(self, group, place)
+        for index, group in enumerate(map(as_group, col_selector.grouped_names)):
+            names = _output_names(self, group, index)
             for name, target in zip(names, self.target_columns, strict=True):
-                found = self._found(df, group, target)
+                sums = self._sums_of(df, group, target)
                 mean = self._mean(target)
-                smoothed = (found[SUM] + self.p_smooth * mean) / (found[COUNT] + self.p_smooth)
+                smoothed = (sums[SUM] + self.p_smooth * mean) / (sums[COUNT] + self.p_smooth)
                 columns[name] = smoothed.fillna(mean)
         return frame_of(df, columns)
 
-    def _found(self, df: Any, group: Sequence[str], target: str) -> Any:
-        """Count and sum of every row's key; of training rows without those of its own fold."""
-        wanted = key_frame(df, group)
-        found = looked_up(wanted, read_table(self.stats[_key(*group, target)], df), group)
+    def _sums_of(self, df: Any, group: Sequence[str], target: str) -> Any:
+        """The count and sum of every row's key; for training rows, without the row's own fold."""
+        keys = key_frame(df, group)
+        sums = looked_up(keys, read_table(self.stats[_key(*group, target)], df), group)
         if not self.training or self.kfold <= 1:
-            return found
-        wanted[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
+            return sums
+        keys[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
         by_fold = read_table(self.stats[_key(FOLD, *group, target)], df)
-        return found - looked_up(wanted, by_fold, [*group, FOLD])[list(found.columns)]
+        return sums - looked_up(keys, by_fold, [*group, FOLD])[list(sums.columns)]
 
     def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
-        """NVTabular adds them to the target's, which fails on one that is tagged as categorical."""
+        """NVTabular keeps the target's tags too, which fails if it is tagged as categorical."""
         return col_schema.with_tags(self.output_tags)
 
     def _mean(self, target: str) -> float:
@@ -186,16 +187,16 @@ class TargetEncoding(ops.TargetEncoding):
 
 
 def _key(*names: str) -> str:
-    """The key of a patched operator's file; NVTabular's own are joined by `name_sep`."""
+    """The key of a patched operator's file; NVTabular joins the names by `name_sep`."""
     return "\x1f".join(names)
 
 
-def encoded_names(operator: Any, group: Sequence[str], place: int) -> list[str]:
-    """The names of the columns that a TargetEncoding makes of a group, one a target."""
+def _output_names(operator: Any, group: Sequence[str], index: int) -> list[str]:
+    """The names of a TargetEncoding's outputs for its group `index`, one per target."""
     if operator.out_col is None:
         joined = operator.name_sep.join(group)
         return [f"TE_{joined}_{target}" for target in operator.target_columns]
-    names = operator.out_col[place]
+    names = operator.out_col[index]
     return [names] if isinstance(names, str) else list(names)
 
 

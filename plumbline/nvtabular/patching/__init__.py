@@ -1,1 +1,1 @@
-"""What the patched operators share: columns of frames, files, reductions over partitions."""
+"""What the patched operators share: columns of frames, files, and reductions over partitions."""

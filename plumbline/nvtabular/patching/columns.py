@@ -1,8 +1,7 @@
-"""A data frame's columns (pandas or cuDF) in the form that the patched operators compute in.
+"""Columns of pandas and cuDF frames, converted to what the patched operators compute with.
 
-Numbers are float64, integers are nullable, and a missing list is an empty one
-(`plumbline.nvtabular.frames` reads them so). Inside of lists the wire's marks stand for missing
-elements.
+Numbers are float64, integers are nullable, and a missing list is an empty list. Inside of lists the
+wire's null marks stand for missing elements, as `plumbline.nvtabular.frames` reads them.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ ORDER = "\x1forder"
 
 
 def is_host(frame: Any) -> bool:
-    """A pandas frame or column, not one of cuDF."""
+    """Whether a frame or column is of pandas, not of cuDF."""
     return isinstance(frame, (pd.DataFrame, pd.Series))
 
 
 def frame_of(like: Any, columns: dict[str, Any]) -> Any:
-    """A frame of the same library, counted from 0, with these columns of as many rows."""
+    """A frame of these columns, of the library of `like`, indexed from 0."""
     return type(like)(columns).reset_index(drop=True)
 
 
 def numbers(column: Any) -> Any:
-    """Numbers, integers or flags as float64; NaN (in cuDF null) where they are missing."""
+    """Numbers, integers or booleans as float64; missing values are NaN (null in cuDF)."""
     if is_host(column):
         return pd.Series(column.to_numpy(np.float64, na_value=np.nan), name=column.name)
     return column.astype(np.float64).nans_to_nulls().reset_index(drop=True)
 
 
 def keys(column: Any) -> Any:
-    """Integers, which may be missing, or text, None or null where it is missing."""
+    """Nullable integers or text; missing values are null (None in text of pandas)."""
     if is_host(column) and column.dtype.kind in "iub":
         return pd.Series(pd.array(column, "Int64"), name=column.name)
     return column.reset_index(drop=True)
@@ -53,7 +52,7 @@ def is_list(column: Any) -> bool:
 
 
 def elements(column: Any) -> Any:
-    """The elements of all lists, one behind the other, as `keys`."""
+    """The concatenated elements of all lists, converted as by `keys`."""
     if not is_host(column):
         flat = column.list.leaves.reset_index(drop=True)
         mark = "" if flat.dtype == object else NULL_INT64
@@ -66,7 +65,7 @@ def elements(column: Any) -> Any:
 
 
 def relisted(column: Any, values: Any) -> Any:
-    """`values`, one an element, in lists as long as those of `column`."""
+    """`values`, one per element, split into lists of the lengths of `column`."""
     if not is_host(column):
         return encode_list_column(column, values)
     ends = np.cumsum([len(value) for value in column])
@@ -76,25 +75,28 @@ def relisted(column: Any, values: Any) -> Any:
 
 
 def key_frame(frame: Any, names: Sequence[str]) -> Any:
-    """The key columns of single values."""
+    """A frame of key columns, none of which has lists."""
     return frame_of(frame, {name: keys(frame[name]) for name in names})
 
 
-def looked_up(wanted: Any, table: Any, names: Sequence[str]) -> Any:
-    """The rows of `table` whose key columns are those of `wanted`, row by row, missing if none."""
-    types = {name: wanted[name].dtype for name in names}
-    left, right = wanted[list(names)], table.astype(types)
+def looked_up(frame: Any, table: Any, names: Sequence[str]) -> Any:
+    """For each row of `frame`, the row of `table` with the same keys; null if there is none.
+
+    `names` are the key columns, which the result leaves out. The keys of `table` are unique.
+    """
+    types = {name: frame[name].dtype for name in names}
+    left, right = frame[list(names)], table.astype(types)
     if is_host(left):  # pandas keeps the order of the left rows
         return left.merge(right, on=list(names), how="left").drop(columns=list(names))
     left = left.assign(**{ORDER: np.arange(len(left))})
-    found = left.merge(right, on=list(names), how="left").sort_values(ORDER)
-    return found.drop(columns=[*names, ORDER]).reset_index(drop=True)
+    joined = left.merge(right, on=list(names), how="left").sort_values(ORDER)
+    return joined.drop(columns=[*names, ORDER]).reset_index(drop=True)
 
 
 def hashes(column: Any) -> NDArray[np.uint64]:
-    """64-bit hash of every value: on a host pandas' own, and from cuDF the same.
+    """The 64-bit hash of every value, that of `pandas.util.hash_array` on every device.
 
-    NVTabular's has the row's number mixed in on pandas, and is another one on cuDF.
+    NVTabular mixes the row's number into the hash on pandas, and uses another hash on cuDF.
     """
     host = column if is_host(column) else column.to_pandas(nullable=True)
     if host.dtype.kind == "f":
@@ -115,16 +117,12 @@ def _hash_array(values: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def key_values(column: Any) -> Values:
-    """Integers or text on the host, in the executors' form."""
+    """Integers or text on the host, as the executors take them."""
     host = keys(column)
     if not is_host(host):
         return values_of(host.to_arrow())
     type_ = pa.large_string() if host.dtype == object else None
     return values_of(pa.Array.from_pandas(host, type=type_))
-
-
-def modulo(hashed: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    return (hashed % np.uint64(count)).astype(np.int64)
 
 
 def value_hashes(column: Any) -> NDArray[np.uint64]:
@@ -133,16 +131,16 @@ def value_hashes(column: Any) -> NDArray[np.uint64]:
 
 
 def as_group(name: str | Sequence[str]) -> tuple[str, ...]:
-    """The columns that are selected together."""
+    """An entry of `grouped_names` as a tuple of column names."""
     return (name,) if isinstance(name, str) else tuple(name)
 
 
 def changed(df: Any, names: Sequence[str], change: Callable[[str, Any], Any]) -> Any:
-    """A frame of the columns, each changed by `change(name, its numbers)`."""
+    """A frame of the columns, each replaced by `change(name, numbers)`."""
     return frame_of(df, {name: change(name, numbers(df[name])) for name in names})
 
 
 def host_numbers(column: Any) -> NDArray[np.float64]:
-    """The numbers on the host, NaN where they are missing."""
+    """The numbers on the host as float64, NaN where they are missing."""
     values = numbers(column)
     return np.asarray(values.to_numpy() if is_host(values) else values.fillna(np.nan).to_numpy())

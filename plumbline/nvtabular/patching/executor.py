@@ -8,9 +8,9 @@ from plumbline.nvtabular.library import DaskExecutor, DataFormats, LocalExecutor
 
 
 class _Local(LocalExecutor):
-    """Merlin fails on a partition in which no list has a value.
+    """Merlin's executor fails on a partition in which no list has a value.
 
-    It gives a column twice that an operator takes as its key and also learns from.
+    It also returns a column twice if an operator takes it as a key and learns from it too.
     """
 
     def _capture_dtypes(self, node: Any, output_data: Any) -> None:
@@ -18,8 +18,8 @@ class _Local(LocalExecutor):
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
         frame = super().transform(*args, **kwargs)
-        again = frame.columns.duplicated()
-        return frame.loc[:, ~again] if again.any() else frame
+        duplicated = frame.columns.duplicated()
+        return frame.loc[:, ~duplicated] if duplicated.any() else frame
 
 
 class Executor(DaskExecutor):

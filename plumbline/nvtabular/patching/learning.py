@@ -1,7 +1,7 @@
-"""What a patched operator learns: the plan's own accumulators, filled partition by partition.
+"""Learning of patched operators: the plan's own accumulators, filled partition by partition.
 
-They compute on the host. A frame of cuDF gives its columns away for that, so what is learned is the
-same on every device; the rows themselves are encoded where they are.
+They compute on the host, so what is learned is the same on every device: columns of cuDF frames are
+copied there. Rows are encoded on the device.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """A step to fit, and the columns of a frame that it learns from: keys first, then numbers."""
+    """A step to fit, and the columns of a frame that it learns from: keys, then numbers."""
 
     step: FitStep[Any]
     keys: tuple[str, ...] = ()
@@ -31,31 +31,31 @@ class Reads:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was accumulated, and the types of the keys that it read."""
+    """A filled accumulator, and the types of its keys."""
 
     accumulated: Any
     types: tuple[ValueType, ...]
 
 
 def learned(frame: Any, reads: Mapping[K, Reads]) -> Any:
-    """A delayed result of a Dask frame: for each of `reads` what is `Learned` of all partitions."""
-    return reduced(frame, partial(_of_partition, reads), partial(_merged, reads))
+    """A delayed dict: for each entry of `reads`, what is `Learned` from a Dask frame."""
+    return reduced(frame, partial(_learned_from, reads), partial(_merged, reads))
 
 
-def _of_partition(reads: Mapping[K, Reads], frame: Any) -> dict[K, Learned]:
-    found = {}
+def _learned_from(reads: Mapping[K, Reads], frame: Any) -> dict[K, Learned]:
+    result = {}
     for name, read in reads.items():
         keys = [key_values(frame[key]) for key in read.keys]
         types = tuple(ValueType("text" if isinstance(k, Text) else "integer") for k in keys)
         accumulated = read.step.accumulator(types)
-        # Every partition is chunk 0: Merlin does not say which one a frame is.
+        # Every partition is chunk 0, because Merlin does not pass the partition's number.
         accumulated.add(0, [*keys, *(host_numbers(frame[number]) for number in read.numbers)])
-        found[name] = Learned(accumulated, types)
-    return found
+        result[name] = Learned(accumulated, types)
+    return result
 
 
 def _merged(reads: Mapping[K, Reads], parts: list[dict[K, Learned]]) -> dict[K, Learned]:
-    """A new accumulator: Dask may hand the parts to another task, too."""
+    """Merge into a new accumulator, because Dask may pass the parts to another task too."""
     merged = {}
     for name, read in reads.items():
         types = parts[0][name].types

@@ -1,4 +1,4 @@
-"""What NVTabular's operators keep in files: vocabularies, and statistics by key."""
+"""The files of NVTabular's operators: vocabularies, and statistics by key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from plumbline.nvtabular.patching.columns import is_host
 
 
 def write_table(table: Any, folder: Path, name: str) -> str:
-    """Returns the file's path."""
+    """Write a table of statistics. Returns the file's path."""
     path = folder / "categories" / f"cat_stats.{file_name(name)}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path)
@@ -34,7 +34,7 @@ def write_table(table: Any, folder: Path, name: str) -> str:
 
 
 def read_table(path: str, like: Any) -> Any:
-    """A frame of the library of `like`, from this worker's memory if it has been read before."""
+    """A frame of the library of `like`; a file that was read before is in the worker's cache."""
     reader = pd.read_parquet
     if not is_host(like):
         import cudf
@@ -45,7 +45,7 @@ def read_table(path: str, like: Any) -> Any:
 
 
 def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) -> pd.DataFrame:
-    """The keys as a frame of the columns that they are made of, null where a part is missing."""
+    """The keys as a frame of key columns, null where a part is missing."""
     columns = {}
     for name, part in zip(names, key_parts(keys, types), strict=True):
         mark = pa.scalar(NULL_INT64 if pa.types.is_integer(part.type) else "", part.type)
@@ -56,26 +56,26 @@ def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) 
 def read_vocabulary(
     path: Path, columns: Sequence[str], size: str, elements: Sequence[str], first_id: int
 ) -> tuple[list[pa.Array], np.ndarray[Any, np.dtype[np.int64]]]:
-    """A fitted Categorify's `unique.<column>.parquet`, or the folder of parts it may be.
+    """Read the `unique.<column>.parquet` of a fitted Categorify, a file or a folder of parts.
 
-    The id of a value is its row's index in the file, which counts from `first_id`; parts go on
-    counting. Returns the values of each column, in the order of their ids, and their counts.
+    The id of a value is its row's index in the file. Ids start at `first_id` and run on from part
+    to part. Returns the values of each column in the order of their ids, and their counts.
 
     Raises
     ------
     PlanError
-        The ids are others, or the values are not of the wanted elements ("integer", "text").
+        The ids have gaps, or the values do not have the type in `elements` ("integer", "text").
     """
     files = sorted(path.glob("part.*.parquet"), key=_part_number) if path.is_dir() else [path]
     if size not in pq.read_schema(files[0]).names:
         raise PlanError(
-            f"{path}: wanted a column {size!r} with the number of times a value was seen."
+            f"{path}: wanted a column {size!r} with the number of times that a value was seen."
         )
     ids = np.concatenate([pd.read_parquet(file, columns=[size]).index for file in files])
     if not np.array_equal(ids, np.arange(len(ids)) + first_id):
         raise PlanError(
-            f"{path}: wanted ids from {first_id} on without a gap, found others. "
-            "Was the vocabulary made by another version of NVTabular? Fit the workflow again."
+            f"{path}: wanted ids from {first_id} on without a gap, got others. "
+            "Was the vocabulary written by another version of NVTabular? Fit the workflow again."
         )
     table = pa.concat_tables([pq.read_table(file, columns=[*columns, size]) for file in files])
     parts = [_values(table[c], c, e) for c, e in zip(columns, elements, strict=True)]
@@ -84,7 +84,7 @@ def read_vocabulary(
 
 def _values(values: pa.ChunkedArray, column: str, element: str) -> pa.Array:
     wanted = pa.string() if element == "text" else pa.int64()
-    if len(values) == values.null_count:  # pandas writes a column without any string as nulls
+    if len(values) == values.null_count:  # pandas writes a column without strings as nulls
         return pa.nulls(len(values), wanted)
     is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
     if is_text != (element == "text") or not (is_text or pa.types.is_integer(values.type)):
@@ -97,25 +97,25 @@ def _part_number(part: Path) -> int:
 
 
 def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
-    """The statistics of every key, from a file or a folder of parts.
+    """Read the statistics of every key, from a file or a folder of parts.
 
-    A patched operator has written the keys in the order of the rows, as the native engine does.
-    NVTabular's own are in no order, and do not count the rows of a missing key: that one is left
-    out, and the others are sorted.
+    A patched operator writes the keys in the order of the rows, as the native engine does. The keys
+    of NVTabular's own operators are in no order, so they are sorted. A missing key is left out,
+    because NVTabular does not count its rows.
     """
     folder = Path(path)
     files = sorted(folder.glob("part.*.parquet")) if folder.is_dir() else [folder]
     table = pa.concat_tables([pq.read_table(file) for file in files])
     if is_patched:
         return table
-    there = pc.is_valid(table[keys[0]])
+    has_key = pc.is_valid(table[keys[0]])
     for name in keys[1:]:
-        there = pc.or_(there, pc.is_valid(table[name]))
-    table = table.filter(there)
-    places = [str(place) for place in range(len(keys))]  # Arrow reads a name such as ".a" as a path
+        has_key = pc.or_(has_key, pc.is_valid(table[name]))
+    table = table.filter(has_key)
+    names = [str(index) for index in range(len(keys))]  # Arrow reads a name such as ".a" as a path
     order = pc.sort_indices(
-        table.select(list(keys)).rename_columns(places),
-        sort_keys=[(place, "ascending") for place in places],
+        table.select(list(keys)).rename_columns(names),
+        sort_keys=[(name, "ascending") for name in names],
     )
     return table.take(order)
 
@@ -127,7 +127,7 @@ def keyed_step(
     values: NDArray[np.float64],
     default: float | None,
 ) -> KeyedValue:
-    """The step that gives the `values`, one a row of the table, by the table's keys."""
+    """The step that maps the keys of the table to `values`, one per row."""
     parts = []
     for name, type_ in zip(keys, target.types, strict=True):
         wanted = pa.string() if type_.element == "text" else pa.int64()

@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.plain_text import sentence
 from plumbline.rawlogs.inspect import names
 from plumbline.rawlogs.inspect.column import Column, number
 
@@ -53,7 +54,8 @@ def guess_label(
     """
     if wanted is not None:
         if wanted not in columns:
-            raise DataError(f"--label {wanted}: no such column; {nearest(wanted, columns)}")
+            hint = nearest(wanted, columns)
+            raise DataError(sentence(f"--label {wanted}: no such column; {hint}"))
         return _with_clicks(columns[wanted], click, "named by --label", ())
     ranked = sorted(
         (rank, position, column.name)

@@ -1,4 +1,4 @@
-"""Export a plan and a model as a Triton model repository."""
+"""Write a release as a Triton model repository."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pyarrow as pa
-
-from plumbline.features.plan.plan import Plan
-from plumbline.serving.contract.versions import Rules, write_integrity
+from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.repository.configs import model_configs, write_config
 from plumbline.serving.repository.release import Release, write_version
 from plumbline.settings import Serving
@@ -19,38 +16,11 @@ REPOSITORY_FOLDER = "model_repository"
 FIRST_VERSION = "1"
 
 
-def export_repository(
-    plan: Plan,
-    model_folder: Path,
-    out: Path,
-    settings: Serving,
-    rows: pa.Table,
-    rules: Rules | None = None,
-) -> Path:
-    """Write `out/model_repository` with its four models: `plumbline.serving.contract.interface`.
-
-    A repository that is there already is replaced. The first raw `rows` become its check rows.
-    `rules` is how the log was read (`plumbline.serving.contract.log_rules`).
-
-    Raises
-    ------
-    PlanError
-        A file of the plan is missing or was changed, or the rows lack a column.
-    ModelError
-        The model was trained on another plan, or a file of it is missing or was changed.
-    RepositoryError
-        There is no row.
-    """
-    release = Release.of(plan, model_folder, rows, settings, rules)
-    folder = out / REPOSITORY_FOLDER
-    write_repository(release, folder, settings)
-    return folder
-
-
 def write_repository(release: Release, folder: Path, settings: Serving) -> None:
-    """Write a repository with a release as its first version; one that is there is replaced.
+    """Write a repository of the four models, with the release as version 1.
 
-    It is built beside `folder` and renamed to it: a repository is complete, or not there.
+    The models are those of `plumbline.serving.contract.interface`. An existing repository is
+    replaced. The new one is built beside `folder` and renamed, so it is complete or absent.
     """
     with built_beside(folder) as built:
         written = write_version(release, built, FIRST_VERSION)
@@ -65,7 +35,7 @@ def write_repository(release: Release, folder: Path, settings: Serving) -> None:
 
 @contextmanager
 def built_beside(folder: Path) -> Iterator[Path]:
-    """A new folder to build a repository in; at the end it replaces `folder`."""
+    """A new folder to build a repository in; it replaces `folder` at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         built = Path(scratch) / folder.name

@@ -1,4 +1,4 @@
-"""The GPU server's repository: its ONNX model runs on the ids that its own feature step gives."""
+"""The GPU server's repository: its ONNX model takes the ids that its feature model returns."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository import gpu_repository, onnx_check
 from plumbline.serving.repository.configs import read_config
-from plumbline.serving.repository.export import export_repository
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
+from tests.serving.releases import export_repository
 
 KINDS = {
     "price": "continuous",
@@ -44,6 +44,7 @@ ROWS = pa.table(
         "seen": [[7, 8], [7], [], [1]],
     }
 )
+
 FORMS = {"all": KINDS, "no_lists": {"price": "continuous", "shop": "integer"}}
 FORMS["only_lists"] = {"tags": "string_list", "seen": "integer_list"}
 FORMS["only_numbers"] = {"price": "continuous"}
