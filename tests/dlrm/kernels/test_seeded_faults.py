@@ -22,7 +22,7 @@ INTERACTION = (
         TENSOR,
         "__syncwarp();  // the lanes below read what other lanes stored in `tile`",
         "",
-        "interaction_forward_tensor, block .*, thread .*: read of .* (no barrier|was never written)",
+        "interaction_forward_tensor, block .*, thread .*: read of .* (no barrier|never written)",
     ),
     Fault(
         "no warp barrier before the next fragment is stored",

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.dtypes import dtype_name
+from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, IdColumns
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.library import cpu_module, cuda_module
 
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+DTYPES = tuple(NUMBERS)
 ROW_DTYPES = (torch.float32, torch.bfloat16)
 
 

@@ -5,13 +5,12 @@ plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of th
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.dtypes import dtype_name
+from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+DTYPES = tuple(NUMBERS)
 
 
 def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
