@@ -69,7 +69,7 @@ class JoinGroupby(ops.JoinGroupby):
     - Mean, deviation and variance ignore missing numbers. NVTabular divides by all rows.
     - Sums are float64, and variances are computed from distances from the mean.
     - A key that was never seen has a count of 0, and no other statistic. NVTabular fails.
-    - Single columns and groups can be mixed, `count` needs no other column, and `min` and `max` need
+    - Single columns and groups can be mixed, `count` needs no other column, `min` and `max` need
       no other statistic.
     """
 
