@@ -221,7 +221,7 @@ def parse_lines(
     if clicks:
         fields = ["clicks" if field == "label" else field for field in fields]
     arrays = native.parse_lines(
-        text, ord(separator), -1, not is_utf8, fields, list(missing), list(clicks)
+        text, ord(separator), not is_utf8, fields, list(missing), list(clicks)
     )
     if arrays is None:
         return None

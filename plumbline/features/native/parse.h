@@ -2,7 +2,7 @@
 //
 // Anything that is not plainly right is not judged here: parse_lines() gives up, and the general path
 // (plumbline/rawlogs/raw_rows.py and plumbline/rawlogs/values.py), whose results are the meaning, takes the block. Given
-// up on: a line with another number of fields, a blank line, a carriage return, a NUL, a quote, bytes
+// up on: a line with another number of fields, a blank line, a carriage return, a NUL, bytes
 // that are no UTF-8, numbers other than `-?digits[.digits]` of at most 15 digits, hexadecimal ones of
 // more than 15, booleans other than 1, 0 and their words, labels other than `0`, `1`, true and false;
 // of clicks that are words a field that is missing, or that has blanks at its ends.
@@ -45,7 +45,6 @@ struct Lines {
   const uint8_t *text;
   size_t size;  // the last byte is a newline
   uint8_t separator;
-  int quote;  // the byte that must not come, or -1
   bool is_ascii;  // whether bytes above 127 must not come; otherwise they have to be UTF-8
   Words missing;  // none of them is a number, or has blanks at its ends
   Words clicks;   // of a label that is words: those that are clicks; none of them is a number

@@ -10,17 +10,12 @@ namespace plumbline {
 struct Scanned {
   uint32_t *next;        // where the place of the next separator or newline goes
   size_t newlines = 0;   // of this text so far
-  bool refused = false;  // a byte came that must not
-  bool high = false;     // a byte above 127 came
-};
-
-struct Alphabet {
-  uint8_t separator, refused[3];
+  bool refused = false;  // whether the text has a carriage return or a NUL
+  bool high = false;     // whether the text has a byte above 127
 };
 
 // Adds the places of separators and newlines in [start, end); room for 64 more than there are.
-void find_ends(const uint8_t *text, size_t start, size_t end, const Alphabet &alphabet,
-               Scanned &scanned);
+void find_ends(const uint8_t *text, size_t start, size_t end, uint8_t separator, Scanned &scanned);
 
 // Whether the bytes are UTF-8 as Python reads it: no surrogates, nothing longer than needed.
 bool is_utf8(const uint8_t *text, size_t size);
