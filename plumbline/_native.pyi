@@ -1,8 +1,7 @@
-"""The native module (plumbline/features/native/*.cpp). Every function releases the GIL while it
-works.
+"""The native module (plumbline/features/native/*.cpp). Its functions release the GIL while they work.
 
-Arrays are checked: another dtype or number of dimensions is a TypeError, another size a ValueError.
-Text is given as the offsets and data of a `plumbline.columns.values.Text`.
+An array of another dtype or number of dimensions raises TypeError, one of another size ValueError.
+Text is passed as the offsets and data of a `plumbline.columns.values.Text`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 _Integers = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
-_Place = tuple[str, int, int]
+_Position = tuple[str, int, int]
 _Operations = Sequence[tuple[str, Sequence[float]]]
 
 def hash_integers(values: _Integers, out: NDArray[np.uint64]) -> None: ...
@@ -49,7 +48,7 @@ class Encoder:
     def __init__(self) -> None: ...
     def add_look_up(
         self,
-        place: _Place,
+        position: _Position,
         index: Index,
         first: int,
         null: int,
@@ -59,7 +58,7 @@ class Encoder:
     ) -> None: ...
     def add_hash(
         self,
-        place: _Place,
+        position: _Position,
         operations: _Operations,
         buckets: int,
         first: int,
@@ -68,14 +67,14 @@ class Encoder:
     ) -> None: ...
     def add_bucketize(
         self,
-        place: _Place,
+        position: _Position,
         operations: _Operations,
         boundaries: Sequence[float],
         first: int,
         null: int,
         out: int,
     ) -> None: ...
-    def add_chain(self, place: _Place, operations: _Operations, out: int) -> None: ...
+    def add_chain(self, position: _Position, operations: _Operations, out: int) -> None: ...
     def run(
         self,
         numbers: Sequence[NDArray[np.float32]],
@@ -94,4 +93,7 @@ def parse_lines(
     missing: Sequence[str],
     clicks: Sequence[str],
 ) -> list[Any] | None:
-    """One array a field (two of text, None of one that is skipped), or None; see native/parse.h."""
+    """An array per field, two for text and None for a skipped field; None if it gives up.
+
+    See native/parse.h.
+    """

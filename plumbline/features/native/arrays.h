@@ -1,6 +1,6 @@
-// NumPy arrays as C++ sees them: typed, strided, read-only unless asked for, checked with messages
-// that say what was wanted and what came. To be made and destroyed with the GIL held; the memory
-// may be used without it.
+// Typed, strided views of NumPy arrays, read-only unless the element type is mutable. An array of
+// another type or size is refused with what was wanted and what was got. Create and destroy views
+// with the GIL held; their memory may be used without it.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -15,7 +15,7 @@ namespace plumbline {
 namespace nb = nanobind;
 
 template <class T>
-struct Element;  // what the buffer protocol calls a type
+struct Element;  // a type's name, and its format codes in the buffer protocol
 
 template <>
 struct Element<int8_t> {
@@ -50,7 +50,7 @@ struct Element<PyObject *> {
   static constexpr const char *name = "object", *codes = "O";
 };
 
-// One column of an array: any stride, in bytes.
+// One column of an array. The stride is in bytes.
 template <class T>
 struct Column {
   using Byte = std::conditional_t<std::is_const_v<T>, const char, char>;
@@ -68,7 +68,7 @@ struct Column {
   T *data() const { return reinterpret_cast<T *>(first); }
 };
 
-// A buffer that is held for as long as the object lives.
+// A Python buffer, released by the destructor.
 class Buffer {
  public:
   Buffer(nb::handle object, const std::string &name, bool writable) {
@@ -109,8 +109,8 @@ class Buffer {
   }
 
   [[noreturn]] static void refuse(const std::string &name, const std::string &wanted,
-                                  const std::string &came) {
-    throw nb::type_error((name + ": " + wanted + ", " + came + ".").c_str());
+                                  const std::string &got) {
+    throw nb::type_error((name + ": " + wanted + ", " + got + ".").c_str());
   }
 
  private:
@@ -130,7 +130,7 @@ class Vector {
     return {static_cast<typename Column<T>::Byte *>(buffer_.view().buf), buffer_.view().strides[0],
             size()};
   }
-  // The first element, for those that need them side by side.
+  // Requires a contiguous array.
   T *data(const std::string &name) const {
     if (size() > 1 && !column().contiguous())
       Buffer::refuse(name, "wanted a contiguous array", "got a strided one");
@@ -167,7 +167,7 @@ class Matrix {
   Buffer buffer_;
 };
 
-// Strings end to end: string i is data[offsets[i], offsets[i + 1]).
+// Concatenated strings: string i is data[offsets[i], offsets[i + 1]).
 struct Strings {
   const int64_t *offsets = nullptr;
   const uint8_t *data = nullptr;
@@ -183,7 +183,7 @@ class TextArrays {
   TextArrays(nb::handle offsets, nb::handle data, const std::string &name)
       : offsets_(offsets, name + " offsets"), data_(data, name + " data") {
     if (offsets_.size() == 0)
-      throw nb::value_error((name + ": wanted one offset more than strings, got none.").c_str());
+      throw nb::value_error((name + ": wanted one more offset than strings, got none.").c_str());
     strings_ = {offsets_.data(name + " offsets"), data_.data(name + " data"), offsets_.size() - 1};
     const int64_t *at = strings_.offsets;
     bool ascending = at[0] >= 0 && at[strings_.size] <= static_cast<int64_t>(data_.size());

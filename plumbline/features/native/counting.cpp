@@ -11,33 +11,33 @@
 namespace plumbline {
 namespace {
 
-constexpr size_t kBlock = 512;     // values that are hashed ahead of their look-up
-constexpr size_t kAhead = 24;      // slots that are on their way from memory
+constexpr size_t kBlock = 512;     // values hashed before they are looked up
+constexpr size_t kAhead = 24;      // slots prefetched ahead
 constexpr int kFirstShift = 64 - 12;
-constexpr size_t kGroups = 1 << 16;  // counts below it are sorted by counting
+constexpr size_t kGroups = 1 << 16;  // lower counts have a group each
 
 size_t slots_of(int shift) { return size_t{1} << (64 - shift); }
 
-// Whether `more` values could make a table more than 5/8 full.
+// Whether `more` values could fill more than 5/8 of the table.
 bool is_full(size_t size, size_t more, int shift) {
   return (size + more) > slots_of(shift) / 8 * 5;
 }
 
-// Places of the groups of one count each, the highest count first; the counts of kGroups - 1 and
-// more share the first group.
+// Groups of slots with equal counts, the highest count first. All counts from kGroups - 1 on share the
+// first group.
 template <class Slot>
 class Groups {
  public:
   Groups(const LargeArray<Slot> &slots, uint64_t minimum) : sizes_(kGroups) {
-    for (size_t place = 0; place < slots.size(); ++place) {
-      const uint64_t count = slots[place].count;
+    for (size_t index = 0; index < slots.size(); ++index) {
+      const uint64_t count = slots[index].count;
       if (count != 0 && count >= minimum) ++sizes_[group(count)];
     }
   }
   static size_t group(uint64_t count) {
     return kGroups - 1 - std::min<uint64_t>(count, kGroups - 1);
   }
-  // Drop whole groups behind the limit; the number of slots that are left.
+  // Drops the groups that lie entirely beyond the limit. Returns the number of slots kept.
   size_t cut(std::optional<size_t> limit) {
     starts_.assign(kGroups + 1, 0);
     size_t total = 0, kept = 0;
@@ -83,9 +83,9 @@ void IntegerCounter::add(Column<const int64_t> values) {
       __builtin_prefetch(slots + (hashes[i + kAhead] >> shift), 1);
       const int64_t value = values[first + i];
       if (value == kNullInt64) continue;
-      for (size_t place = hashes[i] >> shift;; place = (place + 1) & mask) {
-        Slot &slot = slots[place];
-        if (slot.value == value) {  // in a free slot that is 0, and its count is 0 too
+      for (size_t index = hashes[i] >> shift;; index = (index + 1) & mask) {
+        Slot &slot = slots[index];
+        if (slot.value == value) {  // a free slot has value 0 and count 0
           added += slot.count == 0;
           ++slot.count;
           break;
@@ -108,9 +108,9 @@ void IntegerCounter::grow() {
   for (size_t from = 0; from < slots_.size(); ++from) {
     const Slot &slot = slots_[from];
     if (slot.count == 0) continue;
-    size_t place = integer_hash(slot.value) >> shift;
-    while (grown[place].count != 0) place = (place + 1) & mask;
-    grown[place] = slot;
+    size_t index = integer_hash(slot.value) >> shift;
+    while (grown[index].count != 0) index = (index + 1) & mask;
+    grown[index] = slot;
   }
   slots_ = std::move(grown);
   shift_ = shift;
@@ -119,29 +119,29 @@ void IntegerCounter::grow() {
 IntegerCounts IntegerCounter::counts(uint64_t minimum, std::optional<size_t> limit) const {
   Groups<Slot> groups(slots_, minimum);
   const size_t total = groups.cut(limit);
-  IntegerCounts found{std::make_unique_for_overwrite<int64_t[]>(total),
+  IntegerCounts result{std::make_unique_for_overwrite<int64_t[]>(total),
                       std::make_unique_for_overwrite<int64_t[]>(total), total};
   std::vector<size_t> next = groups.starts();
-  for (size_t place = 0; place < slots_.size(); ++place) {
-    const Slot &slot = slots_[place];
+  for (size_t index = 0; index < slots_.size(); ++index) {
+    const Slot &slot = slots_[index];
     if (!groups.keeps(slot.count, minimum)) continue;
     const size_t at = next[Groups<Slot>::group(slot.count)]++;
-    found.values[at] = slot.value;
-    found.counts[at] = static_cast<int64_t>(slot.count);
+    result.values[at] = slot.value;
+    result.counts[at] = static_cast<int64_t>(slot.count);
   }
   const size_t high = groups.kept() > 0 ? groups.start(1) : 0;
   std::vector<std::pair<int64_t, int64_t>> top(high);
-  for (size_t i = 0; i < high; ++i) top[i] = {-found.counts[i], found.values[i]};
+  for (size_t i = 0; i < high; ++i) top[i] = {-result.counts[i], result.values[i]};
   std::sort(top.begin(), top.end());
   for (size_t i = 0; i < high; ++i) {
-    found.counts[i] = -top[i].first;
-    found.values[i] = top[i].second;
+    result.counts[i] = -top[i].first;
+    result.values[i] = top[i].second;
   }
   for (size_t group = 1; group < groups.kept(); ++group)
-    sort_integers(found.values.get() + groups.start(group),
+    sort_integers(result.values.get() + groups.start(group),
                   groups.start(group + 1) - groups.start(group));
-  if (limit) found.size = std::min(found.size, *limit);
-  return found;
+  if (limit) result.size = std::min(result.size, *limit);
+  return result;
 }
 
 TextCounter::TextCounter() : slots_(slots_of(kFirstShift)), shift_(kFirstShift) {}
@@ -166,7 +166,7 @@ void TextCounter::add_block(const Strings &strings, size_t first, size_t last) {
     __builtin_prefetch(slots + (hashes[i] >> shift_), 1);
   }
   for (size_t i = 0; i < block; ++i) {
-    if (i + kAhead < block) {  // the bytes that a string will be compared with
+    if (i + kAhead < block) {  // the string it will be compared with
       const Slot &slot = slots[hashes[i + kAhead] >> shift_];
       __builtin_prefetch(bytes_.data() + slot.offset);
     }
@@ -174,8 +174,8 @@ void TextCounter::add_block(const Strings &strings, size_t first, size_t last) {
     const size_t length = strings.length(first + i);
     const uint8_t *const data = strings.at(first + i);
     if (length == 0) continue;
-    for (size_t place = hash >> shift_;; place = (place + 1) & mask) {
-      Slot &slot = slots[place];
+    for (size_t index = hash >> shift_;; index = (index + 1) & mask) {
+      Slot &slot = slots[index];
       if (slot.count == 0) {
         std::memcpy(bytes_.data() + bytes_used_, data, length);
         slot = {hash, 1, bytes_used_, length};
@@ -199,9 +199,9 @@ void TextCounter::grow() {
   for (size_t from = 0; from < slots_.size(); ++from) {
     const Slot &slot = slots_[from];
     if (slot.count == 0) continue;
-    size_t place = slot.hash >> shift;
-    while (grown[place].count != 0) place = (place + 1) & mask;
-    grown[place] = slot;
+    size_t index = slot.hash >> shift;
+    while (grown[index].count != 0) index = (index + 1) & mask;
+    grown[index] = slot;
   }
   slots_ = std::move(grown);
   shift_ = shift;
@@ -209,17 +209,17 @@ void TextCounter::grow() {
 
 TextCounts TextCounter::counts(uint64_t minimum, std::optional<size_t> limit) const {
   struct Entry {
-    uint64_t prefix;  // the first eight bytes, in the order of text
+    uint64_t prefix;  // the first eight bytes, big endian, so that it sorts as the text does
     size_t slot;
   };
   Groups<Slot> groups(slots_, minimum);
   std::vector<Entry> entries(groups.cut(limit));
   std::vector<size_t> next = groups.starts();
-  for (size_t place = 0; place < slots_.size(); ++place) {
-    const Slot &slot = slots_[place];
+  for (size_t index = 0; index < slots_.size(); ++index) {
+    const Slot &slot = slots_[index];
     if (!groups.keeps(slot.count, minimum)) continue;
     const uint64_t word = short_word(bytes_.data() + slot.offset, std::min<size_t>(slot.length, 8));
-    entries[next[Groups<Slot>::group(slot.count)]++] = {__builtin_bswap64(word), place};
+    entries[next[Groups<Slot>::group(slot.count)]++] = {__builtin_bswap64(word), index};
   }
   const auto by_text = [this](const Entry &one, const Entry &other) {
     if (one.prefix != other.prefix) return one.prefix < other.prefix;
@@ -240,22 +240,22 @@ TextCounts TextCounter::counts(uint64_t minimum, std::optional<size_t> limit) co
     std::sort(start(group), start(group + 1), by_text);
   if (limit && entries.size() > *limit) entries.resize(*limit);
 
-  TextCounts found{std::make_unique_for_overwrite<int64_t[]>(entries.size() + 1),
+  TextCounts result{std::make_unique_for_overwrite<int64_t[]>(entries.size() + 1),
                    std::make_unique_for_overwrite<int64_t[]>(entries.size()),
                    nullptr, entries.size(), 0};
-  found.offsets[0] = 0;
+  result.offsets[0] = 0;
   for (size_t i = 0; i < entries.size(); ++i) {
     const Slot &slot = slots_[entries[i].slot];
-    found.bytes += slot.length;
-    found.offsets[i + 1] = static_cast<int64_t>(found.bytes);
-    found.counts[i] = static_cast<int64_t>(slot.count);
+    result.bytes += slot.length;
+    result.offsets[i + 1] = static_cast<int64_t>(result.bytes);
+    result.counts[i] = static_cast<int64_t>(slot.count);
   }
-  found.data = std::make_unique_for_overwrite<uint8_t[]>(found.bytes);
+  result.data = std::make_unique_for_overwrite<uint8_t[]>(result.bytes);
   for (size_t i = 0; i < entries.size(); ++i) {
     const Slot &slot = slots_[entries[i].slot];
-    std::memcpy(found.data.get() + found.offsets[i], bytes_.data() + slot.offset, slot.length);
+    std::memcpy(result.data.get() + result.offsets[i], bytes_.data() + slot.offset, slot.length);
   }
-  return found;
+  return result;
 }
 
 }  // namespace plumbline

@@ -1,9 +1,9 @@
-// Counts of a column's values, streamed: open addressing, a power of two of slots, linear probing
-// from the upper bits of the hash, at most 5/8 full. Growing goes through the old table in the order
-// of its slots, so that it writes the new one nearly from front to back; no third table is alive.
+// Streaming counts of a column's values. The hash tables use open addressing: a power of two of slots,
+// linear probing from the upper bits of the hash, at most 5/8 full. Growing reads the old table in slot
+// order, so it writes the new one almost sequentially.
 //
-// One counter is used by one thread at a time; several may run side by side. Results do not depend
-// on the order in which values came: by count descending, on ties by value ascending.
+// A counter is not thread-safe; different counters may run concurrently. Counts are ordered by count
+// descending, on ties by value ascending, whatever the order of the input.
 #pragma once
 
 #include <memory>
@@ -19,13 +19,13 @@ struct IntegerCounts {
   size_t size = 0;
 };
 
-// 16 bytes a slot. -2^63 is not counted.
+// 16 bytes a slot. The missing value, -2^63, is not counted.
 class IntegerCounter {
  public:
   IntegerCounter();
   void add(Column<const int64_t> values);
   size_t size() const { return size_; }
-  // The values that came at least `minimum` times, the `limit` first of them.
+  // The first `limit` values among those counted at least `minimum` times.
   IntegerCounts counts(uint64_t minimum, std::optional<size_t> limit) const;
 
  private:
@@ -46,7 +46,7 @@ struct TextCounts {
   size_t size = 0, bytes = 0;
 };
 
-// 32 bytes a slot and the bytes of each distinct string once. Empty strings are not counted.
+// 32 bytes a slot, plus the bytes of each distinct string. Empty strings are not counted.
 class TextCounter {
  public:
   TextCounter();

@@ -18,9 +18,9 @@
 namespace plumbline {
 namespace {
 
-constexpr size_t kTile = 256;        // numbers that go through the operations together
-constexpr size_t kFewRows = 64;      // up to so many rows, columns share one queue of look-ups
-constexpr size_t kAhead = 32;        // look-ups that are on their way from memory
+constexpr size_t kTile = 256;        // numbers that go through each operation together
+constexpr size_t kFewRows = 64;      // up to this many rows, columns share one queue of look-ups
+constexpr size_t kAhead = 32;        // look-ups prefetched ahead
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 using Code = Operation::Code;
@@ -57,23 +57,24 @@ void apply(Code code, double a, double b, double *values, size_t size) {
       for (size_t i = 0; i < size; ++i) values[i] = values[i] != values[i] ? 1 : 0;
       break;
     case Code::kInterpolate:
-      break;  // has a function of its own
+      break;  // see interpolate()
   }
 }
 
-// How many of the ascending numbers the value is not below. Without a branch that
-// hangs on the value, of which a processor would guess every other one wrong.
+// The number of ascending numbers at or below the value; all of them for NaN. No branch depends on the
+// value, since every second one would be mispredicted.
 size_t at_or_below(const double *numbers, size_t size, double value) {
-  size_t found = 0;
+  size_t count = 0;
   while (size > 0) {
     const size_t half = (size + 1) / 2;
-    found += value < numbers[found + half - 1] ? 0 : half;
+    count += value < numbers[count + half - 1] ? 0 : half;
     size -= half;
   }
-  return found;
+  return count;
 }
 
-// Level before the first point and behind the last; see plumbline/features/operators/interpolate.py.
+// Constant before the first point and after the last; see
+// plumbline/features/operators/quantile_transform.py.
 void interpolate(const std::vector<double> &numbers, double *values, size_t size) {
   const size_t points = numbers.size() / 2;
   const double *const x = numbers.data(), *const y = x + points;
@@ -83,11 +84,11 @@ void interpolate(const std::vector<double> &numbers, double *values, size_t size
       values[i] = y[0];
       continue;
     }
-    const double within = std::min(std::max(values[i], x[0]), x[points - 1]);
-    // Of the last point the line that ends in it, and of no point below the first one.
-    const size_t place = at_or_below(x + 1, points - 2, within);
-    const double share = (within - x[place]) / (x[place + 1] - x[place]);
-    values[i] = y[place] + share * (y[place + 1] - y[place]);
+    const double clamped = std::min(std::max(values[i], x[0]), x[points - 1]);
+    // The line that the number is on; the last point belongs to the line that ends in it.
+    const size_t line = at_or_below(x + 1, points - 2, clamped);
+    const double share = (clamped - x[line]) / (x[line + 1] - x[line]);
+    values[i] = y[line] + share * (y[line + 1] - y[line]);
   }
 }
 
@@ -96,22 +97,22 @@ void widen(const float *from, double *to, size_t size) {
   for (size_t i = 0; i < size; ++i) to[i] = from[i];
 }
 
-void read(const Request &request, const Place &place, size_t first, size_t size, double *to) {
-  if (place.kind == Kind::kNumbers) {
-    const auto column = request.numbers[place.tensor].column(place.column);
+void read(const Request &request, const Position &position, size_t first, size_t size, double *to) {
+  if (position.kind == Kind::kNumbers) {
+    const auto column = request.numbers[position.tensor].column(position.column);
     if (column.contiguous()) {
       widen(column.data() + first, to, size);
       return;
     }
     for (size_t i = 0; i < size; ++i) to[i] = column[first + i];
-  } else if (place.kind == Kind::kIntegers) {
-    const auto column = request.integers[place.tensor].column(place.column);
+  } else if (position.kind == Kind::kIntegers) {
+    const auto column = request.integers[position.tensor].column(position.column);
     for (size_t i = 0; i < size; ++i) {
       const int64_t value = column[first + i];
       to[i] = value == kNullInt64 ? kMissing : static_cast<double>(value);
     }
   } else {
-    const Strings &strings = request.texts[place.tensor].strings();
+    const Strings &strings = request.texts[position.tensor].strings();
     for (size_t i = 0; i < size; ++i) to[i] = strings.length(first + i) == 0 ? kMissing : 0.0;
   }
 }
@@ -137,21 +138,21 @@ int64_t integer_id(const Index &index, const Ids &ids, int64_t value, uint64_t h
                [&] { return pandas_mix(static_cast<uint64_t>(value)); });
 }
 
-// Look-ups of many rows of one column.
+// Looks up many rows of one column.
 template <class Id>
 void look_up_column(const Index &index, const Ids &ids, Column<const int64_t> values, Column<Id> out) {
-  std::array<int64_t, kTile> found;
+  std::array<int64_t, kTile> positions;
   for (size_t first = 0; first < values.size; first += kTile) {
     const auto part = values.from(first, std::min(kTile, values.size - first));
-    index.positions(part, found.data());
+    index.positions(part, positions.data());
     for (size_t i = 0; i < part.size; ++i)
-      out[first + i] = static_cast<Id>(id_of(found[i], part[i] == kNullInt64, ids, [&] {
+      out[first + i] = static_cast<Id>(id_of(positions[i], part[i] == kNullInt64, ids, [&] {
         return pandas_mix(static_cast<uint64_t>(part[i]));
       }));
   }
 }
 
-// Look-ups of whatever columns, the ones that are on their way held in a ring.
+// Looks up integers of any columns. A ring holds the look-ups whose buckets are being prefetched.
 template <class Id>
 class IntegerQueue {
  public:
@@ -183,7 +184,7 @@ class IntegerQueue {
   size_t count_ = 0;
 };
 
-// Look-ups of text of whatever columns; a full block goes through its steps together.
+// Looks up text of any columns. A full block goes through each step together.
 template <class Id>
 class TextQueue {
  public:
@@ -202,22 +203,22 @@ class TextQueue {
     const uint8_t *data;
     size_t length;
     uint64_t hash;
-    int64_t found;
+    int64_t position;
     Id *out;
   };
   void resolve() {
     for (size_t i = 0; i < count_; ++i) {
       Query &query = block_[i];
-      query.found = query.index->candidate(query.hash);
-      if (query.found >= 0) query.index->prefetch_offset(query.found);
+      query.position = query.index->candidate(query.hash);
+      if (query.position >= 0) query.index->prefetch_offset(query.position);
     }
     for (size_t i = 0; i < count_; ++i)
-      if (block_[i].found >= 0) block_[i].index->prefetch_string(block_[i].found);
+      if (block_[i].position >= 0) block_[i].index->prefetch_string(block_[i].position);
     for (size_t i = 0; i < count_; ++i) {
       Query &query = block_[i];
-      if (query.found >= 0 && !query.index->is_at(query.found, query.data, query.length))
-        query.found = query.index->find(query.hash, query.data, query.length);
-      *query.out = static_cast<Id>(id_of(query.found, query.length == 0, *query.ids, [&] {
+      if (query.position >= 0 && !query.index->is_at(query.position, query.data, query.length))
+        query.position = query.index->find(query.hash, query.data, query.length);
+      *query.out = static_cast<Id>(id_of(query.position, query.length == 0, *query.ids, [&] {
         return pandas_text_hash(query.data, query.length);
       }));
     }
@@ -248,83 +249,84 @@ Operation Operation::named(const std::string &name, std::vector<double> numbers)
   throw std::invalid_argument("No operation is called '" + name + "'");
 }
 
-void Encoder::want(const Place &place) {
-  size_t &tensors = tensors_[static_cast<size_t>(place.kind)];
-  tensors = std::max(tensors, place.tensor + 1);
-  places_.push_back(place);
+void Encoder::want(const Position &position) {
+  size_t &tensors = tensors_[static_cast<size_t>(position.kind)];
+  tensors = std::max(tensors, position.tensor + 1);
+  positions_.push_back(position);
 }
 
-void Encoder::add_look_up(const Place &place, std::shared_ptr<const Index> index, const Ids &ids,
+void Encoder::add_look_up(const Position &position, std::shared_ptr<const Index> index, const Ids &ids,
                           size_t out) {
-  if (place.kind == Kind::kNumbers || (place.kind == Kind::kTexts) != index->is_text())
-    throw std::invalid_argument("A look-up takes integers or text, and an index of the same");
-  want(place);
+  if (position.kind == Kind::kNumbers || (position.kind == Kind::kTexts) != index->is_text())
+    throw std::invalid_argument("A look-up wants integers or text, and an index of the same kind");
+  want(position);
   id_columns_ = std::max(id_columns_, out + 1);
-  (index->is_text() ? text_look_ups_ : integer_look_ups_).push_back({place, std::move(index), ids, out});
+  auto &look_ups = index->is_text() ? text_look_ups_ : integer_look_ups_;
+  look_ups.push_back({position, std::move(index), ids, out});
 }
 
-void Encoder::add_hash(const Place &place, std::vector<Operation> operations, uint64_t buckets,
+void Encoder::add_hash(const Position &position, std::vector<Operation> operations, uint64_t buckets,
                        int64_t first, int64_t null, size_t out) {
-  if (buckets == 0) throw std::invalid_argument("Hashing needs one bucket or more");
-  if (place.kind != Kind::kNumbers && !operations.empty())
-    throw std::invalid_argument("Operations before hashing take numbers");
-  want(place);
+  if (buckets == 0) throw std::invalid_argument("Hashing wants one bucket or more, got 0");
+  if (position.kind != Kind::kNumbers && !operations.empty())
+    throw std::invalid_argument("Operations before hashing want numbers");
+  want(position);
   id_columns_ = std::max(id_columns_, out + 1);
-  if (place.kind == Kind::kNumbers) {
+  if (position.kind == Kind::kNumbers) {
     numbers_.push_back(
-        {place, std::move(operations), Number::Use::kHash, {}, buckets, first, null, out});
+        {position, std::move(operations), Number::Use::kHash, {}, buckets, first, null, out});
   } else {
-    hashes_.push_back({place, buckets, first, null, out});
+    hashes_.push_back({position, buckets, first, null, out});
   }
 }
 
-void Encoder::add_bucketize(const Place &place, std::vector<Operation> operations,
+void Encoder::add_bucketize(const Position &position, std::vector<Operation> operations,
                             std::vector<double> boundaries, int64_t first, int64_t null, size_t out) {
   if (!std::is_sorted(boundaries.begin(), boundaries.end()))
-    throw std::invalid_argument("Boundaries have to ascend");
-  want(place);
+    throw std::invalid_argument("Boundaries must ascend");
+  want(position);
   id_columns_ = std::max(id_columns_, out + 1);
-  numbers_.push_back({place, std::move(operations), Number::Use::kBucketize, std::move(boundaries), 1,
+  numbers_.push_back({position, std::move(operations), Number::Use::kBucketize, std::move(boundaries), 1,
                       first, null, out});
 }
 
-void Encoder::add_chain(const Place &place, std::vector<Operation> operations, size_t out) {
-  want(place);
+void Encoder::add_chain(const Position &position, std::vector<Operation> operations, size_t out) {
+  want(position);
   dense_columns_ = std::max(dense_columns_, out + 1);
-  numbers_.push_back({place, std::move(operations), Number::Use::kDense, {}, 1, 0, 0, out});
+  numbers_.push_back({position, std::move(operations), Number::Use::kDense, {}, 1, 0, 0, out});
 }
 
 size_t Encoder::check(const Request &request, size_t id_columns, size_t dense_columns) const {
   static constexpr const char *names[] = {"numbers", "integers", "texts"};
-  const size_t came[] = {request.numbers.size(), request.integers.size(), request.texts.size()};
+  const size_t got[] = {request.numbers.size(), request.integers.size(), request.texts.size()};
   for (int kind = 0; kind < 3; ++kind)
-    if (came[kind] < tensors_[kind])
+    if (got[kind] < tensors_[kind])
       throw std::invalid_argument(std::string(names[kind]) + ": wanted " +
                                   std::to_string(tensors_[kind]) + " tensor(s), got " +
-                                  std::to_string(came[kind]));
+                                  std::to_string(got[kind]));
   if (id_columns < id_columns_ || dense_columns < dense_columns_)
     throw std::invalid_argument("The outputs have fewer columns than the jobs write");
   size_t rows = SIZE_MAX;
-  for (const Place &place : places_) {
-    size_t columns = 1, found = 0;
-    if (place.kind == Kind::kNumbers) {
-      found = request.numbers[place.tensor].rows();
-      columns = request.numbers[place.tensor].columns();
-    } else if (place.kind == Kind::kIntegers) {
-      found = request.integers[place.tensor].rows();
-      columns = request.integers[place.tensor].columns();
+  for (const Position &position : positions_) {
+    size_t columns = 1, tensor_rows = 0;
+    if (position.kind == Kind::kNumbers) {
+      tensor_rows = request.numbers[position.tensor].rows();
+      columns = request.numbers[position.tensor].columns();
+    } else if (position.kind == Kind::kIntegers) {
+      tensor_rows = request.integers[position.tensor].rows();
+      columns = request.integers[position.tensor].columns();
     } else {
-      found = request.texts[place.tensor].strings().size;
+      tensor_rows = request.texts[position.tensor].strings().size;
     }
-    if (place.column >= columns)
-      throw std::invalid_argument(std::string(names[static_cast<int>(place.kind)]) + " " +
-                                  std::to_string(place.tensor) + ": wanted column " +
-                                  std::to_string(place.column) + ", there are " +
-                                  std::to_string(columns));
-    if (rows != SIZE_MAX && rows != found)
-      throw std::invalid_argument("All inputs need one number of rows, got " + std::to_string(rows) +
-                                  " and " + std::to_string(found));
-    rows = found;
+    if (position.column >= columns)
+      throw std::invalid_argument(std::string(names[static_cast<int>(position.kind)]) + " " +
+                                  std::to_string(position.tensor) + ": wanted column " +
+                                  std::to_string(position.column) + ", got " +
+                                  std::to_string(columns) + " column(s)");
+    if (rows != SIZE_MAX && rows != tensor_rows)
+      throw std::invalid_argument("All inputs must have the same number of rows, got " +
+                                  std::to_string(rows) + " and " + std::to_string(tensor_rows));
+    rows = tensor_rows;
   }
   return rows == SIZE_MAX ? 0 : rows;
 }
@@ -333,14 +335,15 @@ template <class Id>
 void Encoder::look_up_integers(const Request &request, const std::vector<Column<Id>> &ids,
                                size_t rows) const {
   if (rows > kFewRows) {
-    for (const LookUp &job : integer_look_ups_)
-      look_up_column(*job.index, job.ids, request.integers[job.place.tensor].column(job.place.column),
-                     ids[job.out]);
+    for (const LookUp &job : integer_look_ups_) {
+      const auto &[kind, tensor, column] = job.position;
+      look_up_column(*job.index, job.ids, request.integers[tensor].column(column), ids[job.out]);
+    }
     return;
   }
   IntegerQueue<Id> queue;
   for (const LookUp &job : integer_look_ups_) {
-    const auto values = request.integers[job.place.tensor].column(job.place.column);
+    const auto values = request.integers[job.position.tensor].column(job.position.column);
     for (size_t row = 0; row < rows; ++row)
       queue.put(*job.index, job.ids, values[row], &ids[job.out][row]);
   }
@@ -359,7 +362,7 @@ void Encoder::look_up_texts(const Request &request, const std::vector<Column<Id>
   if (text_look_ups_.empty()) return;
   TextQueue<Id> queue;
   for (const LookUp &job : text_look_ups_) {
-    const Strings &strings = request.texts[job.place.tensor].strings();
+    const Strings &strings = request.texts[job.position.tensor].strings();
     for (size_t row = 0; row < rows; ++row)
       queue.put(*job.index, job.ids, strings.at(row), strings.length(row), &ids[job.out][row]);
   }
@@ -378,13 +381,13 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
               ? job.null
               : job.first + static_cast<int64_t>(remainder(hash(), job.buckets)));
     };
-    if (job.place.kind == Kind::kIntegers) {
-      const auto values = request.integers[job.place.tensor].column(job.place.column);
+    if (job.position.kind == Kind::kIntegers) {
+      const auto values = request.integers[job.position.tensor].column(job.position.column);
       for (size_t row = 0; row < rows; ++row)
         put(row, values[row] == kNullInt64,
             [&] { return pandas_mix(static_cast<uint64_t>(values[row])); });
     } else {
-      const Strings &strings = request.texts[job.place.tensor].strings();
+      const Strings &strings = request.texts[job.position.tensor].strings();
       for (size_t row = 0; row < rows; ++row)
         put(row, strings.length(row) == 0,
             [&] { return pandas_text_hash(strings.at(row), strings.length(row)); });
@@ -394,7 +397,7 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
   for (size_t first = 0; first < rows; first += kTile) {
     const size_t size = std::min(kTile, rows - first);
     for (const Number &job : numbers_) {
-      read(request, job.place, first, size, tile.data());
+      read(request, job.position, first, size, tile.data());
       for (const Operation &operation : job.operations) {
         const auto &numbers = operation.numbers;
         if (operation.code == Code::kInterpolate) {

@@ -1,7 +1,8 @@
-// Many columns of a request, or of a batch, in one call: integers and text to ids, numbers to float32.
+// Encodes many columns of a request or a batch in one call: integers and text to ids, numbers to
+// float32.
 //
-// Jobs are added first; after that an encoder only reads, so any number of threads may run it. Output
-// columns that no job names are left as they are. No row, no job: nothing happens.
+// Add all jobs first; afterwards the encoder is read-only, and run() is thread-safe. Output columns
+// without a job are left unchanged. Zero rows and zero jobs are valid.
 #pragma once
 
 #include <memory>
@@ -13,16 +14,16 @@
 
 namespace plumbline {
 
-// One operation on a number in float64; NaN is a missing one.
+// An operation on float64 numbers; NaN is the missing value.
 struct Operation {
   enum class Code {
     kFillMissing, kClip, kLog, kNormalize, kNormalizeMinMax, kIsMissing, kInterpolate
   };
   Code code;
-  // Two, of interpolation the points and as many heights.
+  // Two operands; for interpolation, the points and then as many heights.
   std::vector<double> numbers;
 
-  // Throws std::invalid_argument for a name that is none of them, or for other numbers.
+  // Throws std::invalid_argument for an unknown name or a wrong number of operands.
   static Operation named(const std::string &name, std::vector<double> numbers);
 };
 
@@ -34,48 +35,49 @@ struct Request {
 
 enum class Kind { kNumbers, kIntegers, kTexts };
 
-struct Place {
+// Where a raw column is in a request: the kind of tensor, its index, and the column in it.
+struct Position {
   Kind kind;
   size_t tensor, column;
 };
 
-// What becomes of a position, or of a value that has none.
+// The ids of positions from `first` on, of missing values, and of values without a position.
 struct Ids {
   int64_t first, null, unseen;
-  uint64_t unseen_slots;  // with more than one: unseen + pandas' hash % unseen_slots
+  uint64_t unseen_slots;  // if above 1: unseen + pandas' hash % unseen_slots
 };
 
 class Encoder {
  public:
-  void add_look_up(const Place &place, std::shared_ptr<const Index> index, const Ids &ids,
+  void add_look_up(const Position &position, std::shared_ptr<const Index> index, const Ids &ids,
                    size_t out);
-  // first + pandas' hash % buckets; a missing value gives `null`, or is hashed where that is negative.
-  // Of numbers -0.0 is hashed as 0.0.
-  void add_hash(const Place &place, std::vector<Operation> operations, uint64_t buckets, int64_t first,
-                int64_t null, size_t out);
-  // first + the number of boundaries that are not above the value; a missing one gives `null`.
-  void add_bucketize(const Place &place, std::vector<Operation> operations,
+  // first + pandas' hash % buckets. A missing value gives `null`; if that is negative, it is hashed too.
+  // The number -0.0 is hashed as 0.0.
+  void add_hash(const Position &position, std::vector<Operation> operations, uint64_t buckets,
+                int64_t first, int64_t null, size_t out);
+  // first + the number of boundaries at or below the value. A missing value gives `null`.
+  void add_bucketize(const Position &position, std::vector<Operation> operations,
                      std::vector<double> boundaries, int64_t first, int64_t null, size_t out);
-  // The number itself, in float32. Text counts as 0 or missing.
-  void add_chain(const Place &place, std::vector<Operation> operations, size_t out);
+  // The number in float32. Text is 0, or missing if empty.
+  void add_chain(const Position &position, std::vector<Operation> operations, size_t out);
 
-  // Throws std::invalid_argument where a tensor or a column that a job names is not there, or the
-  // numbers of rows differ.
+  // Returns the number of rows. Throws std::invalid_argument if a job's tensor or column does not
+  // exist, or the tensors differ in their number of rows.
   size_t check(const Request &request, size_t id_columns, size_t dense_columns) const;
-  // `ids` and `dense`: the output columns, of as many rows as check() gave.
+  // `ids` and `dense` are the output columns, with as many rows as check() returned.
   template <class Id>
   void run(const Request &request, const std::vector<Column<Id>> &ids,
            const std::vector<Column<float>> &dense) const;
 
  private:
   struct LookUp {
-    Place place;
+    Position position;
     std::shared_ptr<const Index> index;
     Ids ids;
     size_t out;
   };
   struct Number {
-    Place place;
+    Position position;
     std::vector<Operation> operations;
     enum class Use { kDense, kBucketize, kHash } use;
     std::vector<double> boundaries;
@@ -84,7 +86,7 @@ class Encoder {
     size_t out;
   };
   struct Hash {
-    Place place;
+    Position position;
     uint64_t buckets;
     int64_t first, null;
     size_t out;
@@ -97,14 +99,14 @@ class Encoder {
 
   static int64_t number_id(const Number &job, double value);
 
-  void want(const Place &place);
+  void want(const Position &position);
 
   std::vector<LookUp> integer_look_ups_, text_look_ups_;
   std::vector<Number> numbers_;
   std::vector<Hash> hashes_;
   size_t id_columns_ = 0, dense_columns_ = 0;
-  size_t tensors_[3] = {};  // how many of each kind are wanted
-  std::vector<Place> places_;
+  size_t tensors_[3] = {};  // the number of each kind that jobs read
+  std::vector<Position> positions_;
 };
 
 }  // namespace plumbline

@@ -1,4 +1,4 @@
-// The hash functions: pandas' own, and those of the counters and index files.
+// Hash functions: those of pandas, and those of the counters and index files.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace plumbline {
 
 inline constexpr int64_t kNullInt64 = INT64_MIN;
 
-// SplitMix64's finaliser, with which pandas.util.hash_array hashes numbers and mixes all hashes.
+// SplitMix64's finaliser. pandas.util.hash_array hashes numbers with it, and mixes string hashes.
 inline uint64_t pandas_mix(uint64_t value) {
   value ^= value >> 30;
   value *= 0xBF58476D1CE4E5B9u;
@@ -23,11 +23,12 @@ inline uint64_t pandas_mix(uint64_t value) {
 // pandas.util.hash_array of a string in UTF-8: SipHash-2-4 with pandas' key, mixed.
 uint64_t pandas_text_hash(const uint8_t *data, size_t length);
 
-// Whole columns. No alignment beyond the element's, any length.
+// Hash a column.
 void pandas_integer_hashes(Column<const int64_t> values, uint64_t *hashes);
 void pandas_number_hashes(Column<const double> values, uint64_t *hashes);
 
-// What tables place integers by. The upper bits are good, so that a table takes them as a place.
+// The hash of integers in counters and index files. Its upper bits, the better mixed ones, select the
+// slot.
 inline uint64_t integer_hash(int64_t value) {
   auto hash = static_cast<uint64_t>(value);
   hash ^= hash >> 32;
@@ -36,7 +37,7 @@ inline uint64_t integer_hash(int64_t value) {
   return hash * 0xD1342543DE82EF95u;
 }
 
-// Up to eight bytes, little endian, zeros behind. Reads nothing outside [data, data + length).
+// The first eight bytes as a little-endian word, padded with zeros. Never reads past data + length.
 inline uint64_t short_word(const uint8_t *data, size_t length) {
   uint64_t word = 0;
   if (length >= 8) {
@@ -53,7 +54,8 @@ inline uint64_t short_word(const uint8_t *data, size_t length) {
   return word;
 }
 
-// What tables place strings by: over words of eight bytes, the last one filled with zeros.
+// The hash of strings in counters and index files: over words of eight bytes, the last one padded
+// with zeros.
 inline uint64_t text_hash(const uint8_t *data, size_t length) {
   uint64_t hash = length * 0x9E3779B97F4A7C15u;
   size_t done = 0;

@@ -67,13 +67,13 @@ class OpenFile {
   int number_;
 };
 
-// A value's place: the upper half of its hash, in which order the slots are filled.
+// A value's position and the upper half of its hash, which orders the slots.
 struct Entry {
   uint32_t hash, position;
 };
 
-constexpr size_t kBlock = 256;  // values that are hashed together
-constexpr size_t kAhead = 32;   // buckets that are on their way from memory
+constexpr size_t kBlock = 256;  // values hashed together
+constexpr size_t kAhead = 32;   // buckets prefetched ahead
 
 using Searcher = void (*)(const Bucket *buckets, const Bucket *end, size_t homes,
                           const uint64_t *hashes, Column<const int64_t> values, int64_t *out);
@@ -135,7 +135,7 @@ Searcher best_searcher() {
 
 size_t homes_for(size_t count) { return std::max<size_t>(1, (count * 2 + 6) / 7); }
 
-// Buckets to the file, one after the other, as the slots are filled from front to back.
+// Writes buckets sequentially; slots are filled in order.
 class BucketWriter {
  public:
   BucketWriter(OpenFile &file, uint64_t free_key) : file_(file), free_key_(free_key) {
@@ -148,7 +148,7 @@ class BucketWriter {
     pending_.back().keys[used_] = key;
     pending_.back().positions[used_++] = position + 1;
   }
-  // Fill up to `homes` buckets, and one more where the last one is full; how many there are.
+  // Fills up to `homes` buckets, and one more if the last is full. Returns the number of buckets.
   size_t finish(size_t homes) {
     const size_t last = used_ == kBucketSlots ? bucket_ + 1 : bucket_;
     close_until(std::max(homes - 1, last));
@@ -180,8 +180,8 @@ class BucketWriter {
   size_t bucket_ = 0, used_ = 0;
 };
 
-// Write header and buckets. `hash(i)` and `keys[i]` are those of position i, `same(i, j)` says whether
-// two values of one key are equal.
+// Writes header and buckets. `hash(i)` and `keys[i]` belong to position i; `same(i, j)` compares two
+// values with equal keys.
 template <class Hash, class Keys, class Same>
 void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash, const Keys &keys,
                    Same same) {
@@ -198,7 +198,7 @@ void write_buckets(OpenFile &file, Header &header, uint64_t free_key, Hash hash,
   header.homes = homes_for(count);
   file.write(&header, sizeof header);
   BucketWriter writer(file, free_key);
-  size_t run = 0;  // where the entries of this hash begin
+  size_t run = 0;  // the first entry with this hash
   for (size_t i = 0; i < count; ++i) {
     const Entry entry = entries[i];
     if (i + kAhead < count) __builtin_prefetch(&keys[entries[i + kAhead].position]);
@@ -273,11 +273,11 @@ size_t Index::Shape::file_bytes() const {
 
 Index::Index(const std::string &file, const Shape &shape) : shape_(shape) {
   OpenFile in(file, O_RDONLY | O_CLOEXEC);
-  struct stat found;
-  if (fstat(in.number(), &found) != 0) refuse_file(file);
+  struct stat status;
+  if (fstat(in.number(), &status) != 0) refuse_file(file);
   const size_t bytes = shape.file_bytes();
-  if (static_cast<size_t>(found.st_size) != bytes || shape.buckets == 0 || shape.homes > shape.buckets)
-    throw std::runtime_error(file + ": another size than its header says");
+  if (static_cast<size_t>(status.st_size) != bytes || shape.buckets == 0 || shape.homes > shape.buckets)
+    throw std::runtime_error(file + ": wanted the size given in its header, got another one");
   mapped_ = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, in.number(), 0);
   if (mapped_ == MAP_FAILED) refuse_file(file);
   const char *at = static_cast<const char *>(mapped_) + kHeaderBytes;
@@ -314,23 +314,24 @@ void Index::positions(Column<const int64_t> values, int64_t *out) const {
 }
 
 void Index::positions(const Strings &strings, int64_t *out) const {
-  constexpr size_t kTexts = 64;  // strings that go through the steps together
+  constexpr size_t kTexts = 64;  // strings that go through each step together
   std::array<uint64_t, kTexts> hashes;
   for (size_t first = 0; first < strings.size; first += kTexts) {
     const size_t block = std::min(kTexts, strings.size - first);
-    int64_t *const found = out + first;
+    int64_t *const positions = out + first;
     for (size_t i = 0; i < block; ++i)
       prefetch(hashes[i] = text_hash(strings.at(first + i), strings.length(first + i)));
     for (size_t i = 0; i < block; ++i) {
-      found[i] = candidate(hashes[i]);
-      if (found[i] >= 0) prefetch_offset(found[i]);
+      positions[i] = candidate(hashes[i]);
+      if (positions[i] >= 0) prefetch_offset(positions[i]);
     }
     for (size_t i = 0; i < block; ++i)
-      if (found[i] >= 0) prefetch_string(found[i]);
+      if (positions[i] >= 0) prefetch_string(positions[i]);
     for (size_t i = 0; i < block; ++i) {
       const uint8_t *const data = strings.at(first + i);
       const size_t length = strings.length(first + i);
-      if (found[i] >= 0 && !is_at(found[i], data, length)) found[i] = find(hashes[i], data, length);
+      if (positions[i] >= 0 && !is_at(positions[i], data, length))
+        positions[i] = find(hashes[i], data, length);
     }
   }
 }

@@ -1,10 +1,9 @@
-// The natural logarithm without branches, so that compilers run many at once.
+// The natural logarithm without branches, so that compilers can vectorize it.
 //
-// Every operation is rounded as IEEE 754 says, whatever the width, so a request of one row and a batch
-// get the same bits; a library's vector form and its scalar one do not promise that. The error is
-// below one unit in the last place: the reduction x = 2^k m, sqrt(1/2) <= m < sqrt(2), and the
-// polynomial in s = f / (2 + f), f = m - 1, with its minimax coefficients, are those of Sun's fdlibm
-// (e_log.c, 1993).
+// It uses IEEE 754 operations only, so a request of one row and a batch get the same bits. Math
+// libraries do not guarantee that for their scalar and vector functions. The error is below one unit
+// in the last place. The reduction x = 2^k m, sqrt(1/2) <= m < sqrt(2), and the minimax polynomial in
+// s = f / (2 + f), f = m - 1, are those of Sun's fdlibm (e_log.c, 1993).
 #pragma once
 
 #include <bit>
@@ -13,12 +12,12 @@
 
 namespace plumbline {
 
-// x is 1.0 plus a double, so never subnormal. 0 gives -inf, what is below it NaN.
+// x must not be subnormal; 1.0 plus a double never is. 0 gives -inf, a negative x NaN.
 inline double logarithm(double x) {
   constexpr uint64_t kRootOfHalf = 0x3FE6A09E667F3BCD;
   constexpr double kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  // An integer below 2^51 in the low bits of this double is that much more than 1.5 * 2^52.
+  // 1.5 * 2^52. Adding an integer n < 2^51 to its bits gives the double 1.5 * 2^52 + n.
   constexpr double kShift = 6755399441055744.0;
 
   const uint64_t bits = std::bit_cast<uint64_t>(x);

@@ -1,4 +1,4 @@
-// Memory of large tables: zeroed, from the system directly, in huge pages where there are any.
+// Memory of large tables: zeroed, from mmap, in huge pages where available.
 #pragma once
 
 #include <sys/mman.h>
@@ -11,17 +11,17 @@ namespace plumbline {
 
 inline constexpr size_t kHugePage = size_t{2} << 20;
 
-// `size` zeroed elements of a trivial type; given back to the system when destroyed.
+// `size` zeroed elements of a trivial type.
 template <class T>
 class LargeArray {
  public:
   LargeArray() = default;
   explicit LargeArray(size_t size) : size_(size) {
     if (size == 0) return;
-    void *found = mmap(nullptr, bytes(size), PROT_READ | PROT_WRITE,
+    void *mapped = mmap(nullptr, bytes(size), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (found == MAP_FAILED) throw std::bad_alloc();
-    data_ = static_cast<T *>(found);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    data_ = static_cast<T *>(mapped);
     ask_for_huge_pages();
   }
   ~LargeArray() {
@@ -37,24 +37,24 @@ class LargeArray {
   LargeArray(const LargeArray &) = delete;
   LargeArray &operator=(const LargeArray &) = delete;
 
-  // At least `size` elements; those that are there stay, without a second copy alive.
+  // Grows to at least `size` elements in index, by mremap, so no second copy is alive.
   void grow(size_t size) {
     if (size <= size_) return;
     if (data_ == nullptr) {
       *this = LargeArray(size);
       return;
     }
-    void *found = mremap(data_, bytes(size_), bytes(size), MREMAP_MAYMOVE);
-    if (found == MAP_FAILED) throw std::bad_alloc();
-    data_ = static_cast<T *>(found);
+    void *mapped = mremap(data_, bytes(size_), bytes(size), MREMAP_MAYMOVE);
+    if (mapped == MAP_FAILED) throw std::bad_alloc();
+    data_ = static_cast<T *>(mapped);
     size_ = size;
     ask_for_huge_pages();
   }
 
   T *data() { return data_; }
   const T *data() const { return data_; }
-  T &operator[](size_t place) { return data_[place]; }
-  const T &operator[](size_t place) const { return data_[place]; }
+  T &operator[](size_t index) { return data_[index]; }
+  const T &operator[](size_t index) const { return data_[index]; }
   size_t size() const { return size_; }
 
  private:

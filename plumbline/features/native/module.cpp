@@ -1,4 +1,4 @@
-// The Python side of the native module. plumbline/_native.pyi says what each function takes.
+// The Python bindings of the native module. plumbline/_native.pyi declares the functions.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
@@ -36,7 +36,7 @@ nb::object array_of(std::unique_ptr<T[]> memory, size_t size) {
   T *const data = memory.release();
   nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<T *>(p); });
   nb::object array = nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
-  // Of the two NumPy types of 64 bits, the one that np.int64 is.
+  // NumPy has two 64-bit integer types; make it the one that np.int64 is.
   return std::is_same_v<T, int64_t> ? array.attr("view")("int64") : array;
 }
 
@@ -75,9 +75,9 @@ void bind_counting(nb::module_ &m) {
              unlocked([&] { self.add(from.column()); });
            })
       .def("counts", [](const IntegerCounter &self, uint64_t minimum, std::optional<size_t> limit) {
-        IntegerCounts found = unlocked([&] { return self.counts(minimum, limit); });
-        return nb::make_tuple(array_of(std::move(found.values), found.size),
-                              array_of(std::move(found.counts), found.size));
+        IntegerCounts counted = unlocked([&] { return self.counts(minimum, limit); });
+        return nb::make_tuple(array_of(std::move(counted.values), counted.size),
+                              array_of(std::move(counted.counts), counted.size));
       }, "minimum"_a, "limit"_a.none());
   nb::class_<TextCounter>(m, "TextCounter")
       .def(nb::init<>())
@@ -88,10 +88,10 @@ void bind_counting(nb::module_ &m) {
              unlocked([&] { self.add(text.strings()); });
            })
       .def("counts", [](const TextCounter &self, uint64_t minimum, std::optional<size_t> limit) {
-        TextCounts found = unlocked([&] { return self.counts(minimum, limit); });
-        return nb::make_tuple(array_of(std::move(found.offsets), found.size + 1),
-                              array_of(std::move(found.data), found.bytes),
-                              array_of(std::move(found.counts), found.size));
+        TextCounts counted = unlocked([&] { return self.counts(minimum, limit); });
+        return nb::make_tuple(array_of(std::move(counted.offsets), counted.size + 1),
+                              array_of(std::move(counted.data), counted.bytes),
+                              array_of(std::move(counted.counts), counted.size));
       }, "minimum"_a, "limit"_a.none());
 }
 
@@ -116,7 +116,8 @@ void bind_index(nb::module_ &m) {
       .def("__len__", &Index::size)
       .def("positions",
            [](const Index &self, nb::handle values, nb::handle out) {
-             if (self.is_text()) throw nb::type_error("An index of text has no integers.");
+             if (self.is_text())
+               throw nb::type_error("positions: wanted an index of integers, got one of text.");
              const Vector<const int64_t> from(values, "values");
              const Vector<int64_t> to(out, "out");
              int64_t *const positions = to.data("out", from.size());
@@ -124,7 +125,8 @@ void bind_index(nb::module_ &m) {
            })
       .def("text_positions", [](const Index &self, nb::handle offsets, nb::handle data,
                                 nb::handle out) {
-        if (!self.is_text()) throw nb::type_error("An index of integers has no text.");
+        if (!self.is_text())
+          throw nb::type_error("text_positions: wanted an index of text, got one of integers.");
         const TextArrays text(offsets, data, "text");
         const Vector<int64_t> to(out, "out");
         int64_t *const positions = to.data("out", text.strings().size);
@@ -132,10 +134,10 @@ void bind_index(nb::module_ &m) {
       });
 }
 
-using PlaceArguments = std::tuple<std::string, size_t, size_t>;
+using PositionArguments = std::tuple<std::string, size_t, size_t>;
 using OperationArguments = std::vector<std::pair<std::string, std::vector<double>>>;
 
-Place place_of(const PlaceArguments &given) {
+Position position_of(const PositionArguments &given) {
   const auto &[kind, tensor, column] = given;
   if (kind != "numbers" && kind != "integers" && kind != "texts")
     throw std::invalid_argument("No kind of tensor is called '" + kind + "'");
@@ -174,25 +176,25 @@ void bind_encoder(nb::module_ &m) {
   nb::class_<Encoder>(m, "Encoder")
       .def(nb::init<>())
       .def("add_look_up",
-           [](Encoder &self, const PlaceArguments &place, std::shared_ptr<Index> index,
+           [](Encoder &self, const PositionArguments &position, std::shared_ptr<Index> index,
               int64_t first, int64_t null, int64_t unseen, uint64_t unseen_slots, size_t out) {
-             self.add_look_up(place_of(place), std::move(index), {first, null, unseen, unseen_slots},
-                              out);
+             self.add_look_up(position_of(position), std::move(index),
+                              {first, null, unseen, unseen_slots}, out);
            })
       .def("add_hash",
-           [](Encoder &self, const PlaceArguments &place, const OperationArguments &operations,
+           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
               uint64_t buckets, int64_t first, int64_t null, size_t out) {
-             self.add_hash(place_of(place), operations_of(operations), buckets, first, null, out);
+             self.add_hash(position_of(position), operations_of(operations), buckets, first, null, out);
            })
       .def("add_bucketize",
-           [](Encoder &self, const PlaceArguments &place, const OperationArguments &operations,
+           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
               std::vector<double> boundaries, int64_t first, int64_t null, size_t out) {
-             self.add_bucketize(place_of(place), operations_of(operations), std::move(boundaries),
+             self.add_bucketize(position_of(position), operations_of(operations), std::move(boundaries),
                                 first, null, out);
            })
       .def("add_chain",
-           [](Encoder &self, const PlaceArguments &place, const OperationArguments &operations,
-              size_t out) { self.add_chain(place_of(place), operations_of(operations), out); })
+           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
+              size_t out) { self.add_chain(position_of(position), operations_of(operations), out); })
       .def("run", [](const Encoder &self, nb::sequence numbers, nb::sequence integers,
                      nb::sequence texts, nb::handle ids_out, nb::handle dense_out) {
         Request request;
@@ -287,7 +289,7 @@ void bind_parse(nb::module_ &m) {
 }  // namespace plumbline
 
 NB_MODULE(_native, m) {
-  nanobind::set_leak_warnings(false);  // objects that live until the interpreter ends are no fault
+  nanobind::set_leak_warnings(false);  // objects that live until the interpreter exits are not leaks
   nanobind::register_exception_translator([](const std::exception_ptr &raised, void *) {
     try {
       std::rethrow_exception(raised);

@@ -16,17 +16,17 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr size_t kTileBytes = 32 << 10;  // text whose fields are found, and then parsed, together
-constexpr size_t kLongLength = 63;       // a bit of a word's length stands for all from there on
-constexpr int kMostDigits = 15;          // below 2^53: exact in float64
+constexpr size_t kTileBytes = 32 << 10;  // text that is scanned, then parsed, at once
+constexpr size_t kLongLength = 63;       // longer words share one bit of Words::lengths_
+constexpr int kMaxDigits = 15;          // below 2^53: exact in float64
 constexpr float kMissing = std::numeric_limits<float>::quiet_NaN();
 constexpr uint64_t kOnes = 0x0101010101010101u, kHigh = 0x80 * kOnes;
 
 // 10^i, exact in float64.
-constexpr std::array<double, kMostDigits + 1> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+constexpr std::array<double, kMaxDigits + 1> kPowers = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                          1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-// The last `length` bytes of a word stay, the ones before become '0'.
+// Masks that keep the last `length` bytes of a word and set the others to '0'.
 struct Tail {
   uint64_t kept, zeros;
 };
@@ -39,7 +39,8 @@ constexpr auto kTails = [] {
   return tails;
 }();
 
-// Up to eight bytes that end at `end`, zeros (the digit) in front. Reads eight bytes before `end`.
+// The `length` bytes before `end` (at most 8), padded in front with the digit '0'. Always reads eight
+// bytes.
 uint64_t tail(const uint8_t *end, size_t length) {
   uint64_t word;
   std::memcpy(&word, end - 8, 8);
@@ -51,7 +52,7 @@ bool are_digits(uint64_t word) {
   return ((word & upper) | ((word + 6 * kOnes) & upper) >> 4) == 0x33 * kOnes;
 }
 
-// Eight digits, the first one lowest.
+// The value of eight digits, the first one in the lowest byte.
 uint64_t decimal(uint64_t word) {
   word = (word & 0x0F * kOnes) * (1 + (10 << 8)) >> 8;
   word = (word & 0x00FF00FF00FF00FFu) * (1 + (100 << 16)) >> 16;
@@ -72,7 +73,7 @@ uint64_t hexadecimal(uint64_t word) {
   return (word | word >> 16) & 0xFFFFFFFFu;
 }
 
-// A number of the plain form, read byte by byte; whether it is one.
+// Reads a number byte by byte. Returns whether it is plain.
 bool read_number(const uint8_t *at, const uint8_t *end, bool takes_fraction, double *value) {
   const bool is_negative = at < end && *at == '-';
   at += is_negative;
@@ -82,7 +83,7 @@ bool read_number(const uint8_t *at, const uint8_t *end, bool takes_fraction, dou
     const uint8_t digit = static_cast<uint8_t>(*at - '0');
     if (digit <= 9) {
       digits = digits * 10 + digit;
-      if (++count > kMostDigits) return false;
+      if (++count > kMaxDigits) return false;
       fraction += fraction >= 0;
     } else if (*at == '.' && takes_fraction && fraction < 0 && count > 0) {
       fraction = 0;
@@ -91,7 +92,7 @@ bool read_number(const uint8_t *at, const uint8_t *end, bool takes_fraction, dou
     }
   }
   if (count == 0 || fraction == 0) return false;
-  // Both are exact, so that the quotient is the correctly rounded number.
+  // Both are exact, so the quotient is correctly rounded.
   const double magnitude =
       static_cast<double>(digits) / kPowers[static_cast<size_t>(std::max(fraction, 0))];
   *value = is_negative ? -magnitude : magnitude;
@@ -99,7 +100,7 @@ bool read_number(const uint8_t *at, const uint8_t *end, bool takes_fraction, dou
 }
 
 bool read_hex(const uint8_t *at, const uint8_t *end, uint64_t *value) {
-  if (end - at > kMostDigits) return false;
+  if (end - at > kMaxDigits) return false;
   for (; at < end; ++at) {
     const uint8_t lower = *at | 0x20, digit = static_cast<uint8_t>(*at - '0');
     const uint8_t letter = static_cast<uint8_t>(lower - 'a');
@@ -109,7 +110,8 @@ bool read_hex(const uint8_t *at, const uint8_t *end, uint64_t *value) {
   return true;
 }
 
-// The fields of some lines: where each ends, line by line; the first one begins at `start`.
+// The fields of some lines. `ends` holds the end of each, line by line; ends[-1] is that of the line
+// before.
 struct Tile {
   const uint8_t *text;
   const uint32_t *ends;
@@ -121,8 +123,8 @@ struct Tile {
   const uint8_t *end(size_t row, size_t field) const { return text + ends[row * fields + field]; }
 };
 
-// Up to five letters of either case as one word of small ones, from the lowest byte on; any other
-// field gives one that stands for no letters.
+// Up to five letters of either case as a word of lower-case bytes, the first one lowest; 0 for anything
+// else.
 constexpr uint64_t letters(std::string_view text) {
   if (text.empty() || text.size() > 5) return 0;
   uint64_t word = 0;
@@ -144,10 +146,10 @@ bool is_bit(const uint8_t *begin, const uint8_t *end) {
 
 bool is_blank(uint8_t byte) { return byte == ' ' || byte == '\t'; }
 
-// In each of these: false where a field is not plainly right.
+// The parsers of a column return false if a field is not plain.
 
 bool parse_continuous(const Tile &tile, size_t field, const Words &missing, float *out) {
-  bool is_right = true;
+  bool is_plain = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
     const bool is_negative = begin < end && *begin == '-';
@@ -164,15 +166,15 @@ bool parse_continuous(const Tile &tile, size_t field, const Words &missing, floa
     if (begin == end || missing.has(begin, end)) {
       out[row] = kMissing;
     } else {
-      is_right &= read_number(begin, end, true, &value);
+      is_plain &= read_number(begin, end, true, &value);
       out[row] = static_cast<float>(value);
     }
   }
-  return is_right;
+  return is_plain;
 }
 
 bool parse_integers(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
-  bool is_right = true;
+  bool is_plain = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
     const bool is_negative = begin < end && *begin == '-';
@@ -187,14 +189,14 @@ bool parse_integers(const Tile &tile, size_t field, const Words &missing, int64_
     }
     double value = 0;
     const bool is_missing = begin == end || missing.has(begin, end);
-    is_right &= is_missing || read_number(begin, end, false, &value);
+    is_plain &= is_missing || read_number(begin, end, false, &value);
     out[row] = is_missing ? kNullInt64 : static_cast<int64_t>(value);
   }
-  return is_right;
+  return is_plain;
 }
 
 bool parse_hex(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
-  bool is_right = true;
+  bool is_plain = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
     const auto length = static_cast<size_t>(end - begin);
@@ -207,10 +209,10 @@ bool parse_hex(const Tile &tile, size_t field, const Words &missing, int64_t *ou
     }
     uint64_t value = 0;
     const bool is_missing = begin == end || missing.has(begin, end);
-    is_right &= is_missing || read_hex(begin, end, &value);
+    is_plain &= is_missing || read_hex(begin, end, &value);
     out[row] = is_missing ? kNullInt64 : static_cast<int64_t>(value);
   }
-  return is_right;
+  return is_plain;
 }
 
 bool parse_booleans(const Tile &tile, size_t field, const Words &missing, int64_t *out) {
@@ -245,7 +247,7 @@ bool parse_booleans(const Tile &tile, size_t field, const Words &missing, int64_
 }
 
 bool parse_labels(const Tile &tile, size_t field, const Words &missing, int8_t *out) {
-  bool is_right = true;
+  bool is_plain = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
     if (is_bit(begin, end)) [[likely]] {
@@ -253,20 +255,21 @@ bool parse_labels(const Tile &tile, size_t field, const Words &missing, int8_t *
       continue;
     }
     const uint64_t word = letters(begin, end);
-    is_right &= (word == letters("true") || word == letters("false")) && !missing.has(begin, end);
+    is_plain &= (word == letters("true") || word == letters("false")) && !missing.has(begin, end);
     out[row] = word == letters("true");
   }
-  return is_right;
+  return is_plain;
 }
 
 bool parse_clicks(const Tile &tile, size_t field, const Lines &lines, int8_t *out) {
-  bool is_right = true;
+  bool is_plain = true;
   for (size_t row = 0; row < tile.rows; ++row) {
     const uint8_t *const begin = tile.begin(row, field), *const end = tile.end(row, field);
-    is_right &= begin != end && !is_blank(*begin) && !is_blank(end[-1]) && !lines.missing.has(begin, end);
+    is_plain &= begin != end && !is_blank(*begin) && !is_blank(end[-1]) &&
+                !lines.missing.has(begin, end);
     out[row] = lines.clicks.has(begin, end);
   }
-  return is_right;
+  return is_plain;
 }
 
 void grow(FieldColumn &column, size_t wanted) {
@@ -278,8 +281,8 @@ void grow(FieldColumn &column, size_t wanted) {
   column.data_capacity = capacity;
 }
 
-// `row` is the tile's first row in the column. Short strings are copied with what stands behind them,
-// where text and column have room for it.
+// `row` is the tile's first row in the column. A short string is copied as 16 bytes, with what follows
+// it, if text and column are long enough.
 void copy_text(const Tile &tile, size_t field, size_t row, const Lines &lines, FieldColumn &column) {
   constexpr size_t kShort = 16;
   size_t bytes = 0;
@@ -306,33 +309,33 @@ void copy_text(const Tile &tile, size_t field, size_t row, const Lines &lines, F
 bool parse_tile(const Tile &tile, size_t row, const Lines &lines, std::vector<FieldColumn> &columns) {
   for (size_t field = 0; field < columns.size(); ++field) {
     FieldColumn &column = columns[field];
-    bool is_right = true;
+    bool is_plain = true;
     switch (column.field) {
       case Field::kSkip:
         break;
       case Field::kContinuous:
-        is_right = parse_continuous(tile, field, lines.missing, column.numbers.get() + row);
+        is_plain = parse_continuous(tile, field, lines.missing, column.numbers.get() + row);
         break;
       case Field::kInteger:
-        is_right = parse_integers(tile, field, lines.missing, column.integers.get() + row);
+        is_plain = parse_integers(tile, field, lines.missing, column.integers.get() + row);
         break;
       case Field::kHex:
-        is_right = parse_hex(tile, field, lines.missing, column.integers.get() + row);
+        is_plain = parse_hex(tile, field, lines.missing, column.integers.get() + row);
         break;
       case Field::kBoolean:
-        is_right = parse_booleans(tile, field, lines.missing, column.integers.get() + row);
+        is_plain = parse_booleans(tile, field, lines.missing, column.integers.get() + row);
         break;
       case Field::kText:
         copy_text(tile, field, row, lines, column);
         break;
       case Field::kLabel:
-        is_right = parse_labels(tile, field, lines.missing, column.labels.get() + row);
+        is_plain = parse_labels(tile, field, lines.missing, column.labels.get() + row);
         break;
       case Field::kClicks:
-        is_right = parse_clicks(tile, field, lines, column.labels.get() + row);
+        is_plain = parse_clicks(tile, field, lines, column.labels.get() + row);
         break;
     }
-    if (!is_right) return false;
+    if (!is_plain) return false;
   }
   return true;
 }
@@ -353,7 +356,7 @@ void allocate(size_t rows, std::vector<FieldColumn> &columns) {
   }
 }
 
-// Where the last whole line of about `kTileBytes` bytes from `start` on ends: behind its newline.
+// The end of the last whole line in about `kTileBytes` bytes from `start`, past its newline.
 size_t tile_end(const uint8_t *text, size_t start, size_t size) {
   if (size - start <= kTileBytes) return size;
   const void *newline = memrchr(text + start, '\n', kTileBytes);
@@ -393,7 +396,7 @@ bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &colu
   for (size_t start = 0; start < lines.size;) {
     const size_t end = tile_end(text, start, lines.size);
     ends.resize(std::max(ends.size(), end - start + 65));
-    ends[0] = static_cast<uint32_t>(start) - 1;  // where the line before ends; wraps, and back
+    ends[0] = static_cast<uint32_t>(start) - 1;  // the end of the line before; wraps at 0
     Scanned scanned{ends.data() + 1};
     find_ends(text, start, end, lines.separator, scanned);
     const Tile tile{text, ends.data() + 1, fields, scanned.newlines};

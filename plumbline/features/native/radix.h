@@ -1,4 +1,4 @@
-// Sorting of many integers, a digit at a time.
+// Radix sort of integers.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@ namespace plumbline {
 inline constexpr int kDigitBits = 11;
 inline constexpr size_t kDigits = size_t{1} << kDigitBits;
 
-// Stable, ascending by key(element), of which the lowest `bits` bits count. Digits that all keys
-// share cost no pass. The result lies in `elements`, a vector of the same size.
+// Sorts by the lowest `bits` bits of key(element), ascending and stable. A digit that all keys share
+// costs no pass. `scratch` has `size` elements; the result is in `elements`.
 template <class T, class Key>
 void radix_sort(T *elements, T *scratch, size_t size, int bits, Key key) {
   T *from = elements, *to = scratch;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kBlock = 64;
 
-// What 64 bytes hold: a bit a byte, the first byte lowest.
+// Bit masks of 64 bytes; the lowest bit is the first byte.
 struct Marks {
   uint64_t newlines, separators, refused, high;
 };
@@ -39,7 +39,7 @@ template <class MarksOf>
   for (size_t at = start; at < end; at += kBlock) {
     std::array<uint8_t, kBlock> rest;
     const uint8_t *block = text + at;
-    if (end - at < kBlock) {  // filled up with a byte that is nothing to the scan
+    if (end - at < kBlock) {  // padded with a byte that the scan ignores
       rest.fill(separator == ' ' ? '-' : ' ');
       std::memcpy(rest.data(), block, end - at);
       block = rest.data();
@@ -50,7 +50,7 @@ template <class MarksOf>
     scanned.newlines += static_cast<size_t>(std::popcount(marks.newlines));
     uint64_t bits = marks.newlines | marks.separators;
     uint32_t *const behind = next + std::popcount(bits);
-    // Eight at a time whether there are as many or not: fewer branches that go astray.
+    // Always eight at a time, even if fewer are left: fewer mispredicted branches.
     for (; next < behind; next += 8) {
       for (int i = 0; i < 8; ++i) {
         next[i] = static_cast<uint32_t>(at) + static_cast<uint32_t>(std::countr_zero(bits));
@@ -74,8 +74,8 @@ __attribute__((target("avx2,bmi,popcnt"))) void find_avx2(const uint8_t *text, s
              for (int half = 0; half < 2; ++half) {
                const __m256i bytes =
                    _mm256_loadu_si256(reinterpret_cast<const __m256i *>(block + 32 * half));
-               const auto mark = [half](__m256i found) __attribute__((target("avx2,bmi,popcnt"))) {
-                 return uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(found))} << 32 * half;
+               const auto mark = [half](__m256i equal) __attribute__((target("avx2,bmi,popcnt"))) {
+                 return uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(equal))} << 32 * half;
                };
                const auto equal = [bytes](uint8_t byte)
                    __attribute__((target("avx2,bmi,popcnt"))) {
@@ -93,7 +93,7 @@ __attribute__((target("avx2,bmi,popcnt"))) void find_avx2(const uint8_t *text, s
 
 bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
-// The bytes of the character that begins here, 0 where none does.
+// The length of the character at `at` in bytes, 0 if it is not valid.
 size_t character(const uint8_t *at, size_t left) {
   const uint8_t lead = at[0];
   if (lead < 0x80) return 1;
@@ -103,11 +103,11 @@ size_t character(const uint8_t *at, size_t left) {
   for (size_t i = 1; i < length; ++i)
     if (!continues(at[i])) return 0;
   const uint8_t second = at[1];
-  const bool longer_than_needed =
+  const bool is_overlong =
       (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
   const bool is_surrogate = lead == 0xED && second >= 0xA0;
   const bool is_beyond = lead == 0xF4 && second >= 0x90;
-  return longer_than_needed || is_surrogate || is_beyond ? 0 : length;
+  return is_overlong || is_surrogate || is_beyond ? 0 : length;
 }
 
 }  // namespace

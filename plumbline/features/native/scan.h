@@ -1,4 +1,4 @@
-// Where the separators and line ends of a text are.
+// Finds the separators and newlines in a text.
 #pragma once
 
 #include <cstddef>
@@ -6,18 +6,18 @@
 
 namespace plumbline {
 
-// What a scan has found; several scans of one text go on with it.
+// The state of a scan; consecutive scans of a text share it.
 struct Scanned {
-  uint32_t *next;        // where the place of the next separator or newline goes
-  size_t newlines = 0;   // of this text so far
-  bool refused = false;  // whether the text has a carriage return or a NUL
-  bool high = false;     // whether the text has a byte above 127
+  uint32_t *next;        // where the next offset is written
+  size_t newlines = 0;   // so far
+  bool refused = false;  // a carriage return or a NUL was seen
+  bool high = false;     // a byte above 127 was seen
 };
 
-// Adds the places of separators and newlines in [start, end); room for 64 more than there are.
+// Writes the offsets of separators and newlines in [start, end). `next` needs room for 64 extra ones.
 void find_ends(const uint8_t *text, size_t start, size_t end, uint8_t separator, Scanned &scanned);
 
-// Whether the bytes are UTF-8 as Python reads it: no surrogates, nothing longer than needed.
+// Whether the bytes are valid UTF-8, as in Python: no surrogates, no overlong encodings.
 bool is_utf8(const uint8_t *text, size_t size);
 
 }  // namespace plumbline
