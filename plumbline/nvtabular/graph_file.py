@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.base.plain_text import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 

@@ -339,7 +339,7 @@ def test_other_rows_behind_the_same_fingerprint_are_refused(tmp_path: Path) -> N
     times = file.stat()
     file.write_bytes(file.read_bytes().replace(b"0,10.5,n", b"7,10.5,n"))
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(DataError, match="log_0: holds other rows than stage ingest found"):
+    with pytest.raises(DataError, match="log_0: the rows are not those that stage ingest read"):
         frames(log, "train")
 
 

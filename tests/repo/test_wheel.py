@@ -96,7 +96,7 @@ def test_the_command_works_in_any_folder(installed: Path, tmp_path: Path) -> Non
 
 def test_shipped_files_are_found(installed: Path, tmp_path: Path) -> None:
     code = (
-        "from plumbline.base.places import ROOT, SOURCES\n"
+        "from plumbline.base.paths import ROOT, SOURCES\n"
         "from plumbline.stages.run import DEFAULT_CONFIG\n"
         "print(SOURCES, ROOT, DEFAULT_CONFIG.is_file(), sep='\\n')\n"
     )

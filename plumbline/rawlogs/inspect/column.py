@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-Form = Literal["empty", "boolean", "integer", "float", "time", "text", "list", "other"]
+ValueType = Literal["empty", "boolean", "integer", "float", "time", "text", "list", "other"]
 
 SURE_MISSING = (
     "NA",
@@ -47,7 +47,7 @@ class Column:
     in the file, for a text file."""
 
     name: str
-    form: Form
+    type: ValueType
     values: pl.Series
     text: pl.Series | None
     dtype: str
@@ -68,7 +68,7 @@ class Column:
 
     @cached_property
     def distinct(self) -> int:
-        if self.form in ("list", "other", "empty"):
+        if self.type in ("list", "other", "empty"):
             return 0
         return self.present.n_unique()
 
@@ -79,13 +79,13 @@ class Column:
         return dict(found.iter_rows())
 
     @cached_property
-    def own_share(self) -> float:
+    def distinct_share(self) -> float:
         """Distinct values over values: 1 where every row has its own."""
         return self.distinct / max(len(self.present), 1)
 
     @property
     def is_number(self) -> bool:
-        return self.form in ("integer", "float")
+        return self.type in ("integer", "float")
 
 
 def number(value: object) -> float:
@@ -94,7 +94,7 @@ def number(value: object) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberForm:
+class NumberFormat:
     """Marks in the numbers of a text table."""
 
     decimal: str = "."
@@ -102,7 +102,7 @@ class NumberForm:
     is_ambiguous: bool = False
 
 
-def number_form(columns: Sequence[pl.Series], taken: str | None) -> NumberForm:
+def number_format(columns: Sequence[pl.Series], taken: str | None) -> NumberFormat:
     """Decimal and thousands marks, from those columns whose values are all numbers of some form.
 
     `taken` is the separator where no quotes keep it apart from a mark.
@@ -129,12 +129,14 @@ def number_form(columns: Sequence[pl.Series], taken: str | None) -> NumberForm:
             has_comma_decimals = True
             grouped.add(".")
     if has_comma_decimals:
-        return NumberForm(",", "." if "." in grouped else None)
+        return NumberFormat(",", "." if "." in grouped else None)
     thousands = next(iter(sorted(mark for mark in grouped if mark and mark != ".")), None)
-    return NumberForm(".", None if thousands == taken else thousands, ambiguous)
+    return NumberFormat(".", None if thousands == taken else thousands, ambiguous)
 
 
-def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequence[str]) -> Column:
+def text_column(
+    name: str, text: pl.Series, numbers: NumberFormat, missing: Sequence[str]
+) -> Column:
     """A column of a text file; `text` has null for empty fields."""
     text = text.rename(SERIES)
     kept = text.set(text.is_in(list(missing)).fill_null(False), None) if missing else text
@@ -157,7 +159,7 @@ def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequen
     return Column(name, "float", parsed.fill_nan(None), text, "text")
 
 
-def _plain_numbers(text: pl.Series, numbers: NumberForm) -> pl.Series:
+def _plain_numbers(text: pl.Series, numbers: NumberFormat) -> pl.Series:
     if numbers.thousands is not None:
         text = text.str.replace_all(numbers.thousands, "", literal=True)
     if numbers.decimal == ",":
@@ -165,7 +167,7 @@ def _plain_numbers(text: pl.Series, numbers: NumberForm) -> pl.Series:
     return text
 
 
-def _are_numbers(present: pl.Series, numbers: NumberForm) -> bool:
+def _are_numbers(present: pl.Series, numbers: NumberFormat) -> bool:
     """Polars takes more for numbers than a person would: inf, nan."""
     return bool(present.str.contains(r"\d").all())
 
@@ -181,38 +183,38 @@ def parquet_column(name: str, values: pl.Series) -> Column:
     type_name = str(dtype)
     if isinstance(dtype, pl.Categorical | pl.Enum | pl.Binary):
         values = values.cast(pl.String, strict=False)
-    form: Form = "other"
+    value_type: ValueType = "other"
     if values.null_count() == len(values):
-        form = "empty"
+        value_type = "empty"
     elif isinstance(values.dtype, pl.String):
         values = values.set(values == "", None)
-        form = "text" if values.null_count() < len(values) else "empty"
+        value_type = "text" if values.null_count() < len(values) else "empty"
     elif isinstance(dtype, pl.Boolean):
-        form = "boolean"
+        value_type = "boolean"
     elif dtype.is_integer():
-        form = "integer"
+        value_type = "integer"
     elif isinstance(dtype, pl.Decimal):
-        form = "float" if dtype.scale else "integer"
+        value_type = "float" if dtype.scale else "integer"
         values = values.cast(pl.Float64 if dtype.scale or dtype.precision > 18 else pl.Int64)
     elif dtype.is_float():
-        form, values = _floats(values)
+        value_type, values = _floats(values)
     elif isinstance(dtype, pl.Date | pl.Datetime):
-        form = "time"
+        value_type = "time"
     elif isinstance(dtype, pl.List | pl.Array):
-        form = "list"
-    return Column(name, form, values, None, type_name)
+        value_type = "list"
+    return Column(name, value_type, values, None, type_name)
 
 
 def without_words(column: Column, missing: Sequence[str]) -> Column:
     """A column of text in Parquet with nulls for the words that mean missing."""
-    if column.form != "text" or not missing:
+    if column.type != "text" or not missing:
         return column
     values = column.values.set(column.values.is_in(list(missing)).fill_null(False), None)
-    form: Form = "text" if values.null_count() < len(values) else "empty"
-    return replace(column, values=values, form=form)
+    value_type: ValueType = "text" if values.null_count() < len(values) else "empty"
+    return replace(column, values=values, type=value_type)
 
 
-def _floats(values: pl.Series) -> tuple[Form, pl.Series]:
+def _floats(values: pl.Series) -> tuple[ValueType, pl.Series]:
     """Whole floats with missing values are integers that pandas could not hold otherwise."""
     values = values.fill_nan(None)
     present = values.drop_nulls()

@@ -37,25 +37,25 @@ class Guess:
 
 
 def guess_kind(column: Column) -> Guess:
-    if column.form == "empty":
+    if column.type == "empty":
         return Guess("unused", "no value in the rows looked at")
-    if column.form == "other":
+    if column.type == "other":
         return Guess("unused", f"no kind takes the type {column.dtype}")
-    if column.form == "list":
+    if column.type == "list":
         return _parquet_list(column)
     if column.distinct == 1 and column.missing < 0.001:
         return Guess("unused", "the same value in every row looked at")
-    if column.form == "boolean":
+    if column.type == "boolean":
         return Guess("boolean", "true and false")
-    if _numbers_rows(column):
+    if _is_row_number(column):
         return Guess("unused", "the row's number")
     times = times_of(column)
     if times is not None:
         return _time(column, times)
-    if column.form == "float":
+    if column.type == "float":
         is_code = names.is_key(column.name) and bool((column.present % 1 == 0).all())
         return Guess("integer", _values(column)) if is_code else Guess("continuous", _span(column))
-    if column.form == "integer":
+    if column.type == "integer":
         return _integer(column)
     return _text(column)
 
@@ -67,21 +67,21 @@ def _time(column: Column, times: Times) -> Guess:
     return Guess("time", f"times, {times.shown}", check, times)
 
 
-def _numbers_rows(column: Column) -> bool:
-    if column.form != "integer" or column.missing > 0:
+def _is_row_number(column: Column) -> bool:
+    if column.type != "integer" or column.missing > 0:
         return False
     if names.is_row_number(column.name):
-        return column.own_share > _OWN
+        return column.distinct_share > _OWN
     steps = column.values.diff().drop_nulls()
     counts_up = len(steps) >= FEW_ROWS and number((steps == 1).mean()) > 0.99
-    return counts_up and column.own_share == 1.0 and column.values.min() in (0, 1)
+    return counts_up and column.distinct_share == 1.0 and column.values.min() in (0, 1)
 
 
 def _integer(column: Column) -> Guess:
     name, distinct = column.name, column.distinct
     if names.is_measure(name):
         return Guess("continuous", _span(column))
-    if _names_its_rows(column) and (names.is_key(name) or column.own_share == 1.0):
+    if _is_row_id(column) and (names.is_key(name) or column.distinct_share == 1.0):
         return Guess("unused", "nearly every row has a value of its own: it names the row")
     if distinct <= 3 or names.is_key(name):
         return Guess("integer", _values(column))
@@ -99,8 +99,8 @@ def _integer(column: Column) -> Guess:
     return Guess("continuous", _span(column))
 
 
-def _names_its_rows(column: Column) -> bool:
-    return len(column.present) >= FEW_ROWS and column.own_share > _OWN
+def _is_row_id(column: Column) -> bool:
+    return len(column.present) >= FEW_ROWS and column.distinct_share > _OWN
 
 
 def _looks_counted(column: Column) -> bool:
@@ -112,7 +112,7 @@ def _looks_counted(column: Column) -> bool:
 
 def _is_code(column: Column) -> bool:
     """Numbers spread over their range are codes; those crowded at its low end are counts."""
-    if column.own_share > _MOSTLY_OWN:
+    if column.distinct_share > _MOSTLY_OWN:
         return False
     values = column.present.cast(pl.Float64)
     least, most = number(values.min()), number(values.max())
@@ -133,18 +133,18 @@ def _text(column: Column) -> Guess:
     mark = _list_mark(present)
     if mark is not None:
         return Guess("string_list", f"lists, separated by {mark!r}", list_mark=mark)
-    if _names_its_rows(column):
+    if _is_row_id(column):
         if _words(present) >= 2:
             return _free_text(present)
         return Guess("unused", "nearly every row has a value of its own")
     if _hexadecimal(column):
         return Guess("hex", _values(column))
-    if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.own_share > 0.3:
+    if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.distinct_share > 0.3:
         return _free_text(present)
-    if len(present) >= FEW_ROWS and _words(present) >= 2 and column.own_share > 0.5:
+    if len(present) >= FEW_ROWS and _words(present) >= 2 and column.distinct_share > 0.5:
         return _free_text(present)
     check = None
-    if len(present) >= FEW_ROWS and column.own_share > 0.5:
+    if len(present) >= FEW_ROWS and column.distinct_share > 0.5:
         check = "most values stand in one row: hardly anything can be learnt of them"
     return Guess("string", _values(column), check)
 

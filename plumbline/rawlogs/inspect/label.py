@@ -101,7 +101,7 @@ def _rank(column: Column, position: int, count: int, has_names: bool) -> tuple[i
 
 
 def _is_zero_one(column: Column) -> bool:
-    return column.form == "boolean" or (column.is_number and set(column.counts) <= {0, 1})
+    return column.type == "boolean" or (column.is_number and set(column.counts) <= {0, 1})
 
 
 def _is_rating(column: Column) -> bool:
@@ -117,7 +117,7 @@ def _with_clicks(
     column: Column, click: Sequence[str], why: str, checks: tuple[str, ...]
 ) -> LabelGuess:
     known = column.values.is_not_null().to_numpy()
-    if column.form in ("list", "other", "empty"):
+    if column.type in ("list", "other", "empty"):
         raise DataError(
             f"Column {column.name!r} cannot be the label: it holds {column.dtype}, "
             "wanted words or numbers."

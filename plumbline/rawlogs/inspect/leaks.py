@@ -49,7 +49,7 @@ def auc_alone(column: Column, guess: Guess, click: NDArray[np.bool_]) -> float:
     The better of its values, and of whether it has one. A category counts by the click rate that
     it has in the other half of the rows, so that many values alone predict nothing.
     """
-    if column.form in ("list", "other", "empty") or click.all() or not click.any():
+    if column.type in ("list", "other", "empty") or click.all() or not click.any():
         return 0.5
     found = _either_way(column.values.is_null().to_numpy().astype(np.float64), click)
     if guess.times is not None:

@@ -15,10 +15,10 @@ from plumbline.base.errors import DataError
 from plumbline.rawlogs.inspect.column import (
     SERIES,
     Column,
-    NumberForm,
+    NumberFormat,
     missing_words,
     number,
-    number_form,
+    number_format,
     parquet_column,
     text_column,
     without_words,
@@ -40,14 +40,14 @@ _BLANK_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class InspectedFile:
     """What was seen of a file. `dialect` is None for Parquet, whose `numbers` say nothing."""
 
     file: Path
     dialect: Dialect | None
     trim: bool
     missing: tuple[str, ...]
-    numbers: NumberForm
+    numbers: NumberFormat
     columns: dict[str, Column]
     rows: int
     """Of the file, estimated where it was not read to its end."""
@@ -65,7 +65,7 @@ class Looked:
         return next((column.rows for column in self.columns.values()), 0)
 
 
-def look(file: Path, prefix: str = "c") -> Looked:
+def inspect_file(file: Path, prefix: str = "c") -> InspectedFile:
     """Look at a file; columns without a name are called `prefix` and their position, from 1.
 
     Raises
@@ -74,8 +74,8 @@ def look(file: Path, prefix: str = "c") -> Looked:
         The file cannot be read, is empty, or is neither text nor Parquet.
     """
     if is_parquet(file):
-        return _look_at_parquet(file)
-    return _look_at_text(file, prefix)
+        return _inspect_parquet(file)
+    return _inspect_text(file, prefix)
 
 
 def names_of(file: Path) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def names_of(file: Path) -> tuple[str, ...]:
     return tuple(rows[0]) if rows else ()
 
 
-def _look_at_text(file: Path, prefix: str) -> Looked:
+def _inspect_text(file: Path, prefix: str) -> InspectedFile:
     sample = read_sample(file)
     encoding = encoding_of(sample.head)
     text = _decoded(file, sample.head, encoding)
@@ -124,7 +124,7 @@ def _look_at_text(file: Path, prefix: str) -> Looked:
 
 def _described(
     file: Path, dialect: Dialect, header: list[str], frame: pl.DataFrame, rows: int, malformed: int
-) -> Looked:
+) -> InspectedFile:
     fields = [column.rename(SERIES) for column in frame.get_columns()]
     series = [column.set(column == "", None) for column in fields]
     trim = _has_blanks(series, header)
@@ -133,12 +133,12 @@ def _described(
         stripped = [column.str.strip_chars(" \t") for column in series]
         series = [column.set(column == "", None) for column in stripped]
     missing = missing_words(series)
-    numbers = number_form(series, None if dialect.quote else dialect.separator)
+    numbers = number_format(series, None if dialect.quote else dialect.separator)
     columns: dict[str, Column] = {}
     left_out: list[str] = []
     for name, values in _nameable(header, series, left_out):
         columns[name] = text_column(name, values, numbers, missing)
-    return Looked(
+    return InspectedFile(
         file, dialect, trim, tuple(missing), numbers, columns, rows, malformed, tuple(left_out)
     )
 
@@ -251,7 +251,7 @@ def _parquet(file: Path) -> pq.ParquetFile:
         raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
 
 
-def _look_at_parquet(file: Path) -> Looked:
+def _inspect_parquet(file: Path) -> InspectedFile:
     parquet = _parquet(file)
     try:
         batches, taken, size = [], 0, 0
@@ -277,10 +277,10 @@ def _look_at_parquet(file: Path) -> Looked:
             left_out.append(f"column {name!r}: wanted one of that name, and not an empty one")
             continue
         columns[name] = _parquet_column(name, table.column(position))
-    missing = missing_words([c.values for c in columns.values() if c.form == "text"])
+    missing = missing_words([c.values for c in columns.values() if c.type == "text"])
     columns = {name: without_words(column, missing) for name, column in columns.items()}
-    return Looked(
-        file, None, False, tuple(missing), NumberForm(), columns, rows, 0, tuple(left_out)
+    return InspectedFile(
+        file, None, False, tuple(missing), NumberFormat(), columns, rows, 0, tuple(left_out)
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.text.file_forms import START_BYTES, foreign
+from plumbline.rawlogs.text.file_types import START_BYTES, other_format
 from plumbline.rawlogs.text.streams import FAILURES, compression_name, fill, unpacked, unreadable
 
 HEAD_BYTES = 48 << 20
@@ -54,7 +54,7 @@ def read_sample(file: Path, head_bytes: int = HEAD_BYTES) -> Sample:
 def _require_text(file: Path, head: bytes) -> None:
     if not head.strip():
         raise DataError(f"{file}: the file is empty.")
-    found = foreign(file, head[:START_BYTES])
+    found = other_format(file, head[:START_BYTES])
     if found is not None:
         advice = found.advice.replace("{format}", "format")
         raise DataError(f"{file}: wanted CSV, TSV or Parquet, found {found.name}: {advice}.")

@@ -11,7 +11,7 @@ import polars as pl
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.inspect.column import Column, number
 from plumbline.rawlogs.inspect.kinds import Guess
-from plumbline.rawlogs.inspect.read import Looked, look, names_of
+from plumbline.rawlogs.inspect.read import InspectedFile, inspect_file, names_of
 from plumbline.rawlogs.sources import files_below
 
 _JOINS = ("integer", "hex", "string")
@@ -34,7 +34,7 @@ class Files:
 class Joined:
     """A side table: its key column has every value once, and is called as the log's is."""
 
-    looked: Looked
+    inspected: InspectedFile
     key: str
     own_key: str
     """The column's name where the file has no header: its position gives it."""
@@ -84,10 +84,12 @@ def find_table(
     file: Path, prefix: str, log: Mapping[str, Column], guesses: Mapping[str, Guess]
 ) -> Joined | str:
     """The table with the key that joins it to the log; else in words why it cannot be joined."""
-    looked = look(file, prefix)
+    inspected = inspect_file(file, prefix)
     joins = {name: log[name] for name, guess in guesses.items() if guess.kind in _JOINS}
-    unique = {n: c for n, c in looked.columns.items() if c.missing == 0 and c.own_share == 1.0}
-    if looked.has_names:
+    unique = {
+        n: c for n, c in inspected.columns.items() if c.missing == 0 and c.distinct_share == 1.0
+    }
+    if inspected.has_names:
         shared = [(name, name) for name in unique if name in joins]
     else:
         shared = [(name, own) for own in unique for name in joins]
@@ -97,13 +99,15 @@ def find_table(
         if covered >= _COVERED and (best is None or (common, covered) > best[:2]):
             best = common, covered, name, own
     if best is None:
-        both = [name for name in looked.columns if name in joins]
-        if looked.has_names and both:
+        both = [name for name in inspected.columns if name in joins]
+        if inspected.has_names and both:
             return f"its column {both[0]!r} has values twice, or few that the log has"
-        wanted = "with a value a row, that the log has too" if looked.has_names else "of the log's"
+        wanted = (
+            "with a value a row, that the log has too" if inspected.has_names else "of the log's"
+        )
         return f"no column {wanted}: nothing to join on"
     _, covered, name, own = best
-    return Joined(looked, name, own, covered)
+    return Joined(inspected, name, own, covered)
 
 
 def _overlap(log: Column, table: Column) -> tuple[float, float]:

@@ -210,7 +210,11 @@ def test_other_columns_are_left_alone() -> None:
     ("integers", "ids", "problem"),
     [
         ([], np.empty((2, 1), np.int64), r"integers: wanted 1 tensor\(s\), got 0"),
-        ([np.zeros((2, 1), np.int64)], np.empty((2, 1), np.int64), r"wanted column 1, got 1 column\(s\)"),
+        (
+            [np.zeros((2, 1), np.int64)],
+            np.empty((2, 1), np.int64),
+            r"wanted column 1, got 1 column\(s\)",
+        ),
         ([np.zeros((2, 2), np.int64)], np.empty((2, 0), np.int64), "fewer columns than the jobs"),
         ([np.zeros((2, 2), np.int64)], np.empty((3, 1), np.int64), "ids_out: wanted 2 rows, got 3"),
         ([np.zeros((2, 2), np.int32)], np.empty((2, 1), np.int64), "integers: wanted int64 of 2"),

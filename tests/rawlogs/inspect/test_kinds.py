@@ -8,9 +8,9 @@ import pytest
 
 from plumbline.rawlogs.inspect.column import (
     Column,
-    NumberForm,
+    NumberFormat,
     missing_words,
-    number_form,
+    number_format,
     parquet_column,
     text_column,
 )
@@ -22,7 +22,7 @@ N = 600
 
 def of_text(name: str, values: Sequence[object], missing: Sequence[str] = ()) -> Column:
     text = pl.Series(name, [None if value is None else str(value) for value in values])
-    return text_column(name, text, NumberForm(), missing)
+    return text_column(name, text, NumberFormat(), missing)
 
 
 def drawn(*values: object) -> list[object]:
@@ -170,12 +170,12 @@ def test_a_table_has_one_list_separator() -> None:
     ],
 )
 def test_marks_in_numbers(columns: list[list[str]], decimal: str, thousands: str | None) -> None:
-    found = number_form([pl.Series(column) for column in columns], None)
+    found = number_format([pl.Series(column) for column in columns], None)
     assert (found.decimal, found.thousands) == (decimal, thousands)
 
 
 def test_the_separator_is_no_thousands_mark_without_quotes() -> None:
-    assert number_form([pl.Series(["1,234,567"])], ",").thousands is None
+    assert number_format([pl.Series(["1,234,567"])], ",").thousands is None
 
 
 @pytest.mark.parametrize(

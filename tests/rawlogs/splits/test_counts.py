@@ -22,7 +22,7 @@ from plumbline.rawlogs.splits.split import (
     TEST,
     TRAIN,
     VALID,
-    Stretch,
+    RowSpan,
     assignment,
 )
 from plumbline.settings import Config
@@ -44,7 +44,7 @@ def config_of(seed: int = 1, **split: Any) -> Config:
 
 
 def splits_of(config: Config, count: int, times: Any = None) -> np.ndarray:
-    return assignment(config, count, times)(Stretch(0, 0, np.zeros(count, np.int8)))
+    return assignment(config, count, times)(RowSpan(0, 0, np.zeros(count, np.int8)))
 
 
 SHARES = st.floats(0.01, 0.33)
@@ -162,10 +162,10 @@ def test_negatives_are_dropped_by_seed_and_row_alone(seed: int, kept: float, cut
     click = (np.arange(5000) % 7 == 0).astype(np.int8)
     plain = {"by": "hash", "valid": 0.1, "test": 0.2}
     assign = assignment(config_of(seed, **plain, keep_negatives=kept), 5000)
-    found = assign(Stretch(0, 0, click))
-    pieces = [assign(Stretch(0, 0, click[:cut])), assign(Stretch(cut, 1, click[cut:]))]
+    found = assign(RowSpan(0, 0, click))
+    pieces = [assign(RowSpan(0, 0, click[:cut])), assign(RowSpan(cut, 1, click[cut:]))]
     assert (found == np.concatenate(pieces)).all()
-    without = assignment(config_of(seed, **plain), 5000)(Stretch(0, 0, click))
+    without = assignment(config_of(seed, **plain), 5000)(RowSpan(0, 0, click))
     dropped = found == NEGATIVES
     assert (found[~dropped] == without[~dropped]).all()
     assert (without[dropped] == TRAIN).all() and (click[dropped] == 0).all()
@@ -176,7 +176,7 @@ def test_negatives_are_dropped_by_seed_and_row_alone(seed: int, kept: float, cut
 def test_the_draw_of_negatives_is_not_that_of_the_splits() -> None:
     rows = np.zeros(100_000, np.int8)
     assign = assignment(config_of(by="hash", valid=0.3, test=0.3, keep_negatives=0.5), 0)
-    found = assign(Stretch(0, 0, rows))
+    found = assign(RowSpan(0, 0, rows))
     assert np.mean(found == TRAIN) == pytest.approx(0.2, abs=0.005)
     dropped = np.flatnonzero(found == NEGATIVES)
     assert np.corrcoef(np.diff(dropped)[:-1], np.diff(dropped)[1:])[0, 1] == pytest.approx(

@@ -25,7 +25,7 @@ from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.ingest import SURVEY_FILE, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.splits.groups import NO_GROUP, group_of
-from plumbline.rawlogs.splits.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
+from plumbline.rawlogs.splits.split import SPLITS, TEST, TRAIN, VALID, RowSpan, assignment
 from plumbline.rawlogs.survey import Survey
 from plumbline.settings import Config
 
@@ -143,12 +143,12 @@ def test_the_shares_are_those_asked_for_and_the_seed_changes_who_is_in_them(seed
     ids, group = groups(np.random.default_rng(seed), 20_000)
     config = config_of("integer", seed, {"train": 0.5, "valid": 0.1, "test": 0.2})
     click = np.zeros(len(ids), np.int8)
-    found = assignment(config, len(ids))(Stretch(0, 0, click, group))
+    found = assignment(config, len(ids))(RowSpan(0, 0, click, group))
     for outcome, share in ((TRAIN, 0.5), (VALID, 0.1), (TEST, 0.2), (3, 0.2)):
         assert np.mean(found == outcome) == pytest.approx(share, abs=0.015)
         assert len(np.intersect1d(ids[found == outcome], ids[found != outcome])) == 0
     other = config_of("integer", seed + 1, {"train": 0.5, "valid": 0.1, "test": 0.2})
-    moved = found != assignment(other, len(ids))(Stretch(0, 0, click, group))
+    moved = found != assignment(other, len(ids))(RowSpan(0, 0, click, group))
     assert 0.5 < moved.mean() < 0.75  # 1 - (.5² + .1² + .2² + .2²) = .66
 
 
@@ -158,8 +158,8 @@ def test_the_order_of_the_rows_and_their_files_do_not_matter() -> None:
     assign = assignment(config_of("integer"), 0)
     click = np.zeros(len(ids), np.int8)
     order = rng.permutation(len(ids))
-    found = assign(Stretch(0, 0, click, group))
-    assert (assign(Stretch(10**12, 5, click, group[order])) == found[order]).all()
+    found = assign(RowSpan(0, 0, click, group))
+    assert (assign(RowSpan(10**12, 5, click, group[order])) == found[order]).all()
 
 
 def test_rows_without_a_value_go_each_by_itself() -> None:
@@ -167,12 +167,12 @@ def test_rows_without_a_value_go_each_by_itself() -> None:
     group = group_of(Text.from_objects([user.encode() for user in users]))
     assert ((group == NO_GROUP) == [not user for user in users]).all()
     click = np.zeros(4000, np.int8)
-    found = assignment(config_of("string"), 0)(Stretch(0, 0, click, group))
+    found = assignment(config_of("string"), 0)(RowSpan(0, 0, click, group))
     assert np.mean(found[::2] == TEST) == pytest.approx(0.3, abs=0.04)
     by_hash = Config.model_validate(
         {**config_of("string").model_dump(), "split": {"by": "hash", **SHARES}}
     )
-    alone = assignment(by_hash, 4000)(Stretch(0, 0, click))
+    alone = assignment(by_hash, 4000)(RowSpan(0, 0, click))
     assert (found[::2] == alone[::2]).all()
 
 

@@ -14,7 +14,7 @@ from plumbline.columns.values import Text
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.parts import TypedRows
 from plumbline.rawlogs.splits.groups import group_of
-from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, RowSpan, assignment, check_files
 from plumbline.rawlogs.splits.time_order import sorted_by_time
 from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config
@@ -32,8 +32,8 @@ def config(seed: int = 1, **split: object) -> Config:
     )
 
 
-def stretch(first: int, count: int, file: int = 0) -> Stretch:
-    return Stretch(first, file, np.zeros(count, np.int8))
+def span(first: int, count: int, file: int = 0) -> RowSpan:
+    return RowSpan(first, file, np.zeros(count, np.int8))
 
 
 SHARES = st.floats(0.01, 0.45)
@@ -44,7 +44,7 @@ def test_by_rows_the_splits_follow_each_other_in_their_shares(
     rows: int, valid: float, test: float
 ) -> None:
     assign = assignment(config(by="rows", valid=valid, test=test), rows)
-    splits = assign(stretch(0, rows))
+    splits = assign(span(0, rows))
     assert (np.diff(splits) >= 0).all()
     assert (splits == TEST).sum() == round(test * rows)
     assert (splits == VALID).sum() == round(valid * rows)
@@ -60,14 +60,14 @@ def test_by_hash_depends_on_seed_and_row_alone(
     seed: int, cut: int, valid: float, test: float
 ) -> None:
     chosen = config(seed, by="hash", valid=valid, test=test)
-    whole = assignment(chosen, 2000)(stretch(0, 2000))
+    whole = assignment(chosen, 2000)(span(0, 2000))
     again = assignment(chosen, 2000)
-    pieces = np.concatenate([again(stretch(0, cut)), again(stretch(cut, 2000 - cut, 3))])
+    pieces = np.concatenate([again(span(0, cut)), again(span(cut, 2000 - cut, 3))])
     assert (whole == pieces).all()
     assert abs((whole == TEST).mean() - test) < 0.06
     assert abs((whole == VALID).mean() - valid) < 0.06
     other = assignment(config(seed + 1, by="hash", valid=valid, test=test), 2000)
-    assert (whole != other(stretch(0, 2000))).any()
+    assert (whole != other(span(0, 2000))).any()
 
 
 def letters(found: np.ndarray) -> str:
@@ -77,8 +77,8 @@ def letters(found: np.ndarray) -> str:
 def test_the_splits_of_a_seed_stay_what_they_were() -> None:
     """Known answers: another version of Plumbline has to test on the same rows."""
     by_hash = assignment(config(by="hash", valid=0.2, test=0.3), 0)
-    assert letters(by_hash(stretch(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
-    assert letters(by_hash(stretch(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
+    assert letters(by_hash(span(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
+    assert letters(by_hash(span(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
     by_group = assignment(config(by="group", column="x", valid=0.3, test=0.3), 0)
     numbers = group_of(np.arange(40))
     words = group_of(Text.from_objects([b"%d" % number for number in range(40)]))
@@ -86,14 +86,14 @@ def test_the_splits_of_a_seed_stay_what_they_were() -> None:
         (numbers, "vetttteevevvtvvvvevtvvvtttetevveetvtettv"),
         (words, "veeevetttttvvtevveeevttvvvevvveevtetttee"),
     ):
-        assert letters(by_group(Stretch(0, 0, np.zeros(40, np.int8), group))) == expected
+        assert letters(by_group(RowSpan(0, 0, np.zeros(40, np.int8), group))) == expected
     thinned = assignment(config(by="file", valid=[1], test=[2], keep_negatives=0.5), 0)
-    assert letters(thinned(stretch(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
+    assert letters(thinned(span(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
 
 
 def test_by_file() -> None:
     assign = assignment(config(by="file", valid=[2], test=[0]), 9)
-    assert [assign(stretch(0, 2, file)).tolist() for file in range(4)] == [
+    assert [assign(span(0, 2, file)).tolist() for file in range(4)] == [
         [TEST] * 2,
         [TRAIN] * 2,
         [VALID] * 2,

@@ -32,8 +32,8 @@ def refused(folder: Path, text: str, **log: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "log", "hint"),
     [
-        ('"y","age","job"\n', {}, "the names stand in quotes: set log.quote: '\"'."),
-        ("'y','age','job'\n", {}, 'the names stand in quotes: set log.quote: "\'".'),
+        ('"y","age","job"\n', {}, "the names are in quotes: set log.quote: '\"'."),
+        ("'y','age','job'\n", {}, 'the names are in quotes: set log.quote: "\'".'),
         ('"y";"age";"job"\n', {"separator": ";"}, "set log.quote: '\"'."),
         ("y;age;job\n", {}, "';' would separate 3: set log.separator: ';'."),
         ("y\tage\tjob\n", {}, "'\\t' would separate 3: set log.separator: '\\t'."),

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Log, Table
 
 COLUMNS = {"y": "label", "word": "string"}
@@ -120,7 +120,7 @@ def test_wide_text_without_a_mark_is_named(tmp_path: Path, encoding: str) -> Non
 def test_narrow_text_that_is_said_to_be_wide(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"y;word\n1;a\n")
-    with pytest.raises(DataError, match=r"log is no utf-16 text: set log\.encoding: utf-8"):
+    with pytest.raises(DataError, match=r"log is not utf-16 text: set log\.encoding: utf-8"):
         read(file, encoding="utf-16")
 
 
@@ -187,7 +187,7 @@ def test_lines_that_end_in_carriage_returns_alone(tmp_path: Path, header: bool) 
     text = TEXT if header else TEXT.partition("\n")[2]
     file.write_bytes(text.replace("\n", "\r").encode())
     assert read(file, header=header) == (ROWS, [])
-    assert not TextForm.of(file, Table(columns=COLUMNS)).is_plain
+    assert not TextFormat.of(file, Table(columns=COLUMNS)).is_plain
 
 
 def packed_zip(names: list[str]) -> bytes:
@@ -245,7 +245,7 @@ FOREIGN = {
     "7z": (lambda: b"7z\xbc\xaf\x27\x1c\x00\x04", "unpack"),
     "RAR": (lambda: b"Rar!\x1a\x07\x01\x00", "unpack"),
     "JSON": (lambda: b'{"y": 1, "word": "a"}\n{"y": 0}\n', "CSV or Parquet"),
-    "HTML page": (lambda: b"\n<!DOCTYPE html>\n<html></html>", "where the file came from"),
+    "HTML page": (lambda: b"\n<!DOCTYPE html>\n<html></html>", "check the download"),
     "XML": (lambda: b"\xef\xbb\xbf<?xml version='1.0'?><a/>", "CSV"),
     "Python pickle": (lambda: b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00]\x94.", "CSV"),
     "NumPy array": (saved_array, "CSV"),
