@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 console = Console(stderr=True)
 

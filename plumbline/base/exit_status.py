@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from plumbline.base.errors import PlumblineError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 USER_ERROR = 2
 INTERRUPTED = 130

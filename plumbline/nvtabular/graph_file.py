@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
 from plumbline.base.paths import ROOT
-from plumbline.base.plain_text import one_line, sentence
+from plumbline.base.printable import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"

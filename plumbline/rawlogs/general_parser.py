@@ -19,12 +19,12 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.rows import Rows
 from plumbline.columns.typed import values_of
 from plumbline.columns.values import Values
+from plumbline.rawlogs.convert import TIME, convert
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows, parse_text
 from plumbline.rawlogs.splits.groups import with_text
 from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.rawlogs.text.quoting import Dialect, row_ends
-from plumbline.rawlogs.values import TIME, convert
 from plumbline.settings import Config
 
 SHORT_BYTES = 256 << 10

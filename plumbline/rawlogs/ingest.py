@@ -12,6 +12,7 @@ import polars as pl
 
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
@@ -28,7 +29,6 @@ from plumbline.rawlogs.splits.split import SPLITS, RowSpan, assignment, check_fi
 from plumbline.rawlogs.splits.time_order import sorted_by_time, times_of
 from plumbline.rawlogs.survey import survey
 from plumbline.rawlogs.text.blocks import BLOCK_BYTES
-from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config, TimeSplit
 
 PROBE = "probe"

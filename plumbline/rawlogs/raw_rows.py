@@ -116,15 +116,15 @@ def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]
         for name in wanted
         if name not in block.constants
     ]
-    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(_literals(block, wanted))
+    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(
+        _literals(block.constants, wanted)
+    )
     return RawRows(frame.select(columns(wanted)), fields.rows.numbers, faults)
 
 
-def _literals(block: TextBlock, wanted: Sequence[str]) -> list[pl.Expr]:
+def _literals(constants: Mapping[str, str | None], wanted: Sequence[str]) -> list[pl.Expr]:
     return [
-        pl.lit(value, pl.String).alias(name)
-        for name, value in block.constants.items()
-        if name in wanted
+        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
     ]
 
 
@@ -234,9 +234,7 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
     if not _parquet_names(file, table):
         return
     read = [name for name in wanted if name not in constants]
-    literals = [
-        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
-    ]
+    literals = _literals(constants, wanted)
     first = 1
     try:
         with pq.ParquetFile(file) as parquet:

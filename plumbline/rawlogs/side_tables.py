@@ -12,11 +12,11 @@ from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import READ_KINDS, Kind
 from plumbline.columns.unsigned import unsigned_number
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.malformed import Fault, MalformedLines
 from plumbline.rawlogs.partitions import partition_root
 from plumbline.rawlogs.raw_rows import read_raw_rows
 from plumbline.rawlogs.sources import require_filled
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, SideTable
 
 _MATCHED = "\x1fmatched"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.settings import Log
 
 _MARKERS = ("schema.pbtxt", "metadata.json", "Thumbs.db", "desktop.ini")

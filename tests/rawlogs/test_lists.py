@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from plumbline.columns.kinds import Kind
 from plumbline.columns.typed import check_types, typed_schema
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {

@@ -12,9 +12,9 @@ import pytest
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
 

@@ -15,10 +15,10 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.typed import values_of
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64, Text, Values
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.raw_rows import parse_text
 from plumbline.rawlogs.row_parser import are_plain_rules, parse_lines
 from plumbline.rawlogs.text.blocks import TextBlock
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
 needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")

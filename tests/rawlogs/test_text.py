@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.ingest import Ingested, ingest_typed
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {

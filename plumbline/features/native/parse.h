@@ -1,7 +1,7 @@
 // The fast parser: lines of plain text to typed columns.
 //
 // It handles the plain cases only. On anything else parse_lines() gives up, and the general parser
-// (plumbline/rawlogs/raw_rows.py and plumbline/rawlogs/values.py), which defines the results, parses the
+// (plumbline/rawlogs/raw_rows.py and plumbline/rawlogs/convert.py), which defines the results, parses the
 // block. Not plain are: another number of fields, a blank line, a carriage return, a NUL,
 // invalid UTF-8, numbers other than `-?digits[.digits]` with at most 15 digits, hexadecimal numbers with
 // more than 15, booleans other than 1, 0 and their words, and labels other than 0, 1, true and false. If

@@ -1,4 +1,4 @@
-"""Which kind a column is likely to be, and why."""
+"""Guesses the kind of a column, with a reason."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from plumbline.rawlogs.inspect.times import Times, times_of
 
 FEW_ROWS = 50
 _OWN = 0.95
-"""With more distinct values a row than this, a column names its rows."""
+"""With more distinct values per row than this, a column identifies rows."""
 _WORDY = 4.0
 _MOSTLY_OWN = 0.2
 _SMALL_COUNT = 20
 _RECURRING = 5.0
-"""Words that stand that often each, in the mean, say something of more rows than one."""
+"""Words that occur this often, on average, can be features."""
 _WORD_MARK = " "
 _LIST_MARKS = ("|", ";", ",", " ", "^", "~", "/")
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """why: a few words for the comment. check: what a person should look at, or nothing."""
+    """why: a reason for the comment. check: what the user should check, if anything."""
 
     kind: Kind
     why: str
@@ -104,14 +104,14 @@ def _is_row_id(column: Column) -> bool:
 
 
 def _looks_counted(column: Column) -> bool:
-    """Most rows have the least value, 0 or 1, and larger ones are rarer: a count of something."""
+    """Whether most rows have the least value, 0 or 1, as in counts."""
     least = column.present.min()
     top = next(iter(column.counts))
     return least in (0, 1) and top == least and column.distinct > 3
 
 
 def _is_code(column: Column) -> bool:
-    """Numbers spread over their range are codes; those crowded at its low end are counts."""
+    """Codes are spread over their range; counts are mostly at its low end."""
     if column.distinct_share > _MOSTLY_OWN:
         return False
     values = column.present.cast(pl.Float64)
@@ -150,7 +150,7 @@ def _text(column: Column) -> Guess:
 
 
 def _free_text(present: pl.Series) -> Guess:
-    """Text that is read as the list of its words, where these come again in other rows."""
+    """Text as the list of its words, if the words occur in several rows."""
     words = present.head(20_000).str.split(_WORD_MARK).explode()
     if len(words) / max(words.n_unique(), 1) < _RECURRING:
         return Guess("unused", "free text of words that hardly come again")
@@ -162,7 +162,7 @@ def _words(text: pl.Series) -> float:
 
 
 def _hexadecimal(column: Column) -> bool:
-    """Hashes: hexadecimal digits of one length, letters among them, that fit into 63 bits."""
+    """Whether the values are hexadecimal digits of one length, with letters, of at most 63 bits."""
     lengths = column.present.str.len_bytes()
     if lengths.min() != lengths.max() or not 6 <= int(number(lengths.max())) <= 16:
         return False
@@ -173,7 +173,7 @@ def _hexadecimal(column: Column) -> bool:
 
 
 def _list_mark(present: pl.Series) -> str | None:
-    """The character between the elements of a list, if values are lists of few elements."""
+    """The separator of list elements, if the values look like lists."""
     some = present.head(20_000)
     best: tuple[float, str] | None = None
     for mark in _LIST_MARKS:
@@ -205,9 +205,9 @@ def _parquet_list(column: Column) -> Guess:
 
 
 def one_list_mark(guesses: dict[str, Guess], taken: Sequence[str | None]) -> dict[str, Guess]:
-    """A table has one list_separator: that of most columns with lists, or else of free text.
+    """Choose one list_separator for the table: that of most list columns, or else of free text.
 
-    The others' lists stay whole, as text; free text is left out.
+    Other lists stay text; other free text is unused.
     """
     found = [g for g in guesses.values() if g.list_mark and g.list_mark not in taken]
     found = [g for g in found if not g.is_free_text] or found

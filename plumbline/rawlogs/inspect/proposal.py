@@ -1,4 +1,4 @@
-"""The configuration that is proposed for files that nobody has described."""
+"""Proposes a configuration for log files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FEW = 5
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the configuration: what was seen, and the kind of each column."""
+    """A table of the configuration: the inspected file, and the kind of each column."""
 
     inspected: InspectedFile
     guesses: dict[str, Guess]
@@ -45,19 +45,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """checks: what a person should look at, in words."""
+    """checks: what the user should check, in words."""
 
     name: str
     files: Files
     rows: int
-    """Of the whole log, estimated where not all of it was read."""
+    """Of the whole log; an estimate unless all of it was read."""
     log: Table
     label: LabelGuess
     tables: dict[str, Table]
     split: SplitGuess
     time: str | None
     embedding_rows: dict[str, int]
-    """Categorical column to its values in the whole log, estimated."""
+    """Categorical column to an estimate of its distinct values in the whole log."""
     checks: list[str] = field(default_factory=list)
 
     @property
@@ -68,7 +68,7 @@ class Proposal:
 def propose(
     paths: Sequence[Path], name: str | None, label: str | None, click: Sequence[str]
 ) -> Proposal:
-    """Look at the files and propose a configuration.
+    """Inspect the files and propose a configuration.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def _guesses(
 
 
 def _of_folders(files: Files, inspected: InspectedFile) -> dict[str, Guess]:
-    """Columns that stand in the names of folders, `key=value`, and not in the files."""
+    """Columns that are in the names of folders, `key=value`, and not in the files."""
     values: dict[str, set[str]] = {}
     for file in files.log:
         for name, value in partition_values(file).items():
@@ -134,7 +134,7 @@ def _of_folders(files: Files, inspected: InspectedFile) -> dict[str, Guess]:
 def _one_time(
     guesses: dict[str, Guess], time: str | None, columns: Mapping[str, Column]
 ) -> dict[str, Guess]:
-    """One time is that of the split; no kind takes the others as features."""
+    """Times other than the split's are unused: no kind of feature takes times."""
     settled = {}
     for name, guess in guesses.items():
         if guess.kind == "time" and name != time:
@@ -150,7 +150,7 @@ def _without_leaks(
     label: LabelGuess,
     checks: list[str],
 ) -> dict[str, Guess]:
-    """Point out columns that predict the label too well; leave out what gives it away."""
+    """Report columns that predict the label too well; leave out certain leaks."""
     click = label.is_click
     clicks = int(click.sum())
     if min(clicks, len(click) - clicks) < _LEAST_LEAK_CLICKS:
@@ -233,7 +233,7 @@ def _table(joined: Joined, taken: set[str]) -> Table:
 def _require_features(
     inspected: InspectedFile, guesses: Mapping[str, Guess], tables: Mapping[str, Table]
 ) -> None:
-    """Raises DataError where nothing is left to learn from."""
+    """Raises DataError if no feature is left."""
     every = [*guesses.values(), *(g for table in tables.values() for g in table.guesses.values())]
     if any(guess.kind in FEATURE_KINDS for guess in every):
         return
@@ -258,7 +258,7 @@ def _embedding_rows(log: Table, tables: Mapping[str, Table], rows: int) -> dict[
 
 
 def _extrapolated(column: Column, rows: int) -> int:
-    """Distinct values in `rows` rows: they go on growing by the power they grew by so far."""
+    """Distinct values in `rows` rows, by the power law of the sample's two halves."""
     values = column.values
     if column.type == "list":
         values = values.explode()

@@ -1,4 +1,4 @@
-"""The bytes of a text file that are looked at: its beginning, and where it is cheap its middle."""
+"""Samples a text file: its beginning and, if it is not compressed, its middle."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _RATIO_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`middle` is empty where the file was read to its end, or is compressed."""
+    """`middle` is empty if the file was read to its end or is compressed."""
 
     head: bytes
     middle: bytes
     is_whole: bool
     total_bytes: int
-    """Of the text, estimated where the file is compressed and not read to its end."""
+    """Size of the text; an estimate if the file is compressed and not read to its end."""
 
 
 def is_parquet(file: Path) -> bool:
@@ -31,7 +31,7 @@ def is_parquet(file: Path) -> bool:
 
 
 def read_sample(file: Path, head_bytes: int = HEAD_BYTES) -> Sample:
-    """Raises DataError where the file cannot be read, is empty, or is no text."""
+    """Raises DataError if the file cannot be read, is empty, or is not text."""
     compression, head = compression_name(file), bytearray(head_bytes + 1)
     try:
         with unpacked(file, compression) as stream:

@@ -1,4 +1,4 @@
-"""Which form the times of a column have."""
+"""Detects the time format of a column."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Times:
     seconds: pl.Series
     shown: str
     is_ambiguous: bool = False
-    """Day and month could be the other way round."""
+    """Day and month could be swapped."""
 
 
 def times_of(column: Column) -> Times | None:
-    """None where the column's values are no times."""
+    """None if the values are not times."""
     if column.type == "time":
         moments = column.values.cast(pl.Datetime("us"))
         return Times(None, _seconds(moments), column.dtype)
@@ -54,7 +54,7 @@ def times_of(column: Column) -> Times | None:
 
 
 def _iso(text: pl.Series) -> pl.Series:
-    """Seconds, to the minute where no seconds are given; zones are left aside."""
+    """Seconds; time zones are ignored."""
     plain = text.str.replace("T", " ", literal=True).str.slice(0, 19)
     with_time = plain.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
     minutes = plain.str.slice(0, 16).str.to_datetime("%Y-%m-%d %H:%M", strict=False)
@@ -74,7 +74,7 @@ def _written(column: Column) -> Times | None:
     chosen = (ordered or fitting)[0]
     ambiguous = len({pattern.split(" ")[0] for pattern in fitting}) > 1 and len(ordered) != 1
     seconds = _seconds(_parse(column.values, chosen))
-    written = chosen.replace("%.f", ".%f")  # as Python writes it
+    written = chosen.replace("%.f", ".%f")  # Python's spelling
     return Times(written, seconds, written, ambiguous)
 
 
@@ -83,7 +83,7 @@ def _formats() -> list[str]:
 
 
 def _fits(text: pl.Series, pattern: str) -> bool:
-    """Every value is a time of this pattern, and none lies where no log is from."""
+    """Whether every value is a time of this pattern, between 1990 and 2100."""
     moments = _parse(text, pattern)
     return moments.null_count() == 0 and bool(_seconds(moments).is_between(_FROM, _TO).all())
 
@@ -100,7 +100,7 @@ def _parse(text: pl.Series, pattern: str) -> pl.Series:
 
 
 def _digits(column: Column) -> Times | None:
-    """20141021, 14102100: dates written as one number."""
+    """Dates written as one number, such as 20141021 or 14102100."""
     if not names.is_time(column.name):
         return None
     text = column.values.cast(pl.Int64, strict=False).cast(pl.String)
@@ -116,13 +116,12 @@ def _digits(column: Column) -> Times | None:
 
 
 def _parse_digits(text: pl.Series, pattern: str) -> pl.Series:
-    """Polars wants minutes beside hours, and what is two digits behind the year to be so."""
+    """Parse digits; Polars needs minutes if there are hours."""
     return _parse(text + "00", pattern + "%M") if pattern.endswith("%H") else _parse(text, pattern)
 
 
 def _epoch(column: Column) -> Times | None:
-    """Seconds since 1970, or thousandths and so on; a name that means a time, or a whole
-    column of large numbers under a name that means nothing."""
+    """Seconds since 1970, or milliseconds and so on; the name must mean a time, or nothing."""
     if not (names.is_time(column.name) or names.is_anonymous(column.name)):
         return None
     values = column.values.cast(pl.Float64)

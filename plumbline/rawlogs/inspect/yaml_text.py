@@ -1,4 +1,4 @@
-"""A proposal as the text of a configuration, with comments."""
+"""Writes a proposal as a YAML configuration with comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.rawlogs.inspect.proposal import EMBEDDING_DIM, Proposal, Table, click_counts
 from plumbline.rawlogs.inspect.splits import TEST, VALID
 
@@ -38,7 +38,7 @@ def to_yaml(proposal: Proposal, command: str) -> str:
 
 
 def scalar(value: str) -> str:
-    """Text as YAML takes it for text: in quotes where it would be something else.
+    """A string in YAML, in quotes if YAML would read it as another type.
 
     >>> scalar("price"), scalar("on"), scalar("2020"), scalar("a: b"), scalar("")
     ('price', "'on'", "'2020'", "'a: b'", "''")
@@ -102,7 +102,7 @@ def _table(
         if dialect.encoding != "utf-8":
             settings.append(("encoding", dialect.encoding, ""))
         if inspected.trim:
-            settings.append(("trim", "true", "blanks stand around the fields"))
+            settings.append(("trim", "true", "blanks around the fields"))
         if inspected.numbers.decimal != ".":
             settings.append(("decimal", _quoted(inspected.numbers.decimal), ""))
         if inspected.numbers.thousands is not None:
@@ -188,7 +188,7 @@ def _commented(line: str, why: str) -> str:
 
 
 def data_paths(proposal: Proposal) -> Sequence[Path]:
-    """What --data is given: the folder of the files, or the files themselves."""
+    """The arguments of --data: the folder of the files, or the files themselves."""
     files = proposal.files
     if files.folder is not None:
         return [files.folder]

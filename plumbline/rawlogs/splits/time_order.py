@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.from_arrow import frame_from_arrow
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.parts import TypedRows
-from plumbline.rawlogs.values import TIME
 
 _SORTED_ROWS = 100_000
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.printable import printable
 from plumbline.settings import Log, Table
 
 _SEPARATORS = (",", ";", "\t", "|", "::", "\x01", ":", " ")
@@ -62,7 +63,7 @@ def shortened(text: str, most: int = _SHOWN_CHARACTERS) -> str:
     >>> shortened("y" + chr(0), 2), shortened("column", 3)
     ('y\\\\x00', 'col…')
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
+    shown = printable(text[:most])
     return shown if len(text) <= most else f"{shown}…"
 
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Text
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.parts import TypedRows
 from plumbline.rawlogs.splits.groups import group_of
 from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, RowSpan, assignment, check_files
 from plumbline.rawlogs.splits.time_order import sorted_by_time
-from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config
 
 

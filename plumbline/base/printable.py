@@ -12,8 +12,13 @@ def one_line(text: str, longest: int | None = None) -> str:
     'abc…'
     """
     joined = " ".join(text.split())
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in joined)
+    shown = printable(joined)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """The text with escapes for characters that cannot be printed."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def sentence(text: str) -> str:
