@@ -1,4 +1,4 @@
-"""The native module (plumbline/features/native/*.cpp). Its functions release the GIL while they work.
+"""The native module (plumbline/features/native/*.cpp). Its functions release the GIL.
 
 An array of another dtype or number of dimensions raises TypeError, one of another size ValueError.
 Text is passed as the offsets and data of a `plumbline.columns.values.Text`.

@@ -93,7 +93,7 @@ def output_chain(name: str, column: GraphColumn, kinds: Mapping[str, FeatureKind
     others = [raw for raw in chain.columns if raw not in kinds]
     if others or name == CLICK:
         raise PlanError(
-            f"Column {name!r} is made of {(others or [*chain.columns])[0]!r}: wanted a feature "
+            f"Column {name!r} reads {(others or [*chain.columns])[0]!r}: wanted a feature "
             f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
         )
     actual = type_of(chain, kinds, name)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import CLICK, Kind
-from plumbline.columns.value_rules.take import take
-from plumbline.columns.value_rules.taken import ColumnRefused, Taken
+from plumbline.columns.value_rules.convert import convert_column
+from plumbline.columns.value_rules.converted import ColumnRefused, Converted
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows
 from plumbline.settings import Label, Table
@@ -39,32 +39,34 @@ def convert(
     raw = rows.columns
     rules = table.value_rules
     try:
-        taken = {name: take(raw[name], kind, rules, label) for name, kind in kinds.items()}
+        converted = {
+            name: convert_column(raw[name], kind, rules, label) for name, kind in kinds.items()
+        }
     except ColumnRefused as error:
         raise DataError(f"{file}: {error}.") from None
     frame = pl.DataFrame(
-        [found.value.alias(_typed_name(name, kinds[name])) for name, found in taken.items()]
+        [found.value.alias(_typed_name(name, kinds[name])) for name, found in converted.items()]
     )
     frame = _with_multi_hot(frame, table)
     refused = np.zeros(len(raw), np.bool_)
-    for found in taken.values():
+    for found in converted.values():
         refused |= found.malformed
     if not refused.any():
         return frame, []
-    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, taken)
+    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, converted)
 
 
 def _faults(
     raw: pl.DataFrame,
     numbers: NDArray[np.int64],
     refused: NDArray[np.bool_],
-    taken: Mapping[str, Taken],
+    converted: Mapping[str, Converted],
 ) -> list[Fault]:
     faults = []
     for row in np.flatnonzero(refused).tolist():
-        name = next(name for name in taken if taken[name].malformed[row])
-        reason = f"column {name!r}: {taken[name].reason(raw[name][row])}"
-        faults.append(Fault(int(numbers[row]), reason, taken[name].advice(raw[name][row])))
+        name = next(name for name in converted if converted[name].malformed[row])
+        reason = f"column {name!r}: {converted[name].reason(raw[name][row])}"
+        faults.append(Fault(int(numbers[row]), reason, converted[name].advice(raw[name][row])))
     return faults
 
 

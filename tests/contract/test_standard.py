@@ -95,7 +95,7 @@ def test_the_plan_is_the_same_to_the_bit(
     rows = table(columns)
     within = sorted(min(cut, len(rows)) for cut in cuts)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
-        patch.setattr(histogram, "MOST_BINS", bins)
+        patch.setattr(histogram, "MAX_BINS", bins)
         reference = encoded("nvtabular", rows, within, Path(name) / "nvtabular")
         for number, cut in enumerate(([], within)):
             folder = Path(name) / f"polars{number}"

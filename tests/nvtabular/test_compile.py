@@ -152,13 +152,13 @@ def test_a_workflow_that_is_not_fitted_raises(tmp_path: Any) -> None:
 
 
 def test_the_click_passes_through_unchanged() -> None:
-    with pytest.raises(PlanError, match="'click' is made of 'click': wanted a feature column"):
+    with pytest.raises(PlanError, match="'click' reads 'click': wanted a feature column"):
         compiled(["click", "x"] >> ops.FillMissing(0))
-    with pytest.raises(PlanError, match="'c' is made of 'click': wanted a feature column"):
+    with pytest.raises(PlanError, match="'c' reads 'click': wanted a feature column"):
         compiled(["click"] >> ops.Rename(name="c"))
 
 
 def test_a_column_that_is_not_a_feature_raises() -> None:
     workflow = Workflow(["y"] >> ops.FillMissing(0)).fit_schema(merlin_input_schema(KINDS))
-    with pytest.raises(PlanError, match="'y' is made of 'y': wanted a feature column, one of x"):
+    with pytest.raises(PlanError, match="'y' reads 'y': wanted a feature column, one of x"):
         compile_unfitted(workflow, {"x": "continuous"})

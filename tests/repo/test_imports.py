@@ -53,8 +53,11 @@ def imported(file: Path) -> set[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{file}:{node.lineno}: a relative import"
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     return found
 
 
@@ -128,6 +131,11 @@ def test_nothing_in_a_package_imports_in_a_circle(package: str) -> None:
     assert not cycle(edges_between_siblings()[package])
 
 
+def test_no_modules_import_each_other() -> None:
+    """Nor does a module import from its own package what the package imports from it."""
+    assert not cycle({module: names & SOURCES.keys() for module, names in IMPORTED.items()})
+
+
 def test_the_check_sees_a_cycle() -> None:
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert not cycle({"a": {"b", "c"}, "b": {"c"}})
@@ -135,9 +143,16 @@ def test_the_check_sees_a_cycle() -> None:
 
 def test_the_check_sees_an_import_inside_a_function(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
-    file.write_text("def f():\n    from merlin import io\n    import dask.dataframe as dd\n")
+    file.write_text(
+        "def f():\n    from merlin import io\n    import dask.dataframe as dd\n"
+        "    importlib.import_module('torch.nn')\n"
+    )
     assert reaches("merlin.io", imported(file))
     assert reaches("dask", imported(file))
+    assert reaches("torch", imported(file))
+    file.write_text("from . import other\n")
+    with pytest.raises(AssertionError, match="a relative import"):
+        imported(file)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.file_names import file_name
 from plumbline.columns.kinds import expand_ranges
 from plumbline.settings.configuration import load_config
 
@@ -39,7 +38,7 @@ def message(file: Path) -> str:
 
 
 def extended(folder: Path, text: str) -> Path:
-    """BASE with the keys of `text` in their place."""
+    """A file that extends BASE by `text`."""
     write(folder, BASE, "base.yaml")
     return write(folder, "extends: base.yaml\n" + text)
 
@@ -335,7 +334,7 @@ def test_a_missing_key_of_a_split(tmp_path: Path) -> None:
     assert "split.valid: wanted, but it is missing (line 5)" in message(write(tmp_path, text))
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     text = message(extended(tmp_path, "training: {epochs: 0, batch_size: 0}\nseed: -1"))
     assert "training.epochs" in text
     assert "training.batch_size" in text
@@ -349,32 +348,13 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "\x1ftime", "\ud800"])
-def test_what_cannot_be_the_name_of_a_column(name: str) -> None:
+def test_refused_column_names(name: str) -> None:
     with pytest.raises(ValueError, match=r"wanted a name|a name is text"):
         expand_ranges({name: "integer"})
 
 
-@given(st.text(min_size=1, max_size=400))
-def test_a_column_name_stays_inside_the_plan_folder(name: str) -> None:
-    made = file_name(name)
-    assert not set(made) & set("/\\\0*?") and not made.startswith(".")
-    assert 0 < len(f"cat_stats.{made}.parquet".encode()) <= 255
-    assert file_name(made) == made or "~" in made
-
-
-@given(st.lists(st.text(min_size=1, max_size=200), unique=True, max_size=20))
-def test_two_names_never_share_a_file(names: list[str]) -> None:
-    assert len({file_name(name) for name in names}) == len(names)
-
-
-def test_a_short_plain_name_is_its_file() -> None:
-    for name in ("price", "user_id", "a.b", "Größe", "x y", "n" * 120):
-        assert file_name(name) == name
-    assert len(file_name("n" * 121)) < 60 and file_name("n" * 121) != file_name("n" * 122)
-
-
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("name: a\nseed: 1\nname: b\n", ":3: the key 'name' stands here and in line 1"),
         ("log:\n  columns:\n    a: hex\n    'a': hex\n", ":4: the key 'log.columns.a' stands"),
@@ -402,8 +382,8 @@ def test_a_short_plain_name_is_its_file() -> None:
         ("extends: [a]\n", "extends: wanted the name of a file"),
     ],
 )
-def test_yaml_that_is_no_configuration(tmp_path: Path, text: str, told: str) -> None:
-    assert told in message(write(tmp_path, text))
+def test_yaml_that_is_not_a_configuration(tmp_path: Path, text: str, reported: str) -> None:
+    assert reported in message(write(tmp_path, text))
 
 
 def test_anchors_that_multiply_are_stopped(tmp_path: Path) -> None:
@@ -423,7 +403,7 @@ def test_anchors_and_merged_mappings_can_be_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         (
             "log: {missing: [NO, '-']}",
@@ -448,13 +428,13 @@ def test_anchors_and_merged_mappings_can_be_used(tmp_path: Path) -> None:
         ("log: {separator: '\\t'}", 'write "\\t" in double quotes'),
     ],
 )
-def test_values_of_the_wrong_form(tmp_path: Path, change: str, told: str) -> None:
+def test_values_of_the_wrong_type(tmp_path: Path, change: str, reported: str) -> None:
     text = message(extended(tmp_path, change))
-    assert told in text and "line 2" in text
+    assert reported in text and "line 2" in text
     assert len(text) < 600
 
 
-def test_a_wrong_value_of_the_base_is_told_with_its_file(tmp_path: Path) -> None:
+def test_a_wrong_value_of_the_base_is_reported_with_its_file(tmp_path: Path) -> None:
     write(tmp_path, BASE + "seed: -3\n", "base.yaml")
     text = message(write(tmp_path, "extends: base.yaml\nname: other\n"))
     assert "seed: wanted a number of at least 0, got -3 (base.yaml, line 7)" in text

@@ -52,6 +52,6 @@ def test_encodings(encoding: str) -> None:
         ({"encoding": "a\0b"}, "wanted utf-8"),
     ],
 )
-def test_what_is_refused(keys: dict[str, Any], message: str) -> None:
+def test_refused_settings(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         table(**keys)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import DataError, StageError
+from plumbline.base.errors import ConfigError, DataError, StageError
 from plumbline.settings import Config
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult, reads
@@ -56,6 +56,31 @@ def test_a_complete_stage_is_skipped(stages: Counted, tmp_path: Path) -> None:
         stages.first.ensure(RUN, tmp_path)
         stages.second.ensure(RUN, tmp_path)
     assert stages.runs == {"first": 1, "second": 1}
+
+
+def test_a_graph_that_fails_deletes_nothing(stages: Counted, tmp_path: Path) -> None:
+    def fail(run: Run, inputs: Mapping[str, Finished]) -> dict[str, str]:
+        raise ConfigError("no such graph")
+
+    stages.first.ensure(RUN, tmp_path)
+    with pytest.raises(ConfigError):
+        replace(stages.first, derived=fail).ensure(RUN, tmp_path, force=True)
+    stages.first.ensure(RUN, tmp_path)
+    assert stages.runs["first"] == 1
+
+
+def test_what_changes_during_the_work_is_noticed(tmp_path: Path) -> None:
+    """The manifest has what the work began with, such as the hash of a graph edited meanwhile."""
+    graph = ["one"]
+
+    def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
+        graph[0] = "two"
+        return StageResult()
+
+    stage = Stage("first", reads(), lambda run: {}, work, lambda *_: {"graph_sha256": graph[0]})
+    stage.ensure(RUN, tmp_path)
+    with pytest.raises(StageError, match="the graph has changed"):
+        stage.ensure(RUN, tmp_path)
 
 
 def test_changed_settings_raise_and_say_what_differs(stages: Counted, tmp_path: Path) -> None:

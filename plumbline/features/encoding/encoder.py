@@ -1,7 +1,7 @@
 """Encode raw columns by fitted chains: the one code that the batch engine and the server run.
 
-One native call encodes the outputs that it can: look-ups, hashes and chains of numbers. The others,
-and all of them if there is no native module, are encoded step by step, with the same result.
+One native call encodes look-ups, hashes and chains of numbers. All other outputs are encoded step
+by step. Without the native module every output is, with the same result.
 
 Legend: B rows, F columns of ids, C columns of numbers.
 """
@@ -35,9 +35,9 @@ _TENSORS: Mapping[FeatureKind, Tensor] = {
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Encoded rows, all in plan order.
+    """Encoded rows; each field has its columns in plan order.
 
-    ids_BF: int64 or int32; bags: the columns with a list of ids a row; dense_BC: float32.
+    ids_BF: int64 or int32; bags: the columns with a list of ids per row; dense_BC: float32.
     """
 
     ids_BF: NDArray[Any]
@@ -47,9 +47,9 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Raw columns of B rows: float32 (B, n), int64 (B, n), of any strides, and text.
+    """Raw columns of B rows: float32 (B, n) and int64 (B, n) tensors of any strides, and text.
 
-    A position says where in them a raw column is; columns of lists have none.
+    A `Position` locates a raw column in it. Columns of lists are not part of a request.
     """
 
     numbers: Sequence[NDArray[np.float32]]
@@ -58,20 +58,20 @@ class Request:
 
 
 def positions_of_columns(kinds: Mapping[str, FeatureKind]) -> dict[str, Position]:
-    """The positions of the columns in `request_of_columns`: each has a tensor of its own."""
+    """The positions of the columns in a `request_of_columns`, where each is a tensor."""
     return {
-        name: (tensor, number, 0)
+        name: (tensor, index, 0)
         for tensor in get_args(Tensor)
-        for number, name in enumerate(_named(kinds, tensor))
+        for index, name in enumerate(_columns_of(kinds, tensor))
     }
 
 
 def request_of_columns(columns: Columns, kinds: Mapping[str, FeatureKind]) -> Request:
-    """The request of a chunk of rows."""
+    """The request for a chunk of rows."""
     return Request(
-        [_matrix(columns[name]) for name in _named(kinds, "numbers")],
-        [_matrix(columns[name]) for name in _named(kinds, "integers")],
-        [cast(Text, columns[name]) for name in _named(kinds, "texts")],
+        [_matrix(columns[name]) for name in _columns_of(kinds, "numbers")],
+        [_matrix(columns[name]) for name in _columns_of(kinds, "integers")],
+        [cast(Text, columns[name]) for name in _columns_of(kinds, "texts")],
     )
 
 
@@ -81,13 +81,13 @@ class Encoder:
     Parameters
     ----------
     outputs
-        The columns that are encoded, in order.
+        The columns to encode, in order.
     chains
-        `output.chain` for each, or what training rows have instead.
+        The chain of each: `output.chain`, or its replacement for training rows.
     tables
-        The plan's look-up files, which the encoder loads.
+        The plan's look-up files; the encoder loads them.
     positions
-        The position of each raw column in the requests of `encode`; lists have none.
+        The position of each raw column in the requests passed to `encode`, except lists.
     """
 
     def __init__(
@@ -99,13 +99,14 @@ class Encoder:
     ) -> None:
         self._native = _NativeEncoder(outputs, chains, tables, positions)
         jobs: dict[Dtype, list[Runner | None]] = {"int64": [], "float32": [], "list<int64>": []}
-        for output, chain, taken in zip(outputs, chains, self._native.takes, strict=True):
-            jobs[output.dtype].append(None if taken else Runner(chain, tables))
+        for output, chain, is_native in zip(outputs, chains, self._native.handled, strict=True):
+            jobs[output.dtype].append(None if is_native else Runner(chain, tables))
         self._widths = len(jobs["int64"]), len(jobs["float32"])
-        self._ids, self._dense = _general(jobs["int64"]), _general(jobs["float32"])
-        self._bags = [run for _, run in _general(jobs["list<int64>"])]
-        general = [c for c, taken in zip(chains, self._native.takes, strict=True) if not taken]
-        self.reads = frozenset(column for chain in general for column in chain.columns)
+        self._ids, self._dense = _step_by_step(jobs["int64"]), _step_by_step(jobs["float32"])
+        self._bags = [run for _, run in _step_by_step(jobs["list<int64>"])]
+        handled = zip(chains, self._native.handled, strict=True)
+        by_step = [chain for chain, is_native in handled if not is_native]
+        self.reads = frozenset(column for chain in by_step for column in chain.columns)
         """The raw columns that `encode` needs by name."""
 
     def encode(
@@ -115,7 +116,7 @@ class Encoder:
         rows: int,
         ids_dtype: type[np.signedinteger[Any]] = np.int64,
     ) -> Encoded:
-        """Encode `rows` rows, given in both forms; each column of the result is contiguous."""
+        """Encode `rows` rows, passed as a request and by name; result columns are contiguous."""
         ids_width, dense_width = self._widths
         ids_BF = np.empty((rows, ids_width), ids_dtype, order="F")
         dense_BC = np.empty((rows, dense_width), np.float32, order="F")
@@ -123,14 +124,14 @@ class Encoder:
         for index, run in self._ids:
             ids_BF[:, index] = run(columns)
         if self._dense:
-            with np.errstate(over="ignore"):  # beyond float32 is infinite
+            with np.errstate(over="ignore"):  # overflow gives infinity
                 for index, run in self._dense:
                     dense_BC[:, index] = run(columns)
         return Encoded(ids_BF, tuple([run(columns) for run in self._bags]), dense_BC)
 
 
 class _NativeEncoder:
-    """Encodes those of the outputs that it can, from requests whose columns are at `positions`."""
+    """Encodes the outputs that native code supports."""
 
     def __init__(
         self,
@@ -141,24 +142,24 @@ class _NativeEncoder:
     ) -> None:
         self._encoder: Any = native.Encoder() if uses_native() else None
         self._positions = positions
-        taken = []
+        handled = []
         ids = numbers = 0
         for output, chain in zip(outputs, chains, strict=True):
             if output.dtype == "int64":
-                taken.append(self._add_ids(chain, tables, ids))
+                handled.append(self._add_ids(chain, tables, ids))
                 ids += 1
             elif output.dtype == "float32":
-                taken.append(self._add_numbers(chain, numbers))
+                handled.append(self._add_numbers(chain, numbers))
                 numbers += 1
             else:
-                taken.append(False)
-        self.takes = tuple(taken)
-        """Of each output, whether it is encoded here."""
-        self._takes_any = any(taken)
+                handled.append(False)
+        self.handled = tuple(handled)
+        """For each output, whether it is encoded here."""
+        self._handles_any = any(handled)
 
     def run(self, request: Request, ids_BF: NDArray[Any], dense_BC: NDArray[np.float32]) -> None:
-        """Fill the columns of the outputs that are encoded here; the others are left alone."""
-        if self._takes_any:
+        """Fill the columns of the outputs that are encoded here, and no others."""
+        if self._handles_any:
             texts = [(text.offsets, text.data) for text in request.texts]
             self._encoder.run(request.numbers, request.integers, texts, ids_BF, dense_BC)
 
@@ -177,20 +178,20 @@ class _NativeEncoder:
         return last.add_to(NativeColumn(self._encoder, position, operations, output), tables)
 
     def _position(self, chain: Chain) -> Position | None:
-        """That of the chain's one raw column; None where it has others, or there is no encoder."""
+        """The position of the chain's only raw column; None if it is not encoded here."""
         (source, *others) = chain.sources
         if self._encoder is None or others or not isinstance(source, str):
             return None
         return self._positions.get(source)
 
 
-def _general(jobs: Sequence[Runner | None]) -> list[tuple[int, Runner]]:
-    """Those that the native encoder does not take, with the index of their column."""
+def _step_by_step(jobs: Sequence[Runner | None]) -> list[tuple[int, Runner]]:
+    """The outputs that are encoded step by step, with the index of their column."""
     return [(index, run) for index, run in enumerate(jobs) if run is not None]
 
 
 def _operations(steps: Sequence[Step]) -> list[Operation] | None:
-    """The native operations of the steps; None where a step has none."""
+    """The native operations of the steps; None if a step has none."""
     operations = []
     for step in steps:
         operands = step.operands()
@@ -200,7 +201,7 @@ def _operations(steps: Sequence[Step]) -> list[Operation] | None:
     return operations
 
 
-def _named(kinds: Mapping[str, FeatureKind], tensor: Tensor) -> list[str]:
+def _columns_of(kinds: Mapping[str, FeatureKind], tensor: Tensor) -> list[str]:
     return [name for name, kind in kinds.items() if _TENSORS.get(kind) == tensor]
 
 

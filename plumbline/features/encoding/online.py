@@ -1,4 +1,4 @@
-"""The plan's online executor: arrays in, arrays out, one request at a time."""
+"""The online executor of a plan: encodes the arrays of one request at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OnlineExecutor:
     Raises
     ------
     PlanError
-        A file of the plan is missing, or was changed.
+        A file of the plan is missing or was changed.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -45,11 +45,11 @@ class OnlineExecutor:
         Raises
         ------
         PlanError
-            A tensor is missing, unexpected, or has the wrong width or dtype; or bytes that are no
-            list.
+            A tensor is missing, unexpected, or has the wrong width or dtype, or a list's bytes are
+            malformed.
         """
         rows = check_tensors(tensors, self.columns)
-        # Those that the native encoder takes are not needed by name.
+        # The columns that native code reads are not needed by name.
         reads = self._encoder.reads
         columns = from_tensors(tensors, self.columns, reads) if reads else {}
         try:
@@ -60,7 +60,7 @@ class OnlineExecutor:
 
 
 def _positions(columns: WireColumns) -> dict[str, Position]:
-    """The positions of the columns in `_request`."""
+    """The position of each column in a `_request`."""
     positions: dict[str, Position] = {}
     positions |= {name: ("numbers", 0, index) for index, name in enumerate(columns.continuous)}
     positions |= {name: ("integers", 0, index) for index, name in enumerate(columns.integer)}

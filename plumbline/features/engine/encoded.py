@@ -1,4 +1,4 @@
-"""What every engine makes: the plan, and the encoded files beside it."""
+"""The output of every engine: the plan, and the encoded files beside it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from plumbline.features.plan.plan import OutputColumn, Plan
 
 @dataclass(frozen=True, slots=True)
 class EtlResult:
-    """What an engine made: the plan, the rows of each split, and the seconds it took."""
+    """The plan, the number of rows of each split, and the seconds it took."""
 
     plan: Plan
     rows: dict[str, int]
@@ -30,7 +30,7 @@ class EtlResult:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A typed file of a split, its number of rows, and the file that it is encoded to."""
+    """A typed file of a split, its number of rows, and the file it is encoded to."""
 
     source: Path
     rows: int
@@ -40,12 +40,12 @@ class Part:
 def prepare(
     splits: Mapping[str, Path], kinds: Mapping[str, FeatureKind], out: Path
 ) -> dict[str, list[Part]]:
-    """Check the typed splits, and empty the folders `out/<split>` and `out/plan`.
+    """Check the typed splits, and clear the folders `out/<split>` and `out/plan`.
 
     Raises
     ------
     DataError
-        A split without files, a training split without rows, a column that is missing or of another
+        A split has no files, the training split has no rows, or a column is missing or has another
         type.
     """
     schema = typed_schema(kinds)
@@ -66,13 +66,13 @@ def prepare(
 
 
 def require_rows(training_rows: int) -> None:
-    """Raises DataError where there is no training row."""
+    """Raises DataError if there are no training rows."""
     if not training_rows:
         raise DataError("The training split has no rows: there is nothing to fit.")
 
 
 def encoded_schema(outputs: Sequence[OutputColumn]) -> pa.Schema:
-    """The encoded files' columns: the plan's outputs, ids as narrow as they fit, then the click."""
+    """The schema of encoded files: the plan's outputs, ids as int32 if they fit, then the click."""
     fields = []
     for column in outputs:
         type_ = pa.float32()

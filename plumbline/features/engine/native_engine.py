@@ -1,10 +1,10 @@
 """The native engine: fits a plan on one machine and encodes every split, larger than memory.
 
-It reads rows chunk by chunk from typed Parquet or raw logs. Fitting reads the training rows once
-(more often where a fitted step needs another's result), and encoding reads every split once; both
-hold a few chunks at a time, and the vocabularies. Native code fits, and encodes a chunk with
-`plumbline.features.encoding.encoder`, as in the server; Polars only compresses the encoded columns
-and writes them as Parquet.
+It reads rows chunk by chunk from typed Parquet or raw logs. Fitting reads the training rows once,
+or more often if a fitted step needs another's result. Encoding reads every split once. Both hold a
+few chunks and the vocabularies in memory. Native code fits the plan, and encodes chunks with
+`plumbline.features.encoding.encoder`, as the server does. Polars only writes the encoded columns as
+compressed Parquet.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from plumbline.features.plan.unfitted import UnfittedPlan
 
 @dataclass(frozen=True, slots=True)
 class NativeEngine:
-    """Runs an unfitted plan; the counterpart of `plumbline.nvtabular.engine.NVTabularEngine`."""
+    """Fits and applies a plan; the counterpart of `plumbline.nvtabular.engine.NVTabularEngine`."""
 
     plan: UnfittedPlan
 
@@ -56,26 +56,25 @@ class NativeEngine:
         progress: Callable[[int], None],
         shuffle_seed: int | None = None,
     ) -> EtlResult:
-        """Fit on the split `train`, encode every split into `out`.
+        """Fit on the split `train`, and encode every split into `out`.
 
         Parameters
         ----------
         out
-            Gets `plan/` and, for each split, `<split>/part-*.parquet`, as from
-            `NVTabularEngine.fit_transform`. `plan/plan.json` is written last, so what has it is
-            complete.
+            The folder for `plan/` and, for each split, `<split>/part-*.parquet`, as in
+            `NVTabularEngine.fit_transform`. `plan/plan.json` is written last, so a folder that has
+            it is complete.
         progress
-            Called with a number of rows whenever so many more are read, to fit or to encode.
+            Called with the number of rows of each chunk, after it was read to fit or to encode.
         shuffle_seed
-            Where given, the rows of the training files are shuffled by it; all others keep their
-            order.
+            If given, the training rows are shuffled by this seed. Other splits keep their order.
 
         Raises
         ------
         DataError
-            No training rows, rows that cannot be read, or statistics that are not finite.
+            There are no training rows, rows cannot be read, or a statistic is not finite.
         PlanError
-            A step of the plan cannot take what comes to it.
+            A step of the plan does not accept the type of its input.
         """
         require_rows(source.splits[TRAIN])
         for folder in (*source.splits, "plan"):
@@ -98,7 +97,7 @@ class NativeEngine:
 
 
 class _SplitEncoder:
-    """Encodes the rows of a split into its files."""
+    """Encodes the rows of a split and writes its files."""
 
     def __init__(
         self,
@@ -147,7 +146,7 @@ class _SplitEncoder:
 
 
 def _table(encoded: Encoded, click_B: NDArray[np.int8], schema: pa.Schema) -> pa.Table:
-    """Encoded rows in the files' columns."""
+    """Encoded rows as a table of the files' schema."""
     ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
     columns = []
     for type_ in schema.types[:-1]:

@@ -1,4 +1,4 @@
-"""Encoded rows on their way to a split's files: in their order, or shuffled by a seed."""
+"""Writers of a split's encoded files: in row order, or shuffled by a seed."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from plumbline.features.engine.encoded import emptied
 ROWS_PER_PART = 500_000
 
 MAX_SHUFFLED_PARTS = 512
-"""Files that a shuffle holds open; where they do not do, parts have more rows."""
+"""The most files that a shuffle holds open; a larger split gets larger parts."""
 
 
 def write_part(table: pa.Table, file: Path) -> None:
-    """Zstandard at level 1, pyarrow's default; the file is whole or not there.
+    """Write a part atomically, compressed with Zstandard at level 1, pyarrow's default.
 
-    Without statistics, which cost a quarter of the time: a data loader reads every row.
+    It has no column statistics. They would take a quarter of the time, and a data loader reads
+    every row anyway.
     """
     partial_file = file.with_name(file.name + ".partial")
     frame_from_arrow(table).write_parquet(
@@ -36,7 +37,7 @@ def write_part(table: pa.Table, file: Path) -> None:
 
 
 class PartWriter(Protocol):
-    """Takes the tables of a split one after the other; the files are there after the block."""
+    """Writes the tables of a split in turn; the files are complete when the block ends."""
 
     def write(self, table: pa.Table) -> None: ...
 
@@ -51,7 +52,7 @@ class PartWriter(Protocol):
 
 
 class _Jobs:
-    """Files being written in a pool; as many at a time as there are threads."""
+    """Runs the writing of files in a pool, as many at a time as there are threads."""
 
     def __init__(self, pool: Executor) -> None:
         self._pool = pool
@@ -68,7 +69,7 @@ class _Jobs:
 
 
 class OrderedParts:
-    """`part-00000.parquet` and so on, of `rows_per_part` rows each, in the order of the rows."""
+    """Writes `part-00000.parquet` and so on in row order, with `rows_per_part` rows each."""
 
     def __init__(
         self, folder: Path, schema: pa.Schema, pool: Executor, rows_per_part: int = ROWS_PER_PART
@@ -92,7 +93,7 @@ class OrderedParts:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             rest = pa.concat_tables(self._held)
-            if len(rest) or not self._parts:  # a split without rows has a file of none
+            if len(rest) or not self._parts:  # a split without rows gets an empty file
                 self._submit(rest)
         self._jobs.finish()
 
@@ -103,11 +104,11 @@ class OrderedParts:
 
 
 class ShuffledParts:
-    """All rows of the split in an order that the seed decides, whatever fits into memory.
+    """Shuffles all rows of a split, which may be larger than memory.
 
-    Every row goes to a part that is drawn for it, which waits uncompressed in a file of its own;
-    then the rows of each part are permuted. So every order of the rows is as likely as another.
-    The order depends on the seed, and on the tables that the rows come in.
+    Each row goes to a random part, stored uncompressed in a temporary file; then the rows of each
+    part are permuted. So all orders of the rows are equally likely. The order depends on the seed
+    and on how the rows are divided into tables.
     """
 
     def __init__(

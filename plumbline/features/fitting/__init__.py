@@ -1,1 +1,1 @@
-"""Fitting: an unfitted plan and the training split's rows, chunk by chunk, to fitted steps."""
+"""Fits an unfitted plan on the training split, chunk by chunk."""

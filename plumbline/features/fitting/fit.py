@@ -1,7 +1,7 @@
-"""Fit a plan: pass by pass over the training rows, until no step is left to be fitted.
+"""Fit a plan in passes over the training rows, until every step is fitted.
 
-A pass learns every step whose sources are fitted already, so a plan takes as many passes as its
-longest sequence of fitted steps: mostly one.
+A pass fits every step whose sources are already fitted, so a plan takes as many passes as its
+longest sequence of fitted steps, usually one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from plumbline.features.steps.step import Step
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """The plan's outputs, and for each the chain that training rows are encoded by.
+    """The plan's outputs, and for each the chain that encodes training rows.
 
-    The two differ where a target is encoded: a training row must not know its own.
+    The two differ for target encoding, since a training row must not see its own target.
     """
 
     outputs: tuple[OutputColumn, ...]
@@ -41,28 +41,28 @@ class Fitted:
 def fit(
     plan: UnfittedPlan, source: RowSource, folder: Path, progress: Callable[[int], None]
 ) -> Fitted:
-    """Learn every unfitted step from the training split; their files go into the plan's `folder`.
+    """Fit every step on the training split; its files are written into the plan's `folder`.
 
-    `progress` is called with the number of training rows of each chunk of each pass.
+    `progress` is called with the number of rows of each chunk, in each pass.
 
     Raises
     ------
     DataError
-        The training split does not have what a step needs, or cannot be read.
+        The training split cannot be read, or lacks what a step needs.
     PlanError
-        A step cannot take what it is given.
+        A step does not accept the type of its input.
     """
     chains = [column.chain for column in plan.outputs]
     kinds: dict[str, FeatureKind] = {**source.kinds, CLICK: "integer"}
     targets = targets_of(plan, kinds, folder)
     learned: dict[Node, Step] = {}
-    for_training: dict[Node, Step] = {}
+    training_steps: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
         tables = Tables(folder)
         readers: dict[Hashable, _Reader] = {}
         for node in ready:
             if _reader_of(node) not in readers:
-                chains_read = [resolved(one, learned, for_training) for one in node.reads]
+                chains_read = [resolved(read, learned, training_steps) for read in node.reads]
                 readers[_reader_of(node)] = _Reader(
                     node.step.accumulator(targets[node].types),
                     [Runner(chain, tables) for chain in chains_read],
@@ -71,20 +71,20 @@ def fit(
         for node in ready:
             accumulated = readers[_reader_of(node)].accumulator
             step = learned[node] = node.step.fitted(accumulated, targets[node])
-            of_training = node.step.for_training_rows(accumulated, step, targets[node])
-            if of_training is not None:
-                for_training[node] = of_training
+            training_step = node.step.for_training_rows(accumulated, step, targets[node])
+            if training_step is not None:
+                training_steps[node] = training_step
     kept = fitted_outputs(plan, learned)
     return Fitted(
         tuple(output for output, _ in kept),
-        tuple(_fitted(column.chain, learned, for_training) for _, column in kept),
+        tuple(_fitted(column.chain, learned, training_steps) for _, column in kept),
     )
 
 
 def fitted_outputs(
     plan: UnfittedPlan, learned: Learned
 ) -> list[tuple[OutputColumn, UnfittedColumn]]:
-    """The outputs with all that was learned put in, those left out that have too few ids."""
+    """The fitted outputs with their columns, without those that have too few ids."""
     outputs = [
         (output_column(column.name, _fitted(column.chain, learned), plan.inputs), column)
         for column in plan.outputs
@@ -93,18 +93,18 @@ def fitted_outputs(
 
 
 def _ready(chains: Sequence[Chain], learned: Learned) -> list[Node]:
-    """The steps that can be fitted now, each once."""
+    """The distinct steps that can be fitted in the next pass."""
     waiting = [node for node in dict.fromkeys(nodes(chains)) if node not in learned]
-    return [node for node in waiting if all(needed in learned for needed in nodes(node.reads))]
+    return [node for node in waiting if all(required in learned for required in nodes(node.reads))]
 
 
 def _reader_of(node: Node) -> Hashable:
-    """The same for steps that share an accumulator."""
+    """A key that is equal for steps that share an accumulator."""
     return node.reads, node.step.shared_by
 
 
-def _fitted(chain: Chain, learned: Learned, for_training: Learned | None = None) -> Chain:
-    return cast(Chain, resolved(chain, learned, for_training))
+def _fitted(chain: Chain, learned: Learned, training_steps: Learned | None = None) -> Chain:
+    return cast(Chain, resolved(chain, learned, training_steps))
 
 
 def _is_dropped(output: OutputColumn, column: UnfittedColumn) -> bool:
@@ -115,30 +115,31 @@ def _is_dropped(output: OutputColumn, column: UnfittedColumn) -> bool:
 def targets_of(
     plan: UnfittedPlan, kinds: Mapping[str, FeatureKind], folder: Path
 ) -> dict[Node, Target]:
-    """Where each step's files go: named after the output, and after the columns of inner steps.
+    """The target of each step. Files are named after the output, those of inner steps after their
+    columns.
 
-    `kinds` has the click's, too, and those of columns that are only learned from, which are no
-    inputs of the plan.
+    `kinds` includes the click and the columns that are only used to fit, which are not inputs of
+    the plan.
     """
-    found: dict[Node, Target] = {}
+    targets: dict[Node, Target] = {}
     names: set[str] = set()
     for column in plan.outputs:
-        of_output = list(nodes([column.chain]))
-        for node in of_output:
-            if node in found:
+        output_nodes = list(nodes([column.chain]))
+        for node in output_nodes:
+            if node in targets:
                 continue
             columns = Chain(node.sources, (node.step,)).columns
-            name = column.name if node == of_output[-1] else "_".join(columns)
+            name = column.name if node == output_nodes[-1] else "_".join(columns)
             while name in names:
                 name += "_"
             names.add(name)
             types = tuple(type_of(source, kinds, column.name) for source in node.sources)
-            found[node] = Target(name, columns, types, folder)
-    return found
+            targets[node] = Target(name, columns, types, folder)
+    return targets
 
 
 class _Reader:
-    """An accumulator, and the chains that it reads."""
+    """An accumulator, and the chains it reads."""
 
     def __init__(self, accumulator: Accumulator, runners: Sequence[Runner]) -> None:
         self.accumulator = accumulator
@@ -152,7 +153,7 @@ class _Reader:
 def _one_pass(
     source: RowSource, readers: Sequence[_Reader], progress: Callable[[int], None]
 ) -> None:
-    """Every training row once: chunks are read ahead, and the readers share the threads."""
+    """Read every training row once. Chunks are read ahead, and the readers share the threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         chunks = read_ahead(pool, source.chunks(TRAIN), THREADS)
         for number, rows in enumerate(chunks):
@@ -164,7 +165,7 @@ def _one_pass(
 
 
 def training_columns(rows: Rows, chunk: int) -> dict[str, Values]:
-    """The raw columns of training rows, the click and the chunk's number among them."""
+    """The raw columns of training rows, with the click and the index of the chunk."""
     return {
         **rows.columns,
         CLICK: rows.click.astype(np.int64),

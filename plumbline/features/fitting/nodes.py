@@ -1,4 +1,4 @@
-"""The steps that a plan has to fit, and the plan with what was learned of them put in."""
+"""The steps that a plan has to fit, and their replacement by fitted ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from plumbline.features.steps.fit_step import FitStep
 from plumbline.features.steps.step import AnyStep, Step
 
 CHUNK = "\x1fchunk"
-"""The column that holds the number of a training row's chunk, in every row."""
+"""A column that holds the index of a training row's chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A step to fit, and the sources that it learns from, as the unfitted plan has them.
+    """A step to fit, and the unfitted sources it is fitted on.
 
-    Columns that share a vocabulary have one node.
+    Columns that share a vocabulary share a node.
     """
 
     sources: tuple[Source, ...]
@@ -26,13 +26,13 @@ class Node:
 
     @classmethod
     def at(cls, chain: Chain, index: int, step: FitStep[Any]) -> Node:
-        """Of the chain's step of that index."""
+        """The node of `step`, which is the chain's step at `index`."""
         sources = chain.sources if index == 0 else (chain.upto(index),)
         return cls(step.fitted_on(sources), step)
 
     @property
     def reads(self) -> tuple[Source, ...]:
-        """All that has to be known of a row to fit it."""
+        """Every source that the fit reads."""
         return (*self.sources, *self.step.also_reads)
 
 
@@ -40,7 +40,7 @@ Learned: TypeAlias = Mapping[Node, Step]
 
 
 def nodes(sources: Iterable[Source]) -> Iterator[Node]:
-    """Every step to fit that the sources need, those that others need first; some repeat."""
+    """Every step that the sources need fitted, dependencies first; may repeat."""
     for source in sources:
         if isinstance(source, str):
             continue
@@ -52,20 +52,20 @@ def nodes(sources: Iterable[Source]) -> Iterator[Node]:
                 yield node
 
 
-def resolved(source: Source, learned: Learned, for_training: Learned | None = None) -> Source:
-    """The source with learned steps in place of the unfitted ones.
+def resolved(source: Source, learned: Learned, training_steps: Learned | None = None) -> Source:
+    """The source with unfitted steps replaced by fitted ones.
 
-    `for_training` are the steps that training rows have instead; they take the rows' chunk too.
+    `training_steps` are those that encode training rows differently; they also read `CHUNK`.
     """
     if isinstance(source, str):
         return source
-    sources = tuple(resolved(inner, learned, for_training) for inner in source.sources)
+    sources = tuple(resolved(inner, learned, training_steps) for inner in source.sources)
     steps: list[AnyStep] = []
     for index, step in enumerate(source.steps):
         node = Node.at(source, index, step) if isinstance(step, FitStep) else None
-        if node is not None and for_training and node in for_training:
+        if node is not None and training_steps and node in training_steps:
             before = (Chain(sources, tuple(steps)),) if steps else sources
-            sources, steps = (*before, CHUNK), [for_training[node]]
+            sources, steps = (*before, CHUNK), [training_steps[node]]
         else:
             steps.append(learned.get(node, step) if node is not None else step)
     return Chain(sources, tuple(steps))

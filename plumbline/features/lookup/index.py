@@ -1,4 +1,4 @@
-"""Positions of values in a vocabulary: look-up in memory-mapped index files (`index_file`)."""
+"""Build and search index files, which map values to their positions (see `index_file`)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from plumbline.features.lookup.index_file import INTEGERS, TEXT, Shape, read_sha
 
 
 def build_integer_index(file: Path, values: NDArray[np.int64]) -> None:
-    """Write the index of distinct values int64 (V,); the position of a value is its index here.
+    """Write the index of distinct values, int64 (V,); a value's position is its index in `values`.
 
-    The file is there whole or not at all.
+    The file is written atomically.
 
     Raises
     ------
     ValueError
-        A value is there twice or is -2⁶³, or there are more than 2³¹ - 2.
+        A value is repeated or is -2⁶³, or there are more than 2³¹ - 2.
     """
     partial = file.with_name(file.name + ".partial")
     if uses_native():
@@ -39,14 +39,14 @@ def build_integer_index(file: Path, values: NDArray[np.int64]) -> None:
 
 
 def build_text_index(file: Path, text: Text) -> None:
-    """Write the index of distinct strings; the position of a string is its index in `text`.
+    """Write the index of distinct strings; a string's position is its index in `text`.
 
-    The file is there whole or not at all.
+    The file is written atomically.
 
     Raises
     ------
     ValueError
-        A string is there twice or is empty, or there are more than 2³¹ - 2.
+        A string is repeated or is empty, or there are more than 2³¹ - 2.
     """
     partial = file.with_name(file.name + ".partial")
     if uses_native():
@@ -64,9 +64,9 @@ def build_text_index(file: Path, text: Text) -> None:
 
 
 class IntegerIndex:
-    """An open index of integers; any number of threads may use it at once.
+    """An open index of integers; thread-safe.
 
-    `shape` is what the header says; `native` is the native index, None in the NumPy form.
+    `shape` holds the header's fields; `native` is None if NumPy searches.
     """
 
     def __init__(self, file: Path, shape: Shape) -> None:
@@ -81,7 +81,7 @@ class IntegerIndex:
         Raises
         ------
         PlanError
-            The file is missing, or is no such index.
+            The file is missing, or is not an index of this kind.
         """
         return cls(file, read_shape(file, INTEGERS))
 
@@ -89,17 +89,17 @@ class IntegerIndex:
         return self.shape.count
 
     def positions(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The position of each value, -1 where it is not there; values int64 (N,), any stride."""
+        """The position of each value, or -1, int64 (N,); `values` may have any stride."""
         if self._buckets is not None:
             return self._buckets.integer_positions(values)
-        found = np.empty(len(values), np.int64)
+        positions = np.empty(len(values), np.int64)
         if self.native is not None:
-            self.native.positions(values, found)
-        return found
+            self.native.positions(values, positions)
+        return positions
 
 
 class TextIndex:
-    """An open index of strings; any number of threads may use it at once."""
+    """An open index of strings; thread-safe."""
 
     def __init__(self, file: Path, shape: Shape) -> None:
         self.shape = shape
@@ -113,7 +113,7 @@ class TextIndex:
         Raises
         ------
         PlanError
-            The file is missing, or is no such index.
+            The file is missing, or is not an index of this kind.
         """
         return cls(file, read_shape(file, TEXT))
 
@@ -121,13 +121,13 @@ class TextIndex:
         return self.shape.count
 
     def positions(self, text: Text) -> NDArray[np.int64]:
-        """The position of each string, -1 where it is not there; int64 (N,)."""
+        """The position of each string, or -1; int64 (N,)."""
         if self._buckets is not None:
             return self._buckets.text_positions(text)
-        found = np.empty(len(text), np.int64)
+        positions = np.empty(len(text), np.int64)
         if self.native is not None:
-            self.native.text_positions(text.offsets, text.data, found)
-        return found
+            self.native.text_positions(text.offsets, text.data, positions)
+        return positions
 
 
 def open_index(file: Path) -> IntegerIndex | TextIndex:
@@ -136,7 +136,7 @@ def open_index(file: Path) -> IntegerIndex | TextIndex:
     Raises
     ------
     PlanError
-        The file is missing, or is no index.
+        The file is missing, or is not an index.
     """
     shape = read_shape(file, None)
     return IntegerIndex(file, shape) if shape.kind == INTEGERS else TextIndex(file, shape)

@@ -1,26 +1,26 @@
-"""The look-up index file: its form, and its header.
+"""The format of look-up index files, and their header.
 
-An index file, everything little endian:
+All numbers are little endian:
 
-| part | form |
+| part | content |
 |---|---|
 | header | 64 bytes: `PLUMBIDX`, uint32 format version, uint32 kind (1 integers, 2 text), uint64 number of values, of homes, of buckets, of data bytes, zeros |
 | buckets | 64 bytes each: five uint64 keys, five uint32 positions + 1, uint32 zero |
 | offsets | text only: int64, one more than values |
 | data | text only: the bytes of the strings, end to end |
 
-The key of an integer is the integer, that of a string its hash; of a free slot, the position is 0 and
-the key -2⁶³ or 0. The home of a value is the bucket `(hash >> 32) * homes >> 32`. Values are put in
-order of `hash >> 32`, on ties by position: each into its home, or into the first slot behind the one
-before it. So a value lies in its home or in one of the buckets behind it, up to the first that is not
-full; the last one never is. The file depends on nothing but the values.
+The key of an integer is the integer, the key of a string its hash. A free slot has the position 0
+and the key -2⁶³ or 0. The home of a value is the bucket `(hash >> 32) * homes >> 32`. Values are
+inserted in order of `hash >> 32`, on ties by position, each into its home or after the value before
+it, whichever is later. So a value is in its home or in a bucket after it, up to the first that is
+not full; the last one never is. The file depends on the values alone.
 
-The hash of an integer x and of a string's zero-filled eight-byte words w, modulo 2⁶⁴:
+The hash of an integer x and of a string's zero-padded eight-byte words w, modulo 2⁶⁴:
 
     h = x ^ x >> 32; h *= A; h ^= h >> 29; h *= B          A = 0x9E3779B97F4A7C15
     h = length * A; for each w: h = (h ^ w) * B, h ^= h >> 32; h *= A     B = 0xD1342543DE82EF95
 
-(a string of whole words has no further one). Missing values (-2⁶³, the empty string) are in no index.
+Missing values (-2⁶³ and the empty string) are never in an index.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KIND_NAMES = {INTEGERS: "integers", TEXT: "text"}
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an index file's header says: of what kind it is, and the size of its parts."""
+    """The fields of an index file's header: its kind, and the size of its parts."""
 
     kind: int
     count: int
@@ -61,18 +61,18 @@ class Shape:
 
     @property
     def file_bytes(self) -> int:
-        """The size that the file has to have."""
+        """The size of the file."""
         pool = (self.count + 1) * 8 + self.data_bytes if self.kind == TEXT else 0
         return HEADER.size + self.buckets * BUCKET_BYTES + pool
 
 
 def read_shape(file: Path, kind: int | None) -> Shape:
-    """What the header of an index file says; `kind` is the wanted one, None for either.
+    """Read the header of an index file of a kind; None accepts both kinds.
 
     Raises
     ------
     PlanError
-        The file is missing, or is no such index.
+        The file is missing, or is not an index of this kind.
     """
     try:
         with open_to_read(file) as stream:
@@ -82,14 +82,14 @@ def read_shape(file: Path, kind: int | None) -> Shape:
         raise PlanError.missing(str(file)) from None
     if len(header) < HEADER.size or not header.startswith(MAGIC):
         raise PlanError.unreadable(str(file), "a look-up index begins with PLUMBIDX")
-    _, version, found_kind, count, homes, buckets, data_bytes = HEADER.unpack(header)
+    _, version, got_kind, count, homes, buckets, data_bytes = HEADER.unpack(header)
     if version > VERSION:
         raise PlanError.newer_format(str(file), version, VERSION)
-    shape = Shape(found_kind, count, homes, buckets, data_bytes)
-    if found_kind not in _KIND_NAMES or (kind is not None and found_kind != kind):
+    shape = Shape(got_kind, count, homes, buckets, data_bytes)
+    if got_kind not in _KIND_NAMES or (kind is not None and got_kind != kind):
         wanted = "integers or text" if kind is None else _KIND_NAMES[kind]
-        found = _KIND_NAMES.get(found_kind, f"kind {found_kind}")
-        raise PlanError.unreadable(str(file), f"wanted an index of {wanted}, found one of {found}")
+        got = _KIND_NAMES.get(got_kind, f"kind {got_kind}")
+        raise PlanError.unreadable(str(file), f"wanted an index of {wanted}, got one of {got}")
     if size != shape.file_bytes or not 0 < homes <= buckets or count > MAX_VALUES:
         raise PlanError.unreadable(
             str(file), f"its header says {shape.file_bytes} bytes, it has {size}"

@@ -1,4 +1,4 @@
-"""The NumPy form of `plumbline.features.lookup.index`: the same files, the same results."""
+"""`plumbline.features.lookup.index` in NumPy, with the same files and results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plumbline.columns.values import Text
 from plumbline.features.lookup.index_file import HEADER, Shape
 
 SLOTS = 5
-"""Slots of a bucket."""
+"""The number of slots in a bucket."""
 
 BUCKET = np.dtype(
     [("keys", "<u8", SLOTS), ("positions", "<u4", SLOTS), ("unused", "<u4")], align=False
@@ -26,7 +26,7 @@ _HALF = np.uint64(32)
 
 
 def integer_hashes(values: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The hashes that decide where integers are put, uint64 (N,)."""
+    """The hashes that select the buckets of integers, uint64 (N,)."""
     hashes = np.ascontiguousarray(values).view(np.uint64)
     hashes = hashes ^ hashes >> _HALF
     hashes *= _A
@@ -36,7 +36,7 @@ def integer_hashes(values: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def text_hashes(text: Text) -> NDArray[np.uint64]:
-    """The hashes that decide where strings are put, uint64 (N,)."""
+    """The hashes that select the buckets of strings, uint64 (N,)."""
     lengths = np.diff(text.offsets).astype(np.uint64)
     last = np.maximum((lengths.astype(np.int64) + 7) // 8, 1)
     words = text_words(text)
@@ -51,13 +51,13 @@ def text_hashes(text: Text) -> NDArray[np.uint64]:
 def buckets_of(
     hashes: NDArray[np.uint64], keys: NDArray[np.uint64], free_key: int
 ) -> tuple[int, NDArray[np.void]]:
-    """The number of homes, and the filled buckets as the native form fills them."""
+    """The number of homes, and the filled buckets, as the native code writes them."""
     count = len(hashes)
     homes = max(1, (count * 2 + 6) // 7)
     upper = hashes >> _HALF
     order = np.argsort(upper, kind="stable")
     home = (upper[order] * np.uint64(homes) >> _HALF).astype(np.int64)
-    ahead = home * SLOTS - np.arange(count)  # how far behind its home's first slot each would be
+    ahead = home * SLOTS - np.arange(count)  # from each value's rank to its home's first slot
     slot = np.arange(count) + np.maximum.accumulate(ahead) if count else home
     last = int(slot[-1]) if count else -1
     buckets = np.zeros(max(homes, (last + 1) // SLOTS + 1), BUCKET)
@@ -82,28 +82,28 @@ class Buckets:
         )
 
     def integer_positions(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
-        """int64 (N,) to int64 (N,)."""
-        found = np.full(len(values), -1, np.int64)
+        """The position of each value, or -1; int64 (N,)."""
+        found_positions = np.full(len(values), -1, np.int64)
         keys = np.ascontiguousarray(values).view(np.uint64)
         for rows, positions in self._matches(integer_hashes(values), keys):
-            found[rows] = positions
-        return found
+            found_positions[rows] = positions
+        return found_positions
 
     def text_positions(self, text: Text) -> NDArray[np.int64]:
-        """Strings to int64 (N,)."""
-        found = np.full(len(text), -1, np.int64)
+        """The position of each string, or -1; int64 (N,)."""
+        found_positions = np.full(len(text), -1, np.int64)
         if self._text is None:
-            return found
+            return found_positions
         hashes = text_hashes(text)
         for rows, positions in self._matches(hashes, hashes):
             same = _are_equal(text.take(rows), self._text.take(positions))
-            found[rows[same]] = positions[same]
-        return found
+            found_positions[rows[same]] = positions[same]
+        return found_positions
 
     def _matches(
         self, hashes: NDArray[np.uint64], keys: NDArray[np.uint64]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Rows and the positions that have their keys, until every row's search is over."""
+        """Yield rows with positions of equal key, until every row's search has ended."""
         rows = np.arange(len(hashes))
         at = ((hashes >> _HALF) * self._homes >> _HALF).astype(np.int64)
         while len(rows):

@@ -1,8 +1,8 @@
-"""The look-up files of a plan folder: Parquet to read, and beside it an index to look up in.
+"""The look-up files of a plan folder: a Parquet file of keys and values, and an index of its keys.
 
-Each is loaded once for all the steps that use it, and checked against its hash before. The index is
-memory-mapped (`plumbline.features.lookup.index`), so the processes that serve one plan share its
-pages.
+Steps that use the same file share one loaded copy, which is checked against its hash first. The
+index is memory-mapped (`plumbline.features.lookup.index`), so processes that serve the same plan
+share its pages.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from plumbline.features.lookup.index import (
 )
 
 VALUE = "value"
-"""Name of the number's column in a file of values by key."""
+"""The name of the value column in a file of values by key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """The row of a key, of one or more columns, in the Parquet file; -1 where there is none."""
+    """Maps keys of one or more columns to their row in the Parquet file, or -1."""
 
     index: IntegerIndex | TextIndex
 
     def __call__(self, *keys: Values) -> NDArray[np.int64]:
-        """Positions int64 (B,); integers for an integer index, text or several keys for text."""
+        """Rows, int64 (B,). An index of text also takes several columns, of any type."""
         if isinstance(self.index, TextIndex):
-            only_text = len(keys) == 1 and isinstance(keys[0], Text)
-            text = keys[0] if only_text else pack(keys)
+            is_text = len(keys) == 1 and isinstance(keys[0], Text)
+            text = keys[0] if is_text else pack(keys)
             if not isinstance(text, Text):
                 raise TypeError("wanted text")
             return self.index.positions(text)
@@ -56,7 +56,7 @@ class Positions:
 
 
 class Tables:
-    """The checked and loaded look-up files of one plan folder."""
+    """The look-up files of a plan folder, checked and loaded on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,12 +64,12 @@ class Tables:
         self._loaded: dict[str, Positions] = {}
 
     def check(self, files: Mapping[str, str]) -> None:
-        """Check files against their SHA-256, those that were not yet, in as many threads as cores.
+        """Check files against their SHA-256 in parallel, unless they were checked before.
 
         Raises
         ------
         PlanError
-            A file is missing, or is not the one that was written.
+            A file is missing or was changed.
         """
         unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
         paths = [self._folder / file for file in unchecked]
@@ -79,7 +79,7 @@ class Tables:
         self._checked.update(unchecked)
 
     def positions(self, file: str, sha256: str, index_sha256: str) -> Positions:
-        """Raises PlanError where one of the two files is missing or was changed."""
+        """Load the index of a file; raises PlanError if either is missing or was changed."""
         if file not in self._loaded:
             index = index_of(file)
             self.check({file: sha256, index: index_sha256})
@@ -87,7 +87,7 @@ class Tables:
         return self._loaded[file]
 
     def numbers(self, file: str) -> NDArray[np.float64]:
-        """The value column of a file that `positions` has checked, (V,)."""
+        """The value column of a checked file, float64 (V,)."""
         column = pq.read_table(self._folder / file, columns=[VALUE])[VALUE]
         return np.asarray(column, dtype=np.float64)
 
@@ -97,7 +97,7 @@ def write_look_up(
 ) -> tuple[str, str]:
     """Write a look-up file and its index; returns the SHA-256 of both.
 
-    `keys` are the parts of the keys, distinct, in the order of the table's rows.
+    `keys` are the columns of the keys, which must be distinct, in the order of the table's rows.
     """
     target = folder / file
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,11 +107,11 @@ def write_look_up(
     if len(parts) == 1 and isinstance(parts[0], np.ndarray):
         build_integer_index(index, parts[0])
     else:
-        single = len(parts) == 1 and isinstance(parts[0], Text)
-        build_text_index(index, parts[0] if single else pack(parts))  # type: ignore[arg-type]
+        is_text = len(parts) == 1 and isinstance(parts[0], Text)
+        build_text_index(index, parts[0] if is_text else pack(parts))  # type: ignore[arg-type]
     return file_sha256(target), file_sha256(index)
 
 
 def index_of(file: str) -> str:
-    """The name of the index beside a look-up file."""
+    """The name of the index of a look-up file."""
     return file.removesuffix(".parquet") + ".index"

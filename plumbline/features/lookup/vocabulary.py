@@ -13,10 +13,10 @@ from plumbline.features.lookup.tables import write_look_up
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """value: int64 or string, no nulls; id: int64, ascending; count: int64; all (V,).
+    """value: int64 or string without nulls; id: int64, ascending; count: int64; all (V,).
 
-    Of a combination of columns a value is a struct with a field a column, in which nulls may be,
-    but not in all fields of one value.
+    For a combination of columns, a value is a struct with a field per column. Some of its fields
+    may be null, but not all.
     """
 
     value: pa.Array
@@ -28,11 +28,11 @@ class Vocabulary:
 
     @property
     def parts(self) -> tuple[pa.Array, ...]:
-        """The values' parts: the fields of a struct, or the one array."""
+        """The fields of struct values, or the values themselves."""
         return tuple(self.value.flatten()) if pa.types.is_struct(self.value.type) else (self.value,)
 
     def write(self, folder: Path, file: str) -> tuple[str, str]:
-        """Write it and its look-up index into a plan folder; returns the SHA-256 of both."""
+        """Write the file and its look-up index into a plan folder; returns the SHA-256 of both."""
         table = pa.table({"value": self.value, "id": self.id, "count": self.count})
         return write_look_up(folder, file, self.parts, table)
 

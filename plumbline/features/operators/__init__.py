@@ -1,8 +1,8 @@
-"""The operators of a feature plan, a file each: all that the plan knows of one.
+"""The operators of a feature plan, one file each.
 
-A file holds the fitted step and its form in plan.json, the unfitted step, what that accumulates in
-the fit, the values that both take and give, the files that the fitted step owns, and its native
-form. Every module of this folder is imported here, so an operator is known once its file is there.
+A file holds the fitted step with its JSON and its types, the unfitted step with its accumulator,
+the files of the fitted step, and its native operation. This module imports every file of the
+folder, so adding a file registers an operator.
 """
 
 from importlib import import_module

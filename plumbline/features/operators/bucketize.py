@@ -15,9 +15,9 @@ from plumbline.features.steps.step import Apply, IdStep, as_numbers
 
 @dataclass(frozen=True, slots=True)
 class Bucketize(IdStep):
-    """Ids 0 to the number of `boundaries`, which ascend; a missing number is in the last bucket.
+    """Ids 0 to the number of `boundaries`, which must ascend. Missing numbers get the last id.
 
-    So it is in NumPy's digitize, and with it in NVTabular.
+    NumPy's digitize, which NVTabular uses, does the same.
 
     >>> Bucketize((0.0, 10.0)).apply(np.array([-1.0, 0.0, 5.0, 10.0, np.nan]))
     array([0, 1, 1, 2, 2])

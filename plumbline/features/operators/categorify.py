@@ -1,4 +1,4 @@
-"""A category becomes an id: 0 padding, 1 null, then out of vocabulary, then the vocabulary."""
+"""Categories to ids: 0 padding, 1 null, then out of vocabulary, then the vocabulary."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Categorify(IdStep):
-    """Ids follow NVTabular: the vocabulary by count descending, on ties by value ascending.
+    """Ids as in NVTabular: the vocabulary by count descending, on ties by value ascending.
 
-    A value that is not in it has id 2, or one of `num_buckets` ids from 2 on, by its hash. Of
-    several sources each combination of values is one; it is null where all of its parts are. Of
-    lists each value gets an id.
+    A value outside the vocabulary gets id 2, or one of `num_buckets` ids from 2 on, by its hash.
+    For several sources, each combination of values gets an id; it is null if all values are. For
+    lists, each value gets an id.
 
-    `frequency_threshold` and `limit` (the number of values that were kept at most) say how the
-    vocabulary was chosen. `vocabulary` is the file inside the plan folder that holds value, id and
-    count, `sha256` its hash; `index_sha256` is that of the look-up index beside it.
+    `frequency_threshold` and `limit` (the largest number of values to keep) are the criteria that
+    selected the vocabulary. `vocabulary` is its file, relative to the plan folder, with value, id
+    and count; `sha256` is the file's hash, and `index_sha256` that of its look-up index.
     """
 
     op = "categorify"
@@ -71,10 +71,10 @@ class Categorify(IdStep):
         Parameters
         ----------
         parts
-            The values in the order of their ids: one int64 or string array (V,), or one for each
-            of the combined `sources`, with nulls where a part is missing.
+            The values in id order: an int64 or string array (V,), or one for each of the combined
+            `sources`, with null for a missing part.
         count
-            How often each was seen, int64 (V,).
+            The number of times each value occurs, int64 (V,).
         """
         first = OUT_OF_VOCABULARY_ID + num_buckets
         value = parts[0]
@@ -114,7 +114,7 @@ class Categorify(IdStep):
         return {self.vocabulary: self.sha256, index_of(self.vocabulary): self.index_sha256}
 
     def fewest_values(self, unseen: int) -> float:
-        # Each unseen value is rarer than the threshold; one that a limit left out may be frequent.
+        # Unseen values are rarer than the threshold, unless a limit excluded them.
         known = self.cardinality - self.first_id
         if self.limit is not None:
             return known
@@ -139,7 +139,7 @@ class Categorify(IdStep):
             return False
         index = tables.positions(self.vocabulary, self.sha256, self.index_sha256).index.native
         if index is None:
-            raise TypeError("the native encoder takes a native index")
+            raise TypeError("the native encoder wants a native index")
         ids = self.first_id, NULL_ID, OUT_OF_VOCABULARY_ID, self.num_buckets
         column.encoder.add_look_up(column.position, index, *ids, column.output)
         return True
@@ -157,10 +157,10 @@ class Categorify(IdStep):
 
 @dataclass(frozen=True, slots=True)
 class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
-    """To become `Categorify`: the values seen at least `frequency_threshold` times.
+    """Fits `Categorify` with the values that occur at least `frequency_threshold` times.
 
-    Of these the `limit` most frequent where it is given. `shared` are the sources whose values are
-    counted together where several columns share the vocabulary; None is the column itself.
+    Only the `limit` most frequent are kept, if it is given. If several columns share a vocabulary,
+    `shared` are the sources counted together; None counts the column itself.
     """
 
     takes = "categories"
@@ -181,13 +181,13 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
         return ValueCounts(is_text[0])
 
     def fitted(self, accumulated: ValueCounts | CombinationCounts, target: Target) -> Categorify:
-        parts, count = accumulated.taken(max(self.frequency_threshold, 1), self.limit)
+        parts, count = accumulated.vocabulary(max(self.frequency_threshold, 1), self.limit)
         return self.written(parts, count, target)
 
     def written(
         self, parts: Sequence[pa.Array], count: NDArray[np.int64], target: Target
     ) -> Categorify:
-        """The fitted step of a vocabulary in the order of its ids, its files written."""
+        """Write the files of a vocabulary in id order; returns the fitted step."""
         return Categorify.written(
             target.folder,
             target.output,
@@ -201,7 +201,7 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
 
 
 class ValueCounts(Accumulator):
-    """Counts the values of all sources together; a list's values one by one."""
+    """Counts the values of all sources together; a list counts each of its values."""
 
     def __init__(self, is_text: bool) -> None:
         self._counter: IntegerCounter | TextCounter = TextCounter() if is_text else IntegerCounter()
@@ -213,11 +213,10 @@ class ValueCounts(Accumulator):
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)  # type: ignore[arg-type]
 
-    def taken(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
-        """The values counted `minimum` times or more, in the order of their ids, and their counts.
+    def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
+        """The values counted at least `minimum` times, in id order, and their counts.
 
-        The counter is given up: it holds a gigabyte for 40 million values, and writing them takes
-        another.
+        Releases the counter, which takes a gigabyte for 40 million values, before they are written.
         """
         values, count = self._counter.counts(minimum, limit)
         del self._counter
@@ -225,7 +224,7 @@ class ValueCounts(Accumulator):
 
 
 class CombinationCounts(Accumulator):
-    """Counts combinations of the sources' values, but not those of which every part is missing."""
+    """Counts combinations of the sources' values, except those with all parts missing."""
 
     def __init__(self, is_text: Sequence[bool]) -> None:
         self._is_text = is_text
@@ -239,8 +238,8 @@ class CombinationCounts(Accumulator):
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)
 
-    def taken(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
-        """As `ValueCounts.taken`, an array for each part."""
+    def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
+        """As `ValueCounts.vocabulary`, with an array for each part."""
         keys, count = self._counter.counts(minimum, None)
         del self._counter
         parts = unpack(keys, self._is_text)
@@ -249,7 +248,7 @@ class CombinationCounts(Accumulator):
 
 
 def _order(parts: Sequence[pa.Array], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """By count descending, on ties by the parts from left to right, missing ones first."""
+    """Sort by count descending, on ties by the parts from left to right, missing ones first."""
     names = [f"{part}" for part in range(len(parts))]
     table = pa.table([pa.array(-count), *parts], names=["count", *names])
     keys = [(name, "ascending") for name in table.column_names]

@@ -1,4 +1,4 @@
-"""Values outside [minimum, maximum] become the nearer bound; missing stays missing."""
+"""Clips numbers to [minimum, maximum]; missing stays missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plumbline.features.steps.step import NumberStep
 
 @dataclass(frozen=True, slots=True)
 class Clip(NumberStep):
-    """A bound that is None is open.
+    """A bound of None is open.
 
     >>> Clip(0.0, None).apply(np.array([-3.0, 2.0, np.nan]))
     array([ 0.,  2., nan])

@@ -1,4 +1,4 @@
-"""Missing becomes the training split's median: the step that is fitted is `FillMissing`."""
+"""Fills missing numbers with the training split's median; fits `FillMissing`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FitMedian(FitStep["DistinctNumbers"]):
-    """To become `FillMissing` with the median, the mean of the middle two where there are two."""
+    """Fits `FillMissing` with the median, for an even count the mean of the middle two."""
 
     takes = "numbers"
     is_exact = True
@@ -41,20 +41,20 @@ class FitMedian(FitStep["DistinctNumbers"]):
 
 
 class DistinctNumbers(Accumulator):
-    """How often each number occurs; the distinct ones have to fit in memory."""
+    """Counts each distinct number; they must fit in memory."""
 
     def __init__(self) -> None:
         self._counter = IntegerCounter()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
-        numbers = present_numbers(*values) + 0.0  # -0.0, whose bits are the null mark, becomes 0.0
+        numbers = present_numbers(*values) + 0.0  # -0.0 becomes 0.0; its bits mean missing
         self._counter.add(numbers.view(np.int64))
 
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)
 
     def median(self) -> float | None:
-        """The exact median; None where there is no number."""
+        """The exact median; None without numbers."""
         bits, count = self._counter.counts()
         if not len(bits):
             return None

@@ -1,4 +1,4 @@
-"""Missing (null or NaN) becomes a fixed value."""
+"""Fills missing numbers (null or NaN) with a constant."""
 
 from __future__ import annotations
 

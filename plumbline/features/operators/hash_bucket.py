@@ -1,4 +1,4 @@
-"""An id without a vocabulary: the hash of a value modulo a number."""
+"""Ids without a vocabulary: the hash of a value modulo the number of buckets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plumbline.features.steps.step import Apply, IdStep
 
 @dataclass(frozen=True, slots=True)
 class HashBucket(IdStep):
-    """hash64(value) modulo `num_buckets`, of lists for each of their values."""
+    """hash64(value) modulo `num_buckets`; for lists, of each value."""
 
     op = "hash_bucket"
     takes_lists = True

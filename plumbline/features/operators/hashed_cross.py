@@ -1,4 +1,4 @@
-"""An id without a vocabulary: the hashes of several columns' values together, modulo a number."""
+"""Ids of combined columns without a vocabulary, by the hashes of their values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plumbline.features.steps.step import Apply, IdStep
 
 @dataclass(frozen=True, slots=True)
 class HashedCross(IdStep):
-    """The hashes of several columns' values combined by exclusive or, modulo `num_buckets`."""
+    """The exclusive or of the values' hashes, modulo `num_buckets`."""
 
     op = "hashed_cross"
     num_buckets: int

@@ -1,4 +1,4 @@
-"""1 where the value is missing, 0 where it is there: NVTabular's `<column>_filled`."""
+"""1 for a missing value, 0 for any other: NVTabular's `<column>_filled`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A statistic of the training rows that share a key: NVTabular's JoinGroupby."""
+"""Statistics of the training rows with the same key: NVTabular's JoinGroupby."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
-from plumbline.features.statistics.keys import MOST_PARTS, distinct, distinct_of_parts, key_array
+from plumbline.features.statistics.keys import MAX_PARTS, distinct, distinct_of_parts, key_array
 from plumbline.features.statistics.moments import Moments, sums
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
@@ -27,10 +27,10 @@ Statistic = Literal["count", "sum", "mean", "std", "var", "min", "max"]
 
 @dataclass(frozen=True, slots=True)
 class FitGroupStatistic(FitStep["KeyTotals"]):
-    """To become `KeyedValue`: a statistic of `measured` over the rows that share a key.
+    """Fits `KeyedValue` with a statistic of `measured` over the rows with the same key.
 
-    `count` counts rows, and takes no `measured`; the others pass over missing numbers. `std` and
-    `var` are of n - 1 degrees of freedom. A missing key is a key of its own.
+    `count` counts rows, and has no `measured`; the other statistics ignore missing numbers. `std`
+    and `var` have n - 1 degrees of freedom. A missing key counts as a key.
     """
 
     takes = "categories"
@@ -50,16 +50,16 @@ class FitGroupStatistic(FitStep["KeyTotals"]):
 
     def fitted(self, accumulated: KeyTotals, target: Target) -> KeyedValue:
         totals = accumulated.totals()
-        # A key that was never seen has no rows; every other statistic of it is missing.
+        # An unseen key has 0 rows; its other statistics are missing.
         default = 0.0 if self.statistic == "count" else None
         return by_key(target, totals.keys, totals.statistic(self.statistic), default)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is known of each key, (V,): its rows, and the sum, moments and bounds of its numbers.
+    """The totals of each key, (V,): its rows, and the sum, moments and bounds of its numbers.
 
-    The sum of whole numbers is exact, and with it their mean, however the rows are divided.
+    The sum and the mean of whole numbers are exact, however the rows are divided into parts.
     """
 
     keys: pa.Array
@@ -71,22 +71,22 @@ class Totals:
 
     @classmethod
     def of(cls, keys: pa.Array, numbers_B: NDArray[np.float64]) -> Totals:
-        """Of the rows of a chunk; a missing number counts as a row only."""
-        found, index_B = distinct(keys)
-        size = len(found)
-        there_B = ~np.isnan(numbers_B)
-        index, number = index_B[there_B], numbers_B[there_B]
+        """The totals of a chunk; a missing number only counts as a row."""
+        distinct_keys, index_B = distinct(keys)
+        size = len(distinct_keys)
+        known_B = ~np.isnan(numbers_B)
+        index, number = index_B[known_B], numbers_B[known_B]
         minimum, maximum = np.full(size, np.inf), np.full(size, -np.inf)
         np.minimum.at(minimum, index, number)
         np.maximum.at(maximum, index, number)
         rows = np.bincount(index_B, minlength=size)
         total = sums(index, number, size)
         moments = Moments.of_groups(number, index, size)
-        return cls(found, rows, total, moments, minimum, maximum)
+        return cls(distinct_keys, rows, total, moments, minimum, maximum)
 
     @classmethod
     def merged(cls, parts: Sequence[Totals]) -> Totals:
-        """Of all rows of the parts, in their order; at least one part."""
+        """The totals of one or more parts, in order."""
         keys, index = distinct_of_parts([part.keys for part in parts])
         size, every = len(keys), np.concatenate(index)
         minimum, maximum = np.full(size, np.inf), np.full(size, -np.inf)
@@ -98,23 +98,23 @@ class Totals:
         return cls(keys, rows.astype(np.int64), total, moments, minimum, maximum)
 
     def statistic(self, name: Statistic) -> NDArray[np.float64]:
-        """One number a key, NaN where it has none."""
+        """The statistic of each key, or NaN."""
         numbers, variance = self.moments.count, self.moments.variance
         with np.errstate(invalid="ignore"):
-            found: dict[Statistic, NDArray[np.float64]] = {
+            statistics: dict[Statistic, NDArray[np.float64]] = {
                 "count": self.rows.astype(np.float64),
                 "sum": self.sum,
-                "mean": self.sum / numbers,  # 0 / 0 where there is none
+                "mean": self.sum / numbers,  # 0 / 0 without numbers
                 "var": variance,
                 "std": np.sqrt(variance),
                 "min": np.where(numbers > 0, self.minimum, np.nan),
                 "max": np.where(numbers > 0, self.maximum, np.nan),
             }
-        return found[name]
+        return statistics[name]
 
 
 class KeyTotals(Accumulator):
-    """Serves every statistic of one number by one key; a missing key is a key too."""
+    """The totals of numbers by key, for all statistics; a missing key counts as a key."""
 
     def __init__(self, keys: int) -> None:
         self._keys = keys
@@ -135,5 +135,5 @@ class KeyTotals(Accumulator):
 
     def _take(self, parts: Sequence[Totals]) -> None:
         self._parts += parts
-        if len(self._parts) > MOST_PARTS:
+        if len(self._parts) > MAX_PARTS:
             self._parts = [Totals.merged(self._parts)]

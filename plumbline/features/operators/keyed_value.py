@@ -1,4 +1,4 @@
-"""A number that the training split has for a key: a group's statistic, an encoded target."""
+"""The value of a key: a group's statistic, or an encoded target."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from plumbline.features.steps.step import Apply, Step
 
 @dataclass(frozen=True, slots=True)
 class KeyedValue(Step):
-    """Looks the key, of one or more columns, up in `table`; `default` where it is not there.
+    """Looks up the value of a key of one or more columns.
 
-    `table` is the file inside the plan folder that holds key and value, `sha256` its hash;
-    `index_sha256` is that of the look-up index beside it. `null` is the value of a key of which
-    every part is missing. None stands for a missing number.
+    `table` is the file of keys and values, relative to the plan folder; `sha256` is its hash, and
+    `index_sha256` that of its look-up index. `default` is the value of an unknown key, `null` that
+    of a key with all parts missing. None is a missing number.
     """
 
     op = "keyed_value"
@@ -54,7 +54,7 @@ class KeyedValue(Step):
         Parameters
         ----------
         parts
-            The distinct keys, an int64 or string array (V,) for each of the `sources`.
+            The columns of the distinct keys: an int64 or string array (V,) per source.
         values
             float64 (V,); NaN is missing.
         """
@@ -67,7 +67,7 @@ class KeyedValue(Step):
         return {self.table: self.sha256, index_of(self.table): self.index_sha256}
 
     def rows_of(self, tables: Tables) -> Callable[..., NDArray[np.int64]]:
-        """Keys to their row of the table, (B,); -2 for a missing key, -1 for an unknown one."""
+        """A function from keys to rows of the table, (B,): -2 if missing, -1 if unknown."""
         positions = tables.positions(self.table, self.sha256, self.index_sha256)
 
         def rows_of(*keys: Values) -> NDArray[np.int64]:
@@ -87,16 +87,16 @@ class KeyedValue(Step):
 def by_key(
     target: Target, keys: pa.Array, values: NDArray[np.float64], default: float | None
 ) -> KeyedValue:
-    """The step that gives `values`, float64 (V,), by `keys`, and `default` where there is none."""
+    """Write and return the step with `values`, float64 (V,), of `keys`, and a default."""
     parts = key_parts(keys, target.types)
     is_null = is_all_missing([part_values(part) for part in parts])
     of_null = values[is_null]
     null = float(of_null[0]) if len(of_null) else default
-    there = pa.array(np.flatnonzero(~is_null))
+    present = pa.array(np.flatnonzero(~is_null))
     return KeyedValue.written(
         target.folder,
         target.output,
-        [part.take(there) for part in parts],
+        [part.take(present) for part in parts],
         target.columns,
         values[~is_null],
         default=default,

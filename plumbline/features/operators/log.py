@@ -1,4 +1,4 @@
-"""log(1 + x), NVTabular's LogOp."""
+"""log(1 + x): NVTabular's LogOp."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plumbline.features.steps.step import NumberStep
 
 @dataclass(frozen=True, slots=True)
 class Log(NumberStep):
-    """Below -1 the result is NaN, at -1 it is -inf; missing stays missing.
+    """NaN below -1, -inf at -1; missing stays missing.
 
     >>> Log().apply(np.array([0.0, np.e - 1.0]))
     array([0., 1.])

@@ -1,4 +1,4 @@
-"""(x - mean) / standard deviation, with the training split's statistics."""
+"""(x - mean) / standard deviation, from the training split."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 ROUNDING = 1e-12
-"""A deviation of so little of the mean is the rounding of sums: all numbers are the same."""
+"""A deviation below this fraction of the mean is a rounding error: all numbers are equal."""
 
 
 def without_rounding(mean: float, deviation: float) -> float:
-    """The deviation; 0 where it is only the rounding of sums, and all numbers are the same.
+    """The deviation, or 0 if it is only a rounding error.
 
-    Otherwise a column that is 0.1 in all training rows would have the deviation 1e-17, and any
-    other number that is served would become 1e16.
+    Otherwise a column that is 0.1 in all training rows would have a deviation of 1e-17, and any
+    other number in a request would become 1e16.
     """
     return deviation if deviation > ROUNDING * abs(mean) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Normalize(NumberStep):
-    """A column without spread (deviation 0) is only centred, as in NVTabular.
+    """With a deviation of 0 the column is only centred, as in NVTabular.
 
     >>> Normalize(2.0, 0.5).apply(np.array([3.0]))
     array([2.])
@@ -46,8 +46,8 @@ class Normalize(NumberStep):
     deviation: float
 
     @classmethod
-    def by(cls, columns: Sequence[str], mean: float, deviation: float) -> Normalize:
-        """The step; where the deviation is only rounding, the column is only centred.
+    def checked(cls, columns: Sequence[str], mean: float, deviation: float) -> Normalize:
+        """The step for checked statistics; a deviation that is a rounding error becomes 0.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Normalize(NumberStep):
 
 @dataclass(frozen=True, slots=True)
 class FitNormalize(FitStep["ColumnMoments"]):
-    """To become `Normalize` with mean and deviation (of n - 1 degrees of freedom)."""
+    """Fits `Normalize` with the mean and the deviation (n - 1 degrees of freedom)."""
 
     takes = "numbers"
 
@@ -80,7 +80,7 @@ class FitNormalize(FitStep["ColumnMoments"]):
         return ColumnMoments()
 
     def fitted(self, accumulated: ColumnMoments, target: Target) -> Normalize:
-        return Normalize.by(target.columns, *accumulated.mean_and_deviation())
+        return Normalize.checked(target.columns, *accumulated.mean_and_deviation())
 
 
 class ColumnMoments(Accumulator):
@@ -96,9 +96,9 @@ class ColumnMoments(Accumulator):
         self._take(other.moments)
 
     def mean_and_deviation(self) -> tuple[float, float]:
-        """The mean is NaN without a number. The deviation is 0 where all numbers are the same.
+        """The mean is NaN without numbers. The deviation is 0 if all numbers are equal.
 
-        So is that of a single number, as in NVTabular.
+        A single number has the deviation 0 too, as in NVTabular.
         """
         moments = self.moments
         mean = float(moments.mean[0]) if moments.count[0] else math.nan

@@ -1,11 +1,10 @@
-"""(x - minimum) / (maximum - minimum), with the training split's bounds."""
+"""(x - minimum) / (maximum - minimum), with the bounds of the training split."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +15,10 @@ from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import NumberStep, present_numbers
 from plumbline.features.steps.value_types import ValueType
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, slots=True)
 class NormalizeMinMax(NumberStep):
-    """Where both bounds are one, every number becomes 0.5.
+    """If the bounds are equal, every number becomes 0.5.
 
     >>> NormalizeMinMax(1.0, 5.0).apply(np.array([2.0]))
     array([0.25])
@@ -33,13 +29,13 @@ class NormalizeMinMax(NumberStep):
     maximum: float
 
     @classmethod
-    def by(cls, columns: Sequence[str], minimum: float, maximum: float) -> NormalizeMinMax:
-        """The step; raises DataError where a bound is not finite, or there is no number."""
+    def checked(cls, columns: Sequence[str], minimum: float, maximum: float) -> NormalizeMinMax:
+        """The step for finite bounds; raises DataError for others, as without numbers."""
         if not (math.isfinite(minimum) and math.isfinite(maximum)):
-            found = "all missing" if minimum > maximum else f"from {minimum} to {maximum}"
+            actual = "all missing" if minimum > maximum else f"from {minimum} to {maximum}"
             raise DataError(
                 f"Column {', '.join(map(repr, columns))}: its numbers in the training split are "
-                f"{found}, and none can be brought between 0 and 1 by them. Clip the column, fill "
+                f"{actual}, so they cannot be scaled to [0, 1]. Clip the column, fill "
                 "its missing values, or leave it out."
             )
         return cls(minimum, maximum)
@@ -55,7 +51,7 @@ class NormalizeMinMax(NumberStep):
 
 @dataclass(frozen=True, slots=True)
 class FitNormalizeMinMax(FitStep["Bounds"]):
-    """To become `NormalizeMinMax` with the smallest and the largest number."""
+    """Fits `NormalizeMinMax` with the smallest and the largest number."""
 
     takes = "numbers"
 
@@ -63,12 +59,12 @@ class FitNormalizeMinMax(FitStep["Bounds"]):
         return Bounds()
 
     def fitted(self, accumulated: Bounds, target: Target) -> NormalizeMinMax:
-        return NormalizeMinMax.by(target.columns, accumulated.minimum, accumulated.maximum)
+        return NormalizeMinMax.checked(target.columns, accumulated.minimum, accumulated.maximum)
 
 
 @dataclass(slots=True)
 class Bounds(Accumulator):
-    """The smallest and the largest number; infinite where there is none."""
+    """The smallest and the largest number; infinite without numbers."""
 
     minimum: float = math.inf
     maximum: float = -math.inf

@@ -1,4 +1,4 @@
-"""Numbers become buckets of about as many training rows: the step that is fitted is `Bucketize`."""
+"""Buckets with about equal numbers of training rows; fits `Bucketize`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from plumbline.features.steps.fit_step import FitStep, Target
 from plumbline.features.steps.value_types import ValueType
 
 BEYOND = sys.float_info.max
-"""A boundary that no number reaches: the bucket behind it is that of the missing ones."""
+"""A boundary above all numbers; only missing ones are in the bucket after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FitQuantileBucketize(FitStep[NumberCounts]):
-    """To become `Bucketize` with at most `buckets` of about as many rows, missing ones apart.
+    """Fits `Bucketize` with at most `buckets` buckets of about equal size, plus one for missing.
 
-    There are fewer where they would have less than `rows_each` rows, but not fewer than two. Where
-    there are no more distinct numbers than buckets, each has its own.
+    It uses fewer if they would have less than `rows_each` rows, but at least two. If there are at
+    most as many distinct numbers as buckets, each number gets its own.
     """
 
     takes = "numbers"
@@ -39,7 +39,7 @@ class FitQuantileBucketize(FitStep[NumberCounts]):
         return self.of(accumulated.histogram())
 
     def of(self, histogram: Histogram) -> Bucketize:
-        """The step of a column that was counted."""
+        """The step for the histogram of a column."""
         buckets = min(self.buckets, max(histogram.rows // self.rows_each, 2))
         starts = histogram.bucket_starts(buckets)
         return Bucketize((*histogram.numbers[starts[1:]].tolist(), BEYOND))

@@ -1,4 +1,4 @@
-"""Numbers become the normal scores of their ranks, on straight lines between known points."""
+"""Numbers to the normal scores of their ranks, by linear interpolation."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from plumbline.features.steps.value_types import ValueType
 
 @dataclass(frozen=True, slots=True)
 class Interpolate(NumberStep):
-    """`heights` at `points`, which ascend, and on a straight line between two of them.
+    """Linear interpolation of `heights` between `points`, which must ascend.
 
-    Before the first point and behind the last it stays level; missing stays missing.
+    It is constant before the first point and after the last; missing stays missing.
 
     >>> Interpolate((0.0, 10.0), (-1.0, 1.0)).apply(np.array([-5.0, 2.5, 10.0, np.nan]))
     array([-1. , -0.5,  1. ,  nan])
@@ -38,12 +38,12 @@ class Interpolate(NumberStep):
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         points, heights = np.array(self.points), np.array(self.heights)
-        within_B = np.minimum(np.maximum(values_B, points[0]), points[-1])
+        clamped_B = np.minimum(np.maximum(values_B, points[0]), points[-1])
         if len(points) == 1:
-            return np.asarray(within_B * 0.0 + heights[0])
-        line_B = np.clip(np.searchsorted(points, within_B, side="right") - 1, 0, len(points) - 2)
+            return np.asarray(clamped_B * 0.0 + heights[0])
+        line_B = np.clip(np.searchsorted(points, clamped_B, side="right") - 1, 0, len(points) - 2)
         start_B, low_B = points[line_B], heights[line_B]
-        share_B = (within_B - start_B) / (points[line_B + 1] - start_B)
+        share_B = (clamped_B - start_B) / (points[line_B + 1] - start_B)
         return np.asarray(low_B + share_B * (heights[line_B + 1] - low_B))
 
     def operands(self) -> Sequence[float]:
@@ -52,10 +52,10 @@ class Interpolate(NumberStep):
 
 @dataclass(frozen=True, slots=True)
 class FitQuantileTransform(FitStep[NumberCounts]):
-    """To become `Interpolate`: the normal score of a number's rank, between about `knots` numbers.
+    """Fits `Interpolate` with the normal scores of at most `knots` numbers by rank.
 
-    The rank of a number is the share of rows below it and half of those that have it. Numbers
-    beyond the smallest and the largest one have these two's scores.
+    The rank of a number is the share of rows below it, plus half of those equal to it. Numbers
+    outside the range of the training split get the scores of its bounds.
     """
 
     takes = "numbers"
@@ -72,12 +72,12 @@ class FitQuantileTransform(FitStep[NumberCounts]):
         return self.of(accumulated.histogram())
 
     def of(self, histogram: Histogram) -> Interpolate:
-        """The step of a column that was counted."""
+        """The step for the histogram of a column."""
         count = histogram.count
         if not len(count):
             return Interpolate((0.0,), (0.0,))
         knots = np.unique([*histogram.bucket_starts(self.knots - 1), len(count) - 1])
         rank = (np.cumsum(count) - count / 2)[knots] / histogram.rows
         normal = NormalDist()
-        scores = tuple(normal.inv_cdf(one) for one in rank.tolist())
+        scores = tuple(normal.inv_cdf(share) for share in rank.tolist())
         return Interpolate(tuple(histogram.numbers[knots].tolist()), scores)

@@ -1,4 +1,4 @@
-"""The smoothed mean of the target over the training rows that share a key: target encoding."""
+"""Target encoding: the smoothed mean of the target over the training rows with the same key."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import (
-    MOST_PARTS,
+    MAX_PARTS,
     distinct,
     distinct_of_parts,
     key_array,
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FitTargetEncoding(FitStep["TargetTotals"]):
-    """To become `KeyedValue`: (sum + smoothing · mean) / (count + smoothing) of a key's rows.
+    """Fits `KeyedValue` with (sum + smoothing · mean) / (count + smoothing) of each key's targets.
 
-    `mean` is the target's mean over all rows where it is not given. A training row gets the value
-    of the rows outside of its own fold; its fold is drawn from `seed` and its number.
+    `mean` defaults to the target's mean over all rows. A training row gets the value of the rows in
+    the other folds; its fold is drawn from `seed`, its chunk and its index in it.
     """
 
     takes = "categories"
@@ -62,7 +62,7 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
     def for_training_rows(
         self, accumulated: TargetTotals, fitted: Step, target: Target
     ) -> OutOfFold | None:
-        """The step that gives a training row the value of the rows of the other folds."""
+        """The step that gives a training row the value of the other folds; None without folds."""
         if self.folds < 2:
             return None
         sums, mean = accumulated.sums(), self.mean_of(accumulated, target.output)
@@ -70,7 +70,7 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
         total = sums.total.sum(1, keepdims=True) - sums.total
         values = self.smoothed(count, total, mean)
         is_null = is_all_missing([part_values(p) for p in key_parts(sums.keys, target.types)])
-        # After the keys of the table: the missing key, and the keys that no row has.
+        # The last two rows are for the missing key and for unseen keys.
         unseen = np.full((1, self.folds), mean)
         of_null = values[is_null] if is_null.any() else unseen
         by_row = np.concatenate([values[~is_null], of_null, unseen])
@@ -79,31 +79,31 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
     def smoothed(
         self, count: NDArray[np.float64], total: NDArray[np.float64], mean: float
     ) -> NDArray[np.float64]:
-        """The values of keys that have `count` targets of the sum `total`."""
+        """The values of keys with `count` targets that sum to `total`."""
         with np.errstate(invalid="ignore"):
             values = (total + self.smoothing * mean) / (count + self.smoothing)
-        return np.where(np.isnan(values), mean, values)  # 0 / 0: no row, no smoothing
+        return np.where(np.isnan(values), mean, values)  # 0 / 0 without rows and smoothing
 
     def mean_of(self, accumulated: TargetTotals, output: str) -> float:
-        """The target's mean over all rows, unless it is given."""
+        """The given mean, or the target's mean over all rows."""
         if self.mean is not None:
             return self.mean
         if not accumulated.count or not np.isfinite(accumulated.total):
             raise DataError(
                 f"Column {output!r}: the target is missing in every training row, or not "
-                "finite, so nothing can be encoded by it."
+                "finite, so it has no mean."
             )
         return accumulated.total / accumulated.count
 
 
 def folds_of(seed: int, folds: int, chunk: int, rows: int) -> NDArray[np.int64]:
-    """The fold of every row of a chunk, (rows,), drawn from the seed and the chunk's number."""
+    """The fold of each row of a chunk, (rows,), drawn from the seed and the index of the chunk."""
     return np.random.default_rng([seed, chunk]).integers(0, folds, rows)
 
 
 @dataclass(frozen=True, slots=True)
 class FoldSums:
-    """Of each key and fold, (V, folds): how many targets there are, and their sum."""
+    """The number of targets of each key and fold, and their sum, (V, folds)."""
 
     keys: pa.Array
     count: NDArray[np.float64]
@@ -117,18 +117,18 @@ class FoldSums:
         fold_B: NDArray[np.int64],
         folds: int,
     ) -> FoldSums:
-        """Of the rows of a chunk; those without a target are left out."""
+        """The sums of a chunk, without the rows that have no target."""
         known_B = ~np.isnan(target_B)
-        found, index = distinct(keys.filter(pa.array(known_B)))
+        distinct_keys, index = distinct(keys.filter(pa.array(known_B)))
         cell = index * folds + fold_B[known_B]
-        shape, size = (len(found), folds), len(found) * folds
+        shape, size = (len(distinct_keys), folds), len(distinct_keys) * folds
         count = np.bincount(cell, minlength=size).astype(np.float64)
         total = np.bincount(cell, target_B[known_B], size).astype(np.float64, copy=False)
-        return cls(found, count.reshape(shape), total.reshape(shape))
+        return cls(distinct_keys, count.reshape(shape), total.reshape(shape))
 
     @classmethod
     def merged(cls, parts: Sequence[FoldSums]) -> FoldSums:
-        """Of all rows of the parts; at least one part."""
+        """The sums of one or more parts."""
         keys, index = distinct_of_parts([part.keys for part in parts])
         shape, every = (len(keys), parts[0].count.shape[1]), np.concatenate(index)
         count, total = np.zeros(shape), np.zeros(shape)
@@ -138,7 +138,7 @@ class FoldSums:
 
 
 class TargetTotals(Accumulator):
-    """The targets of every key and fold, and of all rows: `count` of them, of the sum `total`."""
+    """The targets by key and fold, and over all rows: their number `count` and sum `total`."""
 
     def __init__(self, seed: int, folds: int) -> None:
         self.count = 0.0
@@ -168,16 +168,16 @@ class TargetTotals(Accumulator):
 
     def _take(self, parts: Sequence[FoldSums]) -> None:
         self._parts += parts
-        if len(self._parts) > MOST_PARTS:
+        if len(self._parts) > MAX_PARTS:
             self._parts = [FoldSums.merged(self._parts)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFold(Step):
-    """For training rows only, so it has no form in plan.json: takes the keys and the chunk.
+    """Encodes training rows, so it is never in plan.json. Its inputs are the keys and the chunk.
 
-    values: float64 (V + 2, folds), of the keys in the table of `keyed`, of the missing key, and of
-    a key that is not there.
+    values: float64 (V + 2, folds), for the keys in the table of `keyed`, the missing key, and
+    unseen keys.
     """
 
     keyed: KeyedValue

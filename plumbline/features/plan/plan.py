@@ -1,4 +1,4 @@
-"""The feature plan: for every output column the raw columns it comes from, and its fitted steps.
+"""The feature plan: the raw columns and fitted steps of every output column.
 
 A plan is a folder: `plan.json`, and the look-up files that its steps name
 (`plumbline.features.lookup.tables`): `vocabulary/<column>.parquet` for ids,
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import plumbline.features.operators  # noqa: F401 - so that every operation of plan.json is known
+import plumbline.features.operators  # noqa: F401 - registers the steps
 from plumbline.base.errors import PlanError
 from plumbline.base.files import json_sha256, require_sha256, write_json
 from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
@@ -30,7 +30,7 @@ _DTYPES = ("int64", "float32", "list<int64>")
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
-    """A raw column: continuous is float32, integer and hex are int64, string is UTF-8."""
+    """A raw column: float32 if continuous, int64 if integer, boolean or hex, UTF-8 if string."""
 
     name: str
     kind: FeatureKind
@@ -38,7 +38,7 @@ class InputColumn:
 
 @dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """An encoded column: int64 ids, a list of them a row, or float32 numbers."""
+    """An encoded column: int64 ids, lists of int64 ids, or float32 numbers."""
 
     name: str
     chain: Chain
@@ -54,26 +54,26 @@ class OutputColumn:
 
     @property
     def cardinality(self) -> int:
-        """The number of ids, all of which are below it; only for categorical columns."""
+        """The number of ids, which start at 0; categorical columns only."""
         return self.id_step.ids
 
     @property
     def id_step(self) -> IdStep:
-        """The step that gives the ids; only for categorical columns."""
+        """The step that computes the ids; categorical columns only."""
         last = self.chain.steps[-1]
         if not isinstance(last, IdStep):
-            raise TypeError(f"Column {self.name!r} is a number, and has no ids.")
+            raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
         return last
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The raw columns it is made of."""
+        """The raw columns it is computed from."""
         return self.chain.columns
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A fitted plan on disk; files, wire tensors and models all keep its column order."""
+    """A fitted plan on disk. Files, wire tensors and models use its column order."""
 
     folder: Path
     inputs: tuple[InputColumn, ...]
@@ -82,7 +82,7 @@ class Plan:
 
     @property
     def categorical(self) -> tuple[OutputColumn, ...]:
-        """The outputs that are ids, those with a list a row among them."""
+        """The outputs that are ids or lists of ids."""
         return tuple(column for column in self.outputs if column.is_categorical)
 
     @property
@@ -91,34 +91,34 @@ class Plan:
 
     @property
     def cardinalities(self) -> tuple[int, ...]:
-        """Number of ids of each categorical output, in order."""
+        """The number of ids of each categorical output, in order."""
         return tuple(column.cardinality for column in self.categorical)
 
     @property
     def kinds(self) -> dict[str, FeatureKind]:
-        """Raw column to kind, in order."""
+        """The kind of each raw column, in order."""
         return {column.name: column.kind for column in self.inputs}
 
     @property
     def files(self) -> dict[str, str]:
-        """The look-up files that the steps name, relative to the folder, and their SHA-256."""
+        """The look-up files of the steps, relative to the folder, with their SHA-256."""
         steps = (step for column in self.outputs for step in column.chain.every_step())
         return {file: sha256 for step in steps for file, sha256 in step.files().items()}
 
     def tables(self) -> Tables:
-        """The plan's look-up files, all of them checked.
+        """The plan's look-up files, after checking all of them.
 
         Raises
         ------
         PlanError
-            A file is missing, or is not the one that was written.
+            A file is missing or was changed.
         """
         tables = Tables(self.folder)
         tables.check(self.files)
         return tables
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
-        """The vocabulary of a column of ids, from its checked file."""
+        """Check and read the vocabulary of a column of ids."""
         file = column.id_step.vocabulary_file if column.is_categorical else None
         if file is None:
             raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
@@ -127,25 +127,25 @@ class Plan:
 
 
 def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> OutputColumn:
-    """The output column that a fitted chain gives.
+    """The output column of a fitted chain.
 
     Raises
     ------
     PlanError
-        A step cannot take what it is given, or the column is neither ids nor a number.
+        A step does not accept the type of its input, or the result is neither ids nor a number.
     """
-    found = type_of(chain, {column.name: column.kind for column in inputs}, name)
-    if found.element == "ids":
-        return OutputColumn(name, chain, "list<int64>" if found.is_list else "int64")
-    if found.element != "number" or found.is_list:
-        raise PlanError(f"Column {name!r} comes out as {found}: wanted ids or numbers.")
+    result = type_of(chain, {column.name: column.kind for column in inputs}, name)
+    if result.element == "ids":
+        return OutputColumn(name, chain, "list<int64>" if result.is_list else "int64")
+    if result.element != "number" or result.is_list:
+        raise PlanError(f"Column {name!r}: wanted ids or numbers, got {result}.")
     return OutputColumn(name, chain, "float32")
 
 
 def write_plan(
     folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
 ) -> Plan:
-    """Write `plan.json` into a folder that has all files that the steps name: it is complete."""
+    """Write `plan.json`, the last file of a plan folder, which makes it complete."""
     content = {
         "format_version": FORMAT_VERSION,
         "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
@@ -160,12 +160,12 @@ def write_plan(
 
 
 def read_plan(folder: Path) -> Plan:
-    """Read a plan folder; its look-up files are checked when they are used (or by `verify`).
+    """Read a plan folder. Its look-up files are only checked on use (or by `verify`).
 
     Raises
     ------
     PlanError
-        Missing file, changed content, another format version than this code's, an unknown step.
+        The file is missing, was changed, has another format version, or has an unknown step.
     """
     file = folder / PLAN_FILE
     if not file.is_file():
@@ -187,8 +187,8 @@ def read_plan(folder: Path) -> Plan:
             folder,
             tuple(InputColumn(c["name"], _kind(c["kind"])) for c in content["inputs"]),
             tuple(
-                OutputColumn(form["name"], _from_json(form), _dtype(form["dtype"]))
-                for form in content["outputs"]
+                OutputColumn(c["name"], _from_json(c), _dtype(c["dtype"]))
+                for c in content["outputs"]
             ),
             wanted,
         )
@@ -203,11 +203,11 @@ def _to_json(chain: Chain) -> dict[str, Any]:
     }
 
 
-def _from_json(form: dict[str, Any]) -> Chain:
+def _from_json(content: dict[str, Any]) -> Chain:
     sources: tuple[Source, ...] = tuple(
-        s if isinstance(s, str) else _from_json(s) for s in form["sources"]
+        s if isinstance(s, str) else _from_json(s) for s in content["sources"]
     )
-    return Chain(sources, tuple(step_from_json(step) for step in form["steps"]))
+    return Chain(sources, tuple(step_from_json(step) for step in content["steps"]))
 
 
 def _kind(kind: str) -> FeatureKind:

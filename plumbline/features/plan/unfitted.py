@@ -1,4 +1,4 @@
-"""A plan before the training split was seen: its steps name what is still to be learned."""
+"""A plan before it is fitted: its steps say what to learn from the training split."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from plumbline.features.steps.chains import Chain
 
 @dataclass(frozen=True, slots=True)
 class UnfittedColumn:
-    """An output column, and how it is made.
+    """An output column, and the chain that computes it.
 
-    It is left out of the fitted plan where its largest id is below `minimum_cardinality`.
+    It is dropped from the fitted plan if its cardinality is at most `minimum_cardinality`.
     """
 
     name: str
@@ -23,7 +23,7 @@ class UnfittedColumn:
 
 @dataclass(frozen=True, slots=True)
 class UnfittedPlan:
-    """What `plumbline.nvtabular.compile.compile_unfitted` gives, and what an engine fits."""
+    """The result of `plumbline.nvtabular.compile.compile_unfitted`, which an engine fits."""
 
     inputs: tuple[InputColumn, ...]
     outputs: tuple[UnfittedColumn, ...]
@@ -31,8 +31,8 @@ class UnfittedPlan:
 
 def unfitted_json(plan: UnfittedPlan) -> dict[str, Any]:
     """The plan as JSON: every input, and every output with its sources, steps and parameters."""
-    form: dict[str, Any] = _json(plan)
-    return form
+    content: dict[str, Any] = _json(plan)
+    return content
 
 
 def _json(value: Any) -> Any:
@@ -40,5 +40,5 @@ def _json(value: Any) -> Any:
         return [_json(item) for item in value]
     if not is_dataclass(value):
         return value
-    form = {field.name: _json(getattr(value, field.name)) for field in fields(value)}
-    return {"type": type(value).__name__, **form}
+    content = {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    return {"type": type(value).__name__, **content}

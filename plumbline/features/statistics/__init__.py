@@ -1,1 +1,1 @@
-"""Statistics that several operators learn: counts, histograms, moments, keys."""
+"""Statistics that several operators share: counts, histograms, moments, keys."""

@@ -1,9 +1,9 @@
-"""How often each value of a column occurs, counted chunk by chunk: what vocabularies are made of.
+"""Count the values of a column chunk by chunk, to build vocabularies.
 
-Missing values (-2⁶³, the empty string) are not counted. A counter is used by one thread at a time;
-different ones may work side by side. The native form holds 16 bytes for up to two thirds of a
-distinct integer's slot (some 1 GiB for 40 million); text takes 32 bytes a slot and its bytes once.
-A copy of a counter, and one that has merged another, is of the NumPy form.
+Missing values (-2⁶³, the empty string) are not counted. A counter is not thread-safe; different
+counters may run concurrently. A native counter takes 16 bytes per slot for integers, about 1 GiB
+for 40 million distinct ones, and 32 bytes per slot plus the bytes of each distinct string for text.
+At most 5/8 of the slots are used. Copied and merged counters count with NumPy.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class IntegerCounter:
         self._counter: Any = native.IntegerCounter() if uses_native() else _NumpyIntegerCounter()
 
     def __len__(self) -> int:
-        """How many distinct values were counted."""
+        """The number of distinct values."""
         return len(self._counter)
 
     def add(self, values: NDArray[np.int64]) -> None:
-        """Count values, int64 (N,), any stride."""
+        """Count values, int64 (N,) of any stride."""
         self._counter.add(values)
 
     def merge(self, other: IntegerCounter) -> None:
-        """Count what `other` has counted."""
+        """Add the counts of `other`."""
         mine = self.counts()
         self._counter = _NumpyIntegerCounter()
         for values, counts in (mine, other.counts()):
@@ -52,9 +52,9 @@ class IntegerCounter:
         return _integer_counter_of, self.counts()
 
     def counts(self, minimum: int = 1, limit: int | None = None) -> tuple[Counts, Counts]:
-        """Values and their counts, int64 (V,) each: those counted `minimum` times or more.
+        """The values counted at least `minimum` times, and their counts, int64 (V,) each.
 
-        The most frequent first, on ties the smaller one; only the first `limit`.
+        Ordered by count descending, on ties by value ascending; only the first `limit`.
         """
         values, counts = self._counter.counts(max(minimum, 0), limit)
         return values, counts
@@ -74,7 +74,7 @@ class TextCounter:
         self._counter: Any = native.TextCounter() if uses_native() else _NumpyTextCounter()
 
     def __len__(self) -> int:
-        """How many distinct strings were counted."""
+        """The number of distinct strings."""
         return len(self._counter)
 
     def add(self, text: Text) -> None:
@@ -82,7 +82,7 @@ class TextCounter:
         self._counter.add(text.offsets, text.data)
 
     def merge(self, other: TextCounter) -> None:
-        """Count what `other` has counted."""
+        """Add the counts of `other`."""
         mine = self.counts()
         self._counter = _NumpyTextCounter()
         for text, counts in (mine, other.counts()):
@@ -92,9 +92,9 @@ class TextCounter:
         return _text_counter_of, self.counts()
 
     def counts(self, minimum: int = 1, limit: int | None = None) -> tuple[Text, Counts]:
-        """Strings and their counts, int64 (V,): those counted `minimum` times or more.
+        """The strings counted at least `minimum` times, and their counts, int64 (V,).
 
-        The most frequent first, on ties in the order of their bytes; only the first `limit`.
+        Ordered by count descending, on ties by bytes ascending; only the first `limit`.
         """
         offsets, data, counts = self._counter.counts(max(minimum, 0), limit)
         return Text(offsets, data), counts
@@ -128,7 +128,7 @@ class _NumpyIntegerCounter:
         self.add_counted(*np.unique(values[values != NULL_INT64], return_counts=True))
 
     def add_counted(self, values: NDArray[np.int64], counts: Counts) -> None:
-        """Distinct values, and how often each was counted elsewhere."""
+        """Add the counts of distinct values."""
         merged, index = np.unique(np.concatenate([self._values, values]), return_inverse=True)
         totals = np.zeros(len(merged), np.int64)
         totals[index[: len(self._values)]] = self._counts
@@ -153,13 +153,13 @@ class _NumpyTextCounter:
         self._counts.update(value for value in Text(offsets, data).to_objects() if value)
 
     def add_counted(self, text: Text, counts: Counts) -> None:
-        """Distinct strings, and how often each was counted elsewhere."""
+        """Add the counts of distinct strings."""
         self._counts.update(dict(zip(text.to_objects(), counts.tolist(), strict=True)))
 
     def counts(
         self, minimum: int, limit: int | None
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8], Counts]:
         kept = ((-count, value) for value, count in self._counts.items() if count >= minimum)
-        found = sorted(kept) if limit is None else heapq.nsmallest(limit, kept)
-        text = Text.from_objects([value for _, value in found])
-        return text.offsets, text.data, np.array([-count for count, _ in found], np.int64)
+        ranked = sorted(kept) if limit is None else heapq.nsmallest(limit, kept)
+        text = Text.from_objects([value for _, value in ranked])
+        return text.offsets, text.data, np.array([-count for count, _ in ranked], np.int64)

@@ -1,12 +1,12 @@
-"""How often each number of a column occurs, in bounded memory, whatever the order of its rows.
+"""A histogram of a column's numbers in bounded memory, independent of the order of its rows.
 
-A number is counted by its float32 bits, folded so that they ascend with it. Of these 32 bits the
-lowest `level` are left out: 0 for as long as there are at most `MOST_BINS` different numbers, then
-the fewest that leave so many bins. What is left out depends on the set of the numbers alone, and
-counts are whole, so parts may be counted and merged in any order with one result, to the bit.
+A number's bin is its float32 bits, folded so that they ascend with the number, without the lowest
+`level` bits. The level is the lowest that gives at most `MAX_BINS` bins: 0 for that many distinct
+numbers. It depends on the set of numbers alone, and counts are integers, so parts may be counted
+and merged in any order with bitwise equal results.
 
-With `MOST_BINS` bins a column of floats over twenty powers of two is known to a thousandth of each
-number, and one far from zero, such as milliseconds since 1970, to the last bits of float32.
+With `MAX_BINS` bins, numbers over twenty powers of two are resolved to a thousandth of their value,
+and numbers far from zero, such as milliseconds since 1970, to the last bits of float32.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from plumbline.features.steps.step import as_numbers
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-MOST_BINS = 2**15
+MAX_BINS = 2**15
 
 _LARGEST = np.finfo(np.float32).max
 _SMALLEST_BITS = -(2**31 - 2**23)
-"""The folded bits of the smallest float32 that is finite."""
+"""The folded bits of the smallest finite float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """`bins`: int64 (V,), ascending, the folded bits without the lowest `level`.
+    """`bins`: the folded bits without the lowest `level`, int64 (V,), ascending.
 
-    `count`: int64 (V,), how many numbers are in each. Missing numbers are not counted.
+    `count`: the number of rows in each bin, int64 (V,). Missing numbers are not counted.
     """
 
     level: int
@@ -50,7 +50,7 @@ class Histogram:
 
     @classmethod
     def merged(cls, parts: Sequence[Histogram]) -> Histogram:
-        """All that the parts have counted; at least one part."""
+        """The sum of one or more histograms."""
         level = max(part.level for part in parts)
         bins = np.concatenate([part.bins >> (level - part.level) for part in parts])
         count = np.concatenate([part.count for part in parts])
@@ -59,19 +59,19 @@ class Histogram:
 
     @property
     def rows(self) -> int:
-        """How many numbers were counted."""
+        """The number of rows with a number."""
         return int(self.count.sum())
 
     @property
     def numbers(self) -> NDArray[np.float64]:
-        """The smallest number that each bin may have, (V,), ascending and finite."""
+        """The smallest number of each bin, float64 (V,), ascending and finite."""
         return _unfolded(np.maximum(self.bins << self.level, _SMALLEST_BITS))
 
     def bucket_starts(self, buckets: int) -> list[int]:
-        """The first bin of each of at most `buckets` buckets of about as many rows; 0 is the first.
+        """The first bin of each of at most `buckets` buckets with about equal numbers of rows.
 
-        A bin that would fill a bucket by itself has one, and what is left is divided evenly over
-        the buckets that are left, as LightGBM does it.
+        A bin large enough to fill a bucket gets its own. The remaining rows are divided evenly over
+        the remaining buckets, as in LightGBM.
         """
         count = self.count
         if len(count) <= buckets:
@@ -96,55 +96,53 @@ class Histogram:
         return starts
 
     def _bounded(self) -> Histogram:
-        """The same of sorted bins, each once, and fewer bits where there are too many."""
+        """Merge equal bins, which must be sorted, and raise the level if there are too many."""
         level, bins = self.level, self.bins
-        while len(starts := _starts(bins)) > MOST_BINS:
+        while len(starts := _starts(bins)) > MAX_BINS:
             level, bins = level + 1, bins >> 1
         return Histogram(level, bins[starts], np.add.reduceat(self.count, starts))
 
 
 class NumberCounts(Accumulator):
-    """Counts the numbers of one column; every step made of its quantiles can share them."""
+    """The histogram of a column; all steps fitted on its quantiles can share it."""
 
     def __init__(self) -> None:
-        self._counted = Histogram.empty()
+        self._merged = Histogram.empty()
         self._counter = IntegerCounter()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         (column,) = values
         if isinstance(column, np.ndarray) and column.dtype == np.float32:
-            self._count(column)  # as float64 it would be counted alike, and cost a copy
+            self._count(column)  # float64 would give the same bins, but cost a copy
         else:
             self._count(as_numbers(column))
 
     def merge(self, other: Self) -> None:
-        self._counted = Histogram.merged([self.histogram(), other.histogram()])
+        self._merged = Histogram.merged([self.histogram(), other.histogram()])
 
     def histogram(self) -> Histogram:
-        """Of all numbers so far."""
-        self._take_over()
-        return self._counted
+        """The histogram of all numbers so far."""
+        self._merge_counter()
+        return self._merged
 
     def _count(self, numbers: NDArray[np.floating[Any]]) -> None:
-        """NaN is a missing number."""
-        there = numbers == numbers
-        present = numbers if there.all() else numbers[there]
-        self._counter.add(_folded(present) >> self._counted.level)
-        if len(self._counter) > MOST_BINS:
-            self._take_over()
+        """Count numbers; NaN is missing."""
+        is_present = numbers == numbers
+        present = numbers if is_present.all() else numbers[is_present]
+        self._counter.add(_folded(present) >> self._merged.level)
+        if len(self._counter) > MAX_BINS:
+            self._merge_counter()
 
-    def _take_over(self) -> None:
+    def _merge_counter(self) -> None:
         bins, count = self._counter.counts()
         if not len(bins):
             return
-        self._counted = Histogram.merged(
-            [self._counted, Histogram(self._counted.level, bins, count)]
-        )
+        self._merged = Histogram.merged([self._merged, Histogram(self._merged.level, bins, count)])
         self._counter = IntegerCounter()
 
 
 def _folded(numbers: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """32 bits that ascend with the numbers' float32; beyond float32 is its largest number."""
+    """32 bits that ascend with the number in float32; larger numbers are clipped to its range."""
     narrow = np.clip(numbers, -_LARGEST, _LARGEST).astype(np.float32, copy=False)
     return _flipped((narrow + np.float32(0)).view(np.int32)).astype(np.int64)  # -0.0 is 0.0
 
@@ -154,10 +152,10 @@ def _unfolded(folded: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _flipped(bits: NDArray[np.int32]) -> NDArray[np.int32]:
-    """All but the sign of what is below 0: its bits descend as it ascends. Undoes itself."""
+    """Flip all bits but the sign of negative values, whose bits descend; its own inverse."""
     return np.asarray(bits ^ ((bits >> 31) & np.int32(2**31 - 1)))
 
 
 def _starts(bins: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where a new bin begins in sorted bins."""
+    """The index of the first of each run of equal bins."""
     return np.flatnonzero(np.diff(bins, prepend=bins[:1] - 1))

@@ -1,4 +1,4 @@
-"""Keys of one or more columns as one Arrow array, and which rows share one."""
+"""Keys of one or more columns as an Arrow array, and their distinct values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from plumbline.columns.keys import pack, unpack
 from plumbline.columns.values import Text, Values
 from plumbline.features.steps.value_types import ValueType
 
-MOST_PARTS = 16
-"""Chunks' statistics by key that are kept apart; when there are more, they are merged into one."""
+MAX_PARTS = 16
+"""The most chunks whose statistics by key are kept apart before they are merged."""
 
 
 def key_array(keys: Sequence[Values]) -> pa.Array:
-    """The keys (B,): integers, strings as binary, or several columns packed as binary."""
+    """The keys, (B,): integers, or strings or several packed columns as binary."""
     if len(keys) > 1:
         return pack(keys).to_arrow().cast(pa.large_binary())
     (key,) = keys
@@ -28,7 +28,7 @@ def key_array(keys: Sequence[Values]) -> pa.Array:
 
 
 def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
-    """The columns that `key_array` made one of."""
+    """The columns of keys that `key_array` gave."""
     if pa.types.is_integer(keys.type):
         return [keys]
     if len(types) == 1:
@@ -38,12 +38,12 @@ def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
 
 
 def distinct(keys: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """The distinct keys (V,), and for every key its index among them, int64 (B,)."""
+    """The distinct keys, (V,), and the index of each key in them, int64 (B,)."""
     encoded = pc.dictionary_encode(keys)
     return encoded.dictionary, np.asarray(encoded.indices, dtype=np.int64)
 
 
 def distinct_of_parts(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int64]]]:
-    """The distinct keys (V,) of several arrays, and the index of every key of each."""
+    """The distinct keys of several arrays, (V,), and the index of each array's keys in them."""
     keys, index = distinct(pa.concat_arrays(list(parts)))
     return keys, np.split(index, np.cumsum([len(part) for part in parts])[:-1])

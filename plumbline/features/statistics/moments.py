@@ -1,4 +1,4 @@
-"""Mean and squared distances from it, of the numbers of a column or of each group of them."""
+"""The count, mean and squared deviations of a column's numbers, or of groups of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Of G groups of numbers, (G,); a column is one group. Without numbers, all three are 0.
+    """The moments of G groups of numbers, (G,) each; a column is one group. All 0 without numbers.
 
-    count: int64. mean: float64. squares: float64, the sum of squared distances from the mean.
+    count: int64. mean: float64. squares: float64, the sum of squared deviations from the mean.
     """
 
     count: NDArray[np.int64]
@@ -27,7 +27,7 @@ class Moments:
 
     @classmethod
     def of_column(cls, numbers: NDArray[np.float64]) -> Moments:
-        """Of the numbers (N,), none of which is missing."""
+        """The moments of numbers (N,) without missing ones."""
         if not len(numbers):
             return cls.empty()
         with np.errstate(invalid="ignore", over="ignore"):
@@ -40,7 +40,7 @@ class Moments:
     def of_groups(
         cls, numbers: NDArray[np.float64], group: NDArray[np.int64], groups: int
     ) -> Moments:
-        """Of the numbers (N,), none of which is missing, by the index of their group (N,)."""
+        """The moments of numbers (N,) without missing ones, by the index of their group (N,)."""
         count = np.bincount(group, minlength=groups)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             mean = np.nan_to_num(sums(group, numbers, groups) / count)
@@ -51,7 +51,7 @@ class Moments:
     def merged(
         cls, parts: Sequence[Moments], group: Sequence[NDArray[np.int64]], groups: int
     ) -> Moments:
-        """All numbers of the parts, in their order; `group` has each part's groups' index."""
+        """The sum of the parts, in order; `group` maps each part's groups to the result's."""
         total = cls.empty(groups)
         for part, at in zip(parts, group, strict=True):
             so_far = cls(total.count[at], total.mean[at], total.squares[at]).plus(part)
@@ -60,18 +60,18 @@ class Moments:
         return total
 
     def plus(self, other: Moments) -> Moments:
-        """The numbers of both, group by group: the update of Chan, Golub and LeVeque (1983)."""
+        """The moments of both, by the update of Chan, Golub and LeVeque (1983)."""
         count = self.count + other.count
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            apart = other.mean - self.mean
-            mean = self.mean + apart * other.count / count
-            squares = self.squares + (other.squares + apart**2 * self.count * other.count / count)
+            delta = other.mean - self.mean
+            mean = self.mean + delta * other.count / count
+            squares = self.squares + (other.squares + delta**2 * self.count * other.count / count)
         has = other.count > 0
         return Moments(count, np.where(has, mean, self.mean), np.where(has, squares, self.squares))
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """Of n - 1 degrees of freedom; NaN for fewer than two numbers."""
+        """The variance with n - 1 degrees of freedom; NaN for fewer than two numbers."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.count > 1, self.squares / (self.count - 1), np.nan)
 

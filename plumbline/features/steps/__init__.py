@@ -1,1 +1,1 @@
-"""What every operator is written in: steps, chains of them, value types, and accumulators."""
+"""The base classes of operators: steps, chains of steps, value types and accumulators."""

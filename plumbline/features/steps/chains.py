@@ -1,4 +1,4 @@
-"""How an output column is made: a tree of raw columns and steps, fitted or not."""
+"""The computation of an output column: a tree of raw columns and steps, fitted or not."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from plumbline.features.steps.value_types import ValueType
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The first step takes all `sources`, every further one the result of the one before.
+    """The first step takes all `sources`, each further step the result of the one before.
 
-    A source is a raw column's name or another chain. Without steps the one source is the result.
+    A source is a raw column's name or another chain. Without steps, the only source is the result.
     """
 
     sources: tuple[Source, ...]
@@ -26,11 +26,14 @@ class Chain:
 
     def __post_init__(self) -> None:
         if len(self.sources) != 1 and not self.steps:
-            raise ValueError(f"{len(self.sources)} sources and no step to make one column of them")
+            raise ValueError(
+                "wanted one source, or a step that combines several, got "
+                f"{len(self.sources)} sources and no step"
+            )
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The raw columns that it is made of, each once, in order."""
+        """The distinct raw columns it reads, in order."""
         return tuple(dict.fromkeys(self._leaves()))
 
     def _leaves(self) -> Iterator[str]:
@@ -42,7 +45,7 @@ class Chain:
 
     @property
     def fitted(self) -> tuple[Step, ...]:
-        """The steps, all of which are fitted; raises TypeError where one is not."""
+        """The steps; raises TypeError if one is not fitted."""
         return tuple(_fitted(step) for step in self.steps)
 
     def every_step(self) -> Iterator[Step]:
@@ -53,23 +56,23 @@ class Chain:
         yield from self.fitted
 
     def upto(self, index: int) -> Chain:
-        """The chain before its step of that index."""
+        """The chain up to its step at `index`, without that step."""
         return Chain(self.sources, self.steps[:index])
 
 
 Source: TypeAlias = "str | Chain"
 
 Columns: TypeAlias = Mapping[str, Values]
-"""Raw columns by name, all of one number of rows."""
+"""Raw columns by name, with the same number of rows."""
 
 
 class Runner:
-    """A fitted chain with its files at hand: raw columns in, the column out."""
+    """A fitted chain with its files loaded: maps raw columns to its result."""
 
     def __init__(self, chain: Source, tables: Tables) -> None:
-        made = Chain((chain,), ()) if isinstance(chain, str) else chain
-        self._sources = [s if isinstance(s, str) else Runner(s, tables) for s in made.sources]
-        self._applies = [step.bind(tables) for step in made.fitted]
+        whole = Chain((chain,), ()) if isinstance(chain, str) else chain
+        self._sources = [s if isinstance(s, str) else Runner(s, tables) for s in whole.sources]
+        self._applies = [step.bind(tables) for step in whole.fitted]
 
     def __call__(self, columns: Columns) -> Any:
         values = [columns[s] if isinstance(s, str) else s(columns) for s in self._sources]
@@ -82,17 +85,17 @@ class Runner:
 
 
 def type_of(source: Source, kinds: Mapping[str, FeatureKind], output: str) -> ValueType:
-    """The type of the values that a chain, fitted or not, gives; errors name the column `output`.
+    """The type of the values of a chain, fitted or not; errors name the column `output`.
 
     Raises
     ------
     PlanError
-        A column that is not in `kinds`, or a step that cannot take what it is given.
+        A column is not in `kinds`, or a step does not accept the type of its input.
     """
     if isinstance(source, str):
         if source not in kinds:
             raise PlanError(
-                f"Column {output!r} is made of {source!r}: wanted a feature column, one of "
+                f"Column {output!r} reads {source!r}: wanted a feature column, one of "
                 f"{', '.join(kinds)}."
             )
         return ValueType.of_kind(kinds[source])
@@ -104,5 +107,5 @@ def type_of(source: Source, kinds: Mapping[str, FeatureKind], output: str) -> Va
 
 def _fitted(step: AnyStep) -> Step:
     if not isinstance(step, Step):
-        raise TypeError(f"{type(step).__name__} is not fitted")
+        raise TypeError(f"wanted a fitted step, got {type(step).__name__}")
     return step

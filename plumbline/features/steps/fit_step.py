@@ -1,4 +1,4 @@
-"""A step that is still to be fitted, and the accumulator that reads the training rows for it."""
+"""Unfitted steps, and the accumulators that read the training rows for them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is fitted: for which output, from which columns, and where its files go."""
+    """What is fitted: its output, its columns, and the folder of its files."""
 
     output: str
     columns: tuple[str, ...]
-    """The raw columns that the fitted step's sources are made of."""
+    """The raw columns that the fitted step's sources read."""
     types: tuple[ValueType, ...]
     """The types of the fitted step's sources."""
     folder: Path
 
 
 class Accumulator(ABC):
-    """What is known of the rows so far; used by one thread at a time."""
+    """Statistics of the rows so far; not thread-safe."""
 
     @abstractmethod
     def add(self, chunk: int, values: Sequence[Values]) -> None:
-        """Take a chunk of rows: the values of the sources, and of what is measured."""
+        """Add a chunk of rows: the values of the sources, then of `also_reads`."""
 
     @abstractmethod
     def merge(self, other: Self) -> None:
-        """Take the rows that `other` has taken, as if they were added here; `other` is spent."""
+        """Add the rows of `other`, which must not be used afterwards."""
 
 
 A = TypeVar("A", bound=Accumulator)
@@ -46,36 +46,36 @@ A = TypeVar("A", bound=Accumulator)
 
 @dataclass(frozen=True, slots=True)
 class FitStep(AnyStep, ABC, Generic[A]):
-    """A step that is still to be fitted, on the values that it takes in the training rows."""
+    """A step to be fitted on its inputs in the training rows."""
 
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
-        """The sources that it learns from: those it takes, unless it says otherwise."""
+        """The sources it is fitted on; by default, its inputs."""
         return sources
 
     @property
     def also_reads(self) -> tuple[Source, ...]:
-        """What it reads of a row besides the sources that it learns from."""
+        """The sources it reads besides those it is fitted on."""
         return ()
 
     @property
     def shared_by(self) -> Hashable:
-        """A key: steps that read the same sources and have equal keys share an accumulator."""
+        """Steps that read the same sources and have equal keys here share an accumulator."""
         return self
 
     @abstractmethod
     def accumulator(self, types: Sequence[ValueType]) -> A:
-        """A new accumulator; `types` are those of the sources that it learns from."""
+        """A new accumulator for sources of the given types."""
 
     @abstractmethod
     def fitted(self, accumulated: A, target: Target) -> Step:
-        """The fitted step, its files written. An accumulator that is not shared may be used up.
+        """Write the files of the fitted step, and return it. May consume an accumulator of its own.
 
         Raises
         ------
         DataError
-            The training split does not have what the step needs.
+            The training split lacks what the step needs.
         """
 
     def for_training_rows(self, accumulated: A, fitted: Step, target: Target) -> Step | None:
-        """What training rows have in place of the fitted step; None where it is the same."""
+        """The step that encodes training rows; None if it is the fitted step."""
         return None

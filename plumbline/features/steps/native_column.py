@@ -1,4 +1,4 @@
-"""The native encoder as a step sees it: one column of it, to which the last id step adds itself."""
+"""A column of ids of the native encoder, which the last step of a chain adds itself to."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 Tensor: TypeAlias = Literal["numbers", "integers", "texts"]
 
 Position: TypeAlias = tuple[Tensor, int, int]
-"""Where a raw column is in a request: the sort of tensor, which of them, which column of it."""
+"""The position of a raw column in a request: kind of tensor, index of the tensor, column in it."""
 
 Operation: TypeAlias = tuple[str, Sequence[float]]
-"""A native operation on numbers: its name, and its operands."""
+"""A native operation on numbers: its name and operands."""
 
 UNUSED = float("nan")
-"""In place of an operand that an operation does not have; every one takes two or more."""
+"""Fills up the operands of an operation, which are at least two."""
 
 
 @dataclass(frozen=True, slots=True)
 class NativeColumn:
-    """A column of ids that the native encoder is to give.
+    """A column of ids to add to the native encoder.
 
-    `operations` are those on the raw column at `position` before the last step; `output` is the
-    column's index among those of ids.
+    `operations` are applied to the raw column at `position` before the last step; `output` is the
+    index of the column among the columns of ids.
     """
 
     encoder: Encoder

@@ -1,4 +1,4 @@
-"""A step of a chain: what it takes and gives, its form in plan.json, and how it runs."""
+"""A step of a chain: its input and output types, its JSON, and its computation."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ NULL_ID = 1
 OUT_OF_VOCABULARY_ID = 2
 
 Apply: TypeAlias = Callable[..., Any]
-"""A step with its files at hand: the values of its sources in, values out."""
+"""A step with its files loaded: maps the values of its sources to its result."""
 
 _BY_OP: dict[str, type[Step]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class AnyStep:
-    """A step, fitted or still to be fitted. Its class says what it takes and what it gives.
+    """A step, fitted or not. Its class declares its input and output types.
 
     takes: numbers (numbers, integers or ids), categories (integers, text or ids), or any values.
-    takes_lists: whether a row may have a list of them, which then gives a list of ids.
-    is_exact: whether the numbers it gives are the same to the last bit wherever it is computed.
+    takes_lists: whether it accepts a list per row, and then gives a list of ids.
+    is_exact: whether its numbers are bitwise equal in every implementation.
     """
 
     takes: ClassVar[Literal["numbers", "categories", "values"]] = "values"
@@ -41,16 +41,18 @@ class AnyStep:
     is_exact: ClassVar[bool] = False
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
-        """The type of the values that it gives of those that it takes.
+        """The type of its result for inputs of the types `taken`.
 
         Raises
         ------
         PlanError
-            It cannot take them; the error names the column `output`.
+            It does not accept them; the error names the column `output`.
         """
         name = type(self).__name__
         if len(taken) > 1 and any(one.is_list for one in taken):
-            raise PlanError(f"Column {output!r}: {name} of several columns cannot take lists.")
+            raise PlanError(
+                f"Column {output!r}: {name} of several columns wants single values, got lists."
+            )
         for one in taken:
             if self.takes == "numbers" and (one.is_list or one.element == "text"):
                 raise PlanError(f"Column {output!r}: {name} wants numbers, got {one}.")
@@ -63,53 +65,58 @@ class AnyStep:
 
 @dataclass(frozen=True, slots=True)
 class Step(AnyStep, ABC):
-    """A fitted step: an operation on a column, or on several that it makes one of.
+    """A fitted step: an operation on one column, or one that combines several.
 
-    Its fields are its form in plan.json, under the name `op`.
+    plan.json holds its fields, and its name `op`.
     """
 
     op: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
-        # A slotted dataclass is made twice; the second class, the one in use, stays registered.
-        if "op" in cls.__dict__:
-            _BY_OP[cls.op] = cls
+        # slots=True creates the class twice; the second one, which is used, stays registered.
+        if "op" not in cls.__dict__:
+            return
+        other = _BY_OP.setdefault(cls.op, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.__module__}: step {cls.op!r} is one of {other.__module__}")
+        _BY_OP[cls.op] = cls
 
     @abstractmethod
     def bind(self, tables: Tables) -> Apply:
-        """The operation, with what it needs of the plan's files.
+        """The operation, with its files loaded.
 
         Raises
         ------
         PlanError
-            A file is missing or damaged.
+            A file is missing or was changed.
         """
 
     def files(self) -> Mapping[str, str]:
-        """The files inside the plan folder that belong to the step, and their SHA-256."""
+        """The step's files, relative to the plan folder, with their SHA-256."""
         return {}
 
     def of_missing(self, number: float | None) -> float | None:
-        """What the step makes of what the steps before it made of a missing value.
+        """The step's result in a row whose raw value is missing.
 
-        The first step is given NaN. None is a number that cannot be known without the row.
+        `number` is the result of the step before, NaN for the first step. None means that the
+        result depends on the row.
         """
         return None
 
     def operands(self) -> Sequence[float] | None:
-        """The numbers of the native operation `op` (`native_column`); None where there is none."""
+        """The operands of the native operation `op`; None if there is no such operation."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class NumberStep(Step):
-    """A step from float64 to float64, NaN being the missing value."""
+    """A step from float64 to float64; NaN is the missing value."""
 
     takes = "numbers"
 
     @abstractmethod
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Transform a column of shape (B,); `values_B` is not changed."""
+        """Transform a column, (B,), without changing `values_B`."""
 
     def bind(self, tables: Tables) -> Apply:
         return lambda values: self.apply(as_numbers(values))
@@ -120,39 +127,39 @@ class NumberStep(Step):
 
 @dataclass(frozen=True, slots=True)
 class IdStep(Step):
-    """A step that gives ids: int64, none missing; for lists, one for each of their values."""
+    """A step that gives an int64 id for each value, or for each value of a list."""
 
     gives = "ids"
 
     @property
     @abstractmethod
     def ids(self) -> int:
-        """The number of ids: all are below it."""
+        """The number of ids, which start at 0."""
 
     @property
     def unseen_ids(self) -> range:
-        """The ids of values that the vocabulary does not have; empty where there is none."""
+        """The ids of values outside the vocabulary; empty if ids are computed."""
         return range(0)
 
     @property
     def vocabulary_file(self) -> str | None:
-        """The file that holds value, id and count; None where ids are computed."""
+        """The file of values, ids and counts; None if ids are computed."""
         return None
 
     def fewest_values(self, unseen: int) -> float | None:
-        """How many distinct values the training rows have at least, `unseen` of them unseen.
+        """A lower bound on the number of distinct training values; `unseen` rows have unseen ones.
 
-        None where ids are computed.
+        None if ids are computed.
         """
         return None
 
     def add_to(self, column: NativeColumn, tables: Tables) -> bool:
-        """Add the step to the native encoder as the last of a column's; False: it cannot be."""
+        """Add the column, with this as its last step, to the native encoder; False if it cannot."""
         return False
 
 
 def as_numbers(values: Values) -> NDArray[np.float64]:
-    """Numbers or integers as float64, NaN where they are missing."""
+    """Numbers or integers as float64, with NaN for missing ones."""
     if not isinstance(values, np.ndarray):
         raise TypeError(f"wanted numbers, got {type(values).__name__}")
     if values.dtype.kind == "f":
@@ -163,7 +170,7 @@ def as_numbers(values: Values) -> NDArray[np.float64]:
 
 
 def present_numbers(values: Values) -> NDArray[np.float64]:
-    """Those numbers or integers that are not missing, as float64."""
+    """The numbers or integers that are not missing, as float64."""
     numbers_B = as_numbers(values)
     missing_B = np.isnan(numbers_B)
     return numbers_B[~missing_B] if missing_B.any() else numbers_B
@@ -173,14 +180,14 @@ def step_to_json(step: Step) -> dict[str, Any]:
     return {"op": step.op} | {field.name: getattr(step, field.name) for field in fields(step)}
 
 
-def step_from_json(form: Mapping[str, Any]) -> Step:
-    """Raises ValueError for an unknown operation or fields that do not fit it."""
-    arguments = {key: value for key, value in form.items() if key != "op"}
-    op = form.get("op")
+def step_from_json(content: Mapping[str, Any]) -> Step:
+    """Raises ValueError for an unknown operation, or for missing or unknown fields."""
+    arguments = {key: value for key, value in content.items() if key != "op"}
+    op = content.get("op")
     if op not in _BY_OP:
         raise ValueError(f"unknown step {op!r}, known: {', '.join(sorted(_BY_OP))}")
     wanted = {field.name for field in fields(_BY_OP[op])}
     if set(arguments) != wanted:
         raise ValueError(f"step {op!r} wants {sorted(wanted)}, got {sorted(arguments)}")
-    listed = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-    return _BY_OP[op](**listed)
+    hashable = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    return _BY_OP[op](**hashable)

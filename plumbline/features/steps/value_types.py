@@ -1,4 +1,4 @@
-"""The values of a column: numbers, integers, text or ids, one a row or a list a row."""
+"""The type of a column's values: numbers, integers, text or ids, single or in lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIST_SUFFIX = "_list"
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """What the values are, and whether each row has a list of them."""
+    """The type of the values, and whether each row has a list of them."""
 
     element: Element
     is_list: bool = False

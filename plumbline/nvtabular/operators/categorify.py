@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
@@ -31,7 +32,6 @@ from plumbline.nvtabular.patching.columns import (
     key_frame,
     keys,
     looked_up,
-    modulo,
     relisted,
 )
 from plumbline.nvtabular.patching.reductions import reduced

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.hash_bucket import HashBucket as HashBucketStep
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
@@ -13,7 +14,6 @@ from plumbline.nvtabular.patching.columns import (
     frame_of,
     hashes,
     is_list,
-    modulo,
     relisted,
     value_hashes,
 )

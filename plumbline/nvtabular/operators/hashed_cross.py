@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from plumbline.columns.value_hash import modulo
 from plumbline.features.operators.hashed_cross import HashedCross as HashedCrossStep
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.columns import frame_of, modulo, value_hashes
+from plumbline.nvtabular.patching.columns import frame_of, value_hashes
 
 
 def hashed_cross(at: OperatorCall) -> Source:

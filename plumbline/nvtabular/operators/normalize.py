@@ -24,7 +24,8 @@ def normalize(at: OperatorCall) -> Source:
         mean = float(at.learned_value(at.operator.means, column))
         deviation = float(at.operator.stds[column])
         # NVTabular only centres if the deviation is 0, or NaN, as it is for a single row.
-        return NormalizeStep.by(target.columns, mean, 0.0 if math.isnan(deviation) else deviation)
+        deviation = 0.0 if math.isnan(deviation) else deviation
+        return NormalizeStep.checked(target.columns, mean, deviation)
 
     return at.fit_step(FitNormalize(), read, at.numbers(column))
 

@@ -21,7 +21,7 @@ def normalize_min_max(at: OperatorCall) -> Source:
 
     def read(target: Target) -> Step:
         minimum = float(at.learned_value(at.operator.mins, column))
-        return NormalizeMinMaxStep.by(target.columns, minimum, float(at.operator.maxs[column]))
+        return NormalizeMinMaxStep.checked(target.columns, minimum, float(at.operator.maxs[column]))
 
     return at.fit_step(FitNormalizeMinMax(), read, at.numbers(column))
 

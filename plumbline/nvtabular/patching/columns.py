@@ -125,10 +125,6 @@ def key_values(column: Any) -> Values:
     return values_of(pa.Array.from_pandas(host, type=type_))
 
 
-def modulo(hashed: NDArray[np.uint64], count: int) -> NDArray[np.int64]:
-    return (hashed % np.uint64(count)).astype(np.int64)
-
-
 def value_hashes(column: Any) -> NDArray[np.uint64]:
     """The hash of each number or key of a column of single values."""
     return hashes(numbers(column) if column.dtype.kind == "f" else keys(column))

@@ -96,7 +96,7 @@ def test_a_number_that_is_infinite_is_refused_alone(model: Any, number: float) -
 
 
 def test_the_largest_number_and_a_missing_one_are_taken_or_reported(model: Any) -> None:
-    """The steps of a plan may take the largest beyond what the model can compute with."""
+    """A plan's steps may turn the largest numbers into infinity."""
     for number in (np.finfo(np.float32).max, -np.finfo(np.float32).max, np.nan):
         request = rows(2)
         request["continuous"][1, 0] = number

@@ -13,7 +13,7 @@ LIMITS = Limits(requests=3, seconds=1.0, rows=10)
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -184,14 +184,14 @@ def test_nobody_there(score: Score, protocol: str) -> None:
 
 @both
 def test_an_answer_that_is_no_tls(stub: Stub, score: Score) -> None:
-    with pytest.raises(ServerError, match="speaks HTTP without TLS: leave out what") as raised:
+    with pytest.raises(ServerError, match="speaks HTTP without TLS: leave TLS out") as raised:
         score(stub.url, tls=Tls(), retries=AT_ONCE)
     assert type(raised.value) is ServerError
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Vouches for itself as `localhost`; and its key."""
+    """A self-signed certificate for `localhost`, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
@@ -206,7 +206,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @both
-def test_https_with_a_server_that_is_vouched_for(
+def test_https_with_a_trusted_server(
     stub: Stub, score: Score, certificate: tuple[Path, Path]
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -224,7 +224,7 @@ def test_https_with_a_server_that_is_vouched_for(
         score(url, retries=None)
 
 
-def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) -> None:
+def test_grpc_with_a_trusted_server(certificate: tuple[Path, Path]) -> None:
     stub = GrpcStub()
     file, key = certificate
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), file.read_bytes())])
@@ -338,7 +338,7 @@ def test_the_other_protocol_is_reported(stub: Stub, score: Score) -> None:
     with GrpcStub().running() as port:
         with pytest.raises(ServerError, match=rf":{port} speaks gRPC: give --protocol grpc \("):
             score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
-        with pytest.raises(ServerError, match=rf":{port} speaks gRPC without TLS: leave out"):
+        with pytest.raises(ServerError, match=rf":{port} speaks gRPC without TLS: leave TLS out"):
             score(f"127.0.0.1:{port}", protocol="grpc", tls=Tls(), retries=AT_ONCE)
 
 

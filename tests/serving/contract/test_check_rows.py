@@ -1,4 +1,4 @@
-"""Check rows come back as they were written, and see every kind of difference."""
+"""Check rows are read as they were written, and find every kind of difference."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def rows() -> CheckRows:
     return CheckRows(INPUTS, OUTPUTS)
 
 
-def test_they_come_back_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
+def test_they_are_read_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
     rows.write(tmp_path / "check.arrow")
     found = CheckRows.read(tmp_path / "check.arrow")
     assert found.rows == 2
@@ -46,7 +46,7 @@ def test_a_model_is_run_on_the_inputs_and_its_outputs_are_compared(rows: CheckRo
         return OUTPUTS if len(seen) == 1 else {**OUTPUTS, "ids": OUTPUTS["ids"] + 1}
 
     rows.verify(run, "fp32", "here")
-    with pytest.raises(RepositoryError, match=r"^here: the model does not compute.*ids in row 0"):
+    with pytest.raises(RepositoryError, match=r"^here: the model's outputs differ.*ids in row 0"):
         rows.verify(run, "fp32", "here")
     assert seen == [INPUTS, INPUTS]
 

@@ -22,7 +22,7 @@ from plumbline.serving.score.score_output import CsvOutput, check_output, output
 
 
 class Answers:
-    """Stands in for a client: the score of a row is its value; later requests answer earlier."""
+    """A stand-in for a client. A row's score is its value; later requests are answered earlier."""
 
     def __init__(self) -> None:
         self.under_way = self.most_under_way = 0
