@@ -50,7 +50,7 @@ def require_readable(file: Path) -> None:
         raise DataError(f"{file}: wanted a log file, but there is no such file.{hint}")
     if not file.is_file():
         raise DataError(
-            f"{file}: wanted a file, found a folder. Give one folder alone, or the log's files."
+            f"{file}: wanted a file, found a folder. Give one folder, or the log's files."
         )
     try:
         with file.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""The README's commands are the repository's: every option, file and name in them exists."""
+"""Every command, option, file and name in the README exists."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ COMMANDS = [
 ]
 GROUP = typer.main.get_command(cli.app)
 WRITTEN = "config.yaml"
-"""What `init` writes in the README's example."""
+"""The file that `init` writes in the README's example."""
 
 
 def parsed(words: list[str]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def parsed(words: list[str]) -> dict[str, Any]:
 
 
 def words_of(line: str) -> list[str]:
-    """The command line of `plumbline` that a line of the README stands for."""
+    """The command line of `plumbline` for a line of the README."""
     words = line.split()
     if words[0] == "plumbline":
         return words[1:]
@@ -95,7 +95,7 @@ def test_python_examples_use_what_exists() -> None:
     assert called == {"read_parquet", "score"} and hasattr(Client, "score")
 
 
-def test_every_place_named_exists() -> None:
+def test_every_path_named_exists() -> None:
     for place in re.findall(r"^\| `([\w/.]+)`", README, re.MULTILINE):
         assert (ROOT / place).exists(), place
     for link in re.findall(r"\]\((\S+?)\)", README):

@@ -40,7 +40,7 @@ def guess_kind(column: Column) -> Guess:
     if column.type == "empty":
         return Guess("unused", "no value in the rows looked at")
     if column.type == "other":
-        return Guess("unused", f"no kind takes the type {column.dtype}")
+        return Guess("unused", f"no kind supports the type {column.dtype}")
     if column.type == "list":
         return _parquet_list(column)
     if column.distinct == 1 and column.missing < 0.001:
@@ -128,7 +128,7 @@ def _text(column: Column) -> Guess:
         return Guess(
             "unused",
             "values in brackets",
-            "a list or a structure inside text: no kind takes brackets",
+            "a list or a structure inside text: no kind supports brackets",
         )
     mark = _list_mark(present)
     if mark is not None:
@@ -145,7 +145,7 @@ def _text(column: Column) -> Guess:
         return _free_text(present)
     check = None
     if len(present) >= FEW_ROWS and column.distinct_share > 0.5:
-        check = "most values stand in one row: hardly anything can be learnt of them"
+        check = "most values are in one row only: little can be learned from them"
     return Guess("string", _values(column), check)
 
 
@@ -201,7 +201,7 @@ def _parquet_list(column: Column) -> Guess:
         return Guess("string_list", "lists of text")
     if inner is not None and inner.is_integer():
         return Guess("integer_list", "lists of integers")
-    return Guess("unused", f"no kind takes the type {column.dtype}")
+    return Guess("unused", f"no kind supports the type {column.dtype}")
 
 
 def one_list_mark(guesses: dict[str, Guess], taken: Sequence[str | None]) -> dict[str, Guess]:

@@ -223,7 +223,7 @@ def _table(joined: Joined, taken: set[str]) -> Table:
         if name == joined.key:
             guess = Guess("key", "joins it to the log")
         elif guess.kind == "time":
-            guess = Guess("unused", f"a time ({guess.why}): no kind takes it here")
+            guess = Guess("unused", f"a time ({guess.why}): no kind supports it here")
         elif guess.kind != "unused" and (name in taken or name == CLICK):
             guess = Guess("unused", "another table has a column of this name")
         guesses[name] = guess
@@ -272,7 +272,7 @@ def _extrapolated(column: Column, rows: int) -> int:
 
 def _unwritable(inspected: InspectedFile) -> list[str]:
     return [
-        f"left out: column {name!r}, which a configuration would take for a range"
+        f"left out: column {name!r}, which a configuration would read as a range"
         for name in inspected.columns
         if not _is_writable(name)
     ]

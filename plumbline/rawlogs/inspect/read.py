@@ -113,7 +113,7 @@ def _inspect_text(file: Path, prefix: str) -> InspectedFile:
         further, _, _ = _parsed(file, middle, dialect, skip=False, whole=False)
         frame = pl.concat([frame, further.head(SAMPLE_ROWS // 4)])
     if len(frame) == 0:
-        raise DataError(f"{file}: wanted rows, found a header alone.")
+        raise DataError(f"{file}: wanted rows, found only a header.")
     read_bytes = max(characters, 1)
     estimate = len(frame) if sample.is_whole and len(frame) < SAMPLE_ROWS else round(
         min(len(frame), SAMPLE_ROWS) * len(text) / read_bytes * sample.total_bytes

@@ -233,21 +233,21 @@ def _resynchronized(checked: _CheckedRows, fields: int, dialect: Dialect) -> Tex
     done, more = 0, 0
     for row in np.flatnonzero(~checked.good).tolist():
         newline = rows.text.find(b"\n", int(rows.starts[row]), int(rows.ends[row]))
-        behind = None
+        after = None
         if newline >= 0 and not checked.has_return[row]:
-            behind = _rows_after(rows, row, newline, fields, dialect)
-        if behind is None:
+            after = _rows_after(rows, row, newline, fields, dialect)
+        if after is None:
             if row in rows.faults:
                 faults[row + more] = rows.faults[row]
             continue
         parts.append((rows.starts[done:row], rows.ends[done:row], rows.numbers[done:row]))
         parts.append((rows.starts[row : row + 1], np.array([newline]), rows.numbers[row : row + 1]))
-        parts.append((behind.starts, behind.ends, behind.numbers))
+        parts.append((after.starts, after.ends, after.numbers))
         faults[row + more] = QuoteFault(UNCLOSED, int(rows.starts[row]))
         faults.update(
-            {row + more + 1 + position: fault for position, fault in behind.faults.items()}
+            {row + more + 1 + position: fault for position, fault in after.faults.items()}
         )
-        done, more = row + 1, more + len(behind)
+        done, more = row + 1, more + len(after)
     parts.append((rows.starts[done:], rows.ends[done:], rows.numbers[done:]))
     starts, ends, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return TextRows(rows.text, starts, ends, numbers, faults)

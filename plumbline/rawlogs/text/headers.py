@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.printable import printable
+from plumbline.base.printable import printable, sentence
 from plumbline.settings import Log, Table
 
 _SEPARATORS = (",", ";", "\t", "|", "::", "\x01", ":", " ")
@@ -25,7 +25,8 @@ def require_columns(file: Path, table: Table, names: Sequence[str], line: str = 
     for column in table.columns:
         if column not in counts:
             hint = _hint(table, column, names, line)
-            raise DataError(f"{file}: no column {shortened(column)!r} among {listed(names)}{hint}.")
+            message = f"{file}: no column {shortened(column)!r} among {listed(names)}{hint}"
+            raise DataError(sentence(message))
         if counts[column] > 1:
             raise DataError(f"{file}: the header names column {shortened(column)!r} twice.")
 

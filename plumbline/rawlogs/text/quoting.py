@@ -25,7 +25,7 @@ CARRIAGE_RETURN = ord("\r")
 
 UNCLOSED = "a quoted field without its closing quote"
 MISPLACED = "a quote that neither opens nor closes a field"
-CLOSED_LATE = "a quoted field over several lines whose closing quote has text behind it"
+CLOSED_LATE = "a quoted field over several lines whose closing quote has text after it"
 
 _MARK, _LAST_MARK = b"\xfe", b"\xff"
 """Bytes that UTF-8 does not use, in place of a separator of several characters."""
@@ -137,13 +137,13 @@ def _scan(
             late = text.find(b"\n", field, at) >= 0
             fault = fault or QuoteFault(CLOSED_LATE if late else MISPLACED, field)
         newline = text.index(b"\n", at)
-        behind = text.find(mark, at, newline)
-        stray = text.find(quote, at, newline if behind < 0 else behind)
+        separator = text.find(mark, at, newline)
+        stray = text.find(quote, at, newline if separator < 0 else separator)
         if stray >= 0 and fault is None:
             fault = QuoteFault(MISPLACED, stray)
-        if behind < 0:
+        if separator < 0:
             return newline, fault
-        at = behind + len(mark)
+        at = separator + len(mark)
 
 
 def _skip_blanks(text: bytes | bytearray, at: int, blanks: bytes) -> int:

@@ -108,7 +108,7 @@ def test_times_name_their_format(name: str, format: str | None) -> None:
     assert times.seconds.is_between(1.3e9, 1.6e9).all()
 
 
-def test_day_and_month_that_may_be_swapped_are_told() -> None:
+def test_day_and_month_that_may_be_swapped_are_reported() -> None:
     guess = guess_kind(of_text("date", drawn("01/02/2020", "03/04/2020", "05/01/2020")))
     assert guess.kind == "time" and "other way round" in (guess.check or "")
 
@@ -131,7 +131,7 @@ def test_parquet_columns(values: list[object], dtype: pl.DataType, kind: str) ->
     assert guess_kind(parquet_column("thing", pl.Series(values, dtype=dtype))).kind == kind
 
 
-def test_free_text_is_its_words_where_they_come_again() -> None:
+def test_free_text_with_repeated_words_is_a_list_of_words() -> None:
     words = ["".join(DRAWN.sample("abcdefghijkl", 5)) for _ in range(100)]
     texts = [" ".join(DRAWN.sample(words, 6)) for _ in range(400)]
     unlike = [" ".join("".join(DRAWN.sample("abcdefghijkl", 9)) for _ in words[:6]) for _ in texts]
@@ -174,7 +174,7 @@ def test_marks_in_numbers(columns: list[list[str]], decimal: str, thousands: str
     assert (found.decimal, found.thousands) == (decimal, thousands)
 
 
-def test_the_separator_is_no_thousands_mark_without_quotes() -> None:
+def test_the_separator_is_not_a_thousands_mark_without_quotes() -> None:
     assert number_format([pl.Series(["1,234,567"])], ",").thousands is None
 
 

@@ -40,9 +40,7 @@ SHARES = st.floats(0.01, 0.45)
 
 
 @given(rows=st.integers(1, 500), valid=SHARES, test=SHARES)
-def test_by_rows_the_splits_follow_each_other_in_their_shares(
-    rows: int, valid: float, test: float
-) -> None:
+def test_by_rows_the_splits_are_consecutive_shares(rows: int, valid: float, test: float) -> None:
     assign = assignment(config(by="rows", valid=valid, test=test), rows)
     splits = assign(span(0, rows))
     assert (np.diff(splits) >= 0).all()
@@ -74,8 +72,8 @@ def letters(found: np.ndarray) -> str:
     return "".join("tve--n"[outcome] for outcome in found)
 
 
-def test_the_splits_of_a_seed_stay_what_they_were() -> None:
-    """Known answers: another version of Plumbline has to test on the same rows."""
+def test_the_splits_of_a_seed_never_change() -> None:
+    """Known answers: another version of Plumbline must test on the same rows."""
     by_hash = assignment(config(by="hash", valid=0.2, test=0.3), 0)
     assert letters(by_hash(span(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
     assert letters(by_hash(span(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
@@ -154,9 +152,7 @@ def test_the_splits_of_an_ingest_are_a_partition(
             assert all(rows == sorted(rows) for rows in found.values())
 
 
-def test_files_go_whole_to_their_split(
-    ingest_text: Callable[..., Ingested], split_rows: Rows
-) -> None:
+def test_a_file_is_in_one_split(ingest_text: Callable[..., Ingested], split_rows: Rows) -> None:
     texts = ["\n".join(f"{i % 2},{day},0" for i in range(3)) for day in range(4)]
     ingest_text(config(by="file", valid=[0], test=[2]), *texts)
     assert split_rows("train")["x"].to_list() == [1, 1, 1, 3, 3, 3]
@@ -164,7 +160,7 @@ def test_files_go_whole_to_their_split(
     assert split_rows("test")["x"].to_list() == [2, 2, 2]
 
 
-def test_a_row_without_time_is_malformed_only_where_time_matters(
+def test_a_row_without_time_is_malformed_only_in_a_split_by_time(
     ingest_text: Callable[..., Ingested],
 ) -> None:
     text = "\n".join([*(f"{i % 2},{i},{i}" for i in range(20)), "1,5,"])

@@ -36,7 +36,7 @@ LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), m
     ending=st.sampled_from([b"\n", b"\r\n"]),
     end=st.booleans(),
 )
-def test_blocks_hold_every_line_once_with_its_number(
+def test_blocks_have_every_line_once_with_its_number(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[bytes],
     size: int,
