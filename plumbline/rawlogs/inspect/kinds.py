@@ -51,7 +51,7 @@ def guess_kind(column: Column) -> Guess:
         return Guess("unused", "the row's number")
     times = times_of(column)
     if times is not None:
-        return _time(column, times)
+        return _time(times)
     if column.type == "float":
         is_code = names.is_key(column.name) and bool((column.present % 1 == 0).all())
         return Guess("integer", _values(column)) if is_code else Guess("continuous", _span(column))
@@ -60,7 +60,7 @@ def guess_kind(column: Column) -> Guess:
     return _text(column)
 
 
-def _time(column: Column, times: Times) -> Guess:
+def _time(times: Times) -> Guess:
     check = None
     if times.is_ambiguous:
         check = f"day and month may be the other way round: read as {times.format}"

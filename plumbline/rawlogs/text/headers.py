@@ -58,14 +58,14 @@ def listed(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def shortened(text: str, most: int = _SHOWN_CHARACTERS) -> str:
+def shortened(text: str) -> str:
     """The beginning of a text; characters that cannot be printed become escapes.
 
-    >>> shortened("y" + chr(0), 2), shortened("column", 3)
-    ('y\\\\x00', 'col…')
+    >>> shortened("y" + chr(0)), shortened("column" * 10)
+    ('y\\\\x00', 'columncolumncolumncolumncolumncolumncolu…')
     """
-    shown = printable(text[:most])
-    return shown if len(text) <= most else f"{shown}…"
+    shown = printable(text[:_SHOWN_CHARACTERS])
+    return shown if len(text) <= _SHOWN_CHARACTERS else f"{shown}…"
 
 
 def setting(table: Table, key: str) -> str:
