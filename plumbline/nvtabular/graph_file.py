@@ -96,7 +96,8 @@ def _executed(file: Path, where: str) -> Iterator[ModuleType]:
         raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
-    module = ModuleType(f"plumbline_graph_{file.stem}")
+    name = file.stem.replace(".", "_")  # a dot would make it a module of a package
+    module = ModuleType(f"plumbline_graph_{name}")
     module.__file__ = str(file)
     with _beside(file.parent):
         sys.modules[module.__name__] = module  # dataclasses look their module up there
