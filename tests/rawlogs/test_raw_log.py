@@ -377,7 +377,7 @@ def test_a_survey_is_read_back(tmp_path: Path) -> None:
         Survey.read(file)
 
 
-@pytest.mark.skipif(not uses_native(), reason="plain blocks are told apart by the native parser")
+@pytest.mark.skipif(not uses_native(), reason="the native parser detects plain blocks")
 def test_only_the_neighbours_of_an_odd_line_need_the_general_parser(tmp_path: Path) -> None:
     file = write_log(tmp_path, rows=2000)
     lines = file.read_text().splitlines()

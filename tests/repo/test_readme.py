@@ -111,14 +111,14 @@ def test_python_is_searched_for_and_its_absence_explained(tmp_path: Path) -> Non
         [str(ROOT / "find-python.sh")], env={"PATH": str(tmp_path)}, capture_output=True, text=True
     )
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    told = subprocess.run(
+    done = subprocess.run(
         ["/bin/sh", str(ROOT / "find-python.sh"), "--explain"],
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 2
-    assert "needs Python 3.10 or 3.11" in told.stderr and "apt-get install" in told.stderr
+    assert done.returncode == 2
+    assert "needs Python 3.10 or 3.11" in done.stderr and "apt-get install" in done.stderr
 
 
 def test_the_lock_pins_every_line_exactly() -> None:

@@ -85,8 +85,8 @@ def test_files_that_a_user_edits_or_deploys_are_shipped(wheel: Path) -> None:
 
 
 def test_the_command_works_in_any_folder(installed: Path, tmp_path: Path) -> None:
-    told = python(installed, tmp_path, SCRIPT, "run", "--help")
-    assert told.returncode == 0 and "configs/criteo_synthetic.yaml" in told.stdout
+    done = python(installed, tmp_path, SCRIPT, "run", "--help")
+    assert done.returncode == 0 and "configs/criteo_synthetic.yaml" in done.stdout
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
     words = ("run", "--config", "tiny.yaml", "--to", "etl", "--out", "out")
     done = python(installed, tmp_path, SCRIPT, *words)

@@ -234,17 +234,17 @@ def test_days_and_booleans_as_groups(tmp_path: Path) -> None:
     config = config_of("unused", format="parquet")
     assert splits_of(config, file) == splits_of(config_of("unused"), text)
     truths = pl.Series([i % 3 > 0 for i in range(400)])
-    said = splits_of(config, write_parquet(tmp_path / "two.parquet", truths))
-    assert isinstance(said, str) and "holds 0 rows" in said
+    error = splits_of(config, write_parquet(tmp_path / "two.parquet", truths))
+    assert isinstance(error, str) and "holds 0 rows" in error
 
 
 def test_a_list_in_parquet_is_refused(tmp_path: Path) -> None:
     users = pl.Series([[i % 5] for i in range(40)])
-    said = splits_of(
+    error = splits_of(
         config_of("unused", format="parquet"), write_parquet(tmp_path / "log.parquet", users)
     )
-    assert isinstance(said, str) and "\n" not in said
-    assert said.endswith(
+    assert isinstance(error, str) and "\n" not in error
+    assert error.endswith(
         "log.parquet: column 'user' is List(Int64), wanted single values to split the rows by."
     )
 
@@ -273,7 +273,7 @@ def test_a_column_for_the_split_only_may_have_the_name_of_a_tables_feature(
 
 
 def test_the_error_for_too_few_groups_has_advice(tmp_path: Path) -> None:
-    said = splits_of(config_of("integer"), write_text(tmp_path / "log.csv", ["7"] * 40, ""))
-    assert isinstance(said, str) and "\n" not in said
-    assert "holds 0 rows, 0 of them clicks: wanted rows with clicks and rows without" in said
-    assert "All rows of a value of 'user' are in one split: a column with more values" in said
+    error = splits_of(config_of("integer"), write_text(tmp_path / "log.csv", ["7"] * 40, ""))
+    assert isinstance(error, str) and "\n" not in error
+    assert "holds 0 rows, 0 of them clicks: wanted rows with clicks and rows without" in error
+    assert "All rows of a value of 'user' are in one split: a column with more values" in error

@@ -153,9 +153,9 @@ def test_a_file_in_blocks_has_the_rows_of_the_whole(
     ],
 )
 def test_stray_quotes(text: str, rows: list[list[str]], faults: list[tuple[int, str]]) -> None:
-    found, _, came = read(text if text.endswith("\n") else text + "\n", 2, dialect_of())
+    found, _, got = read(text if text.endswith("\n") else text + "\n", 2, dialect_of())
     assert found == rows
-    assert [(fault.line, fault.reason) for fault in came] == faults
+    assert [(fault.line, fault.reason) for fault in got] == faults
 
 
 def test_a_stray_quote_costs_one_line_however_far_the_next_quote() -> None:

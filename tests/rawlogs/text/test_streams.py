@@ -340,7 +340,7 @@ def test_quoted_line_ends_between_carriage_returns(tmp_path: Path, inside: str) 
 def test_the_error_for_mixed_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"y;word\r1;a\r0;b\n1;c\n")
-    with pytest.raises(DataError, match=r"log:1: a carriage return.*one kind of line end"):
+    with pytest.raises(DataError, match=r"log:1: the header has a carriage.*one kind of line end"):
         read(file)
 
 
