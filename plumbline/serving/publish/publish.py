@@ -1,7 +1,7 @@
 """Publish a release as the next version of a live repository, or roll everything back.
 
 The models are loaded one by one beside the served version, the ensemble last. It names the versions
-of its models, so no answer mixes two (docs/decisions/0015-renewal.md).
+of its models, so no answer mixes two (docs/decisions/0015-publish.md).
 """
 
 from __future__ import annotations
