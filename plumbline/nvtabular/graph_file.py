@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
-from plumbline.base.places import ROOT
-from plumbline.base.plain_text import one_line, sentence
+from plumbline.base.paths import ROOT
+from plumbline.base.printable import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"
@@ -96,7 +96,8 @@ def _executed(file: Path, where: str) -> Iterator[ModuleType]:
         raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
-    module = ModuleType(f"plumbline_graph_{file.stem}")
+    name = file.stem.replace(".", "_")  # a dot would make it a module of a package
+    module = ModuleType(f"plumbline_graph_{name}")
     module.__file__ = str(file)
     with _beside(file.parent):
         sys.modules[module.__name__] = module  # dataclasses look their module up there

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from plumbline.base.errors import ConfigError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.settings.problems import problem
 
 TRAINING_ROWS = "training_rows"

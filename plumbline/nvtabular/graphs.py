@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plumbline.base.errors import ConfigError, nearest
-from plumbline.base.plain_text import one_line, sentence
+from plumbline.base.printable import one_line, sentence
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import nearest
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.settings.yaml_file import KeyPath, Location, read_as
 
 _SHOWN = 60

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 KeyPath = tuple[str | int, ...]
 

@@ -27,8 +27,8 @@ from plumbline.columns.unsigned import NO_CODE, signed_code
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import Tensors, WireColumns, from_tensors, to_tensors
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.serving.client.tables import to_table
 from plumbline.settings import Label, Table
 

@@ -70,6 +70,14 @@ def test_a_file_leaves_no_modules_and_is_executed_anew(tmp_path: Path) -> None:
         of(tmp_path, code)
 
 
+def test_a_file_whose_name_has_dots_leaves_nothing_behind(tmp_path: Path) -> None:
+    file = tmp_path / "shop.v2.py"
+    file.write_text(f"{START}def graph(kinds): return {NODES}\n")
+    before = set(sys.modules)
+    assert columns(built(f"{file}:graph")) == ["s"]
+    assert set(sys.modules) <= before
+
+
 def test_a_function_of_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "own_graphs").mkdir()
     code = f"{START}def build(kinds):\n    return {NODES}\n"
