@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init

@@ -29,7 +29,7 @@ from tests.fuzz.call import Call, call, text_bytes, to_message, to_post
 from tests.fuzz.connection import GrpcConnection, HttpConnection
 from tests.fuzz.line import KNOWN, Line, make_line
 from tests.fuzz.pool import MODELS
-from tests.fuzz.verdict import TOLERANCE, Connection, fault_of_bad, is_right, send, send_right
+from tests.fuzz.verdict import TOLERANCE, Connection, fault_of, is_right, send, send_right
 
 SEED = int(os.environ.get("FUZZ_SEED") or (5 if os.environ.get("CI") else secrets.randbits(32)))
 PROTOCOLS = ("http", "grpc")
@@ -200,7 +200,7 @@ def _work(
             good, right = _good(line, rng)
             bad = kinds[kind](rng, good)
             received = send(connection, bad)
-            fault = fault_of_bad(kind, received, right if kind in _HARMLESS else None)
+            fault = fault_of(kind, received, right if kind in _HARMLESS else None)
             if fault:
                 faults.append(
                     f"{protocol} {worker}/{number} {kind}: {fault}: {received} {bad!r:.2000}"

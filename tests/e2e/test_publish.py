@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from plumbline.base.errors import PlumblineError
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM

@@ -140,8 +140,8 @@ def test_a_missing_base(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ("a: [1\n", "it is not valid YAML"),
-        ("- a\n", "it holds no mapping of keys to values"),
-        ("", "it holds no mapping of keys to values"),
+        ("- a\n", "it is not a mapping of keys to values"),
+        ("", "it is not a mapping of keys to values"),
     ],
 )
 def test_what_is_no_mapping(tmp_path: Path, content: str, expected: str) -> None:
@@ -187,7 +187,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("split: {test: 1.5}", "split.test: wanted a number below 1.0, got 1.5"),
         ("split: {valid: 0.9}", "split: valid 0.9 and test 0.2 leave no rows to train on"),
         ("split: {by: size}", "split: by: wanted one of file, rows, hash, time, group, got"),
-        ("split: {by: file, valid: [1], test: [2, 1]}", "file 1 stands in valid and in test"),
+        ("split: {by: file, valid: [1], test: [2, 1]}", "file 1 is in valid and in test"),
         (
             "split: {by: time}\nlog: {columns: {at: unused}}",
             "exactly one log column of kind 'time'",
@@ -196,16 +196,16 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("workflow: {grap: x}", "workflow: unknown key 'grap', did you mean 'graph'?"),
         (
             "workflow: {buckets: 5}",
-            "workflow: unknown key 'buckets', options of the graph stand under options: 'options:",
+            "workflow: unknown key 'buckets', options of the graph are keys of options: 'options:",
         ),
         ("workflow: {options: 5}", "workflow.options: wanted a mapping of keys to values, got 5"),
         (
             "split: {by: file, train: [0], valid: [1], test: [0]}",
-            "file 0 stands in train and in test",
+            "file 0 is in train and in test",
         ),
         (
             "split: {by: file, train: [], valid: [1], test: [0]}",
-            "split: train names no file: leave it out to train on all other files",
+            "split: train has no files: leave it out to train on all other files",
         ),
         (
             "split: {train: 0.8}",
@@ -242,7 +242,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ("split: {by: group}", "split.column: wanted, but it is missing"),
         (
             "split: {by: group, column: usr}",
-            "split.column: log.columns has no 'usr' (did you mean 'user'?); a column that is no",
+            "split.column: log.columns has no 'usr' (did you mean 'user'?); declare a column",
         ),
         (
             "split: {by: group, column: tags}\n"
@@ -282,7 +282,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ),
         (
             "tables: {users: {file: u, columns: {user: key, C1: hex}}}",
-            "column 'C1' stands in two tables",
+            "column 'C1' is in two tables",
         ),
         ("tables: {users: {columns: {user: key}}}", "tables.users.file: wanted, but it is missing"),
         (
@@ -298,7 +298,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
         ),
         (
             "log: {columns: {F1: flag}, multi_hot: {g: [F1], h: [F1]}}",
-            "log: column 'F1' stands in multi_hot.g and again in multi_hot.h: wanted one use",
+            "log: column 'F1' is in multi_hot.g and again in multi_hot.h: wanted one use",
         ),
         ("log: {multi_hot: {g: [F1]}}", "log: multi_hot.g: column 'F1' is not in the table"),
         (
@@ -356,8 +356,8 @@ def test_refused_column_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reported"),
     [
-        ("name: a\nseed: 1\nname: b\n", ":3: the key 'name' stands here and in line 1"),
-        ("log:\n  columns:\n    a: hex\n    'a': hex\n", ":4: the key 'log.columns.a' stands"),
+        ("name: a\nseed: 1\nname: b\n", ":3: the key 'name' is here and in line 1"),
+        ("log:\n  columns:\n    a: hex\n    'a': hex\n", ":4: the key 'log.columns.a' is here"),
         ("log: {columns: {on: hex}}\n", "log.columns.on: YAML reads on as a boolean, wanted text"),
         ("log:\n  columns:\n    Yes: hex\n", ":3: log.columns.Yes: YAML reads Yes as a boolean"),
         ("log: {columns: {2020: hex}}\n", "YAML reads 2020 as a number, wanted text for a key"),
@@ -372,11 +372,11 @@ def test_refused_column_names(name: str) -> None:
         ("seed: 2020-99-99\n", ":1: seed: YAML cannot read 2020-99-99: put it in quotes"),
         (
             "log:\n\theader: true\n",
-            ":2: wanted a YAML configuration, but it is not valid YAML (a tab",
+            ":2: wanted a YAML configuration, but it is not valid YAML (there is a tab",
         ),
         ("name: a\x00b\n", "the character '\\x00' is not allowed"),
         ("name: *none\n", "found undefined alias"),
-        ("name: &a [*a]\n", "a value there holds itself"),
+        ("name: &a [*a]\n", "a value contains itself"),
         ("name: a\n---\nname: b\n", "it is not valid YAML"),
         ("a: " + "[" * 5000 + "]" * 5000, "nested too deeply"),
         ("extends: [a]\n", "extends: wanted the name of a file"),
@@ -412,7 +412,7 @@ def test_anchors_and_merged_mappings_can_be_used(tmp_path: Path) -> None:
         ("label: {click: word}", "label.click: wanted a list of words"),
         ("log: {files: day_1.csv}", "log.files: wanted a list, got 'day_1.csv': write [day_1.csv]"),
         ("name: ~", "name: wanted text, got nothing: YAML reads ~ as null"),
-        ("name:", "name: wanted text, got nothing: nothing stands there"),
+        ("name:", "name: wanted text, got nothing: the value is empty"),
         (
             "name: 2020-01-01",
             "got the date 2020-01-01: YAML reads 2020-01-01 as a date",

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import RepositoryError
@@ -123,5 +124,8 @@ def _to_arrow(tensor: NDArray[Any]) -> Any:
 
 def _from_arrow(column: Any, shape: list[int]) -> NDArray[Any]:
     values = column.combine_chunks().flatten()
-    flat = values.to_numpy(zero_copy_only=False)
-    return np.array(flat).reshape(len(column), *shape)
+    if pa.types.is_large_binary(values.type):
+        flat = np.array(values.to_pylist(), np.object_)
+    else:
+        flat = arrow_numbers(values).copy()
+    return flat.reshape(len(column), *shape)

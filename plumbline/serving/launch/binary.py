@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.places import SOURCES
+from plumbline.base.paths import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 

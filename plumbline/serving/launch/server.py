@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from plumbline.base.places import SOURCES
+from plumbline.base.paths import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import ServerBinary, find_server

@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.export import write_onnx

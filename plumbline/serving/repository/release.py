@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.columns.kinds import FeatureKind
 from plumbline.rawlogs.partitions import partition_values
 from plumbline.rawlogs.raw_rows import column_names, read_raw_rows

@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from plumbline.base.errors import DataError
 from plumbline.columns import exact
 from plumbline.columns.kinds import FeatureKind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.partitions import partition_root
 from plumbline.rawlogs.raw_rows import RawRows, read_raw_rows
 from plumbline.rawlogs.sources import resolve_files
-from plumbline.rawlogs.values import convert
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.score.kept import KeptColumns
 from plumbline.serving.score.layout import Layout

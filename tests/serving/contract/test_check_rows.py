@@ -1,11 +1,15 @@
 """Check rows are read as they were written, and find every kind of difference."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from plumbline.columns.wire import Tensors
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.errors import RepositoryError
 
@@ -83,3 +87,19 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "check.arrow").write_bytes(content)
     with pytest.raises(RepositoryError, match=r"check\.arrow: wanted check rows"):
         CheckRows.read(tmp_path / "check.arrow")
+
+
+def test_what_a_server_reads_imports_no_pandas(rows: CheckRows, tmp_path: Path) -> None:
+    """A process of a server would need half a second and 40 MB for it."""
+    rows.write(tmp_path / "check.arrow")
+    keys, values = pa.array(["a", "b"]), np.array([0.5, np.nan])
+    step = KeyedValue.written(tmp_path, "x", [keys], ["s"], values, default=0.0, null=None)
+    code = (
+        "import sys; from pathlib import Path; "
+        "from plumbline.features.lookup.tables import Tables; "
+        "from plumbline.serving.contract.check_rows import CheckRows; "
+        f"folder = Path({str(tmp_path)!r}); CheckRows.read(folder / 'check.arrow'); "
+        f"print(Tables(folder).numbers({step.table!r})); sys.exit('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[0.5 nan]\n"

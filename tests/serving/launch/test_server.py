@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.serving.client.client import Client
 from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.errors import ServerError

@@ -1,4 +1,4 @@
-"""Raw rows become typed rows; `plumbline.columns.value_rules` defines what a value means."""
+"""Raw rows to typed rows; `plumbline.columns.value_rules` defines what a value means."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ from plumbline.rawlogs.raw_rows import RawRows
 from plumbline.settings import Label, Table
 
 TIME = "\x1ftime"
-"""Name of the time column until the rows are sorted; a control character keeps it apart."""
+"""Name of the time column until the rows are sorted; no log column has a control character."""
 
 
 def convert(
     file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label, table: Table
 ) -> tuple[pl.DataFrame, list[Fault]]:
-    """Type a batch of `table`; rows with a refused value are left out and become faults.
+    """Type a batch of `table`; a row with a malformed value becomes a fault.
 
-    The label's column comes out as `click`, the time's as `TIME`, all others under their names;
-    flags come out as the lists that the table makes of them.
+    The label's column becomes `click`, that of the time `TIME`; the others keep their names. Flags
+    become the lists that `table.multi_hot` names.
 
     Raises
     ------
     DataError
-        A Parquet column of a type that its kind cannot take, or integers that contradict each
-        other.
+        The type of a Parquet column does not fit its kind, or its integers contradict each other.
     """
     raw = rows.columns
     rules = table.value_rules
@@ -72,7 +71,7 @@ def _faults(
 
 
 def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
+    """Replace the flags of each of `table.multi_hot` by a list of the names of those that are 1."""
     for name, flags in table.multi_hot.items():
         names = [pl.when(column(flag) == 1).then(pl.lit(flag)) for flag in flags]
         lists = pl.concat_list(names).list.drop_nulls().alias(name)
