@@ -47,14 +47,14 @@ def criteo_plan(folder: Path, share: float) -> Plan:
 
 
 def requests_of(rows: int, count: int) -> list[Tensors]:
-    """Requests of that many rows, by Zipf's law over the whole vocabularies."""
+    """`count` requests of `rows` rows, drawn by Zipf's law over the whole vocabularies."""
     generator = np.random.default_rng(7)
-    made: list[Tensors] = []
+    requests: list[Tensors] = []
     for _ in range(count):
         share = generator.random((rows, len(CATEGORICAL)))
         ids = value_of(np.floor(np.array(CARDINALITIES) ** share).astype(np.int64))
         ids[generator.random(ids.shape) < MISSING] = NULL_INT64
         numbers = np.floor(generator.lognormal(1.5, 2.0, (rows, len(CONTINUOUS))))
         numbers[generator.random(numbers.shape) < MISSING] = np.nan
-        made.append({NUMBERS: numbers.astype(np.float32), CATEGORICAL_INT64: ids})
-    return made
+        requests.append({NUMBERS: numbers.astype(np.float32), CATEGORICAL_INT64: ids})
+    return requests

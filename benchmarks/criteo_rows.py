@@ -39,7 +39,7 @@ def value_of(rank: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def frames(rows: int, seed: int = 1) -> Iterator[pl.DataFrame]:
-    """The rows in parts: KINDS' columns, continuous Float32 and categories Int64, and the click."""
+    """The rows in chunks: the columns of KINDS (Float32 numbers, Int64 categories), the click."""
     generator = np.random.default_rng(seed)
     for first in range(0, rows, ROWS_PER_PART):
         count = min(ROWS_PER_PART, rows - first)
@@ -65,7 +65,7 @@ def write_parquet(folder: Path, rows: int) -> None:
 
 
 def write_text(file: Path, rows: int, seed: int = 1) -> None:
-    """The same rows in Criteo's own form: the click first, eight hexadecimal digits a category."""
+    """The same rows in Criteo's text format: click first, eight hexadecimal digits per category."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
         for frame in frames(rows, seed):

@@ -1,6 +1,6 @@
-"""NVTabular's own workflow for Criteo's columns, fitted on drawn rows, and our plan compiled of it.
+"""NVTabular's workflow for Criteo's columns, fitted on drawn rows, and the plan compiled from it.
 
-Needs NVTabular; nothing of it is written but the vocabularies.
+Needs NVTabular; only the vocabularies are written.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from plumbline.settings import WorkflowSettings
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """`whole_rows` are rows without a missing value: NVTabular fails on one row whose column has no
-    value at all, and a Triton tensor has no way to say that one is missing."""
+    """`whole_rows` have no missing value: NVTabular fails on a single row with a missing value, and
+    a Triton tensor cannot mark one as missing."""
 
     workflow: Any
     plan: Plan
@@ -36,7 +36,7 @@ class Fitted:
 
 
 def criteo_workflow(folder: Path, frequency_threshold: int = 0) -> Workflow:
-    """NVTabular's own operators, which write what they learn under `folder`; with the click."""
+    """NVTabular's own operators, which write their statistics to `folder`; includes the click."""
     options = {"frequency_threshold": frequency_threshold}
     graph = build(WorkflowSettings(graph="criteo", options=options), KINDS, training_rows=0)
     workflow = Workflow(graph.workflow.output_node + CLICK)

@@ -1,8 +1,8 @@
-"""What rows of bfloat16 cost in quality: rounded stochastically, rounded to nearest, and float32.
+"""The quality cost of bfloat16 rows: rounded stochastically, rounded to nearest, and float32.
 
-Clicks are drawn from a factorisation machine over columns of Zipf-distributed ids, and one of the
-same form is learnt from them, each row once. The figure is the log loss on other rows above that
-of the model that the clicks are drawn from, in thousandths.
+Clicks are drawn from a factorisation machine over columns of Zipf-distributed ids, and another
+factorisation machine is trained on them, each row once. The figure is its log loss on other rows
+minus that of the true model, in thousandths.
 
 Legend: B rows, V id columns, D embedding length.
 """
@@ -27,7 +27,7 @@ BATCH = 512
 TEST_ROWS = 100_000
 LEARNING_RATES: dict[Kind, float] = {"sgd": 4.0, "rowwise_adagrad": 0.02}
 FALLING_SHARE = 0.5
-"""The learning rate falls to zero over this last share of the steps."""
+"""The learning rate decays to zero over this last share of the steps."""
 
 ARCHITECTURE = Architecture(
     categorical=tuple(f"C{column}" for column in range(COLUMNS)),
@@ -40,7 +40,7 @@ ARCHITECTURE = Architecture(
 
 
 class World:
-    """Where the rows come from; equal seeds are equal worlds, and give equal rows in turn."""
+    """The source of the rows; equal seeds give equal rows in the same order."""
 
     def __init__(self, seed: int) -> None:
         self._generator = torch.Generator().manual_seed(seed)
@@ -51,7 +51,7 @@ class World:
         self._share_I = 1.0 / torch.arange(10, CARDINALITY + 10)
 
     def draw(self, rows: int) -> tuple[Tensor, Tensor, Tensor]:
-        """ids_BV, click_B, and the logits that the clicks were drawn from."""
+        """ids_BV, click_B, and the logits that the clicks are drawn from."""
         ids_BV = torch.multinomial(
             self._share_I, rows * COLUMNS, replacement=True, generator=self._generator
         ).view(rows, COLUMNS)
@@ -61,14 +61,14 @@ class World:
 
 
 def logits(embedding_BVD: Tensor) -> Tensor:
-    """logit_B: the vectors' first numbers, added, and the dots of all the others in pairs."""
+    """logit_B: the sum of the vectors' first numbers and of the pairwise dots of the others."""
     linear_B = embedding_BVD[:, :, 0].sum(1)
     factors = embedding_BVD[:, :, 1:]
     return linear_B + 0.5 * (factors.sum(1).square() - factors.square().sum(1)).sum(1) - 1.0
 
 
 def excess_loss(rows: str, kind: Kind, steps: int, seed: int) -> float:
-    """Log loss of the learnt model above the true one's, in thousandths.
+    """Log loss of the trained model minus the true model's, in thousandths.
 
     `rows` is "fp32", "bf16" (rounded stochastically) or "nearest".
     """

@@ -1,10 +1,10 @@
 """ETL side by side: fit, encode and write rows of Criteo's shape, from typed Parquet and raw text.
 
-Sides: our Polars engine, NVTabular on pandas, and a plain Polars script as one would write it by
+Sides: our native engine, NVTabular on pandas, and a plain Polars script as one would write it by
 hand (`benchmarks/etl_sides.py`). All read the same rows and write the same columns at zstd level 1;
-their outputs are compared first. Each run is a process of its own, timed without its imports.
-NVTabular runs at the smaller size only. Of a raw text our side's time includes the survey, a pass
-over the log of its own.
+their outputs are compared first. Each run is its own process, timed without its imports. NVTabular
+runs at the smaller size only. For raw text our time includes the survey, a separate pass over the
+log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from plumbline.base.errors import DataError
 SMALL, LARGE = 2_000_000, 20_000_000
 NVTABULAR, PLAIN = "nvtabular", "plain polars"
 SPLIT_ROWS = 1000
-"""Rows of the two small files beside a raw log, which validate and test."""
+"""Rows of the two small files next to a raw log, the validation and test splits."""
 
 FLOAT_TOLERANCE = 2e-5
 """Peers compute log and normalization in float32."""
@@ -35,31 +35,31 @@ FLOAT_TOLERANCE = 2e-5
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Rows in one of the two forms."""
+    """Rows in one of the two file formats."""
 
-    form: str
+    file_format: str
     path: Path
     rows: int
 
     @property
     def name(self) -> str:
-        return f"{self.rows:,} rows, {self.form}"
+        return f"{self.rows:,} rows, {self.file_format}"
 
     @classmethod
-    def write(cls, form: str, folder: Path, rows: int) -> Input:
-        made = cls(form, folder / f"{form}-{rows}", rows)
-        if form == "parquet":
-            write_parquet(made.path, rows)
+    def write(cls, file_format: str, folder: Path, rows: int) -> Input:
+        written = cls(file_format, folder / f"{file_format}-{rows}", rows)
+        if file_format == "parquet":
+            write_parquet(written.path, rows)
         else:
-            write_text(made.path, rows)
+            write_text(written.path, rows)
             for seed, split in enumerate(("valid", "test"), start=2):
-                write_text(made.path.with_name(f"{made.path.name}.{split}"), SPLIT_ROWS, seed)
-        return made
+                write_text(written.path.with_name(f"{written.path.name}.{split}"), SPLIT_ROWS, seed)
+        return written
 
 
 @dataclass(slots=True)
 class Runs:
-    """Runs sides in processes of their own, and keeps their peak memory in MB."""
+    """Runs each side in its own process, and records peak memory in MB."""
 
     scratch: Path
     peak_mb: dict[tuple[str, str, int], int]
@@ -72,8 +72,16 @@ class Runs:
             shutil.rmtree(out, ignore_errors=True)
 
     def run(self, side: str, given: Input, out: Path) -> float:
-        """One run into `out`; raises DataError where the side fails."""
-        command = [sys.executable, "-m", "benchmarks.etl_sides", side, given.form, given.path, out]
+        """Run once into `out`; returns seconds. Raises DataError if the side fails."""
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.etl_sides",
+            side,
+            given.file_format,
+            given.path,
+            out,
+        ]
         done = subprocess.run(
             list(map(str, command)),
             cwd=Path(__file__).parent.parent,
@@ -83,17 +91,17 @@ class Runs:
         )
         if done.returncode:
             raise DataError(f"{side} on {given.path.name} failed: {done.stderr[-2000:]}")
-        found = json.loads(done.stdout.splitlines()[-1])
-        key = (side, given.form, given.rows)
-        self.peak_mb[key] = max(self.peak_mb.get(key, 0), found["peak_mb"])
-        return float(found["seconds"])
+        reported = json.loads(done.stdout.splitlines()[-1])
+        key = (side, given.file_format, given.rows)
+        self.peak_mb[key] = max(self.peak_mb.get(key, 0), reported["peak_mb"])
+        return float(reported["seconds"])
 
 
 def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> dict[str, list[float]]:
-    """Every side once: the same ids and floats in the same order, or the timing means nothing.
+    """Run every side once and require equal ids and floats in equal order; returns each's seconds.
 
-    Returns each side's seconds.
-    NVTabular leaves the order of values with one count open, so its ids are compared but for that.
+    NVTabular does not define the order of values with equal counts, so its ids are compared up to
+    that order.
     """
     frames, seconds = {}, {}
     for side in sides:
@@ -105,20 +113,20 @@ def check_equal_output(runs: Runs, given: Input, sides: list[str]) -> dict[str, 
         frames[side] = pl.concat(read, how="vertical_relaxed")
         shutil.rmtree(out)
     ours = frames[OURS]
-    for side, came in frames.items():
+    for side, got in frames.items():
         for name in CATEGORICAL:
-            one, other = ours[name].cast(pl.Int64), came[name].cast(pl.Int64)
+            one, other = ours[name].cast(pl.Int64), got[name].cast(pl.Int64)
             if not (same_but_for_ties(one, other) if side == NVTABULAR else one.equals(other)):
                 raise DataError(f"{side} gives other ids in {name} than ours: not equal work.")
         for name in CONTINUOUS:
-            difference = np.abs(came[name].to_numpy() - ours[name].to_numpy()).max()
+            difference = np.abs(got[name].to_numpy() - ours[name].to_numpy()).max()
             if not difference <= FLOAT_TOLERANCE:
                 raise DataError(f"{side} differs from ours by {difference} in {name}.")
     return seconds
 
 
 def same_but_for_ties(one: pl.Series, other: pl.Series) -> bool:
-    """One id for one id, the special ones the same, all others among those of equal count."""
+    """Whether ids map one to one: special ids to themselves, others to ids of equal count."""
     pairs = pl.DataFrame({"one": one, "other": other}).group_by("one", "other").len().sort("other")
     special = pairs.filter((pl.col("one") < 3) | (pl.col("other") < 3))
     vocabulary = pairs.filter(pl.col("other") >= 3)
@@ -141,36 +149,36 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = Runs(Path(folder), {})
         if options.quick:
-            for form in ("parquet", "text"):
-                given = Input.write(form, runs.scratch, 20_000)
+            for file_format in ("parquet", "text"):
+                given = Input.write(file_format, runs.scratch, 20_000)
                 seconds = check_equal_output(runs, given, [OURS, NVTABULAR, PLAIN])
                 benchmark.add(given.name, "s", seconds)
         else:
-            for form in ("parquet", "text"):
-                _measure_form(benchmark, runs, form)
+            for file_format in ("parquet", "text"):
+                _measure_format(benchmark, runs, file_format)
     benchmark.report(options.json)
 
 
-def _measure_form(benchmark: Benchmark, runs: Runs, form: str) -> None:
-    small = Input.write(form, runs.scratch, SMALL)
+def _measure_format(benchmark: Benchmark, runs: Runs, file_format: str) -> None:
+    small = Input.write(file_format, runs.scratch, SMALL)
     check_equal_output(runs, small, [OURS, NVTABULAR, PLAIN])
     at_small = measure(benchmark, runs, small, [OURS, PLAIN], 5)
-    # Its minutes would let the two others' turns drift apart, so it has a case of its own.
+    # NVTabular takes minutes, in which the machine may drift, so it has its own case.
     with_nvtabular = measure(benchmark, runs, small, [OURS, NVTABULAR], 2)
-    large = Input.write(form, runs.scratch, LARGE)
+    large = Input.write(file_format, runs.scratch, LARGE)
     at_large = measure(benchmark, runs, large, [OURS, PLAIN], 2)
-    shutil.rmtree(large.path) if form == "parquet" else large.path.unlink()
+    shutil.rmtree(large.path) if file_format == "parquet" else large.path.unlink()
 
     def target(what: str, value: float, at_least: float) -> None:
-        benchmark.at_least(f"{what}, {form}", value, at_least)
+        benchmark.at_least(f"{what}, {file_format}", value, at_least)
 
     target("times NVTabular on pandas, 2 M rows", with_nvtabular.ratios[NVTABULAR], 8.0)
     target("times plain Polars, 2 M rows", at_small.ratios[PLAIN], 1.0)
     target("times plain Polars, 20 M rows", at_large.ratios[PLAIN], 1.0)
-    peak = runs.peak_mb[OURS, form, LARGE] / 1024
-    benchmark.at_most(f"GB of peak memory, 20 M rows, {form}", peak, 3.0)
+    peak = runs.peak_mb[OURS, file_format, LARGE] / 1024
+    benchmark.at_most(f"GB of peak memory, 20 M rows, {file_format}", peak, 3.0)
     growth = at_large.median(OURS) / LARGE / (at_small.median(OURS) / SMALL)
-    benchmark.at_most(f"time a row, 20 M over 2 M rows, {form}", growth, 1.15)
+    benchmark.at_most(f"time a row, 20 M over 2 M rows, {file_format}", growth, 1.15)
 
 
 if __name__ == "__main__":

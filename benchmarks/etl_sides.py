@@ -1,4 +1,4 @@
-"""The sides of the ETL benchmark, each run in a process of its own.
+"""The sides of the ETL benchmark, each run in its own process.
 
     python -m benchmarks.etl_sides SIDE FORMAT INPUT OUT
 
@@ -35,22 +35,24 @@ def ours() -> Callable[[str, Path, Path], None]:
     from plumbline.features.engine.native_engine import NativeEngine
     from plumbline.nvtabular.compile import compile_unfitted
 
-    def run(form: str, given: Path, out: Path) -> None:
+    def run(file_format: str, given: Path, out: Path) -> None:
         plan = compile_unfitted(criteo_workflow(out / "vocabulary", THRESHOLD), KINDS)
-        rows = TypedParquet({"train": given}, KINDS) if form == "parquet" else _raw_log(given)
-        NativeEngine(plan).fit_transform(rows, out, _nobody)
+        rows = (
+            TypedParquet({"train": given}, KINDS) if file_format == "parquet" else _raw_log(given)
+        )
+        NativeEngine(plan).fit_transform(rows, out, _ignore)
 
     return run
 
 
 def nvtabular() -> Callable[[str, Path, Path], None]:
-    """NVTabular as it comes, on pandas, through its own reader and writer."""
+    """Unpatched NVTabular on pandas, with its own reader and writer."""
     import nvtabular
 
     from benchmarks.criteo_workflow import criteo_workflow
 
-    def run(form: str, given: Path, out: Path) -> None:
-        if form == "parquet":
+    def run(file_format: str, given: Path, out: Path) -> None:
+        if file_format == "parquet":
             log = nvtabular.Dataset(str(given), engine="parquet", cpu=True)
         else:
             types = dict.fromkeys(CONTINUOUS, "float32") | dict.fromkeys(CATEGORICAL, "str")
@@ -65,12 +67,12 @@ def nvtabular() -> Callable[[str, Path, Path], None]:
 
 
 def plain_polars() -> Callable[[str, Path, Path], None]:
-    """What one would write by hand: count, normalize, join, one query, one file."""
+    """A script as written by hand: count, normalize, join, one query, one file."""
     import polars as pl
 
-    def run(form: str, given: Path, out: Path) -> None:
+    def run(file_format: str, given: Path, out: Path) -> None:
         (out / "train").mkdir(parents=True)
-        raw = _scan(form, given)
+        raw = _scan(file_format, given)
         logged = [(pl.col(n).fill_null(0).clip(0) + 1).log().alias(n) for n in CONTINUOUS]
         statistics = raw.select(logged).select(
             *(pl.col(n).mean().name.suffix(".mean") for n in CONTINUOUS),
@@ -87,7 +89,7 @@ def plain_polars() -> Callable[[str, Path, Path], None]:
             .select(name, pl.col("id").cast(pl.Int32).alias(f"{name}.id"))
             for name in CATEGORICAL
         ]
-        found, *vocabularies = pl.collect_all([statistics, *counted])
+        moments, *vocabularies = pl.collect_all([statistics, *counted])
         frame = raw.with_columns(logged).collect()
         for name, vocabulary in zip(CATEGORICAL, vocabularies, strict=True):
             frame = frame.join(vocabulary, on=name, how="left", maintain_order="left")
@@ -97,7 +99,9 @@ def plain_polars() -> Callable[[str, Path, Path], None]:
             for name in CATEGORICAL
         ]  # fmt: skip
         floats = [
-            ((pl.col(n) - found[f"{n}.mean"][0]) / found[f"{n}.std"][0]).cast(pl.Float32).alias(n)
+            ((pl.col(n) - moments[f"{n}.mean"][0]) / moments[f"{n}.std"][0])
+            .cast(pl.Float32)
+            .alias(n)
             for n in CONTINUOUS
         ]
         file = out / "train" / "part-00000.parquet"
@@ -107,11 +111,11 @@ def plain_polars() -> Callable[[str, Path, Path], None]:
     return run
 
 
-def _scan(form: str, given: Path) -> pl.LazyFrame:
-    """Typed files as they are, a text read once where it fits; categories of a text stay text."""
+def _scan(file_format: str, given: Path) -> pl.LazyFrame:
+    """Typed files are scanned; text is read once if it fits, and its categories stay text."""
     import polars as pl
 
-    if form == "parquet":
+    if file_format == "parquet":
         return pl.scan_parquet(given / "part-*.parquet")
     types = dict.fromkeys(CONTINUOUS, pl.Float32()) | dict.fromkeys(CATEGORICAL, pl.String())
     scan = pl.scan_csv(
@@ -122,7 +126,7 @@ def _scan(form: str, given: Path) -> pl.LazyFrame:
 
 
 def _raw_log(given: Path) -> Any:
-    """The log as the stages read it: surveyed first. Its rows train, but for two small files."""
+    """The log as the stages read it, after a survey; two small files are validation and test."""
     from plumbline.rawlogs.ingest import fingerprints_of
     from plumbline.rawlogs.raw_log import RawLog
     from plumbline.rawlogs.row_parser import RowParser
@@ -140,21 +144,21 @@ def _raw_log(given: Path) -> Any:
     )
     files = [given, *(given.with_name(f"{given.name}.{split}") for split in ("valid", "test"))]
     parser = RowParser(config, files)
-    surveyed = survey(config, files, parser, _nobody)
+    surveyed = survey(config, files, parser, _ignore)
     return RawLog(config, files, surveyed.survey, fingerprints_of(config, files), parser)
 
 
-def _nobody(rows: int) -> None:
-    """Progress that nobody wants to see."""
+def _ignore(rows: int) -> None:
+    """Progress that is not shown."""
 
 
 SIDES = {"ours": ours, "nvtabular": nvtabular, "plain polars": plain_polars}
 
 
-def main(side: str, form: str, given: str, out: str) -> None:
+def main(side: str, file_format: str, given: str, out: str) -> None:
     work = SIDES[side]()
     start = time.perf_counter()
-    work(form, Path(given), Path(out))
+    work(file_format, Path(given), Path(out))
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak}) + "\n")

@@ -1,9 +1,9 @@
-"""How long a stranger's file takes to its first report: `init.py`, then the whole line.
+"""Time from a new file to its first report: `init.py`, then all stages.
 
     python benchmarks/first_report.py FILE [--label NAME] [--json FILE]
 
-The configuration that init writes is taken as it is. Bank marketing (UCI 222) has to take no more
-than a minute on two quiet cores: `bank-additional-full.csv.gz --label y`.
+The configuration that init writes is used unchanged. Bank marketing (UCI 222,
+`bank-additional-full.csv.gz --label y`) must take at most a minute on two idle cores.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_SECONDS = 60.0
 
 
 def seconds_of(command: list[str]) -> float:
-    """Of a command of ours that has to end well; what it prints goes to the terminal."""
+    """Seconds that a command takes, which must succeed; its output goes to the terminal."""
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], check=True)
     return time.perf_counter() - start
@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.formatter_class = argparse.RawDescriptionHelpFormatter
     arguments.add_argument("file", type=Path, help="CSV, TSV or Parquet")
-    arguments.add_argument("--label", help="the label's column, where init does not find it")
+    arguments.add_argument("--label", help="the label's column, if init does not find it")
     options = arguments.parse_args()
     label = [] if options.label is None else ["--label", options.label]
     benchmark = Benchmark("first_report")
@@ -46,8 +46,8 @@ def main() -> None:
             seconds["init"].append(seconds_of(init))
             seconds["run_all"].append(seconds_of(run_all))
     totals = [sum(pair) for pair in zip(*seconds.values(), strict=True)]
-    for step, found in {**seconds, "file to report.json": totals}.items():
-        benchmark.add(step, "seconds", {OURS: found})
+    for step, figures in {**seconds, "file to report.json": totals}.items():
+        benchmark.add(step, "seconds", {OURS: figures})
     benchmark.at_most(f"{options.file.name}: seconds to report.json", max(totals), MOST_SECONDS)
     benchmark.report(options.json)
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: repeats in turn, a table, and the JSON form.
+"""Shared by all benchmarks: interleaved repeats, a table, and a JSON file.
 
     {"benchmark":, "date":, "commit":, "cpu":, "flags": [], "threads":, "versions": {}, "notes": [],
      "cases": [{"case":, "unit":, "ratios": {"<peer>":},
@@ -6,13 +6,13 @@
      "targets": [{"name":, "value": or null, "target":, "met":}],
      "loads": [{"name":, "rows_a_second":, …}]}
 
-Smaller figures are better; a ratio is the peer's median over ours, so above 1 we are faster. Sides
-run in turn, A B A B …, so that drift of the machine meets them alike. `loads` is there where a
+Smaller figures are better. A ratio is the peer's median over ours, so above 1 we are faster. Sides
+run alternately, A B A B …, so drift of the machine affects all alike. `loads` is present if a
 benchmark puts load on a server (`benchmarks/serve_load.py`).
 
-`--json FILE` writes the figures to a file. Those that the docs show are in `benchmarks/results/`,
-one file a benchmark, day and processor; `python -m benchmarks.page` makes `docs/benchmarks.md` of
-them.
+`--json FILE` writes the figures to a file. The figures in the docs are in `benchmarks/results/`,
+one file per benchmark, day and processor; `python -m benchmarks.page` generates
+`docs/benchmarks.md` from them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-"""Flags of a processor that decide which kernels run."""
+"""Processor flags that determine which kernels run."""
 
 LOAD_COLUMNS = {
     "name": "load",
@@ -48,12 +48,12 @@ LOAD_COLUMNS = {
     "errors": "errors",
     "error_p99": "p99 ms until an error",
 }
-"""Keys of a load that are printed, and their headings."""
+"""Printed keys of a load, and their headings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One workload, and each side's figures, run by run."""
+    """One workload, and each side's figures, one per run."""
 
     name: str
     unit: str
@@ -81,22 +81,22 @@ class Case:
 
 @dataclass(slots=True)
 class Benchmark:
-    """Collects cases and targets, prints them, writes them."""
+    """Collects, prints and writes cases and targets."""
 
     name: str
     cases: list[Case] = field(default_factory=list)
     targets: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What a reader has to know besides: a side that was left out, and why."""
+    """Remarks for the reader, such as a side that was left out and why."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of packages that are not in this process' environment."""
+    """Versions of packages outside this process' environment."""
     loads: list[dict[str, Any]] = field(default_factory=list)
-    """As `benchmarks/serve_load.py` has them."""
+    """`Load.to_json()` of `benchmarks/serve_load.py`."""
 
     def run(
         self, case: str, unit: str, sides: Mapping[str, Callable[[], float]], repeats: int
     ) -> Case:
-        """Measure every side `repeats` times, in turn; a side returns its figure."""
+        """Measure every side `repeats` times, alternately; a side returns its figure."""
         figures: dict[str, list[float]] = {side: [] for side in sides}
         for _ in range(repeats):
             for side, work in sides.items():
@@ -104,9 +104,9 @@ class Benchmark:
         return self.add(case, unit, figures)
 
     def add(self, case: str, unit: str, figures: dict[str, list[float]]) -> Case:
-        made = Case(case, unit, figures)
-        self.cases.append(made)
-        return made
+        added = Case(case, unit, figures)
+        self.cases.append(added)
+        return added
 
     def at_least(self, name: str, value: float, target: float) -> None:
         self._target(name, value, target, value >= target)
@@ -115,7 +115,7 @@ class Benchmark:
         self._target(name, value, target, value <= target)
 
     def not_measured(self, name: str, target: float) -> None:
-        """A target whose side was left out: not met."""
+        """Record a target whose side was left out as not met."""
         self.targets.append({"name": name, "value": None, "target": target, "met": False})
 
     def _target(self, name: str, value: float, target: float, met: bool) -> None:
@@ -127,9 +127,9 @@ class Benchmark:
         console = Console()
         table = Table("case", "side", "unit", "median", "min", "max", "peer / ours")
         for case in self.cases:
-            form = case.to_json()
-            for side, figures in form["sides"].items():
-                ratio = f"{form['ratios'][side]:.2f}" if side != OURS else ""
+            content = case.to_json()
+            for side, figures in content["sides"].items():
+                ratio = f"{content['ratios'][side]:.2f}" if side != OURS else ""
                 numbers = [f"{figures[key]:g}" for key in ("median", "min", "max")]
                 table.add_row(case.name, side, case.unit, *numbers, ratio)
         console.print(table)
@@ -148,7 +148,7 @@ class Benchmark:
             write_json(file, self._to_json())
 
     def _to_json(self) -> dict[str, Any]:
-        form = {
+        content = {
             "benchmark": self.name,
             "date": time.strftime("%Y-%m-%d"),
             "commit": _commit(),
@@ -160,14 +160,16 @@ class Benchmark:
             "cases": [case.to_json() for case in self.cases],
             "targets": self.targets,
         }
-        return form | ({"loads": self.loads} if self.loads else {})
+        return content | ({"loads": self.loads} if self.loads else {})
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument("--quick", action="store_true", help="small sizes: does it run at all?")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    return made
+    arguments = argparse.ArgumentParser(description=description)
+    arguments.add_argument(
+        "--quick", action="store_true", help="small sizes, to check that it runs"
+    )
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    return arguments
 
 
 def _rounded(value: float) -> float:
@@ -193,6 +195,6 @@ def _commit() -> str:
 
 
 def _cpuinfo(key: str) -> str:
-    """The first processor's line of that name in /proc/cpuinfo; empty where there is none."""
+    """The first value of this key in /proc/cpuinfo; empty if absent."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")

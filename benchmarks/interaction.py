@@ -1,10 +1,10 @@
-"""The interaction operator, and the fastest plain torch form that we know: bmm and gather.
+"""The interaction operator against the fastest plain torch version that we know, bmm and gather.
 
 Criteo's 26 embeddings and a dense vector, 8,192 rows, the article's length (128) and Kaggle's (16).
-Every result is first compared with the specification in float64. The process keeps its freed
-memory, as training does. One more side puts the figures into proportion: a copy of as many bytes as
-the operator has to move (its inputs and outputs, once each). Its time over ours is the share of the
-copy's bandwidth that the operator reaches: there alone, more is better.
+Every result is first compared with the specification in float64. The process keeps freed memory, as
+training does. As a yardstick, another side copies as many bytes as the operator has to move (its
+inputs and outputs, once each). Its time over ours is the share of the copy's bandwidth that the
+operator reaches; only for this figure more is better.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ FEATURES = 26
 PEER = "bmm and gather"
 COPY = "copy of the bytes"
 ROUNDINGS = {OURS: 1, PEER: 4}
-"""What a side rounds to the result's dtype before it is done: the peer its intermediate results."""
+"""Number of roundings to the result's dtype on each side; the peer rounds intermediate results."""
 
-Form = Callable[[Tensor, Tensor], Tensor]
+Operator = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Inputs that want gradients, and a gradient of the result."""
+    """Inputs that require gradients, and a gradient of the result."""
 
     dense_BD: Tensor
     embeddings_BFD: Tensor
@@ -66,13 +66,13 @@ class Workload:
         return self.forward_bytes + sum(t.nbytes for t in self.inputs)
 
 
-def bmm_and_gather() -> Form:
-    """The peer; the places of the triangle are made once."""
+def bmm_and_gather() -> Operator:
+    """The peer; the indices of the triangle are computed once."""
     vectors = FEATURES + 1
     row_P, column_P = torch.tril_indices(vectors, vectors, offset=-1)
     places_P = row_P * vectors + column_P
 
-    def form(dense_BD: Tensor, embeddings_BFD: Tensor) -> Tensor:
+    def operator(dense_BD: Tensor, embeddings_BFD: Tensor) -> Tensor:
         vector_BND = torch.cat([dense_BD.unsqueeze(1), embeddings_BFD], dim=1)
         dot_BNN = torch.bmm(vector_BND, vector_BND.transpose(1, 2))
         parts = [dense_BD, dot_BNN.flatten(1).index_select(1, places_P)]
@@ -80,26 +80,26 @@ def bmm_and_gather() -> Form:
         parts.append(dense_BD.new_zeros(rows, -content % 8))
         return torch.cat(parts, dim=1)
 
-    return form
+    return operator
 
 
-def check(side: str, form: Form, work: Workload) -> None:
-    """DataError unless result and gradients are the specification's, within rounding.
+def check(side: str, operator: Operator, work: Workload) -> None:
+    """Raise DataError unless result and gradients equal the specification's within rounding.
 
-    The bound of a sum of n products is n · 2⁻²³ · Σ|a·b|, and for each rounding to the dtype half a
-    unit in the last place of Σ|a·b|.
+    The bound is n · 2⁻²³ · Σ|a·b| for a sum of n products, plus half a unit in the last place of
+    Σ|a·b| for each rounding to the dtype.
     """
     for first in range(0, len(work.dense_BD), 1024):
         part = slice(first, first + 1024)
         inputs = [t[part].detach().requires_grad_() for t in work.inputs]
         weight = work.gradient_BK[part]
-        out = form(*inputs)
-        came = [out.detach(), *torch.autograd.grad(out, inputs, weight)]
+        out = operator(*inputs)
+        actual = [out.detach(), *torch.autograd.grad(out, inputs, weight)]
         wanted = _specified([t.detach().double() for t in inputs], weight.double())
         sizes = _specified([t.detach().double().abs() for t in inputs], weight.double().abs())
         dim, vectors = work.dense_BD.shape[1], FEATURES + 1
         for got, want, size, terms in zip(
-            came, wanted, sizes, (dim, vectors, vectors), strict=True
+            actual, wanted, sizes, (dim, vectors, vectors), strict=True
         ):
             eps = ROUNDINGS[side] * torch.finfo(got.dtype).eps / 2
             bound = (terms * 2.0**-23 + eps) * size + torch.finfo(got.dtype).tiny
@@ -114,7 +114,7 @@ def _specified(inputs: list[Tensor], weight: Tensor) -> list[Tensor]:
 
 
 def milliseconds(work: Callable[[], object]) -> Callable[[], float]:
-    """A side: the time of one call."""
+    """A side that returns the time of one call."""
 
     def side() -> float:
         start = time.perf_counter_ns()
@@ -125,33 +125,35 @@ def milliseconds(work: Callable[[], object]) -> Callable[[], float]:
 
 
 def copy_of(bytes_moved: int) -> Callable[[], float]:
-    """A copy that reads half of the bytes and writes the other half."""
+    """A side that copies memory: reads half of the bytes and writes the other half."""
     source = torch.ones(bytes_moved // 2, dtype=torch.uint8)
     target = torch.empty_like(source)
     return milliseconds(lambda: target.copy_(source))
 
 
-def forward_sides(forms: dict[str, Form], work: Workload) -> dict[str, Callable[[], float]]:
+def forward_sides(operators: dict[str, Operator], work: Workload) -> dict[str, Callable[[], float]]:
     inputs = tuple(tensor.detach() for tensor in work.inputs)
 
-    def side(form: Form) -> Callable[[], float]:
-        return milliseconds(lambda: form(*inputs))
+    def side(operator: Operator) -> Callable[[], float]:
+        return milliseconds(lambda: operator(*inputs))
 
     return {
-        **{name: side(form) for name, form in forms.items()},
+        **{name: side(operator) for name, operator in operators.items()},
         COPY: copy_of(work.forward_bytes),
     }
 
 
-def backward_sides(forms: dict[str, Form], work: Workload) -> dict[str, Callable[[], float]]:
-    def side(form: Form) -> Callable[[], float]:
-        out = form(*work.inputs)
+def backward_sides(
+    operators: dict[str, Operator], work: Workload
+) -> dict[str, Callable[[], float]]:
+    def side(operator: Operator) -> Callable[[], float]:
+        out = operator(*work.inputs)
         return milliseconds(
             lambda: torch.autograd.grad(out, work.inputs, work.gradient_BK, retain_graph=True)
         )
 
     return {
-        **{name: side(form) for name, form in forms.items()},
+        **{name: side(operator) for name, operator in operators.items()},
         COPY: copy_of(work.backward_bytes),
     }
 
@@ -161,15 +163,15 @@ def main() -> None:
     keep_freed_memory()
     rows, repeats = (256, 5) if options.quick else (8192, 60)
     benchmark = Benchmark("interaction")
-    forms: dict[str, Form] = {OURS: interaction, PEER: bmm_and_gather()}
+    operators: dict[str, Operator] = {OURS: interaction, PEER: bmm_and_gather()}
     for dim in (128, 16):
         for dtype in (torch.bfloat16, torch.float32):
             work = Workload.draw(rows, dim, dtype)
-            for side, form in forms.items():
-                check(side, form, work)
+            for side, operator in operators.items():
+                check(side, operator, work)
             shape = f"({rows}, {FEATURES + 1}, {dim}) {str(dtype).removeprefix('torch.')}"
             for direction, sides_of in (("forward", forward_sides), ("backward", backward_sides)):
-                sides = sides_of(forms, work)
+                sides = sides_of(operators, work)
                 for warm_up in sides.values():
                     warm_up()
                 case = benchmark.run(f"{direction} {shape}", "ms", sides, repeats)

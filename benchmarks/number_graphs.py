@@ -1,9 +1,9 @@
-"""What each way of preparing numbers is worth to the DLRM, on many tables.
+"""The value to the DLRM of each way of preparing numbers, on many tables.
 
-Runs every configuration of a folder, whose `log.files` name the files inside `--data`, and two
-drawn tables of unkind scales. Each table's rows are encoded once a way, and the DLRM is trained on
-them with every seed; the figures are the log loss and the AUC of the *valid* split after the epoch
-in which its log loss is least, at learning rates that stay. The test split is not read.
+Runs every configuration of a folder, whose `log.files` name files inside `--data`, and two drawn
+tables with difficult scales. Each table is encoded once per way, and the DLRM is trained on it with
+every seed at constant learning rates. The figures are the log loss and AUC of the *valid* split
+after the epoch with the smallest log loss. The test split is not read.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Rows:
     kinds: Mapping[str, FeatureKind]
     splits: Mapping[str, Path]
     threshold: int | None
-    """Of the categories' frequency."""
+    """Frequency threshold of the categories."""
 
     @property
     def of_training(self) -> int:
@@ -88,7 +88,7 @@ def settings(**chosen: object) -> Way:
 def clipped(rows: Rows, *, log: bool = False) -> UnfittedPlan:
     """Each column clipped to its .5 % and 99.5 % quantiles, then normalized.
 
-    With `log` those that have no negative numbers are logged between the two.
+    With `log`, columns without negative numbers are logged between the two.
     """
     branches = []
     for name in rows.continuous:
@@ -113,7 +113,7 @@ def _with_categories(rows: Rows, branches: list[Any]) -> UnfittedPlan:
 
 
 def _column(rows: Rows, name: str) -> NDArray[np.float64]:
-    """The training split's numbers of a column, those that are there."""
+    """A column's numbers in the training split, without missing ones."""
     files = [pq.read_table(file, columns=[name]) for file in parts(rows.splits["train"])]
     values = np.asarray(pa.concat_tables(files)[name], np.float64)
     return values[~np.isnan(values)]
@@ -147,8 +147,8 @@ def tables(options: argparse.Namespace, folder: Path) -> Iterator[Rows]:
         log = config.log.model_copy(update={"typed_copy": True})
         data = tuple(options.data / name for name in config.log.files)
         run = Run(config.model_copy(update={"log": log}), data, "native", "fused", "cpu", None)
-        made = ingest.STAGE.ensure(run, folder / config.name)
-        splits = typed_folders(made)
+        ingested = ingest.STAGE.ensure(run, folder / config.name)
+        splits = typed_folders(ingested)
         kept = {split: splits[split] for split in ("train", "valid")}
         yield Rows(
             config.name, config.features, kept, config.workflow.options.get("frequency_threshold")
@@ -196,30 +196,30 @@ def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float
 
 
 def main() -> None:
-    made = parser(__doc__)
-    made.add_argument("--configs", type=Path, metavar="DIR", help="one configuration a table")
-    made.add_argument("--data", type=Path, metavar="DIR", default=Path(), help="their files")
-    made.add_argument("--tables", nargs="*", metavar="NAME", help="only these")
-    made.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), metavar="WAY")
-    made.add_argument("--epochs", type=int, default=EPOCHS)
-    made.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
-    options = made.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument("--configs", type=Path, metavar="DIR", help="one configuration a table")
+    arguments.add_argument("--data", type=Path, metavar="DIR", default=Path(), help="their files")
+    arguments.add_argument("--tables", nargs="*", metavar="NAME", help="only these")
+    arguments.add_argument("--ways", nargs="*", choices=WAYS, default=list(WAYS), metavar="WAY")
+    arguments.add_argument("--epochs", type=int, default=EPOCHS)
+    arguments.add_argument("--seeds", type=int, nargs="*", default=SEEDS)
+    options = arguments.parse_args()
     seeds, epochs = ((1,), 1) if options.quick else (options.seeds, options.epochs)
     benchmark = Benchmark("number_graphs")
     means: dict[str, dict[str, tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
         for rows in tables(options, Path(temporary)):
-            found = {}
+            figures = {}
             for number, name in enumerate(options.ways):
                 out = Path(temporary) / rows.name / f"way{number}"
                 plan = encoded(rows, WAYS[name], out)
-                found[name] = [best(plan, out, seed, epochs) for seed in seeds]
+                figures[name] = [best(plan, out, seed, epochs) for seed in seeds]
             means[rows.name] = {
                 name: (mean(loss for loss, _ in of), mean(auc for _, auc in of))
-                for name, of in found.items()
+                for name, of in figures.items()
             }
-            if OURS in found:
-                losses = {name: [loss for loss, _ in of] for name, of in found.items()}
+            if OURS in figures:
+                losses = {name: [loss for loss, _ in of] for name, of in figures.items()}
                 benchmark.add(rows.name, "log loss", losses)
             _print(means)
     benchmark.report(options.json)
@@ -229,7 +229,7 @@ def _print(means: dict[str, dict[str, tuple[float, float]]]) -> None:
     """Log loss and AUC of every way on the tables so far."""
     table = Table("way", *means, title="valid: log loss, AUC")
     for way in next(iter(means.values())):
-        cells = [f"{found[way][0]:.4f} {found[way][1]:.4f}" for found in means.values()]
+        cells = [f"{of_table[way][0]:.4f} {of_table[way][1]:.4f}" for of_table in means.values()]
         table.add_row(way, *cells)
     Console(width=200).print(table)
 

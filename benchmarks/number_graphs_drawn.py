@@ -1,8 +1,8 @@
-"""Tables of numbers on unkind scales, drawn, for `benchmarks/number_graphs.py`.
+"""Drawn tables of numbers on difficult scales, for `benchmarks/number_graphs.py`.
 
-Every column's own number is hidden behind a scale: amounts over twelve powers of ten, milliseconds
-since 1970, a count that is mostly 0, a number that is missing where it says most, numbers below 0,
-a constant, two values a million apart, a column without a number.
+Every informative number is hidden behind a scale: amounts over twelve powers of ten, milliseconds
+since 1970, a count that is mostly 0, a number that is missing where it matters most, negative
+numbers, a constant, two values a million apart, an empty column.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def unkind(rows: int, random: np.random.Generator) -> tuple[dict[str, Floats], F
 
 
 def waves(rows: int, random: np.random.Generator) -> tuple[dict[str, Floats], Floats]:
-    """Columns with heavy tails in which the log-odds go up and down, and a category beside them."""
+    """Heavy-tailed columns with non-monotonic log-odds, and a category."""
     hidden = random.uniform(-1.0, 1.0, (4, rows))
     columns = {f"x{n}": np.sinh(9.0 * one) * 10.0 ** (3 * n) for n, one in enumerate(hidden)}
     return columns, 1.5 * np.sin(6.0 * hidden).sum(0) - 1.0

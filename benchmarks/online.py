@@ -1,8 +1,8 @@
-"""One request at a time: the online executor on vocabularies of Criteo's size, and NVTabular's own.
+"""One request at a time: the online executor on vocabularies of Criteo's size, and NVTabular.
 
-26 columns of ids over 33.7 million values, 13 of numbers. Rows differ from request to request, so
-look-ups meet memory as it is. Then one workflow, fitted on fewer rows, transforms one row in
-NVTabular and in its compiled plan; their ids are compared first. All on one core.
+26 columns of ids over 33.7 million values, 13 of numbers. Rows differ between requests, so look-ups
+are not served from caches. Then a workflow fitted on fewer rows transforms one row in NVTabular and
+in its compiled plan; their ids are compared first. Everything runs on one core.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REQUESTS = 2000
 
 
 def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors]) -> list[float]:
-    """Each request's time; a first tenth is not counted."""
+    """Each request's time, without the first tenth of them."""
     times = []
     for request in requests:
         start = time.perf_counter_ns()
@@ -41,7 +41,7 @@ def microseconds(work: Callable[[Tensors], object], requests: Sequence[Tensors])
 
 
 def measure_load(folder: Path) -> dict[str, float]:
-    """Loading the plan in a process of its own: seconds, and MB of its own and of shared memory."""
+    """Load the plan in a separate process; returns seconds, and MB of the process' own memory."""
     done = subprocess.run(
         [sys.executable, "-c", _LOAD, str(folder)],
         cwd=Path(__file__).parent.parent,
@@ -49,8 +49,8 @@ def measure_load(folder: Path) -> dict[str, float]:
         text=True,
         check=True,
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 _LOAD = """
@@ -71,7 +71,7 @@ print(json.dumps({"seconds": seconds, "own_mb": own() - before}))
 
 
 def against_nvtabular(benchmark: Benchmark, scratch: Path, rows: int, repeats: int) -> None:
-    """NVTabular as it comes, and the plan compiled from the same fitted workflow, row by row."""
+    """Unpatched NVTabular, and the plan compiled from the same fitted workflow, row by row."""
     fitted = fit_criteo(scratch, rows)
     executor = OnlineExecutor(fitted.plan)
     chosen = [fitted.whole_rows.slice(row, 1) for row in range(repeats)]
@@ -81,10 +81,10 @@ def against_nvtabular(benchmark: Benchmark, scratch: Path, rows: int, repeats: i
         for row, request in zip(chosen, tensors, strict=True):
             frame = fitted.reader.frame(row)
             start = time.perf_counter_ns()
-            came = fitted.workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
+            got = fitted.workflow.transform(Dataset(frame, cpu=True)).to_ddf().compute()
             theirs.append((time.perf_counter_ns() - start) / 1000)
             ids_BF = executor.transform(request).ids_BF
-            if came[CATEGORICAL].to_numpy().tolist() != ids_BF.tolist():
+            if got[CATEGORICAL].to_numpy().tolist() != ids_BF.tolist():
                 raise DataError("NVTabular gives other ids than ours: not equal work.")
         ours = microseconds(executor.transform, tensors * 20)
     figures = {OURS: ours, "nvtabular": theirs[repeats // 10 :]}

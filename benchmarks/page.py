@@ -1,10 +1,10 @@
-"""The docs' tables of figures, made from benchmarks/results/*.json: `python -m benchmarks.page`.
+"""Generate the docs' tables of figures from benchmarks/results/*.json: `python -m benchmarks.page`.
 
-It writes docs/benchmarks.md, and in other pages the table of a file that they name, between
+It writes docs/benchmarks.md, and fills tables in other pages between
 `<!-- figures: FILE NUMBER -->` and `<!-- end of figures -->`.
 
-A result file is what a benchmark writes with `--json` (see `benchmarks/harness.py`), or, for
-figures of other commands, tables as they were written down:
+A result file is the output of a benchmark's `--json` (see `benchmarks/harness.py`). Figures of
+other commands are stored as tables:
 
     {"benchmark":, "title":, "date":, "commit":, "cpu":, "command":,
      "tables": [{"columns": [], "rows": [[]]}]}
@@ -44,9 +44,9 @@ def page() -> str:
 def filled(text: str) -> str:
     """A page's text with its figures as the result files have them."""
 
-    def table(found: re.Match[str]) -> str:
-        chosen = _result(found[2])["tables"][int(found[3]) - 1]
-        return found[1] + "\n".join(_table(chosen["columns"], chosen["rows"])) + found[4]
+    def table(match: re.Match[str]) -> str:
+        chosen = _result(match[2])["tables"][int(match[3]) - 1]
+        return match[1] + "\n".join(_table(chosen["columns"], chosen["rows"])) + match[4]
 
     return FIGURES.sub(table, text)
 

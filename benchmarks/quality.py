@@ -1,8 +1,8 @@
-"""What bfloat16 costs in quality, on drawn logs whose best reachable AUC is known.
+"""The quality cost of bfloat16, on drawn logs whose best reachable AUC is known.
 
-The logs of configs/criteo_synthetic.yaml are drawn and encoded once. Then the model of that
-configuration is trained on them in float32, in bfloat16, and in bfloat16 with bfloat16 rows, with
-three seeds each. The figure is what is missing of the click model's own AUC: 1 is an AUC of .5.
+The logs of configs/criteo_synthetic.yaml are drawn and encoded once. The configuration's model is
+then trained on them in float32, in bfloat16, and in bfloat16 with bfloat16 rows, with three seeds
+each. The figure is the missing share of the click model's own AUC above .5: 1 is an AUC of .5.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SIDES = {"fp32": ("fp32", "fp32"), OURS: ("bf16", "fp32"), "bf16 rows": ("bf16",
 
 
 def encoded(config: Config, folder: Path) -> Run:
-    """Draw and encode the logs; gives the run that they belong to."""
+    """Draw and encode the logs; returns their run."""
     run = Run(config, (), "native", "fused", "cpu", None)
     for stage in (generate.STAGE, ingest.STAGE, etl.STAGE):
         stage.ensure(run, folder)

@@ -1,9 +1,8 @@
 """Scoring encoded rows on the CPU: ours in bf16 and in fp32, and torch eager in both.
 
 The article's and Kaggle's models (`benchmarks/train_work.py`), tables of at most 200,000 rows; 1,
-64 and 2,048 rows a call, all of them in memory. All sides have the same weights, and that their
-probabilities agree is checked. Torch is what one writes in it (`benchmarks/train_torch.py`), under
-inference mode, and in bf16 under autocast.
+64 and 2,048 rows per call, all in memory. All sides have the same weights, and their probabilities
+must agree. The torch side is `benchmarks/train_torch.py` in inference mode, with autocast for bf16.
 
 Legend: B rows, F id columns, C continuous columns.
 """
@@ -31,7 +30,7 @@ MODELS = {"article": article, "kaggle": kaggle}
 LARGEST_TABLE, QUICK_LARGEST_TABLE = 200_000, 1000
 ROWS = (1, 64, 2048)
 
-NOT_NATIVE = "ours: in torch, since the native module was not there."
+NOT_NATIVE = "ours: in torch, because the native module was not built."
 
 OURS_FP32 = "ours in fp32"
 EAGER_FP32 = "torch eager fp32"
@@ -43,21 +42,21 @@ RATES = {"article": 72_000.0, "kaggle": 350_000.0}
 """Rows a second at least, in the largest call."""
 
 TOLERANCES = {OURS: 0.02, EAGER_BF16: 0.02, OURS_FP32: 1e-5, EAGER_FP32: 0.0}
-"""Of a probability, against torch in fp32."""
+"""Tolerance of a probability, against torch in fp32."""
 
 Score = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
 
 
 def torch_eager(model: DLRM, *, bf16: bool) -> Score:
-    """The model's weights in the form that one writes in torch."""
+    """The model's weights in `benchmarks/train_torch.py`."""
     layers, tables = Layers(model.architecture), SeparateTables(model.architecture)
     with torch.no_grad():
         ours = [module for module in model.modules() if isinstance(module, nn.Linear)]
         theirs = [module for module in layers.modules() if isinstance(module, nn.Linear)]
         for mine, other in zip(ours, theirs, strict=True):
             other.load_state_dict(mine.state_dict())
-        for place, rows_RD in enumerate(tables.weights()):
-            rows_RD.copy_(model.tables.table(place))
+        for position, rows_RD in enumerate(tables.weights()):
+            rows_RD.copy_(model.tables.table(position))
 
     def score(ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -87,7 +86,7 @@ def draw(architecture: Architecture, rows: int) -> tuple[NDArray[np.int64], NDAr
 def check(
     sides: dict[str, Score], ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32]
 ) -> None:
-    """DataError unless all sides give the same probabilities; also the first, untimed call."""
+    """Raise DataError unless all sides give the same probabilities; also serves as warm-up."""
     wanted_B = sides[EAGER_FP32](ids_BF, dense_BC)
     for side, score in sides.items():
         difference = float(np.abs(score(ids_BF, dense_BC) - wanted_B).max())
@@ -98,7 +97,7 @@ def check(
 def microseconds(
     score: Score, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], calls: int
 ) -> Callable[[], float]:
-    """A side: the mean time of so many calls, one after the other."""
+    """A side that returns the mean time of consecutive calls."""
 
     def side() -> float:
         start = time.perf_counter_ns()

@@ -1,14 +1,15 @@
-"""The exported repository on a real Triton server, held against the server's own floor.
+"""The exported repository on a real Triton server, compared with the server's own overhead.
 
-For each configuration, Kaggle's and the article's, of Criteo's size (26 vocabularies of 33.8 M
-values and their embedding tables): start to ready; latency of `ctr_fused` and of the ensemble `ctr`
-beside no-op models of the same inputs and outputs, in turn, over HTTP and gRPC; then `ctr_fused`
-under load, from one request in flight to 64, and in overload. All scores are compared with those
-computed offline. At first our feature step beside Merlin Systems' of the same workflow.
+It first compares our feature step with Merlin Systems' of the same workflow. Then, for Kaggle's and
+the article's configurations at Criteo's size (26 vocabularies of 33.8 M values and their embedding
+tables), it measures the time from start to ready; the latency of `ctr_fused` and of the ensemble
+`ctr` against no-op models of the same inputs and outputs, alternately, over HTTP and gRPC; and
+`ctr_fused` under load, from one request in flight to 64, and in overload. All scores are compared
+with those computed offline.
 
-What is compared runs on one server. The client runs on the same machine, and takes its share of the
-cores. Before the start the repository was just written and read, so its files are in the page cache
-as far as memory goes.
+Compared models run on one server. The client runs on the same machine and takes its share of the
+cores. The repository was written and read just before, so its files are in the page cache if they
+fit.
 """
 
 from __future__ import annotations
@@ -59,16 +60,16 @@ QUICK_PARTS = (MERLIN_PART, "kaggle")
 @dataclass(frozen=True, slots=True)
 class Scale:
     share: float
-    """Of the vocabularies and tables."""
+    """Share of the vocabularies and tables."""
     fitted_rows: int
     rounds: int
     requests_a_round: Mapping[int, int]
-    """For each number of rows a request."""
+    """Requests by number of rows per request."""
     in_flight: tuple[int, ...]
     seconds: float
-    """Of each load."""
+    """Duration of each load."""
     load_requests: int
-    """That are made ready; they repeat."""
+    """Number of prepared requests, which repeat."""
 
 
 FULL = Scale(1.0, 200_000, 12, {1: 200, 64: 100, 1024: 20}, (1, 2, 4, 8, 16, 32, 64), 4.0, 16)
@@ -78,7 +79,7 @@ QUICK = Scale(1e-3, 2000, 2, {1: 20, 64: 5, 1024: 2}, (1, 4), 0.5, 4)
 def measure(
     benchmark: Benchmark, name: str, rows: RowPrecision, scale: Scale, folder: Path
 ) -> list[Load]:
-    """One configuration, on a server of its own; the loads of the closed loops."""
+    """Measure one configuration on its own server; returns the loads of the closed loops."""
     served = export_criteo(name, folder, scale.share, rows, Serving())
     benchmark.notes.append(f"{name}: {served.embedding_rows}.")
     add_noops(served.repository)
@@ -94,16 +95,18 @@ def measure(
         benchmark.add(f"{name}, start to ready", "s", {OURS: [ready]})
         benchmark.at_most(f"{name}: s from start to ready", ready, 20.0)
         wrong = _latencies(benchmark, name, server, sizes, scale)
-        found = saturate(
+        saturation = saturate(
             name, server.http_url, requests, scale.in_flight, scale.seconds, served.settings
         )
-    judge(benchmark, name, found, served.settings, LEAST_ROWS[name])
-    benchmark.at_most(f"{name}: scores that differ from offline", wrong + found.wrong_scores, 0)
-    return found.closed
+    judge(benchmark, name, saturation, served.settings, LEAST_ROWS[name])
+    benchmark.at_most(
+        f"{name}: scores that differ from offline", wrong + saturation.wrong_scores, 0
+    )
+    return saturation.closed
 
 
 def _batches(served: Served, scale: Scale) -> tuple[list[Batches], Batches]:
-    """Those of the latencies, and those of the loads."""
+    """The batches of the latencies, and the batches of the loads."""
     counts = {**scale.requests_a_round, LOAD_ROWS: scale.load_requests}
     executor, scorer = served.offline()
 
@@ -111,39 +114,41 @@ def _batches(served: Served, scale: Scale) -> tuple[list[Batches], Batches]:
         encoded = executor.transform(request)
         return scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
 
-    made = []
+    batches = []
     for rows, count in counts.items():
         tensors = requests_of(rows, count)
-        made.append(Batches(rows, tensors, [*map(probability_B, tensors)], count))
-    return made[:-1], made[-1]
+        batches.append(Batches(rows, tensors, [*map(probability_B, tensors)], count))
+    return batches[:-1], batches[-1]
 
 
 def _latencies(
     benchmark: Benchmark, name: str, server: TritonServer, sizes: list[Batches], scale: Scale
 ) -> int:
-    """The number of wrong scores."""
+    """Measure latencies; returns the number of wrong scores."""
     wrong = 0
     for protocol in get_args(Protocol):
         with clients(server, protocol, SIDES) as client:
             for batches in sizes:
                 case = f"{name}, {protocol}"
-                found = measure_latency(
+                latency = measure_latency(
                     benchmark, case, client, (OURS, ENSEMBLE), batches, scale.rounds
                 )
-                _judge_latency(benchmark, case, batches.rows, found)
-                wrong += found.wrong_scores
+                _judge_latency(benchmark, case, batches.rows, latency)
+                wrong += latency.wrong_scores
     return wrong
 
 
-def _judge_latency(benchmark: Benchmark, case: str, rows: int, found: Latency) -> None:
+def _judge_latency(benchmark: Benchmark, case: str, rows: int, latency: Latency) -> None:
     if case.startswith("kaggle") and rows == 1:
         for side, peer, most in ((OURS, NOTHING, 1.3), (ENSEMBLE, NOTHING, 1.6)):
             model = SIDES[side]
-            benchmark.at_most(f"{case}: {model} over a no-op, 1 row", found.times(side, peer), most)
+            benchmark.at_most(
+                f"{case}: {model} over a no-op, 1 row", latency.times(side, peer), most
+            )
     most_ms = {1: 1.0, 64: 2.0}
     if case.startswith("article") and rows in most_ms:
         benchmark.at_most(
-            f"{case}: ms of {FUSED_MODEL}, {rows} rows", found.p50.median(OURS), most_ms[rows]
+            f"{case}: ms of {FUSED_MODEL}, {rows} rows", latency.p50.median(OURS), most_ms[rows]
         )
 
 

@@ -1,4 +1,4 @@
-"""What the serving benchmark serves: a repository of Criteo's size, and what it has to answer.
+"""The repository that the serving benchmark serves, of Criteo's size, and its expected answers.
 
 Legend: R rows of a table, D embedding length.
 """
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.criteo_plan import criteo_plan
 from benchmarks.criteo_rows import frames
-from benchmarks.train_work import PERIOD, article, kaggle, set_first_weights
+from benchmarks.train_work import article, fill_rows, kaggle, set_first_weights
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
@@ -37,10 +37,10 @@ from plumbline.settings import Serving
 ARCHITECTURES = {"kaggle": kaggle, "article": article}
 
 READY_SECONDS = 300.0
-"""After which a server is given up."""
+"""Time limit for a server to become ready."""
 GAIN = 6**0.5
-"""Over the first weights of training: what goes through a layer and its ReLU keeps its size, so
-that scores spread."""
+"""Factor on the initial weights of training: activations keep their size through a layer and its
+ReLU, so scores spread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,14 @@ class Served:
 
     @property
     def embedding_rows(self) -> str:
-        """For the reader: `33,762,604 rows of 128 in bf16`."""
+        """Description of the tables, as `33,762,604 rows of 128 in bf16`."""
         shape = self.architecture
         return (
             f"{sum(shape.cardinalities):,} rows of {shape.embedding_dim} in {shape.embedding_rows}"
         )
 
     def offline(self) -> tuple[OnlineExecutor, Scorer]:
-        """What encodes and scores rows without a server, from the exported files."""
+        """Executor and scorer of the exported files, without a server."""
         folder = self.repository / FUSED_MODEL / FIRST_VERSION
         scorer = Scorer.load(
             folder / MODEL_FOLDER,
@@ -83,9 +83,9 @@ def export_criteo(
 def export(
     name: str, plan: Plan, folder: Path, rows: RowPrecision, settings: Serving, checked: pa.Table
 ) -> Served:
-    """A model of random weights on the plan, exported with these check rows.
+    """Export a model of random weights on the plan, with these check rows.
 
-    Its first copy does not stay on the disk.
+    Only the exported copy stays on disk.
     """
     architecture = replace(ARCHITECTURES[name](plan.cardinalities), embedding_rows=rows)
     save_model(folder / "model", _model(architecture), plan.content_hash)
@@ -104,19 +104,9 @@ def _model(architecture: Architecture) -> DLRM:
     for weight in state.values():
         if weight.dim() == 2 and weight is not state["tables.weight"]:
             weight.mul_(GAIN)
-    _fill(state["tables.weight"])
+    fill_rows(state["tables.weight"], architecture.embedding_dim**-0.5, seed=3)
     return model
 
 
 def _empty(weight: Tensor) -> Tensor:
     return torch.empty(weight.shape, dtype=weight.dtype)
-
-
-def _fill(rows_RD: Tensor) -> None:
-    """N(0, 1/D); the rows repeat after `PERIOD`, to draw them in time."""
-    generator = torch.Generator().manual_seed(3)
-    deviation = rows_RD.shape[1] ** -0.5
-    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, deviation, generator=generator)
-    block = block.to(rows_RD.dtype)
-    for part_RD in rows_RD.split(PERIOD):
-        part_RD.copy_(block[: len(part_RD)])

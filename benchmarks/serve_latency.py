@@ -1,4 +1,4 @@
-"""How long one request takes at a time, of several served models in turn."""
+"""Latency of one request at a time, of several served models alternately."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WARM_UP = 20
 
 @dataclass(frozen=True, slots=True)
 class Batches:
-    """Requests of one size, and what they have to be answered; they repeat."""
+    """Requests of one size and their expected answers; they repeat."""
 
     rows: int
     tensors: Sequence[Tensors]
@@ -33,14 +33,14 @@ class Batches:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A case of medians and one of 99th percentiles, both round by round."""
+    """A case of medians and one of 99th percentiles, both per round."""
 
     p50: Case
     p99: Case
     wrong_scores: int
 
     def times(self, side: str, peer: str) -> float:
-        """`side` over `peer`: the median over the rounds, each of which has both."""
+        """`side` over `peer`: the median of the rounds' ratios."""
         rounds = zip(self.p50.figures[side], self.p50.figures[peer], strict=True)
         return statistics.median(one / other for one, other in rounds)
 
@@ -66,10 +66,10 @@ def measure_latency(
     batches: Batches,
     rounds: int,
 ) -> Latency:
-    """Every side's requests of a round after the other's, round by round.
+    """Send each side's requests in turn, round by round.
 
-    Making the request from its tensors is in the time, reading the answer too. Of the sides in
-    `scored` every score is compared with the expected one, exactly.
+    The time includes building the request from its tensors and reading the answer. Every score of
+    the sides in `scored` must equal the expected one exactly.
     """
     p50: dict[str, list[float]] = {side: [] for side in client}
     p99: dict[str, list[float]] = {side: [] for side in client}
@@ -90,12 +90,12 @@ def measure_latency(
 
 
 def _ask(client: Client, batches: Batches, numbers: range) -> tuple[list[float], int]:
-    """Milliseconds of each request, and how many scores were not the expected ones."""
+    """Milliseconds of each request, and the number of wrong scores."""
     taken, wrong = [], 0
     for number in numbers:
-        place = number % len(batches.tensors)
+        index = number % len(batches.tensors)
         start = time.perf_counter()
-        probability_B = client.predict(batches.tensors[place])
+        probability_B = client.predict(batches.tensors[index])
         taken.append((time.perf_counter() - start) * 1000.0)
-        wrong += differing(probability_B, batches.expected[place])
+        wrong += differing(probability_B, batches.expected[index])
     return taken, wrong

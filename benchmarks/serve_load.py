@@ -1,8 +1,8 @@
-"""Load on one served model: so many requests in flight, or so many arriving a second.
+"""Load on one served model: a number of requests in flight, or an arrival rate.
 
-In a closed loop each sender sends its next request after the answer to its last, or after a
-refusal. In an open loop requests arrive by chance (a Poisson process) whether or not the server
-keeps up, and a request's time counts from when it was due.
+In a closed loop each sender sends its next request after the answer or refusal of its last. In an
+open loop requests arrive as a Poisson process whether or not the server keeps up, and a request's
+time counts from when it was due.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ MOST_SENDERS = 400
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one load gave; times are milliseconds."""
+    """Result of one load; times are in milliseconds."""
 
     name: str
     rows_a_request: int
     in_flight: int | None
     offered_rows_a_second: float | None
     rows_a_second: float
-    """Of answers with scores."""
+    """Rows of answers with scores."""
     p50: float
     p99: float
-    """Of answers with scores; NaN without any, here and above."""
+    """p50 and p99 are over answers with scores, and NaN without any."""
     error_p99: float
-    """Of errors; 0 without any."""
+    """99th percentile over errors; 0 without any."""
     errors: dict[str, int]
     wrong_scores: int
 
     def to_json(self) -> dict[str, Any]:
-        form = {name: getattr(self, name) for name in self.__slots__}
-        return {key: _plain(value) for key, value in form.items()}
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {key: _plain(value) for key, value in values.items()}
 
 
 def closed_loop(
@@ -56,10 +56,10 @@ def closed_loop(
     end = begin + RAMP_SECONDS + seconds
 
     def sender(number: int) -> list[Outcome]:
-        connection, outcomes, place = Connection(url), [], number
+        connection, outcomes, index = Connection(url), [], number
         while time.perf_counter() < end:
-            outcomes.append(connection.send(requests[place % len(requests)]))
-            place += in_flight
+            outcomes.append(connection.send(requests[index % len(requests)]))
+            index += in_flight
         connection.close()
         return outcomes
 
@@ -75,9 +75,9 @@ def open_loop(
     seconds: float,
     longest_answer: float,
 ) -> Load:
-    """`longest_answer` in seconds: there are enough senders for as many requests as arrive in it.
+    """Send requests at a Poisson rate, with enough senders for answers of `longest_answer` seconds.
 
-    Where it takes longer, a request that is due waits for a sender, and its time says so.
+    If answers take longer, a due request waits for a sender; the wait counts in its time.
     """
     rate = rows_a_second / len(requests[0].expected_B)
     senders = min(MOST_SENDERS, math.ceil(rate * longest_answer) + 1)
@@ -99,7 +99,7 @@ def open_loop(
 
 
 class Arrivals(Iterator[tuple[int, float]]):
-    """Number and time of each arrival, handed out to any thread."""
+    """Thread-safe iterator over the number and time of each arrival."""
 
     def __init__(self, begin: float, rate: float, end: float) -> None:
         self._lock, self._numbers = Lock(), count()
@@ -127,7 +127,7 @@ def summary(
     in_flight: int | None = None,
     offered_rows_a_second: float | None = None,
 ) -> Load:
-    """Of the answers that came in the window of that many seconds after `begin`."""
+    """Summarize the answers received in the window of `seconds` after `begin`."""
     counted = [o for o in outcomes if begin <= o.ended < begin + seconds]
     answered = [outcome for outcome in counted if not outcome.error]
     refused = [outcome.milliseconds for outcome in counted if outcome.error]
@@ -151,7 +151,7 @@ def summary(
 
 
 def _plain(value: object) -> object:
-    """Four significant digits, and null for what is not a number: JSON has no NaN."""
+    """Four significant digits, and None for NaN, which JSON lacks."""
     if isinstance(value, float):
         return None if math.isnan(value) else float(f"{value:.4g}")
     return value

@@ -1,7 +1,7 @@
-"""Merlin Systems' export of a workflow beside our feature step of the same workflow, on one server.
+"""Merlin Systems' export of a workflow against our feature step of it, on one server.
 
-Its executor is asked, as its users ask it: a Python model that calls the workflow's model. Its
-tensors are one a column, and say nothing of missing values.
+Requests go to its executor, as its users' do: a Python model that calls the workflow's model. It
+has one tensor per column, and no missing values.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from plumbline.settings import Serving
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers"
 MERLIN = "Merlin Systems"
-MISSING = f"{MERLIN}: left out, since {PEERS.name} has it not. `make peers` installs it."
+MISSING = f"{MERLIN}: left out, not found in {PEERS.name}. `make peers` installs it."
 PICKLES = f"{MERLIN} exports pickles; the benchmark's server loads those made in the same run."
 TARGET = "times Merlin Systems' feature step, 1 row"
 TIMES = 200.0
@@ -48,9 +48,9 @@ FLOAT_TOLERANCE = 2e-5
 
 
 def against_merlin(benchmark: Benchmark, folder: Path, rows: int, rounds: int) -> None:
-    """Our feature step and Merlin Systems', in turn, at 1 and 64 rows a request, over HTTP.
+    """Our feature step and Merlin Systems', alternately, at 1 and 64 rows per request, over HTTP.
 
-    Raises DataError where they give other ids or floats.
+    Raises DataError if their ids or floats differ.
     """
     versions = [d.version for d in distributions(name="merlin-systems", path=[str(PEERS)])]
     if not versions:
@@ -98,7 +98,7 @@ def _export(folder: Path, rows: int) -> None:
 
 
 def _with_peers(entry: Path) -> None:
-    """The server's Python processes find the packages of the environment alone."""
+    """Add the peers' folder to the path, since the server's Python has only the environment's."""
     code = entry.read_text(encoding="utf-8")
     first = f"import sys\n\nsys.path.insert(0, {str(PEERS)!r})\n\n"
     entry.write_text(first + code, encoding="utf-8")
@@ -111,7 +111,7 @@ def _ask(
 
 
 def _columns(rows: pa.Table) -> Tensors:
-    """As Merlin Systems takes them."""
+    """The rows as Merlin Systems' tensors."""
     types = dict.fromkeys(CATEGORICAL, np.int64) | dict.fromkeys(CONTINUOUS, np.float32)
     return {name: rows[name].to_numpy().astype(dtype) for name, dtype in types.items()}
 
@@ -119,11 +119,11 @@ def _columns(rows: pa.Table) -> Tensors:
 def _inputs(tensors: Tensors) -> list[tritonclient.http.InferInput]:
     inputs = []
     for name, tensor in tensors.items():
-        made = tritonclient.http.InferInput(
+        tensor_input = tritonclient.http.InferInput(
             name, list(tensor.shape), np_to_triton_dtype(tensor.dtype)
         )
-        made.set_data_from_numpy(tensor)
-        inputs.append(made)
+        tensor_input.set_data_from_numpy(tensor)
+        inputs.append(tensor_input)
     return inputs
 
 
@@ -140,7 +140,7 @@ def _check_equal(ours: Any, theirs: Any) -> None:
 
 
 def _in_turn(sides: Mapping[str, Callable[[int], object]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds at the median of each side's requests of a round; the first is not counted."""
+    """Median milliseconds of each side's requests per round, without the first round."""
     figures: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(1 + rounds):
         for side, ask in sides.items():

@@ -2,10 +2,10 @@
 
     python -m benchmarks.serve_merlin_export FOLDER ROWS
 
-A process of its own, with Merlin Systems on its path. It writes `FOLDER/models`, Merlin Systems'
-model repository; `FOLDER/plan`, our plan of the same workflow; and `FOLDER/rows.parquet`, some of
-the rows without a missing value. What Merlin Systems writes are pickles: nothing but the
-benchmark's own server loads them.
+It runs in its own process, with Merlin Systems on the path. It writes `FOLDER/models`, Merlin
+Systems' model repository; `FOLDER/plan`, our plan of the same workflow; and `FOLDER/rows.parquet`,
+some of the rows without missing values. Merlin Systems writes pickles; only the benchmark's own
+server loads them.
 """
 
 from __future__ import annotations

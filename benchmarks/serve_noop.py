@@ -1,4 +1,4 @@
-"""The floor of the server: models of our models' inputs and outputs that compute nothing."""
+"""The server's own overhead: models with our models' inputs and outputs that compute nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plumbline.serving.contract.interface import (
 from plumbline.serving.repository.export import FIRST_VERSION
 
 ENTRY = Path(__file__).with_name("serve_noop_model.py")
-"""Only the server's own Python process can import it."""
+"""Importable only in the server's Python process."""
 NOOP, NOOP_ENSEMBLE = "noop", "noop_ensemble"
 
 _NAMES = {
@@ -27,7 +27,7 @@ _NAMES = {
 
 
 def add_noops(repository: Path) -> None:
-    """Beside each of our models one with the same config under another name, batching included."""
+    """Add a no-op copy of each of our models, with the same config, batching included."""
     for ours, name in _NAMES.items():
         config = (repository / ours / "config.pbtxt").read_text(encoding="utf-8")
         version = repository / name / FIRST_VERSION
@@ -38,10 +38,10 @@ def add_noops(repository: Path) -> None:
 
 
 def renamed(config: str) -> str:
-    """The config's own name, and those of an ensemble's steps."""
+    """The config with its name and the names of an ensemble's steps replaced."""
     return re.sub(
         r'^( *)(name|model_name): "(\w+)"$',
-        lambda found: f'{found[1]}{found[2]}: "{_NAMES.get(found[3], found[3])}"',
+        lambda match: f'{match[1]}{match[2]}: "{_NAMES.get(match[3], match[3])}"',
         config,
         flags=re.MULTILINE,
     )

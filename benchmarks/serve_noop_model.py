@@ -1,6 +1,6 @@
-"""Triton entry of the no-op peers: zeros for as many rows as came, whatever is in them.
+"""Triton entry of the no-op peers: returns zeros for the number of rows in the request.
 
-Copied into the benchmark's repository as a model's `model.py`. It reads no value of any tensor.
+It is copied into the benchmark's repository as a model's `model.py`. It reads no tensor values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import triton_python_backend_utils as pb_utils
 
 
 class TritonPythonModel:
-    """The name that Triton looks for."""
+    """The class name that Triton requires."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
         config = json.loads(args["model_config"])

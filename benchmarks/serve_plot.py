@@ -1,6 +1,6 @@
-"""The loads of a serving benchmark as a picture: throughput and latency over requests in flight.
+"""Plot a serving benchmark's loads: throughput and latency over requests in flight.
 
-matplotlib is not part of the environment: `make peers` installs it beside it.
+matplotlib is not part of the environment; `make peers` installs it separately.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ COLOURS = ("#1f6f8b", "#c8553d")
 
 
 def plot(loads: Mapping[str, Sequence[Load]], title: str, file: Path) -> None:
-    """Write a picture, of the kind that the file's ending names.
+    """Write a plot in the format of the file's extension.
 
-    `loads` are the closed loops of each configuration, all with the same numbers in flight.
+    `loads` holds the closed loops of each configuration, with equal numbers in flight.
 
     Raises
     ------
     DataError
-        matplotlib is not there.
+        matplotlib is not installed.
     """
     sys.path.append(str(PEERS))
     try:

@@ -1,4 +1,4 @@
-"""Requests made ready beforehand, and sent over HTTP at little cost to the server's cores.
+"""Requests prepared in advance and sent over HTTP at little cost to the server's cores.
 
 Legend: B rows.
 """
@@ -26,7 +26,7 @@ ANSWER_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for scores, as its bytes, and the right answer to it."""
+    """A request for scores, as bytes, and its expected answer."""
 
     path: str
     body: bytes
@@ -52,14 +52,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request."""
+    """The outcome of one request."""
 
     rows: int
     started: float
-    """On `time.perf_counter`'s clock; where arrivals are scheduled, when it was due."""
+    """Start by `time.perf_counter`; for scheduled arrivals, the time when it was due."""
     ended: float
     error: str = ""
-    """Its kind; empty where scores came."""
+    """Kind of the error; empty for scores."""
     wrong_scores: int = 0
 
     @property
@@ -68,13 +68,13 @@ class Outcome:
 
 
 class Connection:
-    """One kept-open HTTP connection, for one thread."""
+    """A keep-alive HTTP connection, for one thread."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(url, timeout=ANSWER_SECONDS)
 
     def send(self, request: Request, started: float | None = None) -> Outcome:
-        """Send, and wait for the answer; an answer that is no error is compared exactly."""
+        """Send and wait for the answer; scores are compared exactly."""
         begun = time.perf_counter() if started is None else started
         rows = len(request.expected_B)
         try:
@@ -101,7 +101,7 @@ def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) ->
 
 
 def error_kind(content: bytes) -> str:
-    """The server's first sentence, without the request's number.
+    """The first sentence of the server's error, without the request id.
 
     >>> error_kind(b'{"error":"[request id: 7] The server is busy. Send it later."}')
     'The server is busy'

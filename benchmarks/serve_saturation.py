@@ -1,4 +1,4 @@
-"""One served model from idle to overload: more and more requests in flight, then too many."""
+"""One served model from idle to overload: rising numbers of requests in flight, then too many."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from benchmarks.serve_requests import Request
 from plumbline.settings import Serving
 
 OVERLOADS = (1.5, 2.0)
-"""Times the greatest throughput of the closed loops."""
+"""Multiples of the largest throughput of the closed loops."""
 REFUSAL = "The server is busy"
-"""How a step begins what it says where it sheds load."""
+"""Start of the error of a model that sheds load."""
 SLACK = 1.2
-"""A request whose time is over is refused when the step next takes requests."""
+"""Allowance for refusals: an expired request is refused only when the model next takes requests."""
 KEPT_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
-    """`closed` by requests in flight, `open` by times of capacity, both rising."""
+    """`closed` by requests in flight, `open` by multiples of capacity, both ascending."""
 
     closed: list[Load]
     open: list[Load]
@@ -33,12 +33,12 @@ class Saturation:
 
     @property
     def kept_share(self) -> float:
-        """The least throughput at and past the peak over the peak's, with senders that wait."""
+        """Smallest throughput from the peak on, over the peak's, with senders that wait."""
         return self._share(self.closed[self.closed.index(self.peak) :])
 
     @property
     def share_in_overload(self) -> float:
-        """The same of requests that arrive whether or not the server keeps up."""
+        """The same for requests that arrive whether or not the server keeps up."""
         return self._share(self.open)
 
     def _share(self, loads: Sequence[Load]) -> float:
@@ -58,7 +58,7 @@ class Saturation:
 
     @property
     def failures(self) -> int:
-        """Errors that are no refusals."""
+        """Number of errors other than refusals."""
         return self._errors(refusals=False)
 
     def _errors(self, refusals: bool) -> int:
@@ -90,10 +90,10 @@ def saturate(
 
 
 def judge(
-    benchmark: Benchmark, name: str, found: Saturation, settings: Serving, least_rows: float
+    benchmark: Benchmark, name: str, saturation: Saturation, settings: Serving, least_rows: float
 ) -> None:
-    benchmark.loads += [load.to_json() for load in (*found.closed, *found.open)]
-    peak = found.peak
+    benchmark.loads += [load.to_json() for load in (*saturation.closed, *saturation.open)]
+    peak = saturation.peak
     benchmark.at_least(
         f"{name}: rows a second at {peak.rows_a_request:,} rows a request",
         peak.rows_a_second,
@@ -101,18 +101,18 @@ def judge(
     )
     benchmark.at_least(
         f"{name}: share of its peak that throughput keeps past saturation",
-        found.kept_share,
+        saturation.kept_share,
         KEPT_SHARE,
     )
     benchmark.at_least(
         f"{name}: the same where more arrives than it can answer, sent from the same cores",
-        found.share_in_overload,
+        saturation.share_in_overload,
         KEPT_SHARE,
     )
-    benchmark.at_least(f"{name}: requests refused in overload", found.refusals, 1)
+    benchmark.at_least(f"{name}: requests refused in overload", saturation.refusals, 1)
     benchmark.at_most(
         f"{name}: ms until a refusal, 99th percentile",
-        found.slowest_refusal,
+        saturation.slowest_refusal,
         SLACK * settings.queue_timeout_ms,
     )
-    benchmark.at_most(f"{name}: errors that are no refusals", found.failures, 0)
+    benchmark.at_most(f"{name}: errors that are no refusals", saturation.failures, 0)

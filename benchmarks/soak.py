@@ -1,10 +1,10 @@
-"""Minutes of mixed requests at 70 % of what the server can do: nothing wrong, no memory lost.
+"""A soak test: minutes of mixed requests at 70 % of capacity, without wrong answers or leaks.
 
-Kaggle's configuration of Criteo's size. Requests arrive by chance, for the ensemble, the fused
-model and each step, over HTTP and gRPC, of 1 to 2,048 rows; one in fifty is wrong and has to be
+Kaggle's configuration at Criteo's size. Requests arrive at random, for the ensemble, the fused
+model and each backend, over HTTP and gRPC, of 1 to 2,048 rows; one in fifty is invalid and must be
 refused. Every answer is compared with the one computed offline, bit for bit. The capacity is
-measured first, with the same requests as fast as they are answered. A case's figures are the
-medians of the tenths of the time.
+measured first, with the same requests in a closed loop. A case's figures are the medians of each
+tenth of the time.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from plumbline.settings import Serving
 
 SHARE_OF_CAPACITY = 0.7
 IN_FLIGHT = 4
-"""While the capacity is measured."""
+"""Requests in flight while the capacity is measured."""
 SENDERS = 32
 PIECES = 2000
-"""Of the drawn order, which repeats."""
+"""Length of the drawn traffic, which repeats."""
 OWN_MEMORY = "own memory of the server's processes"
 SETTLED_SHARE = 0.2
-"""Of the time, after which memory is not to grow."""
+"""Share of the time after which memory must not grow."""
 
 
 def capacity(server: TritonServer, pieces: Sequence[Piece], seconds: float) -> float:
@@ -56,7 +56,7 @@ def capacity(server: TritonServer, pieces: Sequence[Piece], seconds: float) -> f
 def load(
     server: TritonServer, pieces: Sequence[Piece], rate: float, seconds: float
 ) -> list[Answered]:
-    """`rate` requests a second by chance; a time counts from when the request was due."""
+    """Send `rate` requests a second, Poisson; times count from when the request was due."""
     begin = time.perf_counter() + 0.1
     due = Arrivals(begin, rate, begin + seconds)
 

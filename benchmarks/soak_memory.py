@@ -1,6 +1,6 @@
 """The memory of a server and of its Python processes, from /proc.
 
-A page that several processes share counts once, in parts (proportional set size).
+A page shared by several processes counts once (proportional set size).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Memory:
     """In MB, of all processes together."""
 
     seconds: float
-    """Since the first sample."""
+    """Time since the first sample."""
     own: float
-    """Allocated, and shared between the processes: what can leak."""
+    """Allocated memory, and memory shared between the processes: what can leak."""
     mapped: float
-    """Pages of mapped files: vocabularies and weights that were touched, programs. It rises until
-    all of them were, and the system may take them back."""
+    """Resident pages of mapped files: vocabularies, weights, programs. It rises until all are
+    touched, and the system may reclaim them."""
     processes: int
 
 
 class MemoryWatch:
-    """Samples the memory of this process' children, a server among them, until it is left."""
+    """Samples the memory of this process' children, including a server, until the context ends."""
 
     def __init__(self, seconds_between: float) -> None:
         self.samples: list[Memory] = []
@@ -63,8 +63,8 @@ class MemoryWatch:
             ended = self._end.wait(self._seconds_between)
 
     def growth(self, settled: float, seconds: float) -> float:
-        """Share by which the own memory grew: its median over the last minute of `seconds`, over
-        the median of the minute after `settled`; of shorter spans where there is no minute."""
+        """Relative growth of `own`: its median over the last minute of `seconds` against the median
+        over the minute after `settled`; shorter runs use shorter spans."""
         span = min(60.0, (seconds - settled) / 2)
         early = [s.own for s in self.samples if settled <= s.seconds < settled + span]
         late = [s.own for s in self.samples if s.seconds >= seconds - span]
@@ -77,7 +77,7 @@ def memory_of_children(seconds: float) -> Memory:
     for child in psutil.Process(os.getpid()).children(recursive=True):
         try:
             text = Path(f"/proc/{child.pid}/smaps_rollup").read_text(encoding="ascii")
-        except OSError:  # it ended, or is about to
+        except OSError:  # it has ended or is ending
             continue
         processes += 1
         for part, kilobytes in _PART.findall(text):

@@ -1,4 +1,4 @@
-"""Mixed requests: all served models, both protocols, all sizes, and some that are wrong.
+"""Mixed requests: all served models, both protocols, all sizes, and some invalid ones.
 
 Legend: B rows, F id columns, C continuous columns.
 """
@@ -38,7 +38,7 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One request of the traffic; `expected` are the answer's tensors, None where it is wrong."""
+    """One request of the traffic; `expected` holds the answer's tensors, None if it is invalid."""
 
     model: str
     protocol: str
@@ -56,20 +56,20 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of a piece; times as in `benchmarks.serve_requests.Outcome`."""
+    """The outcome of a piece; times as in `benchmarks.serve_requests.Outcome`."""
 
     piece: Piece
     started: float
     ended: float
     error: str
     right: bool
-    """As expected, bit for bit; of a wrong request: refused."""
+    """Whether the answer is as expected, bit for bit; for an invalid request, whether refused."""
 
 
 def traffic(
     executor: OnlineExecutor, scorer: Scorer, max_batch_size: int, count: int
 ) -> list[Piece]:
-    """So many pieces in a drawn order, with the answers that are computed here, offline."""
+    """`count` pieces in random order, with the answers computed offline."""
     generator = np.random.default_rng(5)
     batches = {rows: requests_of(rows, 4) for rows in set(SIZES)}
     right: list[Piece] = []
@@ -109,7 +109,7 @@ def _wrong_pieces(raw: Tensors, too_many: Tensors) -> Iterator[Piece]:
 
 
 class Sender:
-    """Connections of one thread."""
+    """The connections of one thread."""
 
     def __init__(self, server: TritonServer) -> None:
         self._clients = {
@@ -139,9 +139,11 @@ def _inputs(piece: Piece) -> list[Any]:
     library = tritonclient.grpc if piece.protocol == "grpc" else tritonclient.http
     inputs = []
     for name, tensor in piece.tensors.items():
-        made = library.InferInput(name, list(tensor.shape), np_to_triton_dtype(tensor.dtype))
-        made.set_data_from_numpy(tensor)
-        inputs.append(made)
+        tensor_input = library.InferInput(
+            name, list(tensor.shape), np_to_triton_dtype(tensor.dtype)
+        )
+        tensor_input.set_data_from_numpy(tensor)
+        inputs.append(tensor_input)
     return inputs
 
 

@@ -1,11 +1,11 @@
-"""Default training beside logistic regression and LightGBM, on small tables of many kinds.
+"""Default training against logistic regression and LightGBM, on small tables of many kinds.
 
     python benchmarks/tables.py --data DIR [--configs DIR] [--json FILE] [--quick]
 
-Each configuration of a folder is ingested, encoded, trained and evaluated by the stages of the
-product, with seeds 1, 2 and 3, which change the split as well as the model. The peers
-(`benchmarks/tables_peers.py`) get the same encoded rows. The figures are those of the test split;
-nothing is chosen by them.
+Each configuration of a folder is ingested, encoded, trained and evaluated by the pipeline's stages
+with seeds 1, 2 and 3, which change the split and the model. The peers
+(`benchmarks/tables_peers.py`) get the same encoded rows. The figures are of the test split, which
+is used for no choice.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ FIGURES = {
 }
 
 LEAST_CLICKS = 200
-"""In the training split; with fewer, one seed's AUC says little."""
+"""Fewest clicks in the training split for which the AUC of a table is judged."""
 BEHIND_REGRESSION = 0.003
 BEHIND_BETTER = 0.008
 CALIBRATION_ERROR = 0.1
 LARGEST_ENTROPY = 0.9999
-PEERS_MISSING = f"the peers were left out, since {PEERS.name} is not there. `make peers` makes it."
+PEERS_MISSING = f"the peers were left out: no folder {PEERS.name}. `make peers` creates it."
 
 
 @dataclass(slots=True)
 class Outcome:
-    """One table's figures: side to figure to a number a seed."""
+    """One table's figures: by side and figure, one number per seed."""
 
     name: str
     train_rows: int = 0
@@ -88,12 +88,12 @@ class Outcome:
 
 
 def configurations(folder: Path) -> Iterator[Config]:
-    """Those of the folder, by name.
+    """The configurations of the folder, by name.
 
     Raises
     ------
     ConfigError
-        There is none, or one that does not name its files.
+        There are none, or one does not name its files.
     """
     files = sorted(folder.glob("*.yaml"))
     if not files:
@@ -109,7 +109,7 @@ def configurations(folder: Path) -> Iterator[Config]:
 
 
 def outcome(config: Config, data: Path, seeds: tuple[int, ...], peers: bool) -> Outcome:
-    made = Outcome(config.name)
+    result = Outcome(config.name)
     for seed in seeds:
         seeded = config.model_copy(update={"seed": seed})
         run = Run(seeded, (data,), "native", "fused", "cpu", None)
@@ -117,22 +117,22 @@ def outcome(config: Config, data: Path, seeds: tuple[int, ...], peers: bool) -> 
             folder = Path(temporary)
             for stage in (ingest.STAGE, etl.STAGE, train.STAGE, evaluate.STAGE):
                 stage.ensure(run, folder)
-            made.add(OURS, finished(folder, "evaluate").manifest.facts["test"])
-            _add_peers(made, folder, seed, peers)
-    return made
+            result.add(OURS, finished(folder, "evaluate").manifest.facts["test"])
+            _add_peers(result, folder, seed, peers)
+    return result
 
 
-def _add_peers(made: Outcome, folder: Path, seed: int, peers: bool) -> None:
+def _add_peers(result: Outcome, folder: Path, seed: int, peers: bool) -> None:
     plan = read_plan(folder / "etl" / "plan")
     splits = [
         read_split(plan, parts(folder / "etl" / split)) for split in ("train", "valid", "test")
     ]
     clicks, test = splits[0].click_B, splits[2]
-    made.train_rows = len(clicks)
-    made.train_clicks.append(int(clicks.sum()))
-    made.test_clicks.append(int(test.click_B.sum()))
+    result.train_rows = len(clicks)
+    result.train_clicks.append(int(clicks.sum()))
+    result.test_clicks.append(int(test.click_B.sum()))
     for side, fit in SIDES.items() if peers else ():
-        made.add(side, figures_of(test.click_B, fit(plan, *splits, seed)))
+        result.add(side, figures_of(test.click_B, fit(plan, *splits, seed)))
 
 
 def figures_of(click_B: Any, probability_B: Any) -> dict[str, float]:
@@ -145,7 +145,7 @@ def figures_of(click_B: Any, probability_B: Any) -> dict[str, float]:
 
 
 def judge(benchmark: Benchmark, outcomes: list[Outcome]) -> None:
-    """The targets, on the means of the seeds."""
+    """Judge the targets on the means over the seeds."""
     for of_table in outcomes:
         _judge_table(benchmark, of_table)
     gap = f"AUC behind the better of {REGRESSION} and {TREES}, mean of the tables"
@@ -181,7 +181,7 @@ def _judge_table(benchmark: Benchmark, of_table: Outcome) -> None:
 
 
 def show(outcomes: list[Outcome]) -> None:
-    """Means of the seeds."""
+    """Print the means over the seeds."""
     table = Table("table", "training rows", "clicks", "side", *FIGURES.values())
     for of_table in outcomes:
         for side in of_table.figures:

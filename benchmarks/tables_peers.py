@@ -1,8 +1,8 @@
-"""What the tables benchmark compares with: logistic regression and LightGBM on encoded rows.
+"""The peers of the tables benchmark: logistic regression and LightGBM on encoded rows.
 
-Both see the rows that the DLRM is trained on, and choose on the validation split: the regression
-its penalty, LightGBM its number of trees. Scikit-learn and LightGBM are imported here alone, from
-the folder that `make peers` makes.
+Both train on the DLRM's training rows and use the validation split: the regression to choose its
+penalty, LightGBM to choose its number of trees. Scikit-learn and LightGBM are imported only here,
+from the folder that `make peers` creates.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -27,7 +27,7 @@ from plumbline.features.plan.plan import Plan
 PEERS = Path(__file__).parent.parent / ".venv-peers"
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Inverse strengths of the regression's penalty, of which validation chooses one."""
+"""Candidates for the inverse strength of the regression's penalty."""
 
 TREES, TREES_WITHOUT_GAIN = 2000, 50
 LIGHTGBM = {
@@ -56,10 +56,10 @@ def read_split(plan: Plan, files: Sequence[Path]) -> Split:
     single = [column.name for column in plan.categorical if not column.is_list]
     ids_BF = np.empty((len(frame), len(single)), np.int64)
     dense_BC = np.empty((len(frame), len(plan.continuous)), np.float64)
-    for place, name in enumerate(single):
-        ids_BF[:, place] = frame[name].to_numpy()
-    for place, column in enumerate(plan.continuous):
-        dense_BC[:, place] = frame[column.name].to_numpy()
+    for index, name in enumerate(single):
+        ids_BF[:, index] = frame[name].to_numpy()
+    for index, column in enumerate(plan.continuous):
+        dense_BC[:, index] = frame[column.name].to_numpy()
     lists = tuple(
         _ones(frame[column.name].to_list(), column.cardinality)
         for column in plan.categorical
@@ -71,7 +71,7 @@ def read_split(plan: Plan, files: Sequence[Path]) -> Split:
 def logistic_regression(
     plan: Plan, train: Split, valid: Split, test: Split, seed: int
 ) -> NDArray[np.float64]:
-    """probability_B of the test split; one weight an id and a number, numbers standardized."""
+    """probability_B of the test split; one weight per id and per number, numbers standardized."""
     _find_peers()
     from sklearn.linear_model import LogisticRegression
 
@@ -130,7 +130,7 @@ SIDES: dict[str, Callable[[Plan, Split, Split, Split, int], NDArray[np.float64]]
 
 
 def _find_peers() -> None:
-    """Behind the environment, so that only what it lacks is taken from there."""
+    """Append the peers' folder to the path; the environment's packages come first."""
     if str(PEERS) not in sys.path:
         sys.path.append(str(PEERS))
 
@@ -138,15 +138,15 @@ def _find_peers() -> None:
 def _one_hot(ids_BF: NDArray[np.int64], cardinalities: Sequence[int]) -> Any:
     first_F = np.concatenate([[0], np.cumsum(cardinalities)]).astype(np.int64)
     rows, columns = ids_BF.shape
-    places = (ids_BF + first_F[:-1]).ravel()
+    indices = (ids_BF + first_F[:-1]).ravel()
     starts = np.arange(0, rows * columns + 1, max(columns, 1))[: rows + 1]
     if not columns:
         starts = np.zeros(rows + 1, np.int64)
-    return sparse.csr_matrix((np.ones(len(places)), places, starts), (rows, int(first_F[-1])))
+    return sparse.csr_matrix((np.ones(len(indices)), indices, starts), (rows, int(first_F[-1])))
 
 
 def _ones(lists: Sequence[Sequence[int]], cardinality: int) -> Any:
     lengths = [len(ids) for ids in lists]
     starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = np.array([value for ids in lists for value in ids], np.int64)
-    return sparse.csr_matrix((np.ones(len(places)), places, starts), (len(lists), cardinality))
+    indices = np.array([value for ids in lists for value in ids], np.int64)
+    return sparse.csr_matrix((np.ones(len(indices)), indices, starts), (len(lists), cardinality))

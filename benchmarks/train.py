@@ -1,14 +1,14 @@
-"""Training side by side: whole steps of a DLRM with their rows, on the CPU, at batch 8,192.
+"""Training side by side: full steps of a DLRM with data loading, on the CPU, at batch 8,192.
 
-Sides (`benchmarks/train_sides.py`): our fused form with fp32 and with bf16 rows, torch eager in
-fp32 and under autocast to bf16, `torch.compile`, TorchRec with FBGEMM (where `make peers` has
-installed it), and the bf16 matrix products of the layers alone, a step's floor. All train the same
-model from the same weights on the same rows through our loader, with plain SGD on all parameters;
-that their losses agree is checked. Each run is a process of its own; its first steps, compilation
-among them, are not timed.
+Sides (`benchmarks/train_sides.py`): our fused trainer with fp32 and with bf16 rows, torch eager in
+fp32 and with autocast to bf16, `torch.compile`, TorchRec with FBGEMM (if installed by `make
+peers`), and only the bf16 matrix products of the layers, a lower bound of a step. All train the
+same model from the same weights on the same rows through our loader, with plain SGD on all
+parameters; their losses must agree. Each run is its own process; the first steps, which include
+compilation, are not timed.
 
-Two models, `article` and `kaggle` (`benchmarks/train_work.py`), with 32.7 million embedding rows:
-those of the former take 16.8 GB in fp32.
+The two models, `article` and `kaggle` (`benchmarks/train_work.py`), have 32.7 million embedding
+rows, which take 16.8 GB in fp32 for `article`.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from plumbline.dlrm.model.architecture import Architecture
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / ".venv-peers"
-PEERS_MISSING = f"{TORCHREC}: left out, since {PEERS.name} is not there. `make peers` makes it."
-NOT_NATIVE = "ours: in its plain torch form, since the native kernels were not there."
+PEERS_MISSING = f"{TORCHREC}: left out, no folder {PEERS.name}. `make peers` creates it."
+NOT_NATIVE = "ours: in plain torch, because the native kernels were not built."
 
 SIDES = (OURS, OURS_BF16_ROWS, EAGER_FP32, EAGER_BF16, COMPILED, COMPILED_KEPT, TORCHREC, PRODUCTS)
 MODELS: dict[str, Callable[[Sequence[int]], Architecture]] = {"article": article, "kaggle": kaggle}
@@ -52,12 +52,12 @@ BATCH_SIZE, WARM_UP, STEPS = 8192, 8, 32
 QUICK_LARGEST_TABLE = 1000
 
 LOSS_TOLERANCE = 1e-3
-"""Relative; bf16 keeps 8 bits of a number, and a mean loss averages their errors."""
+"""Relative tolerance; bf16 keeps 8 bits of a number, and a mean loss averages the errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a side's process printed; see `benchmarks/train_sides.py`."""
+    """The output of a side's process; see `benchmarks/train_sides.py`."""
 
     ms: float
     peak_mb: int
@@ -68,7 +68,7 @@ class Run:
 
 @dataclass(slots=True)
 class Runs:
-    """Runs sides in processes of their own, and keeps what they print."""
+    """Runs each side in its own process, and keeps its output."""
 
     work_file: Path
     rows_file: Path
@@ -76,14 +76,14 @@ class Runs:
 
     @classmethod
     def of_work(cls, work: Work, folder: Path) -> Runs:
-        """Writes the work and its rows into the folder."""
-        made = cls(folder / "work.json", folder / "rows.parquet")
-        work.write(made.work_file)
-        write_rows(made.rows_file, work.architecture, work.rows)
-        return made
+        """Write the work and its rows to the folder."""
+        runs = cls(folder / "work.json", folder / "rows.parquet")
+        work.write(runs.work_file)
+        write_rows(runs.rows_file, work.architecture, work.rows)
+        return runs
 
     def ms(self, side: str) -> float:
-        """Milliseconds a step in one run; raises DataError where the side fails."""
+        """Run once; returns milliseconds per step. Raises DataError if the side fails."""
         paths = [str(PEERS)] if side == TORCHREC else []
         paths += [path for path in (os.environ.get("PYTHONPATH"),) if path]
         done = subprocess.run(
@@ -103,11 +103,11 @@ class Runs:
 
     @property
     def waiting(self) -> float:
-        """Our median share of time in which the loader was waited for."""
+        """Our median share of time spent waiting for the loader."""
         return statistics.median(run.waiting for run in self.of[OURS])
 
     def check_losses(self) -> None:
-        """Raise DataError where a side did other work than eager fp32, by its loss."""
+        """Raise DataError if a side's loss differs from that of eager fp32."""
         wanted = self.of[EAGER_FP32][0].loss
         for side, runs in self.of.items():
             for run in runs if side != PRODUCTS else ():
@@ -118,7 +118,7 @@ class Runs:
                     )
 
     def note_if_not_native(self, benchmark: Benchmark) -> None:
-        """Without the native kernels our side is plain torch, and says nothing of them."""
+        """Add a note if our side ran in plain torch, without the native kernels."""
         if not all(run.native for run in self.of[OURS]) and NOT_NATIVE not in benchmark.notes:
             benchmark.notes.append(NOT_NATIVE)
 

@@ -1,12 +1,12 @@
-"""The sides of the training benchmark, each run in a process of its own.
+"""The sides of the training benchmark, each run in its own process.
 
     python -m benchmarks.train_sides SIDE WORK.json ROWS.parquet
 
-A side takes the same encoded rows through the same loader, in the same order, and updates all its
-parameters by plain SGD; the loss is looked at after the last step. The process prints as JSON:
-milliseconds a step, the share of that in which the loader was waited for, the mean loss of the
-timed steps, the peak resident memory, and whether our native kernels were there. The side
-`PRODUCTS` reads no rows and has no loss.
+Every side gets the same encoded rows from the same loader, in the same order, and updates all its
+parameters by plain SGD; the loss is read after the last step. The process prints JSON: milliseconds
+per step, the share of time spent waiting for the loader, the mean loss of the timed steps, the peak
+resident memory, and whether our native kernels were available. The side `PRODUCTS` reads no rows
+and has no loss.
 
 Legend: B rows, I inputs of a layer, O outputs.
 """
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import OURS
-from benchmarks.train_torch import SeparateTables, TorchForm
+from benchmarks.train_torch import SeparateTables, TorchTrainer
 from benchmarks.train_work import LEARNING_RATE, Work, layer_widths, set_first_weights
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
@@ -46,15 +46,15 @@ TORCHREC = "TorchRec with FBGEMM, bf16"
 PRODUCTS = "bf16 matrix products alone"
 
 
-class Form(Protocol):
+class SideTrainer(Protocol):
     """A model in training."""
 
     def step(self, batch: Batch) -> Tensor:
-        """Train on a batch; its mean loss before that, a scalar."""
+        """Train on a batch; returns its mean loss before the step, a scalar."""
 
 
 class Ours:
-    """The fused form at constant learning rates."""
+    """The fused trainer at constant learning rates."""
 
     def __init__(self, architecture: Architecture, precision: str = "bf16") -> None:
         settings = {
@@ -64,72 +64,74 @@ class Ours:
             "learning_rate": LEARNING_RATE,
             "embedding_learning_rate": LEARNING_RATE,
         }
-        self.form = FusedTrainer(
+        self.trainer = FusedTrainer(
             architecture, planned(Training.model_validate(settings), 1), 1, "cpu"
         )
-        model = self.form.model
+        model = self.trainer.model
         tables = map(model.tables.table, range(len(architecture.categorical)))
         set_first_weights(architecture, model, tables)
 
     def step(self, batch: Batch) -> Tensor:
-        return self.form.step(batch, 1.0)
+        return self.trainer.step(batch, 1.0)
 
 
-def ours_with_bf16_rows(architecture: Architecture) -> Form:
+def ours_with_bf16_rows(architecture: Architecture) -> SideTrainer:
     return Ours(replace(architecture, embedding_rows="bf16"))
 
 
-def torch_form(
+def torch_trainer(
     *, bf16: bool, compiled: bool = False, keep_memory: bool = False
-) -> Callable[[Architecture], Form]:
-    def make(architecture: Architecture) -> Form:
+) -> Callable[[Architecture], SideTrainer]:
+    def make(architecture: Architecture) -> SideTrainer:
         if keep_memory:
             keep_freed_memory()
-        return TorchForm(architecture, SeparateTables(architecture), bf16=bf16, compiled=compiled)
+        return TorchTrainer(
+            architecture, SeparateTables(architecture), bf16=bf16, compiled=compiled
+        )
 
     return make
 
 
-def torchrec(architecture: Architecture) -> Form:
-    """Its dense layers are compiled: on the article's model that is faster than eager."""
+def torchrec(architecture: Architecture) -> SideTrainer:
+    """Its dense layers are compiled, which is faster than eager on the article's model."""
     from benchmarks.train_torchrec import TorchRecTables
 
-    return TorchForm(architecture, TorchRecTables(architecture), bf16=True, compiled=True)
+    return TorchTrainer(architecture, TorchRecTables(architecture), bf16=True, compiled=True)
 
 
-FORMS: dict[str, Callable[[Architecture], Form]] = {
+TRAINERS: dict[str, Callable[[Architecture], SideTrainer]] = {
     OURS: Ours,
     OURS_BF16_ROWS: ours_with_bf16_rows,
-    EAGER_FP32: torch_form(bf16=False),
-    EAGER_BF16: torch_form(bf16=True),
-    COMPILED: torch_form(bf16=True, compiled=True),
-    COMPILED_KEPT: torch_form(bf16=True, compiled=True, keep_memory=True),
+    EAGER_FP32: torch_trainer(bf16=False),
+    EAGER_BF16: torch_trainer(bf16=True),
+    COMPILED: torch_trainer(bf16=True, compiled=True),
+    COMPILED_KEPT: torch_trainer(bf16=True, compiled=True, keep_memory=True),
     TORCHREC: torchrec,
 }
 
 
-def measure(form: Form, work: Work, file: Path) -> dict[str, float]:
+def measure(trainer: SideTrainer, work: Work, file: Path) -> dict[str, float]:
     """Train on all rows of the file."""
     losses, waited = [], 0.0
     loader = ParquetLoader([file], work.architecture, work.batch_size)
     with closing(loader.batches(Order(seed=1, epoch=0))) as batches:
         for _ in range(work.warm_up):
-            form.step(next(batches))
+            trainer.step(next(batches))
         start = time.perf_counter()
         for _ in range(work.steps):
             asked = time.perf_counter()
             batch = next(batches)
             waited += time.perf_counter() - asked
-            losses.append(form.step(batch))
+            losses.append(trainer.step(batch))
         loss = float(torch.stack(losses).mean())
         seconds = time.perf_counter() - start
     return {"ms": 1000 * seconds / work.steps, "waiting": waited / seconds, "loss": loss}
 
 
 def measure_products(work: Work) -> dict[str, float]:
-    """The matrix products of a step alone: forward, and the gradients of weights and inputs.
+    """Only the matrix products of a step: forward, and the gradients of weights and inputs.
 
-    With freed memory kept, as our form keeps it: oneDNN takes memory of its own for some of them.
+    Freed memory is kept, as in our trainer, because oneDNN allocates memory for some products.
     """
     keep_freed_memory()
     products = list(_products(work))
@@ -144,7 +146,7 @@ def measure_products(work: Work) -> dict[str, float]:
 
 
 def _products(work: Work) -> Iterator[Callable[[], object]]:
-    """Each layer's, into memory that is there already."""
+    """The products of each layer, into preallocated memory."""
     for position, (before, after) in enumerate(layer_widths(work.architecture)):
         x_BI, weight_OI, gradient_BO = (
             torch.randn(shape).bfloat16()
@@ -153,19 +155,19 @@ def _products(work: Work) -> Iterator[Callable[[], object]]:
         y_BO, weight_gradient_OI = torch.empty_like(gradient_BO), torch.empty_like(weight_OI)
         yield partial(torch.mm, x_BI, weight_OI.T, out=y_BO)
         yield partial(torch.mm, gradient_BO.T, x_BI, out=weight_gradient_OI)
-        if position > 0:  # nobody asks for the gradient of the rows' floats
+        if position > 0:  # the input floats need no gradient
             yield partial(torch.mm, gradient_BO, weight_OI, out=torch.empty_like(x_BI))
 
 
 def main(side: str, work_file: str, rows_file: str) -> None:
     work = Work.read(Path(work_file))
     if side == PRODUCTS:
-        found: dict[str, Any] = measure_products(work)
+        figures: dict[str, Any] = measure_products(work)
     else:
-        found = measure(FORMS[side](work.architecture), work, Path(rows_file))
-    found["native"] = cpu_module() is not None
-    found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    sys.stdout.write(json.dumps(found) + "\n")
+        figures = measure(TRAINERS[side](work.architecture), work, Path(rows_file))
+    figures["native"] = cpu_module() is not None
+    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    sys.stdout.write(json.dumps(figures) + "\n")
 
 
 if __name__ == "__main__":

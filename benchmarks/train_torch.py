@@ -1,8 +1,8 @@
-"""DLRM as one writes it in torch, in the fastest form of each kind that we know.
+"""DLRM in ordinary torch, in the fastest version of each part that we know.
 
-An `nn.Embedding` with sparse gradients a column, so that a step touches the rows of the batch
-alone; the interaction by `bmm` and `index_select`; SGD in torch's fused form where it has one.
-`torch.compile` gets all but the tables: it does not take sparse gradients.
+One `nn.Embedding` with sparse gradients per column, so a step touches only the rows of the batch;
+the interaction by `bmm` and `index_select`; torch's fused SGD if it supports the parameters.
+`torch.compile` gets everything except the tables, because it does not support sparse gradients.
 
 Legend: B rows, F id columns, C continuous columns, D embedding length, N = F + 1 vectors, P pairs
 of them, K width of the interaction.
@@ -50,7 +50,7 @@ class Layers(nn.Module):
 
 
 class Tables(nn.Module, ABC):
-    """The embedding tables of a DLRM: called with ids_BF they give embedding_BFD, float32."""
+    """The embedding tables of a DLRM; a call with ids_BF returns embedding_BFD, float32."""
 
     @abstractmethod
     def weights(self) -> list[Tensor]:
@@ -58,11 +58,11 @@ class Tables(nn.Module, ABC):
 
     @abstractmethod
     def optimizers(self) -> list[Optimizer]:
-        """Those that are to be stepped; none where the backward pass updates the rows."""
+        """The optimizers to step; none if the backward pass updates the rows."""
 
 
 class SeparateTables(Tables):
-    """One `nn.Embedding` a column; the rows of all of them are parts of one buffer."""
+    """One `nn.Embedding` per column; all rows are in one buffer."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class SeparateTables(Tables):
         return torch.stack([c(id_B) for c, id_B in zip(self.columns, id_B_of, strict=True)], dim=1)
 
 
-class TorchForm:
+class TorchTrainer:
     """A DLRM in training.
 
     Parameters
@@ -113,7 +113,7 @@ class TorchForm:
         return logit_B
 
     def step(self, batch: Batch) -> Tensor:
-        """Train on a batch; its mean loss before that, a scalar."""
+        """Train on a batch; returns its mean loss before the step, a scalar."""
         loss = binary_cross_entropy_with_logits(self.logits(batch), batch.click_B)
         for optimizer in self._optimizers:
             optimizer.zero_grad()

@@ -1,6 +1,6 @@
-"""TorchRec's tables for `TorchForm`: all of them one FBGEMM batch, updated in its backward pass.
+"""TorchRec's tables for `TorchTrainer`, as one FBGEMM batch that is updated in the backward pass.
 
-TorchRec and FBGEMM stand in an environment of their own: see requirements-peers.txt.
+TorchRec and FBGEMM are in a separate environment; see requirements-peers.txt.
 
 Legend: B rows, F id columns, D embedding length.
 """
@@ -20,7 +20,7 @@ from plumbline.dlrm.model.architecture import Architecture
 
 
 class TorchRecTables(Tables):
-    """Each column a bag of one id, summed: FBGEMM's kernels have no form for single ids."""
+    """Each column is a summed bag of one id, because FBGEMM has no kernels for single ids."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class TorchRecTables(Tables):
         return []
 
     def forward(self, ids_BF: Tensor) -> Tensor:
-        """embedding_BFD, float32: FBGEMM gives nothing else on a CPU."""
+        """embedding_BFD, float32, FBGEMM's only output type on a CPU."""
         lengths = torch.ones(ids_BF.numel(), dtype=torch.int32)
         features = KeyedJaggedTensor(self.names, ids_BF.t().reshape(-1), lengths=lengths)
         embedding_BX: Tensor = self.collection(features).values()

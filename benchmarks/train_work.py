@@ -1,9 +1,9 @@
-"""What every side of the training benchmark is given: a DLRM's shape, its first weights, its rows.
+"""The work of every side of the training benchmark: a DLRM's shape, initial weights and rows.
 
-The two models are those that are reported on Criteo's logs. The tables of both have the sizes of
-Criteo's 1 TB log with frequency threshold 15, as NVIDIA's DLRM example gives them: 32.7 million
-rows. An id is drawn by Zipf's law (the k-th has a chance of about 1/k), and as in an encoded log
-frequent ids are small.
+The two models are the usual ones for Criteo's logs. The tables of both have the sizes of Criteo's
+1 TB log with frequency threshold 15, as in NVIDIA's DLRM example: 32.7 million rows. Ids are drawn
+by Zipf's law (the k-th has a probability of about 1/k), and frequent ids are small, as in an
+encoded log.
 
 Legend: B rows, R rows of a table, D embedding length.
 """
@@ -30,15 +30,15 @@ CARDINALITIES = (
     2209, 10_667, 104, 4, 968, 15, 8_165_896, 2_675_940, 7_156_453, 302_516, 12_022, 97, 35,
 )  # fmt: skip
 LEARNING_RATE = 0.1
-"""Of plain SGD on all parameters, on every side."""
+"""Learning rate of plain SGD on all parameters, on every side."""
 
 PERIOD = 8191
-"""Rows after which a table's values repeat: drawing all of them would take longer than training."""
+"""Rows after which a table's values repeat; drawing all of them would take longer than training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Steps of one model on encoded rows, all of them once; the first ones are not timed."""
+    """Steps of one model over encoded rows, each row once; the warm-up steps are not timed."""
 
     architecture: Architecture
     batch_size: int
@@ -50,15 +50,15 @@ class Work:
         return (self.warm_up + self.steps) * self.batch_size
 
     def write(self, file: Path) -> None:
-        form = {name: getattr(self, name) for name in ("batch_size", "warm_up", "steps")}
-        form["architecture"] = self.architecture.to_json()
-        file.write_text(json.dumps(form), encoding="utf-8")
+        content = {name: getattr(self, name) for name in ("batch_size", "warm_up", "steps")}
+        content["architecture"] = self.architecture.to_json()
+        file.write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def read(cls, file: Path) -> Work:
-        form = json.loads(file.read_text(encoding="utf-8"))
-        architecture = Architecture.from_json(form.pop("architecture"), file.name)
-        return cls(architecture, **form)
+        content = json.loads(file.read_text(encoding="utf-8"))
+        architecture = Architecture.from_json(content.pop("architecture"), file.name)
+        return cls(architecture, **content)
 
 
 def article(cardinalities: Sequence[int]) -> Architecture:
@@ -67,7 +67,7 @@ def article(cardinalities: Sequence[int]) -> Architecture:
 
 
 def kaggle(cardinalities: Sequence[int]) -> Architecture:
-    """The model that is usual on the log of Criteo's challenge."""
+    """The usual model for the log of Criteo's challenge."""
     return _criteo(cardinalities, 16, (512, 256, 64, 16), (512, 256))
 
 
@@ -101,12 +101,12 @@ def write_rows(file: Path, architecture: Architecture, rows: int, seed: int = 1)
 def set_first_weights(
     architecture: Architecture, layers: nn.Module, tables: Iterable[Tensor]
 ) -> None:
-    """Give a side the weights that all sides begin with: W, b ~ U(±1/√in), rows ~ N(0, 0.01²).
+    """Set the common initial weights of all sides: W, b ~ U(±1/√in), rows ~ N(0, 0.01²).
 
     Parameters
     ----------
     layers
-        Has the linear layers of the bottom MLP, of the top MLP, and the last one, in this order.
+        Contains the linear layers of the bottom MLP, of the top MLP, and the last one, in order.
     tables
         rows_RD of each column in plan order; written in place.
     """
@@ -120,7 +120,7 @@ def set_first_weights(
                 parameter.copy_(drawn)
         first_row = 0
         for rows_RD in tables:
-            _fill(rows_RD, first_row)
+            fill_rows(rows_RD, 0.01, seed=2, first_row=first_row)
             first_row += len(rows_RD)
 
 
@@ -131,10 +131,10 @@ def layer_widths(architecture: Architecture) -> list[tuple[int, int]]:
     return [*pairwise(bottom), *pairwise(top)]
 
 
-def _fill(rows_RD: Tensor, first_row: int) -> None:
-    """Row r of all tables together has the values of row r % PERIOD of one drawn block."""
-    generator = torch.Generator().manual_seed(2)
-    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, 0.01, generator=generator)
+def fill_rows(rows_RD: Tensor, deviation: float, seed: int, first_row: int = 0) -> None:
+    """Rows ~ N(0, deviation²); row r of all tables is row r % PERIOD of one drawn block."""
+    generator = torch.Generator().manual_seed(seed)
+    block = torch.empty(PERIOD, rows_RD.shape[1]).normal_(0.0, deviation, generator=generator)
     block = block.roll(-first_row, 0)
     for part_RD in rows_RD.split(PERIOD):
         part_RD.copy_(block[: len(part_RD)])

@@ -1,4 +1,4 @@
-"""Stage generate: Criteo-format logs from a known click model (only where the config has one)."""
+"""Stage generate: Criteo-format logs from a click model, if the configuration has one."""
 
 from plumbline.cli import main
 

@@ -1,4 +1,4 @@
-"""Look at logs that nobody has described, and write a configuration for them."""
+"""Look at new logs, and write a configuration for them."""
 
 from plumbline.cli import main
 

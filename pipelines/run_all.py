@@ -6,7 +6,7 @@
                                                                     │
                                               Triton model repository ──serve──▶ probabilities
 
-The order stands in `plumbline/stages/run_all.py`, and each stage in a file beside it.
+`plumbline/stages/run_all.py` has the order of the stages, and a file beside it each stage.
 """
 
 from plumbline.cli import main

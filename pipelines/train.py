@@ -1,4 +1,4 @@
-"""Stage train: train the DLRM on the encoded rows; goes on from its last checkpoint."""
+"""Stage train: train the DLRM on the encoded rows; resumes from the last checkpoint."""
 
 from plumbline.cli import main
 

@@ -88,7 +88,6 @@ def pack_objects(values: NDArray[np.object_]) -> tuple[_Integers, _Bytes]: ...
 def parse_lines(
     text: bytes | bytearray | memoryview,
     separator: int,
-    quote: int,
     is_ascii: bool,
     fields: Sequence[str],
     missing: Sequence[str],

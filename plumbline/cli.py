@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
+from plumbline.base.printable import sentence
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
@@ -61,6 +62,5 @@ def main(name: str | None = None) -> None:
         except typer.TyperException as error:
             failed = getattr(error, "ctx", None)
             path = failed.command_path if failed is not None else program
-            message = error.format_message()
-            stop = "" if message.endswith((".", "?")) else "."
-            raise PlumblineError(f"{message}{stop} See {path} --help.") from None
+            message = error.format_message().replace(": Value error, ", ": ")
+            raise PlumblineError(f"{sentence(message)} See {path} --help.") from None

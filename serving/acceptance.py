@@ -1,4 +1,4 @@
-"""Hold a running server against an export: `python -m serving.acceptance REPOSITORY URL`."""
+"""Compare a running server with an export: `python -m serving.acceptance REPOSITORY URL`."""
 
 from plumbline.cli import main
 

@@ -15,15 +15,15 @@ from plumbline.base.native import SETTING, native
 
 ROOT = Path(__file__).parents[1]
 
-# Before a change lands the same examples are drawn every time; by hand, new ones. A busy machine is
-# no reason to fail.
+# CI draws the same examples every time; a run by hand draws new ones. A busy machine is not a
+# failure.
 settings.register_profile("hand", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("hand"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "hand")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers take whole files; those with real servers go to one worker, one after the other."""
+    """A worker runs whole files; the tests with real servers all run in one worker."""
     for item in items:
         is_with_servers = "e2e" in item.path.parts
         group = "servers" if is_with_servers else str(item.path)
@@ -44,7 +44,7 @@ Command = Callable[..., Ended]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a script of the repository in an empty folder, inside this process to save its start."""
+    """Run a script of the repository in an empty folder, in this process, which is faster."""
     monkeypatch.chdir(tmp_path)
 
     def run(script: str, *arguments: object) -> Ended:
@@ -57,7 +57,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
             except SystemExit as end:
                 status = int(end.code or 0)
             finally:
-                os.sched_setaffinity(0, cores)  # a benchmark may keep to one of them
+                os.sched_setaffinity(0, cores)  # a benchmark may pin itself to one
         return Ended(status, stderr.getvalue())
 
     return run
@@ -65,7 +65,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Command:
-    """Run a script of the repository in an empty folder, in a process of its own."""
+    """Run a script of the repository in an empty folder, in a new process."""
 
     def run(script: str, *arguments: object) -> Ended:
         done = subprocess.run(
@@ -83,7 +83,7 @@ def process(tmp_path: Path) -> Command:
 
 @pytest.fixture(params=["native", "numpy"])
 def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The test runs with the native module, and with NumPy in its place."""
+    """Runs the test with the native module, and with NumPy instead."""
     if request.param == "native" and native is None:
         pytest.skip("plumbline._native is not built")
     monkeypatch.setenv(SETTING, "1" if request.param == "native" else "0")

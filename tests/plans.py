@@ -1,4 +1,4 @@
-"""Fitted plans by hand, for tests that need one and no engine."""
+"""Fitted plans made by hand, for tests that need no engine."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def column(inputs: tuple[InputColumn, ...], name: str, source: str, *steps: Any)
 def plan_of(folder: Path, kinds: dict[str, Any], **outputs: tuple[Any, ...]) -> Plan:
     """A plan whose outputs are named `<name>=(source, step, step, …)`, written into `folder`."""
     inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items())
-    columns = tuple(column(inputs, name, *form) for name, form in outputs.items())
+    columns = tuple(column(inputs, name, *steps) for name, steps in outputs.items())
     return write_plan(folder, inputs, columns)

@@ -1,4 +1,4 @@
-"""Rows in memory as a source of an engine."""
+"""Rows in memory as a `RowSource` for an engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plumbline.columns.typed import typed_schema, values_of
 
 @dataclass(frozen=True)
 class TableSource:
-    """Arrow tables, or what makes them, as a `RowSource`; `rows` a chunk."""
+    """Arrow tables as a `RowSource` with `rows` rows per chunk."""
 
     kinds: Mapping[str, FeatureKind]
     tables: Mapping[str, pa.Table]

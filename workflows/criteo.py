@@ -16,9 +16,9 @@ from plumbline.columns.kinds import FeatureKind
 def graph(
     kinds: Mapping[str, FeatureKind], *, frequency_threshold: NonNegativeInt = 15
 ) -> WorkflowNode:
-    """Categories to ids; missing and negative counts become 0, then logarithms are normalized.
+    """Categories become ids. Missing and negative counts become 0; logarithms are normalized.
 
-    Values that the training split has less often than `frequency_threshold` are out of vocabulary.
+    Values with fewer training rows than `frequency_threshold` are out of vocabulary.
     """
     counts = [name for name, kind in kinds.items() if kind == "continuous"]
     categories = [name for name in kinds if name not in counts]

@@ -1,4 +1,4 @@
-"""The graph for MovieLens: ids, what is known of user and film, and what others thought of them."""
+"""The graph for MovieLens: ids, attributes of users and films, and their click rates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from plumbline.columns.kinds import CLICK, FeatureKind
 
 AGES = [18, 25, 35, 45, 50, 56]
-"""Of MovieLens' own age groups, the first of each."""
+"""The lowest age of each of MovieLens' age groups."""
 
 
 def graph(
@@ -21,18 +21,18 @@ def graph(
     folds: PositiveInt = 5,
     smoothing: float = 20,
 ) -> WorkflowNode:
-    """The columns of `configs/movielens_graph.yaml`; the graph looks at their names.
+    """The features of the columns of `configs/movielens_graph.yaml`, which are found by name.
 
-    A training row's own click is not in the liking that it is encoded with: that of a user or a
-    film is taken from the other `folds`, and drawn towards the mean by `smoothing` clicks.
+    The click rate of a user or a film is smoothed towards the mean by `smoothing` rows. A training
+    row is encoded by the rows of the other `folds`, so its own click is not in it.
     """
     ids = ["user", "item", "genres"] >> ops.Categorify(freq_threshold=frequency_threshold)
-    words = ["gender", "occupation"] >> ops.Categorify()
+    attributes = ["gender", "occupation"] >> ops.Categorify()
     age = ["age"] >> ops.FillMedian()
     age_group = age >> ops.Bucketize(AGES) >> ops.Rename(postfix="_group")
     region = ["zip"] >> ops.HashBucket(zip_buckets)
     crossed = ["gender", "occupation"] >> ops.HashedCross(64)
-    categories = ids + (words >> ops.DropLowCardinality(3)) + age_group + region + crossed
+    categories = ids + (attributes >> ops.DropLowCardinality(3)) + age_group + region + crossed
     counts = ["user", "item"] >> ops.JoinGroupby(stats=["count"]) >> ops.LogOp()
-    liking = ["user", "item"] >> ops.TargetEncoding(CLICK, kfold=folds, p_smooth=smoothing)
-    return categories + ((age + counts + liking) >> ops.Normalize())
+    rates = ["user", "item"] >> ops.TargetEncoding(CLICK, kfold=folds, p_smooth=smoothing)
+    return categories + ((age + counts + rates) >> ops.Normalize())

@@ -1,4 +1,4 @@
-"""The graph for any log: numbers of any scale, and every step on them an option."""
+"""The graph for any log: numbers of any scale, with an option for every step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
 FEW_ROWS = 5_000
-"""Of fewer training rows every value is kept."""
+"""With fewer training rows, every value of a category is kept."""
 
 
 def graph(
@@ -33,9 +33,9 @@ def graph(
     bucket_rows: PositiveInt = 500,
     bucket_columns: NonNegativeInt = 32,
 ) -> WorkflowNode:
-    """Categories to ids; numbers to the normal scores of their ranks, and to buckets beside them.
+    """Categories become ids; numbers become normal scores of their ranks, and ids of buckets.
 
-    `docs/standard_graph.md` says what each option does, and what it is worth.
+    `docs/standard_graph.md` describes the options and what they are worth.
     """
     if log and (clip_min is None or clip_min <= -1.0):
         raise ValueError(f"log wants a clip_min above -1, got {clip_min}")
@@ -67,7 +67,7 @@ def number_steps(
     log: bool,
     normalize: bool | None,
 ) -> Iterable[Any]:
-    """The operators on a continuous column, the first one first."""
+    """The operators on a continuous column, in order."""
     scores = normalize is None and not log
     if fill is None and not scores:
         fill = 0.0
@@ -85,17 +85,16 @@ def number_steps(
 
 
 def frequency(category: str) -> WorkflowNode:
-    """How often the training rows have the value: 0 (the rarest) to 1, in logarithms.
+    """The logarithm of the number of training rows with the value, scaled to 0 … 1.
 
-    A category that is the only feature has it beside its id: a DLRM multiplies pairs of vectors,
-    and one makes no pair.
+    It is the second feature of a log with a single category: a DLRM multiplies pairs of vectors.
     """
     rows = [category] >> ops.JoinGroupby(stats=["count"]) >> ops.LogOp()
     return rows >> ops.NormalizeMinMax() >> ops.Clip(min_value=0, max_value=1)
 
 
 def bucket_names(numbers: Iterable[str], taken: Container[str]) -> dict[str, str]:
-    """Column to the name of its buckets: `<column>_bucket`, and a `_` more while that is taken."""
+    """Column to the name of its buckets: `<column>_bucket`, with `_` appended while it is taken."""
     names: dict[str, str] = {}
     for column in numbers:
         name = f"{column}_bucket"

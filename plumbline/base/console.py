@@ -18,15 +18,15 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 console = Console(stderr=True)
 
 
 def say(text: str, style: str | None = None, *, label: str = "", label_style: str = "bold") -> None:
-    """Print a line that may hold data: brackets in it are brackets, and escapes are shown.
+    """Print one line of text as it is: no markup, and control characters as escapes.
 
-    `label` stands in front, in a style of its own.
+    `label` is printed before it, in its own style.
     """
     line = Text(_indented(label), style=label_style)
     line.append(_indented(text), style=style)
@@ -38,22 +38,22 @@ def _indented(text: str) -> str:
 
 
 def warn(text: str) -> None:
-    """One line about something odd that does not stop the run."""
+    """Print one line about a problem that does not stop the run."""
     say(f" {text}", label="  warning:", label_style="yellow")
 
 
 def alarm(text: str) -> None:
-    """One line that is not to be missed: the run's result is not good."""
+    """Print one line in bold red: the run's result is not good."""
     say(f"  {text}", style="bold red")
 
 
 def approve(text: str) -> None:
-    """One quiet line: all is well."""
+    """Print one line in green: all is well."""
     say(f"  {text}", style="green")
 
 
 class _RateColumn(ProgressColumn):
-    """Units a second since the start."""
+    """Units per second since the start."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _RateColumn(ProgressColumn):
 def progress_bar(
     description: str, total: int | None, unit: str = "rows"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; the function given advances it by a number of units."""
+    """Show a bar while the block runs; yields a function that advances it by a number of units."""
     columns = (
         TextColumn("  {task.description:<12}", markup=False),
         BarColumn(bar_width=30),

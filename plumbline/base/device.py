@@ -1,4 +1,4 @@
-"""The one place where a device is chosen."""
+"""The choice of a device, for all commands."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ RequestedDevice = Literal["auto", "cpu", "cuda"]
 
 
 def resolve_device(requested: RequestedDevice) -> Device:
-    """`auto` takes a CUDA device where the driver finds one.
+    """`auto` means CUDA if the driver finds a device, else the CPU.
 
     Raises
     ------
     PlumblineError
-        `cuda` was asked for, and the driver finds no device.
+        `cuda` is requested, but the driver finds no device.
     """
     if requested == "cpu":
         return "cpu"
@@ -30,7 +30,7 @@ def resolve_device(requested: RequestedDevice) -> Device:
 
 
 def _cuda_device_count() -> int:
-    """Asked of the driver itself, which needs no package; 0 where there is no driver."""
+    """Asks the CUDA driver itself, which needs no package; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

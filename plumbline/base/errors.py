@@ -1,8 +1,8 @@
 """Errors that a user can act on.
 
 Every message is one line: what was wanted, what was got, where, and what to do. The commands print
-it and end with exit status 2; anything else that is raised is a fault of ours and keeps its
-traceback. An error that one package alone raises is defined there.
+it and exit with status 2; any other exception is a bug of Plumbline and keeps its traceback. An
+error that only one package raises is defined in that package.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class PlumblineError(Exception):
-    """Base of all errors whose cause lies in the input, the settings or the machine."""
+    """Base of all errors caused by the input, the settings or the machine."""
 
 
 class ConfigError(PlumblineError):
@@ -33,13 +33,13 @@ class DataError(PlumblineError):
 
 
 class StageError(PlumblineError):
-    """A stage cannot start, or what it made before does not fit any more."""
+    """A stage cannot start, or its earlier output is out of date."""
 
 
 class ArtifactError(PlumblineError):
     """A file that a stage wrote is missing, was changed since, or cannot be read.
 
-    A subclass is the error of one artifact, and says what it is and how to make it again.
+    Each subclass is for one kind of artifact and says how to make it again.
     """
 
     kind: ClassVar[str]
@@ -47,7 +47,7 @@ class ArtifactError(PlumblineError):
     whole: ClassVar[str]
     """What it belongs to: `the feature plan`."""
     written: ClassVar[str]
-    """The event since which it has to be unchanged: `the plan was written`."""
+    """The event after which it must not change: `the plan was written`."""
     remedy: ClassVar[str]
     """A sentence: `Run the etl stage again.`"""
 

@@ -1,7 +1,7 @@
-"""How a command ends: what a user can act on is one line on the standard error, and a status.
+"""How a command ends: an error that a user can act on becomes one line on stderr and a status.
 
-The only place that turns an exception into an exit status. It needs no package, so the server's
-image has it too.
+This is the only code that turns an exception into an exit status. It needs no package, so it also
+runs in the server's image.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from plumbline.base.errors import PlumblineError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 USER_ERROR = 2
 INTERRUPTED = 130
 
-_OF_THE_MACHINE = frozenset(
+_MACHINE_ERRNOS = frozenset(
     {
         errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR,
         errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ELOOP,
     }
 )  # fmt: skip
-"""What a file system refuses, and a person can mend: rights, room, names, too many open files."""
+"""Errors of a file system that a user can fix: rights, space, names, too many open files."""
 
 
 @contextmanager
 def exit_status() -> Iterator[None]:
-    """Run a command's body, and end the process where it raises what a user can act on.
+    """Run a command's body, and exit if it raises an error that a user can act on.
 
     | the body raises | the line | the status |
     |---|---|---|
     | `PlumblineError` | its message | 2 |
-    | `OSError` of a disk that is full, read-only or closed to this user | file and reason | 2 |
-    | `KeyboardInterrupt` | "interrupted", and what it says | 130 |
+    | `OSError`: a disk that is full, read-only or not accessible | file and reason | 2 |
+    | `KeyboardInterrupt` | "interrupted", and its message | 130 |
 
-    All else is a fault of ours, and keeps its traceback.
+    Any other exception is a bug of Plumbline and keeps its traceback.
     """
     try:
         yield
     except PlumblineError as error:
         _end(USER_ERROR, "error", str(error))
     except OSError as error:
-        if error.errno not in _OF_THE_MACHINE:
+        if error.errno not in _MACHINE_ERRNOS:
             raise
         file = f"{error.filename}: " if error.filename is not None else ""
         reason = os.strerror(error.errno) if error.errno else str(error)

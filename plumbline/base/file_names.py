@@ -1,4 +1,4 @@
-"""File names made of column names, which may be of any length and of any characters."""
+"""File names made from column names, which may have any length and any characters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import hashlib
 import re
 
 _LONGEST_BYTES = 120
-"""With what is put around it, below the 255 bytes that file systems take."""
+"""With prefix and suffix, less than the 255 bytes that file systems allow."""
 _KEPT_CHARACTERS = 40
 _REFUSED = re.compile(r"[\x00-\x1f\x7f/\\~*?\[\]<>:\"|]")
-"""What a file system or a library that opens the file would take for more than a character."""
+"""Characters that mean something to a file system, or to a library that opens the file."""
 
 
 def file_name(name: str) -> str:
-    """The part of a file's name that stands for `name`: itself where it is short and plain.
+    """The part of a file's name that stands for `name`: `name` itself if it is short and plain.
 
-    Any other becomes its first letters and digits, a tilde, and 16 digits of its SHA-256. No plain
-    name has a tilde, so two names never share a file.
+    Any other name becomes its first letters and digits, a tilde, and 16 digits of its SHA-256. No
+    plain name has a tilde, so two names never share a file.
 
     >>> file_name("price"), file_name("a.b c")
     ('price', 'a.b c')

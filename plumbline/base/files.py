@@ -1,6 +1,6 @@
-"""Files that are written whole or not at all, and read only as they were written.
+"""Atomic writes, and reads that are checked against a SHA-256.
 
-Writing is atomic: a reader sees the old content or the new one. Reading is held against a SHA-256.
+A reader of a file sees the old content or the new one, never a part.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-HASHED_AT_A_TIME = 1 << 20
-"""Bytes; a signal waits for no more."""
+HASH_CHUNK_BYTES = 1 << 20
+"""Bytes; a signal is handled between two chunks."""
 
 
 class FileErrors(Protocol):
@@ -44,16 +44,16 @@ def write_bytes(file: Path, content: bytes) -> None:
 
 
 def open_to_read(file: Path) -> BinaryIO:
-    """Open a file that may be named after a column, in whatever letters.
+    """Open a file whose name may have any characters, such as the name of a column.
 
-    Its path goes to the system in UTF-8: the Python that Triton embeds knows no locale, and takes
-    ASCII for the encoding of file names.
+    The path is passed in UTF-8: the Python that Triton embeds has no locale and encodes file names
+    in ASCII.
     """
     return open(str(file).encode("utf-8", "surrogateescape"), "rb")  # noqa: PTH123
 
 
 def require_sha256(file: Path, wanted: str, errors: FileErrors) -> None:
-    """Raises `errors.missing` or `errors.damaged` where the file is not the one that was hashed."""
+    """Raises `errors.missing` or `errors.damaged` if the file does not have the hash `wanted`."""
     try:
         got = file_sha256(file)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -63,15 +63,15 @@ def require_sha256(file: Path, wanted: str, errors: FileErrors) -> None:
 
 
 def map_verified(file: Path, wanted: str, errors: FileErrors) -> mmap.mmap:
-    """The file, mapped, for look-ups at random.
+    """Map the file for random access, after a check of its hash.
 
-    The hash is taken over the mapping: what was hashed is what is used, and the process has seen
-    every page when it looks up the first row.
+    The hash is taken over the mapping, so the bytes that were hashed are the bytes that are used,
+    and every page is in memory before the first look-up.
 
     Raises
     ------
     ValueError
-        An empty file, which cannot be mapped.
+        The file is empty, so it cannot be mapped.
     """
     try:
         with open_to_read(file) as stream:
@@ -100,6 +100,6 @@ def json_sha256(value: Any) -> str:
 
 def _sha256(content: BinaryIO | mmap.mmap) -> str:
     digest = hashlib.sha256()
-    while block := content.read(HASHED_AT_A_TIME):
+    while block := content.read(HASH_CHUNK_BYTES):
         digest.update(block)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A stage's manifest: what it was given, what it made. Written last, so present means complete."""
+"""A stage's manifest: its inputs and outputs. Written last: a stage that has one is complete."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Manifest:
     """Package to version."""
     seconds: float
     facts: dict[str, Any] = field(default_factory=dict)
-    """What else the stage found out: rates, metrics, counts."""
+    """Other results of the stage: rates, metrics, counts."""
     format_version: int = FORMAT_VERSION
 
     @property
     def hash(self) -> str:
-        """Hash of what the stage made: not of the time it took."""
+        """Hash of settings, inputs and outputs, without `seconds`, `versions` and `facts`."""
         content = asdict(self)
         for volatile in ("seconds", "versions", "facts"):
             del content[volatile]
@@ -52,7 +52,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises StageError where the stage is not complete or its manifest is not readable."""
+        """Raises StageError if the stage is not complete or its manifest is not readable."""
         file = folder / MANIFEST_FILE
         if not file.is_file():
             raise StageError(f"{file}: missing, so the stage is not complete. Run it first.")
@@ -72,7 +72,7 @@ class Manifest:
         )
 
     def verify(self, folder: Path) -> None:
-        """Check that every file is there and unchanged; raises StageError naming the first not."""
+        """Raises StageError with the name of the first file that is missing or has changed."""
         for name, wanted in self.files.items():
             require_sha256(folder / name, wanted, _OutputErrors(self.stage))
 
@@ -100,7 +100,7 @@ def hash_files(folder: Path, files: Iterable[Path]) -> dict[str, str]:
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of those of the packages that are installed."""
+    """Package to version, for the packages that are installed."""
     found = {}
     for package in packages:
         try:
@@ -113,7 +113,7 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
 def differences(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
     """`key: was A, is B` for every key whose value differs, nested keys joined by dots.
 
-    Of a hash, whose key ends in `_sha256`, only that the thing has changed.
+    A key that ends in `_sha256` is reported as changed, without the hashes.
 
     >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
     ['a.b: was 1, is 3']

@@ -1,6 +1,6 @@
-"""The native module where it was built; without it everything runs in its NumPy form.
+"""The native module, if it was built; without it NumPy does the same work.
 
-`PLUMBLINE_NATIVE=0` in the environment chooses the NumPy form too. Both give the same results.
+`PLUMBLINE_NATIVE=0` in the environment also selects NumPy. Both give the same results.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ SETTING = "PLUMBLINE_NATIVE"
 
 
 def is_wanted() -> bool:
-    """Whether native forms shall run where they were built."""
+    """Whether native code may run, if it was built."""
     return os.environ.get(SETTING) != "0"
 
 
 def uses_native() -> bool:
-    """Whether `native` is there and wanted."""
+    """Whether native code runs: it was built, and is wanted."""
     return native is not None and is_wanted()

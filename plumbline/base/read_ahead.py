@@ -1,4 +1,4 @@
-"""Read ahead of the work on what is read, in order, and so many items and no more."""
+"""Run work ahead of its consumer: in order, and a bounded number of items ahead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from os import sched_getaffinity
 from typing import TypeVar
 
 THREADS = len(sched_getaffinity(0))
-"""Threads that read, count, encode and write: one a core."""
+"""Threads that read, count, encode and write: one per core."""
 
 T = TypeVar("T")
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 def read_ahead(
     pool: Executor, work: Iterable[Callable[[], T]], ahead: int
 ) -> Generator[T, None, None]:
-    """The results of `work` in its order; up to `ahead` of them are being made in the pool.
+    """The results of `work` in order, with up to `ahead` further calls in the pool.
 
-    Nothing is left waiting where the caller stops early or a call raises.
+    If the caller stops early or a call raises, the calls that wait are cancelled.
     """
     waiting: deque[Future[T]] = deque()
     try:
@@ -38,10 +38,10 @@ def read_ahead(
 
 
 def iterate_ahead(items: Callable[[], Iterator[T]], ahead: int) -> Generator[T, None, None]:
-    """The items of `items()`, made in a thread of their own that is at most `ahead` in front.
+    """The items of `items()`, made in another thread, at most `ahead` items early.
 
-    The thread starts with the first item that is asked for. Closing the generator ends it after the
-    item that it is at. An error in the thread is raised here, after the items before it.
+    The thread starts at the first `next`. Closing the generator ends it after its current item. An
+    error in the thread is raised here, after the items before it.
 
     >>> list(iterate_ahead(lambda: iter("abc"), 2))
     ['a', 'b', 'c']
@@ -49,5 +49,5 @@ def iterate_ahead(items: Callable[[], Iterator[T]], ahead: int) -> Generator[T, 
     end = object()
     with ThreadPoolExecutor(1, "read ahead") as pool:
         calls = repeat(partial(next, items(), end))
-        with closing(read_ahead(pool, calls, ahead)) as made:
-            yield from takewhile(lambda item: item is not end, made)
+        with closing(read_ahead(pool, calls, ahead)) as results:
+            yield from takewhile(lambda item: item is not end, results)

@@ -1,4 +1,4 @@
-"""Polars columns by their very names: `pl.col` takes `*` and `^a.$` for patterns."""
+"""Polars columns by exact name; `pl.col` reads `*` and `^a.$` as patterns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars.selectors as cs
 
 
 def column(name: str) -> pl.Expr:
-    """The column of this name, whatever characters are in it.
+    """The column of exactly this name.
 
     >>> pl.DataFrame({"*": [1], "a": [2]}).select(column("*")).columns
     ['*']
@@ -18,7 +18,7 @@ def column(name: str) -> pl.Expr:
 
 
 def is_pattern(name: str) -> bool:
-    """Whether Polars takes the name for a pattern; the methods of a series of that name fail.
+    """Whether Polars reads the name as a pattern; methods of a series with such a name fail.
 
     >>> is_pattern("*"), is_pattern("^a.$"), is_pattern("a*")
     (True, True, False)
@@ -27,5 +27,5 @@ def is_pattern(name: str) -> bool:
 
 
 def columns(names: Iterable[str]) -> list[pl.Expr]:
-    """One expression a name, in their order."""
+    """An expression for each name, in order."""
     return [column(name) for name in names]

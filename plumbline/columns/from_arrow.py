@@ -7,7 +7,7 @@ import pyarrow as pa
 
 
 def frame_from_arrow(table: pa.Table) -> pl.DataFrame:
-    """The table's chunks as they are: `pl.DataFrame` would copy several into one."""
+    """The table as a frame with the same chunks; `pl.DataFrame` would copy them into one."""
     frame = pl.from_arrow(table)
     if not isinstance(frame, pl.DataFrame):
         raise TypeError(f"wanted a polars.DataFrame, got {type(frame).__name__}")

@@ -1,4 +1,4 @@
-"""Hexadecimal text as integers: 1 to 16 digits of either case; from 2⁶³ on see `unsigned`."""
+"""Hexadecimal text as int64 codes (see `plumbline.columns.unsigned`)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ for _digits in ("0123456789abcdef", "0123456789ABCDEF"):
 
 
 def plain_hexadecimal(column: pa.ChunkedArray) -> NDArray[np.int64] | None:
-    """(B,), the missing integer where a value is null or empty; `column` is of Arrow's text.
+    """The codes of Arrow text of 1 to 16 digits in either case, int64 (B,).
 
-    None where a value is anything else, blanks around it counted.
+    A null or an empty value is missing. Returns None if a value is anything else, such as digits
+    with blanks around them.
 
     >>> plain_hexadecimal(pa.chunked_array([["ff", "0A", None]])).tolist()
     [255, 10, -9223372036854775808]

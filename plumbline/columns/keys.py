@@ -1,8 +1,8 @@
-"""Keys made of several columns: a row's values as one string of bytes, and back.
+"""Keys of several columns: packing a row's values into a string of bytes, and unpacking them.
 
-A part is its 8 bytes, little endian, where it is an integer, and its length in 4 bytes and then its
-bytes where it is text. So two rows have the same key exactly where all of their parts are the same,
-missing ones included.
+An integer is packed as 8 bytes, little endian; text as its length in 4 bytes, little endian, and
+its UTF-8 bytes. Two rows have the same key if and only if all parts are equal; missing parts are
+equal to each other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LENGTH_BYTES = 4
 
 
 def pack(parts: Sequence[Values]) -> Text:
-    """The rows' keys, (B,); `parts` are integers or text."""
+    """The keys of B rows; `parts` are integers or text."""
     rows = len(parts[0])
     widths = [_widths(part) for part in parts]
     offsets = offsets_of(np.sum(widths, axis=0, dtype=np.int64))
@@ -41,7 +41,7 @@ def pack(parts: Sequence[Values]) -> Text:
 
 
 def unpack(keys: Text, is_text: Sequence[bool]) -> list[pa.Array]:
-    """The parts of each key, null where they are missing: int64 or string arrays, (B,)."""
+    """The parts of B keys as int64 or string arrays, null if missing."""
     position_B = keys.offsets[:-1].copy()
     parts: list[pa.Array] = []
     for text in is_text:
@@ -61,21 +61,21 @@ def unpack(keys: Text, is_text: Sequence[bool]) -> list[pa.Array]:
 
 
 def text_array(text: Text) -> pa.Array:
-    """As an Arrow array of strings, null where empty."""
+    """Text as an Arrow array of strings, null if empty."""
     array = text.to_arrow().cast(pa.string())
     missing = text.is_missing
     return pc.if_else(pa.array(missing), None, array) if missing.any() else array
 
 
 def part_values(array: pa.Array) -> Values:
-    """An Arrow array of integers or strings as values; the counterpart of `unpack`'s parts."""
+    """An Arrow array of integers or strings, such as `unpack` returns, as values."""
     if pa.types.is_integer(array.type):
         return np.asarray(array.cast(pa.int64()).fill_null(NULL_INT64), dtype=np.int64)
     return Text.from_arrow(array)
 
 
 def is_all_missing(parts: Sequence[Values]) -> NDArray[np.bool_]:
-    """Rows of which every part is missing, (B,)."""
+    """The mask of the rows whose parts are all missing, (B,)."""
     missing = is_missing(parts[0])
     for part in parts[1:]:
         missing = missing & is_missing(part)
@@ -94,5 +94,5 @@ def _integers(part: Values) -> NDArray[np.int64]:
     return part
 
 
-def _put(data: NDArray[np.uint8], position_B: NDArray[np.int64], piece: NDArray[np.uint8]) -> None:
-    data[position_B[:, None] + np.arange(piece.shape[1])] = piece
+def _put(data: NDArray[np.uint8], position_B: NDArray[np.int64], bytes_: NDArray[np.uint8]) -> None:
+    data[position_B[:, None] + np.arange(bytes_.shape[1])] = bytes_

@@ -1,4 +1,4 @@
-"""Column kinds, and the one declaration of a table's columns: an ordered name to kind mapping."""
+"""Column kinds and names; a table's columns are declared as an ordered mapping of name to kind."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ ElementKind = Literal["integer", "hex", "string"]
 FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
 
 READ_KINDS: tuple[str, ...] = (*FEATURE_KINDS, "flag")
-"""Kinds of the columns that the features are made of."""
+"""Kinds of the columns that features are read from."""
 
 ELEMENT_KINDS: Mapping[str, ElementKind] = {
     "integer_list": "integer",
     "hex_list": "hex",
     "string_list": "string",
 }
-"""List kinds to the kind of their elements."""
+"""List kind to the kind of its elements."""
 
 CLICK = "click"
 """Name of the label, 0 or 1, in every table after the ingest."""
 
-_RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P<again>.*?)(?P<last>\d+)$")
+_RANGE = re.compile(r"^(?P<stem>.*?)(?P<first>\d+)\.\.(?P<last_stem>.*?)(?P<last>\d+)$")
 
 
 def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
-    """Spell out `C1..C26: hex` as one entry a column, in order.
+    """Expand `C1..C26: hex` into one entry per column, in order.
 
     >>> expand_ranges({"label": "label", "I1..I3": "continuous"})
     {'label': 'label', 'I1': 'continuous', 'I2': 'continuous', 'I3': 'continuous'}
@@ -47,7 +47,7 @@ def expand_ranges(columns: Mapping[str, Kind]) -> dict[str, Kind]:
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for what no file and no library can have as a name."""
+    """Raise ValueError for a name that files or libraries cannot store."""
     if not name:
         raise ValueError("column '': wanted a name, got nothing")
     if not set(name).isdisjoint("\0\x1f") or not _is_unicode(name):
@@ -57,13 +57,13 @@ def check_name(name: str) -> None:
 def _is_unicode(name: str) -> bool:
     try:
         name.encode()
-    except UnicodeEncodeError:  # half of a pair of surrogates
+    except UnicodeEncodeError:  # a lone surrogate
         return False
     return True
 
 
 def expand_range(name: str) -> list[str]:
-    """The names that `C1..C26` stands for; any other name stands for itself.
+    """The names that `C1..C26` stands for; any other name is returned as it is.
 
     >>> expand_range("C9..C11")
     ['C9', 'C10', 'C11']
@@ -71,7 +71,7 @@ def expand_range(name: str) -> list[str]:
     match = _RANGE.match(name)
     if match is None:
         return [name]
-    stem, first, again, last = match.group("stem", "first", "again", "last")
-    if stem != again or int(first) > int(last):
+    stem, first, last_stem, last = match.group("stem", "first", "last_stem", "last")
+    if stem != last_stem or int(first) > int(last):
         raise ValueError(f"range {name!r}: wanted the form C1..C26")
     return [f"{stem}{number}" for number in range(int(first), int(last) + 1)]

@@ -1,11 +1,12 @@
-"""A list as one element of bytes: the form that list columns have on the wire.
+"""A list as a bytes object: the encoding of list columns on the wire.
 
 | elements | bytes of a list | missing element |
 |---|---|---|
 | integers | each as int64, little-endian | -2⁶³ |
 | text | each as its length in bytes, uint32 little-endian, and its UTF-8 bytes | length 0 |
 
-No bytes are an empty list. Legend: B rows, N elements of all rows.
+An empty bytes object is an empty list. Legend: B rows, N elements of all rows, R rows that have
+elements left.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from plumbline.columns.values import Lists, Text, offsets_of
 _INT64 = np.dtype("<i8")
 _LENGTH = np.dtype("<u4")
 _FEW_ROWS = 8
-"""From here down a loop over the elements is faster than one over all rows' next elements."""
+"""Up to this number of rows, a loop over single elements is faster than a vectorized one."""
 
 
 def pack(lists: Lists) -> NDArray[np.object_]:
-    """One bytes object a row, (B,).
+    """A bytes object per row, (B,).
 
     >>> pack(Lists(np.array([1, 2]), np.array([0, 0, 2]))).tolist()
     [b'', b'\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00']
@@ -39,12 +40,12 @@ def pack(lists: Lists) -> NDArray[np.object_]:
 
 
 def unpack_integers(column: str, packed_B: NDArray[np.object_]) -> Lists:
-    """The way back from `pack` for lists of integers.
+    """The inverse of `pack` for lists of integers.
 
     Raises
     ------
     PlanError
-        An element that is not bytes, or bytes that are no whole number of integers.
+        A row is not bytes, or its length is not a multiple of 8.
     """
     data, offsets = _joined(column, packed_B)
     lengths = np.diff(offsets)
@@ -57,15 +58,15 @@ def unpack_integers(column: str, packed_B: NDArray[np.object_]) -> Lists:
 
 
 def unpack_texts(column: str, packed_B: NDArray[np.object_]) -> Lists:
-    """The way back from `pack` for lists of text.
+    """The inverse of `pack` for lists of text.
 
     Raises
     ------
     PlanError
-        An element that is not bytes, or a length that reaches beyond the row's bytes.
+        A row is not bytes, or a length exceeds the row's bytes.
     """
     if len(packed_B) <= _FEW_ROWS:
-        return _walked(column, packed_B.tolist())
+        return _unpack_one_by_one(column, packed_B.tolist())
     data, offsets = _joined(column, packed_B)
     row_N, start_N, length_N = _elements(column, data, offsets)
     text_offsets = offsets_of(length_N)
@@ -75,7 +76,7 @@ def unpack_texts(column: str, packed_B: NDArray[np.object_]) -> Lists:
 
 
 def _with_lengths(text: Text) -> tuple[bytes, NDArray[np.int64]]:
-    """The strings end to end, each behind its length; and where each begins, (N+1,)."""
+    """The strings, each after its length, and the offsets of the lengths, (N+1,)."""
     lengths = np.diff(text.offsets)
     head = _LENGTH.itemsize
     starts = text.offsets + head * np.arange(len(text.offsets))
@@ -89,37 +90,36 @@ def _with_lengths(text: Text) -> tuple[bytes, NDArray[np.int64]]:
 
 
 def _cut(data: bytes, bounds: NDArray[np.int64]) -> NDArray[np.object_]:
-    ends = bounds.tolist()
-    pieces = np.empty(len(ends) - 1, np.object_)
-    pieces[:] = [data[a:b] for a, b in pairwise(ends)]
-    return pieces
+    offsets = bounds.tolist()
+    rows = np.empty(len(offsets) - 1, np.object_)
+    rows[:] = [data[start:end] for start, end in pairwise(offsets)]
+    return rows
 
 
 def _joined(column: str, packed_B: NDArray[np.object_]) -> tuple[bytes, NDArray[np.int64]]:
-    """All rows' bytes end to end, and where each row's begin, (B+1,)."""
-    pieces = packed_B.tolist()
-    for row, piece in enumerate(pieces):
-        _require_bytes(column, row, piece)
-    lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    return b"".join(pieces), offsets_of(lengths)
+    """The concatenated bytes of all rows, and the rows' offsets, (B+1,)."""
+    rows = packed_B.tolist()
+    for index, packed in enumerate(rows):
+        _require_bytes(column, index, packed)
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return b"".join(rows), offsets_of(lengths)
 
 
-def _walked(column: str, pieces: list[bytes]) -> Lists:
-    """Few rows' strings, one by one."""
+def _unpack_one_by_one(column: str, rows: list[bytes]) -> Lists:
     texts: list[bytes] = []
-    ends = [0]
-    for row, piece in enumerate(pieces):
-        _require_bytes(column, row, piece)
-        for start, end in _strings(column, row, piece, 0, len(piece)):
-            texts.append(piece[start:end])
-        ends.append(len(texts))
-    return Lists(Text.from_objects(texts), np.array(ends, np.int64))
+    offsets = [0]
+    for index, packed in enumerate(rows):
+        _require_bytes(column, index, packed)
+        for start, end in _strings(column, index, packed, 0, len(packed)):
+            texts.append(packed[start:end])
+        offsets.append(len(texts))
+    return Lists(Text.from_objects(texts), np.array(offsets, np.int64))
 
 
 def _strings(
     column: str, row: int, data: bytes, position: int, end: int
 ) -> Iterator[tuple[int, int]]:
-    """Where each string of a row begins and ends, from `position` on."""
+    """The start and end of each string of a row, from `position` on."""
     head = _LENGTH.itemsize
     while position < end:
         start = position + head
@@ -132,16 +132,16 @@ def _strings(
 def _elements(
     column: str, data: bytes, offsets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Row, first byte and length of every string, row by row, each (N,).
+    """The row, start and length of every string, row by row, each (N,).
 
-    All rows' first strings are taken at once, then all their second ones, and so on; the last few
-    rows that still have some are walked through one by one.
+    The first strings of all rows are read at once, then the second ones, and so on. When only a few
+    rows have strings left, those are read one by one.
     """
     head = _LENGTH.itemsize
     bytes_ = np.frombuffer(data, np.uint8)
     row_R = np.flatnonzero(np.diff(offsets))
     position_R = offsets[row_R]
-    found = []
+    parts = []
     while len(row_R) > _FEW_ROWS:
         end_R = offsets[row_R + 1]
         _require(column, row_R, position_R + head <= end_R)
@@ -150,7 +150,7 @@ def _elements(
         start_R = position_R + head
         position_R = start_R + length_R
         _require(column, row_R, position_R <= end_R)
-        found.append((row_R, start_R, length_R))
+        parts.append((row_R, start_R, length_R))
         more = position_R < end_R
         row_R, position_R = row_R[more], position_R[more]
     rest = [
@@ -158,15 +158,15 @@ def _elements(
         for row, position in zip(row_R.tolist(), position_R.tolist(), strict=True)
         for start, end in _strings(column, row, data, position, int(offsets[row + 1]))
     ]
-    found.append(tuple(np.array(rest, np.int64).reshape(-1, 3).T))
-    row_N, start_N, length_N = (np.concatenate(part) for part in zip(*found, strict=True))
+    parts.append(tuple(np.array(rest, np.int64).reshape(-1, 3).T))
+    row_N, start_N, length_N = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.argsort(row_N, kind="stable")
     return row_N[order], start_N[order], length_N[order]
 
 
-def _require_bytes(column: str, row: int, piece: object) -> None:
-    if not isinstance(piece, bytes):
-        raise _malformed(column, row, "bytes", type(piece).__name__)
+def _require_bytes(column: str, row: int, packed: object) -> None:
+    if not isinstance(packed, bytes):
+        raise _malformed(column, row, "bytes", type(packed).__name__)
 
 
 def _require(column: str, row_R: NDArray[np.int64], fits_R: NDArray[np.bool_]) -> None:

@@ -1,9 +1,9 @@
-"""The 64-bit hash that `pandas.util.hash_array` computes, on every device and without pandas.
+"""The 64-bit hash of `pandas.util.hash_array`, computed without pandas.
 
-Integers and float64 bits go through SplitMix64's finaliser. Text goes
-through SipHash-2-4 (Aumasson and Bernstein, 2012) with pandas' key over its UTF-8 bytes, and then
-through the finaliser too. These are hashes of plain values: a missing integer or an empty string is
-hashed like any other. pandas gives 2⁶⁴-1 for the null of a nullable integer and for None in text.
+Integers and float64 bits are hashed by SplitMix64's finaliser. The UTF-8 bytes of text are hashed
+by SipHash-2-4 (Aumasson and Bernstein, 2012) with pandas' key, and then by the finaliser. A missing
+integer and an empty string are hashed like other values here; `plumbline.columns.value_hash` has
+pandas' hash of nulls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIP_KEY = b"0123456789123456"
 
 
 def hash_integers(values: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The hash of each integer; values int64 (N,), any stride, to uint64 (N,).
+    """The hash of each integer: int64 (N,) of any stride to uint64 (N,).
 
     >>> hash_integers(np.array([0, 1]))
     array([                  0, 6238072747940578789], dtype=uint64)
@@ -32,7 +32,7 @@ def hash_integers(values: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 
 def hash_numbers(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """The hash of each number's bits; values float64 (N,), any stride, to uint64 (N,).
+    """The hash of each number's bits: float64 (N,) of any stride to uint64 (N,).
 
     0.0 and -0.0 differ, and so do NaNs of different bits.
     """
@@ -57,10 +57,9 @@ def hash_text(text: Text) -> NDArray[np.uint64]:
 
 
 def text_words(text: Text) -> NDArray[np.uint64]:
-    """The strings as little-endian words of eight bytes, zeros behind the end.
+    """The strings as little-endian words of eight bytes, padded with zeros, uint64 (N, W).
 
-    uint64 (N, W); W is that of the longest string and one more, so that there is always a word that
-    is not full.
+    W has room for the longest string and at least one more byte.
     """
     lengths = np.diff(text.offsets)
     width = int(lengths.max(initial=0)) // 8 + 1
@@ -78,14 +77,14 @@ def _sip_hashes(text: Text) -> NDArray[np.uint64]:
     key = np.frombuffer(SIP_KEY, "<u8")
     start = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
     state = [np.full(len(text), key[i % 2] ^ np.uint64(start[i]), np.uint64) for i in range(4)]
-    for word_number in range(words.shape[1]):
-        word = words[:, word_number]
-        taken = list(state)
-        taken[3] = taken[3] ^ word
-        taken = _rounds(taken, 2)
-        taken[0] = taken[0] ^ word
-        goes_on = word_number <= last
-        state = [np.where(goes_on, new, old) for new, old in zip(taken, state, strict=True)]
+    for index in range(words.shape[1]):
+        word = words[:, index]
+        mixed = list(state)
+        mixed[3] = mixed[3] ^ word
+        mixed = _rounds(mixed, 2)
+        mixed[0] = mixed[0] ^ word
+        has_word = index <= last
+        state = [np.where(has_word, new, old) for new, old in zip(mixed, state, strict=True)]
     state[2] = state[2] ^ np.uint64(0xFF)
     a, b, c, d = _rounds(state, 4)
     return a ^ b ^ c ^ d

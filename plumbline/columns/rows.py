@@ -1,4 +1,4 @@
-"""Typed rows, and where an engine takes them from: Parquet files, or raw logs read on the way."""
+"""Typed rows, and the interface through which an engine reads them."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ class Rows:
         return len(self.click)
 
     def take(self, rows: NDArray[Any]) -> Rows:
-        """The rows of those numbers, or those that a mask holds."""
+        """Select rows by an array of row numbers or a mask."""
         columns = {name: take(values, rows) for name, values in self.columns.items()}
         return Rows(columns, self.click[rows])
 
     @classmethod
     def concat(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of one or more parts of the same columns, one after the other."""
+        """Concatenate one or more parts with the same columns."""
         names = parts[0].columns
         columns = {name: concat([part.columns[name] for part in parts]) for name in names}
         return cls(columns, concat([part.click for part in parts]))
 
 
 Chunk = Callable[[], Rows]
-"""Reads some rows when it is called, from whichever thread."""
+"""Reads a chunk of rows when it is called; any thread may call it."""
 
 
 class RowSource(Protocol):
-    """The typed rows of every split, in order, to be read any number of times."""
+    """The typed rows of every split, in order; they can be read repeatedly."""
 
     @property
     def kinds(self) -> Mapping[str, FeatureKind]:
@@ -56,15 +56,15 @@ class RowSource(Protocol):
 
     @property
     def splits(self) -> Mapping[str, int]:
-        """Split to its number of rows."""
+        """Split name to its number of rows."""
 
     def chunks(self, split: str) -> Iterator[Chunk]:
-        """The split's rows in order, some 100,000 to 500,000 a chunk.
+        """The split's rows in order, in chunks of about 100,000 to 500,000 rows.
 
-        Chunks may be called in several threads at once, each of them once.
+        Several threads may call chunks at the same time; each chunk is called once.
 
         Raises
         ------
         DataError
-            A file is missing or damaged, or is not the one that the row counts are of.
+            A file is missing or damaged, or has changed since its rows were counted.
         """

@@ -1,4 +1,4 @@
-"""SplitMix64 (Steele, Lea and Flood, 2014), the mixer of hash bits; uint64 arrays wrap around."""
+"""SplitMix64 (Steele, Lea and Flood, 2014), which mixes the bits of hashes; uint64 wraps around."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 GOLDEN = 0x9E3779B97F4A7C15
-"""2⁶⁴ over the golden ratio: the step from one state to the next."""
+"""2⁶⁴ divided by the golden ratio: the increment of the state."""
 
 
 def splitmix64(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The number that follows each state.
+    """The next random number of each state.
 
     >>> splitmix64(np.zeros(1, np.uint64))
     array([16294208416658607535], dtype=uint64)
@@ -19,7 +19,7 @@ def splitmix64(states: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def finalised(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser alone: one to one, every bit of a value in every bit of the result."""
+    """The finaliser alone: a bijection in which every input bit affects every output bit."""
     values = values ^ values >> np.uint64(30)
     values *= np.uint64(0xBF58476D1CE4E5B9)
     values ^= values >> np.uint64(27)

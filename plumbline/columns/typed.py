@@ -1,4 +1,4 @@
-"""The typed Parquet that the ingest writes and every engine reads: one schema, one reader."""
+"""The typed Parquet files that the ingest writes and the engines read: schema and reader."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ _LARGE = {
 
 
 def typed_schema(kinds: Mapping[str, FeatureKind]) -> pa.Schema:
-    """Every feature column in order, the click last."""
+    """The feature columns in order, then the click."""
     fields = [(name, ARROW_TYPES[kind]) for name, kind in kinds.items()]
     return pa.schema([*fields, (CLICK, CLICK_TYPE)])
 
 
 def read_typed(file: Path, schema: pa.Schema) -> pa.Table:
-    """Columns of `schema` from a Parquet file, with the wire's null marks turned into nulls.
+    """Read the columns of `schema` from a Parquet file; null marks become nulls.
 
     Raises
     ------
     DataError
-        A column is missing, or not of the type that the ingest writes.
+        A column is missing, or has another type than the ingest writes.
     """
     check_types(file, schema)
     table = pq.read_table(file, columns=schema.names).cast(schema)
@@ -58,15 +58,15 @@ def read_typed(file: Path, schema: pa.Schema) -> pa.Table:
 
 
 def check_types(file: Path, schema: pa.Schema) -> None:
-    """Raises DataError where the file lacks a column of `schema`, or has it in another type."""
-    found = pq.read_schema(file)
+    """Raise DataError if the file lacks a column of `schema`, or has it in another type."""
+    actual = pq.read_schema(file)
     for wanted in schema:
-        if wanted.name not in found.names:
+        if wanted.name not in actual.names:
             raise DataError(
-                f"{file}: wanted column {wanted.name!r}, found {', '.join(found.names)}. "
+                f"{file}: wanted column {wanted.name!r}, found {', '.join(actual.names)}. "
                 "Run the ingest stage again."
             )
-        got = found.field(wanted.name).type
+        got = actual.field(wanted.name).type
         if got != wanted.type and got != _LARGE.get(wanted.type):
             raise DataError(
                 f"{file}: wanted column {wanted.name!r} as {wanted.type}, found {got}. "
@@ -79,13 +79,13 @@ def _marks_to_nulls(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if column.type not in marks:
         return column
     is_mark = pc.equal(column, pa.scalar(marks[column.type], column.type))
-    # Not a null scalar: with one, Arrow 22 damages strings of a chunk that begins at an offset.
+    # With a null scalar, Arrow 22 damages the strings of a chunk that is a slice.
     return pc.if_else(is_mark, pa.nulls(len(column), column.type), column)
 
 
 @dataclass(frozen=True, slots=True)
 class TypedParquet:
-    """Folders of `part-*.parquet`, one a split, as the rows of an engine (a `RowSource`)."""
+    """A `RowSource` of typed Parquet: a folder of `part-*.parquet` files per split."""
 
     folders: Mapping[str, Path]
     kinds: Mapping[str, FeatureKind]
@@ -98,7 +98,7 @@ class TypedParquet:
         }
 
     def chunks(self, split: str) -> Iterator[Chunk]:
-        """A row group a chunk."""
+        """The row groups of the split's files."""
         schema = typed_schema(self.kinds)
         for file in part_files(split, self.folders[split]):
             check_types(file, schema)
@@ -117,7 +117,7 @@ def _metadata(file: Path) -> pq.FileMetaData:
 
 
 def part_files(split: str, folder: Path) -> list[Path]:
-    """The files of a split in order; raises DataError where there are none."""
+    """The files of a split in order; raises DataError if there are none."""
     files = sorted(folder.glob("part-*.parquet"))
     if not files:
         raise DataError(
@@ -135,12 +135,12 @@ def _read_group(file: Path, group: int, kinds: Mapping[str, FeatureKind]) -> Row
 
 
 def values_of(column: pa.ChunkedArray) -> Values:
-    """A typed column, nulls in it or their marks, in the executors' form."""
+    """The values of a typed column; missing values may be nulls or null marks."""
     array = column
     if isinstance(column, pa.ChunkedArray):
-        # One chunk is taken as it is: joining it copies it, and fails on Polars' empty lists.
+        # A single chunk is not combined: that would copy it, and fails on Polars' empty lists.
         array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # several chunks too large for one
+    if isinstance(array, pa.ChunkedArray):  # the chunks were too large to combine
         array = pa.concat_arrays(array.chunks)
     type_ = array.type
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):

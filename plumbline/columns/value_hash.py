@@ -1,7 +1,7 @@
-"""The 64-bit hash of any value, and of several together: the same on every device.
+"""The 64-bit hash of a value, and of several values together; the same on every device.
 
-It is that of `pandas.util.hash_array`, what NVTabular's CPU form builds on: 2⁶⁴ - 1 for a missing
-integer or string. A missing number hashes as the one NaN, and -0.0 as 0.0.
+It is the hash of `pandas.util.hash_array`, which NVTabular uses on the CPU. A missing integer or
+string has the hash 2⁶⁴ - 1. All NaNs have the same hash, and -0.0 has that of 0.0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MISSING_HASH = 2**64 - 1
 
 
 def value_hash(values: Values) -> NDArray[np.uint64]:
-    """hash64 of each value, (B,)."""
+    """The hash of each value, (B,)."""
     if isinstance(values, Lists):
         raise TypeError("wanted single values, got lists")
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
@@ -37,5 +37,5 @@ def combined_hash(parts: Sequence[Values]) -> NDArray[np.uint64]:
 
 
 def modulo(hashes_B: NDArray[np.uint64], divisor: int) -> NDArray[np.int64]:
-    """The remainders as ids, (B,)."""
+    """The remainders as int64 ids, (B,)."""
     return (hashes_B % np.uint64(divisor)).astype(np.int64)

@@ -1,6 +1,6 @@
-"""A column's values inside every executor: numbers, integers, text, and lists of them.
+"""A column's values in memory: numbers, integers, text, and lists of them.
 
-| values | form | missing |
+| values | layout | missing |
 |---|---|---|
 | numbers | float64 or float32 (B,) | NaN |
 | integers | int64 (B,) | -2⁶³ |
@@ -27,7 +27,7 @@ NULL_INT64 = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """UTF-8 strings end to end: offsets int64 (B+1,), data uint8 (N,); an empty one is missing."""
+    """Concatenated UTF-8 strings: offsets int64 (B+1,), data uint8 (N,); empty means missing."""
 
     offsets: NDArray[np.int64]
     data: NDArray[np.uint8]
@@ -37,7 +37,7 @@ class Text:
 
     @classmethod
     def from_objects(cls, values_B: Sequence[bytes] | NDArray[np.object_]) -> Text:
-        """From bytes objects; raises TypeError for others.
+        """From bytes objects; raises TypeError for other objects.
 
         >>> Text.from_objects([b"ab", b"", b"c"]).offsets
         array([0, 2, 2, 3])
@@ -49,7 +49,7 @@ class Text:
 
     @classmethod
     def from_arrow(cls, column: pa.Array | pa.ChunkedArray) -> Text:
-        """From an Arrow column of strings, or of bytes; a null becomes an empty one."""
+        """From an Arrow column of strings or bytes; nulls become empty."""
         if isinstance(column, pa.ChunkedArray):
             column = column.combine_chunks()
         array = column.cast(pa.large_binary())
@@ -64,7 +64,7 @@ class Text:
         return cls(offsets - first if first else offsets, bytes_)
 
     def to_arrow(self) -> pa.Array:
-        """As Arrow `large_string` without nulls."""
+        """As an Arrow array of `large_string`; empty strings stay empty."""
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
         return pa.LargeStringArray.from_buffers(len(self), *buffers[1:])
 
@@ -76,7 +76,7 @@ class Text:
         return objects
 
     def take(self, rows: NDArray[Any]) -> Text:
-        """The strings of those row numbers, or of those that a mask holds."""
+        """Select strings by an array of row numbers or a mask."""
         if rows.dtype == np.bool_:
             rows = np.flatnonzero(rows)
         lengths = np.diff(self.offsets)[rows]
@@ -86,13 +86,13 @@ class Text:
 
     @property
     def is_missing(self) -> NDArray[np.bool_]:
-        """(B,)."""
+        """The mask of the empty strings, (B,)."""
         return np.equal(np.diff(self.offsets), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """A list of values a row: values (N,), offsets int64 (B+1,), which starts with 0."""
+    """A list per row: values (N,), offsets int64 (B+1,), starting with 0."""
 
     values: NDArray[np.int64] | Text
     offsets: NDArray[np.int64]
@@ -101,7 +101,7 @@ class Lists:
         return len(self.offsets) - 1
 
     def take(self, rows: NDArray[Any]) -> Lists:
-        """The lists of those row numbers, or of those that a mask holds."""
+        """Select lists by an array of row numbers or a mask."""
         if rows.dtype == np.bool_:
             rows = np.flatnonzero(rows)
         lengths = np.diff(self.offsets)[rows]
@@ -114,12 +114,12 @@ Values: TypeAlias = NDArray[Any] | Text | Lists
 
 
 def take(values: Any, rows: NDArray[Any]) -> Any:
-    """The values of those row numbers, or of those that a mask holds."""
+    """Select values by an array of row numbers or a mask."""
     return values[rows] if isinstance(values, np.ndarray) else values.take(rows)
 
 
 def concat(parts: Sequence[Any]) -> Any:
-    """The values of one or more parts, all of one form, one after the other.
+    """Concatenate one or more parts with the same layout.
 
     >>> concat([Text.from_objects([b"ab"]), Text.from_objects([b"", b"c"])]).to_objects()
     array([b'ab', b'', b'c'], dtype=object)
@@ -135,7 +135,7 @@ def concat(parts: Sequence[Any]) -> Any:
 
 
 def is_missing(values: Values) -> NDArray[np.bool_]:
-    """Which of the values are missing, (B,)."""
+    """The mask of the missing values, (B,)."""
     if isinstance(values, Text):
         return values.is_missing
     if isinstance(values, Lists):
@@ -144,7 +144,7 @@ def is_missing(values: Values) -> NDArray[np.bool_]:
 
 
 def offsets_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each of the consecutive pieces begins, and where the last one ends.
+    """The offsets of consecutive ranges of these lengths, and the end of the last one.
 
     >>> offsets_of(np.array([2, 0, 3]))
     array([0, 2, 2, 5])

@@ -1,8 +1,8 @@
-"""The raw columns as tensors, the form they have on the wire to the server.
+"""The raw columns as the tensors of a request to the server.
 
-docs/serving.md has the table of tensors, their types and null marks. Each is (B, columns), in plan
-order; one without columns is left out. Unsigned numbers of 64 bits are stored in int64 as
-`plumbline.columns.unsigned` says; a boolean is 1 or 0.
+docs/serving.md has the table of tensors, their types and null marks. A tensor is (B, columns), in
+plan order; a tensor without columns is left out. Unsigned 64-bit numbers are int64 codes (see
+`plumbline.columns.unsigned`); a boolean is 1 or 0.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ Tensors = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class WireColumns:
-    """Which raw columns travel in which tensor, in order.
+    """The raw columns of each tensor, in order.
 
-    `hexadecimal` is part of the integers and of the lists of integers, `boolean` of the integers.
+    The columns of `hexadecimal` are also in `integer` or `integer_list`, those of `boolean` in
+    `integer`.
     """
 
     continuous: tuple[str, ...]
@@ -84,36 +85,36 @@ class WireColumns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(name for names, _ in self.wanted.values() for name in names)
+        return tuple(name for names, _ in self.tensors.values() for name in names)
 
     @cached_property
-    def wanted(self) -> dict[str, tuple[tuple[str, ...], np.dtype[Any]]]:
-        """The tensors that have columns: name to their columns and dtype."""
-        forms: dict[str, tuple[tuple[str, ...], np.dtype[Any]]] = {
+    def tensors(self) -> dict[str, tuple[tuple[str, ...], np.dtype[Any]]]:
+        """The tensors that have columns: name to columns and dtype."""
+        tensors: dict[str, tuple[tuple[str, ...], np.dtype[Any]]] = {
             CONTINUOUS: (self.continuous, np.dtype(np.float32)),
             CATEGORICAL_INT64: (self.integer, np.dtype(np.int64)),
             CATEGORICAL_BYTES: (self.string, np.dtype(np.object_)),
             LIST_INT64: (self.integer_list, np.dtype(np.object_)),
             LIST_BYTES: (self.string_list, np.dtype(np.object_)),
         }
-        return {tensor: form for tensor, form in forms.items() if form[0]}
+        return {name: tensor for name, tensor in tensors.items() if tensor[0]}
 
 
 def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None = None) -> Tensors:
-    """Turn a table into the wire's tensors; columns are taken by name, in any order.
+    """Convert a table to the tensors of a request; columns are found by name, in any order.
 
-    A column may be of any type that its kind takes (see `plumbline.columns.value_rules`), and is
-    taken by the rules of the log. Without `rules` the rows are typed ones, as the ingest writes
-    them: what has its kind's own type stands as it is, null marks included. Columns the plan does
-    not know are passed over.
+    A column may have any type that its kind accepts (see `plumbline.columns.value_rules`), and is
+    read by the rules of the log. Without `rules` the rows are typed rows of the ingest: a column of
+    its kind's own type is used as it is, null marks included. Other columns of the table are
+    ignored.
 
     Raises
     ------
     PlanError
-        Missing columns, or ones with a type or a value that does not fit; all of them are named.
+        Columns are missing, or have a type or a value that does not fit; all problems are named.
     """
-    # Here, because what runs in the server has no use for the rules, and imports them not.
-    from plumbline.columns.value_rules.columns import values_of_raw
+    # Imported here because the server does not need the rules.
+    from plumbline.columns.value_rules.raw_columns import values_of_raw
     from plumbline.columns.value_rules.rules import ValueRules
 
     is_typed, rules = rules is None, rules or ValueRules()
@@ -121,8 +122,8 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
     problems = [str(PlanError.columns_differ(missing, ()))] if missing else []
     tensors: Tensors = {}
     with np.errstate(over="ignore"):  # a number that is infinite in float32 is refused
-        for tensor, (names, _) in columns.wanted.items():
-            found = []
+        for tensor, (names, _) in columns.tensors.items():
+            packed = []
             for name in names:
                 if name in missing:
                     continue
@@ -133,16 +134,16 @@ def to_tensors(table: pa.Table, columns: WireColumns, rules: ValueRules | None =
                 except PlanError as error:
                     problems.append(str(error))
                 else:
-                    found.append(_packed(values))
+                    packed.append(_packed(values))
             if not problems:
-                tensors[tensor] = np.column_stack(found)
+                tensors[tensor] = np.column_stack(packed)
     if problems:
         raise PlanError(" ".join(problems))
     return tensors
 
 
 def _packed(values: Values) -> NDArray[Any]:
-    """One element a row."""
+    """The values as an array with one element per row."""
     if isinstance(values, Text):
         return values.to_objects()
     return pack(values) if isinstance(values, Lists) else values
@@ -151,18 +152,18 @@ def _packed(values: Values) -> NDArray[Any]:
 def from_tensors(
     tensors: Tensors, columns: WireColumns, chosen: Collection[str] | None = None
 ) -> dict[str, Values]:
-    """The raw columns of a request, or the chosen ones, by name.
+    """The raw columns of a request, or the `chosen` ones, by name.
 
-    A list column's null elements keep their mark.
+    Null elements of lists keep their mark.
 
     Raises
     ------
     PlanError
-        A tensor is missing, unexpected, or has the wrong width or dtype; bytes that are no list.
+        A tensor is missing, unexpected, or has the wrong width or dtype, or bytes are not a list.
     """
     check_tensors(tensors, columns)
     values: dict[str, Values] = {}
-    for tensor, (names, dtype) in columns.wanted.items():
+    for tensor, (names, dtype) in columns.tensors.items():
         for position, name in enumerate(names):
             if chosen is not None and name not in chosen:
                 continue
@@ -179,8 +180,8 @@ def from_tensors(
 
 
 def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
-    """The number of rows of a request; raises PlanError where the tensors' forms do not fit."""
-    wanted = columns.wanted
+    """The number of rows of a request; raises PlanError if names, shapes or dtypes do not fit."""
+    wanted = columns.tensors
     if tensors.keys() != wanted.keys():
         lacking, extra = wanted.keys() - tensors.keys(), tensors.keys() - wanted.keys()
         raise PlanError.columns_differ(lacking, extra)
@@ -193,14 +194,16 @@ def check_tensors(tensors: Tensors, columns: WireColumns) -> int:
             raise PlanError.wrong_type(name, dtype.name, str(tensor.dtype))
     rows = {len(tensor) for tensor in tensors.values()}
     if len(rows) != 1:
-        raise PlanError(f"All tensors of a request need one number of rows, got {sorted(rows)}.")
+        raise PlanError(
+            f"All tensors of a request need the same number of rows, got {sorted(rows)}."
+        )
     return rows.pop()
 
 
 def require_finite(tensors: Tensors, columns: WireColumns) -> None:
-    """Raises PlanError where a continuous value is infinite, naming its column and row.
+    """Raise PlanError with the column and row of the first infinite continuous value.
 
-    NaN, the mark of a missing one, is fine. The tensors are of the form that `check_tensors` wants.
+    NaN is accepted: it is the mark of a missing number. The tensors have passed `check_tensors`.
     """
     if not columns.continuous:
         return
@@ -209,12 +212,12 @@ def require_finite(tensors: Tensors, columns: WireColumns) -> None:
         row, column = position
         raise PlanError(
             f"Column {columns.continuous[column]!r}: wanted a finite float32 number, found "
-            f"{tensors[CONTINUOUS][position]} in row {row}. A missing one is NaN."
+            f"{tensors[CONTINUOUS][position]} in row {row}. A missing number is NaN."
         )
 
 
 def first_infinite(numbers_BC: NDArray[Any]) -> tuple[int, int] | None:
-    """Row and column of the first number that is infinite.
+    """The row and column of the first infinite number, or None.
 
     >>> first_infinite(np.array([[1.0, np.nan], [2.0, -np.inf]]))
     (1, 1)

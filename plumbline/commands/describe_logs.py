@@ -9,7 +9,7 @@ from pathlib import Path
 from plumbline.base.console import say
 from plumbline.base.errors import ConfigError
 from plumbline.base.files import write_text
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.rawlogs.inspect.proposal import Proposal, click_counts, propose
 from plumbline.rawlogs.inspect.yaml_text import data_paths, to_yaml
 from plumbline.settings.configuration import load_config

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plumbline.base.device import RequestedDevice, resolve_device
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.settings.configuration import load_config
 from plumbline.stages.run import (
     DEFAULT_CONFIG,

@@ -1,21 +1,20 @@
-"""The native module of the CPU kernels: what each function takes, see
-plumbline/dlrm/kernels/cpu."""
+"""Signatures of the native module of the CPU kernels; sources: plumbline/dlrm/kernels/cpu."""
 
 from typing import Any
 
 from numpy.typing import NDArray
 
 def instruction_sets() -> list[str]:
-    """Instruction sets of this processor that kernels are compiled for, the widest last."""
+    """Instruction sets that have kernels and that this processor supports, widest last."""
 
 def advise_large_pages(start: int, bytes: int) -> None:
-    """Ask for large pages behind memory that has not been touched yet."""
+    """Ask for large pages for memory that has not been touched yet; best effort."""
 
-# Pointers are addresses of contiguous memory; dtypes are 0 float32, 1 bfloat16, 2 float16.
-# `singles` are the pointers of ids, first_row, cardinality and position; a bag is (ids, number of
-# ids, offsets, first_row, cardinality, position). A position is the column's among all id columns;
-# `vectors` is their number. A result is None, or the position, row, id and cardinality of an id
-# that is out of range. Offsets that do not fit raise ValueError.
+# Pointers are addresses of contiguous memory. Dtypes are 0 float32, 1 bfloat16, 2 float16.
+# `singles` holds the pointers of ids, first_row, cardinality and position; a bag is (ids, number of
+# ids, offsets, first_row, cardinality, position). `position` is the column's index among all id
+# columns, and `vectors` their number. Each function returns None, or (position, row, id,
+# cardinality) of an id that is out of range. Offsets that do not fit raise ValueError.
 
 def embedding_gather(
     instruction_set: str,
@@ -64,10 +63,10 @@ def embedding_update(
     k1: int,
     threads: int,
 ) -> tuple[int, int, int, int] | None:
-    """`state` is 0 for SGD."""
+    """Apply the optimizer's step; `state` is 0 for SGD."""
 
-# The interaction takes addresses of contiguous tensors (0 for no dense one); dtypes are 0 float32,
-# 1 bfloat16, 2 float16. ValueError for an instruction set that the processor does not have.
+# The interaction takes addresses of contiguous tensors; 0 means no dense tensor. Dtypes are as
+# above. An instruction set that the processor lacks raises ValueError.
 
 def interaction_forward(
     instruction_set: str,
@@ -80,7 +79,7 @@ def interaction_forward(
     out: int,
     threads: int,
 ) -> None:
-    """Pairwise dots into `out` (rows, K), see plumbline/dlrm/ops/interaction/contract.py."""
+    """Write pairwise dots to `out` (rows, K); see plumbline/dlrm/ops/interaction/contract.py."""
 
 def interaction_backward(
     instruction_set: str,
@@ -95,7 +94,7 @@ def interaction_backward(
     embedding_gradient: int,
     threads: int,
 ) -> None:
-    """The gradients of `dense`, if it is there, and of `embeddings` from that of `out`."""
+    """Write the gradients of `dense`, if given, and of `embeddings`, from the gradient of `out`."""
 
 class ScoringModel:
     """A DLRM for inference, see plumbline/dlrm/kernels/cpu/scoring.h.

@@ -1,7 +1,6 @@
-"""The native module of the CUDA kernels: what each function takes, see
-plumbline/dlrm/kernels/cuda/api.h.
+"""Signatures of the native module of the CUDA kernels; see plumbline/dlrm/kernels/cuda/api.h.
 
-Addresses and streams are numbers, 0 for none. A launch that CUDA refuses raises RuntimeError.
+Addresses and streams are integers, 0 for none. A launch that CUDA refuses raises RuntimeError.
 """
 
 def interaction_forward(
@@ -85,4 +84,4 @@ def embedding_update(
     stream: int,
 ) -> None: ...
 def resources() -> str:
-    """ptxas on every kernel and architecture: registers, stack, spills, shared memory."""
+    """ptxas output for every kernel and architecture: registers, stack, spills, shared memory."""

@@ -33,12 +33,12 @@ class ModelError(ArtifactError):
 
     @classmethod
     def no_score(cls, row: int, largest: tuple[str, float] | None) -> ModelError:
-        """`largest` is the row's number that is farthest from 0, and its column."""
+        """`largest` is the row's number of largest magnitude, and its column."""
         number = "" if largest is None else f" (its largest number is {largest[1]:.3g}, in column "
         number += "" if largest is None else f"{largest[0]!r})"
         return cls(
-            f"Row {row + 1} of the encoded split has no score: the model gives NaN for it{number}. "
-            "Its weights have overflowed in training: lower training.learning_rate and "
+            f"Row {row + 1} of the encoded split has no score: the model returns NaN{number}. Its "
+            "weights have overflowed in training: lower training.learning_rate and "
             "training.embedding_learning_rate, and clip or normalize large numbers in the "
             "workflow's graph. Then run again with --from etl."
         )

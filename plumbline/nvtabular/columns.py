@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plumbline.base.errors import PlanError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.nvtabular.errors import UnknownColumn
 from plumbline.nvtabular.frames import merlin_input_schema

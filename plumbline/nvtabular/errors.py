@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from plumbline.base.errors import PlanError, PlumblineError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 
 
 class UnsupportedOperator(PlumblineError):

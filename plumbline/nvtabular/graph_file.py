@@ -1,8 +1,7 @@
-"""Find a graph's function by its name, and run it: code of the user's, whose errors are reported.
+"""Find a graph's function by name, and run it; errors of the user's code are reported in one line.
 
-A file is read anew at every call, with the modules beside it, and leaves nothing behind: neither a
-compiled copy on disk nor an entry in `sys.modules`. So a cluster's workers get its functions whole,
-not by a module's name.
+A file is executed at every call, with the modules beside it. It leaves no compiled copy on disk and
+no entry in `sys.modules`, so that its functions are pickled by value for the workers of a cluster.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
-from plumbline.base.places import ROOT
-from plumbline.base.plain_text import one_line, sentence
+from plumbline.base.paths import ROOT
+from plumbline.base.printable import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
 
 SHIPPED = ROOT / "workflows"
 FUNCTION = "graph"
-"""The function of a file in `workflows/`, which a configuration names by the file alone."""
+"""The function of a file in `workflows/`, for which a configuration gives only the file's name."""
 
 _SHOWN = 300
 
@@ -34,34 +33,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class GraphFunction:
-    """The function, the file it is in, and how messages name it."""
+    """A graph's function and its file; messages begin with `where`."""
 
     function: Callable[..., Any]
     file: Path | None
     where: str
 
     def run(self, body: Callable[[], T]) -> T:
-        """The result of `body`, which runs code of the user's.
+        """The result of `body`, which runs the user's code.
 
         Raises
         ------
         ConfigError
-            Whatever it raises that is not an error of ours, with the line of the user's file.
+            `body` raises an error that is not a PlumblineError. The message has the line of the
+            user's file.
         """
         return _run(body, self.file, self.where)
 
 
 @contextmanager
 def graph_function(graph: str) -> Iterator[GraphFunction]:
-    """The function named `graph`, for as long as it may be called.
+    """Load the function named `graph`; it may be called inside the block.
 
     `graph` is `path/to/file.py:function`, `module:function`, or the name of a file in `workflows/`.
-    The file's folder is on `sys.path` meanwhile, so that it can import what lies beside it.
+    Inside the block the file's folder is on `sys.path`, so that it can import modules beside it.
 
     Raises
     ------
     ConfigError
-        The file, the module or the function is not there, or cannot be imported.
+        The file, the module or the function does not exist, or cannot be imported.
     """
     where = f"workflow.graph {graph!r}"
     source, colon, name = graph.rpartition(":")
@@ -89,14 +89,15 @@ def _shipped(graph: str, where: str) -> Path:
 
 @contextmanager
 def _executed(file: Path, where: str) -> Iterator[ModuleType]:
-    """The module that a file makes."""
+    """The module of an executed file."""
     try:
         source = file.read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:
         raise ConfigError(f"{where}: {file} cannot be read ({error.strerror}).") from None
-    module = ModuleType(f"plumbline_graph_{file.stem}")
+    name = file.stem.replace(".", "_")  # a dot would make it a module of a package
+    module = ModuleType(f"plumbline_graph_{name}")
     module.__file__ = str(file)
     with _beside(file.parent):
         sys.modules[module.__name__] = module  # dataclasses look their module up there
@@ -106,7 +107,7 @@ def _executed(file: Path, where: str) -> Iterator[ModuleType]:
 
 @contextmanager
 def _beside(folder: Path) -> Iterator[None]:
-    """Python can import from the folder; what it has imported from there is forgotten after."""
+    """Put the folder on `sys.path`; modules imported from it are removed afterwards."""
     path, known, writes = list(sys.path), set(sys.modules), sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -122,9 +123,9 @@ def _beside(folder: Path) -> Iterator[None]:
 
 
 def _lies_in(folder: Path, module: ModuleType | None) -> bool:
-    """Whether the module is a file of the folder, or a package that is."""
-    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-    return any(place is not None and Path(place).parent == folder for place in places)
+    """Whether the module is a file or a package of the folder."""
+    paths = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(path is not None and Path(path).parent == folder for path in paths)
 
 
 def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
@@ -142,8 +143,8 @@ def _function(module: ModuleType, name: str, where: str) -> Callable[..., Any]:
             f"{where}: wanted a function of the columns, but {name!r} is "
             f"{type(function).__name__} {_shown(repr(function))}."
         )
-    found: Callable[..., Any] = function
-    return found
+    result: Callable[..., Any] = function
+    return result
 
 
 def _run(body: Callable[[], T], file: Path | None, where: str) -> T:
@@ -157,17 +158,17 @@ def _run(body: Callable[[], T], file: Path | None, where: str) -> T:
 
 
 def _raised(error: BaseException, file: Path | None) -> str:
-    """The exception's type and message, and the line of the user's file, if it is of that file."""
+    """The exception's type and message, and the line of the user's file if that is known."""
     text = _shown(str(error))
-    said = type(error).__name__ + (f": {text.removesuffix('.')}" if text else "")
+    message = type(error).__name__ + (f": {text.removesuffix('.')}" if text else "")
     if isinstance(error, SyntaxError) and error.filename is not None:
         text = _shown(error.msg)
         return f"{type(error).__name__}: {text} ({Path(error.filename).name}, line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if file is not None and frame.filename == str(file)]
     if not own:
-        return said
-    return f"{said} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+        return message
+    return f"{message} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
 
 
 def _shown(text: str) -> str:

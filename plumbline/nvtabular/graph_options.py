@@ -1,4 +1,4 @@
-"""The options of a graph: the keyword parameters of its function, checked against their types."""
+"""The options of a graph: keyword arguments of its function, checked against its annotations."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from plumbline.base.errors import ConfigError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.settings.problems import problem
 
 TRAINING_ROWS = "training_rows"
-"""A parameter of this name gets the number of rows of the training split."""
+"""The name of the parameter that gets the number of training rows."""
 
 
 def keyword_arguments(
     function: Callable[..., Any], options: Mapping[str, Any], training_rows: int, where: str
 ) -> dict[str, Any]:
-    """What the function is called with, behind the columns.
+    """The arguments of the function besides the columns.
 
     Raises
     ------
     ConfigError
-        The function takes no columns, or an option is unknown, missing, or of another type than the
-        parameter's annotation says; all of them at once.
+        The function takes no columns, or options are unknown, missing, or do not fit the
+        parameters' annotations; all problems are named.
     """
     columns, *others = _parameters(function, where)
     parameters = {
@@ -62,14 +62,14 @@ def keyword_arguments(
 
 
 def _parameters(function: Callable[..., Any], where: str) -> list[Parameter]:
-    """Of the function, the columns' first."""
+    """The function's parameters; the first one takes the columns."""
     try:
-        found = list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        found = []
-    if not found or found[0].kind in (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD):
+        parameters = []
+    if not parameters or parameters[0].kind in (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD):
         raise ConfigError(f"{where}: wanted a function whose first parameter takes the columns.")
-    return found
+    return parameters
 
 
 def _annotations(function: Callable[..., Any], where: str) -> dict[str, Any]:
@@ -78,20 +78,20 @@ def _annotations(function: Callable[..., Any], where: str) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{where}: an annotation of it means nothing: {error}.") from None
+        raise ConfigError(f"{where}: an annotation cannot be evaluated: {error}.") from None
 
 
 def _checked(annotation: Any, value: Any, name: str, where: str) -> tuple[Any, list[str]]:
-    """The value as its annotation says, and what is wrong with it."""
+    """The value converted to its annotation, and its problems."""
     try:
         return TypeAdapter(annotation).validate_python(value), []
     except ValidationError as error:
-        found = [
+        problems = [
             f"{'.'.join(map(str, ('workflow.options', name, *one['loc'])))}: {problem(dict(one))}"
             for one in error.errors()
         ]
-        return None, found
+        return None, problems
     except PydanticUserError:
         raise ConfigError(
-            f"{where}: the annotation of its option {name!r} is a type that YAML has no values of."
+            f"{where}: the annotation of option {name!r} is a type that YAML values cannot have."
         ) from None

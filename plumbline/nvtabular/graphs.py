@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.columns.kinds import FeatureKind
 from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.nvtabular.compile import compile_unfitted
@@ -33,33 +33,33 @@ def build(
     Raises
     ------
     ConfigError
-        The file, the module or the function is not there or fails, an option is unknown or of
-        another type, or the function returns something else than a graph of these columns.
+        The file, the module or the function does not exist or fails, an option is unknown or has
+        another type, or the function does not return a graph of these columns.
     UnsupportedOperator
         An operator, a parameter, or an order of operators that has no compiled form.
     """
     with graph_function(settings.graph) as graph:
-        given = keyword_arguments(graph.function, settings.options, training_rows, graph.where)
-        made = graph.run(lambda: graph.function(dict(kinds), **given))
-        if isinstance(made, WorkflowNode):
-            made = Workflow(made)
-        if not isinstance(made, Workflow):
+        arguments = keyword_arguments(graph.function, settings.options, training_rows, graph.where)
+        workflow = graph.run(lambda: graph.function(dict(kinds), **arguments))
+        if isinstance(workflow, WorkflowNode):
+            workflow = Workflow(workflow)
+        if not isinstance(workflow, Workflow):
             raise ConfigError(
                 f"{graph.where}: wanted the function to return nodes, such as ['price'] >> "
-                f"ops.Normalize(), or an nvtabular.Workflow, got {_shown(made)}."
+                f"ops.Normalize(), or an nvtabular.Workflow, got {_shown(workflow)}."
             )
         try:
-            plan = graph.run(lambda: compile_unfitted(made, kinds))
+            plan = graph.run(lambda: compile_unfitted(workflow, kinds))
         except UnknownColumn as error:
             text = str(error)
             raise ConfigError(f"{graph.where}: {text[0].lower()}{text[1:]}") from None
         if not plan.outputs:
-            raise ConfigError(f"{graph.where}: the graph gives no column besides the click.")
-    return Graph(made, plan)
+            raise ConfigError(f"{graph.where}: the graph has no output besides the click.")
+    return Graph(workflow, plan)
 
 
 def _shown(value: object) -> str:
-    """The type and the value, which is left out where it is shown as an address."""
+    """The type of a value and its repr, which is left out if it is an address."""
     if value is None:
         return "None"
     text = one_line(repr(value), 60)

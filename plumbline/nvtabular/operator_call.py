@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from plumbline.base.errors import PlanError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
 from plumbline.features.steps.chains import Chain, Source, type_of

@@ -1,13 +1,13 @@
-"""A known click model: how Criteo-like rows are drawn, and each row's true click probability.
+"""A known click model: it draws Criteo-like rows with their true click probabilities.
 
     logit = intercept + scale · (categories + pairs + counts)
 
 `categories` sums a weight for every value, `pairs` sums dot products of low-rank vectors of a few
 column pairs, `counts` sums smooth functions of the logarithms of the counts, some monotone, some
-not. Each of the three is centred and brought to its share of the variance; `scale` sets the best
+not. Each of the three is centred and scaled to its share of the variance; `scale` sets the best
 reachable AUC and `intercept` the click rate. Values are missing at random: a missing category adds
-nothing, and a missing or negative count what a zero adds, so that the AUC can be reached by models
-that fill in zero.
+0, a missing or negative count adds what a count of 0 adds, so a model that fills in 0 can reach the
+AUC.
 
 Shapes: B rows, F categorical columns, C continuous columns, V values of one column.
 """
@@ -31,14 +31,14 @@ _CATEGORY_SHARE, _PAIR_SHARE, _COUNT_SHARE = 0.5, 0.1, 0.4
 _CALIBRATION_ROWS = 100_000
 _ZIPF_EXPONENT, _ZIPF_SHIFT = 1.1, 2.0
 _FADING_RANK = 10.0
-"""Weights fade with the rank, so that most of the signal lies in values seen often."""
+"""Weights fall with the rank, so frequent values carry most of the signal."""
 _RANK = 4
 _PAIRS = 3
 _CATEGORY_MISSING = (0.0, 0.0, 0.03, 0.03, 0.0, 0.12, 0.0, 0.0, 0.0, 0.0, 0.0, 0.03, 0.0)
 _COUNT_MISSING = (0.45, 0.0, 0.21, 0.22, 0.03, 0.22, 0.04, 0.0, 0.04, 0.45, 0.04, 0.76, 0.22)
 _MOSTLY_MISSING_CATEGORY, _MOSTLY_MISSING = 21, 0.76
 _SHIFTED_COUNT, _SHIFT = 1, 3
-"""The second count begins below zero, as Criteo's I2 does."""
+"""The second count has values below 0, as Criteo's I2 does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ class _Category:
 
     def draw(self, rows: int, random: np.random.Generator) -> Integers:
         values = len(self.cumulative)
-        found = np.searchsorted(self.cumulative, random.random(rows), side="right")
-        ranks = np.minimum(found, values - 1)
+        drawn = np.searchsorted(self.cumulative, random.random(rows), side="right")
+        ranks = np.minimum(drawn, values - 1)
         if self.missing > 0.0:
             ranks[random.random(rows) < self.missing] = values
         return ranks
@@ -144,7 +144,7 @@ class Clicks:
         return effects
 
     def _calibrate(self, click_rate: float, random: np.random.Generator) -> None:
-        """Set each part's share, and the intercept that gives the click rate, by bisection."""
+        """Scale the effects to their shares; find the click rate's intercept by bisection."""
         categories = [column.draw(_CALIBRATION_ROWS, random) for column in self._categories]
         counts = [column.draw(_CALIBRATION_ROWS, random) for column in self._counts]
         effects = self._effects(_CALIBRATION_ROWS, categories, counts)
@@ -179,7 +179,7 @@ def _count(position: int, random: np.random.Generator) -> _Count:
 
 
 def _pairs(vocabulary: tuple[int, ...], random: np.random.Generator) -> list[tuple[int, int]]:
-    """Pairs of the columns with the fewest values (but more than two), so that they are learnt."""
+    """Pairs of the columns with the fewest values above two: these can be learned from few rows."""
     columns = sorted(
         (position for position, values in enumerate(vocabulary) if values > 2),
         key=lambda position: vocabulary[position],

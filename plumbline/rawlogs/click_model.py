@@ -1,4 +1,4 @@
-"""Write logs of a known click model in Criteo's format, and beside them the true probabilities."""
+"""Writes logs of a known click model in Criteo's format, and the true probabilities."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def write_logs(
     """Write `day_0.tsv` to `day_<days - 1>.tsv`, `model.rows` rows in all; returns the files.
 
     A line holds the label, the counts and the categories (8 hexadecimal digits), separated by
-    tabs, without a header; missing is empty. `click_probability/day_<n>.parquet` has the column
-    `probability` (float64), a row a line. The same seed gives the same bytes. `progress` is called
-    with the number of further rows written.
+    tabs, without a header; a missing value is empty. `click_probability/day_<n>.parquet` has the
+    column `probability` (float64), one row per line. The same seed gives the same bytes. `progress`
+    gets the number of rows written since the last call.
 
     Raises
     ------
@@ -83,13 +83,13 @@ def _chunks(rows: int) -> Iterator[int]:
 
 
 def _words(column: int, values: int) -> pl.Series:
-    """The text of each value rank, all different, and behind them null for missing."""
+    """The text of each value rank, all different, then null for a missing value."""
     numbers = _scrambled(np.arange(values, dtype=np.uint32) + np.uint32(column << 24))
     return pl.Series([*(f"{number:08x}" for number in numbers.tolist()), None], dtype=pl.String)
 
 
 def _scrambled(numbers: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """MurmurHash3's last step: one to one on 32 bits, and without a pattern to the eye."""
+    """MurmurHash3's last step, a bijection on 32 bits, so that values look like hashes."""
     numbers = (numbers ^ (numbers >> np.uint32(16))) * np.uint32(0x85EBCA6B)
     numbers = (numbers ^ (numbers >> np.uint32(13))) * np.uint32(0xC2B2AE35)
     return numbers ^ (numbers >> np.uint32(16))

@@ -1,4 +1,4 @@
-"""How many rows a log has, about, without reading it all: for the time left on a progress bar."""
+"""Estimates a log's number of rows from a part of it, for the progress bar."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 
 from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
 from plumbline.rawlogs.text.quoting import Dialect
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Log
 
 SAMPLE_BYTES = 1 << 20
 
 
 def estimated_rows(log: Log, files: Sequence[Path]) -> int | None:
-    """Exact for Parquet; for text from the first MiB of each file; None where it cannot be read."""
+    """Exact for Parquet, from the first MiB of each file for text; None if one is unreadable."""
     try:
         if log.format == "parquet":
             return sum(_parquet_rows(file) for file in files)
@@ -32,23 +32,25 @@ def _parquet_rows(file: Path) -> int:
 
 
 def _text_rows(log: Log, file: Path) -> int:
-    form = TextForm.of(file, log)
-    sample = _sample(log, file, form)
+    text_format = TextFormat.of(file, log)
+    sample = _sample(log, file, text_format)
     if sample is None:
         return 0
     sample_bytes = len(sample.text)
-    if form.compression is not None:
+    if text_format.compression is not None:
         sample_bytes = len(zlib.compress(sample.text))
-    elif form.decoded is not None:
-        sample_bytes = len(sample.text.decode(errors="replace").encode(form.decoded, "replace"))
+    elif text_format.decoded is not None:
+        sample_bytes = len(
+            sample.text.decode(errors="replace").encode(text_format.decoded, "replace")
+        )
     return round(sample.count_lines() * file.stat().st_size / sample_bytes)
 
 
 def bytes_of_rows(log: Log, file: Path, rows: int) -> int:
-    """How many bytes of (unpacked) text that many rows take, about; 0 in an empty file."""
-    sample = _sample(log, file, TextForm.of(file, log))
+    """An estimate of the bytes of decompressed text in that many rows; 0 for an empty file."""
+    sample = _sample(log, file, TextFormat.of(file, log))
     return 0 if sample is None else round(rows * len(sample.text) / sample.count_lines())
 
 
-def _sample(log: Log, file: Path, form: TextForm) -> TextBlock | None:
-    return next(read_blocks(file, form, Dialect.of(log), SAMPLE_BYTES), None)
+def _sample(log: Log, file: Path, text_format: TextFormat) -> TextBlock | None:
+    return next(read_blocks(file, text_format, Dialect.of(log), SAMPLE_BYTES), None)

@@ -1,4 +1,4 @@
-"""What distinguishes one raw file from another without reading all of it."""
+"""Detects a changed raw file without reading it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from plumbline.rawlogs.sources import require_readable
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Name, size and time of last change of a raw file."""
+    """Name, size and modification time of a raw file."""
 
     file: str
-    """With the folders named `key=value` above it, which are columns of its rows."""
+    """The name, with the `key=value` folders above it, which are columns of its rows."""
     bytes: int
     modified_ns: int
 
     @classmethod
     def of(cls, file: Path) -> Fingerprint:
-        """Raises DataError where the file cannot be read."""
+        """Raises DataError if the file cannot be read."""
         require_readable(file)
         found = file.stat()
         return cls(
@@ -30,7 +30,7 @@ class Fingerprint:
         )
 
     def require(self, file: Path) -> None:
-        """Raises DataError where the file has changed since, or is another one."""
+        """Raises DataError if the file has changed or is another one."""
         found = Fingerprint.of(file)
         if found != self:
             raise DataError(

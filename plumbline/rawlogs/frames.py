@@ -1,4 +1,4 @@
-"""Typed rows as a Polars frame, as the typed copy has them: nulls where values are missing."""
+"""Typed rows as a Polars frame, as in the typed copy: a missing value is null."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from plumbline.columns.values import NULL_INT64, Lists, Text, Values
 
 
 def frame_of_rows(rows: Rows) -> pl.DataFrame:
-    """The columns by name and in order, the click last."""
+    """The columns in order, the click last."""
     columns = {name: series(values) for name, values in rows.columns.items()}
     return pl.DataFrame({**columns, CLICK: rows.click})
 
 
 def series(values: Values) -> pl.Series:
-    """The values with nulls for missing ones; an empty list stays an empty list."""
+    """The values, null if missing; an empty list stays an empty list."""
     if isinstance(values, Text):
         text = pl.Series(values.to_arrow())
         return text.set(text == "", None)

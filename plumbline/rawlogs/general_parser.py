@@ -1,7 +1,7 @@
-"""A chunk of a log becomes typed rows, whatever is in it: every kind, every form, every fault.
+"""The general parser: chunks of a log to typed rows, for every kind, dialect and fault.
 
-What this gives is the meaning of a log. `plumbline.rawlogs.row_parser` parses plain text faster,
-with the same result, and leaves all else to it.
+It defines the results. `plumbline.rawlogs.row_parser` parses plain text faster, with the same
+results, and leaves the rest to it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.rows import Rows
 from plumbline.columns.typed import values_of
 from plumbline.columns.values import Values
+from plumbline.rawlogs.convert import TIME, convert
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows, parse_text
 from plumbline.rawlogs.splits.groups import with_text
 from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.rawlogs.text.quoting import Dialect, row_ends
-from plumbline.rawlogs.values import TIME, convert
 from plumbline.settings import Config
 
 SHORT_BYTES = 256 << 10
-"""A block of less than twice this is not cut where any line of it is not plain; nor is one where
-such a line is among so many bytes at its start, and among as many at its end."""
+"""A block that is not plain is cut into halves, unless it has less than twice as many bytes, or
+neither its first nor its last `SHORT_BYTES` bytes are plain."""
 
 _SAMPLE_BYTES = 64 << 10
 
@@ -45,34 +45,35 @@ class Parsed:
 
     rows: Rows
     faults: Sequence[Fault]
-    """In text numbered as if the chunk were the file's first, in Parquet as in the file."""
+    """Line numbers in text count from the start of the chunk, row numbers in Parquet from that of
+    the file."""
     lines: int
-    """The lines of text that the chunk spans, those of a header and blank ones counted."""
+    """The chunk's lines of text, with the header and blank lines."""
     unmatched: Mapping[str, int]
-    """Side table to the rows whose key it does not have."""
+    """Side table to the number of rows whose key it does not have."""
     time: NDArray[np.float64] | None = None
-    """(B,), where the split is by time."""
+    """(B,), if the split is by time."""
     group: NDArray[np.uint64] | None = None
-    """(B,), where the split is by group: see `plumbline.rawlogs.splits.groups.group_of`."""
+    """(B,), if the split is by group: see `plumbline.rawlogs.splits.groups.group_of`."""
 
 
 ParsePlain: TypeAlias = Callable[[Path, TextBlock], Parsed | None]
-"""Parses plain text; None where it is not plain."""
+"""Parses plain text; None if it is not plain."""
 
 
 class GeneralParser:
-    """Types the columns of `kinds`, those that are read of the log."""
+    """Types the columns of `kinds`, which are the ones read from the log."""
 
     def __init__(self, config: Config, kinds: Mapping[str, Kind]) -> None:
         self._config = config
         self._kinds = kinds
         self._dialect = Dialect.of(config.log)
-        self._only_to_split = only_to_split(config)
+        self._split_only_columns = split_only_columns(config)
         self.label_words: set[str] = set()
-        """Some of the values that the label has in the rows parsed, where clicks are words."""
+        """Some of the label's values in the rows parsed, if clicks are words."""
 
     def parse(self, file: Path, chunk: RawChunk) -> Parsed:
-        """Raises DataError for a Parquet column of a type that its kind cannot take."""
+        """Raises DataError for a Parquet column whose type does not fit its kind."""
         log = self._config.log
         if isinstance(chunk, TextBlock):
             raw = parse_text(chunk, chunk.first, log, tuple(self._kinds))
@@ -81,13 +82,13 @@ class GeneralParser:
             raw, lines = self._with_group(file, chunk), 0
         frame, faults = convert(file, raw, self._kinds, self._config.label, log)
         self._note_label_words(raw)
-        kept = dict.fromkeys((*log.features, *self._only_to_split))
+        kept = dict.fromkeys((*log.features, *self._split_only_columns))
         rows = Rows(columns_of(frame, kept), frame[CLICK].to_numpy())
         time = frame[TIME].to_numpy() if TIME in frame.columns else None
         return Parsed(rows, [*raw.faults, *faults], lines, {}, time)
 
     def parse_mixed(self, file: Path, block: TextBlock, parse_plain: ParsePlain) -> Parsed:
-        """Parse a block that is not plain in parts, of which most are."""
+        """Parse a block that is not plain in parts, most of which are plain."""
         parts = list(self._parts(file, block, parse_plain))
         if len(parts) == 1:
             return parts[0]
@@ -110,10 +111,10 @@ class GeneralParser:
                 yield plain
 
     def _halves(self, file: Path, block: TextBlock, parse_plain: ParsePlain) -> list[TextBlock]:
-        """The block cut between two rows near its middle.
+        """The block, cut between two rows near its middle.
 
-        None where it is short, or one row, or where neither start nor end of it is plain: it will
-        hardly be better in between.
+        Empty if the block is short or one row, or if neither its start nor its end is plain: then
+        its middle is hardly plain either.
         """
         size = len(block.text)
         if size < 2 * SHORT_BYTES:
@@ -128,7 +129,7 @@ class GeneralParser:
         return [block.part(0, middle), block.part(middle, size)]
 
     def constants(self, file: Path, block: TextBlock, rows: int) -> Rows | None:
-        """So many rows of what the folders above the file give; None where a value is refused."""
+        """`rows` rows of the values in the file's `key=value` folders; None if one is malformed."""
         kinds = {name: kind for name, kind in self._kinds.items() if name in block.constants}
         values = {name: [block.constants[name]] for name in kinds}
         raw = RawRows(pl.DataFrame(values, dict.fromkeys(kinds, pl.String)), np.zeros(1, int), [])
@@ -140,7 +141,7 @@ class GeneralParser:
         return Rows(columns_of(frame, names), click).take(np.zeros(rows, np.int64))
 
     def sample_label_words(self, block: TextBlock) -> None:
-        """Note some values of the label at the start of the block."""
+        """Add some values of the label from the start of the block to `label_words`."""
         if len(self.label_words) >= _FEW_WORDS:
             return
         start = block.text[: block.text.rfind(b"\n", 0, _SAMPLE_BYTES) + 1]
@@ -155,15 +156,15 @@ class GeneralParser:
             self.label_words.update(map(str, values.to_list()))
 
     def _with_group(self, file: Path, rows: RawRows) -> RawRows:
-        """The rows of a Parquet file; a column that is read for the split alone is text in them."""
+        """Rows of a Parquet file; a column that is read only for the split becomes text."""
         columns = rows.columns
-        for name in self._only_to_split:
+        for name in self._split_only_columns:
             columns = with_text(file, columns, name)
         return replace(rows, columns=columns)
 
 
-def only_to_split(config: Config) -> tuple[str, ...]:
-    """The column of kind unused by whose text the rows are split, where there is one."""
+def split_only_columns(config: Config) -> tuple[str, ...]:
+    """The column that is read only for a split by group: its kind is unused. At most one."""
     name = config.group_column
     return () if name is None or config.log.columns[name] != "unused" else (name,)
 
@@ -175,6 +176,6 @@ def columns_of(frame: pl.DataFrame, names: Iterable[str]) -> dict[str, Values]:
 
 
 def _cut(ends: NDArray[np.int64], position: int) -> int:
-    """Behind the last of the rows' ends before a position."""
+    """The end of the last row that ends before `position`, past its newline."""
     before = int(np.searchsorted(ends, position))
     return int(ends[before - 1]) + 1 if before > 0 else 0

@@ -1,4 +1,4 @@
-"""Raw logs become a survey and a probe of the test split; or typed Parquet, a folder a split."""
+"""Ingests a raw log: a survey and a probe split, or a typed Parquet copy of each split."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.typed import TypedParquet, typed_schema
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
@@ -24,11 +25,10 @@ from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.splits.counts import Counted, SplitCounts
 from plumbline.rawlogs.splits.groups import GROUP
-from plumbline.rawlogs.splits.split import SPLITS, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.split import SPLITS, RowSpan, assignment, check_files
 from plumbline.rawlogs.splits.time_order import sorted_by_time, times_of
 from plumbline.rawlogs.survey import survey
 from plumbline.rawlogs.text.blocks import BLOCK_BYTES
-from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config, TimeSplit
 
 PROBE = "probe"
@@ -38,22 +38,22 @@ _TYPED = "typed"
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What was read and written."""
+    """What the ingest read and wrote."""
 
     rows: dict[str, int]
-    """Split to its rows: train, valid, test, probe."""
+    """Split (train, valid, test, probe) to its number of rows."""
     malformed: int
-    """Log lines that held no usable row."""
+    """Log lines without a usable row."""
     examples: tuple[str, ...]
-    """The first of them, as `file:line: reason`."""
+    """The first malformed lines, as `file:line: reason`."""
     advice: tuple[str, ...]
-    """Which settings would take these."""
+    """Settings under which these would be read."""
     unmatched: dict[str, int]
-    """Side table to the log rows whose key it does not have."""
+    """Side table to the number of log rows whose key it does not have."""
     click_rate: dict[str, float]
-    """Split (train, valid, test) to its share of clicks, that of train before any were dropped."""
+    """Split (train, valid, test) to its share of clicks, for train before negatives are dropped."""
     left_out: dict[str, int]
-    """See `splits.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    """Reason (see `splits.split.LEFT_OUT`) to the number of rows in no split."""
     sampled_click_rate: float
     keep_negatives: float
     """See `plumbline.rawlogs.splits.counts.Counted`."""
@@ -82,10 +82,10 @@ class Ingested:
 def ingest(
     config: Config, files: Sequence[Path], out: Path, progress: Callable[[int], None]
 ) -> Ingested:
-    """Write `out/survey.json`, from which `RawLog` reads the log's rows, and `out/probe`.
+    """Write `out/survey.json`, which `RawLog` needs to read the log's rows, and `out/probe`.
 
-    Not for a split by time: its rows have to be sorted, so it takes a typed copy. `progress` is
-    called with the number of further log lines read. What an earlier attempt left in `out` is
+    A split by time needs sorted rows, so it needs a typed copy: see `ingest_typed`. `progress` gets
+    the number of log lines read since the last call. The output of an earlier attempt in `out` is
     deleted first.
 
     Raises
@@ -94,14 +94,14 @@ def ingest(
         A file is not usable, too many lines are malformed, or a split is empty or one-sided.
     """
     if config.split.by == "time":
-        raise ValueError("a split by time takes a typed copy: wanted ingest_typed")
+        raise ValueError("a split by time needs a typed copy: use ingest_typed")
     _prepare(config, files, out)
     fingerprints = fingerprints_of(config, files)
     parser = RowParser(config, files)
     found = survey(config, files, parser, progress)
     found.survey.write(out / SURVEY_FILE)
     log = RawLog(config, files, found.survey, fingerprints, parser)
-    # The survey sees the rows that no split has, too; a value of theirs is as unseen as any other.
+    # The survey also counts rows in no split, whose values are unseen in the splits.
     seen = None if any(found.splits.left_out.values()) else found.seen
     probe = write_probe(log, out, config.serving.probe_rows, seen)
     return Ingested.of(found.splits, probe, found.malformed, found.unmatched)
@@ -112,8 +112,8 @@ def ingest_typed(
 ) -> Ingested:
     """Write `out/<split>/part-*.parquet` for train, valid, test and probe.
 
-    Columns are those of `config.features` in order, then `click`. Rows wait in `out/typed` until
-    all are read. For the rest see `ingest`.
+    The columns are those of `config.features` in order, then `click`. Rows are kept in `out/typed`
+    until all are read. Otherwise as `ingest`.
     """
     _prepare(config, files, out)
     parser = RowParser(config, files)
@@ -127,7 +127,7 @@ def ingest_typed(
 
 
 def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:
-    """Of all files that are read: the log's, then the side tables'."""
+    """Fingerprints of the log's files, then of the side tables."""
     tables = table_files(config, tuple(files)).values()
     return [Fingerprint.of(file) for file in (*files, *tables)]
 
@@ -170,7 +170,7 @@ def _write_splits(
         for frame, file in _in_order(config, typed):
             click = frame[CLICK].to_numpy()
             group = frame[GROUP].to_numpy() if GROUP in frame.columns else None
-            splits = assign(Stretch(first, file, click, group))
+            splits = assign(RowSpan(first, file, click, group))
             for position, rows in enumerate(counts.add(splits, click)):
                 if rows:
                     writers[position].write(frame.filter(pl.Series(splits == position)))

@@ -1,4 +1,4 @@
-"""One pass over a whole log that reports everything that is wrong with it."""
+"""One pass over a whole log, which reports every fault."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from plumbline.rawlogs.malformed import Fault, MalformedLines
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.settings import Config
 
-Look = TypeVar("Look")
+Summary = TypeVar("Summary")
 
 
 class LogPass:
-    """Parses a log's chunks in as many threads as there are cores, and counts what is amiss."""
+    """Parses a log's chunks, a thread per core, and counts malformed lines and unmatched rows."""
 
     def __init__(self, config: Config, files: Sequence[Path], parser: RowParser) -> None:
         self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
@@ -31,13 +31,13 @@ class LogPass:
     def run(
         self,
         chunk_bytes: int,
-        look: Callable[[RawChunk, Parsed], Look],
+        summarize: Callable[[RawChunk, Parsed], Summary],
         progress: Callable[[int], None],
-    ) -> Iterator[tuple[int, Look]]:
-        """The position of each chunk's file, and what `look` keeps of it, in the log's order.
+    ) -> Iterator[tuple[int, Summary]]:
+        """Yields the index of each chunk's file and the chunk's summary, in the log's order.
 
-        `look` is called in the threads that parse. `progress` is called with the number of further
-        lines read.
+        `summarize` runs in the threads that parse. `progress` gets the number of lines read since
+        the last call.
 
         Raises
         ------
@@ -48,15 +48,15 @@ class LogPass:
         with ThreadPoolExecutor(THREADS) as pool:
             for position, file in enumerate(self._files):
                 chunks = self._parser.chunks(file, chunk_bytes)
-                work = (partial(self._look, look, file, chunk) for chunk in chunks)
+                work = (partial(self._summarize, summarize, file, chunk) for chunk in chunks)
                 lines = 0
-                for found in read_ahead(pool, work, THREADS):
-                    self._record(file, lines, found)
-                    usable += found.rows
-                    lines += found.lines
-                    progress(found.rows + len(found.faults))
-                    read += found.rows + len(found.faults)
-                    yield position, found.kept
+                for result in read_ahead(pool, work, THREADS):
+                    self._record(file, lines, result)
+                    usable += result.rows
+                    lines += result.lines
+                    progress(result.rows + len(result.faults))
+                    read += result.rows + len(result.faults)
+                    yield position, result.summary
         if read == 0 and len(self._files) == 1:
             raise DataError(f"{self._files[0]}: the file holds no rows.")
         if read == 0:
@@ -65,26 +65,26 @@ class LogPass:
             first = f"{self.malformed.examples[0]}{self.malformed.advised()}"
             raise DataError(f"No usable row in the log. The first: {first}.")
 
-    def _look(
-        self, look: Callable[[RawChunk, Parsed], Look], file: Path, chunk: RawChunk
-    ) -> _Found[Look]:
+    def _summarize(
+        self, summarize: Callable[[RawChunk, Parsed], Summary], file: Path, chunk: RawChunk
+    ) -> _ChunkResult[Summary]:
         parsed = self._parser.parse(file, chunk)
-        kept = look(chunk, parsed)
+        summary = summarize(chunk, parsed)
         rows = len(parsed.rows)
-        return _Found(kept, rows, parsed.faults, parsed.lines, parsed.unmatched)
+        return _ChunkResult(summary, rows, parsed.faults, parsed.lines, parsed.unmatched)
 
-    def _record(self, file: Path, lines: int, found: _Found[Look]) -> None:
-        """A chunk before which the file has `lines` lines."""
-        self.malformed.record(file, [fault.further(lines) for fault in found.faults])
-        for table, count in found.unmatched.items():
+    def _record(self, file: Path, lines: int, result: _ChunkResult[Summary]) -> None:
+        """`lines` is the number of the file's lines before the chunk."""
+        self.malformed.record(file, [fault.further(lines) for fault in result.faults])
+        for table, count in result.unmatched.items():
             self.unmatched[table] += count
 
 
 @dataclass(frozen=True, slots=True)
-class _Found(Generic[Look]):
-    """What is kept of a chunk, instead of its rows; see `Parsed` for the rest."""
+class _ChunkResult(Generic[Summary]):
+    """A summary in place of the chunk's rows; for the other fields see `Parsed`."""
 
-    kept: Look
+    summary: Summary
     rows: int
     faults: Sequence[Fault]
     lines: int

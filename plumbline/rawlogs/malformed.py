@@ -1,4 +1,4 @@
-"""Malformed lines: counted, the first ones kept as examples, and too many of them stop the run."""
+"""Malformed lines: they are counted, the first ones are kept, and too many stop the run."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ MAX_EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """A line that holds no usable row, and why."""
+    """A line without a usable row, and the reason."""
 
     line: int
-    """1-based, the header and blank lines counted; in a Parquet file the row."""
+    """1-based, with the header and blank lines; in a Parquet file the row."""
     reason: str
     advice: str = field(default="", compare=False)
-    """Which setting would take it, where there is one."""
+    """The setting under which it would be read, if any."""
 
     def further(self, lines: int) -> Fault:
-        """The same so many lines further down."""
+        """The same fault, `lines` lines further down."""
         return replace(self, line=self.line + lines)
 
 
 class MalformedLines:
     """Collects the faults of one table's files.
 
-    `limit` is the number of malformed lines that are still put up with. `setting` names what to
-    raise in the configuration; None where malformed lines are never put up with. `advice` says what
-    would take the examples.
+    `limit` is the number of malformed lines that are allowed. `setting` is its name in the
+    configuration, None if no malformed line is ever allowed. `advice` has the settings under which
+    the examples would be read.
     """
 
     def __init__(self, limit: int, setting: str | None) -> None:
@@ -42,7 +42,7 @@ class MalformedLines:
         self._setting = setting
 
     def record(self, file: Path, faults: Sequence[Fault]) -> None:
-        """Raises DataError as soon as there are more than the limit."""
+        """Raises DataError above the limit."""
         self.count += len(faults)
         room = MAX_EXAMPLES - len(self.examples)
         for fault in sorted(faults)[:room]:
@@ -62,5 +62,5 @@ class MalformedLines:
         )
 
     def advised(self) -> str:
-        """What would take the first example, in brackets."""
+        """The advice for the first example, in brackets."""
         return f" ({self.advice[0]})" if self.advice else ""

@@ -1,4 +1,4 @@
-"""Folders named `key=value`, as Hive and Spark write them: columns that the files do not hold."""
+"""Columns in the names of folders, `key=value`, as Hive and Spark write them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 MISSING = "__HIVE_DEFAULT_PARTITION__"
-"""The value's folder where it is missing."""
+"""The folder's value if the column's value is missing."""
 
 
 def partition_values(file: Path) -> dict[str, str | None]:
-    """Key to value, as text, of the folders right above the file.
+    """Key to value, as text, in the folders directly above the file.
 
     >>> partition_values(Path("data/day=2024-01-01/city=K%C3%B6ln/part-0.csv"))
     {'day': '2024-01-01', 'city': 'Köln'}
@@ -24,7 +24,7 @@ def partition_values(file: Path) -> dict[str, str | None]:
 
 
 def partition_folders(file: Path) -> list[str]:
-    """The names of the folders that are keys with values, the outermost first."""
+    """The names of the `key=value` folders directly above the file, the outermost first."""
     names = []
     for folder in file.parents:
         key, mark, _ = folder.name.partition("=")
@@ -35,5 +35,5 @@ def partition_folders(file: Path) -> list[str]:
 
 
 def partition_root(file: Path) -> Path:
-    """The folder that holds those."""
+    """The folder above the `key=value` folders."""
     return file.parents[len(partition_folders(file))]

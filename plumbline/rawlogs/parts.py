@@ -1,4 +1,4 @@
-"""Typed Parquet in parts of about half a million rows, and the typed rows on their way there."""
+"""Writes typed Parquet in parts of about half a million rows, and typed rows that wait for it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ ROWS_PER_GROUP = 125_000
 
 
 class TypedWriter:
-    """Writes `folder/part-00000.parquet` and so on; rows come in any chunks.
+    """Writes `folder/part-00000.parquet` and so on, from chunks of any size.
 
-    Use it as a context manager: leaving it writes what is still held back, at most one row group.
+    Use it as a context manager: the exit writes the rows that are still in memory, at most one row
+    group.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class TypedWriter:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Columns are taken by name."""
+        """Columns are selected by name."""
         if len(frame) == 0:
             return
         self.rows += len(frame)
@@ -81,11 +82,11 @@ class TypedWriter:
 
 @dataclass(frozen=True, slots=True)
 class TypedRows:
-    """Rows that are read and typed, and wait to be split: one Arrow file, mapped when needed."""
+    """Typed rows that wait to be split, in one Arrow file that is mapped when needed."""
 
     path: Path
     file: int
-    """Position of their log file."""
+    """Index of their file in the log."""
     rows: int
 
     @classmethod
@@ -96,7 +97,7 @@ class TypedRows:
         return cls(path, file, len(frame))
 
     def read(self) -> pa.Table:
-        """Memory-mapped: only what is taken from it is loaded."""
+        """Memory-mapped: only the rows that are used are loaded."""
         with pa.memory_map(str(self.path)) as source:
             return pa.ipc.open_file(source).read_all()
 

@@ -1,4 +1,4 @@
-"""The probe split: raw test rows, and harder rows, on which serving is compared with scoring."""
+"""The probe split: test rows and harder rows, on which serving is compared with scoring."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FIRST_UNSEEN_INTEGER = 2**40
 _LAST_UNSEEN_HEX = 0xFFFFFFFF
 _UNSEEN = "unseen"
 _WITHOUT_UNSEEN = ("continuous", "boolean")
-"""Kinds without a value that no row has: a boolean is 1 or 0."""
+"""Kinds without unseen values: a boolean is 0 or 1."""
 
 
 def write_probe(
@@ -32,13 +32,13 @@ def write_probe(
 ) -> int:
     """Write `out/probe` from the source's test and train splits; returns its number of rows.
 
-    First `rows` rows spread evenly over the test split (all of them where it has fewer). Then
-    copies of the fullest of these: for each column one with null there (in a list column an empty
-    list), for each categorical column one with a value that no row of the source holds (a list
-    gets it as a further element), for each list column one with a further element that is null,
-    and one with null everywhere.
+    First come `rows` rows, evenly spread over the test split (all of them if it has fewer). Then
+    come copies of the row with the fewest missing values: for each column one with null there (an
+    empty list in a list column), for each categorical column one with a value that no row of the
+    source has (as a further element of a list), for each list column one with null as a further
+    element, and one with null everywhere.
 
-    `seen` is what `seen_candidates` gives over all rows of the source; without it they are read.
+    `seen` is the result of `seen_candidates` over all rows of the source; without it they are read.
     """
     features = source.kinds
     sample = _spread(source, rows)
@@ -92,7 +92,7 @@ def _stress(
 
 
 def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Expr:
-    """The value in the column's place, or behind the elements of its list."""
+    """The value instead of the column's value, or after the elements of its list."""
     if not isinstance(dtype, pl.List):
         return pl.lit(value, dtype).alias(name)
     return column(name).list.concat(pl.lit([value], dtype)).alias(name)
@@ -101,7 +101,7 @@ def _with_value(dtype: pl.DataType, name: str, value: int | str | None) -> pl.Ex
 def unseen_values(
     source: RowSource, seen: Mapping[str, set[int | str]] | None = None
 ) -> dict[str, int | str]:
-    """For each categorical column a value that no row of the source has; see `write_probe`."""
+    """Categorical column to a value that no row of the source has; see `write_probe`."""
     unseen: dict[str, int | str] = {}
     count = FEWEST_CANDIDATES
     kinds = {name: kind for name, kind in source.kinds.items() if kind not in _WITHOUT_UNSEEN}
@@ -123,7 +123,7 @@ def unseen_values(
 def seen_candidates(
     rows: Rows, kinds: Mapping[str, FeatureKind], count: int = FEWEST_CANDIDATES
 ) -> dict[str, set[int | str]]:
-    """For each categorical column the values among the first `count` candidates that rows have."""
+    """Categorical column to those of its first `count` candidates that the rows have."""
     return {
         name: _seen(rows.columns[name], _candidates(kind, count))
         for name, kind in kinds.items()
@@ -132,7 +132,7 @@ def seen_candidates(
 
 
 def _candidates(kind: FeatureKind, count: int) -> range | list[str]:
-    """Values that a log hardly holds, the best ones first."""
+    """Values that hardly occur in a log, the least likely first."""
     element = ELEMENT_KINDS.get(kind, kind)
     if element == "hex":
         return range(_LAST_UNSEEN_HEX, max(_LAST_UNSEEN_HEX - count, 0), -1)

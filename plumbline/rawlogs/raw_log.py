@@ -1,4 +1,4 @@
-"""The rows of a surveyed log, read from its own files as often as an engine needs them."""
+"""The rows of a surveyed log, read from the raw files each time an engine needs them."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from plumbline.rawlogs.general_parser import RawChunk
 from plumbline.rawlogs.raw_rows import declared_constants
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
-from plumbline.rawlogs.splits.split import SPLITS, Stretch, assignment
+from plumbline.rawlogs.splits.split import SPLITS, RowSpan, assignment
 from plumbline.rawlogs.survey import Survey, SurveyedFile
 from plumbline.rawlogs.text.blocks import TextBlock
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Config
 
 
 class RawLog:
-    """A `RowSource` of the splits train, valid and test, whose chunks the survey has cut.
+    """A `RowSource` of the splits train, valid and test, in the chunks of the survey.
 
-    Its rows are those that a typed copy would have. A chunk of plain text reads its bytes when it
-    is called. One of a compressed or a Parquet file holds what was read when it was yielded, so
-    that the caller bounds the memory: by calling a few chunks ahead, and no more.
+    Its rows are those of a typed copy. A chunk of plain text reads its bytes when it is called. A
+    chunk of a compressed or Parquet file holds the bytes from the moment it is yielded, so the
+    caller bounds the memory by taking only a few chunks ahead.
 
-    `fingerprints` are those of the log's files, then of the side tables', as they were surveyed.
+    `fingerprints` are those of the log's files, then of the side tables, at the time of the survey.
 
     Raises
     ------
     DataError
-        A file has changed since.
+        A file has changed since the survey.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RawLog:
         self, position: int, surveyed: SurveyedFile, wanted: Iterator[_SurveyedChunk]
     ) -> Iterator[Chunk]:
         file = self._files[position]
-        if surveyed.ends and TextForm.of(file, self._config.log).is_plain:
+        if surveyed.ends and TextFormat.of(file, self._config.log).is_plain:
             names, bounds = surveyed.names, (surveyed.start, *surveyed.ends)
             constants = declared_constants(file, self._config.log)
             for chunk in wanted:
@@ -117,7 +117,7 @@ class RawLog:
             raise _changed(file)
         if chunk.split_rows == chunk.rows:
             return rows
-        mask = self._assign(Stretch(chunk.first, chunk.file, click, parsed.group)) == chunk.split
+        mask = self._assign(RowSpan(chunk.first, chunk.file, click, parsed.group)) == chunk.split
         if mask.sum() != chunk.split_rows:
             raise _changed(file)
         return rows.take(mask)
@@ -125,7 +125,7 @@ class RawLog:
 
 @dataclass(frozen=True, slots=True)
 class _SurveyedChunk:
-    """Which of its file's chunks it is, its first row in the log and its rows, file and split."""
+    """A chunk: index in its file, first row in the log, number of rows, file and split."""
 
     number: int
     first: int
@@ -138,7 +138,7 @@ class _SurveyedChunk:
 def _chunks_of(
     split: int, first: int, file: int, surveyed: SurveyedFile
 ) -> Iterator[_SurveyedChunk]:
-    """The chunks of a file that have rows of the split; `first` is the file's first row."""
+    """The chunks of a file with rows of the split; `first` is the file's first row in the log."""
     firsts = accumulate(surveyed.rows, initial=first)
     chunks = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
     for number, (start, rows, of_splits) in enumerate(chunks):
@@ -147,7 +147,7 @@ def _chunks_of(
 
 
 def read_text(file: Path, start: int, end: int) -> bytes:
-    """The bytes of a plain file from a row's start to a row's end, the last newline among them.
+    """The bytes of a plain file from the start of a row to the end of a row, with its newline.
 
     Raises
     ------
@@ -160,10 +160,10 @@ def read_text(file: Path, start: int, end: int) -> bytes:
             text = stream.read(end - start)
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error}.") from None
-    return text if len(text) == end - start else text + b"\n"  # which the file lacks
+    return text if len(text) == end - start else text + b"\n"  # the file's last newline is missing
 
 
 def _changed(file: Path) -> DataError:
     return DataError(
-        f"{file}: holds other rows than stage ingest found there. Run again with --from ingest."
+        f"{file}: the rows are not those that stage ingest read. Run again with --from ingest."
     )

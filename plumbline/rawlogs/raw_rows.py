@@ -1,4 +1,4 @@
-"""The raw rows of a table's file, a batch at a time, from text or Parquet."""
+"""Reads the raw rows of a table's file in batches, from text or Parquet."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from plumbline.rawlogs.partitions import partition_values
 from plumbline.rawlogs.text.blocks import BLOCK_BYTES, BYTE_ORDER_MARK, TextBlock, read_blocks
 from plumbline.rawlogs.text.decoding import decoded_rows
 from plumbline.rawlogs.text.fields import field_texts, split_fields
-from plumbline.rawlogs.text.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.text.file_types import (
+    START_BYTES,
+    OtherFormat,
+    compression_of,
+    other_format,
+)
 from plumbline.rawlogs.text.headers import misquoted, require_columns, require_separator, setting
 from plumbline.rawlogs.text.quoting import Dialect, first_row
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Table
 
 PARQUET_BATCH_ROWS = 65_536
@@ -31,11 +36,11 @@ PARQUET_BATCH_ROWS = 65_536
 
 @dataclass(frozen=True, slots=True)
 class RawRows:
-    """A batch as it stands in the file.
+    """A batch of rows, untyped.
 
-    `columns` holds the wanted columns; of a text file, and of the folders above any file, they are
-    strings, empty text being null. numbers: int64 (rows,), the line on which each begins (in
-    Parquet the row). `faults` are the batch's lines that could not be split into fields.
+    columns: the wanted columns; those of a text file or of `key=value` folders are strings, with
+    null for empty text. numbers: int64 (rows,), the line on which each row begins (in Parquet the
+    row). faults: the lines that could not be split into fields.
     """
 
     columns: pl.DataFrame
@@ -48,8 +53,8 @@ def read_raw_rows(
 ) -> Iterator[RawRows]:
     """Read the wanted columns; memory is bounded by the size of a block.
 
-    A column may be one that the folders above the file name, as `key=value`; the folder's value is
-    taken then, even where the file has such a column too.
+    A column may be in the `key=value` folders above the file; the folder's value is used then, even
+    if the file has a column of that name.
 
     Raises
     ------
@@ -62,26 +67,26 @@ def read_raw_rows(
 
 
 def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Iterator[TextBlock]:
-    """The blocks of a text file that may hold rows, the byte order mark and the header left out.
+    """The blocks of a text file, without the byte order mark and the header.
 
-    `first` counts from 1 in the first block and again in each further one: counting lines takes
-    as long as reading them, so it is left to where they are parsed.
+    `first` counts from 1 in every block: counting lines takes as long as reading them, so the
+    parser does it, in its threads.
 
     Raises
     ------
     DataError
         The file cannot be read, or its header lacks a declared column.
     """
-    form, dialect = TextForm.of(file, table), Dialect.of(table)
+    text_format, dialect = TextFormat.of(file, table), Dialect.of(table)
     constants = declared_constants(file, table)
     names: list[str] | None = None
     skipped = 0
-    for block in read_blocks(file, form, dialect, block_bytes):
+    for block in read_blocks(file, text_format, dialect, block_bytes):
         size = len(block.text)
         if block.start == 0 and block.text.startswith(BYTE_ORDER_MARK):
             block = block.part(len(BYTE_ORDER_MARK), size)
         if names is None:
-            header = _first_row(file, table, form, dialect, block, skipped + 1)
+            header = _first_row(file, table, text_format, dialect, block, skipped + 1)
             if header is not None:
                 names = _names(file, table, constants, header)
             if table.header or names is None:
@@ -93,14 +98,14 @@ def text_blocks(file: Path, table: Table, block_bytes: int = BLOCK_BYTES) -> Ite
                 block,
                 names=names or (),
                 first=skipped + 1,
-                encoding=form.encoding,
+                encoding=text_format.encoding,
                 constants=constants,
             )
             skipped = 0
 
 
 def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]) -> RawRows:
-    """The rows of a block whose first line has the number `first`."""
+    """The rows of a block; `first` is the number of its first line."""
     faults: list[Fault] = []
     dialect = Dialect.of(table)
     encoding = block.encoding or table.encoding
@@ -111,25 +116,25 @@ def parse_text(block: TextBlock, first: int, table: Table, wanted: Sequence[str]
         for name in wanted
         if name not in block.constants
     ]
-    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(_literals(block, wanted))
+    frame = pl.DataFrame(found, height=len(fields.rows)).with_columns(
+        _literals(block.constants, wanted)
+    )
     return RawRows(frame.select(columns(wanted)), fields.rows.numbers, faults)
 
 
-def _literals(block: TextBlock, wanted: Sequence[str]) -> list[pl.Expr]:
+def _literals(constants: Mapping[str, str | None], wanted: Sequence[str]) -> list[pl.Expr]:
     return [
-        pl.lit(value, pl.String).alias(name)
-        for name, value in block.constants.items()
-        if name in wanted
+        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
     ]
 
 
 def declared_constants(file: Path, table: Table) -> dict[str, str | None]:
-    """The table's columns that the folders above the file give, with their values."""
+    """The table's columns that are in the `key=value` folders above the file, with their values."""
     return {name: value for name, value in partition_values(file).items() if name in table.columns}
 
 
 def column_names(file: Path, table: Table) -> tuple[str, ...]:
-    """The columns that the file itself has; none where a text file has no header.
+    """The columns of the file itself; none if a text file has no header.
 
     Raises
     ------
@@ -144,7 +149,7 @@ def column_names(file: Path, table: Table) -> tuple[str, ...]:
 
 
 def undeclared_columns(files: Sequence[Path], table: Table) -> tuple[str, ...]:
-    """The columns that the first of the files has and the table does not name."""
+    """The columns of the first file with names that the table does not declare."""
     names = next((found for file in files if (found := column_names(file, table))), ())
     return tuple(name for name in names if name not in table.columns)
 
@@ -160,7 +165,7 @@ def _read_text(
 
 @dataclass(frozen=True, slots=True)
 class _FirstRow:
-    """A file's first row that is not blank; `end` is where the next one begins in its block."""
+    """A file's first row that is not blank; `end` is the offset of the next one in the block."""
 
     line: str
     fields: list[str]
@@ -168,9 +173,14 @@ class _FirstRow:
 
 
 def _first_row(
-    file: Path, table: Table, form: TextForm, dialect: Dialect, block: TextBlock, first: int
+    file: Path,
+    table: Table,
+    text_format: TextFormat,
+    dialect: Dialect,
+    block: TextBlock,
+    first: int,
 ) -> _FirstRow | None:
-    """None where there are only blank lines; the first line has the number `first`."""
+    """None if all lines are blank; `first` is the number of the first line."""
     start = 0
     while start < len(block.text):
         end, fault = first_row(block.text, start, dialect)
@@ -181,8 +191,8 @@ def _first_row(
     else:
         return None
     faults: list[Fault] = []
-    rows = decoded_rows(line, first, form.encoding, table.encoding, dialect, faults)
-    text = line.decode(form.encoding, "replace").rstrip("\r\n")
+    rows = decoded_rows(line, first, text_format.encoding, table.encoding, dialect, faults)
+    text = line.decode(text_format.encoding, "replace").rstrip("\r\n")
     if not table.header and (fault is not None or faults):
         return _FirstRow(text, [], end + 1)
     if faults:
@@ -195,8 +205,8 @@ def _first_row(
     fields = field_texts(rows, dialect)
     if not fields and "\r" in text and table.header:
         raise DataError(
-            f"{file}:{first}: the header has a carriage return in it: some lines end in it, others "
-            "in a line feed. Make all line ends alike."
+            f"{file}:{first}: the header has a carriage return: some lines end in one, others in a "
+            "line feed. Use one kind of line end."
         )
     return _FirstRow(text, fields, end + 1)
 
@@ -212,7 +222,7 @@ def _names(
 
 
 def _column(file: Path, name: str, values: pa.Array) -> pl.Series:
-    """The column in a type that Polars takes."""
+    """The column in a type that Polars can read."""
     try:
         return pl.Series(name, simple(name, pa.chunked_array([values])))
     except TypeRefused as error:
@@ -224,9 +234,7 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
     if not _parquet_names(file, table):
         return
     read = [name for name in wanted if name not in constants]
-    literals = [
-        pl.lit(value, pl.String).alias(name) for name, value in constants.items() if name in wanted
-    ]
+    literals = _literals(constants, wanted)
     first = 1
     try:
         with pq.ParquetFile(file) as parquet:
@@ -241,12 +249,12 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
 
 
 def _parquet_names(file: Path, table: Table) -> list[str]:
-    """The file's columns; none where it has no byte."""
+    """The file's columns; none if it is empty."""
     start = _first_bytes(file)
     if not start:
         return []
     if not start.startswith(b"PAR1"):
-        raise _no_parquet(file, table, start)
+        raise _not_parquet(file, table, start)
     try:
         with pq.ParquetFile(file) as parquet:
             names: list[str] = parquet.schema_arrow.names
@@ -265,12 +273,12 @@ def _first_bytes(file: Path) -> bytes:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}.") from None
 
 
-def _no_parquet(file: Path, table: Table, start: bytes) -> DataError:
-    """Says what the file is."""
+def _not_parquet(file: Path, table: Table, start: bytes) -> DataError:
+    """An error with the file's actual format."""
     as_text, compression = f"set {setting(table, 'format')}: csv", compression_of(start)
-    found = foreign(file, start) or Foreign("something else", f"{as_text} if it is text")
+    found = other_format(file, start) or OtherFormat("something else", f"{as_text} if it is text")
     if compression is not None:
-        found = Foreign(f"packed with {compression}", f"{as_text} if it is text, or unpack it")
+        found = OtherFormat(f"packed with {compression}", f"{as_text} if it is text, or unpack it")
     return DataError(f"{file}: cannot be read as Parquet: it is {found.name}: {found.advice}.")
 
 

@@ -1,8 +1,8 @@
-"""Chunks of the log, and how each becomes typed rows joined with the side tables.
+"""Reads chunks of the log and parses them to typed rows, joined with the side tables.
 
-Chunks are read one after the other, and parsed each on its own, from whichever thread. Plain text
-is parsed in one native pass; all else goes to `plumbline.rawlogs.general_parser`, whose results are
-the meaning: of plain text both give the same.
+Chunks are read in order and parsed independently, in any thread. Plain text is parsed in one native
+pass; everything else goes to `plumbline.rawlogs.general_parser`, which defines the results. For
+plain text both give the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from plumbline.rawlogs.general_parser import (
     Parsed,
     RawChunk,
     columns_of,
-    only_to_split,
+    split_only_columns,
 )
 from plumbline.rawlogs.raw_rows import read_raw_rows, text_blocks
 from plumbline.rawlogs.side_tables import LoadedTable, load_tables
@@ -38,7 +38,7 @@ from plumbline.rawlogs.text.quoting import Dialect
 from plumbline.settings import Config
 
 NATIVE_KINDS = frozenset({"continuous", "integer", "hex", "boolean", "string", "label"})
-"""The kinds that the native parser takes."""
+"""The kinds that the native parser supports."""
 
 _ASCII_COMPATIBLE = frozenset({"ascii", "iso8859-1", "iso8859-15", "cp1250", "cp1251", "cp1252"})
 
@@ -68,11 +68,11 @@ class RowParser:
 
     @property
     def label_words(self) -> tuple[str, ...]:
-        """Some of the values that the label has in the rows parsed, where clicks are words."""
+        """Some of the label's values in the rows parsed, if clicks are words."""
         return tuple(sorted(self._general.label_words))
 
     def chunks(self, file: Path, block_bytes: int) -> Iterator[RawChunk]:
-        """The file's chunks in order, the same ones each time.
+        """The file's chunks in order, the same each time.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class RowParser:
         Raises
         ------
         DataError
-            A Parquet column of a type that its kind cannot take.
+            The type of a Parquet column does not fit its kind.
         """
         if self._is_mostly_plain and isinstance(chunk, TextBlock):
             plain = self._parse_plain(file, chunk)
@@ -99,7 +99,7 @@ class RowParser:
         return self._joined(self._general.parse(file, chunk))
 
     def _parse_plain(self, file: Path, block: TextBlock) -> Parsed | None:
-        """None where the block has anything that is not plain, as is every malformed line."""
+        """None if anything in the block is not plain, such as a malformed line."""
         config = self._config
         text = self._plain_text(block)
         if text is None:
@@ -132,13 +132,13 @@ class RowParser:
         return Parsed(Rows(columns, click), (), block.first - 1 + lines, {})
 
     def _plain_text(self, block: TextBlock) -> PlainText | None:
-        """The block as the native parser takes it; None where there is a doubt."""
+        """The block as plain lines for the native parser; None if it cannot be rewritten safely."""
         if self._is_plain_dialect and b"\r" not in block.text:
             return PlainText(block.text, self._config.log.separator)
         return plain_text(block.text, self._dialect)
 
     def _joined(self, parsed: Parsed) -> Parsed:
-        """With the side tables' columns, and the features in their order."""
+        """Add the side tables' columns, and put the features in order."""
         columns = parsed.rows.columns
         group = None if self._group_column is None else group_of(columns[self._group_column])
         unmatched = {table.name: self._join(columns, table) for table in self._tables}
@@ -146,7 +146,7 @@ class RowParser:
         return replace(parsed, rows=rows, unmatched=unmatched, group=group)
 
     def _join(self, columns: dict[str, Values], table: LoadedTable) -> int:
-        """Add the table's columns; gives the number of rows whose key it does not have."""
+        """Add the table's columns; returns the number of rows whose key it does not have."""
         keys = pl.DataFrame({table.key: series(columns[table.key])})
         joined, unmatched = table.join(keys)
         columns.update(columns_of(joined, self._config.tables[table.name].features))
@@ -154,16 +154,16 @@ class RowParser:
 
 
 def log_kinds(config: Config) -> dict[str, Kind]:
-    """The log columns that are read; the time only where it orders the rows."""
+    """The log columns that are read; the time only if it orders the rows."""
     kinds = (*READ_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
     read = {name: config.log.columns[name] for name in config.log.names(*kinds)}
-    return read | dict.fromkeys(only_to_split(config), "string")
+    return read | dict.fromkeys(split_only_columns(config), "string")
 
 
 def are_plain_rules(rules: ValueRules, label: LabelRule) -> bool:
-    """Whether missing values and clicks are words alone, none of which is a number.
+    """Whether no missing value and no click is a number.
 
-    A number stands for all ways to write it, which is left to the general parser.
+    A number matches every way to write it, which only the general parser does.
     """
     are_numbers = rules.missing_numbers or rules.missing_hexadecimals or click_numbers(label.click)
     if are_numbers or not rules.has_plain_numbers or label.at_least is not None:
@@ -181,22 +181,21 @@ def parse_lines(
     missing: Sequence[str] = (),
     clicks: Sequence[str] = (),
 ) -> dict[str, Values] | None:
-    r"""Parse whole lines, each ended by `\n`; None where the general parser has to.
+    r"""Parse whole lines, each with its `\n`; None if they need the general parser.
 
     Parameters
     ----------
     text
         The lines, without header or byte order mark.
     names
-        The fields' names, in the file's order.
+        The names of the fields, in the file's order.
     kinds
-        The wanted columns' kinds.
+        Wanted column to its kind.
     encoding
-        In another than UTF-8, only plain ASCII is parsed, and that only where ASCII is a part of
-        it.
+        If it is not UTF-8, only ASCII text is parsed, and only in encodings that extend ASCII.
     missing, clicks
-        The words for missing values, and of the label the words that are clicks, where it is not 0
-        and 1, or true and false; both as `are_plain_rules` wants them.
+        The words for missing values; the label's words for a click, if it is not 0 and 1 or true
+        and false. `are_plain_rules` must hold for both.
 
     Returns
     -------
@@ -221,7 +220,7 @@ def parse_lines(
     if clicks:
         fields = ["clicks" if field == "label" else field for field in fields]
     arrays = native.parse_lines(
-        text, ord(separator), -1, not is_utf8, fields, list(missing), list(clicks)
+        text, ord(separator), not is_utf8, fields, list(missing), list(clicks)
     )
     if arrays is None:
         return None

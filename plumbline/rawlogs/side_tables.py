@@ -1,4 +1,4 @@
-"""Side tables: read whole, checked for unique keys, joined to the log's rows."""
+"""Side tables: loaded whole, checked for unique keys, joined to the log's rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import READ_KINDS, Kind
 from plumbline.columns.unsigned import unsigned_number
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.malformed import Fault, MalformedLines
 from plumbline.rawlogs.partitions import partition_root
 from plumbline.rawlogs.raw_rows import read_raw_rows
 from plumbline.rawlogs.sources import require_filled
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, SideTable
 
 _MATCHED = "\x1fmatched"
@@ -24,16 +24,16 @@ _MATCHED = "\x1fmatched"
 
 @dataclass(frozen=True, slots=True)
 class LoadedTable:
-    """`rows`: the key, which has no null and no value twice, and the table's feature columns."""
+    """`rows` has the key, without nulls or duplicates, and the table's feature columns."""
 
     name: str
     key: str
     rows: pl.DataFrame
 
     def join(self, log: pl.DataFrame) -> tuple[pl.DataFrame, int]:
-        """The log with the table's columns, and how many of its rows have no such key.
+        """The log with the table's columns, and the number of rows whose key the table lacks.
 
-        Those have nulls there, and empty lists. The log's rows keep their number and order.
+        Such rows get nulls and empty lists. The log's rows keep their order.
         """
         right = self.rows.with_columns(pl.lit(True).alias(_MATCHED))
         joined = log.join(right, on=column(self.key), how="left", maintain_order="left")
@@ -47,7 +47,7 @@ class LoadedTable:
 
 
 def load_tables(config: Config, log_files: Sequence[Path]) -> list[LoadedTable]:
-    """The side tables that lie beside the first log file; see `load_table`."""
+    """Load the side tables; see `table_files` and `load_table`."""
     files = table_files(config, tuple(log_files))
     return [
         load_table(files[name], name, table, config.log.columns[table.key])
@@ -56,21 +56,21 @@ def load_tables(config: Config, log_files: Sequence[Path]) -> list[LoadedTable]:
 
 
 def table_files(config: Config, log_files: tuple[Path, ...]) -> dict[str, Path]:
-    """Table name to its file, which lies beside the first log file.
+    """Table name to its file, which is in the folder of the first log file.
 
-    Of a log in folders named `key=value` it lies beside the outermost of these.
+    If the log is in `key=value` folders, it is in the folder above these.
     """
     folder = partition_root(log_files[0])
     return {name: folder / table.file for name, table in config.tables.items()}
 
 
 def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> LoadedTable:
-    """Read a side table; its key is read as the log's column is.
+    """Load a side table; its key is parsed as the kind of the log's column.
 
     Raises
     ------
     DataError
-        A malformed line, a line without a key, or a key that stands on two lines.
+        A line is malformed or has no key, or two lines have the same key.
     """
     require_filled(file)
     kinds: dict[str, Kind] = {table.key: key_kind}

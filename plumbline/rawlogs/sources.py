@@ -1,4 +1,4 @@
-"""Which raw files a run reads."""
+"""Finds the raw files that a run reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.settings import Log
 
 _MARKERS = ("schema.pbtxt", "metadata.json", "Thumbs.db", "desktop.ini")
@@ -17,10 +17,10 @@ _MARKER_SUFFIX = ".crc"
 def resolve_files(log: Log, data: Sequence[Path]) -> tuple[Path, ...]:
     """The log's files, in reading order.
 
-    `data` is one folder, or the files themselves in the order in which they are to be read. Of a
-    folder `log.files` are taken, or every file in it and in its folders, in natural order: `day_2`
-    before `day_10`. Names that begin with `_` or `.` are passed over, and so are the markers that
-    other tools write beside their files. Files without a byte are listed, as parts without rows.
+    `data` is one folder, or the files themselves in reading order. A folder gives `log.files`, or
+    every file in it and its subfolders, in natural order: `day_2` before `day_10`. Names that begin
+    with `_` or `.` are skipped, and so are marker files of other tools. Empty files are kept: they
+    are parts without rows.
 
     Raises
     ------
@@ -43,14 +43,14 @@ def resolve_files(log: Log, data: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def require_readable(file: Path) -> None:
-    """Raises DataError where the path is no file that this process may read."""
+    """Raises DataError if the path is not a file that this process can read."""
     if not file.exists():
         siblings = [found.name for found in _entries(file.parent)] if file.parent.is_dir() else []
         hint = f" In its folder, {sentence(nearest(file.name, siblings))}" if siblings else ""
         raise DataError(f"{file}: wanted a log file, but there is no such file.{hint}")
     if not file.is_file():
         raise DataError(
-            f"{file}: wanted a file, found a folder. Give one folder alone, or the log's files."
+            f"{file}: wanted a file, found a folder. Give one folder, or the log's files."
         )
     try:
         with file.open("rb") as stream:
@@ -60,7 +60,7 @@ def require_readable(file: Path) -> None:
 
 
 def require_filled(file: Path) -> None:
-    """Raises DataError where the path is no file with content that this process may read."""
+    """Raises DataError if the path is not a readable file, or the file is empty."""
     require_readable(file)
     if _is_empty(file):
         raise _is_without_content(file)
@@ -81,12 +81,12 @@ def _of_folder(log: Log, folder: Path) -> tuple[Path, ...]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """The log files in the folder and in its folders, in natural order.
+    """The log files in the folder and its subfolders, in natural order.
 
     Raises
     ------
     DataError
-        There is none.
+        There are none.
     """
     found = sorted(_below(folder), key=lambda file: _natural_path(file.relative_to(folder)))
     if not found:
@@ -95,7 +95,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The log files in the folder and in its folders."""
+    """The log files in the folder and its subfolders."""
     for entry in _entries(folder):
         if entry.is_dir() and not entry.is_symlink():
             yield from _below(entry)
@@ -104,7 +104,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """What lies in the folder, without markers and hidden files."""
+    """The folder's entries, without markers and hidden files."""
     try:
         return [entry for entry in folder.iterdir() if not _is_marker(entry.name)]
     except OSError as error:

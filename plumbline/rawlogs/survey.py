@@ -1,7 +1,7 @@
-"""The survey of a log: one pass that finds what every later pass has to know beforehand.
+"""The survey of a log: one pass that collects what later passes need.
 
-It counts the usable rows of each chunk, so that any chunk can be parsed alone and its rows still
-get the splits that they would get in one pass over all; and it does all complaining about the log.
+It counts the usable rows of each chunk, so a chunk can be parsed alone and its rows get the same
+splits as in a pass over the whole log. It also reports all faults of the log.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from plumbline.rawlogs.malformed import MalformedLines
 from plumbline.rawlogs.probe import seen_candidates
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.splits.counts import Counted, SplitCounts
-from plumbline.rawlogs.splits.split import Assignment, Stretch, assignment
+from plumbline.rawlogs.splits.split import Assignment, RowSpan, assignment
 from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.settings import Config
 
@@ -39,8 +39,8 @@ LARGEST_CHUNK_BYTES = 32 << 20
 class SurveyedFile:
     """A log file's chunks.
 
-    Those of a text file follow each other without gaps: the first begins at `start`, each ends at
-    its position in `ends`, in bytes of the (decompressed) file. Of a Parquet file `ends` is empty.
+    The chunks of a text file are contiguous: the first begins at `start`, each ends at its offset
+    in `ends`, in bytes of the decompressed file. For a Parquet file `ends` is empty.
     """
 
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class SurveyedFile:
     rows: tuple[int, ...]
     """The usable rows of each chunk."""
     split_rows: tuple[tuple[int, ...], ...]
-    """Of each chunk, the rows of train, valid and test; the others are left out."""
+    """For each chunk, its rows in train, valid and test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Survey:
     chunk_bytes: int
     files: tuple[SurveyedFile, ...]
     rows: dict[str, int]
-    """Split (train, valid, test) to its rows."""
+    """Split (train, valid, test) to its number of rows."""
 
     def write(self, file: Path) -> None:
         write_json(file, asdict(self))
 
     @classmethod
     def read(cls, file: Path) -> Survey:
-        """Raises DataError where the file is missing or is no survey."""
+        """Raises DataError if the file is missing or not a survey."""
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             files = tuple(
@@ -90,7 +90,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """A survey, and what was found out besides; see `plumbline.rawlogs.ingest.Ingested`."""
+    """A survey and its other results; see `plumbline.rawlogs.ingest.Ingested`."""
 
     survey: Survey
     splits: Counted
@@ -103,10 +103,10 @@ class Surveyed:
 def survey(
     config: Config, files: Sequence[Path], parser: RowParser, progress: Callable[[int], None]
 ) -> Surveyed:
-    """Read all files once, some chunks at a time, in as many threads as there are cores.
+    """Read all files once, in chunks, with one thread per core.
 
-    `progress` is called with the number of further lines read. Where the split is by rows, memory
-    holds one bit a row.
+    `progress` gets the number of lines read since the last call. A split by rows needs one bit of
+    memory per row.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def survey(
     splits = _ChunkSplits(config)
     seen: dict[str, set[int | str]] = {name: set() for name in parser.features}
     surveyed = [_FileChunks() for _ in files]
-    for position, chunk in log.run(chunk_bytes, partial(_look, parser.features), progress):
+    for position, chunk in log.run(chunk_bytes, partial(_summarize, parser.features), progress):
         surveyed[position].add(chunk)
         splits.add(position, chunk)
         for name, values in chunk.candidates.items():
@@ -134,8 +134,8 @@ def survey(
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What is kept of a chunk; its rows are not."""
+class _ChunkSummary:
+    """What is kept of a chunk in place of its rows."""
 
     click: NDArray[np.int8]
     candidates: Mapping[str, set[int | str]]
@@ -145,16 +145,16 @@ class _Look:
     group: NDArray[np.uint64] | None
 
 
-def _look(kinds: Mapping[str, FeatureKind], chunk: RawChunk, parsed: Parsed) -> _Look:
+def _summarize(kinds: Mapping[str, FeatureKind], chunk: RawChunk, parsed: Parsed) -> _ChunkSummary:
     click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
     if isinstance(chunk, TextBlock):
         names, start, end = tuple(chunk.names), chunk.start, chunk.end
-        return _Look(click, candidates, names, start, end, parsed.group)
-    return _Look(click, candidates, (), 0, 0, parsed.group)
+        return _ChunkSummary(click, candidates, names, start, end, parsed.group)
+    return _ChunkSummary(click, candidates, (), 0, 0, parsed.group)
 
 
 class _FileChunks:
-    """The chunks of a file, as they come in order."""
+    """Collects the chunks of a file, in order."""
 
     def __init__(self) -> None:
         self._names: tuple[str, ...] = ()
@@ -162,21 +162,21 @@ class _FileChunks:
         self._ends: list[int] = []
         self._rows: list[int] = []
 
-    def add(self, chunk: _Look) -> None:
+    def add(self, chunk: _ChunkSummary) -> None:
         if not self._rows:
             self._names, self._start = chunk.names, chunk.start
         self._ends.append(chunk.end)
         self._rows.append(len(chunk.click))
 
     def frozen(self, split_rows: Iterator[tuple[int, ...]]) -> SurveyedFile:
-        """Takes one of `split_rows` for each chunk."""
+        """Takes one item of `split_rows` per chunk."""
         ends = tuple(self._ends) if self._names else ()
         of_chunks = tuple(islice(split_rows, len(self._rows)))
         return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_chunks)
 
 
 class _ChunkSplits:
-    """The splits of the rows, as chunks come in order."""
+    """Counts the rows of each split, chunk by chunk."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -184,27 +184,27 @@ class _ChunkSplits:
         self._split_rows: list[tuple[int, ...]] = []
         self._rows = 0
         self._held: list[tuple[int, int, NDArray[np.uint8]]] = []
-        """File, rows, and a bit a row, of chunks whose splits depend on the number of all rows."""
+        """File, rows and clicks (a bit per row) of each chunk, if splits depend on the total."""
 
-    def add(self, file: int, chunk: _Look) -> None:
+    def add(self, file: int, chunk: _ChunkSummary) -> None:
         if self._config.split.by == "rows":
             self._held.append((file, len(chunk.click), np.packbits(chunk.click != 0)))
         else:
-            rows = Stretch(self._rows, file, chunk.click, chunk.group)
+            rows = RowSpan(self._rows, file, chunk.click, chunk.group)
             self._count(assignment(self._config, 0), rows)
         self._rows += len(chunk.click)
 
     def result(self, label_words: Sequence[str]) -> tuple[Iterator[tuple[int, ...]], Counted]:
-        """The rows of each split for each chunk, and all; DataError where one is one-sided."""
+        """The rows of each split, per chunk and in all; DataError if a split has one class only."""
         assign, first = assignment(self._config, self._rows), 0
         for file, rows, bits in self._held:
             click = np.unpackbits(bits, count=rows).view(np.int8)
-            self._count(assign, Stretch(first, file, click))
+            self._count(assign, RowSpan(first, file, click))
             first += rows
         self._held.clear()
         return iter(self._split_rows), self._counts.result(self._config, label_words)
 
-    def _count(self, assign: Assignment, rows: Stretch) -> None:
+    def _count(self, assign: Assignment, rows: RowSpan) -> None:
         self._split_rows.append(self._counts.add(assign(rows), rows.click))
 
 

@@ -6,7 +6,7 @@ from plumbline.base.errors import ArtifactError, PlumblineError
 
 
 class RepositoryError(ArtifactError):
-    """A model repository is damaged, or a version does not fit into it."""
+    """A model repository is damaged, or a version does not fit it."""
 
     kind = "a model repository"
     whole = "the model repository"
@@ -23,4 +23,4 @@ class ServerError(PlumblineError):
 
 
 class ServerUnavailable(ServerError):
-    """The server cannot be reached, or takes no more requests now; a retry may succeed."""
+    """The server cannot be reached, or accepts no requests at the moment; a retry may succeed."""

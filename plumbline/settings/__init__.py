@@ -1,5 +1,4 @@
-"""Settings: frozen, typed, checked once where they enter; read from YAML by
-`plumbline.settings.configuration`."""
+"""Settings: frozen, typed and validated; `settings.configuration` reads them from YAML."""
 
 from plumbline.settings.config import Config
 from plumbline.settings.data import ClickModel, Label, Log, SideTable, Table

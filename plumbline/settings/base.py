@@ -1,4 +1,4 @@
-"""What all settings share."""
+"""The base class of all settings, and types of their values."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from plumbline.settings.training import Training
 from plumbline.settings.workflow import WorkflowSettings
 
 GROUP_KINDS = (*(kind for kind in FEATURE_KINDS if kind not in ELEMENT_KINDS), "unused")
-"""Kinds of a log's column by whose values it can be split."""
+"""Kinds of the column of a split by group."""
 
 
 class Config(Settings):
@@ -98,24 +98,24 @@ class Config(Settings):
             return f"split.column {name!r} is a list made of flags: wanted single values"
         return (
             f"split.column: log.columns has no {name!r} ({nearest(name, self.log.columns)}); "
-            "a column that is no feature is declared there as unused"
+            "declare a column that is not a feature as unused"
         )
 
     @property
     def group_column(self) -> str | None:
-        """The log's column whose values are split, where the split is by group."""
+        """The column of a split by group, or None."""
         return self.split.column if isinstance(self.split, GroupSplit) else None
 
     @property
     def features(self) -> dict[str, FeatureKind]:
         """Name to kind of every feature column, the log's first, then each table's."""
-        found: dict[str, FeatureKind] = {}
+        features: dict[str, FeatureKind] = {}
         for table in (self.log, *self.tables.values()):
             for name, kind in table.features.items():
-                if name in found:
-                    raise ValueError(f"column {name!r} stands in two tables")
-                found[name] = kind
-        return found
+                if name in features:
+                    raise ValueError(f"column {name!r} is in two tables")
+                features[name] = kind
+        return features
 
     @property
     def label_column(self) -> str:

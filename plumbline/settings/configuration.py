@@ -1,4 +1,4 @@
-"""Read a configuration file: YAML at the edge, `Config` inside."""
+"""Read a configuration file into a `Config`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from plumbline.settings.yaml_file import YamlFile, read_yaml
 def load_config(file: Path) -> Config:
     """Read and check a configuration.
 
-    A file may begin with `extends: OTHER.yaml` (beside it): its keys then replace the other's, key
-    by key inside mappings. The other's `workflow.options` are left out where the graph is another.
+    A file may begin with `extends: OTHER.yaml`, the name of a file beside it. Its keys then replace
+    those of the other file, key by key inside mappings. If it names another graph, the other file's
+    `workflow.options` are left out.
 
     Raises
     ------
     ConfigError
-        Unreadable file, unknown key (with the nearest known one), or a value of the wrong form.
+        The file cannot be read, a key is unknown (with the nearest known one), or a value does not
+        fit.
     """
     read = _read(file, ())
     _find_graph(read)
     try:
         return Config.model_validate(read.content)
     except ValidationError as error:
-        found = problems([dict(e) for e in error.errors()], read.locations, file)
-        raise ConfigError.invalid(str(file), found) from None
+        messages = problems([dict(e) for e in error.errors()], read.locations, file)
+        raise ConfigError.invalid(str(file), messages) from None
 
 
 def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
@@ -48,7 +50,7 @@ def _read(file: Path, extending: tuple[Path, ...]) -> YamlFile:
 
 
 def _without_options(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The base without the options of its graph, where the changes name another graph."""
+    """The base without the options of its graph if the changes name another graph."""
     of_base, changed = base.get("workflow"), changes.get("workflow")
     if not isinstance(of_base, dict) or not isinstance(changed, dict):
         return base
@@ -58,7 +60,7 @@ def _without_options(base: dict[str, Any], changes: dict[str, Any]) -> dict[str,
 
 
 def _find_graph(read: YamlFile) -> None:
-    """Put the whole path of a graph's file in the place of one from the configuration's folder."""
+    """Make the path of a graph's file absolute if it starts from the configuration's folder."""
     workflow = read.content.get("workflow")
     if not isinstance(workflow, dict):
         return

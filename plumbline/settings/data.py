@@ -1,4 +1,4 @@
-"""The logs: their layout, the tables beside them, the label."""
+"""Settings of the log, its side tables, the click model and the label."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ class Table(Settings):
         if not isinstance(columns, dict):
             return data
         plain, formats = dict(columns), dict(data.get("time_formats") or {})
-        for name, form in columns.items():
-            if isinstance(form, dict):
+        for name, kind in columns.items():
+            if isinstance(kind, dict):
                 plain[name] = "time"
-                formats |= dict.fromkeys(expand_range(str(name)), _time_format(name, form))
+                formats |= dict.fromkeys(expand_range(str(name)), _time_format(name, kind))
         return {**data, "columns": plain, "time_formats": formats} if formats else data
 
     @field_validator("columns", mode="after")
@@ -88,11 +88,11 @@ class Table(Settings):
 
     @model_validator(mode="after")
     def _formats_are_of_times(self) -> Table:
-        for name, form in self.time_formats.items():
+        for name, format_ in self.time_formats.items():
             kind = self.columns.get(name, "not in the table")
             if kind != "time":
                 raise ValueError(f"time_formats.{name}: the column is {kind}, wanted kind 'time'")
-            _check_time_format(name, form)
+            _check_time_format(name, format_)
         return self
 
     @model_validator(mode="after")
@@ -110,7 +110,7 @@ class Table(Settings):
         return self
 
     @model_validator(mode="after")
-    def _lists_can_be_told_apart(self) -> Table:
+    def _lists_have_a_separator(self) -> Table:
         separator = self.list_separator
         if separator is not None and separator in (self.separator, self.quote):
             raise ValueError(
@@ -142,7 +142,7 @@ class Table(Settings):
                     )
                 if flag in used:
                     raise ValueError(
-                        f"column {flag!r} stands in multi_hot.{used[flag]} and again in "
+                        f"column {flag!r} is in multi_hot.{used[flag]} and again in "
                         f"multi_hot.{name}: wanted one use"
                     )
                 used[flag] = name
@@ -165,11 +165,11 @@ class Table(Settings):
     def _quote_is_no_separator(self) -> Table:
         if self.quote is not None and self.quote in self.separator:
             raise ValueError(
-                f"quote {self.quote!r} stands in separator {self.separator!r}: "
+                f"quote {self.quote!r} is part of separator {self.separator!r}: "
                 "choose another character"
             )
         if self.trim and self.quote in (" ", "\t"):
-            raise ValueError(f"quote {self.quote!r} is left out by trim: choose another character")
+            raise ValueError(f"quote {self.quote!r} is removed by trim: choose another character")
         return self
 
     @field_validator("separator", "quote", "list_separator", mode="before")
@@ -197,7 +197,7 @@ class Table(Settings):
 
     @property
     def value_rules(self) -> ValueRules:
-        """What these settings say of the meaning of the table's values."""
+        """The settings that define what the table's values mean."""
         return ValueRules(**{key.name: getattr(self, key.name) for key in fields(ValueRules)})
 
     def names(self, *kinds: str) -> tuple[str, ...]:
@@ -207,43 +207,44 @@ class Table(Settings):
     def features(self) -> dict[str, FeatureKind]:
         """Name to kind of the table's feature columns; those of `multi_hot` come last."""
         own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
-        made: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
-        return own | made
+        multi_hot: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
+        return own | multi_hot
 
 
-def _time_format(name: object, form: dict[Any, Any]) -> str:
-    """The format of a column that is given as a mapping."""
-    unknown = [key for key in form if key not in ("kind", "format")]
+def _time_format(name: object, column: dict[Any, Any]) -> str:
+    """The format of a column that is declared by a mapping."""
+    unknown = [key for key in column if key not in _COLUMN_KEYS]
     if unknown:
         raise ValueError(
             f"columns.{name}: unknown key {unknown[0]!r}, {nearest(str(unknown[0]), _COLUMN_KEYS)}"
         )
-    if form.get("kind") != "time":
+    if column.get("kind") != "time":
         raise ValueError(
             f"columns.{name}: a mapping is for kind 'time' and its format, got kind "
-            f"{form.get('kind')!r}: write the kind alone"
+            f"{column.get('kind')!r}: write the kind alone"
         )
-    if not isinstance(form.get("format"), str):
+    if not isinstance(column.get("format"), str):
         raise ValueError(
             f"columns.{name}: wanted a format such as '%d/%m/%Y %H:%M', got "
-            f"{form.get('format')!r}; a time in ISO 8601 or in seconds needs none: write time alone"
+            f"{column.get('format')!r}; a time in ISO 8601 or in seconds needs no format: write "
+            "time alone"
         )
-    return str(form["format"])
+    return str(column["format"])
 
 
-def _check_time_format(name: str, form: str) -> None:
-    """Raises ValueError where strptime cannot read a moment by the format."""
-    directives = set(re.findall("%[%A-Za-z]", form.replace("%%", "")))
+def _check_time_format(name: str, format_: str) -> None:
+    """Raise ValueError if strptime cannot read times in the format."""
+    directives = set(re.findall("%[%A-Za-z]", format_.replace("%%", "")))
     if not directives & _DAY_DIRECTIVES:
         raise ValueError(
-            f"time_formats.{name}: {form!r} says no year: wanted strptime's directives, such as "
+            f"time_formats.{name}: {format_!r} has no year: wanted strptime's directives, such as "
             "'%d/%m/%Y %H:%M'"
         )
     try:
-        datetime.strptime(datetime(2014, 10, 21, 13).strftime(form), form)
+        datetime.strptime(datetime(2014, 10, 21, 13).strftime(format_), format_)
     except (ValueError, re.error) as error:
         raise ValueError(
-            f"time_formats.{name}: {form!r} is no format of strptime's directives ({error})"
+            f"time_formats.{name}: {format_!r} is not a format of strptime's directives ({error})"
         ) from None
 
 
@@ -315,11 +316,11 @@ class Label(Settings):
         words: list[Any] = []
         for word in click:
             if isinstance(word, bool):
-                words += [form(w) for w in _YAML_WORDS[word] for form in _YAML_CASES]
+                words += [spelling(w) for w in _YAML_WORDS[word] for spelling in _YAML_CASES]
             else:
                 words.append(str(word) if isinstance(word, int | float) else word)
         if "" in words:
-            raise ValueError("empty text is a missing label, which is no click: leave it out")
+            raise ValueError("empty text is a missing label, not a click: leave it out")
         return tuple(words)
 
     @model_validator(mode="after")

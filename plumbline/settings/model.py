@@ -16,16 +16,16 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "kaggle": {},  # the defaults
 }
-"""Shapes of the DLRM that NVIDIA's article trains on Criteo's terabyte, and of the one that its
-authors train on Criteo's challenge at Kaggle."""
+"""Shapes of the DLRM in NVIDIA's article on Criteo's terabyte, and of the DLRM authors' model for
+Criteo's Kaggle challenge."""
 
 
 class Model(Settings):
     """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
 
     preset: Literal["article", "kaggle"] = "kaggle"
-    """Default of `embedding_dim`, `bottom_mlp` and `top_mlp`: those of NVIDIA's article on Criteo's
-    terabyte, or those that its authors train on Criteo's challenge at Kaggle."""
+    """Defaults of `embedding_dim`, `bottom_mlp` and `top_mlp`: those of NVIDIA's article on
+    Criteo's terabyte, or those of the DLRM's authors for Criteo's Kaggle challenge."""
     embedding_dim: PositiveInt = 16
     """Length of the embedding of a categorical value."""
     bottom_mlp: tuple[PositiveInt, ...] = (512, 256, 64, 16)

@@ -1,4 +1,4 @@
-"""What is wrong with a value of a configuration: where, what is wanted and what was got."""
+"""Messages for pydantic's errors: the key, what was wanted, what was got, and the line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import nearest
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.settings.yaml_file import KeyPath, Location, read_as
 
 _SHOWN = 60
@@ -47,7 +47,7 @@ def problems(
 ) -> list[str]:
     """Pydantic's errors as `key: wanted …, got … (line N)`.
 
-    For a key that takes a number or a word, the number's error is reported, and names the word too.
+    For a key that accepts a number or a word, the number's error is reported with the word.
     """
     words = {
         error["loc"][:-1]: str(error["ctx"]["expected"]).replace("'", "")
@@ -80,7 +80,7 @@ def _line(
 
 
 def problem(error: Mapping[str, Any], location: Location | None = None) -> str:
-    """What is wrong with one value, without where it stands."""
+    """The message for one error, without key and line."""
     kind, context, value = error["type"], error.get("ctx", {}), error["input"]
     if kind == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
@@ -106,15 +106,15 @@ def problem(error: Mapping[str, Any], location: Location | None = None) -> str:
 
 
 def _hint(kind: str, value: object, location: Location | None) -> str:
-    """What to write instead, where that is plain."""
+    """What to write instead, if that is clear."""
     if kind == "string_type" and location is not None and location.text is not None:
-        written, taken = one_line(location.text, _SHOWN), read_as(value)
+        written, type_ = one_line(location.text, _SHOWN), read_as(value)
         if isinstance(value, datetime.date):
-            taken = "a date"
-        if taken is not None and not written:
-            return ": nothing stands there"
-        if taken is not None:
-            return f": YAML reads {written} as {taken}; put it in quotes, '{written}'"
+            type_ = "a date"
+        if type_ is not None and not written:
+            return ": the value is empty"
+        if type_ is not None:
+            return f": YAML reads {written} as {type_}; put it in quotes, '{written}'"
     if kind in ("tuple_type", "list_type") and isinstance(value, str | int | float):
         return f": write [{one_line(str(value), _SHOWN)}]"
     return ""
@@ -147,9 +147,10 @@ def _shown(value: object) -> str:
 def _found(
     error: Mapping[str, Any], locations: Mapping[KeyPath, Location]
 ) -> tuple[KeyPath, Location | None]:
-    """The path in the file: pydantic names the member of a union, too, which is no key there.
+    """The path and location of an error in the file.
 
-    For a missing key, the location of its mapping is reported.
+    Pydantic's path also names members of unions, which are not keys. For a missing key, the
+    location is that of its mapping.
     """
     path: KeyPath = ()
     reported: KeyPath = tuple(error["loc"])

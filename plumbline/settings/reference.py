@@ -1,6 +1,6 @@
-"""docs/configuration.md, made from the settings: `python -m plumbline.settings.reference`.
+"""Generates docs/configuration.md from the settings: `python -m plumbline.settings.reference`.
 
-What a key means is the text under its field, its type and its default are the field's.
+The meaning of a key is the docstring under its field.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ EXAMPLES: Mapping[str, Any] = {
     "training.clip_norm": 10,
     "serving.threads": 2,
 }
-"""Values of the keys whose default shows nothing: those that have none, or are off by default."""
+"""Examples for keys without a default, or whose default does not show what they accept."""
 
 _HEAD = """\
 # Configuration
@@ -60,9 +60,9 @@ _HEAD = """\
 This page lists every key of a configuration. `python -m plumbline.settings.reference` generates it
 from `plumbline/settings/`. `python pipelines/init.py FILE` writes a configuration for your own log;
 `configs/` has examples. A file may begin with `extends: OTHER.yaml`, the name of a file beside it:
-it then has all keys of that file, except those that it sets itself, and the options of its graph
-only where it names no other graph. The error for an unknown key
-names the nearest known one. [kinds.md](kinds.md) describes the kinds of columns.
+it then has all keys of that file, except those that it sets itself. If it names another graph, it
+does not inherit the graph's options. The error for an unknown key names the nearest known one.
+[kinds.md](kinds.md) describes the kinds of columns.
 """
 
 
@@ -73,19 +73,19 @@ def reference() -> str:
 
 
 def keys() -> Iterator[tuple[str, FieldInfo]]:
-    """Every key with its dotted path, `NAME` standing for names that the user chooses."""
+    """Every key with its dotted path; `NAME` stands for names that the user chooses."""
     for path, model, _ in _sections("", Config):
         for name, info in model.model_fields.items():
             yield _dotted(path, name), info
 
 
 def example(path: str, info: FieldInfo) -> Any:
-    """A value that shows what the key takes; its default where that does.
+    """An example value of a key: from `EXAMPLES`, or its default.
 
     Raises
     ------
     KeyError
-        The default shows nothing, and `EXAMPLES` has no value.
+        The default is empty, and `EXAMPLES` has no value.
     """
     shared = re.sub(r" \(.*?\)", "", path)
     for known in (path, shared, shared.replace("tables.NAME", "log")):
@@ -100,42 +100,42 @@ def example(path: str, info: FieldInfo) -> Any:
 
 
 def _section(path: str, model: type[Settings]) -> Iterator[str]:
-    for place, found, level in _sections(path, model):
-        if place:
-            yield f"\n{'#' * (level + 1)} `{place}`\n"
-            yield _prose(found.__doc__ or "")
+    for section, settings, level in _sections(path, model):
+        if section:
+            yield f"\n{'#' * (level + 1)} `{section}`\n"
+            yield _prose(settings.__doc__ or "")
             yield ""
         yield "| key | type | default | meaning | example |"
         yield "|---|---|---|---|---|"
-        for name, info in found.model_fields.items():
-            yield _row(place, name, info)
+        for name, info in settings.model_fields.items():
+            yield _row(section, name, info)
 
 
-def _row(place: str, name: str, info: FieldInfo) -> str:
+def _row(section: str, name: str, info: FieldInfo) -> str:
     cells = [f"`{name}`", _type(info), _default(info), _prose(info.description or "")]
     models = list(_models(info))
     if models:
-        cells.append(f"see [`{name}`](#{_anchor(_dotted(place, name), info)})")
+        cells.append(f"see [`{name}`](#{_anchor(_dotted(section, name), info)})")
     else:
-        cells.append(f"`{name}: {_yaml(example(_dotted(place, name), info))}`")
+        cells.append(f"`{name}: {_yaml(example(_dotted(section, name), info))}`")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _sections(path: str, model: type[Settings]) -> Iterator[tuple[str, type[Settings], int]]:
-    """This table of keys and those below it, depth first, with how deep each is."""
+    """This table of keys and the tables below it, depth first, with their depths."""
     yield path, model, path.count(".") + 1
     for name, info in model.model_fields.items():
-        for title, found in _models(info):
-            yield from _sections(_dotted(path, name) + title, found)
+        for title, inner in _models(info):
+            yield from _sections(_dotted(path, name) + title, inner)
 
 
 def _models(info: FieldInfo) -> Iterator[tuple[str, type[Settings]]]:
-    """The tables of keys that a field holds, with what distinguishes them in a title."""
-    found = [part for part in _parts(info.annotation) if _is_settings(part)]
-    for model in found:
+    """The tables of keys of a field, each with the part of its title that distinguishes it."""
+    models = [part for part in _parts(info.annotation) if _is_settings(part)]
+    for model in models:
         if get_origin(info.annotation) is dict:
             yield ".NAME", model
-        elif len(found) > 1:
+        elif len(models) > 1:
             key = str(info.discriminator)
             values = " or ".join(map(str, get_args(model.model_fields[key].annotation)))
             yield f" ({key}: {values})", model
@@ -160,7 +160,7 @@ def _type(info: FieldInfo) -> str:
 
 
 def _words(annotation: Any, bounds: Sequence[Any] = ()) -> str:
-    """A type in words, with the bounds of a number or of a text's length."""
+    """A type in words, with the bounds of a number or of the length of text."""
     origin, inside = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _words(inside[0], [*bounds, *inside[1:]])
@@ -213,7 +213,7 @@ def _yaml(value: Any) -> str:
 
 
 def _discriminated(info: FieldInfo) -> str | None:
-    """The first value of a key that has no default and only known values."""
+    """The first value of a required key that is a choice of words, or None."""
     annotation = info.annotation
     is_known = info.is_required() and get_origin(annotation) is Literal
     return str(get_args(annotation)[0]) if is_known else None
@@ -224,7 +224,7 @@ def _dotted(path: str, name: str) -> str:
 
 
 def _anchor(path: str, info: FieldInfo) -> str:
-    """How GitHub and others name the heading of the first table below a key."""
+    """The anchor, on GitHub, of the heading of the first table below a key."""
     title, _ = next(_models(info))
     kept = [c for c in (path + title).lower() if c.isalnum() or c in " -_"]
     return "".join(kept).replace(" ", "-")

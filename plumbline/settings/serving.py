@@ -1,4 +1,4 @@
-"""The model repository, and what the serve stage sends through it."""
+"""Settings of the model repository and of its checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plumbline.settings.base import PositiveInt, Settings
 
 
 class Serving(Settings):
-    """The Triton model repository, and what the serve stage sends through it."""
+    """The Triton model repository, and the requests by which the serve stage checks it."""
 
     max_batch_size: PositiveInt = 4096
     """The most rows of one request, and of one pass."""

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test: the setting `split`."""
+"""The settings of `split`: which rows are for training, validation and test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _NUMBER = re.compile(r"\s*\d+(?:\.\d+)?\s*", re.ASCII)
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", re.ASCII)
 _ROUNDING = 1e-9
-"""What a sum of shares that is meant to be 1 may be off by."""
+"""Rounding error of a sum of shares that is meant to be 1."""
 
 
 def _seconds(value: Any) -> Any:
@@ -37,7 +37,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.0, allow_inf_na
 
 
 class Split(Settings):
-    """What every split has."""
+    """The settings of all splits."""
 
     keep_negatives: Share | None = None
     """Share of the non-clicks of the training split that is kept: 0.1 keeps a tenth, drawn by the
@@ -76,9 +76,9 @@ class FileSplit(Split):
         for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
             both = sorted(splits[one] & splits[other])
             if both:
-                raise ValueError(f"file {both[0]} stands in {one} and in {other}")
+                raise ValueError(f"file {both[0]} is in {one} and in {other}")
         if self.train is not None and not self.train:
-            raise ValueError("train names no file: leave it out to train on all other files")
+            raise ValueError("train has no files: leave it out to train on all other files")
         return self
 
 
@@ -107,7 +107,7 @@ class _Shares(Split):
 
     @property
     def train_share(self) -> float | None:
-        """None where all rows train that are in no other split."""
+        """The share of the training rows; None for all rows that are in no other split."""
         if self.train is None or self.train + self.valid + self.test >= 1.0 - _ROUNDING:
             return None
         return self.train

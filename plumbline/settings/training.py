@@ -1,4 +1,4 @@
-"""Optimizers, learning rates, precision."""
+"""Settings of the training: optimizers, learning rates, precision."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ ARTICLE_RECIPE: dict[str, Any] = {
     "decay_share": 0.25,
     "decay_power": 2.0,
 }
-"""How NVIDIA's DeepLearningExamples train the article's model: one epoch of 64,014 steps, of which
-the first 8,000 warm up and those from 48,000 on decay. Shares fit any number of rows."""
+"""The recipe of NVIDIA's DeepLearningExamples for the article's model: one epoch of 64,014 steps
+with warm-up to step 8,000 and decay from step 48,000. Here both are shares of the steps."""
 
 
 class Training(Settings):

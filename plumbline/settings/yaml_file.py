@@ -1,4 +1,4 @@
-"""YAML as settings are written in it: text for keys, each key once, and where each value stands."""
+"""Reading YAML with text keys, no duplicate keys, and the location of every value."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 
 KeyPath = tuple[str | int, ...]
 
 _MOST_VALUES = 100_000
-"""A file with more, its anchors written out, is no configuration."""
+"""A file with more values, its anchors expanded, is refused."""
 _TAG = "tag:yaml.org,2002:"
 _READ_AS = {
     "bool": "a boolean",
@@ -30,7 +30,7 @@ _SHOWN = 40
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a value stands. text: how it is written there, of a single value without quotes."""
+    """The file and line of a value; `text` is the source of a plain scalar, else None."""
 
     file: Path
     line: int
@@ -51,14 +51,15 @@ def read_yaml(file: Path) -> YamlFile:
     Raises
     ------
     ConfigError
-        It cannot be read, is no YAML or no mapping, has a key twice, or a key that is no text.
+        The file cannot be read, is not YAML or not a mapping, or has a key twice or a key that is
+        not text.
     """
     text = _text(file)
     try:
         reader = _Reader(file, yaml.SafeLoader(text))
         node = reader.loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise ConfigError.unreadable(str(file), "it holds no mapping of keys to values")
+            raise ConfigError.unreadable(str(file), "it is not a mapping of keys to values")
         return YamlFile(reader.mapping(node, ()), reader.locations)
     except yaml.YAMLError as error:
         raise ConfigError.unreadable(
@@ -69,7 +70,7 @@ def read_yaml(file: Path) -> YamlFile:
 
 
 def read_as(value: object) -> str | None:
-    """What YAML takes a word without quotes for, where that is not text."""
+    """The type that YAML reads a word without quotes as; None if it is text."""
     names = {bool: "a boolean", type(None): "null", int: "a number", float: "a number"}
     return names.get(type(value))
 
@@ -91,8 +92,8 @@ def _text(file: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        found = content[error.start : error.start + 1]
-        reason = f"it is not UTF-8 text (found the byte {found!r}): save it as UTF-8"
+        byte = content[error.start : error.start + 1]
+        reason = f"it is not UTF-8 text (found the byte {byte!r}): save it as UTF-8"
         raise ConfigError.unreadable(f"{file}:{line}", reason) from None
 
 
@@ -106,7 +107,7 @@ def _why(error: yaml.YAMLError) -> str:
         return f"the character {chr(int(error.character))!r} is not allowed"
     problem = str(getattr(error, "problem", None) or error)
     if "'\\t'" in problem:
-        return "a tab stands before a key or a value: indent with blanks"
+        return "there is a tab before a key or a value: indent with blanks"
     context = getattr(error, "context", None)
     return one_line(f"{context}, {problem}" if context else problem)
 
@@ -129,16 +130,16 @@ class _Reader:
             name = self._name(key, path)
             if name in lines:
                 raise ConfigError(
-                    f"{self._at(key)}: the key {_dotted((*path, name))!r} stands here and in "
+                    f"{self._at(key)}: the key {_dotted((*path, name))!r} is here and in "
                     f"line {lines[name]}: keep one of them."
                 )
             lines[name] = key.start_mark.line + 1
         self.loader.flatten_mapping(node)
-        found = {}
+        values = {}
         for key, value in node.value:
             name = self._name(key, path)
-            found[name] = self._value(value, (*path, name), key)
-        return found
+            values[name] = self._value(value, (*path, name), key)
+        return values
 
     def _name(self, key: yaml.Node, path: KeyPath) -> str:
         if not isinstance(key, yaml.ScalarNode):
@@ -148,9 +149,9 @@ class _Reader:
             )
         if key.tag != f"{_TAG}str":
             written = one_line(key.value, _SHOWN)
-            taken = _READ_AS.get(key.tag.removeprefix(_TAG), f"a {key.tag}")
+            type_ = _READ_AS.get(key.tag.removeprefix(_TAG), f"a {key.tag}")
             raise ConfigError(
-                f"{self._at(key)}: {_dotted((*path, written))}: YAML reads {written} as {taken}, "
+                f"{self._at(key)}: {_dotted((*path, written))}: YAML reads {written} as {type_}, "
                 f"wanted text for a key: put it in quotes, '{written}'."
             )
         return str(key.value)
@@ -161,7 +162,7 @@ class _Reader:
             reason = f"it has more than {_MOST_VALUES:,} values"
             raise ConfigError.unreadable(str(self.file), reason)
         if any(node is outer for outer in self.inside):
-            raise ConfigError.unreadable(self._at(node), "a value there holds itself")
+            raise ConfigError.unreadable(self._at(node), "a value contains itself")
         plain = isinstance(node, yaml.ScalarNode) and node.style is None
         line = (key or node).start_mark.line + 1
         self.locations[path] = Location(self.file, line, node.value if plain else None)

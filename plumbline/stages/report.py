@@ -18,6 +18,9 @@ from plumbline.stages.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
 
+_PLOT_WIDTH, _PLOT_HEIGHT = 640, 180
+"""As in the template."""
+
 _ETL = (
     "engine",
     "fit_seconds",
@@ -145,12 +148,12 @@ def _render(
     )
 
 
-def _polyline(loss_curve: list[tuple[int, float]], width: int = 640, height: int = 180) -> str:
-    """SVG points of the curve, scaled to `width` by `height`."""
+def _polyline(loss_curve: list[tuple[int, float]]) -> str:
+    """SVG points of the curve, scaled to the plot."""
     steps, losses = zip(*loss_curve, strict=True)
     low, spread = min(losses), (max(losses) - min(losses)) or 1.0
     last = max(steps) or 1
     return " ".join(
-        f"{width * step / last:.1f},{height * (1 - (loss - low) / spread):.1f}"
+        f"{_PLOT_WIDTH * step / last:.1f},{_PLOT_HEIGHT * (1 - (loss - low) / spread):.1f}"
         for step, loss in zip(steps, losses, strict=True)
     )

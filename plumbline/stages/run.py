@@ -8,7 +8,7 @@ from typing import Literal
 
 from plumbline.base.device import Device
 from plumbline.base.errors import PlumblineError
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.settings import Config
 
 DEFAULT_CONFIG = ROOT / "configs" / "criteo_synthetic.yaml"

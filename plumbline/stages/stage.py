@@ -67,23 +67,26 @@ class Stage:
             inputs have changed.
         """
         inputs = {name: finished(folder, name) for name in self.needs(run)}
+        # Before the work, since a graph may be edited meanwhile, and before anything is deleted.
+        settings = {**self.settings(run), **self.derived(run, inputs)}
         out = folder / self.name
         if force and out.exists():
             shutil.rmtree(out)
         if (out / MANIFEST_FILE).is_file():
             manifest = Manifest.read(out)
-            self._require_unchanged(manifest, run, inputs, out)
+            self._require_unchanged(manifest, settings, inputs, out)
             say(": complete, skipped", label=self.name)
             return Finished(out, manifest)
         say("", label=self.name)
-        return Finished(out, self._complete(run, inputs, out))
+        return Finished(out, self._complete(run, inputs, settings, out))
 
-    def _complete(self, run: Run, inputs: Mapping[str, Finished], out: Path) -> Manifest:
+    def _complete(
+        self, run: Run, inputs: Mapping[str, Finished], settings: dict[str, Any], out: Path
+    ) -> Manifest:
         """Do the work in the folder `out`, then write the manifest."""
         (out / MANIFEST_FILE).unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         started = time.perf_counter()
-        settings = self._all_settings(run, inputs)  # a graph may be edited while the stage works
         result = self.work(run, inputs, out)
         manifest = Manifest(
             stage=self.name,
@@ -99,13 +102,14 @@ class Stage:
         manifest.write(out)
         return manifest
 
-    def _all_settings(self, run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
-        return {**self.settings(run), **self.derived(run, inputs)}
-
     def _require_unchanged(
-        self, manifest: Manifest, run: Run, inputs: Mapping[str, Finished], out: Path
+        self,
+        manifest: Manifest,
+        settings: dict[str, Any],
+        inputs: Mapping[str, Finished],
+        out: Path,
     ) -> None:
-        changed = differences(manifest.settings, self._all_settings(run, inputs))
+        changed = differences(manifest.settings, settings)
         changed += [
             f"stage {name} was run again"
             for name, finished in inputs.items()

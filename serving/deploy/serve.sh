@@ -1,13 +1,13 @@
 #!/bin/sh
-# Verify the repository, then become the server. Arguments are passed on to tritonserver: its
-# options for TLS and for protected endpoints, for example.
+# Verify the repository, then run the server. Arguments are passed on to tritonserver, for example
+# options for TLS and protected endpoints.
 #
-# It listens on all addresses of its container. The ports that compose publishes, or the Kubernetes
-# service and network policy, decide who can reach them.
+# The server listens on all addresses of its container. Compose's published ports, or the Kubernetes
+# service and network policy, decide who can reach it.
 set -eu
-# Triton reads a request's chunks and its JSON recursively: 8 MiB of stack are too few.
+# Triton reads a request's chunks and its JSON recursively: a stack of 8 MiB is too small.
 ulimit -S -s 1048576 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"
-# Endpoints that are not served require a header that nobody knows.
+# Closed endpoints require a header with a random value.
 closed="shared-memory,model-repository,trace,logging:plumbline-closed=$(python3 -c \
     'import secrets; print(secrets.token_urlsafe())')"
 python3 -m plumbline.serving.check.verify "$PLUMBLINE_REPOSITORY"

@@ -1,4 +1,4 @@
-"""What is said holds data: brackets, control characters, surrogates come out as they are."""
+"""Printed text may be data: brackets are no markup, control characters become escapes."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from rich.console import Console
 from plumbline.base import console as terminal
 
 
-def said(text: str, **options: str) -> str:
+def printed(text: str, **options: str) -> str:
     quiet = Console(width=80, force_terminal=False)
     with pytest.MonkeyPatch.context() as patched, quiet.capture() as caught:
         patched.setattr(terminal, "console", quiet)
@@ -32,21 +32,21 @@ def said(text: str, **options: str) -> str:
         ("a" * 300, "a" * 300 + "\n"),
     ],
 )
-def test_text_is_shown_as_it_is(text: str, shown: str) -> None:
-    assert said(text) == shown
+def test_text_is_printed_without_markup(text: str, shown: str) -> None:
+    assert printed(text) == shown
 
 
-def test_a_label_stands_in_front() -> None:
-    assert said(" [x] is wrong", label="error:", label_style="red") == "error: [x] is wrong\n"
+def test_a_label_is_printed_first() -> None:
+    assert printed(" [x] is wrong", label="error:", label_style="red") == "error: [x] is wrong\n"
 
 
 @given(st.text())
 def test_any_text_is_one_line_without_control_characters(text: str) -> None:
-    shown = said(text)
+    shown = printed(text)
     assert shown.endswith("\n") and shown.count("\n") == 1
     assert shown[:-1] == "" or shown[:-1].isprintable()
 
 
-def test_the_description_of_a_bar_is_no_markup() -> None:
+def test_the_description_of_a_bar_is_not_markup() -> None:
     with terminal.progress_bar("[/x]", 3) as advance:
         advance(3)

@@ -7,7 +7,7 @@ from plumbline.base.exit_status import exit_status
 
 
 def ended(body: Callable[[], None], capsys: pytest.CaptureFixture[str]) -> tuple[object, str]:
-    """The exit status, and the one line."""
+    """The exit status, and the line on stderr."""
     with pytest.raises(SystemExit) as end, exit_status():
         body()
     text = capsys.readouterr().err
@@ -23,9 +23,7 @@ def raises(error: BaseException) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("text", ["[red]x[/]", "a\nb\n", "\x1b[31mred\x1b]0;title\x07", "{x} %s"])
-def test_an_error_of_the_users_is_one_line_as_it_is(
-    capsys: pytest.CaptureFixture[str], text: str
-) -> None:
+def test_a_user_error_is_one_line(capsys: pytest.CaptureFixture[str], text: str) -> None:
     status, line = ended(raises(DataError(text)), capsys)
     assert status == 2 and line.startswith("error: ")
     assert "\x1b" not in line and "\x07" not in line
@@ -47,6 +45,6 @@ def test_an_interrupt_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(raises(again), capsys) == (130, "interrupted: the next run goes on from here\n")
 
 
-def test_a_fault_of_ours_keeps_its_traceback() -> None:
+def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(OSError, match="no number"), exit_status():
         raise OSError("no number")

@@ -27,7 +27,7 @@ def test_reads_back_what_was_written(tmp_path: Path) -> None:
     assert Manifest.read(tmp_path) == manifest()
 
 
-def test_hash_is_of_what_was_made_not_of_the_time_it_took() -> None:
+def test_the_hash_is_of_the_output_not_of_the_time() -> None:
     assert manifest(seconds=9.0, versions={}, facts={}).hash == manifest().hash
     assert manifest(rows={"train": 4}).hash != manifest().hash
 

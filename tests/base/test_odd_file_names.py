@@ -1,4 +1,4 @@
-"""Look-up files are named after columns, and a Python that takes ASCII for names opens them."""
+"""Files are named after columns; a Python whose file system encoding is ASCII opens them."""
 
 import os
 import subprocess
@@ -22,8 +22,8 @@ assert sys.getfilesystemencoding() == "ascii", sys.getfilesystemencoding()
 plan = read_plan(Path(sys.argv[1]))
 tables = plan.tables()
 step = plan.categorical[0].chain.steps[-1]
-found = tables.positions(step.vocabulary, step.sha256, step.index_sha256)
-sys.stdout.write(type(found.index).__name__)
+positions = tables.positions(step.vocabulary, step.sha256, step.index_sha256)
+sys.stdout.write(type(positions.index).__name__)
 """
 
 
@@ -50,7 +50,7 @@ def test_a_plan_is_read_where_file_names_are_ascii(tmp_path: Path, native: str) 
     assert done.stdout == "TextIndex"
 
 
-def test_a_missing_one_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match=f"{CITY}.parquet: missing from the feature plan"):
         require_sha256(tmp_path / f"{CITY}.parquet", "00", PlanError)
     (tmp_path / CITY).mkdir()

@@ -1,4 +1,4 @@
-"""An iterator in a thread: bounded, in order, stopped by who reads, its errors passed on."""
+"""An iterator in a thread: bounded, in order, stopped by its consumer, errors passed on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def counting(made: list[int], until: int) -> Iterator[int]:
 
 
 def settled(made: list[int]) -> int:
-    """How many items are made when no more come for a while."""
+    """The number of items once it stops growing."""
     count = -1
     while count != len(made):
         count = len(made)
@@ -27,7 +27,7 @@ def settled(made: list[int]) -> int:
     return count
 
 
-def test_it_runs_ahead_so_far_and_no_further():
+def test_it_runs_a_bounded_number_of_items_ahead():
     made: list[int] = []
     with closing(iterate_ahead(lambda: counting(made, 100), 3)) as items:
         assert next(items) == 0
@@ -37,12 +37,12 @@ def test_it_runs_ahead_so_far_and_no_further():
     assert settled(made) == 6
 
 
-def test_all_items_come_in_order():
+def test_all_items_are_in_order():
     assert list(iterate_ahead(lambda: iter(range(1000)), 1)) == list(range(1000))
     assert list(iterate_ahead(lambda: iter(()), 1)) == []
 
 
-def test_an_error_comes_after_the_items_before_it():
+def test_an_error_is_raised_after_the_items_before_it():
     def failing() -> Iterator[int]:
         yield 1
         raise ValueError("lost")
@@ -55,7 +55,7 @@ def test_an_error_comes_after_the_items_before_it():
 
 
 @pytest.mark.parametrize("taken", [0, 1, 5])
-def test_closing_ends_the_thread_and_what_it_reads(taken):
+def test_closing_ends_the_thread_and_its_iterator(taken):
     before, closed = threading.active_count(), threading.Event()
 
     def endless() -> Iterator[int]:
@@ -70,10 +70,10 @@ def test_closing_ends_the_thread_and_what_it_reads(taken):
         next(items)
     items.close()
     assert threading.active_count() == before
-    assert closed.is_set() == (taken > 0)  # it begins with the first item that is asked for
+    assert closed.is_set() == (taken > 0)  # the thread starts at the first next()
 
 
-def test_forgetting_it_ends_the_thread():
+def test_dropping_the_iterator_ends_the_thread():
     before = threading.active_count()
     next(iterate_ahead(lambda: iter(range(100)), 2))
     assert threading.active_count() == before

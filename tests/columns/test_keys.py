@@ -1,4 +1,4 @@
-"""Keys of several columns: packed, told apart, and taken apart again."""
+"""Keys of several columns: packing, equality and unpacking."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def arrays(rows: list[Any]) -> list[pa.Array]:
 
 
 @given(ROWS)
-def test_there_and_back(rows: list[Any]) -> None:
+def test_unpack_is_the_inverse_of_pack(rows: list[Any]) -> None:
     parts = arrays(rows)
     keys = pack([part_values(part) for part in parts])
     assert [p.to_pylist() for p in unpack(keys, [False, True, True])] == [
@@ -31,14 +31,14 @@ def test_there_and_back(rows: list[Any]) -> None:
 
 
 @given(ROWS)
-def test_keys_are_equal_where_all_parts_are(rows: list[Any]) -> None:
+def test_keys_are_equal_if_all_parts_are(rows: list[Any]) -> None:
     keys = pack([part_values(part) for part in arrays(rows)]).to_objects().tolist()
     for row, key in zip(rows, keys, strict=True):
-        for other, of_other in zip(rows, keys, strict=True):
-            assert (row == other) == (key == of_other)
+        for other_row, other_key in zip(rows, keys, strict=True):
+            assert (row == other_row) == (key == other_key)
 
 
-def test_missing_is_what_has_no_part() -> None:
+def test_a_key_is_missing_if_all_parts_are() -> None:
     parts = [part_values(p) for p in arrays([(None, None, None), (None, "a", None), (0, None, "")])]
     assert is_all_missing(parts).tolist() == [True, False, False]
     assert is_all_missing(parts[:1]).tolist() == [True, True, False]

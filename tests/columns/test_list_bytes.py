@@ -1,4 +1,4 @@
-"""Lists there and back, and every kind of damage named with its column and row."""
+"""Lists packed and unpacked; damaged bytes are refused with their column and row."""
 
 from __future__ import annotations
 
@@ -43,21 +43,21 @@ def same(one: Lists, other: Lists) -> bool:
 
 
 @given(st.lists(st.lists(INT64, max_size=5), max_size=20))
-def test_integers_there_and_back(rows: list[list[int]]) -> None:
-    found = pack(integers(rows))
-    assert found.tolist() == [
+def test_integers_are_packed_and_unpacked(rows: list[list[int]]) -> None:
+    packed_B = pack(integers(rows))
+    assert packed_B.tolist() == [
         b"".join(v.to_bytes(8, "little", signed=True) for v in r) for r in rows
     ]
-    assert same(unpack_integers("c", found), integers(rows))
+    assert same(unpack_integers("c", packed_B), integers(rows))
 
 
 @given(st.lists(st.lists(st.text(max_size=4), max_size=5), max_size=20))
-def test_texts_there_and_back(rows: list[list[str]]) -> None:
-    found = pack(texts(rows))
-    assert found.tolist() == [
+def test_texts_are_packed_and_unpacked(rows: list[list[str]]) -> None:
+    packed_B = pack(texts(rows))
+    assert packed_B.tolist() == [
         b"".join(struct.pack("<I", len(v.encode())) + v.encode() for v in row) for row in rows
     ]
-    assert same(unpack_texts("c", found), texts(rows))
+    assert same(unpack_texts("c", packed_B), texts(rows))
 
 
 def test_rows_of_very_different_lengths() -> None:
@@ -67,7 +67,7 @@ def test_rows_of_very_different_lengths() -> None:
 
 @pytest.mark.parametrize("rows", [1, 12])
 @pytest.mark.parametrize("data", [b"\x01", b"\x01\x00\x00\x00", b"\x02\x00\x00\x00a", b"\xff" * 4])
-def test_a_length_that_reaches_too_far_is_refused(rows: int, data: bytes) -> None:
+def test_a_length_beyond_the_row_is_refused(rows: int, data: bytes) -> None:
     good = b"\x01\x00\x00\x00a"
     with pytest.raises(PlanError, match=r"Column 'tags': .*a list in row 0 as each element as its"):
         unpack_texts("tags", packed(good + data, *[good * 3] * (rows - 1)))
@@ -78,19 +78,19 @@ def test_a_length_that_reaches_too_far_is_refused(rows: int, data: bytes) -> Non
 @given(st.lists(st.binary(max_size=12), max_size=12))
 def test_any_bytes_are_read_or_refused(rows: list[bytes]) -> None:
     try:
-        found = unpack_texts("c", packed(*rows))
+        lists = unpack_texts("c", packed(*rows))
     except PlanError:
         return
-    assert pack(found).tolist() == rows
+    assert pack(lists).tolist() == rows
 
 
-def test_bytes_that_are_no_whole_integers_are_refused() -> None:
+def test_bytes_that_are_not_whole_integers_are_refused() -> None:
     message = r"Column 'ids': .* list in row 1 as 8 bytes an integer, got 9 bytes"
     with pytest.raises(PlanError, match=message):
         unpack_integers("ids", packed(b"", bytes(9)))
 
 
 @pytest.mark.parametrize("unpack", [unpack_integers, unpack_texts])
-def test_what_is_not_bytes_is_refused(unpack) -> None:
+def test_other_objects_than_bytes_are_refused(unpack) -> None:
     with pytest.raises(PlanError, match=r"Column 'c': .* a list in row 1 as bytes, got str"):
         unpack("c", packed(b"", "x"))

@@ -1,4 +1,4 @@
-"""Both forms of the hashes against pandas' own."""
+"""The native and the NumPy hashes equal those of pandas."""
 
 import numpy as np
 import pandas as pd
@@ -33,14 +33,14 @@ def test_numbers(values: np.ndarray) -> None:
 @relaxed
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=40), max_size=30))
 def test_text(strings: list[str]) -> None:
-    wanted = pd.util.hash_array(np.array([*strings, "x"], object), categorize=False)
-    assert hash_text(text_of([*strings, "x"])).tolist() == wanted.tolist()
+    expected = pd.util.hash_array(np.array([*strings, "x"], object), categorize=False)
+    assert hash_text(text_of([*strings, "x"])).tolist() == expected.tolist()
 
 
 def test_every_length() -> None:
     strings = ["x" * length for length in range(70)]
-    wanted = pd.util.hash_array(np.array(strings, object))
-    assert hash_text(text_of(strings)).tolist() == wanted.tolist()
+    expected = pd.util.hash_array(np.array(strings, object))
+    assert hash_text(text_of(strings)).tolist() == expected.tolist()
 
 
 def test_slices_of_arrays_and_text() -> None:
@@ -51,6 +51,6 @@ def test_slices_of_arrays_and_text() -> None:
     assert hash_text(part).tolist() == hash_text(whole).tolist()[1:]
 
 
-def test_nothing() -> None:
+def test_no_values() -> None:
     assert len(hash_integers(np.empty(0, np.int64))) == 0
     assert len(hash_text(text_of([]))) == 0

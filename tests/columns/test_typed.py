@@ -1,4 +1,4 @@
-"""Typed Parquet as a table: its null marks become nulls."""
+"""Reading typed Parquet: null marks become nulls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plumbline.columns.typed import read_typed, typed_schema
 
 
 def test_strings_of_a_file_of_several_chunks_are_read_whole(tmp_path: Path) -> None:
-    """Arrow reads strings with a dictionary in chunks that are slices of one array."""
+    """Arrow reads dictionary-encoded strings as chunks that are slices of one array."""
     rows = 140_000
     words = ["", "a", None, "bb"] * (rows // 4)
     schema = typed_schema({"s": "string"})

@@ -1,4 +1,4 @@
-"""What values mean, by known answers: numbers, ids of 64 bits, labels, times, text."""
+"""The meaning of values, by known answers: numbers, 64-bit ids, labels, times, text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -20,10 +20,10 @@ from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code, signed_codes, unsigned_number
 from plumbline.columns.value_rules import kinds as value_kinds
 from plumbline.columns.value_rules import text_values
-from plumbline.columns.value_rules.columns import plain
+from plumbline.columns.value_rules.convert import convert_column
+from plumbline.columns.value_rules.converted import ColumnRefused
+from plumbline.columns.value_rules.raw_columns import plain
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.value_rules.take import take
-from plumbline.columns.value_rules.taken import ColumnRefused
 from plumbline.columns.values import NULL_INT64
 from plumbline.settings import Label
 
@@ -31,13 +31,13 @@ ROOT = Path(__file__).parents[2]
 REFUSED = object()
 
 
-def taken(values: Any, kind: Kind, rules: ValueRules | None = None, **label: Any) -> list[Any]:
-    """The values, None where missing, `REFUSED` where refused."""
+def results(values: Any, kind: Kind, rules: ValueRules | None = None, **label: Any) -> list[Any]:
+    """The values of a column; None for a missing value, `REFUSED` for a refused one."""
     column = values if isinstance(values, pl.Series) else pl.Series("c", values)
-    found = take(column.alias("c"), kind, rules or ValueRules(), Label(**label))
-    refused = found.malformed.tolist()
+    result = convert_column(column.alias("c"), kind, rules or ValueRules(), Label(**label))
     return [
-        REFUSED if bad else value for bad, value in zip(refused, found.value.to_list(), strict=True)
+        REFUSED if refused else value
+        for refused, value in zip(result.malformed.tolist(), result.value.to_list(), strict=True)
     ]
 
 
@@ -56,47 +56,47 @@ def taken(values: Any, kind: Kind, rules: ValueRules | None = None, **label: Any
     ],
 )  # fmt: skip
 def test_whole_numbers_in_text_are_exact(text: str, number: Any) -> None:
-    assert taken([text], "integer") == [number]
-    found = text_values.whole(text, ValueRules())
-    assert (REFUSED if found is text_values.REFUSED else found) == number
+    assert results([text], "integer") == [number]
+    whole = text_values.whole(text, ValueRules())
+    assert (REFUSED if whole is text_values.REFUSED else whole) == number
 
 
 @settings(max_examples=200)
 @given(
     number=st.integers(-(2**63) + 1, 2**64 - 1).filter(lambda n: n != NO_CODE),
-    form=st.sampled_from(["{}", "+{}", " {} ", "{}.0", "{}.000", "{}e0", "{}.0E+0", "{:,}"]),
+    spelling=st.sampled_from(["{}", "+{}", " {} ", "{}.0", "{}.000", "{}e0", "{}.0E+0", "{:,}"]),
 )
-def test_every_number_of_64_bits_has_a_code_of_its_own(number: int, form: str) -> None:
-    text = form.format(number) if number >= 0 else form.replace("+{", "{").format(number)
+def test_every_64_bit_number_has_its_code(number: int, spelling: str) -> None:
+    text = spelling.format(number) if number >= 0 else spelling.replace("+{", "{").format(number)
     code = number if number < 2**63 else number - 2**64
     if number == 2**63:
         code = NO_CODE - 2**64
-    assert taken([text], "integer", ValueRules(thousands=",")) == [code]
+    assert results([text], "integer", ValueRules(thousands=",")) == [code]
     assert signed_code(number) == code
     if number >= 0:
         assert unsigned_number(code) == number
-        assert taken([f"{number:X}"], "hex") == [code]
-        assert taken(pl.Series([number], dtype=pl.UInt64), "integer") == [code]
+        assert results([f"{number:X}"], "hex") == [code]
+        assert results(pl.Series([number], dtype=pl.UInt64), "integer") == [code]
         assert signed_codes(np.array([number], np.uint64))[0].tolist() == [code]
-    assert taken(pl.Series([Decimal(number)]), "integer") == [code]
+    assert results(pl.Series([Decimal(number)]), "integer") == [code]
 
 
-def test_the_one_number_without_a_code_is_told() -> None:
+def test_the_number_without_a_code_is_refused() -> None:
     for values in (pl.Series([NO_CODE], dtype=pl.UInt64), pl.Series([str(NO_CODE)])):
-        found = take(values, "integer", ValueRules())
-        assert found.malformed.tolist() == [True]
-        assert "this one number of 64 bits has no code: declare" in found.reason(values[0])
-    found = take(pl.Series([f"{NO_CODE:x}"]), "hex", ValueRules())
-    assert "has no code" in found.reason(f"{NO_CODE:x}")
+        result = convert_column(values, "integer", ValueRules())
+        assert result.malformed.tolist() == [True]
+        assert "this one number of 64 bits has no code: declare" in result.reason(values[0])
+    result = convert_column(pl.Series([f"{NO_CODE:x}"]), "hex", ValueRules())
+    assert "has no code" in result.reason(f"{NO_CODE:x}")
 
 
 @pytest.mark.parametrize("values", [["-1", str(2**63)], ["-5.0", f"{2**64 - 1}.0"]])
 def test_negative_numbers_beside_large_ones_are_refused(values: list[str]) -> None:
     with pytest.raises(ColumnRefused, match=r"holds the negative number -.*declare it as str"):
-        taken(values, "integer")
+        results(values, "integer")
     word = values[0]
-    assert taken(values, "integer", ValueRules(missing=(word,)))[0] is None
-    assert taken(["-1", "0", "5"], "integer") == [-1, 0, 5]
+    assert results(values, "integer", ValueRules(missing=(word,)))[0] is None
+    assert results(["-1", "0", "5"], "integer") == [-1, 0, 5]
 
 
 COMMA = ValueRules(decimal=",", thousands=".")
@@ -122,40 +122,40 @@ COMMA = ValueRules(decimal=",", thousands=".")
 )  # fmt: skip
 def test_marks_of_numbers(text: str, rules: ValueRules, number: Any) -> None:
     wanted = number if number is REFUSED else np.float32(number)
-    assert taken([text], "continuous", rules) == [wanted]
+    assert results([text], "continuous", rules) == [wanted]
     if number is not REFUSED:
-        assert taken([text], "label", rules, at_least=number) == [1]
+        assert results([text], "label", rules, at_least=number) == [1]
         whole = int(number) if number == int(number) else REFUSED
-        assert taken([text], "integer", rules) == [whole]
+        assert results([text], "integer", rules) == [whole]
 
 
 @pytest.mark.parametrize("kind", ["continuous", "integer", "boolean", "hex", "string", "flag"])
 def test_words_for_missing_are_missing_in_every_kind(kind: Kind) -> None:
     rules = ValueRules(missing=("NA", "\\N", "-999"))
-    assert taken(["NA", "\\N", "", None], kind, rules) == [None] * 4
+    assert results(["NA", "\\N", "", None], kind, rules) == [None] * 4
     other = REFUSED if kind != "string" else "na"
-    assert taken(["na"], kind, rules) == [other]
-    assert taken(["NA"], kind) == [REFUSED if kind != "string" else "NA"]
+    assert results(["na"], kind, rules) == [other]
+    assert results(["NA"], kind) == [REFUSED if kind != "string" else "NA"]
     if kind != "string":
-        assert taken([" NA "], kind, rules) == [None]
+        assert results([" NA "], kind, rules) == [None]
 
 
-def test_a_number_for_missing_is_missing_however_it_is_written() -> None:
+def test_a_number_for_missing_is_missing_in_any_spelling() -> None:
     rules = ValueRules(missing=("-999",))
     for values in (["-999", "-999.0", " -999"], [-999], [-999.0], [Decimal("-999.0")]):
         for kind in ("continuous", "integer"):
-            assert set(taken(values, kind, rules)) == {None}
-    assert taken(["-999", "-999.0"], "string", rules) == [None, "-999.0"]
-    assert taken([0, 1, -9990], "integer", rules) == [0, 1, -9990]
-    # A refused value stands beside a word that is a number, and stays refused.
-    assert taken(["abc", "0"], "integer", ValueRules(missing=("0",))) == [REFUSED, None]
+            assert set(results(values, kind, rules)) == {None}
+    assert results(["-999", "-999.0"], "string", rules) == [None, "-999.0"]
+    assert results([0, 1, -9990], "integer", rules) == [0, 1, -9990]
+    # A word that is a number does not make a refused value missing.
+    assert results(["abc", "0"], "integer", ValueRules(missing=("0",))) == [REFUSED, None]
 
 
 def test_a_missing_label_is_malformed_in_every_setting() -> None:
     rules = ValueRules(missing=("NA",))
     for label in ({}, {"at_least": 1.0}, {"click": ["yes"]}):
-        assert taken(["NA", "", None], "label", rules, **label) == [REFUSED] * 3
-        assert taken([None, float("nan")], "label", rules, **label) == [REFUSED] * 2
+        assert results(["NA", "", None], "label", rules, **label) == [REFUSED] * 3
+        assert results([None, float("nan")], "label", rules, **label) == [REFUSED] * 2
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_missing_label_is_malformed_in_every_setting() -> None:
         (["yes", "no", "t", "2", "nan"], [REFUSED] * 5),
     ],
 )
-def test_labels_known_without_saying(values: list[Any], expected: list[Any]) -> None:
-    assert taken(values, "label") == expected
+def test_labels_without_settings(values: list[Any], expected: list[Any]) -> None:
+    assert results(values, "label") == expected
 
 
 @pytest.mark.parametrize(
@@ -187,24 +187,28 @@ def test_labels_known_without_saying(values: list[Any], expected: list[Any]) -> 
     ],
 )
 def test_click_words(click: list[Any], values: list[Any], expected: list[Any]) -> None:
-    assert taken(values, "label", click=click) == expected
+    assert results(values, "label", click=click) == expected
 
 
 def test_a_refused_label_names_the_setting() -> None:
     for value, setting in (("no", "label.click"), ("2", "label.at_least"), (2, "label.at_least")):
         column = pl.Series([value])
-        reason = take(column, "label", ValueRules(), Label()).reason(value)
+        reason = convert_column(column, "label", ValueRules(), Label()).reason(value)
         assert reason.startswith(f"wanted label 0 or 1, found {value!r}; give {setting} ")
-    assert take(pl.Series([""]), "label", ValueRules(), Label()).reason(None).endswith("nothing")
+    assert (
+        convert_column(pl.Series([""]), "label", ValueRules(), Label())
+        .reason(None)
+        .endswith("nothing")
+    )
 
 
 @pytest.mark.parametrize("kind", ["boolean", "flag"])
 def test_words_of_booleans(kind: Kind) -> None:
     yes = ["true", "T", "Yes", "y", "ON", "1", "1.0", "1e0", " yes "]
     no = ["FALSE", "f", "No", "N", "off", "0", "-0", "0.0"]
-    assert taken(yes, kind) == [1] * len(yes)
-    assert taken(no, kind) == [0] * len(no)
-    assert taken(["maybe", "2", "yess", "0.5"], kind) == [REFUSED] * 4
+    assert results(yes, kind) == [1] * len(yes)
+    assert results(no, kind) == [0] * len(no)
+    assert results(["maybe", "2", "yess", "0.5"], kind) == [REFUSED] * 4
 
 
 SECOND = 1_569_888_420.0
@@ -223,8 +227,8 @@ SECOND = 1_569_888_420.0
         "1.56988842e9", "2019-10-01  00:07:00",
     ],
 )  # fmt: skip
-def test_forms_of_a_time(text: str) -> None:
-    assert taken([text], "time") == [SECOND]
+def test_spellings_of_a_time(text: str) -> None:
+    assert results([text], "time") == [SECOND]
 
 
 @pytest.mark.parametrize(
@@ -240,22 +244,21 @@ def test_forms_of_a_time(text: str) -> None:
         ("2019-10-01T00:00+99:00", REFUSED), ("2019-366", REFUSED), ("2019-W54-1", REFUSED),
     ],
 )  # fmt: skip
-def test_times_and_what_is_none(text: str, seconds: Any) -> None:
-    assert taken([text], "time") == [seconds]
+def test_times_and_refused_texts(text: str, seconds: Any) -> None:
+    assert results([text], "time") == [seconds]
 
 
 @given(
     moment=st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)),
-    form=st.sampled_from(["%Y-%m-%dT%H:%M:%S.%f", "%Y%m%dT%H%M%S,%fZ", "%G-W%V-%uT%H:%M:%S.%f"]),
+    format_=st.sampled_from(["%Y-%m-%dT%H:%M:%S.%f", "%Y%m%dT%H%M%S,%fZ", "%G-W%V-%uT%H:%M:%S.%f"]),
 )
-def test_times_of_all_days(moment: datetime, form: str) -> None:
-    wanted = moment.replace(tzinfo=timezone.utc).timestamp()
-    (found,) = taken([moment.strftime(form)], "time")
-    assert found == pytest.approx(wanted, abs=2e-6)
+def test_times_of_all_days(moment: datetime, format_: str) -> None:
+    expected = moment.replace(tzinfo=timezone.utc).timestamp()
+    assert results([moment.strftime(format_)], "time") == [pytest.approx(expected, abs=2e-6)]
 
 
 @pytest.mark.parametrize(
-    ("form", "values", "seconds"),
+    ("format_", "values", "seconds"),
     [
         ("%d/%m/%y %H:%M", ["27/03/16 0:53", "27-03-16"], [1459039980.0, REFUSED]),
         ("%y%m%d%H", ["14102100", "14102123"], [1413849600.0, 1413932400.0]),
@@ -267,34 +270,39 @@ def test_times_of_all_days(moment: datetime, form: str) -> None:
         ("%d.%m.%Y", [date(1970, 1, 2)], [86400.0]),
     ],
 )
-def test_times_of_a_format(form: str, values: list[Any], seconds: list[Any]) -> None:
-    assert taken(values, "time", ValueRules(time_formats={"c": form})) == seconds
+def test_times_of_a_format(format_: str, values: list[Any], seconds: list[Any]) -> None:
+    assert results(values, "time", ValueRules(time_formats={"c": format_})) == seconds
 
 
-def test_a_refused_time_says_how_to_give_a_format() -> None:
+def test_the_message_for_a_refused_time_shows_how_to_set_a_format() -> None:
     column = pl.Series("seen", ["27/03/16 0:53"])
-    reason = take(column, "time", ValueRules()).reason(column[0])
+    reason = convert_column(column, "time", ValueRules()).reason(column[0])
     assert reason.startswith("wanted a number or an ISO 8601 time, found '27/03/16 0:53'; give its")
     assert 'seen: {kind: time, format: "' in reason
 
 
-def test_text_is_trimmed_where_it_is_said() -> None:
+def test_text_is_trimmed_if_the_rules_say_so() -> None:
     trimming = ValueRules(trim=True, missing=("NA",))
-    assert taken([" a ", "\t", "NA ", "a b"], "string", trimming) == ["a", None, None, "a b"]
-    assert taken([" a ", "\t"], "string") == [" a ", "\t"]
-    assert taken([[" a ", " "], [" NA"]], "string_list", trimming) == [["a", None], [None]]
+    assert results([" a ", "\t", "NA ", "a b"], "string", trimming) == ["a", None, None, "a b"]
+    assert results([" a ", "\t"], "string") == [" a ", "\t"]
+    assert results([[" a ", " "], [" NA"]], "string_list", trimming) == [["a", None], [None]]
     lists = ValueRules(trim=True, missing=("NA",), list_separator="|")
-    assert taken(["a | b", " NA ", " "], "string_list", lists) == [["a", "b"], [], []]
+    assert results(["a | b", " NA ", " "], "string_list", lists) == [["a", "b"], [], []]
 
 
-def test_text_of_other_types_has_one_form() -> None:
-    assert taken([7, None], "string") == ["7", None]
-    assert taken([7.0, 2.0**70, 7.5, float("nan")], "string") == ["7", str(2**70), REFUSED, None]
-    assert taken([Decimal("7.00"), Decimal("7.50")], "string") == ["7", REFUSED]
-    assert taken([True, False], "string") == ["true", "false"]
+def test_values_of_other_types_become_text() -> None:
+    assert results([7, None], "string") == ["7", None]
+    assert results([7.0, 2.0**70, 7.5, float("nan")], "string") == [
+        "7",
+        str(2**70),
+        REFUSED,
+        None,
+    ]
+    assert results([Decimal("7.00"), Decimal("7.50")], "string") == ["7", REFUSED]
+    assert results([True, False], "string") == ["true", "false"]
     moments = pl.Series([datetime(2019, 10, 1), datetime(2019, 10, 1, 0, 0, 0, 5)])
     for unit in ("us", "ns"):
-        text = taken(moments.cast(pl.Datetime(unit)), "string")
+        text = results(moments.cast(pl.Datetime(unit)), "string")
         assert text == ["2019-10-01T00:00:00", "2019-10-01T00:00:00.000005"]
 
 
@@ -309,17 +317,15 @@ LETTERS = "0123456789.,+-eE_ \tnaifxNtrue"
     ),
     kind=st.sampled_from(["continuous", "integer", "hex", "boolean", "string"]),
 )
-def test_whole_columns_mean_what_single_texts_mean(
-    texts: list[str], rules: ValueRules, kind: Any
-) -> None:
-    """Polars' own forms of numbers, and NumPy's, are those of `text_values`."""
+def test_columns_mean_what_their_texts_mean(texts: list[str], rules: ValueRules, kind: Any) -> None:
+    """Conversion with Polars and without it agrees with `text_values` on every text."""
     try:
-        found = taken(pl.Series(texts, dtype=pl.String), kind, rules)
+        values = results(pl.Series(texts, dtype=pl.String), kind, rules)
     except ColumnRefused:
         return
-    few = plain(pa.chunked_array([pa.array(texts, pa.string())]), kind, rules)
+    without_polars = plain(pa.chunked_array([pa.array(texts, pa.string())]), kind, rules)
     if kind == "string":
-        assert found == [text_values.text(text, rules) for text in texts]
+        assert values == [text_values.text(text, rules) for text in texts]
         return
     meaning = {"continuous": text_values.real, "integer": text_values.whole,
                "hex": text_values.hexadecimal, "boolean": text_values.boolean}[kind]  # fmt: skip
@@ -329,21 +335,24 @@ def test_whole_columns_mean_what_single_texts_mean(
             single = [None if v is None else v if v is text_values.REFUSED else float(np.float32(v))
                       for v in single]  # fmt: skip
         single = [text_values.REFUSED if v in (np.inf, -np.inf) else v for v in single]
-    assert found == [REFUSED if v is text_values.REFUSED else v for v in single]
-    if few is not None:
-        nulls = [None if v == NULL_INT64 or v != v else v for v in np.asarray(few).tolist()]
-        assert nulls == found
+    assert values == [REFUSED if v is text_values.REFUSED else v for v in single]
+    if without_polars is not None:
+        plain_values = np.asarray(without_polars).tolist()
+        assert [None if v == NULL_INT64 or v != v else v for v in plain_values] == values
 
 
-def test_the_page_of_kinds_tells_of_every_kind_and_family() -> None:
+def test_the_page_of_kinds_has_the_types_that_each_kind_accepts() -> None:
     page = (ROOT / "docs" / "kinds.md").read_text(encoding="utf-8")
-    for kind, form in value_kinds.FORMS.items():
-        assert f"| `{kind}` | {form.text} |" in page
-    for family, types in value_kinds.FAMILIES.items():
-        assert f"| {family} | {types} |" in page
+    table = page.partition("| kind |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in table.splitlines()[2:]]
+    documented = {kind.strip("| `"): types for kind, _, types, _ in rows}
+    accepted = {kind: ", ".join(of.families) for kind, of in value_kinds.ACCEPTED.items()}
+    assert documented == accepted
+    for family in get_args(value_kinds.Family):
+        assert f"\n| {family} | " in page
 
 
-def test_rules_come_from_a_logs_settings_and_their_own_json() -> None:
+def test_rules_are_read_from_a_logs_settings_and_from_their_json() -> None:
     rules = ValueRules(missing=("NA",), decimal=",", thousands=".", trim=True, list_separator="|")
     assert ValueRules.from_json(rules.to_json()) == rules
     assert ValueRules.from_json('{"separator": ";", "columns": {"a": "label"}}') == ValueRules()
@@ -351,7 +360,7 @@ def test_rules_come_from_a_logs_settings_and_their_own_json() -> None:
         ValueRules.from_json("[]")
 
 
-def test_what_runs_in_the_server_imports_no_rules() -> None:
+def test_served_code_does_not_import_the_rules() -> None:
     check = (
         "import sys, plumbline.columns.wire; "
         "import plumbline.features.encoding.online, plumbline.serving.backend.loading; "
@@ -386,15 +395,15 @@ def test_what_runs_in_the_server_imports_no_rules() -> None:
         ("integer_list", ["7", "x"], "log.missing"),
     ],
 )
-def test_a_refusal_tells_what_would_take_the_value(kind: Kind, found: Any, hint: str) -> None:
-    refused = take(pl.Series("c", [found]), kind, ValueRules())
+def test_the_advice_names_what_would_accept_the_value(kind: Kind, found: Any, hint: str) -> None:
+    refused = convert_column(pl.Series("c", [found]), kind, ValueRules())
     assert refused.malformed.tolist() == [True]
     assert hint in refused.reason(found).partition(", found ")[2] + refused.advice(found)
 
 
 @pytest.mark.parametrize(("kind", "found"), [("continuous", "inf"), ("integer", float("inf"))])
-def test_nothing_takes_an_infinite_number(kind: Kind, found: Any) -> None:
-    refused = take(pl.Series("c", [found]), kind, ValueRules())
+def test_there_is_no_advice_for_an_infinite_number(kind: Kind, found: Any) -> None:
+    refused = convert_column(pl.Series("c", [found]), kind, ValueRules())
     assert refused.malformed.tolist() == [True]
     assert not refused.advice(found)
 
@@ -403,19 +412,19 @@ def test_missing_integers_are_exact() -> None:
     rules = ValueRules(missing=(str(2**53 + 1), str(2**64 - 1)))
     ids = [2**53, 2**53 + 1, 2**53 + 2, 2**63]
     expected = [2**53, None, 2**53 + 2]
-    assert taken([str(n) for n in [*ids[:3], 2**64 - 1]], "integer", rules) == [*expected, None]
-    assert taken(ids[:3], "integer", rules) == expected
+    assert results([str(n) for n in [*ids[:3], 2**64 - 1]], "integer", rules) == [*expected, None]
+    assert results(ids[:3], "integer", rules) == expected
     column = pa.chunked_array([pa.array(ids[:3])])
     assert plain(column, "integer", rules).tolist() == [2**53, NULL_INT64, 2**53 + 2]
 
 
 @pytest.mark.parametrize("word", ["yes", "true", "on", "T", "1"])
 def test_a_word_for_true_is_the_click_of_a_boolean_label(word: str) -> None:
-    assert taken([True, False, None], "label", click=(word,)) == [1, 0, REFUSED]
+    assert results([True, False, None], "label", click=(word,)) == [1, 0, REFUSED]
 
 
-def test_bytes_are_called_no_text_only_where_they_are_none() -> None:
-    refused = take(pl.Series("c", [b"x7", b"\xff"]), "continuous", ValueRules())
+def test_only_bytes_that_are_not_utf_8_are_reported_as_such() -> None:
+    refused = convert_column(pl.Series("c", [b"x7", b"\xff"]), "continuous", ValueRules())
     assert refused.malformed.all()
     assert "UTF-8" not in refused.reason(b"x7")
     assert "UTF-8" in refused.reason(b"\xff")
@@ -423,7 +432,7 @@ def test_bytes_are_called_no_text_only_where_they_are_none() -> None:
 
 def test_times_follow_the_rules_of_numbers() -> None:
     comma = ValueRules(decimal=",")
-    assert taken(["1569888000,5", "2019-10-01"], "time", comma) == [1569888000.5, 1569888000.0]
+    assert results(["1569888000,5", "2019-10-01"], "time", comma) == [1569888000.5, 1569888000.0]
     digits = ValueRules(time_formats={"c": "%y%m%d%H"})
-    assert taken([14102100.0, 14102100.5], "time", digits) == [1413849600.0, REFUSED]
-    assert taken(["٢٠١٩-10-01"], "time") == [REFUSED]
+    assert results([14102100.0, 14102100.5], "time", digits) == [1413849600.0, REFUSED]
+    assert results(["٢٠١٩-10-01"], "time") == [REFUSED]

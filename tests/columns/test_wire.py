@@ -1,4 +1,4 @@
-"""Raw tables as tensors."""
+"""Raw tables as the tensors of a request, and back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def table(**columns: object) -> pa.Table:
     return pa.table({**whole, **columns})
 
 
-def test_missing_values_have_their_marks() -> None:
+def test_missing_values_become_null_marks() -> None:
     raw = {
         "s": ["é", "", None],
         "x": pa.array([1.5, None, float("nan")], pa.float32()),
@@ -59,7 +59,7 @@ def test_columns_of_nulls_and_tables_without_rows() -> None:
     }
 
 
-def test_all_that_is_wrong_with_a_table_is_named() -> None:
+def test_all_problems_of_a_table_are_named() -> None:
     wrong = pa.table({"x": ["a"], "h": [1], "s": [[2]]})
     with pytest.raises(
         PlanError, match=r"missing i\. Column 'x': .*number.* Column 's' is List.*text"
@@ -69,7 +69,7 @@ def test_all_that_is_wrong_with_a_table_is_named() -> None:
 
 @pytest.mark.parametrize("times", [1, 150], ids=["few rows", "many rows"])
 @given(values=st.lists(st.none() | st.integers(0, 2**63 - 1), min_size=1))
-def test_hexadecimal_text_and_integers_are_one(times: int, values: list[int | None]) -> None:
+def test_hexadecimal_text_equals_integers(times: int, values: list[int | None]) -> None:
     values = values * times
     columns = WireColumns.of({"h": "hex"})
     text = pa.table({"h": pa.array([None if v is None else f"{v:x}" for v in values], pa.string())})
@@ -82,7 +82,7 @@ def test_hexadecimal_text_and_integers_are_one(times: int, values: list[int | No
 
 @pytest.mark.parametrize("text", ["xyz", "-1", "0x1f", "f f", "1_0", "0" * 17])
 @pytest.mark.parametrize("others", [0, 150])
-def test_what_the_ingest_would_not_take_as_hexadecimal_is_refused(text: str, others: int) -> None:
+def test_text_that_the_ingest_refuses_as_hexadecimal_is_refused(text: str, others: int) -> None:
     message = f"Column 'h': wanted up to 16 hexadecimal digits, found {text!r} in row {others}"
     with pytest.raises(PlanError, match=message):
         to_tensors(pa.table({"h": ["ff"] * others + [text, "", "A"]}), WireColumns.of({"h": "hex"}))
@@ -107,13 +107,13 @@ def test_a_type_that_does_not_fit_is_refused(column: str, values: object, messag
 
 @pytest.mark.parametrize("value", [1e300, 1e39, -1e39, np.inf, "1e39", "inf", 10**39])
 def test_numbers_that_are_infinite_in_float32_are_refused(value: object) -> None:
-    found = decimal.Decimal(value) if isinstance(value, int) else value
+    infinite = decimal.Decimal(value) if isinstance(value, int) else value
     for others in ([], [1.0] * 100 if isinstance(value, float) else []):
         with np.errstate(all="raise"), pytest.raises(PlanError, match="wanted a finite float32"):
-            to_tensors(pa.table({"x": [*others, found]}), WireColumns.of({"x": "continuous"}))
+            to_tensors(pa.table({"x": [*others, infinite]}), WireColumns.of({"x": "continuous"}))
 
 
-def test_typed_rows_stand_as_they_are_and_raw_ones_do_not() -> None:
+def test_typed_rows_are_not_checked_and_raw_rows_are() -> None:
     typed = pa.table(
         {"x": pa.array([np.inf], pa.float32()), "i": [NULL_INT64], "h": [1], "s": [""]}
     )
@@ -133,20 +133,20 @@ def test_missing_columns_are_named() -> None:
         to_tensors(table().drop_columns(["x", "h"]), COLUMNS)
 
 
-def lists(text: type[pa.DataType] | None = None, form: object = pa.list_) -> pa.Table:
+def lists(text: type[pa.DataType] | None = None, list_type: object = pa.list_) -> pa.Table:
     return pa.table(
         {
-            "t": pa.array([["é", None, ""], [], None, ["a"]], form(text or pa.string())),
-            "n": pa.array([[1, None], None, [], [-(2**63) + 1]], form(pa.int64())),
-            "h": pa.array([["ff", "", None], [], None, ["A"]], form(pa.string())),
+            "t": pa.array([["é", None, ""], [], None, ["a"]], list_type(text or pa.string())),
+            "n": pa.array([[1, None], None, [], [-(2**63) + 1]], list_type(pa.int64())),
+            "h": pa.array([["ff", "", None], [], None, ["A"]], list_type(pa.string())),
         }
     )
 
 
 @pytest.mark.parametrize("text", [pa.string(), pa.large_string()])
-@pytest.mark.parametrize("form", [pa.list_, pa.large_list])
-def test_lists_are_one_element_of_bytes_a_row(form: object, text: pa.DataType) -> None:
-    table = lists(text, form)
+@pytest.mark.parametrize("list_type", [pa.list_, pa.large_list])
+def test_a_list_is_a_bytes_object(list_type: object, text: pa.DataType) -> None:
+    table = lists(text, list_type)
     chunked = pa.concat_tables([table.slice(0, 1), table.slice(1)])
     for raw in (table, chunked):
         tensors = to_tensors(raw, LISTS)
@@ -167,17 +167,17 @@ def test_lists_are_one_element_of_bytes_a_row(form: object, text: pa.DataType) -
         assert h.values.tolist() == [255, NULL_INT64, NULL_INT64, 10]
 
 
-def test_lists_of_one_length_and_hidden_values_under_nulls() -> None:
+def test_fixed_size_lists_and_values_hidden_under_nulls() -> None:
     columns = WireColumns.of({"n": "integer_list"})
     fixed = pa.table({"n": pa.array([[1, 2], None, [3, None]], pa.list_(pa.int32(), 2))})
     masked = pa.ListArray.from_arrays([0, 2, 3], pa.array([1, 2, 9]), mask=pa.array([False, True]))
-    for raw, ends, values in (
+    for raw, offsets, values in (
         (fixed, [0, 2, 2, 4], [1, 2, 3, NULL_INT64]),
         (pa.table({"n": masked}), [0, 2, 2], [1, 2]),
     ):
-        found = from_tensors(to_tensors(raw, columns), columns)["n"]
-        assert isinstance(found, Lists)
-        assert (found.offsets.tolist(), found.values.tolist()) == (ends, values)
+        result = from_tensors(to_tensors(raw, columns), columns)["n"]
+        assert isinstance(result, Lists)
+        assert (result.offsets.tolist(), result.values.tolist()) == (offsets, values)
 
 
 def test_lists_without_rows_or_elements() -> None:
@@ -188,11 +188,11 @@ def test_lists_without_rows_or_elements() -> None:
         pa.table({name: pa.array([[], None], pa.list_(pa.null())) for name in LISTS.names}),
     ):
         assert to_tensors(raw, LISTS)["list_int64"].tolist() == [[b"", b""], [b"", b""]]
-        found = from_tensors(to_tensors(raw, LISTS), LISTS)
-        assert [len(values) for values in found.values()] == [2, 2, 2]
+        result = from_tensors(to_tensors(raw, LISTS), LISTS)
+        assert [len(values) for values in result.values()] == [2, 2, 2]
     nulls = pa.table({name: pa.array([[None]], pa.list_(pa.null())) for name in LISTS.names})
-    found = from_tensors(to_tensors(nulls, LISTS), LISTS)
-    assert [values.offsets.tolist() for values in found.values()] == [[0, 1]] * 3
+    result = from_tensors(to_tensors(nulls, LISTS), LISTS)
+    assert [values.offsets.tolist() for values in result.values()] == [[0, 1]] * 3
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_lists_of_a_type_that_does_not_fit_are_refused(
         to_tensors(pa.table({"t": [["a"]], "n": [[1]], "h": [["f"]], column: values}), LISTS)
 
 
-def test_values_of_a_request_come_back_by_name() -> None:
+def test_from_tensors_returns_values_by_name() -> None:
     raw = table(x=[None], i=[None], s=["é"])
     values = from_tensors(to_tensors(raw, COLUMNS), COLUMNS)
     assert list(from_tensors(to_tensors(raw, COLUMNS), COLUMNS, ["s", "i"])) == ["i", "s"]
@@ -231,7 +231,7 @@ def test_requests_that_do_not_fit_are_refused() -> None:
     for name, tensor, message in (
         ("list_bytes", good["list_bytes"][:, 0], r"'list_bytes': .* shape \(rows, 1\), got"),
         ("list_bytes", np.zeros((4, 1), "S3"), "'list_bytes': .* wants object, got"),
-        ("list_bytes", good["list_bytes"][:3], r"need one number of rows, got \[3, 4\]"),
+        ("list_bytes", good["list_bytes"][:3], r"need the same number of rows, got \[3, 4\]"),
         ("list_int64", np.full((4, 2), b"abc", np.object_), "Column 'n': .*row 0 as 8 bytes"),
         ("list_bytes", np.full((4, 1), b"abc", np.object_), "Column 't': .*row 0 as each element"),
     ):

@@ -105,7 +105,10 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
         (("runn",), "No such command 'runn'. Did you mean 'run'? See plumbline --help."),
         (("run", "--data"), "--data: wanted a value, got none. See plumbline run --help."),
         (("run", "--out", "--force"), "--out: wanted a value, got none."),
-        (("run", "--engine", "polars"), "'polars' is not one of 'auto', 'native', 'nvtabular'"),
+        (
+            ("run", "--engine", "polars"),
+            "'--engine': 'polars' is not one of 'auto', 'native', 'nvtabular'",
+        ),
         (("run", "--to", "moon"), "'moon' is not one of generate, ingest, etl"),
         (("etl", "x"), "Got unexpected extra argument(s) (x). See plumbline etl --help."),
         (("score",), "Missing argument 'FILE'."),

@@ -246,7 +246,7 @@ def test_a_column_that_only_clicks_have_is_left_out(
         (b"PK\x03\x04" + b"\0" * 40, (), "a zip archive"),
         (b"PAR1" + b"\0" * 40, (), "cannot be read as Parquet"),
         (b"\x1f\x8b\x08\x00" + b"\0" * 40, (), "cannot be read"),
-        (b"a,b,click\n", (), "a header alone"),
+        (b"a,b,click\n", (), "only a header"),
     ],
 )
 def test_what_cannot_be_described_is_one_line(

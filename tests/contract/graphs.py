@@ -1,7 +1,7 @@
-"""Workflows at random, of every operator that has a compiled form, in branches and one on another.
+"""Random workflows of all operators that can be compiled, in branches and chains.
 
-`workflows(kinds)` draws a `Graph`, which prints as what it is made of and builds a new
-`nvtabular.Workflow` whenever it is asked for one.
+`workflows(kinds)` draws a `Graph`, a description that Hypothesis can print. `Graph.build` makes a
+new `nvtabular.Workflow` of it.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator's name, and what it is made with."""
+    """An operator's name and parameters."""
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def build(self, number: str) -> Any:
-        """The operator; a parameter that is a branch becomes its node."""
+        """Make the operator; a parameter that is a branch becomes its node."""
         parameters = {
             name: value.build(f"{number}m") if isinstance(value, Branch) else value
             for name, value in self.parameters.items()
         }
-        made = OWN.get(self.name) or getattr(ops, self.name)
-        return made(**parameters)
+        operator = OWN.get(self.name) or getattr(ops, self.name)
+        return operator(**parameters)
 
 
 @dataclass(frozen=True)
 class Branch:
-    """Columns (or groups of them), and the operators that are applied to them from left to right.
+    """Columns (or groups of columns), and the operators that are applied to them, in order.
 
-    The outputs of a branch `inner` are beside the columns. An output of branch number n ends in
-    `_n`, so that no two have the same name; the operator `last` gets it under that name.
+    The outputs of the branch `inner` are inputs too. The outputs of branch n end in `_n`, so that
+    names are unique; the operator `last` comes after this renaming.
 
     `tag` selects all columns that have it, in place of `columns`. `subtracted` are columns that the
     operators get too, and whose outputs are subtracted then: by their `names`, by a `selector`, by
@@ -201,7 +201,7 @@ _FLAGS = st.booleans()
 _FILL = _operator("FillMissing", fill_val=_NUMBER) | _operator("FillMedian")
 _CLIP = _operator("Clip", min_value=_NUMBER, max_value=st.none() | _NUMBER)
 _EXACT = st.lists(_FILL | _CLIP, max_size=2)
-"""Steps that give the same number wherever they are computed: ids may be made of them."""
+"""Steps that compute the same number on every machine, so that ids may depend on it."""
 
 _LOG = st.builds(
     lambda least: (Operator("Clip", {"min_value": least}), Operator("LogOp")),
@@ -279,7 +279,7 @@ def _crossed(names: list[str]) -> st.SearchStrategy[Branch]:
 
 
 def _keys(names: list[str]) -> st.SearchStrategy[tuple[Any, ...]]:
-    """Single columns, groups of them, or both."""
+    """Single columns, groups of columns, or both."""
     single = _some(names, 1, 2)
     grouped = _some(names, 2).map(lambda group: (group,))
     return single | grouped | st.builds(lambda a, b: (*a, *b), single, grouped)
@@ -293,7 +293,7 @@ def _statistics(names: list[str], measured: list[str]) -> st.SearchStrategy[Bran
 
 
 def _target_encoding(numbers: list[str]) -> st.SearchStrategy[Operator]:
-    """Without folds, so that training rows are encoded as all others are."""
+    """Without folds, so that training rows are encoded like other rows."""
     target = st.just(CLICK) | st.just([CLICK])
     if numbers:
         target = target | st.lists(st.sampled_from([CLICK, *numbers]), min_size=1, unique=True)
@@ -311,7 +311,7 @@ def _encoded(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
 
 
 def _on_ids(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
-    """An operator on the ids that another one gives, and a fill of what has no number."""
+    """An operator on the ids of another operator."""
     ids = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 9))
     of_ids = st.one_of(
         _categorify().map(lambda one: (one,)),
@@ -323,7 +323,7 @@ def _on_ids(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
 
 
 def _beside(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
-    """Keys together with buckets of numbers."""
+    """Keys together with the buckets of numbers."""
     last = st.one_of(
         _operator("HashedCross", num_buckets=st.integers(1, 50)),
         _operator("JoinGroupby", cont_cols=_some(numbers).map(list), stats=st.just(["mean"])),
@@ -338,7 +338,7 @@ def _beside(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
 
 
 def _of_nodes(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]:
-    """Statistics of numbers that are made by steps of their own."""
+    """Statistics of the outputs of other operators."""
     measured = _numbers(numbers)
     stats = st.lists(st.sampled_from(STATISTICS), min_size=1, max_size=3, unique=True)
     last = st.one_of(

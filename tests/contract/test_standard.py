@@ -1,4 +1,4 @@
-"""The standard graph without settings: any numbers, both engines, any parts of the rows."""
+"""The standard graph with default options: any numbers, both engines, any partition of the rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from plumbline.features.statistics import histogram
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
 from plumbline.settings import WorkflowSettings
-from tests.contract.test_engines import form, nobody, online, read, same
+from tests.contract.tables import assert_same, native_setting, no_progress, online, read
 
 KINDS: dict[str, Any] = {
     "age": "continuous",
@@ -56,7 +56,7 @@ def table(columns: dict[str, list[Any]]) -> pa.Table:
 def encoded(
     engine: str, rows: pa.Table, cuts: list[int], folder: Path, kinds: dict[str, Any] = KINDS
 ) -> Plan:
-    """The rows, cut into files, through an engine; the plan in `folder`."""
+    """Write the rows as files, cut at `cuts`, and run an engine on them. Returns its plan."""
     ends = [0, *cuts, len(rows)]
     raw = folder / "raw" / "train"
     raw.mkdir(parents=True)
@@ -67,13 +67,13 @@ def encoded(
         )
     graph = build(WorkflowSettings(graph="standard"), kinds, 5_000)
     if engine == "nvtabular":
-        made = NVTabularEngine("cpu", None).fit_transform(
-            graph.workflow, kinds, {"train": raw}, folder, nobody
+        result = NVTabularEngine("cpu", None).fit_transform(
+            graph.workflow, kinds, {"train": raw}, folder, no_progress
         )
     else:
         source = TypedParquet({"train": raw}, kinds)
-        made = NativeEngine(graph.plan).fit_transform(source, folder, nobody)
-    return made.plan
+        result = NativeEngine(graph.plan).fit_transform(source, folder, no_progress)
+    return result.plan
 
 
 @pytest.mark.parametrize("bins", [4, 2**15])
@@ -91,23 +91,23 @@ def test_the_plan_is_the_same_to_the_bit(
     bins: int, numbers: list[tuple[Any, Any, Any]], cuts: list[int]
 ) -> None:
     names = ("age", "amount", "milliseconds")
-    columns = {name: [row[place] for row in numbers] for place, name in enumerate(names)}
+    columns = {name: [row[index] for row in numbers] for index, name in enumerate(names)}
     rows = table(columns)
     within = sorted(min(cut, len(rows)) for cut in cuts)
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as name:
         patch.setattr(histogram, "MAX_BINS", bins)
         reference = encoded("nvtabular", rows, within, Path(name) / "nvtabular")
         for number, cut in enumerate(([], within)):
-            folder = Path(name) / f"polars{number}"
+            folder = Path(name) / f"native{number}"
             plan = encoded("native", rows, cut, folder)
             assert plan.content_hash == reference.content_hash
-            same(read(Path(name) / "nvtabular" / "train"), read(folder / "train"))
+            assert_same(read(Path(name) / "nvtabular" / "train"), read(folder / "train"))
         for native in ("0", "1"):
-            with form(native):
-                same(read(folder / "train"), online(read_plan(folder / "plan"), rows))
+            with native_setting(native):
+                assert_same(read(folder / "train"), online(read_plan(folder / "plan"), rows))
 
 
-def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
+def test_numbers_of_any_scale_are_scaled_to_about_one(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     rows = 8_000
     age = np.where(random.random(rows) < 0.2, np.nan, random.integers(18, 90, rows))
@@ -144,7 +144,7 @@ def test_numbers_of_any_scale_come_out_near_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["a", None, "b", "a", "a", "c"], ["a", "b"] * 3, [None] * 6])
-def test_a_lone_category_goes_through_both_engines(words: list[str | None], tmp_path: Path) -> None:
+def test_both_engines_agree_on_a_single_category(words: list[str | None], tmp_path: Path) -> None:
     kinds: dict[str, Any] = {"s": "string"}
     rows = pa.table([pa.array(words), [0, 1] * 3], schema=typed_schema(kinds))
     plans = {
@@ -152,6 +152,6 @@ def test_a_lone_category_goes_through_both_engines(words: list[str | None], tmp_
     }
     assert plans["nvtabular"].content_hash == plans["native"].content_hash
     train = read(tmp_path / "native" / "train")
-    same(read(tmp_path / "nvtabular" / "train"), train)
+    assert_same(read(tmp_path / "nvtabular" / "train"), train)
     assert np.isfinite(train["s_count"].to_numpy()).all()
-    same(train, online(plans["native"], rows))
+    assert_same(train, online(plans["native"], rows))

@@ -1,11 +1,10 @@
-"""The contract with NVTabular itself: none of its operators is patched here.
+"""The contract with NVTabular itself, without patched operators.
 
-One workflow, drawn at random where docs/operators.md finds no fault with NVTabular
-(`unpatched_graphs`), is fitted and run by NVTabular on pandas. What it gives is compared with the
-rows that our native engine encodes, and with those that the plan compiled from the fitted workflow
-encodes. Ids are equal; only values that the training split has equally often may have each other's,
-whose order NVTabular leaves to an unstable sort, and values out of vocabulary may be in another of
-several buckets, by its other hash. Numbers are equal to what float32 arithmetic leaves of them.
+NVTabular on pandas fits and runs a random workflow for which docs/operators.md lists no difference
+(`unpatched_graphs`). Its rows are compared with those of the native engine, and with those of the
+plan that is compiled from the fitted workflow. Ids are equal with two exceptions: values with equal
+counts may be in another order, because NVTabular's sort is unstable, and values out of vocabulary
+may be in another bucket, because its hash differs. Numbers are equal in float32 arithmetic.
 """
 
 from __future__ import annotations
@@ -39,20 +38,20 @@ from plumbline.nvtabular.operators import SUPPORTED
 from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
 from tests.contract.graphs import Branch, Graph, Operator
-from tests.contract.test_engines import nobody, online, read, write_splits
-from tests.contract.unpatched_graphs import FAMILIES, HELD, KINDS, forms, frames, graphs
+from tests.contract.tables import no_progress, online, read, write_splits
+from tests.contract.unpatched_graphs import COMPARED, FAMILIES, KINDS, forms, frames, graphs
 
 RTOL, ATOL = 1e-5, 1e-4
-"""Numbers are below 10 and deviations above `LEAST`: a float32's rounding, times their ratio."""
+"""Rounding of float32, times the ratio of numbers (below 10) to deviations (above `LEAST`)."""
 LEAST = 0.05
 
-NOT_HELD = {"HashBucket", "HashedCross", "QuantileBucketize", "QuantileTransform"}
+NOT_COMPARED = {"HashBucket", "HashedCross", "QuantileBucketize", "QuantileTransform"}
 """NVTabular mixes the row's number into its hashes, and does not have the other two."""
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.timeout(300)
-def test_nvtabular_gives_the_same(family: str) -> None:
+def test_nvtabular_agrees(family: str) -> None:
     @settings(
         max_examples=3,
         deadline=None,
@@ -61,12 +60,12 @@ def test_nvtabular_gives_the_same(family: str) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(graphs(family), frames(), st.booleans())
-    def holds(graph: Graph, splits: tuple[pa.Table, pa.Table], in_parts: bool) -> None:
+    def agree(graph: Graph, splits: tuple[pa.Table, pa.Table], in_parts: bool) -> None:
         first = graph.branches[0]
-        assert family.split()[0] in {one.name for one in (*first.operators, first.last) if one}
-        agree(graph, *splits, in_parts)
+        assert family.split()[0] in {op.name for op in (*first.operators, first.last) if op}
+        assert_agreement(graph, *splits, in_parts)
 
-    holds()
+    agree()
 
 
 @settings(
@@ -81,10 +80,7 @@ def test_nvtabular_gives_the_same(family: str) -> None:
 def test_nvtabular_combines_columns_the_same(
     graph: Graph, splits: tuple[pa.Table, pa.Table], in_parts: bool
 ) -> None:
-    agree(graph, *splits, in_parts)
-
-
-RENAMED = ["z"] >> ops.Rename(postfix="_1")
+    assert_agreement(graph, *splits, in_parts)
 
 
 @pytest.mark.parametrize(
@@ -107,27 +103,27 @@ def test_its_differences_and_lists_fail(graph: Any, message: str, tmp_path: Path
         workflow.fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()
 
 
-def agree(graph: Graph, train: pa.Table, test: pa.Table, in_parts: bool) -> None:
-    """NVTabular, the native engine, and the plan compiled from NVTabular's fitted workflow."""
-    median = any(one.name == "FillMedian" for b in graph.branches for one in b.operators)
+def assert_agreement(graph: Graph, train: pa.Table, test: pa.Table, in_parts: bool) -> None:
+    """NVTabular agrees with the native engine and with the plan of its fitted workflow."""
+    median = any(op.name == "FillMedian" for b in graph.branches for op in b.operators)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         raw = write_splits(folder / "raw", train, test)
         native = NativeEngine(compile_unfitted(graph.build(), KINDS))
-        native.fit_transform(TypedParquet(raw, KINDS), folder / "native", nobody)
+        native.fit_transform(TypedParquet(raw, KINDS), folder / "native", no_progress)
         plan = read_plan(folder / "native" / "plan")
-        assume(all(spreads(step) for step in steps_of(plan)))
-        # Of several parts its median is an approximate one.
+        assume(all(has_spread(step) for step in steps_of(plan)))
+        # NVTabular's median is approximate with several partitions.
         workflow = fitted(graph, train, folder / "learned", 1 if median or not in_parts else 2)
         compiled = written(workflow, folder / "compiled")
         for split, rows in (("train", train), ("test", test)):
             reference = transformed(workflow, rows)
-            same_columns(plan, reference, read(folder / "native" / split))
-            same_columns(compiled, reference, online(compiled, rows), exact=True)
+            assert_same_columns(plan, reference, read(folder / "native" / split))
+            assert_same_columns(compiled, reference, online(compiled, rows), exact=True)
 
 
-def spreads(step: Any) -> bool:
-    """Whether a normalization divides by no rounding error: a constant column is a fault."""
+def has_spread(step: Any) -> bool:
+    """Whether a normalization divides by more than rounding; constant columns differ."""
     if isinstance(step, Normalize):
         return step.deviation > LEAST
     return not isinstance(step, NormalizeMinMax) or step.maximum - step.minimum > LEAST
@@ -148,7 +144,7 @@ def fitted(graph: Graph, train: pa.Table, folder: Path, partitions: int) -> Work
     workflow = graph.build()
     set_folder(workflow, folder)
     folder.mkdir()
-    for number in range(40):  # TargetEncoding makes no folder
+    for number in range(40):  # TargetEncoding does not make its folder
         (folder / f"{number}").mkdir()
     frame = dd.from_pandas(FrameReader(KINDS, "cpu").frame(train), npartitions=partitions)
     with quiet(), Serial():
@@ -167,29 +163,31 @@ def written(workflow: Workflow, folder: Path) -> Plan:
     return read_plan(folder)
 
 
-def same_columns(plan: Plan, reference: Any, encoded: pa.Table, exact: bool = False) -> None:
-    """`exact` ids are those of one vocabulary file, in which values that tie have one order."""
+def assert_same_columns(plan: Plan, reference: Any, encoded: pa.Table, exact: bool = False) -> None:
+    """`exact`: both use the same vocabulary file, so values with equal counts have equal ids."""
     assert {*reference.columns} - {CLICK} == {column.name for column in plan.outputs}
     for column in plan.outputs:
         theirs, ours = reference[column.name], encoded[column.name]
         if not column.is_categorical:
-            wanted = theirs.to_numpy(np.float64, na_value=np.nan)
-            got = ours.to_numpy()
-            np.testing.assert_allclose(got, wanted, RTOL, ATOL, err_msg=column.name)
+            expected = theirs.to_numpy(np.float64, na_value=np.nan)
+            actual = ours.to_numpy()
+            np.testing.assert_allclose(actual, expected, RTOL, ATOL, err_msg=column.name)
             continue
         pairs = list(zip(flat(theirs), flat(ours.to_pylist()), strict=True))
         last = column.chain.steps[-1]
         if isinstance(last, Categorify):
-            same_ids(plan, column, last, pairs, exact)
+            assert_same_ids(plan, column, last, pairs, exact)
         else:
-            assert all(one == two for one, two in pairs), column.name
+            assert all(expected == actual for expected, actual in pairs), column.name
 
 
 def flat(values: Any) -> list[int]:
-    return [int(one) for value in values for one in np.atleast_1d(value)]
+    return [int(number) for value in values for number in np.atleast_1d(value)]
 
 
-def same_ids(plan: Plan, column: Any, step: Any, pairs: list[tuple[int, int]], exact: bool) -> None:
+def assert_same_ids(
+    plan: Plan, column: Any, step: Any, pairs: list[tuple[int, int]], exact: bool
+) -> None:
     first = 2 + step.num_buckets
     counts = plan.vocabulary(column).count.to_pylist() if step.cardinality > first else []
     partner: dict[int, int] = {}
@@ -209,39 +207,39 @@ def same_ids(plan: Plan, column: Any, step: Any, pairs: list[tuple[int, int]], e
     [(ops.HashBucket(50), ["k"]), (ops.HashedCross(50), [["k", "t"]])],
     ids=["HashBucket", "HashedCross"],
 )
-def test_its_hash_is_another_one_in_every_row(operator: Any, columns: Any) -> None:
-    """Why these two are not held against it."""
+def test_nvtabulars_hash_depends_on_the_row(operator: Any, columns: Any) -> None:
+    """The reason why these two operators are not compared."""
     rows = 16
     frame = pd.DataFrame({"k": pd.array([5] * rows, "Int64"), "t": ["a"] * rows})
     with quiet(), Serial():
         workflow = Workflow(columns >> operator)
-        made = workflow.fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()
-    assert made.iloc[:, 0].nunique() > 1
+        encoded = workflow.fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()
+    assert encoded.iloc[:, 0].nunique() > 1
 
 
-def test_the_largest_counts_stay(tmp_path: Path) -> None:
-    """`max_size` where no counts tie; where they do, NVTabular's sort decides."""
+def test_max_size_keeps_the_largest_counts(tmp_path: Path) -> None:
+    """No counts are equal here: NVTabular's sort is unstable."""
     words = ["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["e"]
     train = pa.table({name: [None] * 15 for name in KINDS} | {"t": words, "click": [0, 1, 0] * 5})
     train = train.cast(typed_schema(KINDS))
     graph = Graph((Branch(("t",), (Operator("Categorify", {"max_size": 6}),)),))
-    agree(graph, train, train, in_parts=False)
+    assert_agreement(graph, train, train, in_parts=False)
 
 
-def test_the_page_says_which_operators_are_held_against_nvtabular() -> None:
+def test_the_page_lists_the_operators_that_are_compared() -> None:
     page = (Path(__file__).parents[2] / "docs/operators.md").read_text(encoding="utf-8")
     section = page.partition("## What this page is tested against")[2].partition("\n## ")[0]
     rows = [row.split("|") for row in section.splitlines() if row.startswith("| `")]
     named = {
         name: "our own" not in row[2] for row in rows for name in re.findall(r"`(\w+)`", row[1])
     }
-    assert HELD.isdisjoint(NOT_HELD)
-    assert {name for name, is_held in named.items() if is_held} == HELD
-    assert {*named} == HELD | NOT_HELD == {*SUPPORTED}
+    assert COMPARED.isdisjoint(NOT_COMPARED)
+    assert {name for name, is_compared in named.items() if is_compared} == COMPARED
+    assert {*named} == COMPARED | NOT_COMPARED == {*SUPPORTED}
 
 
-def test_its_flags_are_booleans() -> None:
-    """Why `NormalizeMinMax` of flags is not held against it."""
+def test_nvtabulars_flags_are_booleans() -> None:
+    """The reason why `NormalizeMinMax` of flags is not compared."""
     frame = pd.DataFrame({"x": [1.0, np.nan]})
     flags = ["x"] >> ops.FillMissing(0, add_binary_cols=True) >> ops.NormalizeMinMax()
     with quiet(), Serial(), pytest.raises(TypeError, match="numpy boolean subtract"):

@@ -1,7 +1,7 @@
-"""The contract of values: the ingest and the client take the same, and refuse the same.
+"""The contract of values: the ingest and the client accept and refuse the same values.
 
-A raw value is read by the ingest from a file, and given to the client in every form that callers
-have rows in. Both come to one value on the wire, or both refuse it in the same words.
+The ingest reads a raw value from a file, and the client gets it in every format of rows that it
+accepts. Both make the same wire value of it, or both refuse it with the same message.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from plumbline.columns.unsigned import NO_CODE, signed_code
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
 from plumbline.columns.wire import Tensors, WireColumns, from_tensors, to_tensors
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.serving.client.tables import to_table
 from plumbline.settings import Label, Table
 
 MANY = 150
-"""Times that rows are repeated so that whole columns are taken at a time."""
+"""How often rows are repeated so that they are converted as whole columns."""
 
 
 def ingested(file: Path, table: Table, kind: FeatureKind) -> tuple[Tensors, list[str]]:
-    """The wire's tensors of the rows that are usable, and why the others are not."""
+    """The wire tensors of the usable rows, and the reasons why the others were refused."""
     (raw,) = read_raw_rows(file, table, ["c"])
     frame, faults = convert(file, raw, {"c": kind}, Label(), table)
     columns = WireColumns.of({"c": kind})
@@ -45,7 +45,7 @@ def ingested(file: Path, table: Table, kind: FeatureKind) -> tuple[Tensors, list
 
 
 def scored(data: Any, kind: FeatureKind, rules: ValueRules) -> tuple[Tensors | None, str]:
-    """As the client has it: the tensors, or why not."""
+    """The wire tensors of the client, or None and the message of its error."""
     columns = WireColumns.of({"c": kind})
     try:
         return to_tensors(to_table(data, ["c"]), columns, rules), ""
@@ -54,9 +54,9 @@ def scored(data: Any, kind: FeatureKind, rules: ValueRules) -> tuple[Tensors | N
 
 
 def require_same(
-    found: tuple[Tensors | None, str], wanted: Tensors, reasons: Sequence[str]
+    result: tuple[Tensors | None, str], wanted: Tensors, reasons: Sequence[str]
 ) -> None:
-    tensors, refusal = found
+    tensors, refusal = result
     if not reasons:
         assert tensors is not None, refusal
         assert tensors.keys() == wanted.keys()
@@ -92,7 +92,7 @@ RULES = st.fixed_dictionaries(
 @pytest.mark.parametrize("kind", FEATURE_KINDS)
 @settings(max_examples=120)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4), rules=RULES)
-def test_text_means_the_same_in_a_log_and_from_a_caller(
+def test_text_means_the_same_in_a_log_and_in_the_client(
     tmp_path_factory: pytest.TempPathFactory, kind: FeatureKind, texts: list[str], rules: Any
 ) -> None:
     if rules.get("thousands") == "." and rules.get("decimal") is None:
@@ -104,7 +104,7 @@ def test_text_means_the_same_in_a_log_and_from_a_caller(
         columns={"c": kind}, header=False, separator="\x01", list_separator=separator, **rules
     )
     file = tmp_path_factory.mktemp("values") / "log"
-    # A last field keeps lines of nothing from being blank ones, which are no rows.
+    # With a last field, empty values do not make blank lines, which are not rows.
     file.write_text("".join(f"{text}\x01\n" for text in texts), encoding="utf-8")
     table = table.model_copy(update={"columns": {"c": kind, "other": "unused"}})
     try:
@@ -188,7 +188,7 @@ def cases() -> Iterator[tuple[FeatureKind, pa.Array, list[Any]]]:
         yield "string", moments, [b"1970-01-02T03:04:05.500", b""]
         zoned = moments.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit, "Asia/Tokyo"))
         yield "string", zoned, [b"1970-01-02T03:04:05.500Z", b""]
-    # Without a null, beside which pandas keeps only floats.
+    # Without a null, with which pandas would use floats.
     yield "integer", pa.array([BIG, 7], pa.uint64()), [BIG - 2**64, 7]
     yield "hex", pa.array([BIG], pa.uint64()), [BIG - 2**64]
     yield "hex", pa.array([f"{BIG:x}"]), [BIG - 2**64]
@@ -209,7 +209,7 @@ def wire_values(tensors: Tensors, kind: FeatureKind) -> list[Any]:
     return [None if v == NULL_INT64 else v for v in tensor[:, 0].tolist()]
 
 
-FORMS: dict[str, Callable[[pa.Array], Any]] = {
+ROW_FORMATS: dict[str, Callable[[pa.Array], Any]] = {
     "arrow": lambda array: pa.table({"c": array}),
     "batch": lambda array: pa.record_batch({"c": array}),
     "chunks": lambda array: pa.table({"c": pa.chunked_array([array[:1], array[1:]])}),
@@ -221,21 +221,21 @@ FORMS: dict[str, Callable[[pa.Array], Any]] = {
 NOT_IN_POLARS = ("decimal256", "run_end_encoded", "list_view")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rows", ROW_FORMATS)
 @pytest.mark.parametrize(
     ("kind", "array", "values"),
     CASES,
     ids=[f"{k} {a.type} {n}" for n, (k, a, _) in enumerate(CASES)],
 )
-def test_a_type_means_the_same_in_a_log_and_from_a_caller(
-    tmp_path: Path, kind: FeatureKind, array: pa.Array, values: list[Any], form: str
+def test_a_type_means_the_same_in_a_log_and_in_the_client(
+    tmp_path: Path, kind: FeatureKind, array: pa.Array, values: list[Any], rows: str
 ) -> None:
-    if any(name in str(array.type) for name in NOT_IN_POLARS) and form in ("polars", "pandas"):
-        pytest.skip(f"{form} has no {array.type}")
-    tensors, refusal = scored(FORMS[form](array), kind, ValueRules())
+    if any(name in str(array.type) for name in NOT_IN_POLARS) and rows in ("polars", "pandas"):
+        pytest.skip(f"{rows} has no {array.type}")
+    tensors, refusal = scored(ROW_FORMATS[rows](array), kind, ValueRules())
     assert tensors is not None, refusal
     assert wire_values(tensors, kind) == values
-    if form != "arrow":
+    if rows != "arrow":
         return
     file = tmp_path / "log.parquet"
     try:
@@ -246,7 +246,7 @@ def test_a_type_means_the_same_in_a_log_and_from_a_caller(
     assert (wire_values(wanted, kind), reasons) == (values, [])
 
 
-LIST_FORMS = [
+LIST_TYPES = [
     pa.list_,
     pa.large_list,
     lambda element: pa.list_(element, 2),
@@ -255,7 +255,9 @@ LIST_FORMS = [
 ]
 
 
-@pytest.mark.parametrize("form", LIST_FORMS, ids=["list", "large", "fixed", "view", "large view"])
+@pytest.mark.parametrize(
+    "list_type", LIST_TYPES, ids=["list", "large", "fixed", "view", "large view"]
+)
 @pytest.mark.parametrize(
     ("kind", "element", "elements", "values"),
     [
@@ -273,15 +275,15 @@ LIST_FORMS = [
     ],
 )
 def test_lists_of_a_type_mean_the_same(
-    tmp_path: Path, kind: FeatureKind, element: Any, elements: Any, values: Any, form: Any
+    tmp_path: Path, kind: FeatureKind, element: Any, elements: Any, values: Any, list_type: Any
 ) -> None:
-    array = pa.array([elements, None, elements], form(element))
+    array = pa.array([elements, None, elements], list_type(element))
     columns = WireColumns.of({"c": kind})
     tensors, refusal = scored(pa.table({"c": array}), kind, ValueRules())
     assert tensors is not None, refusal
-    found: Any = from_tensors(tensors, columns)["c"]
-    assert found.offsets.tolist() == [0, 2, 2, 4]
-    flat = found.values if isinstance(found.values, np.ndarray) else found.values.to_objects()
+    lists: Any = from_tensors(tensors, columns)["c"]
+    assert lists.offsets.tolist() == [0, 2, 2, 4]
+    flat = lists.values if isinstance(lists.values, np.ndarray) else lists.values.to_objects()
     assert flat.tolist() == values * 2
     file = tmp_path / "log.parquet"
     try:
@@ -319,7 +321,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("kind", "array", "words"), REFUSED)
-def test_a_refused_value_is_refused_by_both_in_the_same_words(
+def test_both_refuse_a_value_with_the_same_message(
     tmp_path: Path, kind: FeatureKind, array: pa.Array, words: str
 ) -> None:
     file = tmp_path / "log.parquet"
@@ -339,7 +341,7 @@ NO_KIND = [pa.array([1], pa.time32("s")), DURATION, pa.array([{"a": 1}])]
 
 @pytest.mark.parametrize("kind", FEATURE_KINDS)
 @pytest.mark.parametrize("array", NO_KIND, ids=[str(array.type) for array in NO_KIND])
-def test_types_that_no_kind_takes_are_one_line(
+def test_types_that_no_kind_accepts_are_refused_in_one_line(
     tmp_path: Path, kind: FeatureKind, array: pa.Array
 ) -> None:
     _, refusal = scored(pa.table({"c": array}), kind, ValueRules())
@@ -348,7 +350,7 @@ def test_types_that_no_kind_takes_are_one_line(
     ) or "takes" in refusal
     assert "\n" not in refusal
     if array.type == DURATION.type:
-        return  # Parquet has none
+        return  # Parquet has no durations
     file = tmp_path / "log.parquet"
     pq.write_table(pa.table({"c": array}), file)
     with pytest.raises(DataError, match=r"log\.parquet: column 'c' is .*, wanted "):
@@ -356,8 +358,8 @@ def test_types_that_no_kind_takes_are_one_line(
 
 
 @pytest.mark.parametrize("kind", ["label", "time", "flag"])
-def test_text_in_parquet_is_what_it_is_in_text(tmp_path: Path, kind: Kind) -> None:
-    """Of the kinds that no caller gives."""
+def test_text_means_the_same_in_parquet_and_in_a_text_file(tmp_path: Path, kind: Kind) -> None:
+    """The kinds that are not features."""
     texts = ["1", "0", " 1 ", "TRUE", "false", "1.0", "", "maybe", "2019-10-01"]
     text, parquet = tmp_path / "log", tmp_path / "log.parquet"
     text.write_text("".join(f"{t},\n" for t in texts))
@@ -367,10 +369,10 @@ def test_text_in_parquet_is_what_it_is_in_text(tmp_path: Path, kind: Kind) -> No
         Table(columns={"c": kind, "o": "unused"}, header=False, multi_hot=hot),
         Table(format="parquet", columns={"c": kind}, multi_hot=hot),
     ]
-    found = []
+    results = []
     for file, table in zip((text, parquet), tables, strict=True):
         (raw,) = read_raw_rows(file, table, ["c"])
         frame, faults = convert(file, raw, {"c": kind}, Label(), table)
-        found.append((frame.rows(), [(f.line, f.reason.split(", found")[0]) for f in faults]))
-    assert found[0] == found[1]
-    assert found[0][1]
+        results.append((frame.rows(), [(f.line, f.reason.split(", found")[0]) for f in faults]))
+    assert results[0] == results[1]
+    assert results[0][1]

@@ -1,7 +1,7 @@
-"""Graphs and frames at random on which docs/operators.md finds no fault with NVTabular.
+"""Random graphs and frames for which docs/operators.md lists no difference from NVTabular.
 
-Columns `x`, `i`, `s` have missing values; `z`, `k`, `t` have none, and every pair of `k` and `t` in
-the test split is one of the training split. `l` and `m` are lists without missing values.
+Columns `x`, `i`, `s` have missing values; `z`, `k`, `t` have none. Every pair of `k` and `t` in the
+test split is also in the training split. `l` and `m` are lists without missing values.
 """
 
 from __future__ import annotations
@@ -52,26 +52,27 @@ def frames(draw: st.DrawFn) -> tuple[pa.Table, pa.Table]:
         "click": draw(st.lists(st.integers(0, 1), min_size=rows, max_size=rows)),
     }
     seen = draw(st.lists(st.integers(0, rows - 1), min_size=1, max_size=6))
-    of = len(seen) - 1
+    size = len(seen) - 1
+    new_integer, new_word = INTEGER | st.just(99), WORD | st.just("new")
     test = {
-        "x": [0.5, *draw(st.lists(NUMBER | st.none(), min_size=of, max_size=of))],
-        "z": [0.5, *draw(st.lists(NUMBER, min_size=of, max_size=of))],
-        "i": [7, *draw(st.lists(INTEGER | st.none() | st.just(99), min_size=of, max_size=of))],
+        "x": [0.5, *draw(st.lists(NUMBER | st.none(), min_size=size, max_size=size))],
+        "z": [0.5, *draw(st.lists(NUMBER, min_size=size, max_size=size))],
+        "i": [7, *draw(st.lists(new_integer | st.none(), min_size=size, max_size=size))],
         "k": [train["k"][row] for row in seen],
-        "s": ["a", *draw(st.lists(WORD | st.none() | st.just("new"), min_size=of, max_size=of))],
+        "s": ["a", *draw(st.lists(new_word | st.none(), min_size=size, max_size=size))],
         "t": [train["t"][row] for row in seen],
-        "l": draw(lists(INTEGER | st.just(99), of + 1)),
-        "m": draw(lists(WORD | st.just("new"), of + 1)),
-        "click": [0] * (of + 1),
+        "l": draw(lists(new_integer, size + 1)),
+        "m": draw(lists(new_word, size + 1)),
+        "click": [0] * (size + 1),
     }
     schema = typed_schema(KINDS)
     return pa.table(train, schema=schema), pa.table(test, schema=schema)
 
 
 def lists(elements: st.SearchStrategy[Any], rows: int) -> st.SearchStrategy[list[Any]]:
-    # The wire's mark of a missing word in a list is the empty one.
-    whole = elements.filter(lambda value: value != "")
-    return st.lists(st.lists(whole, min_size=1, max_size=3), min_size=rows, max_size=rows)
+    # An empty word in a list is the null mark.
+    present = elements.filter(lambda value: value != "")
+    return st.lists(st.lists(present, min_size=1, max_size=3), min_size=rows, max_size=rows)
 
 
 def some(names: tuple[str, ...], least: int = 1) -> st.SearchStrategy[tuple[str, ...]]:
@@ -87,17 +88,17 @@ LOG = st.builds(
 NORMAL = (operator("Normalize") | operator("NormalizeMinMax")).map(lambda one: (one,))
 
 
-REST = st.lists(EXACT | LOG | NORMAL, max_size=1).map(lambda found: found[0] if found else ())
+REST = st.lists(EXACT | LOG | NORMAL, max_size=1).map(lambda drawn: drawn[0] if drawn else ())
 
 
 def number(middle: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
-    """An operator on numbers, and others before and behind it."""
-    chain = st.builds(lambda before, one, behind: (*before, *one, *behind), REST, middle, REST)
+    """An operator on numbers, with others before and after it."""
+    chain = st.builds(lambda before, one, after: (*before, *one, *after), REST, middle, REST)
     return st.builds(Branch, some(("x", "z")), chain)
 
 
 def flagged(name: str, **parameters: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
-    """The flags are booleans there, which `NormalizeMinMax` fails on."""
+    """Flags are booleans in NVTabular, on which its `NormalizeMinMax` fails."""
     fill = operator(name, add_binary_cols=st.just(True), **parameters)
     rest = st.sampled_from([(), (Operator("LogOp"),), (Operator("Normalize"),)])
     return st.builds(lambda one, rest: Branch(("x",), (one, *rest)), fill, rest)
@@ -144,13 +145,14 @@ def combined_ids() -> st.SearchStrategy[Branch]:
 
 
 def kept_ids() -> st.SearchStrategy[Branch]:
-    """Every column has a value, so that its largest id is 3 at least."""
+    """Every column has a value, so its largest id is at least 3."""
     last = operator("DropLowCardinality", min_cardinality=st.integers(0, 5))
     return st.builds(lambda one: Branch(("i", "k"), (Operator("Categorify"),), last=one), last)
 
 
 def joined() -> st.SearchStrategy[Branch]:
     stats = st.lists(st.sampled_from(STATISTICS), min_size=1, max_size=4, unique=True)
+    stats = stats.filter(lambda drawn: not {*drawn} <= {"min", "max"})
     one = operator("JoinGroupby", cont_cols=st.just(["z"]), stats=stats)
     return st.builds(lambda key, one: Branch((key,), (one,)), st.sampled_from(KEYS), one)
 
@@ -163,7 +165,7 @@ def encoded() -> st.SearchStrategy[Branch]:
 
 
 def on_ids() -> st.SearchStrategy[Branch]:
-    """Statistics by ids, and numbers made of them."""
+    """Statistics by id, and operators on them."""
     one = operator("TargetEncoding", target=st.just("click"), kfold=st.just(1), p_smooth=st.just(2))
     rest = st.sampled_from([(), (Operator("Normalize"),), (Operator("LogOp"),)])
     return st.builds(
@@ -185,11 +187,11 @@ METADATA = (
 
 
 def metadata() -> st.SearchStrategy[Branch]:
-    return st.permutations(METADATA).map(lambda found: Branch(("z",), tuple(found)))
+    return st.permutations(METADATA).map(lambda drawn: Branch(("z",), tuple(drawn)))
 
 
 def one(name: str, **parameters: Any) -> st.SearchStrategy[tuple[Operator, ...]]:
-    return operator(name, **parameters).map(lambda made: (made,))
+    return operator(name, **parameters).map(lambda drawn: (drawn,))
 
 
 FAMILIES: dict[str, st.SearchStrategy[Branch]] = {
@@ -197,7 +199,7 @@ FAMILIES: dict[str, st.SearchStrategy[Branch]] = {
     "FillMissing with flags": flagged("FillMissing", fill_val=NUMBER),
     "FillMedian": number(one("FillMedian")),
     "FillMedian with flags": flagged("FillMedian"),
-    "Clip": number(CLIP.map(lambda made: (made,))),
+    "Clip": number(CLIP.map(lambda drawn: (drawn,))),
     "LogOp": number(LOG),
     "Normalize": number(one("Normalize")),
     "NormalizeMinMax": number(one("NormalizeMinMax")),
@@ -212,14 +214,14 @@ FAMILIES: dict[str, st.SearchStrategy[Branch]] = {
     "TargetEncoding of ids": on_ids(),
     "AddTags and others": metadata(),
 }
-"""What each draws: branches of that operator, and of what it is put together with."""
+"""Family to a strategy for branches with that operator."""
 
-HELD = {family.split()[0] for family in FAMILIES} | {made.name for made in METADATA} | {"Rename"}
-"""The operators that are held against NVTabular; every branch is renamed."""
+COMPARED = {family.split()[0] for family in FAMILIES} | {op.name for op in METADATA} | {"Rename"}
+"""The operators that are compared with NVTabular; every branch has a Rename."""
 
 
 def graphs(family: str) -> st.SearchStrategy[Graph]:
-    """A branch of that family, and up to two of any family beside it."""
+    """A branch of that family, and up to two branches of any family."""
     others = st.lists(st.sampled_from(sorted(FAMILIES)).flatmap(FAMILIES.__getitem__), max_size=2)
     return st.builds(lambda first, more: Graph((first, *more)), FAMILIES[family], others)
 

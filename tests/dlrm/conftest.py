@@ -1,4 +1,4 @@
-"""Small encoded data sets whose clicks depend on their columns, and the plans they belong to."""
+"""Small encoded data sets whose clicks depend on their columns, and their plans."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from plumbline.settings import Model
 
 @dataclass(frozen=True)
 class World:
-    """A plan whose sorted column order is not its own, and encoded files on disk."""
+    """A plan whose columns are not in sorted order, and encoded files on disk."""
 
     plan: Plan
     architecture: Architecture
@@ -33,7 +33,7 @@ class World:
 def make_plan(
     categorical: dict[str, int], continuous: tuple[str, ...], lists: tuple[str, ...] = ()
 ) -> Plan:
-    """A plan of these columns, without files; `lists` names those of the ids that are lists."""
+    """A plan of these columns, without files; `lists` names the id columns that are lists."""
 
     def ids(name: str, cardinality: int) -> OutputColumn:
         file = f"vocabulary/{name}.parquet"
@@ -49,7 +49,7 @@ def make_plan(
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Small tensors on a busy machine: threads that wait for each other take most of the time."""
+    """One torch thread: on small tensors, thread synchronization takes most of the time."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -96,7 +96,7 @@ LISTS = {"tags": 13, "apple": 7}
 
 @pytest.fixture(scope="session")
 def list_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two list columns between two single ones; the first lists of every file are empty."""
+    """Two list columns between two columns with one id; the first lists of every file are empty."""
     folder = tmp_path_factory.mktemp("lists")
     sizes = {"zebra": 23, "tags": 13, "C2": 9, "apple": 7}
     plan = make_plan(sizes, ("I1",), tuple(LISTS))

@@ -1,4 +1,4 @@
-"""Each kind of bad input: one line that says what and where, exit status 2, no complete stage."""
+"""Each kind of bad input ends in one line that says what and where, and exit status 2."""
 
 import socket
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_no_data_given(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("engine", ["native", "nvtabular"])
-def test_all_null_columns_simply_work(command: Command, tmp_path: Path, engine: str) -> None:
+def test_columns_of_missing_values_work(command: Command, tmp_path: Path, engine: str) -> None:
     log = write_log(tmp_path, **{column: [""] * 200 for column in ("x", "c", "s")})
     options = ("--config", write_config(tmp_path), "--data", log, "--to", "export")
     done = command("pipelines/run_all.py", *options, "--engine", engine)
@@ -115,7 +115,7 @@ def test_all_null_columns_simply_work(command: Command, tmp_path: Path, engine: 
 
 @pytest.mark.parametrize("engine", ["native", "nvtabular"])
 @pytest.mark.parametrize("kinds", [{"x": "continuous"}, {"c": "integer", "s": "string"}])
-def test_no_categorical_or_no_continuous_columns_simply_work(
+def test_no_categorical_or_no_continuous_columns_work(
     command: Command, tmp_path: Path, kinds: dict[str, str], engine: str
 ) -> None:
     config = write_config(

@@ -66,15 +66,15 @@ def test_many_calls_at_once_each_get_their_own_answer(
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_both_clients_tell_the_same_of_a_version(server: TritonServer, protocol: str) -> None:
+def test_both_clients_report_the_same_of_a_version(server: TritonServer, protocol: str) -> None:
     url = url_of(server, protocol)
 
     async def facts(version: str) -> tuple[str, ...]:
         async with AsyncClient(url, protocol, version=version) as client:
-            return (client.plan_hash, client.model_hash, *client.raw_columns)
+            return (client.plan_hash, client.model_hash, *client.kinds)
 
     with Client(url, protocol, version="1") as client:
-        found = (client.plan_hash, client.model_hash, *client.raw_columns)
+        found = (client.plan_hash, client.model_hash, *client.kinds)
     assert found[2:] == tuple(KINDS)
     assert found == asyncio.run(facts("1")) == asyncio.run(facts(""))
     with pytest.raises(ServerError, match=r"unknown model.*version 7"):
@@ -84,7 +84,7 @@ def test_both_clients_tell_the_same_of_a_version(server: TritonServer, protocol:
 
 
 def csv_of(raw: pa.Table) -> bytes:
-    """With hexadecimal text and lists apart by `;`; Python's text of a float is exact."""
+    """Writes hexadecimal text, and lists with `;`. Python's text of a float is exact."""
     columns = dict(raw.to_pydict())
     columns["device"] = [None if v is None else f"{v:08x}" for v in columns["device"]]
     for name in ("tags", "visited"):
@@ -118,7 +118,7 @@ FILES = ["rows.csv", "rows.csv.gz", "rows.parquet"]
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("out", ["scores.csv", "deep/scores.parquet"])
-def test_a_file_is_scored_in_its_order(
+def test_a_file_is_scored_in_order(
     command: Command,
     tmp_path: Path,
     server: TritonServer,
@@ -158,7 +158,7 @@ def test_a_process_writes_scores_of_a_headless_file_to_standard_output(
     np.testing.assert_allclose(found, expected_B[:3], rtol=0, atol=1e-6)
 
 
-def test_what_is_wrong_with_a_file_is_told_and_nothing_is_left(
+def test_an_error_in_a_file_leaves_no_output(
     command: Command, tmp_path: Path, server: TritonServer, rows: pa.Table
 ) -> None:
     def refused(content: bytes, *options: object) -> str:

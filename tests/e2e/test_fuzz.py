@@ -29,7 +29,7 @@ from tests.fuzz.call import Call, call, text_bytes, to_message, to_post
 from tests.fuzz.connection import GrpcConnection, HttpConnection
 from tests.fuzz.line import KNOWN, Line, make_line
 from tests.fuzz.pool import MODELS
-from tests.fuzz.verdict import TOLERANCE, Connection, fault_of_bad, is_right, send, send_right
+from tests.fuzz.verdict import TOLERANCE, Connection, fault_of, is_right, send, send_right
 
 SEED = int(os.environ.get("FUZZ_SEED") or (5 if os.environ.get("CI") else secrets.randbits(32)))
 PROTOCOLS = ("http", "grpc")
@@ -51,7 +51,7 @@ def server(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tri
 
 
 def test_odd_values_have_their_ids(line: Line) -> None:
-    """What the fuzz takes for right: the executor's ids are those of a dictionary."""
+    """The expected answers are right: the executor's ids equal those of a dictionary."""
     encoded = line.pool.answers["ctr_features"]
     single = [name for name in KNOWN if name not in ("visited", "tags")]
     by_hand = line.ids_by_hand()
@@ -65,7 +65,7 @@ def test_odd_values_have_their_ids(line: Line) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_bad_requests_between_right_ones(line: Line, server: TritonServer, protocol: str) -> None:
+def test_bad_requests_between_good_ones(line: Line, server: TritonServer, protocol: str) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
         done = list(pool.map(lambda worker: _work(line, server, protocol, worker), range(WORKERS)))
     faults = [fault for _, found in done for fault in found]
@@ -76,7 +76,7 @@ def test_bad_requests_between_right_ones(line: Line, server: TritonServer, proto
 
 
 @pytest.mark.parametrize("port", ["http", "grpc", "metrics"])
-def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) -> None:
+def test_bytes_that_are_not_a_request(line: Line, server: TritonServer, port: str) -> None:
     """A connection is closed when its other side is, if not at once; some stay half-open."""
     address = ("127.0.0.1", int(getattr(server.ports, port)))
     with ExitStack() as open_until_the_end:
@@ -85,7 +85,7 @@ def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) 
             rng = np.random.default_rng([SEED, number])
             kind = str(rng.choice(list(bad_bytes.KINDS)))
             sent = bad_bytes.KINDS[kind](rng, to_post(_good(line, rng)[0]))
-            told = f"FUZZ_SEED={SEED}, {port} {number} {kind}: {sent!r:.2000}"
+            reproduce = f"FUZZ_SEED={SEED}, {port} {number} {kind}: {sent!r:.2000}"
             if number % 5 == 0:
                 connection = socket.create_connection(address, SECONDS_OF_A_REQUEST)
                 open_until_the_end.enter_context(closing(connection))
@@ -93,15 +93,15 @@ def test_bytes_that_are_no_request(line: Line, server: TritonServer, port: str) 
                     connection.sendall(sent)
             else:
                 is_answered = _answer_to_bytes(address, sent).startswith(b"HTTP/1.1 200")
-                assert not is_answered or (port, kind) == ("metrics", "wrong_verb"), told
+                assert not is_answered or (port, kind) == ("metrics", "wrong_verb"), reproduce
             good, answer = _good(line, rng)
             for protocol, connection in zip(PROTOCOLS, right, strict=True):
-                assert is_right(send(connection, _rendered(protocol, good)), answer), told
+                assert is_right(send(connection, _rendered(protocol, good)), answer), reproduce
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("model", ["ctr_features", "ctr_fused"])
-def test_huge_values_are_unseen_ones(
+def test_huge_values_are_unseen_values(
     line: Line, server: TritonServer, protocol: str, model: str
 ) -> None:
     """A megabyte of text, a list of a megabyte, and a list of many: what a small one would get."""
@@ -114,9 +114,9 @@ def test_huge_values_are_unseen_ones(
     huge["list_bytes"][2, 0] = text_bytes([b"\xc3\0" * 60] * 9000)
     with closing(_connect(server, protocol)) as connection:
         right = send(connection, _rendered(protocol, call(model, small)))
-        came = send(connection, _rendered(protocol, call(model, huge)))
+        received = send(connection, _rendered(protocol, call(model, huge)))
     assert right.is_good, right
-    assert is_right(came, right.tensors), came
+    assert is_right(received, right.tensors), received
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -125,8 +125,8 @@ def test_a_request_of_64_megabytes(line: Line, server: TritonServer, protocol: s
     *others, last = good.inputs
     large = replace(good, inputs=(*others, replace(last, data=last.data + bytes(2**26))))
     with closing(_connect(server, protocol)) as connection:
-        came = send(connection, _rendered(protocol, large))
-        assert last.name in came.message
+        received = send(connection, _rendered(protocol, large))
+        assert last.name in received.message
         assert is_right(send(connection, _rendered(protocol, good)), right)
 
 
@@ -136,22 +136,24 @@ def test_a_request_of_64_megabytes(line: Line, server: TritonServer, protocol: s
 def test_no_rows_declared_but_one_sent(
     line: Line, server: TritonServer, protocol: str, model: str, rows: int
 ) -> None:
-    """Triton, which counts rows modulo 2³², lets it pass: the steps refuse it.
+    """Triton counts rows modulo 2³² and accepts it; the models reject it.
 
-    Only an ensemble makes one row of it by itself, which it scores, in a form without rows.
+    Only an ensemble turns it into one row and scores that; its answer has no dimension for rows.
     """
     asked, right = line.pool.take(model, np.array([5]))
     declared = bad_calls.with_rows(call(model, asked), rows)
     with closing(_connect(server, protocol)) as connection:
-        came = send(connection, _rendered(protocol, declared))
+        received = send(connection, _rendered(protocol, declared))
     if model == "ctr":
-        (score,) = came.tensors["click_probability"]
+        (score,) = received.tensors["click_probability"]
         assert score == pytest.approx(right["click_probability"][0, 0], abs=TOLERANCE)
     else:
-        assert re.search(r"wants (bytes of )?shape \(rows, 2\), got .*shape \(2,\)", came.message)
+        assert re.search(
+            r"wants (bytes of )?shape \(rows, 2\), got .*shape \(2,\)", received.message
+        )
 
 
-def test_askers_that_do_not_wait(line: Line, server: TritonServer) -> None:
+def test_clients_that_do_not_wait(line: Line, server: TritonServer) -> None:
     """A connection that is reset at once after a right request; over HTTP alone.
 
     A Triton 2.51 may die of a gRPC call that is cancelled: see docs/server.md.
@@ -168,7 +170,7 @@ def test_askers_that_do_not_wait(line: Line, server: TritonServer) -> None:
 
 
 @pytest.mark.parametrize("form", ["many chunks", "deep JSON"])
-def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str) -> None:
+def test_requests_that_would_overflow_a_stack(line: Line, server: TritonServer, form: str) -> None:
     """Either ends a Triton 2.51 with stacks of 8 MiB: see
     `plumbline.serving.launch.with_parent`."""
     good, right = _good(line, np.random.default_rng(1))
@@ -188,7 +190,7 @@ def test_what_would_overflow_a_stack(line: Line, server: TritonServer, form: str
 def _work(
     line: Line, server: TritonServer, protocol: str, worker: int
 ) -> tuple[list[str], list[str]]:
-    """The kinds of the bad requests that were sent, and the faults that were found."""
+    """Returns the kinds of bad requests that were sent, and the faults that were found."""
     sent, faults = [], []
     kinds = _kinds(protocol)
     with closing(_connect(server, protocol)) as connection:
@@ -197,44 +199,46 @@ def _work(
             kind = str(rng.choice(list(kinds)))
             good, right = _good(line, rng)
             bad = kinds[kind](rng, good)
-            came = send(connection, bad)
-            fault = fault_of_bad(kind, came, right if kind in _HARMLESS else None)
+            received = send(connection, bad)
+            fault = fault_of(kind, received, right if kind in _HARMLESS else None)
             if fault:
-                faults.append(f"{protocol} {worker}/{number} {kind}: {fault}: {came} {bad!r:.2000}")
+                faults.append(
+                    f"{protocol} {worker}/{number} {kind}: {fault}: {received} {bad!r:.2000}"
+                )
             sent.append(kind)
             if number % 3 == 0:
                 good, right = _good(line, rng)
-                came = send_right(connection, _rendered(protocol, good))
-                if not is_right(came, right):
+                received = send_right(connection, _rendered(protocol, good))
+                if not is_right(received, right):
                     faults.append(
-                        f"{protocol} {worker}/{number} right, after {kind}: {came} {right}"
+                        f"{protocol} {worker}/{number} right, after {kind}: {received} {right}"
                     )
     return sent, faults
 
 
 def _answer_to_bytes(address: tuple[str, int], sent: bytes) -> bytes:
-    """What comes until the server closes; raises TimeoutError where it does not."""
-    came = bytearray()
+    """The bytes until the server closes the connection; raises TimeoutError if it does not."""
+    received = bytearray()
     with socket.create_connection(address, SECONDS_OF_A_REQUEST) as connection:
         try:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             while piece := connection.recv(65536):
-                came += piece
+                received += piece
         except (ConnectionError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-    return bytes(came)
+    return bytes(received)
 
 
 _RESET = struct.pack("ii", 1, 0)
-"""Linger for no time: closing resets the connection."""
+"""Linger for 0 seconds: closing resets the connection."""
 
 _HARMLESS = bad_calls.HARMLESS | bad_posts.HARMLESS | bad_messages.HARMLESS
 
 
 def _kinds(protocol: str) -> dict[str, Callable[[np.random.Generator, Call], Any]]:
-    """The kinds of bad requests as functions from a good one to what is sent."""
+    """The kinds of bad requests: functions that change a good one."""
     own = bad_posts.KINDS if protocol == "http" else bad_messages.KINDS
     both = {
         name: lambda rng, good, kind=kind: _rendered(protocol, kind(rng, good))
@@ -254,7 +258,7 @@ def _rendered(protocol: str, wanted: Call) -> Any:
 
 
 def _good(line: Line, rng: np.random.Generator) -> tuple[Call, Tensors]:
-    """A right request of a few rows to one of the models, and its answer."""
+    """A good request of a few rows to one of the models, and its answer."""
     model = MODELS[int(rng.integers(0, len(MODELS)))]
     rows = rng.integers(0, len(line.raw["continuous"]), int(rng.integers(4, 9)))
     asked, right = line.pool.take(model, rows)

@@ -1,4 +1,4 @@
-"""List columns through the whole line: from text and flags to a real server's scores."""
+"""List columns from text and flags to the scores of a real server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns of any name go all the way, through the real server; a client scores rows by them."""
+"""Columns with odd names, from the log to the scores of a real server."""
 
 from pathlib import Path
 

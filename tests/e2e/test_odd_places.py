@@ -1,4 +1,4 @@
-"""A real server on a repository under an odd path, with odd columns, that is sent odd numbers."""
+"""A real server on a repository with an odd path and odd columns gets odd numbers."""
 
 import json
 import shutil
@@ -69,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     assert repository.is_dir()
 
 
-def test_it_serves_and_is_published_into(server: TritonServer, tmp_path: Path) -> None:
+def test_it_serves_and_publishes(server: TritonServer, tmp_path: Path) -> None:
     with Client(server.grpc_url, "grpc") as client:
         before = client.score(ROWS)
         assert np.isfinite(before).all()
@@ -90,7 +90,7 @@ def test_it_serves_and_is_published_into(server: TritonServer, tmp_path: Path) -
     assert (server.log.parent / LOG_FILE).is_file()
 
 
-def test_a_start_that_fails_tells_the_folder_by_its_own_name(
+def test_the_error_of_a_failed_start_has_the_folders_own_name(
     server: TritonServer, tmp_path: Path
 ) -> None:
     odd = tmp_path / "mit blank ü"
@@ -139,7 +139,7 @@ def test_an_infinite_number_is_refused_by_name(
 
 
 @pytest.mark.parametrize("number", INFINITE)
-def test_the_client_says_so_before_it_sends(server: TritonServer, number: float) -> None:
+def test_the_client_refuses_it_before_it_sends(server: TritonServer, number: float) -> None:
     with Client(server.grpc_url, "grpc") as client:
         with pytest.raises(PlanError, match=r"a finite float32 number, found .* in row 2"):
             client.score({PRICE: [1.0, 2.0, number], CITY: ["a", "b", "c"]})
@@ -147,7 +147,7 @@ def test_the_client_says_so_before_it_sends(server: TritonServer, number: float)
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf])
-def test_the_model_step_refuses_it_too(server: TritonServer, number: float) -> None:
+def test_the_model_refuses_it_too(server: TritonServer, number: float) -> None:
     transport = Transport(Connection(server.grpc_url, "grpc", 30.0))
     dense = np.array([[1.0], [number]], np.float32)
     ids = np.array([[1], [2]], np.int64)
@@ -162,7 +162,7 @@ def test_the_model_step_refuses_it_too(server: TritonServer, number: float) -> N
 
 
 def posted(server: TritonServer, model: str, continuous: str) -> tuple[int, Any]:
-    """Plain JSON, as curl would send it."""
+    """Sends plain JSON, as curl does."""
     inputs = [
         {"name": "continuous", "shape": [1, 1], "datatype": "FP32", "data": ["NUMBER"]},
         {"name": "categorical_bytes", "shape": [1, 1], "datatype": "BYTES", "data": ["x"]},
@@ -192,10 +192,10 @@ def test_plain_json(server: TritonServer, model: str) -> None:
         assert posted(server, model, number)[0] >= 400
 
 
-def test_no_metric_is_anything_but_a_number(server: TritonServer) -> None:
+def test_every_metric_is_a_number(server: TritonServer) -> None:
     with Client(server.grpc_url, "grpc") as client:
         client.score(ROWS)
-    time.sleep(2.2)  # the steps report once a second
+    time.sleep(2.2)  # the models report once a second
     with urllib.request.urlopen(f"http://127.0.0.1:{server.ports.metrics}/metrics") as answer:
         lines = answer.read().decode().splitlines()
     ours = [line for line in lines if line.startswith("plumbline_")]
@@ -204,7 +204,7 @@ def test_no_metric_is_anything_but_a_number(server: TritonServer) -> None:
         assert np.isfinite(float(line.rsplit(" ", 1)[1])), line
 
 
-def test_a_port_of_another_protocol_is_told(server: TritonServer) -> None:
+def test_a_port_of_another_protocol_is_named(server: TritonServer) -> None:
     with pytest.raises(ServerError, match="speaks HTTP: give --protocol http"):
         Client(server.http_url, "grpc")
     with pytest.raises(ServerError, match="speaks gRPC: give --protocol grpc"):

@@ -92,7 +92,7 @@ def test_from_a_graph_of_ones_own_to_served_scores(command: Command, tmp_path: P
     again = command(*line, "--to", "etl")
     assert again.returncode == 2
     (message,) = again.stderr.splitlines()[-1:]
-    assert "etl: made from something else: the graph has changed. " in message
+    assert "etl: settings or inputs have changed: the graph has changed. " in message
     assert "--from etl" in message
     again = command(*line, "--to", "etl", "--engine", "nvtabular", "--out", "runs/other")
     assert again.returncode == 0, again.stderr

@@ -1,4 +1,4 @@
-"""New versions under load: no request fails, and every answer is wholly of one version."""
+"""New versions under load: no request fails, and every answer is from one version only."""
 
 import dataclasses
 import signal
@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from plumbline.base.errors import PlumblineError
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import Tensors, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
@@ -58,7 +58,7 @@ ROWS = pa.table(
 
 @dataclass(frozen=True)
 class Candidate:
-    """A possible version, with its answers to the rows: ids, and scores."""
+    """A possible version, with its answers to the rows: ids and scores."""
 
     plan: Plan
     model_folder: Path
@@ -99,7 +99,7 @@ class Load:
     server: TritonServer
     raw: Tensors
     known: dict[str, Candidate]
-    """Version, or another name, to the candidate that gives such answers."""
+    """Version, or another name, to the candidate with these answers."""
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Model and version to the number of answers."""
     errors: list[str] = field(default_factory=list)
@@ -194,7 +194,7 @@ def connection(server: TritonServer, protocol: str) -> Connection:
 
 
 class WrongAnswers(LiveServer):
-    """The ensemble, which is published last, answers otherwise than at export."""
+    """The ensemble, which is published last, answers differently than at export."""
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> object:
         answer = super().infer(model, tensors, version)
@@ -210,7 +210,7 @@ class Wrong:
 
 
 def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer) -> None:
-    """A publish in a process of its own that is killed when it has begun with the second model."""
+    """A publish in its own process, which is killed when it begins with the second model."""
     rows = candidate.model_folder / "rows.parquet"
     pq.write_table(ROWS, rows)
     script = (
@@ -275,7 +275,7 @@ def test_publishes_under_load(candidates: list[Candidate], server: TritonServer)
         assert (repository / JOURNAL_FILE).exists()
         lines.clear()
         assert add(candidates[3], grpc) == Published("3", is_new=True)
-        assert lines[0] == "version 3 was left half published: rolled back"
+        assert lines[0] == "the publish of version 3 was interrupted: rolled back"
         assert add(candidates[3], grpc) == Published("3", is_new=False)
         for model in ("ctr", "ctr_fused", "ctr_features"):
             load.wait_for(model, "3")
@@ -326,10 +326,10 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
     assert not (run / "export").exists()
 
     status, said = export("--publish")
-    assert status == 0 and "live_repository: begun with this plan and model" in said
+    assert status == 0 and "live_repository: created with this plan and model" in said
     assert LiveRepository.read(run / "live_repository").current == "1"
     status, said = export("--publish")
-    assert status == 0 and "version 1 has this plan and model already: nothing to do" in said
+    assert status == 0 and "version 1 already has this plan and model: nothing to do" in said
 
     retrained = {**TINY, "training": {"batch_size": 32}}
     config.write_text(yaml.safe_dump(retrained, sort_keys=False))
@@ -340,5 +340,5 @@ def test_the_command(command: Command, tmp_path: Path) -> None:
     assert status == 2 and "Triton at 127.0.0.1:1" in said
     assert not [file for file in set(run.rglob("*")) - set(before) if file.name == "2"]
     status, said = export("--publish")
-    assert status == 0 and "version 2 is written: the next start of a server loads it" in said
+    assert status == 0 and "version 2 is written; the next start of a server loads it" in said
     assert LiveRepository.read(run / "live_repository").current == "2"

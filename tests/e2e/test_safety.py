@@ -1,4 +1,4 @@
-"""What a real server closes, and what it opens to whom: loopback, secret, TLS, and no leaks."""
+"""What a real server closes, and to whom it opens the rest: loopback, secret, TLS, and no leaks."""
 
 import shutil
 import subprocess
@@ -44,14 +44,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def closed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """A server as it is unless told otherwise."""
+    """A server with the default options."""
     with TritonServer(repository, tmp_path_factory.mktemp("closed")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def guarded(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """A server that allows everything to who knows the secret, which its environment holds too."""
+    """A server that allows everything with the secret, which is in its environment too."""
     options = ServerOptions(
         allow_model_control=True, allow_shared_memory=True, protect_scoring=True, secret=SECRET
     )
@@ -91,7 +91,7 @@ def triton(server: TritonServer, protocol: str) -> Any:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_nothing_but_scoring_is_open_unless_told(closed: TritonServer, protocol: str) -> None:
+def test_by_default_only_scoring_is_open(closed: TritonServer, protocol: str) -> None:
     with Client(url_of(closed, protocol), protocol) as client:
         assert client.score(ROWS).shape == (3,)
     shown = headers(protocol, SECRET)
@@ -108,7 +108,7 @@ def test_nothing_but_scoring_is_open_unless_told(closed: TritonServer, protocol:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("secret", [None, "another-secret-0123", SECRET[:-1], SECRET + "x"])
-def test_who_does_not_know_the_secret_may_do_nothing(
+def test_nothing_is_allowed_without_the_secret(
     guarded: TritonServer, protocol: str, secret: str | None
 ) -> None:
     shown = headers(protocol, secret)
@@ -125,7 +125,7 @@ def test_who_does_not_know_the_secret_may_do_nothing(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_who_knows_the_secret_may_do_what_is_allowed(guarded: TritonServer, protocol: str) -> None:
+def test_the_secret_allows_the_opened_endpoints(guarded: TritonServer, protocol: str) -> None:
     shown = headers(protocol, SECRET)
     with Client(url_of(guarded, protocol), protocol, headers=shown) as client:
         assert client.score(ROWS).shape == (3,)
@@ -146,7 +146,9 @@ def test_the_secret_is_in_no_log_and_no_environment(guarded: TritonServer) -> No
         client.is_server_ready(headers=headers("http", SECRET))
     assert SECRET not in guarded.log.read_text(errors="replace")
     assert SECRET not in repr(guarded.options)
-    children = [guarded.process_id, *_descendants(guarded.process_id)]
+    assert guarded._process is not None
+    server = guarded._process.pid
+    children = [server, *_descendants(server)]
     assert len(children) > 3, "the models have processes of their own"
     for child in children:
         assert SECRET.encode() not in Path(f"/proc/{child}/environ").read_bytes()
@@ -160,7 +162,7 @@ def _descendants(process: int) -> list[int]:
     return found
 
 
-def test_only_this_machine_is_served(closed: TritonServer) -> None:
+def test_only_loopback_is_served(closed: TritonServer) -> None:
     for port in (closed.ports.http, closed.ports.grpc, closed.ports.metrics):
         assert addresses_of(port) and addresses_of(port) <= LOOPBACK
 
@@ -230,7 +232,7 @@ def test_tls_with_certificates_on_both_sides(encrypted: TritonServer, certificat
 
 
 @pytest.mark.parametrize("case", ["no TLS", "no certificate", "a stranger's", "another authority"])
-def test_who_has_no_certificate_is_turned_away(
+def test_clients_without_a_certificate_are_refused(
     encrypted: TritonServer, certificates: Path, case: str
 ) -> None:
     own = {name: certificates / f"client.{name}" for name in ("pem", "key")}
@@ -245,7 +247,7 @@ def test_who_has_no_certificate_is_turned_away(
         Client(encrypted.grpc_url, "grpc", tls=tls, timeout_seconds=5.0, retries=None)
 
 
-def test_what_is_not_encrypted_stays_on_this_machine(encrypted: TritonServer) -> None:
+def test_unencrypted_endpoints_stay_on_loopback(encrypted: TritonServer) -> None:
     assert addresses_of(encrypted.ports.grpc) - LOOPBACK
     for port in (encrypted.ports.http, encrypted.ports.metrics):
         assert addresses_of(port) and addresses_of(port) <= LOOPBACK

@@ -1,4 +1,4 @@
-"""The file that trained a model scores without a word, with the scores of the evaluation."""
+"""The file that trained a model is scored without options, to the scores of the evaluation."""
 
 import bz2
 import csv
@@ -214,7 +214,7 @@ def forms_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def test_text_with_its_own_words_and_forms_compressed_in_folders(
+def test_text_with_its_own_words_and_formats_compressed_in_folders(
     command: Command, tmp_path: Path
 ) -> None:
     log = {

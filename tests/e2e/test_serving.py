@@ -1,4 +1,4 @@
-"""A real Triton server on an exported repository, held against offline encoding and scoring."""
+"""A real Triton server on an exported repository, compared with offline encoding and scoring."""
 
 import re
 import shutil
@@ -127,7 +127,7 @@ def by_hand(table: pa.Table, plan: Plan, dense_BC: np.ndarray) -> Encoded:
 
 @dataclass(frozen=True)
 class Line:
-    """A plan, a model and raw rows, with what they give offline."""
+    """A plan, a model and raw rows, with their ids and scores offline."""
 
     plan: Plan
     model_folder: Path
@@ -223,7 +223,7 @@ def test_both_protocols_at_any_number_of_rows(
         np.testing.assert_array_equal(served.offsets, wanted.offsets)
 
 
-def test_rows_come_in_many_forms_with_columns_in_any_order(line: Line, fused: Client) -> None:
+def test_rows_of_many_types_with_columns_in_any_order(line: Line, fused: Client) -> None:
     rows = line.raw.slice(0, 50)
     backwards = rows.select(rows.column_names[::-1]).append_column("other", pa.array([{}] * 50))
     lists = {name: rows[name].to_pylist() for name in backwards.column_names[:-1]}
@@ -254,7 +254,7 @@ def test_the_client_names_what_is_wrong_with_the_rows(line: Line, fused: Client)
 
 
 @pytest.mark.parametrize("model", ["ctr", "ctr_dlrm"])
-def test_models_that_are_not_there_or_take_no_raw_columns(server: TritonServer, model: str) -> None:
+def test_models_that_do_not_exist_or_take_no_raw_columns(server: TritonServer, model: str) -> None:
     if model == "ctr_dlrm":
         with pytest.raises(ServerError, match=r"'ctr_dlrm'.*takes no raw columns.*'ctr_fused'"):
             Client(server.http_url, "http", model)
@@ -264,7 +264,7 @@ def test_models_that_are_not_there_or_take_no_raw_columns(server: TritonServer, 
 
 
 @pytest.mark.parametrize("model", ["ctr", "ctr_fused"])
-def test_bad_requests_get_an_error_and_the_server_goes_on(
+def test_bad_requests_get_an_error_and_the_server_keeps_running(
     line: Line, server: TritonServer, fused: Client, model: str
 ) -> None:
     good = to_tensors(line.raw.slice(0, 3), fused.columns)
@@ -351,7 +351,7 @@ def metrics_of(server: TritonServer) -> dict[tuple[str, str], float]:
     return {(metric, model): float(value) for metric, model, value in found}
 
 
-def test_the_metrics_count_what_was_seen(line: Line, repository: Path, tmp_path: Path) -> None:
+def test_the_metrics_count_the_requests(line: Line, repository: Path, tmp_path: Path) -> None:
     ids_BF, bags = line.encoded.ids_BF, line.encoded.bags
     continuous_BC = to_tensors(line.raw, wire_columns(line.plan))["continuous"]
     counted = {
@@ -391,10 +391,8 @@ def _values(bags: tuple[Lists, ...]) -> list[np.ndarray]:
     return [bag.values for bag in bags]
 
 
-def test_a_request_that_comes_while_another_is_answered_is_not_slept_through(
-    line: Line, server: TritonServer
-) -> None:
-    """Triton's batcher would, for half a second, if its queue had a limit."""
+def test_a_request_during_another_is_answered_at_once(line: Line, server: TritonServer) -> None:
+    """With a limited queue, Triton's batcher would sleep through it for half a second."""
     slow = to_tensors(line.raw.slice(0, MAX_BATCH_SIZE), wire_columns(line.plan))
     quick = {name: tensor[:1] for name, tensor in slow.items()}
     transport = Transport(Connection(server.grpc_url, "grpc", 60.0))
@@ -415,7 +413,7 @@ def test_a_request_that_comes_while_another_is_answered_is_not_slept_through(
     assert np.median(taken) < 0.3
 
 
-def test_under_too_much_load_every_answer_is_right_or_a_refusal(line: Line, tmp_path: Path) -> None:
+def test_under_overload_every_answer_is_right_or_a_rejection(line: Line, tmp_path: Path) -> None:
     settings = Serving(
         max_batch_size=MAX_BATCH_SIZE, precision="fp32", max_queue_size=2, queue_timeout_ms=100
     )
@@ -484,7 +482,7 @@ def test_a_changed_file_is_refused_at_load(
 @pytest.mark.parametrize(
     "kinds", [("continuous",), ("integer", "hex", "string"), ("integer_list", "string_list")]
 )
-def test_a_kind_of_columns_may_be_absent(tmp_path: Path, kinds: tuple[str, ...]) -> None:
+def test_a_kind_of_columns_may_be_missing(tmp_path: Path, kinds: tuple[str, ...]) -> None:
     line = make_line(tmp_path, *kinds)
     with (
         TritonServer(export(line, tmp_path / "out"), tmp_path / "work") as server,

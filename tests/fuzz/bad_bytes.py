@@ -1,4 +1,4 @@
-"""What can come over a connection in place of a request; see `tests.fuzz.bad_calls`."""
+"""Bytes that are not a valid request; see `tests.fuzz.bad_calls`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 def request_bytes(
     wanted: Post, *lines: str, verb: str = "POST", body: bytes | None = None
 ) -> bytes:
-    """The whole request, with more header lines; they have to tell the body's length."""
-    told = [f"{name}: {value}" for name, value in wanted.headers.items()]
-    head = "\r\n".join([f"{verb} {wanted.path} HTTP/1.1", "Host: x", *told, *lines])
+    """The bytes of the request with further header lines, which must give the body's length."""
+    headers = [f"{name}: {value}" for name, value in wanted.headers.items()]
+    head = "\r\n".join([f"{verb} {wanted.path} HTTP/1.1", "Host: x", *headers, *lines])
     return head.encode() + b"\r\n\r\n" + (wanted.body if body is None else body)
 
 
@@ -44,7 +44,7 @@ def tls_hello(rng: Random, good: Post) -> bytes:
 
 
 def http2_garbage(rng: Random, good: Post) -> bytes:
-    """Frames of any type and any length behind the right preface."""
+    """Frames of any type and length after a valid preface."""
     frames = [
         int(rng.integers(0, 2**24)).to_bytes(3, "big") + rng.bytes(6 + int(rng.integers(0, 99))),
         b"\0\0\0\4\0\0\0\0\0" + rng.bytes(int(rng.integers(0, 99))),
@@ -54,7 +54,7 @@ def http2_garbage(rng: Random, good: Post) -> bytes:
 
 
 def torn_request(rng: Random, good: Post) -> bytes:
-    """A right request, as far as it came."""
+    """A valid request, cut off."""
     whole = request_bytes(good, f"Content-Length: {len(good.body)}")
     return whole[: int(rng.integers(1, len(whole)))]
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a request in gRPC's form; see `tests.fuzz.bad_calls`."""
+"""Faults of a gRPC request; see `tests.fuzz.bad_calls`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def both_contents(rng: Random, good: Call) -> bytes:
 
 
 def typed_contents_that_do_not_fit(rng: Random, good: Call) -> bytes:
-    """Values of one type, too few of them or too many, and nothing in the other tensors."""
+    """Typed contents of a random type and length in each tensor."""
     message = to_message(good)
     del message.raw_input_contents[:]
     for tensor in message.inputs:
@@ -81,7 +81,7 @@ def shared_memory_output(rng: Random, good: Call) -> bytes:
 
 
 def unknown_field(rng: Random, good: Call) -> bytes:
-    """Protobuf passes over fields that it does not know."""
+    """Protobuf ignores unknown fields."""
     return _bytes(to_message(good)) + b"\xfa\x3f\x03abc"
 
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a request in HTTP's form; see `tests.fuzz.bad_calls`."""
+"""Faults of an HTTP request; see `tests.fuzz.bad_calls`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ODD = (None, True, -1, 0, 1.5, 2**63, 2**64, "", "x", "\0", [], [[]], {}, {"a":
 
 
 def wrong_header_length(rng: Random, good: Call) -> Post:
-    made = to_post(good)
-    right = int(made.headers[HEADER_LENGTH])
+    valid = to_post(good)
+    right = int(valid.headers[HEADER_LENGTH])
     wrong = ["-1", "0", "1", "x", "", "0x10", str(2**64), str(right - 1), str(right + 1), "9" * 30]
-    return replace(made, headers={HEADER_LENGTH: _one(rng, wrong)})
+    return replace(valid, headers={HEADER_LENGTH: _one(rng, wrong)})
 
 
 def no_header_length(rng: Random, good: Call) -> Post:
@@ -57,24 +57,24 @@ def data_in_json_and_binary(rng: Random, good: Call) -> Post:
 
 
 def data_in_json_that_does_not_fit(rng: Random, good: Call) -> Post:
-    """One tensor's values are in the JSON header: too few, or of another type."""
+    """One tensor's values are in the JSON header: too few, or of the wrong type."""
     head = to_head(good)
-    place = int(rng.integers(0, len(good.inputs)))
+    index = int(rng.integers(0, len(good.inputs)))
     values = [[], {}, None, "x", [[1], 2], [{}], [None], [1e400], [True, "x"], [[[[]]]]]
-    head["inputs"][place]["data"] = _one(rng, values)
-    del head["inputs"][place]["parameters"]
-    kept = [tensor.data for number, tensor in enumerate(good.inputs) if number != place]
+    head["inputs"][index]["data"] = _one(rng, values)
+    del head["inputs"][index]["parameters"]
+    kept = [tensor.data for number, tensor in enumerate(good.inputs) if number != index]
     return post(good.path, json.dumps(head).encode(), b"".join(kept))
 
 
 def truncated_body(rng: Random, good: Call) -> Post:
-    made = to_post(good)
-    return replace(made, body=made.body[: int(rng.integers(0, len(made.body)))])
+    valid = to_post(good)
+    return replace(valid, body=valid.body[: int(rng.integers(0, len(valid.body)))])
 
 
 def surplus_body(rng: Random, good: Call) -> Post:
-    made = to_post(good)
-    return replace(made, body=made.body + rng.bytes(int(rng.integers(1, 2000))))
+    valid = to_post(good)
+    return replace(valid, body=valid.body + rng.bytes(int(rng.integers(1, 2000))))
 
 
 def random_body(rng: Random, good: Call) -> Post:
@@ -84,9 +84,9 @@ def random_body(rng: Random, good: Call) -> Post:
 
 
 def wrong_encoding(rng: Random, good: Call) -> Post:
-    made = to_post(good)
+    valid = to_post(good)
     encoding = _one(rng, ["gzip", "deflate", "br", "x"])
-    return replace(made, headers={**made.headers, "Content-Encoding": encoding})
+    return replace(valid, headers={**valid.headers, "Content-Encoding": encoding})
 
 
 def wrong_path(rng: Random, good: Call) -> Post:
@@ -101,15 +101,15 @@ def wrong_path(rng: Random, good: Call) -> Post:
 
 
 def odd_value_in_json(rng: Random, good: Call) -> Post:
-    """Any value of the JSON header is another one."""
+    """A random value of the JSON header is replaced."""
     head = to_head(replace(good, outputs=_one(rng, [(), (_output(good),)])))
-    holder, key = _one(rng, list(_places(head)))
+    holder, key = _one(rng, list(_slots(head)))
     holder[key] = _one(rng, _ODD)
     return post(good.path, json.dumps(head).encode(), _tensors_of(good))
 
 
 def odd_byte_in_json(rng: Random, good: Call) -> Post:
-    """Any byte of the JSON header is another one."""
+    """A random byte of the JSON header is replaced."""
     head = bytearray(json.dumps(to_head(good)).encode())
     head[int(rng.integers(0, len(head)))] = int(rng.integers(0, 256))
     return post(good.path, bytes(head), _tensors_of(good))
@@ -140,13 +140,13 @@ def _tensors_of(good: Call) -> bytes:
     return b"".join(tensor.data for tensor in good.inputs)
 
 
-def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every object or array inside a JSON value, with each of its keys."""
+def _slots(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every object or array in a JSON value, with each of its keys."""
     keys = list(value) if isinstance(value, dict) else range(len(value))
     for key in keys:
         yield value, key
         if isinstance(value[key], dict | list):
-            yield from _places(value[key])
+            yield from _slots(value[key])
 
 
 def _one(rng: Random, values: Any) -> Any:

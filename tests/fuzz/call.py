@@ -1,6 +1,6 @@
-"""An inference request as data, and its two forms on the wire: HTTP with binary tensors, and gRPC.
+"""An inference request as data, and its encodings: HTTP with binary tensors, and gRPC.
 
-Nothing is checked here, so that a request can be wrong in every way.
+Nothing is checked here, so a request can have any fault.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from plumbline.columns.wire import Tensors
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A tensor as it is declared, and the bytes that come with it.
+    """A tensor as declared, and its bytes.
 
-    Over HTTP, `parameters` stand in the place of the one that tells the number of bytes.
+    Over HTTP, `parameters` replace the parameter with the number of bytes.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to a model; `outputs` empty asks for all of them."""
+    """A request to a model, for `outputs`; empty means all of them."""
 
     model: str
     inputs: tuple[Input, ...]
@@ -51,7 +51,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """An HTTP request; `headers` come beside those that HTTP itself needs."""
+    """An HTTP request; `headers` are in addition to those of HTTP itself."""
 
     path: str
     headers: Mapping[str, str]
@@ -59,17 +59,17 @@ class Post:
 
 
 def call(model: str, tensors: Tensors) -> Call:
-    """A request as it should be."""
+    """A valid request."""
     return Call(model, tuple(_input(name, tensor) for name, tensor in tensors.items()))
 
 
 def text_bytes(values: Any) -> bytes:
-    """Strings as Triton wants them: each behind its length, uint32 little-endian."""
+    """Strings as Triton encodes them: each after its length, uint32 little-endian."""
     return b"".join(len(value).to_bytes(4, "little") + value for value in values)
 
 
 def to_post(wanted: Call) -> Post:
-    """The HTTP form: a JSON header, and the tensors' bytes behind it."""
+    """The HTTP request: a JSON header, then the tensors' bytes."""
     head = to_head(wanted)
     body = b"".join(tensor.data for tensor in wanted.inputs)
     return post(wanted.path, json.dumps(head).encode(), body)
@@ -101,7 +101,7 @@ def post(path: str, head: bytes, body: bytes) -> Post:
 
 
 def to_message(wanted: Call) -> Any:
-    """The gRPC form, with raw contents."""
+    """The gRPC message, with raw contents."""
     message = service_pb2.ModelInferRequest(model_name=wanted.model, model_version=wanted.version)
     _set_parameters(message.parameters, wanted.parameters)
     for tensor in wanted.inputs:

@@ -1,4 +1,4 @@
-"""Send a request in either protocol, and read what came: tensors, or an error's message."""
+"""Sends a request in either protocol and reads the answer: tensors, or an error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DTYPES = {"FP32": "<f4", "INT64": "<i8"}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """HTTP's or gRPC's status; `tensors` where it was answered, else the server's message."""
+    """The HTTP or gRPC status, and the tensors or the server's error message."""
 
     status: str
     message: str = ""
@@ -32,23 +32,23 @@ class Answer:
 
 
 class HttpConnection:
-    """One connection, kept open from request to request as far as the server does so."""
+    """One connection, kept open between requests if the server does so."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._connection = http.client.HTTPConnection(url, timeout=timeout_seconds)
 
     def send(self, wanted: Post) -> Answer:
-        """Raises OSError or HTTPException where no answer comes, ValueError where it is no JSON."""
+        """Raises OSError or HTTPException without an answer, ValueError if it is not JSON."""
         try:
             self._connection.request("POST", wanted.path, wanted.body, dict(wanted.headers))
-            came = self._connection.getresponse()
-            body = came.read()
+            response = self._connection.getresponse()
+            body = response.read()
         except (OSError, http.client.HTTPException):
             self._connection.close()
             raise
-        if came.status != http.client.OK:
-            return Answer(str(came.status), json.loads(body.decode(errors="replace"))["error"])
-        head = int(came.getheader("Inference-Header-Content-Length") or len(body))
+        if response.status != http.client.OK:
+            return Answer(str(response.status), json.loads(body.decode(errors="replace"))["error"])
+        head = int(response.getheader("Inference-Header-Content-Length") or len(body))
         return Answer("200", tensors=_of_body(json.loads(body[:head]), body[head:]))
 
     def close(self) -> None:
@@ -56,7 +56,7 @@ class HttpConnection:
 
 
 class GrpcConnection:
-    """One channel; what is sent are a message's bytes."""
+    """One channel; it sends the bytes of a message."""
 
     def __init__(self, url: str, timeout_seconds: float) -> None:
         self._channel = grpc.insecure_channel(url, [("grpc.max_send_message_length", -1)])
@@ -68,12 +68,12 @@ class GrpcConnection:
         self._timeout_seconds = timeout_seconds
 
     def send(self, message: bytes) -> Answer:
-        """No answer in time has the status DEADLINE_EXCEEDED."""
+        """The status is DEADLINE_EXCEEDED if there is no answer in time."""
         try:
-            came = self._infer(message, timeout=self._timeout_seconds)
+            response = self._infer(message, timeout=self._timeout_seconds)
         except grpc.RpcError as error:
             return Answer(error.code().name, error.details() or "")
-        tensors = zip(came.outputs, came.raw_output_contents, strict=True)
+        tensors = zip(response.outputs, response.raw_output_contents, strict=True)
         return Answer(
             "OK", tensors={t.name: _array(t.datatype, list(t.shape), data) for t, data in tensors}
         )
@@ -83,28 +83,28 @@ class GrpcConnection:
 
 
 def _of_body(head: dict[str, Any], data: bytes) -> Tensors:
-    """Tensors come as bytes behind the JSON, or in it, which cannot hold text that is not UTF-8."""
-    tensors, place = {}, 0
+    """Tensors are bytes after the JSON, or numbers in it; text in the JSON is skipped."""
+    tensors, offset = {}, 0
     for tensor in head["outputs"]:
         name, datatype, shape = tensor["name"], tensor["datatype"], tensor["shape"]
         if "data" in tensor:
             if datatype in _DTYPES:
                 tensors[name] = np.array(tensor["data"], _DTYPES[datatype]).reshape(shape)
             continue
-        end = place + tensor["parameters"]["binary_data_size"]
-        tensors[name] = _array(datatype, shape, data[place:end])
-        place = end
+        end = offset + tensor["parameters"]["binary_data_size"]
+        tensors[name] = _array(datatype, shape, data[offset:end])
+        offset = end
     return tensors
 
 
 def _array(datatype: str, shape: list[int], data: bytes) -> NDArray[Any]:
     if datatype in _DTYPES:
         return np.frombuffer(data, _DTYPES[datatype]).reshape(shape)
-    values, place = [], 0
-    while place < len(data):
-        start = place + 4
-        place = start + int.from_bytes(data[place:start], "little")
-        values.append(data[start:place])
+    values, offset = [], 0
+    while offset < len(data):
+        start = offset + 4
+        offset = start + int.from_bytes(data[offset:start], "little")
+        values.append(data[start:offset])
     array = np.empty(len(values), np.object_)
     array[:] = values
     return array.reshape(shape)

@@ -1,4 +1,4 @@
-"""A small plan and model of every kind of column, exported for a server."""
+"""A small plan and model with every kind of column, exported for a server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _CHECK_ROWS = pa.table(
 
 @dataclass(frozen=True)
 class Line:
-    """A model repository, and the offline side of what it serves."""
+    """A model repository, and the executor and answers to compare it with."""
 
     repository: Path
     executor: OnlineExecutor
@@ -75,7 +75,7 @@ def make_line(folder: Path) -> Line:
     plan = plan_of(folder / "plan", _KINDS, **outputs)
     settings = Model(embedding_dim=8, bottom_mlp=(16, 8), top_mlp=(16,))
     model = DLRM(Architecture.of(plan, settings), seed=3)
-    model.tables.weight.data.mul_(100.0)  # so that ids make a difference to the score
+    model.tables.weight.data.mul_(100.0)  # so that ids change the score
     save_model(folder / "model", model, plan.content_hash)
     serving = Serving(max_batch_size=MAX_BATCH_SIZE, precision="fp32")
     exported = export_repository(plan, folder / "model", folder / "export", serving, _CHECK_ROWS)
@@ -86,10 +86,10 @@ def make_line(folder: Path) -> Line:
 
 
 def _ids(name: str, values: object) -> list[object]:
-    """0 is padding, 1 a missing value, 2 an unknown one; the known ones follow in order."""
+    """0 is padding, 1 a missing value, 2 an unseen value; the known values follow in order."""
     known: dict[object, int] = {NULL_INT64: 1, NULL_BYTES: 1}
-    for place, value in enumerate(KNOWN[name]):
-        known[value.encode() if isinstance(value, str) else value] = 3 + place
+    for index, value in enumerate(KNOWN[name]):
+        known[value.encode() if isinstance(value, str) else value] = 3 + index
     if isinstance(values, Lists):
         flat = [known.get(value, 2) for value in _objects(values.values)]
         bounds = values.offsets.tolist()

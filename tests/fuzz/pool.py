@@ -1,4 +1,4 @@
-"""Rows of odd but right values, and what each model answers to them offline.
+"""Rows of unusual valid values, and each model's answers, computed offline.
 
 Legend: B rows, R chosen rows.
 """
@@ -50,16 +50,16 @@ _TEXTS = (
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Tensors of B rows for each model, and the tensors that answer them."""
+    """For each model, the request tensors of B rows and the tensors of the answer."""
 
-    asked: Mapping[str, Tensors]
+    requests: Mapping[str, Tensors]
     answers: Mapping[str, Tensors]
 
     def take(self, model: str, rows_R: NDArray[np.int64]) -> tuple[Tensors, Tensors]:
-        """The request of these rows, and its answer."""
-        asked, answers = self.asked[model], self.answers[model]
+        """The request tensors of these rows, and those of the answer."""
+        requests, answers = self.requests[model], self.answers[model]
         return (
-            {name: tensor[rows_R] for name, tensor in asked.items()},
+            {name: tensor[rows_R] for name, tensor in requests.items()},
             {name: tensor[rows_R] for name, tensor in answers.items()},
         )
 
@@ -70,15 +70,15 @@ def odd_tensors(
     known: Mapping[str, Any],
     rows: int,
 ) -> Tensors:
-    """Rows in which known, unknown, missing and extreme values of each column come about equally.
+    """Rows with known, unseen, missing and extreme values in every column.
 
-    `known` are a categorical column's values with an id, as integers or text.
+    `known` maps a categorical column to its values with an id, as integers or text.
     """
     tensors: Tensors = {}
-    for tensor, (names, dtype) in columns.wanted.items():
+    for tensor, (names, dtype) in columns.tensors.items():
         drawn = np.empty((rows, len(names)), dtype)
-        for place, name in enumerate(names):
-            drawn[:, place] = _column(rng, tensor, known.get(name, ()), rows)
+        for index, name in enumerate(names):
+            drawn[:, index] = _column(rng, tensor, known.get(name, ()), rows)
         tensors[tensor] = drawn
     return tensors
 
@@ -89,8 +89,8 @@ def make_pool(tensors: Tensors, executor: OnlineExecutor, scorer: Scorer) -> Poo
     probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     scored: Tensors = {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
     between = to_encoded_tensors(encoded)
-    asked = dict.fromkeys(MODELS, tensors) | {DLRM_MODEL: between}
-    return Pool(asked, dict.fromkeys(MODELS, scored) | {FEATURES_MODEL: between})
+    requests = dict.fromkeys(MODELS, tensors) | {DLRM_MODEL: between}
+    return Pool(requests, dict.fromkeys(MODELS, scored) | {FEATURES_MODEL: between})
 
 
 def _column(rng: np.random.Generator, tensor: str, known: Any, rows: int) -> NDArray[Any]:
@@ -111,7 +111,7 @@ def _column(rng: np.random.Generator, tensor: str, known: Any, rows: int) -> NDA
 
 def _chosen(rng: np.random.Generator, values: list[Any], count: int) -> NDArray[np.object_]:
     chosen = np.empty(count, np.object_)
-    chosen[:] = [values[place] for place in rng.integers(0, len(values), count)]
+    chosen[:] = [values[index] for index in rng.integers(0, len(values), count)]
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""Send requests, and judge what comes."""
+"""Sends requests and checks the answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fuzz.connection import Answer, GrpcConnection, HttpConnection
 Connection = HttpConnection | GrpcConnection
 
 TOLERANCE = 0.0 if cpu_module() is not None else 1e-6
-"""Of a score. In torch's form it depends on the batch that its row is in."""
+"""Tolerance of a score: the torch implementation depends on the row's batch."""
 
 _NO_ANSWER = ("no answer", "DEADLINE_EXCEEDED", "UNAVAILABLE")
 
@@ -29,7 +29,7 @@ _OUR_MESSAGES = {
 
 
 def send(connection: Connection, wanted: Any) -> Answer:
-    """No answer, or one that is no JSON, has the status "no answer"."""
+    """The status is "no answer" if there is none, or it is not JSON."""
     try:
         return connection.send(wanted)
     except (OSError, HTTPException, ValueError) as error:
@@ -37,41 +37,40 @@ def send(connection: Connection, wanted: Any) -> Answer:
 
 
 def send_right(connection: Connection, wanted: Any) -> Answer:
-    """As `send`, and again where Triton refused a right request for the fault of another one.
+    """As `send`, but repeat a valid request that Triton refused for another one's fault.
 
-    Triton looks at the number of a request's strings and at their lengths, but not at whether all
-    bytes of the last one came. That is left to its Python backend, which refuses every request of
-    the batch for it.
+    Triton checks the number of strings and their lengths, but not that the last one is complete.
+    Its Python backend does, and then refuses all requests of the batch.
     """
-    came = send(connection, wanted)
+    answer = send(connection, wanted)
     for _ in range(9):
-        if came.message.removeprefix("in ensemble 'ctr', ").startswith("incomplete string data"):
-            came = send(connection, wanted)
-    return came
+        if answer.message.removeprefix("in ensemble 'ctr', ").startswith("incomplete string data"):
+            answer = send(connection, wanted)
+    return answer
 
 
-def fault_of_bad(kind: str, came: Answer, right: Tensors | None) -> str:
-    """What is wrong with the answer to a bad request, or nothing; `right` where it may have one."""
-    if came.is_good:
-        return "" if right is not None and is_right(came, right) else "it was answered"
-    if came.status in _NO_ANSWER and "The server is busy" not in came.message:
+def fault_of(kind: str, answer: Answer, right: Tensors | None) -> str:
+    """The fault of an answer to a bad request, or ""; `right` is the answer it may get, if any."""
+    if answer.is_good:
+        return "" if right is not None and is_right(answer, right) else "it was answered"
+    if answer.status in _NO_ANSWER and "The server is busy" not in answer.message:
         return "no answer"
-    if re.search("Failed to process|The model failed|stub", came.message):
+    if re.search("Failed to process|The model failed|stub", answer.message):
         return "a fault in the model's code"
-    if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], came.message):
+    if kind in _OUR_MESSAGES and not re.search(_OUR_MESSAGES[kind], answer.message):
         return f"a message without {_OUR_MESSAGES[kind]!r}"
-    return "" if len(came.message) > 8 else "an error that says nothing"
+    return "" if len(answer.message) > 8 else "an error that says nothing"
 
 
-def is_right(came: Answer, right: Tensors) -> bool:
-    """Whether the answer holds the right tensors, or one of them where only it was asked for."""
-    return bool(came.tensors) and all(
+def is_right(answer: Answer, right: Tensors) -> bool:
+    """Whether the answer has the right tensors, or one of them if only that was requested."""
+    return bool(answer.tensors) and all(
         name in right and tensor.shape == right[name].shape and _is_equal(tensor, right[name])
-        for name, tensor in came.tensors.items()
+        for name, tensor in answer.tensors.items()
     )
 
 
-def _is_equal(came: NDArray[Any], right: NDArray[Any]) -> bool:
+def _is_equal(got: NDArray[Any], right: NDArray[Any]) -> bool:
     if right.dtype == np.float32:
-        return bool(np.allclose(came, right, rtol=0, atol=TOLERANCE, equal_nan=True))
-    return bool(np.array_equal(came, right))
+        return bool(np.allclose(got, right, rtol=0, atol=TOLERANCE, equal_nan=True))
+    return bool(np.array_equal(got, right))

@@ -79,13 +79,13 @@ SCORES = (FitQuantileTransform(64), FillMissing(0.0))
 def test_the_chain_on_continuous_columns(
     graph: str, options: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    found = compiled(graph, **options)
+    chains = compiled(graph, **options)
     buckets = [] if graph == "criteo" else ["x_bucket", "y_bucket"]
-    assert list(found) == ["s", "i", "l", *buckets, "x", "y"]
+    assert list(chains) == ["s", "i", "l", *buckets, "x", "y"]
     for name in ("x", "y"):
-        assert found[name] == Chain((name,), expected)
-        if buckets:  # of the numbers as they are in the log, missing ones apart
-            assert found[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64, 500),))
+        assert chains[name] == Chain((name,), expected)
+        if buckets:  # of the raw numbers
+            assert chains[f"{name}_bucket"] == Chain((name,), (FitQuantileBucketize(64, 500),))
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_the_chain_on_continuous_columns(
 def test_every_categorical_column_is_categorified(
     graph: str, options: dict[str, Any], threshold: int
 ) -> None:
-    found = compiled(graph, **options)
+    chains = compiled(graph, **options)
     for name in ("s", "i", "l"):
-        assert found[name] == Chain((name,), (FitCategorify(frequency_threshold=threshold),))
+        assert chains[name] == Chain((name,), (FitCategorify(frequency_threshold=threshold),))
 
 
 @pytest.mark.parametrize(
@@ -115,16 +115,16 @@ def test_every_categorical_column_is_categorified(
     ],
 )
 def test_buckets_are_an_option(options: dict[str, int], buckets: int) -> None:
-    found = compiled("standard", **options)
-    assert ("x_bucket" in found) == bool(buckets)
+    chains = compiled("standard", **options)
+    assert ("x_bucket" in chains) == bool(buckets)
     if buckets:
-        assert found["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets, 500),))
+        assert chains["y_bucket"] == Chain(("y",), (FitQuantileBucketize(buckets, 500),))
 
 
-def test_buckets_take_no_name_that_is_taken() -> None:
+def test_names_of_buckets_are_unique() -> None:
     kinds = {"x": "continuous", "x_bucket": "continuous", "x_bucket_": "string"}
-    found = compiled("standard", kinds)
-    assert {name: chain.columns for name, chain in found.items()} == {
+    chains = compiled("standard", kinds)
+    assert {name: chain.columns for name, chain in chains.items()} == {
         "x_bucket_": ("x_bucket_",),
         "x_bucket__": ("x",),
         "x_bucket_bucket": ("x_bucket",),
@@ -143,7 +143,7 @@ def test_the_schema_is_tagged_for_merlin_models() -> None:
 
 
 @pytest.mark.parametrize("kind", ["string", "integer", "hex", "boolean"])
-def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
+def test_a_single_category_also_has_its_frequency(kind: Any) -> None:
     assert compiled("standard", {"s": kind}) == {
         "s": Chain(("s",), (FitCategorify(frequency_threshold=2),)),
         "s_count": Chain(("s",), FREQUENCY),
@@ -153,7 +153,7 @@ def test_a_lone_category_has_its_frequency_beside_it(kind: Any) -> None:
 @pytest.mark.parametrize(
     "kinds", [{"s": "string", "t": "string"}, {"s": "string", "l": "hex_list"}, {"x": "continuous"}]
 )
-def test_two_features_or_a_number_need_no_frequency(kinds: Any) -> None:
+def test_two_features_or_a_number_have_no_frequency(kinds: Any) -> None:
     assert not any(name.endswith("_count") for name in compiled("standard", kinds))
 
 
@@ -164,8 +164,8 @@ def test_two_features_or_a_number_need_no_frequency(kinds: Any) -> None:
 def test_a_log_of_few_rows_keeps_all_values(
     rows: int, options: dict[str, int], threshold: int
 ) -> None:
-    found = compiled("standard", rows=rows, **options)
-    assert found["s"] == Chain(("s",), (FitCategorify(threshold),))
+    chains = compiled("standard", rows=rows, **options)
+    assert chains["s"] == Chain(("s",), (FitCategorify(threshold),))
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_log_of_few_rows_keeps_all_values(
         ),
     ],
 )
-def test_an_option_that_is_wrong(options: dict[str, Any], message: str) -> None:
+def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(message)) as error:
         build(WorkflowSettings(graph="standard", options=options), KINDS, MANY_ROWS)
     assert str(error.value).startswith("workflow.graph 'standard': ")

@@ -212,6 +212,13 @@ def test_statistics_by_key(keys: list[Any], tmp_path: Path) -> None:
         np.testing.assert_array_equal(unseen[name], 0.0 if name.endswith("_count") else np.nan)
 
 
+def test_the_largest_number_is_possible_alone(tmp_path: Path) -> None:
+    """NVTabular fails with `min` and `max` alone."""
+    rows = [{"s": "a", "x": 1}, {"s": "a", "x": 3}, {"s": "b", "x": None}]
+    run = Run(["s"] >> ops.JoinGroupby(["x"], ["max"]), tmp_path, rows)
+    np.testing.assert_array_equal(run.rows(*column("s", "a", "b"))["s_x_max"], [3.0, np.nan])
+
+
 def test_a_key_may_be_measured_too(tmp_path: Path) -> None:
     """NVTabular fails to fit, because its executor passes the column twice."""
     graph = ["i"] >> ops.JoinGroupby(["i"], ["sum", "count"])

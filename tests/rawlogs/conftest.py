@@ -1,4 +1,4 @@
-"""A small configuration and its log, which single tests change."""
+"""A small configuration and its log, for tests to change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ingest = Callable[..., Ingested]
 
 @pytest.fixture
 def make_config() -> MakeConfig:
-    """A configuration of columns click_, price, shop, hash, word; keywords replace its keys."""
+    """A configuration of columns clicked, price, shop, hash, word; keywords replace its keys."""
 
     def make(log: dict[str, Any] | None = None, **changes: Any) -> Config:
         columns = {
@@ -41,7 +41,7 @@ def make_config() -> MakeConfig:
 
 @pytest.fixture
 def good_lines() -> list[str]:
-    """Twenty lines; every second is a click."""
+    """Twenty lines; every second one is a click."""
     return [f"{i % 2},{i}.5,{i},{i:x},w{i}" for i in range(20)]
 
 

@@ -1,4 +1,4 @@
-"""Every type of a Parquet file reaches the rules of what a value means."""
+"""The value rules read every type of a Parquet file."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_values_are_those_of_the_file(column: pa.Array, values: list[Any]) -> No
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_text_that_is_not_utf_8_comes_as_bytes(large: bool) -> None:
+def test_text_that_is_not_utf_8_is_bytes(large: bool) -> None:
     kinds = (pa.large_binary(), pa.large_string()) if large else (pa.binary(), pa.string())
     column = pa.array([b"a", b"\xff\xfe", None], kinds[0]).view(kinds[1])
     assert polars_column(column).to_list() == [b"a", b"\xff\xfe", None]
@@ -85,7 +85,7 @@ def test_a_type_that_is_not_read_is_named() -> None:
         polars_column(column)
 
 
-def test_columns_that_are_not_wanted_may_be_of_any_type(tmp_path: Path) -> None:
+def test_unused_columns_may_have_any_type(tmp_path: Path) -> None:
     file = tmp_path / "log"
     table = pa.table(
         {

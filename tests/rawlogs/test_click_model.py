@@ -62,7 +62,7 @@ def test_one_seed_gives_the_same_bytes_and_another_does_not(tmp_path: Path) -> N
     assert all(first != other for first, other in zip(contents[0], contents[2], strict=True))
 
 
-def test_lines_have_criteos_form(tmp_path: Path) -> None:
+def test_lines_are_in_criteos_format(tmp_path: Path) -> None:
     rows = read(draw(tmp_path))
     assert set(rows["y"]) == {"0", "1"}
     for column in range(1, 6):
@@ -80,11 +80,11 @@ def test_a_few_values_make_up_most_of_a_column(tmp_path: Path) -> None:
     assert 0.4 < values[:100].sum() / values.sum() < 0.9
 
 
-def test_missing_says_nothing_about_the_click(tmp_path: Path) -> None:
+def test_values_are_missing_at_random(tmp_path: Path) -> None:
     rows = read(draw(tmp_path))
     missing = rows.filter(pl.col("I1").is_null())["y"].cast(pl.Int64).mean()
     present = rows.filter(pl.col("I1").is_not_null())["y"].cast(pl.Int64).mean()
-    # What a missing count adds is what a zero adds, so the two rates differ by that alone.
+    # A missing count adds what a zero adds; the two rates differ by that only.
     assert isinstance(missing, float)
     assert isinstance(present, float)
     assert abs(missing - present) < 0.2
@@ -134,7 +134,7 @@ def test_progress_counts_every_row(tmp_path: Path) -> None:
     assert sum(done) == 1000
 
 
-def test_the_ingest_reads_it_and_keeps_the_order_of_the_probabilities(tmp_path: Path) -> None:
+def test_the_ingest_keeps_the_order_of_the_probabilities(tmp_path: Path) -> None:
     config = Config.model_validate(
         {
             "name": "t",

@@ -60,7 +60,7 @@ def names(folder: Path, **log: Any) -> list[str]:
     return [str(file.relative_to(folder)) for file in files]
 
 
-def test_markers_are_passed_over(tmp_path: Path) -> None:
+def test_markers_are_skipped(tmp_path: Path) -> None:
     write(
         tmp_path,
         {
@@ -90,19 +90,19 @@ def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
     assert names(tmp_path) == ["b", "day_9/a", "day_9/b/2", "day_9/b/10", "day_10/a"]
 
 
-def test_named_files_may_lie_in_folders_and_may_begin_with_an_underscore(tmp_path: Path) -> None:
+def test_named_files_may_be_in_folders_and_begin_with_an_underscore(tmp_path: Path) -> None:
     write(tmp_path, {"a/_log": "x", "b": "x"})
     assert names(tmp_path, files=["a/_log"]) == ["a/_log"]
 
 
-def test_a_folder_of_markers_holds_no_file(tmp_path: Path) -> None:
+def test_a_folder_of_markers_has_no_files(tmp_path: Path) -> None:
     write(tmp_path, {"_SUCCESS": "", "_temporary/x": "x"})
     with pytest.raises(DataError, match="holds no file"):
         names(tmp_path)
 
 
 def ingested(config: Config, folder: Path, out: Path) -> tuple[Ingested, pl.DataFrame]:
-    """What the ingest found, and all rows, of the raw log; its typed copy has the same."""
+    """The result of the ingest and all rows of the raw log, equal to those of its typed copy."""
     files = resolve_files(config.log, [folder])
     with patch.object(row_parser, "uses_native", return_value=False):
         typed = ingest_typed(config, files, out / "typed", lambda _: None)
@@ -147,14 +147,14 @@ def test_parquet_parts_without_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("parts", [["y,x\n", "y,x\n"], ["y,x\n", ""], ["", "\n"]])
-def test_parts_of_which_none_has_rows(tmp_path: Path, parts: list[str]) -> None:
+def test_no_part_has_rows(tmp_path: Path, parts: list[str]) -> None:
     folder = write(tmp_path / "log", {f"part-{i}": text for i, text in enumerate(parts)})
     config = config_of(columns={"y": "label", "x": "continuous"})
     with pytest.raises(DataError, match="part-0: this file and all others of the log hold no rows"):
         ingest(config, resolve_files(config.log, [folder]), tmp_path / "out", lambda _: None)
 
 
-def test_parts_of_which_none_has_a_byte(tmp_path: Path) -> None:
+def test_all_parts_are_empty(tmp_path: Path) -> None:
     folder = write(tmp_path / "log", {"part-0": "", "part-1": ""})
     with pytest.raises(DataError, match="part-0: the file is empty"):
         names(folder)
@@ -196,7 +196,7 @@ def test_partitions_of_parquet_are_columns(tmp_path: Path) -> None:
     assert found.group_by("x").len()["len"].to_list() == [10] * 9
 
 
-def test_a_refused_partition_value_makes_its_rows_malformed(tmp_path: Path) -> None:
+def test_rows_of_a_malformed_partition_value_are_malformed(tmp_path: Path) -> None:
     folder = write(tmp_path / "log", {"hour=5/day=a/0": lines(20), "hour=x/day=a/0": lines(20)})
     made, rows = ingested(config_of(header=False), folder, tmp_path)
     assert (made.malformed, len(rows)) == (20, 20)
@@ -215,7 +215,7 @@ def test_a_partition_may_be_the_label(tmp_path: Path) -> None:
     assert rows["click"].sum() == 20
 
 
-def test_the_folders_value_is_taken_where_the_file_has_one_too(tmp_path: Path) -> None:
+def test_the_folders_value_replaces_that_of_the_file(tmp_path: Path) -> None:
     file = write(tmp_path, {"hour=7/log": "y,hour\n1,3\n"}) / "hour=7/log"
     table = Table(columns={"y": "label", "hour": "integer"})
     (raw,) = read_raw_rows(file, table, ["y", "hour"])
@@ -226,7 +226,7 @@ def test_the_folders_value_is_taken_where_the_file_has_one_too(tmp_path: Path) -
     assert raw.columns.rows() == [(1, "8")]
 
 
-def test_keys_that_no_column_is_named_after_are_no_columns(tmp_path: Path) -> None:
+def test_keys_that_are_not_declared_are_ignored(tmp_path: Path) -> None:
     file = write(tmp_path, {"run=7/day=1/log": "y,x,z\n1,3,4\n"}) / "run=7/day=1/log"
     table = Table(columns={"y": "label", "x": "continuous", "day": "string"})
     (raw,) = read_raw_rows(file, table, ["y", "x", "day"])
@@ -251,7 +251,7 @@ def test_percent_encoded_keys_and_values(values: dict[str, str | None]) -> None:
     assert partition_root(file) == Path("data")
 
 
-def test_side_tables_lie_beside_the_partitions(tmp_path: Path) -> None:
+def test_side_tables_are_beside_the_partitions(tmp_path: Path) -> None:
     side = {"t": {"file": "shops.csv", "columns": {"hour": "key", "town": "string"}}}
     config = config_of(tables=side, header=False)
     file = tmp_path / "log/day=1/hour=2/part-0"

@@ -25,7 +25,7 @@ TEXT = Text.from_objects([b"a", b"", "\u00fc".encode()])
         (Lists(np.array([], np.int64), np.array([0])), [], None),
     ],
 )
-def test_values_come_out_with_nulls_and_back(
+def test_values_become_nulls_and_back(
     values: Values, expected: list[object], dtype: pl.DataType | None
 ) -> None:
     found = series(values)

@@ -1,4 +1,4 @@
-"""Lists in text logs, flags that become lists, and lists of a joined table."""
+"""Lists in text logs, flags that become lists, and lists of side tables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from plumbline.columns.kinds import Kind
 from plumbline.columns.typed import check_types, typed_schema
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {
@@ -44,8 +44,8 @@ def in_file(elements: list[Any]) -> str:
     return "|".join("" if element is None else str(element) for element in elements)
 
 
-def comes_back(elements: list[Any]) -> list[Any]:
-    """A list of one missing element cannot be told from an empty one."""
+def read_back(elements: list[Any]) -> list[Any]:
+    """In text, a list of one missing element equals an empty one."""
     return [] if elements == [None] else elements
 
 
@@ -62,7 +62,7 @@ def comes_back(elements: list[Any]) -> list[Any]:
     ),
     block_bytes=st.integers(1, 300),
 )
-def test_lists_in_text_come_back(
+def test_lists_in_text_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], block_bytes: int
 ) -> None:
     file = tmp_path_factory.mktemp("text") / "log"
@@ -74,7 +74,7 @@ def test_lists_in_text_come_back(
     table = Table(columns=KINDS, separator="\t", header=False, list_separator="|")
     frame, faults = read(file, table, block_bytes)
     assert faults == []
-    assert frame.drop("click").rows() == [tuple(map(comes_back, row)) for row in rows]
+    assert frame.drop("click").rows() == [tuple(map(read_back, row)) for row in rows]
 
 
 def test_a_quoted_list_and_a_malformed_element(tmp_path: Path) -> None:

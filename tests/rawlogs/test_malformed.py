@@ -26,7 +26,7 @@ def test_the_limit_itself_is_allowed() -> None:
         lines.record(Path("a"), [Fault(3, "why")])
 
 
-def test_a_table_puts_up_with_none() -> None:
+def test_a_side_table_may_have_none() -> None:
     lines = MalformedLines(limit=0, setting=None)
     with pytest.raises(DataError, match=r"^t:4: why\. Correct the line"):
         lines.record(Path("t"), [Fault(4, "why")])

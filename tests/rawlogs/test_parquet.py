@@ -12,9 +12,9 @@ import pytest
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
 
@@ -62,7 +62,7 @@ DAY = datetime.date(1970, 1, 2)
         (pa.array([5]), "time", [5.0]),
     ],
 )
-def test_types_become_what_the_kind_wants(
+def test_types_are_converted_to_the_kind(
     tmp_path: Path, array: pa.Array, kind: Kind, expected: list[Any]
 ) -> None:
     assert column(tmp_path, array, kind) == (expected, [])
@@ -92,7 +92,7 @@ def test_types_become_what_the_kind_wants(
         ),
     ],
 )
-def test_refused_values_are_told_by_their_row(
+def test_malformed_values_are_reported_by_row(
     tmp_path: Path, array: pa.Array, kind: Kind, reason: str
 ) -> None:
     values, faults = column(tmp_path, array, kind)
@@ -167,7 +167,7 @@ def test_lists_become_lists(
         (pa.array([["f"], ["g"]]), "hex_list", "up to 16 hexadecimal digits"),
     ],
 )
-def test_refused_elements_are_told_by_their_row(
+def test_malformed_elements_are_reported_by_row(
     tmp_path: Path, array: pa.Array, kind: Kind, reason: str
 ) -> None:
     values, faults = column(tmp_path, array, kind)
@@ -193,7 +193,7 @@ def test_lists_of_types_that_do_not_fit(
         column(tmp_path, array, kind)
 
 
-def test_text_in_parquet_is_split_where_a_separator_is_given(tmp_path: Path) -> None:
+def test_text_in_parquet_is_split_at_the_list_separator(tmp_path: Path) -> None:
     file = tmp_path / "log.parquet"
     pq.write_table(pa.table({"x": ["1|2", None]}), file)
     table = Table(format="parquet", columns={"x": "integer_list"}, list_separator="|")

@@ -41,7 +41,7 @@ def test_parts_hold_all_rows_in_order(
     assert numbers == list(range(total))
 
 
-def test_an_error_inside_leaves_no_open_file(tmp_path: Path) -> None:
+def test_an_error_closes_the_file(tmp_path: Path) -> None:
     try:
         with TypedWriter(tmp_path, SCHEMA, 4, 2) as writer:
             writer.write(rows(0, 3))

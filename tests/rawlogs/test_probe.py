@@ -65,7 +65,7 @@ def test_all_rows_of_a_short_test_split(tmp_path: Path) -> None:
     assert write_probe(typed_copy(tmp_path), tmp_path, 1000) == 1 + 8
 
 
-def test_unseen_values_are_unseen_even_when_the_first_choices_are_taken(tmp_path: Path) -> None:
+def test_unseen_values_are_unseen_even_if_the_first_candidates_are_seen(tmp_path: Path) -> None:
     rows = 200
     taken = pl.int_range(rows, dtype=pl.Int64)
     train = write(
@@ -82,7 +82,7 @@ def test_unseen_values_are_unseen_even_when_the_first_choices_are_taken(tmp_path
         assert value not in train[name].to_list()
 
 
-def test_unseen_values_stand_in_no_split(
+def test_unseen_values_are_in_no_split(
     make_config: Callable[..., Config],
     ingest_text: Callable[..., Ingested],
     good_lines: list[str],

@@ -1,4 +1,4 @@
-"""The rows that are read from the raw log are those that its typed copy has."""
+"""The rows of the raw log equal those of its typed copy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def config_of(split: dict[str, Any], lists: bool = False, **log: Any) -> Config:
 
 @contextmanager
 def chunks_of(size: int) -> Iterator[None]:
-    """Logs are cut into chunks of so many bytes."""
+    """Cut logs into chunks of `size` bytes."""
     with patch.object(survey_module, "LARGEST_CHUNK_BYTES", size):
         yield
 
@@ -85,7 +85,7 @@ def frames(source: RowSource, split: str) -> pl.DataFrame:
 
 
 def require_same(config: Config, files: list[Path], out: Path) -> Ingested:
-    """The log gives the rows of its typed copy, which is parsed the general way."""
+    """Check that the log has the rows of its typed copy, made with the general parser."""
     (files[0].parent / "shops.txt").write_text(SHOPS, encoding="utf-8")
     try:
         with patch.object(row_parser, "uses_native", return_value=False):
@@ -205,7 +205,7 @@ def test_every_split_has_the_rows_of_the_typed_copy(
         ]
         if header:
             texts = [separator.join(names), *texts]
-        # One mixes: latin-1 bytes in a log that is declared as UTF-8.
+        # One is invalid: latin-1 bytes in a log that is declared as UTF-8.
         content = ending.join(texts).encode("latin-1" if encoding == "mixed" else encoding)
         files.append(folder / f"day_{position}")
         files[-1].write_bytes(PACKERS[packed](content))
@@ -222,7 +222,7 @@ def test_every_split_has_the_rows_of_the_typed_copy(
         try:
             require_same(config, files, folder / "out")
         except DataError:
-            return  # a file without rows, a split of one class: both ingests said the same
+            return  # a file without rows, a split of one class: both ingests raise the same error
 
 
 ROWS = {"by": "rows", "valid": 0.2, "test": 0.2}
@@ -268,7 +268,7 @@ def test_a_parquet_log(tmp_path: Path) -> None:
         )
 
 
-def test_chunks_may_be_called_in_any_order_and_asked_for_again(tmp_path: Path) -> None:
+def test_chunks_may_be_called_in_any_order_and_twice(tmp_path: Path) -> None:
     log = raw_log(tmp_path, ROWS)
     chunks = list(log.chunks("train"))
     assert len(chunks) > 5
@@ -299,7 +299,7 @@ def test_chunks_of_other_splits_are_not_parsed(tmp_path: Path, split: dict[str, 
         assert log.splits["test"] <= sum(parsed) < log.splits["test"] + parsed[0]
 
 
-def test_a_compressed_log_is_read_as_its_chunks_are_asked_for(tmp_path: Path) -> None:
+def test_a_compressed_log_is_read_chunk_by_chunk(tmp_path: Path) -> None:
     text = write_log(tmp_path).read_bytes()
     file = tmp_path / "log.gz"
     file.write_bytes(gzip.compress(text))
@@ -319,7 +319,7 @@ def test_a_compressed_log_is_read_as_its_chunks_are_asked_for(tmp_path: Path) ->
         assert len(next(chunks)()) > 0
         assert len(read) == 1
         assert sum(len(chunk()) for chunk in chunks) < log.splits["train"]
-        assert sum(read) < len(text)  # nothing behind the split's last row
+        assert sum(read) < len(text)  # nothing after the split's last row
 
 
 @pytest.mark.parametrize("name", ["log_0", "shops.txt"])
@@ -333,13 +333,13 @@ def test_a_file_that_changed_since_the_survey_is_refused(tmp_path: Path, name: s
         list(log.chunks("train"))
 
 
-def test_other_rows_behind_the_same_fingerprint_are_refused(tmp_path: Path) -> None:
+def test_other_rows_with_the_same_fingerprint_are_refused(tmp_path: Path) -> None:
     log = raw_log(tmp_path, ROWS)
     file = tmp_path / "log_0"
     times = file.stat()
     file.write_bytes(file.read_bytes().replace(b"0,10.5,n", b"7,10.5,n"))
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(DataError, match="log_0: holds other rows than stage ingest found"):
+    with pytest.raises(DataError, match="log_0: the rows are not those that stage ingest read"):
         frames(log, "train")
 
 
@@ -364,7 +364,7 @@ def test_a_log_without_a_usable_row(tmp_path: Path) -> None:
         ingest(config_of(ROWS, header=False), [file], tmp_path / "out", lambda _: None)
 
 
-def test_a_survey_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_a_survey_is_read_back(tmp_path: Path) -> None:
     raw_log(tmp_path, SPLIT_RULES[2], files=3)
     file = tmp_path / "out" / SURVEY_FILE
     found = Survey.read(file)
@@ -377,8 +377,8 @@ def test_a_survey_comes_back_from_its_file(tmp_path: Path) -> None:
         Survey.read(file)
 
 
-@pytest.mark.skipif(not uses_native(), reason="plain blocks are told apart by the native parser")
-def test_an_odd_line_takes_only_its_neighbours_the_general_way(tmp_path: Path) -> None:
+@pytest.mark.skipif(not uses_native(), reason="the native parser detects plain blocks")
+def test_only_the_neighbours_of_an_odd_line_need_the_general_parser(tmp_path: Path) -> None:
     file = write_log(tmp_path, rows=2000)
     lines = file.read_text().splitlines()
     lines[700] = "bad"

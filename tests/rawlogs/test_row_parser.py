@@ -1,4 +1,4 @@
-"""Blocks that the native form parses have the general path's values; all others are given up on."""
+"""The native parser gives the values of the general parser, or gives up."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.typed import values_of
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64, Text, Values
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.raw_rows import parse_text
 from plumbline.rawlogs.row_parser import are_plain_rules, parse_lines
 from plumbline.rawlogs.text.blocks import TextBlock
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Label, Table
 
 needs_native = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
 NAMES = ("word", "price", "unused", "shop", "hash", "clicked")
 
 
-def generally(
+def parse_generally(
     text: bytes,
     names: tuple[str, ...],
     kinds: dict[str, Kind],
@@ -50,7 +50,7 @@ def generally(
     return values, frame[CLICK].to_numpy(), len(raw.faults) + len(refused)
 
 
-def natively(
+def parse_natively(
     text: bytes,
     names: tuple[str, ...] = NAMES,
     kinds: dict[str, Kind] = KINDS,
@@ -58,10 +58,10 @@ def natively(
     missing: tuple[str, ...] = (),
     clicks: tuple[str, ...] = (),
 ) -> dict[str, Values] | None:
-    """What parse_lines gives, after a check that the general parser gives the same."""
+    """The result of parse_lines, checked against the general parser."""
     parsed = parse_lines(text, ",", names, kinds, encoding, missing, clicks)
     if parsed is not None:
-        values, click, faults = generally(
+        values, click, faults = parse_generally(
             text,
             names,
             kinds,
@@ -155,9 +155,9 @@ def text_of(lines: list[tuple[str, ...]]) -> bytes:
     return "".join(",".join(line) + "\n" for line in lines).encode()
 
 
-def test_a_mark_of_byte_order_inside_a_file_is_text() -> None:
-    """A block may begin anywhere in its file; at a file's start the mark is left out before."""
-    parsed = natively("\ufeffa,1,b,2,ff,0\n".encode())
+def test_a_byte_order_mark_inside_a_file_is_text() -> None:
+    """A block may begin anywhere in a file; the mark at the file's start is removed before."""
+    parsed = parse_natively("\ufeffa,1,b,2,ff,0\n".encode())
     assert parsed is not None
     words = parsed[NAMES[0]]
     assert isinstance(words, Text)
@@ -169,7 +169,7 @@ def test_a_mark_of_byte_order_inside_a_file_is_text() -> None:
 @example([("", "", "", "", "", "0")])
 @example([("", "-0", "", "-0", "0", "0"), ("x", "16777217", "", "-00", "", "1")])
 def test_plain_lines_are_parsed(lines: list[tuple[str, ...]]) -> None:
-    assert natively(text_of(lines)) is not None
+    assert parse_natively(text_of(lines)) is not None
 
 
 @settings(max_examples=300)
@@ -179,21 +179,21 @@ def test_plain_lines_are_parsed(lines: list[tuple[str, ...]]) -> None:
     st.integers(0, 5),
     odd_field,
 )
-def test_odd_fields_are_parsed_alike_or_given_up(
+def test_odd_fields_are_parsed_alike_or_not_at_all(
     lines: list[tuple[str, ...]], line: int, field: int, odd: str
 ) -> None:
     changed = list(lines[line % len(lines)])
     changed[field] = odd
     lines[line % len(lines)] = tuple(changed)
-    natively(text_of(lines))
+    parse_natively(text_of(lines))
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=40), st.integers(0, 200))
-def test_damaged_bytes_are_parsed_alike_or_given_up(odd: bytes, position: int) -> None:
+def test_damaged_bytes_are_parsed_alike_or_not_at_all(odd: bytes, position: int) -> None:
     text = b"word,1.5,,7,ff,1\nanother,,,,,0\n" * 3
     position %= len(text)
-    natively(text[:position] + odd + text[position + len(odd) // 2 :].rstrip(b"\n") + b"\n")
+    parse_natively(text[:position] + odd + text[position + len(odd) // 2 :].rstrip(b"\n") + b"\n")
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_damaged_bytes_are_parsed_alike_or_given_up(odd: bytes, position: int) -
         b"a,1,,7,fg,1\n",
     ],
 )
-def test_doubtful_blocks_are_given_up(text: bytes) -> None:
-    assert natively(text) is None
+def test_blocks_that_are_not_plain_are_not_parsed(text: bytes) -> None:
+    assert parse_natively(text) is None
 
 
 WORD_KINDS: dict[str, Kind] = {**KINDS, "seen": "boolean"}
@@ -239,11 +239,11 @@ worded_line = st.tuples(
 )
 
 
-def written(lines: list[list[str]], missing: tuple[str, ...], clicks: tuple[str, ...]) -> bool:
-    """Whether the native form takes them; whatever it takes has the general path's values."""
+def is_parsed(lines: list[list[str]], missing: tuple[str, ...], clicks: tuple[str, ...]) -> bool:
+    """Whether the native parser parses the lines, then to the general parser's values."""
     text, names = "".join(",".join(line) + "\n" for line in lines).encode(), tuple(WORD_KINDS)
     order = {name: WORD_KINDS[name] for name in names}
-    return natively(text, names, order, missing=missing, clicks=clicks) is not None
+    return parse_natively(text, names, order, missing=missing, clicks=clicks) is not None
 
 
 def reordered(line: tuple[str, ...], label: str) -> list[str]:
@@ -260,7 +260,7 @@ def reordered(line: tuple[str, ...], label: str) -> list[str]:
 def test_words_are_parsed(lines: list[tuple[str, ...]], labels: tuple[str, ...], data: Any) -> None:
     clicks = CLICKS if "yes" in labels else ()
     drawn = [reordered(line, data.draw(st.sampled_from(labels))) for line in lines]
-    assert written(drawn, MISSING, clicks) == all(line[4] != "-" for line in drawn)
+    assert is_parsed(drawn, MISSING, clicks) == all(line[4] != "-" for line in drawn)
 
 
 @settings(max_examples=300)
@@ -272,13 +272,13 @@ def test_words_are_parsed(lines: list[tuple[str, ...]], labels: tuple[str, ...],
     st.booleans(),
     st.booleans(),
 )
-def test_odd_words_are_parsed_alike_or_given_up(
+def test_odd_words_are_parsed_alike_or_not_at_all(
     line: tuple[str, ...], field: int, odd: str, is_worded: bool, has_missing: bool
 ) -> None:
     changed = reordered(line, "ja" if is_worded else "1")
     changed[field] = odd
     clicks, missing = CLICKS if is_worded else (), MISSING if has_missing else ()
-    written([changed], missing, clicks)
+    is_parsed([changed], missing, clicks)
 
 
 @pytest.mark.parametrize(
@@ -297,12 +297,12 @@ def test_odd_words_are_parsed_alike_or_given_up(
         (ValueRules(), Label(at_least=4), False),
     ],
 )
-def test_rules_that_words_alone_tell(rules: ValueRules, label: Label, are_plain: bool) -> None:
+def test_plain_rules(rules: ValueRules, label: Label, are_plain: bool) -> None:
     assert are_plain_rules(rules, label) == are_plain
 
 
 def test_values() -> None:
-    parsed = natively("né,-1.5,x,-12,Ff,1\n,,,,,0\n".encode())
+    parsed = parse_natively("né,-1.5,x,-12,Ff,1\n,,,,,0\n".encode())
     assert parsed is not None
     assert parsed["price"].tolist()[0] == -1.5  # type: ignore[union-attr]
     assert np.isnan(parsed["price"][1])  # type: ignore[index]
@@ -311,30 +311,30 @@ def test_values() -> None:
     assert parsed["clicked"].tolist() == [1, 0]  # type: ignore[union-attr]
 
 
-def test_blocks_larger_than_what_is_scanned_at_once() -> None:
+def test_blocks_larger_than_a_tile() -> None:
     random = np.random.default_rng(0)
     lines = [
         (f"w{i}" * (i % 9), f"{random.normal():.6f}", "x" * (i % 70), f"{i - 50}", f"{i:x}", "1")
         for i in range(6000)
     ]
     lines[3000] = ("long" * 50_000, *lines[0][1:])
-    assert natively(text_of(lines)) is not None
+    assert parse_natively(text_of(lines)) is not None
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
-def test_other_encodings_are_parsed_where_they_are_ascii(encoding: str) -> None:
-    assert natively(b"a,1,,7,ff,1\n", encoding=encoding) is not None
-    assert natively("né,1,,7,ff,1\n".encode(encoding), encoding=encoding) is None
-    assert natively("a,1,,7,ff,1\n".encode("utf-16-le"), encoding="utf-16-le") is None
+def test_other_encodings_are_parsed_if_the_text_is_ascii(encoding: str) -> None:
+    assert parse_natively(b"a,1,,7,ff,1\n", encoding=encoding) is not None
+    assert parse_natively("né,1,,7,ff,1\n".encode(encoding), encoding=encoding) is None
+    assert parse_natively("a,1,,7,ff,1\n".encode("utf-16-le"), encoding="utf-16-le") is None
 
 
 def test_one_field_alone() -> None:
-    parsed = natively(b"1\n0\n", ("clicked",), {"clicked": "label"})
+    parsed = parse_natively(b"1\n0\n", ("clicked",), {"clicked": "label"})
     assert parsed is not None
     assert parsed["clicked"].tolist() == [1, 0]  # type: ignore[union-attr]
 
 
-def test_other_kinds_go_the_general_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_kinds_need_the_general_parser(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_lines(b"1\n", ",", ["a"], {"a": "time"}) is None
     assert parse_lines(b"1\n", ",", ["a"], {"a": "integer"}) is not None
     monkeypatch.setenv(SETTING, "0")

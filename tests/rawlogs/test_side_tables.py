@@ -60,7 +60,7 @@ def test_rows_without_key_are_unmatched(
 
 
 @pytest.mark.parametrize(("kind", "key"), [("hex", "ff"), ("string", "Ff"), ("integer", "255")])
-def test_keys_are_read_as_the_logs_column(
+def test_keys_have_the_kind_of_the_logs_column(
     make_config: Callable[..., Config],
     ingest_text: Callable[..., Ingested],
     tmp_path: Path,

@@ -18,7 +18,7 @@ def touch(folder: Path, *names: str) -> None:
         (folder / name).write_text("content")
 
 
-def test_a_folder_gives_its_files_in_natural_order(tmp_path: Path) -> None:
+def test_files_of_a_folder_are_in_natural_order(tmp_path: Path) -> None:
     touch(tmp_path, "day_10", "day_2", "day_1", ".hidden")
     (tmp_path / "folder").mkdir()
     assert [file.name for file in resolve_files(log(), [tmp_path])] == ["day_1", "day_2", "day_10"]
@@ -63,7 +63,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_two_folders(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"found a folder\. Give one folder alone"):
+    with pytest.raises(DataError, match=r"found a folder\. Give one folder, or"):
         resolve_files(log(), [tmp_path, tmp_path])
 
 

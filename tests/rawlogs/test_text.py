@@ -1,4 +1,4 @@
-"""Text logs: what is written comes back typed, and every malformed line is told by its number."""
+"""Text logs: values are read back typed, and malformed lines are reported by number."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import Kind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.ingest import Ingested, ingest_typed
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.values import convert
 from plumbline.settings import Config, Label, Table
 
 KINDS: dict[str, Kind] = {
@@ -135,7 +135,7 @@ HEADER = "clicked,price,shop,hash,word\n"
     ],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_malformed_lines_are_told_by_their_number(
+def test_malformed_lines_are_reported_by_number(
     tmp_path: Path, line: str, reason: str, suffix: str
 ) -> None:
     before = ["0,1,2,3,a"] * 40 + [""] + ["bad"] + ["", "", "1,,,,"]

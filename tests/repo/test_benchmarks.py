@@ -109,7 +109,7 @@ def test_tables_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert gap["value"] == pytest.approx(np.mean(behind), abs=1e-3)
 
 
-def test_tables_says_what_it_lacks(command: Command, tmp_path: Path) -> None:
+def test_the_error_for_missing_tables(command: Command, tmp_path: Path) -> None:
     done = command("benchmarks/tables.py")
     assert done.returncode == 2
     assert "wanted --data DIR" in done.stderr

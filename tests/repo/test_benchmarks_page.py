@@ -1,4 +1,4 @@
-"""The docs' tables of figures are those of benchmarks/results."""
+"""The figures in the docs are those of benchmarks/results."""
 
 import re
 

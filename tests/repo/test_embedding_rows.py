@@ -9,7 +9,7 @@ from tests.conftest import Command
 
 
 @pytest.mark.timeout(300)
-def test_every_form_of_rows_is_trained(command: Command, tmp_path: Path) -> None:
+def test_every_precision_of_rows_is_trained(command: Command, tmp_path: Path) -> None:
     done = command("benchmarks/embedding_rows.py", "--quick", "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     cases = json.loads((tmp_path / "figures.json").read_text())["cases"]

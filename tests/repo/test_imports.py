@@ -1,4 +1,4 @@
-"""Imports point one way, and each package keeps to the libraries that are its own."""
+"""Imports have one direction, and each package imports only its own libraries."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAY_IMPORT = {
     "plumbline.dlrm": {"base", "columns", "settings", "features"},
     "plumbline.serving": {"base", "columns", "settings", "features", "dlrm"},
 }
-"""What else of `plumbline` a package may import; the stages and the commands import all of it."""
+"""Package to the other packages that it may import; stages and commands import all of them."""
 MAY_IMPORT_TOO = {"plumbline.serving.score": {"rawlogs"}}
-"""A file of rows is read by the code that read the log."""
+"""A file of rows is read by the code that reads the log."""
 ONLY_IN = {
     "nvtabular": {"nvtabular"},
     "merlin.core": {"nvtabular"},
@@ -80,7 +80,7 @@ def test_a_package_imports_only_what_the_design_allows(package: str) -> None:
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
-def test_a_library_is_imported_in_its_package_alone(library: str) -> None:
+def test_a_library_is_imported_only_in_its_package(library: str) -> None:
     for module, names in IMPORTED.items():
         package = module.split(".")[1] if module.startswith("plumbline.") else None
         if package is not None and package not in ONLY_IN[library]:
@@ -88,13 +88,13 @@ def test_a_library_is_imported_in_its_package_alone(library: str) -> None:
 
 
 @pytest.mark.parametrize("library", sorted(NO_ONE))
-def test_no_one_imports_a_pickling_library(library: str) -> None:
+def test_no_package_imports_a_pickling_library(library: str) -> None:
     for module, names in IMPORTED.items():
         assert not reaches(library, names), f"{module} imports {library}"
 
 
 def edges_between_siblings() -> Mapping[str, Mapping[str, set[str]]]:
-    """For each package its direct children, and which of them import which others."""
+    """Package to its direct children, each with the siblings that it imports."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for module, names in IMPORTED.items():
         for name in names & SOURCES.keys():
@@ -108,7 +108,7 @@ def edges_between_siblings() -> Mapping[str, Mapping[str, set[str]]]:
 
 
 def cycle(edges: Mapping[str, set[str]]) -> list[str]:
-    """The nodes of one cycle; empty where there is none."""
+    """The nodes of one cycle; empty if there is none."""
     done: set[str] = set()
 
     def follow(node: str, way: list[str]) -> list[str]:
@@ -127,7 +127,7 @@ def cycle(edges: Mapping[str, set[str]]) -> list[str]:
 
 @pytest.mark.parametrize("package", sorted(edges_between_siblings()))
 def test_nothing_in_a_package_imports_in_a_circle(package: str) -> None:
-    """Its files and the packages in it, those imported for types or inside functions included."""
+    """Its modules and packages, with imports for types and inside functions."""
     assert not cycle(edges_between_siblings()[package])
 
 
@@ -136,12 +136,12 @@ def test_no_modules_import_each_other() -> None:
     assert not cycle({module: names & SOURCES.keys() for module, names in IMPORTED.items()})
 
 
-def test_the_check_sees_a_cycle() -> None:
+def test_the_check_finds_a_cycle() -> None:
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert not cycle({"a": {"b", "c"}, "b": {"c"}})
 
 
-def test_the_check_sees_an_import_inside_a_function(tmp_path: Path) -> None:
+def test_the_check_finds_an_import_inside_a_function(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
     file.write_text(
         "def f():\n    from merlin import io\n    import dask.dataframe as dd\n"

@@ -1,4 +1,4 @@
-"""The README's commands are the repository's: every option, file and name in them exists."""
+"""Every command, option, file and name in the README exists."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ COMMANDS = [
 ]
 GROUP = typer.main.get_command(cli.app)
 WRITTEN = "config.yaml"
-"""What `init` writes in the README's example."""
+"""The file that `init` writes in the README's example."""
 
 
 def parsed(words: list[str]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def parsed(words: list[str]) -> dict[str, Any]:
 
 
 def words_of(line: str) -> list[str]:
-    """The command line of `plumbline` that a line of the README stands for."""
+    """The command line of `plumbline` for a line of the README."""
     words = line.split()
     if words[0] == "plumbline":
         return words[1:]
@@ -95,7 +95,7 @@ def test_python_examples_use_what_exists() -> None:
     assert called == {"read_parquet", "score"} and hasattr(Client, "score")
 
 
-def test_every_place_named_exists() -> None:
+def test_every_path_named_exists() -> None:
     for place in re.findall(r"^\| `([\w/.]+)`", README, re.MULTILINE):
         assert (ROOT / place).exists(), place
     for link in re.findall(r"\]\((\S+?)\)", README):
@@ -111,14 +111,14 @@ def test_python_is_searched_for_and_its_absence_explained(tmp_path: Path) -> Non
         [str(ROOT / "find-python.sh")], env={"PATH": str(tmp_path)}, capture_output=True, text=True
     )
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    told = subprocess.run(
+    done = subprocess.run(
         ["/bin/sh", str(ROOT / "find-python.sh"), "--explain"],
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
     )
-    assert told.returncode == 2
-    assert "needs Python 3.10 or 3.11" in told.stderr and "apt-get install" in told.stderr
+    assert done.returncode == 2
+    assert "needs Python 3.10 or 3.11" in done.stderr and "apt-get install" in done.stderr
 
 
 def test_the_lock_pins_every_line_exactly() -> None:

@@ -1,4 +1,4 @@
-"""The graph that the README shows, through the line up to the plan."""
+"""The README's graph runs, from the log to the plan."""
 
 from __future__ import annotations
 

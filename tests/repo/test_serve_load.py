@@ -1,4 +1,4 @@
-"""What loads on a server are summed up to, without a server."""
+"""The summary of a load test, without a server."""
 
 import math
 
@@ -16,7 +16,7 @@ def load(rows_a_second: float, **errors: int) -> Load:
     return Load("x", 10, 1, None, rows_a_second, 1.0, 2.0, 3.0, errors, 0)
 
 
-def test_a_load_counts_what_was_answered_in_its_window() -> None:
+def test_a_load_counts_the_answers_in_its_window() -> None:
     outcomes = [
         Outcome(rows=10, started=0.0, ended=0.9),
         Outcome(rows=10, started=0.5, ended=1.5, wrong_scores=2),
@@ -43,7 +43,7 @@ def test_arrivals_keep_their_rate() -> None:
     assert len(times) == pytest.approx(1000, rel=0.15)
 
 
-def test_saturation_looks_past_the_peak_and_tells_refusals_from_failures() -> None:
+def test_saturation_is_past_the_peak_and_separates_refusals_from_failures() -> None:
     found = Saturation(
         closed=[load(10.0), load(100.0), load(95.0)],
         open=[load(90.0, **{f"{REFUSAL}: so many": 3}), load(80.0, reset=1)],
@@ -69,7 +69,7 @@ def test_scores_are_compared_exactly() -> None:
         (b"[]", "no readable error"),
     ],
 )
-def test_errors_are_told_by_their_first_sentence(content: bytes, kind: str) -> None:
+def test_errors_are_grouped_by_their_first_sentence(content: bytes, kind: str) -> None:
     assert error_kind(content) == kind
 
 
@@ -81,7 +81,7 @@ def test_a_noop_has_its_own_name_and_its_own_steps() -> None:
     )
 
 
-def test_growth_is_of_medians_after_the_start() -> None:
+def test_growth_is_between_medians_after_the_start() -> None:
     watch = MemoryWatch(seconds_between=10.0)
     watch.samples = [
         Memory(seconds=at, own=own, mapped=0.0, processes=1)

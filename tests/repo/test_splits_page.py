@@ -1,4 +1,4 @@
-"""The page on splits shows settings that load, and names every key."""
+"""The settings on the page about splits load, and every key is on it."""
 
 from __future__ import annotations
 

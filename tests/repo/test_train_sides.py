@@ -1,4 +1,4 @@
-"""The training benchmark's sides do equal work: the same logits, the same step."""
+"""The sides of the training benchmark do equal work: the same logits and the same step."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmarks.harness import Benchmark
 from benchmarks.train import LOSS_TOLERANCE, NOT_NATIVE, Run, Runs
 from benchmarks.train_sides import EAGER_FP32, OURS, PRODUCTS, Ours
-from benchmarks.train_torch import SeparateTables, TorchForm
+from benchmarks.train_torch import SeparateTables, TorchTrainer
 from benchmarks.train_work import (
     CARDINALITIES,
     Work,
@@ -35,7 +35,7 @@ def batch(tmp_path: Path) -> Batch:
 
 
 def ours_parameters(side: Ours) -> list[Tensor]:
-    model = side.form.model
+    model = side.trainer.model
     linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     return [
         *(parameter.detach() for layer in linear for parameter in (layer.weight, layer.bias)),
@@ -43,17 +43,17 @@ def ours_parameters(side: Ours) -> list[Tensor]:
     ]
 
 
-def torch_parameters(side: TorchForm) -> list[Tensor]:
+def torch_parameters(side: TorchTrainer) -> list[Tensor]:
     weight_RD = torch.cat([rows_RD.detach() for rows_RD in side.tables.weights()])
     return [*(parameter.detach() for parameter in side.layers.parameters()), weight_RD]
 
 
-def test_logits_and_a_step_are_those_of_plain_torch(batch: Batch) -> None:
+def test_logits_and_a_step_equal_those_of_plain_torch(batch: Batch) -> None:
     ours = Ours(SMALL, "fp32")
-    peer = TorchForm(SMALL, SeparateTables(SMALL), bf16=False, compiled=False)
+    peer = TorchTrainer(SMALL, SeparateTables(SMALL), bf16=False, compiled=False)
     before = [parameter.clone() for parameter in torch_parameters(peer)]
     torch.testing.assert_close(ours_parameters(ours), before, rtol=0, atol=0)
-    logit_B = ours.form.model(batch.ids_BF, batch.dense_BC)
+    logit_B = ours.trainer.model(batch.ids_BF, batch.dense_BC)
     torch.testing.assert_close(logit_B, peer.logits(batch), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(ours.step(batch), peer.step(batch), rtol=1e-6, atol=0)
     changed = zip(before, ours_parameters(ours), torch_parameters(peer), strict=True)
@@ -63,8 +63,8 @@ def test_logits_and_a_step_are_those_of_plain_torch(batch: Batch) -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(moved) + 1e-8)
 
 
-def test_first_weights_do_not_depend_on_how_the_tables_are_kept() -> None:
-    layers = TorchForm(SMALL, SeparateTables(SMALL), bf16=False, compiled=False).layers
+def test_first_weights_do_not_depend_on_the_storage_of_the_tables() -> None:
+    layers = TorchTrainer(SMALL, SeparateTables(SMALL), bf16=False, compiled=False).layers
     together_RD = torch.empty(sum(SMALL.cardinalities), SMALL.embedding_dim)
     set_first_weights(SMALL, layers, [together_RD])
     parts = [torch.empty(rows, SMALL.embedding_dim) for rows in SMALL.cardinalities]
@@ -80,7 +80,7 @@ def test_rows_fit_the_tables_and_frequent_ids_are_small(batch: Batch) -> None:
     assert set(batch.click_B.tolist()) == {0.0, 1.0}
 
 
-def test_models_are_those_reported() -> None:
+def test_models_have_the_reported_sizes() -> None:
     assert sum(CARDINALITIES) == 32_709_138
     assert layer_widths(article(CARDINALITIES)) == [
         (13, 512), (512, 256), (256, 128),
@@ -89,7 +89,7 @@ def test_models_are_those_reported() -> None:
     assert layer_widths(kaggle(CARDINALITIES))[4:] == [(368, 512), (512, 256), (256, 1)]
 
 
-def test_work_comes_back_from_its_file(tmp_path: Path) -> None:
+def test_work_is_read_back(tmp_path: Path) -> None:
     work = Work(SMALL, batch_size=8, warm_up=1, steps=2)
     work.write(tmp_path / "work.json")
     assert Work.read(tmp_path / "work.json") == work

@@ -1,4 +1,4 @@
-"""The wheel installs the package `plumbline` alone, and its command works in any folder."""
+"""The wheel installs only the package `plumbline`, and its command works in any folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHIPPED = ("workflows", "configs", "serving/models", "serving/gpu_models")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel without its native modules, which need minutes to compile."""
+    """The wheel without its native modules, which take minutes to compile."""
     folder = tmp_path_factory.mktemp("wheel")
     done = subprocess.run(
         [
@@ -45,7 +45,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(installed: Path, cwd: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run code where the wheel is installed; without `site`, which would find the checkout."""
+    """Run code with the installed wheel; without `site`, which would find the checkout."""
     packages = [str(installed), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     return subprocess.run(
         [sys.executable, "-S", "-c", code, *words],
@@ -58,10 +58,10 @@ def python(installed: Path, cwd: Path, code: str, *words: str) -> subprocess.Com
 
 
 SCRIPT = "import sys; from plumbline.cli import main; sys.argv[0] = 'plumbline'; main()"
-"""The console script as an installer writes it."""
+"""The console script, as written by an installer."""
 
 
-def test_the_package_alone_is_installed(wheel: Path) -> None:
+def test_only_the_package_is_installed(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (entry_points,) = [name for name in names if name.endswith("entry_points.txt")]
@@ -72,7 +72,7 @@ def test_the_package_alone_is_installed(wheel: Path) -> None:
     assert not [name for name in names if "__pycache__" in name or name.endswith((".cpp", ".cu"))]
 
 
-def test_what_a_user_edits_or_deploys_is_shipped(wheel: Path) -> None:
+def test_files_that_a_user_edits_or_deploys_are_shipped(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     there = {
@@ -85,8 +85,8 @@ def test_what_a_user_edits_or_deploys_is_shipped(wheel: Path) -> None:
 
 
 def test_the_command_works_in_any_folder(installed: Path, tmp_path: Path) -> None:
-    told = python(installed, tmp_path, SCRIPT, "run", "--help")
-    assert told.returncode == 0 and "configs/criteo_synthetic.yaml" in told.stdout
+    done = python(installed, tmp_path, SCRIPT, "run", "--help")
+    assert done.returncode == 0 and "configs/criteo_synthetic.yaml" in done.stdout
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY, sort_keys=False))
     words = ("run", "--config", "tiny.yaml", "--to", "etl", "--out", "out")
     done = python(installed, tmp_path, SCRIPT, *words)
@@ -96,7 +96,7 @@ def test_the_command_works_in_any_folder(installed: Path, tmp_path: Path) -> Non
 
 def test_shipped_files_are_found(installed: Path, tmp_path: Path) -> None:
     code = (
-        "from plumbline.base.places import ROOT, SOURCES\n"
+        "from plumbline.base.paths import ROOT, SOURCES\n"
         "from plumbline.stages.run import DEFAULT_CONFIG\n"
         "print(SOURCES, ROOT, DEFAULT_CONFIG.is_file(), sep='\\n')\n"
     )

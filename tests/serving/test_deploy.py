@@ -1,4 +1,4 @@
-"""The deployment files hold what docs/deployment.md promises; no image is built or run here."""
+"""The deployment files are as docs/deployment.md describes them; no image is built or run here."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def pod(kubernetes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dict(kubernetes["Deployment"]["spec"]["template"]["spec"])
 
 
-def test_compose_publishes_to_this_machine_alone(compose: dict[str, Any]) -> None:
+def test_compose_publishes_ports_on_loopback_only(compose: dict[str, Any]) -> None:
     assert compose.keys() <= SERVICE_KEYS
     published = [port.rsplit(":", 1) for port in compose["ports"]]
     assert {(address.split(":")[0], int(port)) for address, port in published} == {
@@ -72,7 +72,7 @@ def test_compose_publishes_to_this_machine_alone(compose: dict[str, Any]) -> Non
     }
 
 
-def test_compose_gives_the_container_little(compose: dict[str, Any]) -> None:
+def test_compose_restricts_the_container(compose: dict[str, Any]) -> None:
     (mount,) = compose["volumes"]
     assert mount["read_only"] is True and compose["read_only"] is True
     assert compose["user"] == "1000:1000"
@@ -116,7 +116,7 @@ def test_kubernetes_probes_and_limits(pod: dict[str, Any]) -> None:
     assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
 
 
-def test_kubernetes_gives_the_container_little(pod: dict[str, Any]) -> None:
+def test_kubernetes_restricts_the_container(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -135,7 +135,7 @@ def test_kubernetes_gives_the_container_little(pod: dict[str, Any]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl")
-def test_the_gpu_overlay_changes_the_deployment_alone() -> None:
+def test_the_gpu_overlay_only_changes_the_deployment() -> None:
     def built(folder: str) -> dict[str, dict[str, Any]]:
         command = ["kubectl", "kustomize", str(DEPLOY / folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -153,7 +153,7 @@ def test_the_gpu_overlay_changes_the_deployment_alone() -> None:
     assert container == without
 
 
-def test_no_image_is_named_by_a_tag_that_moves() -> None:
+def test_no_image_has_a_moving_tag() -> None:
     text = "".join(file.read_text() for file in sorted(DEPLOY.rglob("*")) if file.is_file())
     images = re.findall(r"^\s*image: (.*)$", text, re.MULTILINE)
     assert images == ["plumbline-triton:25.07"] * 2
@@ -168,19 +168,19 @@ def test_the_servers_options_are_tritons_own() -> None:
     assert {"--model-control-mode", "--strict-readiness", "--model-repository"} <= used
     assert "--model-control-mode=none" in script
     server = find_server()
-    told = subprocess.run(
+    shown = subprocess.run(
         [str(server.executable), "--help"],
         capture_output=True,
         text=True,
         env=server.environment(),
         check=False,
     )
-    assert used <= set(re.findall(r"--[a-z-]+", told.stdout + told.stderr))
+    assert used <= set(re.findall(r"--[a-z-]+", shown.stdout + shown.stderr))
     subprocess.run(["sh", "-n", str(DEPLOY / "serve.sh")], check=True)
     assert os.access(DEPLOY / "serve.sh", os.X_OK)
 
 
-def test_the_image_gets_what_the_wheel_is_built_from() -> None:
+def test_the_image_gets_the_sources_of_the_wheel() -> None:
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     kept = {line[1:] for line in ignored if line.startswith("!")}
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Presets of the model and recipes of its training fill in what is not given, and nothing else."""
+"""Presets of the model and recipes of the training set the defaults of other keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from plumbline.settings import Model, Training
 
 
-def test_presets_are_the_published_shapes_and_give_way_to_what_is_given() -> None:
+def test_presets_are_the_published_shapes_and_can_be_overridden() -> None:
     article = Model.model_validate({"preset": "article"})
     assert (article.embedding_dim, article.bottom_mlp) == (128, (512, 256, 128))
     assert article.top_mlp == (1024, 1024, 512, 256)
@@ -20,7 +20,7 @@ def test_presets_are_the_published_shapes_and_give_way_to_what_is_given() -> Non
         Model.model_validate({"preset": "artcle"})
 
 
-def test_the_articles_learning_rates_follow_the_batch() -> None:
+def test_the_articles_learning_rates_are_proportional_to_the_batch() -> None:
     whole = Training.model_validate({"recipe": "article"})
     assert (whole.batch_size, whole.learning_rate) == (65_536, 24.0)
     assert (whole.optimizer, whole.embedding_optimizer) == ("sgd", "sgd")

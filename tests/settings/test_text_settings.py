@@ -44,14 +44,14 @@ def test_encodings(encoding: str) -> None:
         ({"separator": "123456789"}, "at most 8 characters"),
         ({"quote": "''"}, "at most 1 character"),
         ({"quote": "\r"}, "no line end"),
-        ({"quote": ":", "separator": "::"}, "quote ':' stands in separator '::'"),
-        ({"quote": " ", "trim": True}, "quote ' ' is left out by trim"),
+        ({"quote": ":", "separator": "::"}, "quote ':' is part of separator '::'"),
+        ({"quote": " ", "trim": True}, "quote ' ' is removed by trim"),
         ({"encoding": "utf-99"}, "wanted utf-8, utf-16, latin-1 or such, got 'utf-99'"),
         ({"encoding": "cp037"}, "got 'cp037'"),
         ({"encoding": "rot13"}, "got 'rot13'"),
         ({"encoding": "a\0b"}, "wanted utf-8"),
     ],
 )
-def test_what_is_refused(keys: dict[str, Any], message: str) -> None:
+def test_refused_settings(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         table(**keys)

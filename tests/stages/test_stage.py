@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import DataError, StageError
+from plumbline.base.errors import ConfigError, DataError, StageError
 from plumbline.settings import Config
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Finished, Stage, StageResult, reads
@@ -56,6 +56,17 @@ def test_a_complete_stage_is_skipped(stages: Counted, tmp_path: Path) -> None:
         stages.first.ensure(RUN, tmp_path)
         stages.second.ensure(RUN, tmp_path)
     assert stages.runs == {"first": 1, "second": 1}
+
+
+def test_a_graph_that_fails_deletes_nothing(stages: Counted, tmp_path: Path) -> None:
+    def fail(run: Run, inputs: Mapping[str, Finished]) -> dict[str, str]:
+        raise ConfigError("no such graph")
+
+    stages.first.ensure(RUN, tmp_path)
+    with pytest.raises(ConfigError):
+        replace(stages.first, derived=fail).ensure(RUN, tmp_path, force=True)
+    stages.first.ensure(RUN, tmp_path)
+    assert stages.runs["first"] == 1
 
 
 def test_what_changes_during_the_work_is_noticed(tmp_path: Path) -> None:

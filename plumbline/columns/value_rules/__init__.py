@@ -1,6 +1,6 @@
 """What a raw value means: one set of rules for the ingest, the client and file scoring.
 
-`rules.ValueRules` are a log's settings; `take.take` applies them to a column of any type and kind.
-`columns.plain` does the same for columns that leave no doubt, without Polars; `text_values` gives
-the meaning of one text. Nothing here runs inside the server, which gets values as wire tensors.
+`rules.ValueRules` are a log's settings. `convert.convert_column` applies them to a column of any
+type and kind; `raw_columns.plain` does so without Polars for columns in common formats.
+`text_values` reads a single text. Nothing here runs in the server, which gets wire tensors.
 """

@@ -1,4 +1,4 @@
-"""What would take a refused value: a setting, or another kind; empty where nothing would."""
+"""Which setting or kind would accept a refused value; an empty text if none would."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _POINT = re.compile(r"[+-]?[0-9]*\.[0-9]+")
 
 
 def of_number(found: object, rules: ValueRules) -> str:
-    """Of a value that is no number.
+    """Advice for a value that is not a number.
 
     >>> of_number("NA", ValueRules()), of_number("1,5", ValueRules())
     ('log.missing takes words for missing values', "log.decimal takes the mark: ','")
@@ -39,7 +39,7 @@ def of_number(found: object, rules: ValueRules) -> str:
 
 
 def of_integer(found: object, rules: ValueRules) -> str:
-    """Of a value that is no whole number of 64 bits."""
+    """Advice for a value that is not a whole number of 64 bits."""
     if isinstance(found, str):
         return _of_integer_text(found, rules)
     if not isinstance(found, int | float | Decimal) or not math.isfinite(found):
@@ -55,7 +55,7 @@ def _of_integer_text(found: str, rules: ValueRules) -> str:
         return ""
     word = found.strip().lower()
     if word in (*text_values.TRUE_WORDS, *text_values.FALSE_WORDS):
-        return ""  # the reason names kind boolean
+        return ""  # the message already advises kind boolean
     number = text_values.real(found, rules)
     if number is text_values.REFUSED:
         return of_number(found, rules)
@@ -64,18 +64,18 @@ def _of_integer_text(found: str, rules: ValueRules) -> str:
 
 
 def of_hexadecimal(found: object) -> str:
-    """Of a value that is no hexadecimal number of 64 bits."""
+    """Advice for a value that is not a hexadecimal number of 64 bits."""
     return "kind string takes it" if isinstance(found, str) else ""
 
 
 def of_boolean(found: object) -> str:
-    """Of a value that is neither true nor false."""
+    """Advice for a value that is neither true nor false."""
     if isinstance(found, str) and text_values.real(found, ValueRules()) is text_values.REFUSED:
         return "kind string takes it, log.missing words for missing values"
     return "kinds integer and continuous take numbers"
 
 
 def of_string(found: object) -> str:
-    """Of a value that is no text."""
+    """Advice for a value that is not text."""
     is_number = isinstance(found, float | Decimal) and math.isfinite(found)
     return "kind continuous takes it" if is_number else ""

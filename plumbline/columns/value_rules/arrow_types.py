@@ -1,4 +1,4 @@
-"""Arrow columns in the types that Polars takes, with nothing of their meaning lost."""
+"""Arrow columns converted to types that Polars can import, without loss."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from plumbline.columns.values import offsets_of
 
 
 class TypeRefused(ValueError):
-    """A type of Arrow that no kind takes."""
+    """An Arrow type that no kind accepts."""
 
 
 def simple(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column in a type that Polars takes; text that is no UTF-8 as binary.
+    """Convert a column to a type that Polars can import; text that is not UTF-8 becomes binary.
 
     Raises
     ------
     TypeRefused
-        There is no such type.
+        No kind accepts the column's type.
     """
     chunks = [_simple(name, chunk) for chunk in column.chunks]
     if not chunks:
@@ -76,7 +76,7 @@ def _storage(name: str, array: Any) -> Any:
 
 
 def _decimals(array: Any) -> Any:
-    """Wide decimals as Polars has them, or as their digits."""
+    """Wide decimals as 128-bit decimals if they fit, otherwise as text."""
     try:
         return array.cast(pa.decimal128(38, array.type.scale))
     except pa.ArrowInvalid:
@@ -93,9 +93,9 @@ def _checked_text(array: Any) -> Any:
 
 
 def _lists(name: str, array: Any) -> Any:
-    """As large lists; what lies under a null is left out."""
+    """Convert to large lists; values hidden under a null list are left out."""
     lengths = pc.fill_null(pc.list_value_length(array), 0)
-    # A view's elements are not taken by a cast to lists: with nulls in it that loses some.
+    # A cast of a list view to lists loses elements if there are nulls.
     is_view = str(array.type).split("<")[0] in ("list_view", "large_list_view")
     elements = _simple(name, array.flatten() if is_view else pc.list_flatten(array))
     offsets = offsets_of(lengths.cast(pa.int64()).to_numpy(zero_copy_only=False))

@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 
 from plumbline.columns.unsigned import NO_CODE, UNSIGNED_START, signed_code, signed_codes
 from plumbline.columns.value_rules import advice, kinds, text_values
+from plumbline.columns.value_rules.converted import (
+    ColumnRefused,
+    Converted,
+    by_value,
+    mask_of,
+    not_refused,
+)
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.value_rules.taken import ColumnRefused, Taken, by_value, mask_of, not_refused
 from plumbline.columns.values import NULL_INT64
 
 _ZERO_FRACTION = r"^([+-]?[0-9]+)\.0*$"
@@ -22,17 +28,17 @@ _DIGITS = r"^\+?[0-9]+$"
 _INT64_BOUND = 2.0**63
 
 
-def continuous(column: pl.Series, rules: ValueRules) -> Taken:
+def continuous(column: pl.Series, rules: ValueRules) -> Converted:
     number, malformed = reals(column, rules)
     narrow = number.cast(pl.Float32)
     malformed |= mask_of(narrow.is_infinite().fill_null(False))
     value = narrow.set(~narrow.is_finite(), None)
-    wanted = kinds.FORMS["continuous"].wanted
-    return Taken(value, malformed, wanted, advice=partial(advice.of_number, rules=rules))
+    wanted = kinds.ACCEPTED["continuous"].wanted
+    return Converted(value, malformed, wanted, advice=partial(advice.of_number, rules=rules))
 
 
 def reals(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """In float64, null where missing (NaN is) or malformed; and which are malformed."""
+    """float64 numbers, null if missing, NaN or malformed; and the mask of the malformed."""
     if column.dtype != pl.String:
         number, malformed = column.cast(pl.Float64), not_refused(column)
     else:
@@ -44,18 +50,18 @@ def reals(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.b
 
 def _reals_of_text(column: pl.Series, rules: ValueRules) -> tuple[pl.Series, NDArray[np.bool_]]:
     number = with_points(column, rules).cast(pl.Float64, strict=False)
-    doubt = number.is_null() & column.is_not_null()
-    malformed = mask_of(doubt)
+    rest = number.is_null() & column.is_not_null()
+    malformed = mask_of(rest)
     if malformed.any():
         meaning = partial(text_values.real, rules=rules)
-        found, refused = by_value(column.filter(doubt), meaning, pa.float64())
-        number = number.scatter(np.flatnonzero(malformed), found)
+        values, refused = by_value(column.filter(rest), meaning, pa.float64())
+        number = number.scatter(np.flatnonzero(malformed), values)
         malformed[malformed] = refused
     return number, malformed
 
 
 def with_points(column: pl.Series, rules: ValueRules) -> pl.Series:
-    """Numbers as Polars reads them; null where a mark leaves a doubt."""
+    """Numbers in text as Polars reads them; null if a decimal or thousands mark is ambiguous."""
     if rules.has_plain_numbers:
         return column
     if rules.thousands is not None:
@@ -67,22 +73,24 @@ def with_points(column: pl.Series, rules: ValueRules) -> pl.Series:
     return column.set(~plain, None).str.replace(rules.decimal, ".", literal=True)
 
 
-def integer(column: pl.Series, rules: ValueRules) -> Taken:
-    """Integers in the wire's form.
+def integer(column: pl.Series, rules: ValueRules) -> Converted:
+    """Integers as int64 codes (see `plumbline.columns.unsigned`).
 
     Raises
     ------
     ColumnRefused
-        Negative numbers beside numbers from 2⁶³ on, which would be stored as the same.
+        Both negative numbers and numbers from 2⁶³ on, whose codes overlap.
     """
     codes = _codes(column, rules)
     if column.dtype != pl.Boolean:
         codes.leave_out(rules.missing_integers)
-    return codes.taken(kinds.INTEGER, _hint, partial(advice.of_integer, rules=rules))
+    return codes.converted(
+        kinds.ACCEPTED["integer"].wanted, _hint, partial(advice.of_integer, rules=rules)
+    )
 
 
-def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
-    """Hexadecimal text, or integers, in the wire's form."""
+def hexadecimal(column: pl.Series, rules: ValueRules) -> Converted:
+    """Hexadecimal text, or integers, as int64 codes."""
     if column.dtype != pl.String:
         codes = _codes(column, rules)
     else:
@@ -93,7 +101,7 @@ def hexadecimal(column: pl.Series, rules: ValueRules) -> Taken:
         known = (number.is_not_null() & ~signed & ~long).fill_null(False)
         codes.store_unsigned(mask_of(known), number.fill_null(0).to_numpy())
     codes.leave_out(rules.missing_hexadecimals)
-    return codes.taken(kinds.HEX, _hex_hint, advice.of_hexadecimal)
+    return codes.converted(kinds.ACCEPTED["hex"].wanted, _hex_hint, advice.of_hexadecimal)
 
 
 def _codes(column: pl.Series, rules: ValueRules) -> _Codes:
@@ -114,16 +122,16 @@ def _codes(column: pl.Series, rules: ValueRules) -> _Codes:
 
 
 def without_zero_fraction(column: pl.Series) -> pl.Series:
-    """Decimals as text, exactly; whole ones without a point."""
+    """Decimals as exact text; whole numbers have no point."""
     text: pl.Series = column.cast(pl.String).str.replace(r"\.0*$", "")
     return text
 
 
 class _Codes:
-    """Integers on the way to the wire's form.
+    """Integers that are being converted to codes.
 
-    values: int64 (B,); known: where there is one; given: where the raw value is not missing;
-    unsigned: where the number is 2⁶³ or more.
+    values: int64 (B,), the codes; known: mask of the rows that have a code; given: mask of the rows
+    whose raw value is not missing; unsigned: mask of the numbers from 2⁶³ on.
     """
 
     def __init__(self, column: pl.Series) -> None:
@@ -135,31 +143,30 @@ class _Codes:
 
     @classmethod
     def of_text(cls, column: pl.Series, rules: ValueRules) -> _Codes:
-        """Whole columns at a time the usual forms, one by one what is left."""
+        """Read common formats as whole columns, and the remaining texts one by one."""
         codes = cls(column)
-        found = with_points(column, rules).cast(pl.Int64, strict=False)
-        codes.values = found.fill_null(0).to_numpy().copy()
-        codes.known = mask_of(found.is_not_null())
+        numbers = with_points(column, rules).cast(pl.Int64, strict=False)
+        codes.values = numbers.fill_null(0).to_numpy().copy()
+        codes.known = mask_of(numbers.is_not_null())
         positions = np.flatnonzero(codes.given & ~codes.known)
         if len(positions) and rules.has_plain_numbers:
-            found = (
-                column.gather(positions).str.extract(_ZERO_FRACTION).cast(pl.Int64, strict=False)
-            )
-            positions = codes._store(positions, found, found)
+            whole = column.gather(positions).str.extract(_ZERO_FRACTION)
+            numbers = whole.cast(pl.Int64, strict=False)
+            positions = codes._store(positions, numbers, numbers)
         if len(positions):
             texts = column.gather(positions)
             digits = texts.set(~texts.str.contains(_DIGITS), None)
-            number = digits.cast(pl.UInt64, strict=False)
-            found, refused = signed_codes(number.fill_null(0).to_numpy())
-            codes.unsigned[positions] = mask_of(number.is_not_null())
-            positions = codes._store(positions, number, pl.Series(found), refused)
+            numbers = digits.cast(pl.UInt64, strict=False)
+            signed, refused = signed_codes(numbers.fill_null(0).to_numpy())
+            codes.unsigned[positions] = mask_of(numbers.is_not_null())
+            positions = codes._store(positions, numbers, pl.Series(signed), refused)
         if len(positions):
             texts = column.gather(positions)
-            found, refused = by_value(texts, partial(text_values.whole, rules=rules), pa.int64())
-            codes.given[positions] = mask_of(found.is_not_null()) | refused
-            signed = mask_of(texts.str.starts_with("-"))
-            codes.unsigned[positions] = ~signed & (found.fill_null(0).to_numpy() < 0)
-            codes._store(positions, found, found)
+            numbers, refused = by_value(texts, partial(text_values.whole, rules=rules), pa.int64())
+            codes.given[positions] = mask_of(numbers.is_not_null()) | refused
+            negative = mask_of(texts.str.starts_with("-"))
+            codes.unsigned[positions] = ~negative & (numbers.fill_null(0).to_numpy() < 0)
+            codes._store(positions, numbers, numbers)
         return codes
 
     @classmethod
@@ -176,41 +183,41 @@ class _Codes:
         return codes
 
     def store_unsigned(self, rows: NDArray[np.bool_], numbers: NDArray[np.uint64]) -> None:
-        """The numbers of those rows, all below 2⁶⁴."""
+        """Store the numbers of a mask of rows."""
         codes, refused = signed_codes(numbers)
         self.values = np.where(rows, codes, self.values)
         self.known = self.known | (rows & ~refused)
         self.unsigned = self.unsigned | (rows & (numbers >= np.uint64(UNSIGNED_START)))
 
     def leave_out(self, missing: Sequence[int]) -> None:
-        """Numbers that stand for missing ones."""
+        """Make these numbers missing."""
         for number in missing:
             code, is_unsigned = signed_code(number), number >= UNSIGNED_START
             if code is not None:
-                found = (self.values == code) & (self.unsigned == is_unsigned) & self.known
-                self.given, self.known = self.given & ~found, self.known & ~found
+                equal = (self.values == code) & (self.unsigned == is_unsigned) & self.known
+                self.given, self.known = self.given & ~equal, self.known & ~equal
 
-    def taken(
+    def converted(
         self, wanted: str, hint: Callable[[object], str], advised: Callable[[object], str]
-    ) -> Taken:
+    ) -> Converted:
         known = self.known & (self.values != NULL_INT64)
         if self.unsigned.any():
             self._check_signs(known)
         value = pl.Series(self.name, pa.array(self.values, mask=~known))
-        return Taken(value, self.given & ~known, wanted, hint, advised)
+        return Converted(value, self.given & ~known, wanted, hint, advised)
 
     def _store(
         self,
         positions: NDArray[np.int64],
-        found: pl.Series,
+        numbers: pl.Series,
         codes: pl.Series,
         refused: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.int64]:
-        """The codes of those that are found; gives the positions of the others."""
-        is_found = mask_of(found.is_not_null())
-        self.values[positions[is_found]] = codes.fill_null(0).to_numpy()[is_found]
-        self.known[positions[is_found]] = True if refused is None else ~refused[is_found]
-        return positions[~is_found]
+        """Store the codes of the numbers that are not null. Returns the positions of the nulls."""
+        is_number = mask_of(numbers.is_not_null())
+        self.values[positions[is_number]] = codes.fill_null(0).to_numpy()[is_number]
+        self.known[positions[is_number]] = True if refused is None else ~refused[is_number]
+        return positions[~is_number]
 
     def _check_signs(self, known: NDArray[np.bool_]) -> None:
         negative = known & (self.values < 0) & ~self.unsigned

@@ -1,4 +1,4 @@
-"""What the settings of a log say of the meaning of its values."""
+"""The settings of a log that define what its values mean."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _HEX = re.compile("-?[0-9a-fA-F]{1,16}")
 
 
 class LabelRule(Protocol):
-    """Which values of a label column are clicks; without either, 1 and true."""
+    """Which values of a label column are clicks; by default 1 and true."""
 
     @property
     def at_least(self) -> float | None:
-        """Numbers from here on."""
+        """The smallest number that is a click."""
 
     @property
     def click(self) -> tuple[str, ...]:
-        """Words."""
+        """The words that are clicks."""
 
 
 @dataclass(frozen=True)
 class ValueRules:
     """How the values of a table are written.
 
-    `missing` words stand for missing values in every kind, `decimal` and `thousands` are the marks
-    of numbers in text, `trim` leaves out blanks and tabs around text, `list_separator` stands
-    between the elements of a list in text, `time_formats` maps a time column to its format.
+    `missing` are words for missing values in every kind. `decimal` and `thousands` are the marks of
+    numbers in text. `trim` strips blanks and tabs from text. `list_separator` separates the
+    elements of a list in text. `time_formats` maps a time column to its format.
     """
 
     missing: tuple[str, ...] = ()
@@ -44,15 +44,15 @@ class ValueRules:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ValueRules:
-        """From settings by name; others are passed over, and what is not there is the default.
+        """From a log's settings by name; other settings are ignored.
 
         >>> ValueRules.from_settings({"missing": ["NA"], "separator": ";"}).missing
         ('NA',)
         """
-        found = {key.name: settings[key.name] for key in fields(cls) if key.name in settings}
-        if "missing" in found:
-            found["missing"] = tuple(found["missing"])
-        return cls(**found)
+        own = {key.name: settings[key.name] for key in fields(cls) if key.name in settings}
+        if "missing" in own:
+            own["missing"] = tuple(own["missing"])
+        return cls(**own)
 
     @classmethod
     def from_json(cls, text: str) -> ValueRules:
@@ -67,7 +67,7 @@ class ValueRules:
 
     @property
     def has_plain_numbers(self) -> bool:
-        """Whether numbers have a point and no mark between the thousands."""
+        """Whether numbers have a decimal point and no thousands mark."""
         return self.decimal == "." and self.thousands is None
 
     @cached_property
@@ -76,7 +76,7 @@ class ValueRules:
 
     @cached_property
     def missing_numbers(self) -> tuple[float, ...]:
-        """Those of the words that are numbers: they are missing however they are written."""
+        """The words that are numbers; such a number is missing in any spelling."""
         return tuple(float(number) for number in self._missing_decimals)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Text: from text, bytes, and what has one way to be written."""
+"""Kind string: text, bytes, and values with one way to write them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.value_rules import advice, kinds, text_values
+from plumbline.columns.value_rules.converted import Converted, mask_of, not_refused
 from plumbline.columns.value_rules.numbers import without_zero_fraction
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.value_rules.taken import Taken, mask_of, not_refused
 
 _EXACT_FLOATS = 2.0**63
 
 
-def string(column: pl.Series, rules: ValueRules) -> Taken:
-    """Text that `as_text` and `cleaned` have seen, or other values as text."""
+def string(column: pl.Series, rules: ValueRules) -> Converted:
+    """Text that has passed `as_text` and `cleaned`, or other values as text."""
     dtype = column.dtype
     if dtype == pl.String:
-        return Taken(column, not_refused(column), kinds.STRING)
+        return Converted(column, not_refused(column), kinds.ACCEPTED["string"].wanted)
     if dtype.is_float():
         text, malformed = _of_floats(column)
     elif dtype.is_decimal():
@@ -28,11 +28,19 @@ def string(column: pl.Series, rules: ValueRules) -> Taken:
         text = text.set(pl.Series(malformed), None)
     else:
         text, malformed = _written(column), not_refused(column)
-    return Taken(cleaned(text, rules, trim=False), malformed, kinds.STRING, advice=advice.of_string)
+    return Converted(
+        cleaned(text, rules, trim=False),
+        malformed,
+        kinds.ACCEPTED["string"].wanted,
+        advice=advice.of_string,
+    )
 
 
 def as_text(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """Dictionaries and bytes as text, and which of the bytes are no UTF-8; others as they are."""
+    """Dictionaries and bytes as text, and the mask of bytes that are not UTF-8.
+
+    Columns of other types are not changed.
+    """
     if column.dtype in (pl.Categorical, pl.Enum):
         return column.cast(pl.String), not_refused(column)
     if column.dtype != pl.Binary:
@@ -47,7 +55,7 @@ def as_text(column: pl.Series) -> tuple[pl.Series, NDArray[np.bool_]]:
 
 
 def cleaned(text: pl.Series, rules: ValueRules, trim: bool) -> pl.Series:
-    """Null where a text is empty, or a word for missing."""
+    """Text that is null if it is empty or a word for missing values."""
     if trim:
         text = text.str.strip_chars(text_values.BLANKS)
     missing = text == ""
@@ -57,7 +65,7 @@ def cleaned(text: pl.Series, rules: ValueRules, trim: bool) -> pl.Series:
 
 
 def decoded(value: bytes) -> str | None:
-    """None where the bytes are no UTF-8."""
+    """The text of UTF-8 bytes, or None."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""What one text means in each kind, blanks and tabs around it left out.
+"""What a single text means in each kind, without the blanks and tabs around it.
 
-Each function gives a value, None for a missing one, or `REFUSED`.
+Each function returns a value, None for a missing value, or `REFUSED`.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ _MOST_DIGITS = 19
 
 
 def text(value: str, rules: ValueRules) -> str | None:
-    """Text as it stands, trimmed where the rules say so."""
-    found = value.strip(BLANKS) if rules.trim else value
-    return None if not found or found in rules.missing_words else found
+    """The text itself, trimmed if the rules say so."""
+    kept = value.strip(BLANKS) if rules.trim else value
+    return None if not kept or kept in rules.missing_words else kept
 
 
 def real(value: str, rules: ValueRules) -> float | Refused | None:
     """A number in float64; it may be infinite."""
-    found = _given(value, rules)
-    if found is None or _NO_NUMBER.fullmatch(found):
+    stripped = _stripped(value, rules)
+    if stripped is None or _NO_NUMBER.fullmatch(stripped):
         return None
-    if _INFINITY.fullmatch(found):
-        return float(found)
-    plain = plain_number(found, rules)
+    if _INFINITY.fullmatch(stripped):
+        return float(stripped)
+    plain = plain_number(stripped, rules)
     if plain is None:
         return REFUSED
     number = float(plain)
@@ -58,15 +58,15 @@ def real(value: str, rules: ValueRules) -> float | Refused | None:
 
 
 def whole(value: str, rules: ValueRules) -> int | Refused | None:
-    """A whole number of 64 bits in the wire's form: `8`, `+8`, `8.0`, `8e0`, all exact.
+    """The int64 code of a whole number of 64 bits, exactly: `8`, `+8`, `8.0`, `8e0`.
 
     >>> whole("9007199254740993.0", ValueRules())
     9007199254740993
     """
-    found = _given(value, rules)
-    if found is None or _NO_NUMBER.fullmatch(found):
+    stripped = _stripped(value, rules)
+    if stripped is None or _NO_NUMBER.fullmatch(stripped):
         return None
-    plain = plain_number(found, rules)
+    plain = plain_number(stripped, rules)
     if plain is None:
         return REFUSED
     number = Decimal(plain)
@@ -82,15 +82,15 @@ def whole(value: str, rules: ValueRules) -> int | Refused | None:
 
 
 def hexadecimal(value: str, rules: ValueRules) -> int | Refused | None:
-    """1 to 16 hexadecimal digits in the wire's form."""
+    """The int64 code of 1 to 16 hexadecimal digits."""
     if not rules.missing and _FEW_HEX_DIGITS.fullmatch(value):
         return int(value, 16)
-    found = _given(value, rules)
-    if found is None:
+    stripped = _stripped(value, rules)
+    if stripped is None:
         return None
-    if not _HEX_DIGITS.fullmatch(found):
+    if not _HEX_DIGITS.fullmatch(stripped):
         return REFUSED
-    integer = int(found, 16)
+    integer = int(stripped, 16)
     if integer in rules.missing_hexadecimals:
         return None
     code = signed_code(integer)
@@ -98,48 +98,48 @@ def hexadecimal(value: str, rules: ValueRules) -> int | Refused | None:
 
 
 def boolean(value: str, rules: ValueRules) -> int | Refused | None:
-    """1 or 0, of the words for true and false in any letter case, or of the numbers."""
-    found = _given(value, rules)
-    if found is None:
+    """1 or 0, from words for true and false in any letter case, or from the numbers 1 and 0."""
+    stripped = _stripped(value, rules)
+    if stripped is None:
         return None
-    word = found.lower()
+    word = stripped.lower()
     if word in TRUE_WORDS:
         return 1
     if word in FALSE_WORDS:
         return 0
-    return _zero_or_one(found, rules)
+    return _zero_or_one(stripped, rules)
 
 
 def label(value: str, rules: ValueRules) -> int | Refused | None:
-    """1 or 0, of `true` and `false` in any letter case, or of the numbers."""
-    found = _given(value, rules)
-    if found is None:
+    """1 or 0, from `true` and `false` in any letter case, or from the numbers 1 and 0."""
+    stripped = _stripped(value, rules)
+    if stripped is None:
         return None
-    known = {"true": 1, "false": 0}.get(found.lower())
-    return _zero_or_one(found, rules) if known is None else known
+    known = {"true": 1, "false": 0}.get(stripped.lower())
+    return _zero_or_one(stripped, rules) if known is None else known
 
 
 def clicks(words: tuple[str, ...], rules: ValueRules) -> Callable[[str], int | None]:
-    """Whether a text is one of the words, or a number that one of them is; None for missing."""
+    """A function of a text: whether it is one of the words or their numbers; None if missing."""
     known = frozenset(word.strip(BLANKS) for word in words)
     numbers = click_numbers(words)
 
     def is_click(value: str) -> int | None:
-        found = _given(value, rules)
-        if found is None:
+        stripped = _stripped(value, rules)
+        if stripped is None:
             return None
-        return int(found in known or (bool(numbers) and real(found, rules) in numbers))
+        return int(stripped in known or (bool(numbers) and real(stripped, rules) in numbers))
 
     return is_click
 
 
 def click_numbers(words: tuple[str, ...]) -> frozenset[float]:
-    """Those of the words that are numbers."""
+    """The words that are numbers, as numbers."""
     return frozenset(float(word) for word in words if _NUMBER.fullmatch(word))
 
 
 def plain_number(value: str, rules: ValueRules) -> str | None:
-    """The number as Python writes one: a point, no marks; None where it is no finite number.
+    """The number with a decimal point and without thousands marks; None if it is not one.
 
     >>> plain_number("1.234.567,89", ValueRules(decimal=",", thousands="."))
     '1234567.89'
@@ -159,24 +159,25 @@ def _grouped(value: str, rules: ValueRules) -> bool:
 
 
 def thousands_pattern(rules: ValueRules) -> str:
-    """Numbers whose digits stand in groups of three."""
+    """A pattern of numbers whose digits are in groups of three."""
     mark, point = thousands_marks(rules), re.escape(rules.decimal)
     return rf"[+-]?[0-9]{{1,3}}(?:{mark}[0-9]{{3}})+(?:{point}[0-9]*)?(?:[eE][+-]?[0-9]+)?"
 
 
 def thousands_marks(rules: ValueRules) -> str:
-    """A pattern of one mark; a blank stands for those that do not break as well."""
+    """A pattern of the thousands mark; a blank also matches no-break blanks."""
     mark = rules.thousands or ""
     return f"[{re.escape(_BLANK_MARKS if mark in _BLANK_MARKS else mark)}]"
 
 
-def _given(value: str, rules: ValueRules) -> str | None:
-    found = value.strip(BLANKS)
-    return None if not found or found in rules.missing_words else found
+def _stripped(value: str, rules: ValueRules) -> str | None:
+    """The text without blanks around it; None if it is missing."""
+    stripped = value.strip(BLANKS)
+    return None if not stripped or stripped in rules.missing_words else stripped
 
 
-def _zero_or_one(found: str, rules: ValueRules) -> int | Refused | None:
-    number = real(found, rules)
+def _zero_or_one(text: str, rules: ValueRules) -> int | Refused | None:
+    number = real(text, rules)
     if number is None or number is REFUSED:
         return number
     return int(number) if number in (0.0, 1.0) else REFUSED

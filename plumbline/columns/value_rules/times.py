@@ -1,4 +1,4 @@
-"""Times as seconds since 1970: numbers, dates, ISO 8601 text, and text of a given format."""
+"""Times as seconds since 1970, from numbers, dates, ISO 8601 text, and text in a given format."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import polars as pl
 import pyarrow as pa
 
 from plumbline.columns.value_rules import kinds
+from plumbline.columns.value_rules.converted import Converted, by_value, mask_of
 from plumbline.columns.value_rules.numbers import reals, with_points, without_zero_fraction
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.value_rules.taken import Taken, by_value, mask_of
 from plumbline.columns.value_rules.text_values import REFUSED, Refused
 
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""From which size on a number counts nanoseconds, microseconds, milliseconds; of a second."""
+"""Smallest size of a number in nanoseconds, microseconds, milliseconds, and units per second."""
 
-_LOCAL_FORMS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
-_ZONED_FORMS = ("%Y-%m-%dT%H:%M:%S%.f%#z",)
+_LOCAL_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
+_ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%#z",)
 _EPOCH = datetime(1970, 1, 1)
 
 _ISO = re.compile(
@@ -32,28 +32,28 @@ _ISO = re.compile(
 )
 
 _PLAIN_DIRECTIVES = frozenset("YmdHMSyBbjIp")
-"""Of a format, those that Polars reads as Python does."""
+"""The directives of a format that Polars reads as Python does."""
 
 
-def time(column: pl.Series, rules: ValueRules) -> Taken:
-    """Float64 seconds; a missing time is malformed."""
-    form = rules.time_formats.get(column.name)
+def time(column: pl.Series, rules: ValueRules) -> Converted:
+    """Seconds in float64; a missing time is malformed."""
+    format_ = rules.time_formats.get(column.name)
     if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
         seconds = _of_dates(column)
-    elif form is not None:
-        seconds = _of_form(column, form)
+    elif format_ is not None:
+        seconds = _of_format(column, format_)
     elif column.dtype == pl.String:
         seconds = _of_text(column, rules)
     else:
         seconds = _scaled(reals(column, rules)[0])
     malformed = ~mask_of(seconds.is_finite().fill_null(False))
-    if form is not None:
-        return Taken(seconds, malformed, f"a time of the format {form!r}")
-    return Taken(seconds, malformed, kinds.FORMS["time"].wanted, partial(_hint, column.name))
+    if format_ is not None:
+        return Converted(seconds, malformed, f"a time of the format {format_!r}")
+    return Converted(seconds, malformed, kinds.ACCEPTED["time"].wanted, partial(_hint, column.name))
 
 
 def iso_seconds(text: str) -> float | Refused:
-    """Seconds of an ISO 8601 date or time, without a zone in UTC.
+    """Seconds of an ISO 8601 date or time; without a zone it is in UTC.
 
     >>> iso_seconds("19700102T000700Z"), iso_seconds("1970-W01-5 00:07 UTC")
     (86820.0, 86820.0)
@@ -87,14 +87,16 @@ def _day(text: str) -> date | None:
             return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
         if len(digits) == 6:
             return date(int(digits[:4]), int(digits[4:]), 1)
-        found = datetime.strptime(digits, "%Y%j").date()
-        return found if found.year == int(digits[:4]) else None  # day 366 of a year that has 365
+        day_of_year = datetime.strptime(digits, "%Y%j").date()
+        if day_of_year.year != int(digits[:4]):  # day 366 of a year that has 365
+            return None
+        return day_of_year
     except ValueError:
         return None
 
 
 def _offset(zone: str) -> int | None:
-    """Seconds east of Greenwich; None where it is no offset."""
+    """Seconds east of Greenwich; None if it is not an offset."""
     digits = re.sub("[^0-9]", "", zone)
     if not digits:
         return 0
@@ -106,50 +108,50 @@ def _offset(zone: str) -> int | None:
 
 def _of_text(column: pl.Series, rules: ValueRules) -> pl.Series:
     seconds = _scaled(with_points(column, rules).cast(pl.Float64, strict=False))
-    for form in _LOCAL_FORMS:
-        seconds = _filled(seconds, column, form, None)
-    for form in _ZONED_FORMS:
-        seconds = _filled(seconds, column, form, "UTC")
+    for format_ in _LOCAL_FORMATS:
+        seconds = _filled(seconds, column, format_, None)
+    for format_ in _ZONED_FORMATS:
+        seconds = _filled(seconds, column, format_, "UTC")
     rest = mask_of(seconds.is_null() & column.is_not_null())
     if rest.any():
-        found, _ = by_value(column.filter(pl.Series(rest)), iso_seconds, pa.float64())
-        seconds = seconds.scatter(np.flatnonzero(rest), found)
+        values, _ = by_value(column.filter(pl.Series(rest)), iso_seconds, pa.float64())
+        seconds = seconds.scatter(np.flatnonzero(rest), values)
     return seconds
 
 
-def _filled(seconds: pl.Series, column: pl.Series, form: str, zone: str | None) -> pl.Series:
-    """With the seconds of those texts of the form that have none yet."""
+def _filled(seconds: pl.Series, column: pl.Series, format_: str, zone: str | None) -> pl.Series:
+    """Fill null seconds from texts in the format."""
     rest = seconds.is_null() & column.is_not_null()
     if not rest.any():
         return seconds
     texts = column.filter(rest)
-    moments = texts.str.to_datetime(form, time_unit="us", time_zone=zone, strict=False)
+    moments = texts.str.to_datetime(format_, time_unit="us", time_zone=zone, strict=False)
     return seconds.scatter(rest.arg_true(), _of_dates(moments))
 
 
-def _of_form(column: pl.Series, form: str) -> pl.Series:
-    """Seconds of text, or of numbers as their digits, in a format of strptime's directives."""
+def _of_format(column: pl.Series, format_: str) -> pl.Series:
+    """Seconds of text, or of the digits of numbers, in a format of strptime's directives."""
     if column.dtype != pl.String:
         column = without_zero_fraction(column.cast(pl.Decimal(38, 6), strict=False))
     seconds: pl.Series = pl.Series(column.name, [None], pl.Float64).new_from_index(0, len(column))
-    directives = set(re.findall("%(.)", form))
+    directives = set(re.findall("%(.)", format_))
     if directives <= _PLAIN_DIRECTIVES:
-        texts, known_form = column, form
+        texts, full_format = column, format_
         if directives & {"H", "I"} and "M" not in directives:  # Polars wants both or neither
-            texts, known_form = column + "\x1f00", form + "\x1f%M"
-        moments = texts.str.to_datetime(known_form, time_unit="us", strict=False)
+            texts, full_format = column + "\x1f00", format_ + "\x1f%M"
+        moments = texts.str.to_datetime(full_format, time_unit="us", strict=False)
         seconds = _of_dates(moments)
     rest = mask_of(seconds.is_null() & column.is_not_null())
     if rest.any():
-        meaning = partial(_strptime_seconds, form=form)
-        found, _ = by_value(column.filter(pl.Series(rest)), meaning, pa.float64())
-        seconds = seconds.scatter(np.flatnonzero(rest), found)
+        meaning = partial(_strptime_seconds, format_=format_)
+        values, _ = by_value(column.filter(pl.Series(rest)), meaning, pa.float64())
+        seconds = seconds.scatter(np.flatnonzero(rest), values)
     return seconds
 
 
-def _strptime_seconds(text: str, form: str) -> float | Refused:
+def _strptime_seconds(text: str, format_: str) -> float | Refused:
     try:
-        moment = datetime.strptime(text, form)
+        moment = datetime.strptime(text, format_)
     except ValueError:
         return REFUSED
     if moment.tzinfo is not None:
@@ -165,7 +167,7 @@ def _of_dates(column: pl.Series) -> pl.Series:
 
 
 def _scaled(number: pl.Series) -> pl.Series:
-    """Numbers as seconds, whichever unit they count."""
+    """Numbers as seconds; their size tells the unit."""
     values = number.fill_null(np.nan).to_numpy()
     size = np.abs(values)
     unit = np.select([size >= start for start, _ in _UNITS], [unit for _, unit in _UNITS], 1.0)

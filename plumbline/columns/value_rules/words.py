@@ -1,4 +1,4 @@
-"""Yes or no: booleans, flags and the label."""
+"""Kinds with two values: boolean, flag and label."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.value_rules import advice, kinds, text_values
+from plumbline.columns.value_rules.converted import Converted, by_value, mask_of
 from plumbline.columns.value_rules.numbers import reals
 from plumbline.columns.value_rules.rules import LabelRule, ValueRules
-from plumbline.columns.value_rules.taken import Taken, by_value, mask_of
 
 
-def boolean(column: pl.Series, rules: ValueRules) -> Taken:
+def boolean(column: pl.Series, rules: ValueRules) -> Converted:
     value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
-    return Taken(value.cast(pl.Int64), malformed, kinds.BOOLEAN, advice=advice.of_boolean)
+    return Converted(
+        value.cast(pl.Int64), malformed, kinds.ACCEPTED["boolean"].wanted, advice=advice.of_boolean
+    )
 
 
-def flag(column: pl.Series, rules: ValueRules) -> Taken:
-    """Null where missing, which is 0 in the end."""
+def flag(column: pl.Series, rules: ValueRules) -> Converted:
+    """0 or 1 in int8; null if missing, which counts as 0 in a list of flags."""
     value, malformed = _ones_and_zeros(column, rules, text_values.boolean)
-    return Taken(value, malformed, kinds.FORMS["flag"].wanted)
+    return Converted(value, malformed, kinds.ACCEPTED["flag"].wanted)
 
 
-def label(column: pl.Series, rules: ValueRules, setting: LabelRule) -> Taken:
-    """A missing label is malformed."""
+def label(column: pl.Series, rules: ValueRules, setting: LabelRule) -> Converted:
+    """0 or 1 in int8; a missing label is malformed."""
     if setting.at_least is not None:
         number, malformed = reals(column, rules)
         malformed |= mask_of(number.is_null())
         value = (number >= setting.at_least).cast(pl.Int8)
-        return Taken(value, malformed, "a number as label", _at_least_hint)
+        return Converted(value, malformed, "a number as label", _at_least_hint)
     if setting.click:
         value = _clicks(column, rules, setting.click)
-        return Taken(value, mask_of(value.is_null()), "a word or a number as label")
+        return Converted(value, mask_of(value.is_null()), "a word or a number as label")
     value, malformed = _ones_and_zeros(column, rules, text_values.label)
     malformed |= mask_of(value.is_null())
-    return Taken(value, malformed, kinds.FORMS["label"].wanted, _label_hint)
+    return Converted(value, malformed, kinds.ACCEPTED["label"].wanted, _label_hint)
 
 
 def _ones_and_zeros(
     column: pl.Series, rules: ValueRules, meaning: Callable[[str, ValueRules], Any]
 ) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """int8, null where missing or malformed; and which are malformed."""
+    """0 or 1 in int8, null if missing or malformed; and the mask of the malformed."""
     if column.dtype == pl.String:
         return by_value(column, lambda text: meaning(text, rules), pa.int8())
     number, malformed = reals(column, rules)
@@ -55,7 +57,7 @@ def _ones_and_zeros(
 
 
 def _clicks(column: pl.Series, rules: ValueRules, words: tuple[str, ...]) -> pl.Series:
-    """int8, null where missing."""
+    """1 for clicks and 0 for other values in int8, null if missing."""
     if column.dtype == pl.String:
         return by_value(column, text_values.clicks(words, rules), pa.int8())[0]
     numbers = text_values.click_numbers(words)

@@ -1,11 +1,11 @@
-"""Fit the logistic regression, streaming: mini-batches of the encoded training rows.
+"""Fit the logistic regression on mini-batches streamed from the encoded training rows.
 
 FTRL-Proximal (McMahan et al. 2013, "Ad Click Prediction: a View from the Trenches", algorithm 1):
-each weight has its own step, and L2 works on the whole sum of losses. Numbers are decorrelated
-first, since steps of single coordinates hardly move along what two columns share; and a pass gives
-the mean of its second half's weights, which takes out the noise of the last batches (Polyak and
-Juditsky 1992). Small tables are passed over until the log loss of the validation split stops
-falling, large ones once: the time stays a small part of the training's.
+each weight has its own step size, and L2 applies to the sum of all losses. Continuous columns are
+decorrelated first, because per-coordinate steps converge slowly along correlated directions. A pass
+returns the mean of the weights over its second half, which removes the noise of the last batches
+(Polyak and Juditsky 1992). Small tables are passed over until the validation log loss stops
+falling, large ones once, so fitting takes a small share of the training time.
 
 Rates and bounds were chosen on validation splits (docs/log.md). Legend: see
 `plumbline.dlrm.baseline.logistic_regression`.
@@ -38,7 +38,7 @@ from plumbline.dlrm.metrics.metrics import row_losses
 from plumbline.dlrm.model.architecture import Architecture
 
 RATE = 0.5
-"""Of a weight's first step; over the root of the number of columns, whose steps add up."""
+"""Learning rate of a weight's first step; divided by √(number of columns), whose steps add up."""
 
 DAMPING = 1.0
 """Added to the root of a weight's squared gradients: the article's β."""
@@ -47,34 +47,34 @@ L2 = 1.0
 """Half of the squared weights is added to the sum of the losses of all rows."""
 
 STEPS = 128
-"""In a pass over a small table."""
+"""Steps of a pass over a small table."""
 
 FEWEST_ROWS, MOST_ROWS = 64, 8192
 """Rows of a step."""
 
 WHOLE_TABLE = 4
-"""A step is made for all ids at once where there are at most so many for each id of its rows."""
+"""A step updates all ids densely if there are at most this many of them per id in its rows."""
 
 MOST_PASSES = 20
 PATIENCE = 3
-"""Passes without a smaller log loss of the validation split, after which no more are made."""
+"""Fitting stops after this many passes in a row without a smaller validation log loss."""
 
 ROWS_OF_PASSES = 1_000_000
-"""More than one pass is made over so many rows in all."""
+"""Rows of all passes together; a table with more gets one pass."""
 
 ROWS_TO_SPREAD = 131_072
-"""First training rows, from which numbers are centred and decorrelated."""
+"""Number of first training rows from which means and correlations are estimated."""
 
 MOST_DECORRELATED = 512
-"""Continuous columns; more of them are only centred."""
+"""Largest number of continuous columns that are decorrelated; more are only centred."""
 
 LEAST_VARIANCE = 1e-3
-"""Of a direction; a smaller one is taken for this, since it is noise."""
+"""Lower bound of a direction's variance; anything smaller is noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What was learned, in how many passes over how many rows."""
+    """The fitted regression, the pass that it is from, and the rows of all passes."""
 
     regression: LogisticRegression
     passes: int
@@ -96,11 +96,11 @@ def fit_logistic_regression(
     Parameters
     ----------
     architecture
-        Its columns and cardinalities are taken, and its bag.
+        Only its columns, cardinalities and bag are used.
     click_rate
-        In (0, 1): where the bias starts.
+        In (0, 1); the bias starts at its log-odds.
     logit_offset
-        Added to the logits in training alone, as `plumbline.dlrm.train.training.train` does.
+        Added to the logits in training only, as in `plumbline.dlrm.train.training.train`.
     progress
         Called after every step with its number of rows.
 
@@ -130,17 +130,17 @@ def fit_logistic_regression(
         if best is None or loss < best_loss:
             best, best_loss, best_pass = now, loss, done
     if best is None:
-        raise ValueError("no pass was made")
+        raise ValueError("Logistic regression: wanted at least one pass, got none.")
     return Fitted(best, best_pass, done * loader.rows)
 
 
 def _first(batches: Iterator[Batch], rows: int) -> list[Batch]:
-    found: list[Batch] = []
+    first: list[Batch] = []
     for batch in batches:
-        found.append(batch)
-        if sum(map(len, found)) >= rows:
+        first.append(batch)
+        if sum(map(len, first)) >= rows:
             break
-    return found
+    return first
 
 
 def _chained(ahead: list[Batch], batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -169,7 +169,7 @@ def _arrays(batch: Batch) -> tuple[NDArray[np.int64], Numbers, list[Lists]]:
 
 
 class _Learner:
-    """Weights, and what FTRL-Proximal keeps of each: z_W, and the sum of squared gradients."""
+    """The weights and FTRL-Proximal's state of each: z_W and the sum of squared gradients."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _Learner:
     def one_pass(
         self, batches: Iterator[Batch], steps: int, progress: Callable[[int], None] | None
     ) -> LogisticRegression:
-        """Take all batches, `steps` of them; gives what is learned then."""
+        """Step on all batches, `steps` of them, and return the regression after the pass."""
         self._passes += 1
         total_W = np.zeros(self._layout.weights)
         taken = 0
@@ -211,14 +211,14 @@ class _Learner:
         return self._regression(mean_W)
 
     def _regression(self, weight_W: Numbers) -> LogisticRegression:
-        """In terms of the numbers before they were decorrelated, with the bias' start."""
+        """The regression on the numbers before decorrelation, with the initial bias added."""
         ids = self._layout.ids
         weight_W[ids:-1] = self._mixed_CC @ weight_W[ids:-1]
         weight_W[-1] += self._bias
         return LogisticRegression(self._layout, self._spread, weight_W)
 
     def _step(self, rows: RowsOfWeights, click_B: Numbers) -> bool:
-        """One step; whether it was made for all weights at once, or for the batch's only."""
+        """Make one step; returns whether it updated all weights, not only the batch's."""
         ids = self._layout.ids
         logit_B = rows.logits(self._weight_W) + self._bias + self._offset
         residual_B = probabilities(logit_B) - click_B
@@ -228,7 +228,7 @@ class _Learner:
         if ids <= WHOLE_TABLE * len(index_N):
             self._update(slice(ids), np.bincount(index_N, parts, ids)[:ids].astype(np.float32))
             return True
-        order = np.argsort(index_N)  # neighbours in memory one after the other
+        order = np.argsort(index_N)  # ascending addresses
         ordered = index_N[order]
         starts = np.flatnonzero(np.diff(ordered, prepend=-1))
         sums = np.add.reduceat(parts[order], starts)
@@ -248,7 +248,7 @@ class _Learner:
 
 
 def _decorrelating(spread_BC: Numbers) -> Numbers:
-    """A matrix, (C, C), that makes the columns uncorrelated, each staying near itself (ZCA)."""
+    """The (C, C) matrix that decorrelates the columns with the least change to each (ZCA)."""
     width = spread_BC.shape[1]
     if not 1 < width <= MOST_DECORRELATED:
         return np.eye(width, dtype=np.float32)

@@ -1,7 +1,7 @@
 """A logistic regression on encoded rows: the baseline that a DLRM has to beat.
 
-One weight an id (a list gives the mean or the sum of its ids' weights, as the model's bag does),
-one a continuous column, and a bias. `plumbline.dlrm.baseline.fitting` learns them.
+It has one weight per id, one per continuous column, and a bias. A list contributes the mean or the
+sum of its ids' weights, like the model's bag. `plumbline.dlrm.baseline.fitting` fits the weights.
 
 Legend: B rows, F columns with one id a row, C continuous columns, N ids of the list columns, R ids
 of all columns together, W = R + C + 1 weights.
@@ -20,7 +20,7 @@ from plumbline.columns.values import Lists
 from plumbline.dlrm.model.architecture import Architecture
 
 FARTHEST = 10.0
-"""Deviations from its mean that a number is taken to be away at most."""
+"""Numbers are clipped to this many standard deviations from the mean."""
 
 LARGEST_LOGIT = 30.0
 
@@ -34,18 +34,18 @@ class LogisticRegression:
     layout: Layout
     spread: Spread
     weight_W: Numbers
-    """Of the ids of all columns, of the continuous columns as `spread` gives them, and the bias."""
+    """Weights of the ids of all columns, of the continuous columns after `spread`, and the bias."""
 
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: Numbers, bags: Sequence[Lists] = ()
     ) -> Numbers:
-        """probability_B, float32: in [0, 1] whatever the numbers are."""
+        """probability_B, float32, in [0, 1] for any input numbers."""
         rows = self.layout.rows(ids_BF, self.spread(dense_BC), bags)
         return probabilities(rows.logits(self.weight_W)).astype(np.float32)
 
 
 class Layout:
-    """Where the ids of each column stand among the weights: columns of one id a row come first."""
+    """Offsets of each column's ids among the weights; columns with one id a row come first."""
 
     def __init__(self, architecture: Architecture) -> None:
         sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
@@ -79,7 +79,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class RowsOfWeights:
-    """Rows as indices into weight_W. An id of a list is weighed by `share_N` in its row `row_N`."""
+    """Rows as indices into weight_W. A list's id has the factor `share_N` in its row `row_N`."""
 
     index_BF: NDArray[np.int64]
     index_N: NDArray[np.int64]
@@ -100,18 +100,18 @@ class RowsOfWeights:
         return logit_B
 
     def indices(self) -> NDArray[np.int64]:
-        """The weights' indices of all ids, in the order of `parts`."""
+        """Weight index of every id, in the order of `parts`."""
         return np.concatenate([self.index_BF.ravel(), self.index_N])
 
     def parts(self, residual_B: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each id adds to the gradient of its weight."""
+        """Contribution of each id to the gradient of its weight."""
         singles = np.repeat(residual_B, self.index_BF.shape[1])
         return np.concatenate([singles, residual_B[self.row_N] * self.share_N])
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Centres numbers and divides them by their deviation, within bounds: none overflows."""
+    """Standardizes numbers and clips them, so none overflows."""
 
     mean_C: Numbers
     deviation_C: Numbers
@@ -133,6 +133,6 @@ class Spread:
 
 
 def probabilities(logit_B: NDArray[np.float64]) -> NDArray[np.float64]:
-    """probability_B of logits, however far away."""
+    """probability_B of logits of any size; does not overflow."""
     bounded_B = np.clip(logit_B, -LARGEST_LOGIT, LARGEST_LOGIT)
     return np.asarray(1.0 / (1.0 + np.exp(-bounded_B)))

@@ -1,4 +1,4 @@
-"""Encoded Parquet columns, checked and laid out row by row.
+"""Encoded Parquet columns, checked and converted to row-major arrays.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -34,15 +34,15 @@ ENCODED_AS = {
         pa.large_list(pa.int32()),
     ),
 }
-"""Types of the files that are read as one: ids are written as narrow as they fit, and clicks may be
-any number."""
+"""File types that are accepted for each type in memory: ids are written in the narrowest type that
+fits, and clicks may be any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedRows:
     """ids_BF int32 or int64, dense_BC and click_B float32; the list columns in plan order.
 
-    One row's ids lie side by side, so that rows are taken in any order at the speed of memory.
+    The ids of a row are contiguous, so gathering rows in any order runs at memory speed.
     """
 
     ids_BF: NDArray[Any]
@@ -51,7 +51,7 @@ class EncodedRows:
     bags: tuple[Lists, ...]
 
     def batch(self, rows_B: NDArray[np.int64]) -> Batch:
-        """Copies of the rows of those numbers, in their order."""
+        """Copies of the rows with these indices, in this order."""
         bags = [bag.take(rows_B) for bag in self.bags]
         return Batch(
             torch.from_numpy(self.ids_BF.take(rows_B, axis=0).astype(np.int64, copy=False)),
@@ -62,7 +62,7 @@ class EncodedRows:
 
 
 class EncodedColumns:
-    """The columns that a model and its label need of encoded files."""
+    """The columns of encoded files that a model and its label need."""
 
     def __init__(self, architecture: Architecture) -> None:
         self._architecture = architecture
@@ -77,7 +77,7 @@ class EncodedColumns:
     def rows(
         self, parts: Iterable[tuple[Path, pa.RecordBatch]], count: int, wide_ids: bool
     ) -> EncodedRows:
-        """The parts, `count` rows in all, one after the other; each with its file.
+        """Concatenate the parts, `count` rows in all; each part comes with its file.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Batches of rows for training: columns in plan order, rows in an order that a seed decides.
+"""Batches of training rows: columns in plan order, rows in an order set by a seed.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -32,24 +32,23 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One epoch's order of the rows: equal ones are equal to the bit."""
+    """One epoch's row order; equal values give exactly the same order."""
 
     seed: int
     epoch: int
 
 
 class DataLoader(Protocol):
-    """Encoded rows in batches of one size; made once, and read any number of times."""
+    """Encoded rows in batches of one size; can be read any number of times."""
 
     @property
     def rows(self) -> int:
         """Rows of an epoch."""
 
     def batches(self, order: Order | None = None, skip: int = 0) -> Generator[Batch, None, None]:
-        """Every row once, a batch at a time; the last batch may be smaller.
+        """Yield every row once, in batches; the last batch may be smaller.
 
-        Closing the generator ends the thread that reads for it. No global random state is read or
-        written.
+        Closing the generator ends its reading thread. No global random state is read or written.
 
         Parameters
         ----------

@@ -1,11 +1,10 @@
-"""Batches from the Merlin dataloader, in plan order, and in an order that one seed decides.
+"""Batches from the Merlin dataloader: columns in plan order, rows in an order set by a seed.
 
-Merlin's own shuffling is left off. It never permutes the partitions (its queue copies their order
-before that is shuffled), it draws the rows from NumPy's global random state inside a thread, and on
-a GPU it seeds itself afresh. Here each epoch has a generator of its own, made from seed and epoch:
-it permutes the partitions, and then the rows of every chunk of them, among them those that filled
-no batch of the chunk before. The order depends on the seed, the epoch, the data set's partitions
-and the batch size.
+Merlin's own shuffling is off. It never permutes the partitions (its queue copies their order before
+they are shuffled), it draws rows from NumPy's global random state inside a thread, and on a GPU it
+reseeds itself. Here each epoch has its own generator, seeded by seed and epoch. It permutes the
+partitions, then the rows of every chunk of partitions, including rows left over from the chunk
+before. The order depends on the seed, the epoch, the data set's partitions and the batch size.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.embedding.contract import BagIds
 
 PARTITIONS_PER_CHUNK = 4
-"""Partitions that are in memory, and are mixed, at a time."""
+"""Partitions in memory at a time, whose rows are shuffled together."""
 
 LIST_SUFFIXES = ("__values", "__offsets")
-"""Merlin's names of a list column's two parts."""
+"""Suffixes that Merlin gives to the two parts of a list column."""
 
 QUEUE_WAIT = 0.05
-"""Seconds between two checks of the reading thread whether it has to stop. Merlin's own 1 µs keeps
-a core busy while the queue is full."""
+"""Seconds between two checks of the reading thread for a stop. Merlin's default of 1 µs keeps a
+core busy while the queue is full."""
 
 
 class MerlinLoader:
-    """A `DataLoader` of a Merlin data set, with batches on any device.
+    """A `DataLoader` over a Merlin data set, with batches on any device.
 
     Parameters
     ----------
@@ -75,8 +74,8 @@ class MerlinLoader:
         """See `DataLoader.batches`."""
         loader = _SeededLoader(self._dataset, self._batch_size, order)
         try:
-            # Counted, not run until the end: after the last batch, and where there are no rows,
-            # the loader's next() can wait for ever.
+            # Batches are counted: after the last one, or without rows, the loader's next() can
+            # block forever.
             for position in range(len(loader)):
                 columns, click = next(loader)
                 if position >= skip:
@@ -88,7 +87,7 @@ class MerlinLoader:
 class _SeededLoader(Loader):
     """The Merlin loader with partitions and rows permuted by one generator.
 
-    The generator is used here first, and from then on in the reading thread alone.
+    The constructor uses the generator first; after that only the reading thread does.
     """
 
     def __init__(self, dataset: Any, batch_size: int, order: Order | None) -> None:
@@ -100,15 +99,15 @@ class _SeededLoader(Loader):
         self._buff.put_wait = QUEUE_WAIT
 
     def make_tensors(self, gdf: Any, use_row_lengths: bool = False) -> Any:
-        """Called in the reading thread with each chunk, in order."""
+        """Called by the reading thread with each chunk, in order."""
         if self._generator is not None:
             gdf = gdf.take(self._generator.permutation(len(gdf)))
         return super().make_tensors(gdf, use_row_lengths)
 
     def _convert_df_to_tensors(self, gdf: Any) -> Any:
-        """A chunk's columns as tensors: name to values, or to values and offsets of a list column.
+        """A chunk's columns as tensors: name to values, or (values, offsets) of a list column.
 
-        Merlin's own fails on a list column without a single element; it is left to a GPU.
+        Merlin's own method fails on a list column without elements; it is still used on a GPU.
         """
         if self.device != "cpu":
             return super()._convert_df_to_tensors(gdf)
@@ -120,7 +119,7 @@ class _SeededLoader(Loader):
 
 
 def _flattened(lists: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All elements of a pandas column of arrays, and where each row's begin and end."""
+    """All elements of a pandas column of arrays, and the rows' offsets among them."""
     rows = lists.to_numpy()
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     return np.concatenate([np.empty(0, np.int64), *rows]), offsets_of(lengths)

@@ -1,8 +1,8 @@
 """Batches on the CPU from encoded Parquet files, read ahead in a thread.
 
-pyarrow decodes column by column; the columns of a window are written into rows that lie side by
-side, and each batch takes its rows from there. The order depends on the seed, the epoch, and the
-row groups of the files: not on the batch size, nor on threads and their timing.
+pyarrow decodes column by column. The columns of a window are converted to row-major arrays, and
+each batch gathers its rows from them. The row order depends on the seed, the epoch and the row
+groups of the files, and not on the batch size or on thread timing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, w
 from plumbline.dlrm.model.architecture import Architecture
 
 BATCHES_AHEAD = 8
-"""Batches that wait, so that there is one while the next window is read."""
+"""Batches queued ahead, to bridge the reading of the next window."""
 
 
 class ParquetLoader:
-    """A `DataLoader` of encoded Parquet files.
+    """A `DataLoader` over encoded Parquet files.
 
-    Of the rows, at most `LANES * SLICE_ROWS` (see `plumbline.dlrm.data.row_order`), the batches
-    ahead, and a slice as decoded are in memory.
+    At most `LANES * SLICE_ROWS` rows (see `plumbline.dlrm.data.row_order`), the queued batches and
+    one decoded slice are in memory.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class ParquetLoader:
     def _parts(
         self, window: Window, readers: dict[RowGroup, _Reader]
     ) -> Iterator[tuple[Path, pa.RecordBatch]]:
-        """The window's rows as they are decoded; `readers` has the row groups that are begun."""
+        """The window's rows as decoded; `readers` holds the row groups in progress."""
         for slice_ in window.slices:
             group = slice_.group
             reader = readers.pop(group, None) or _Reader(group, self._columns.names)
@@ -128,17 +128,17 @@ class _Reader:
             if self._held is None:
                 raise DataError(
                     f"{self._group.file}: row group {self._group.number} has fewer rows than the "
-                    f"{self._group.rows} that its end gives. Run the etl stage again."
+                    f"{self._group.rows} in its footer. Run the etl stage again."
                 )
             part = self._held.slice(0, rows)
             rest = self._held.slice(len(part))
-            self._held = rest if len(rest) else None  # an empty one would keep the memory of all
+            self._held = rest if len(rest) else None  # an empty slice would keep the whole buffer
             rows -= len(part)
             yield part
 
 
 def _together(parts: Sequence[Batch]) -> Batch:
-    """One batch of the rows of all parts."""
+    """Concatenate batches."""
     if len(parts) == 1:
         return parts[0]
     return Batch(
@@ -150,7 +150,7 @@ def _together(parts: Sequence[Batch]) -> Batch:
 
 
 def _joined(bags: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The lists of all bags, one after the other: ids_N and offsets_B1."""
+    """Concatenate the lists of all bags: ids_N and offsets_B1."""
     lengths = torch.cat([offsets_B1.diff() for _, offsets_B1 in bags])
     offsets_B1 = torch.zeros(len(lengths) + 1, dtype=torch.int64)
     torch.cumsum(lengths, 0, out=offsets_B1[1:])

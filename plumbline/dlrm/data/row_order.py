@@ -1,9 +1,9 @@
-"""Which rows of which files are mixed, and in which order.
+"""The order in which the rows of all files are read and shuffled.
 
-A window is what is in memory, and is mixed, at a time. With an order, the row groups of all files
-are permuted, some of them are read side by side, and every window has a slice of each. So rows that
-were written together are spread over many batches, in memory that does not grow with files or row
-groups.
+A window is the set of rows in memory at a time, which are shuffled together. With an order, the row
+groups of all files are permuted, several are read side by side, and every window has a slice of
+each. Rows that were written together are thus spread over many batches, and memory does not grow
+with the number of files or row groups.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plumbline.dlrm.data.loader import Order
 
 LANES = 8
-"""Row groups that are read side by side."""
+"""Row groups read side by side."""
 
 SLICE_ROWS = 32_768
 """Rows of one lane in a window."""
@@ -26,7 +26,7 @@ SLICE_ROWS = 32_768
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowGroup:
-    """Row group `number` of a Parquet file; another one for a file that is listed twice."""
+    """Row group `number` of a Parquet file; a file that is listed twice gives two objects."""
 
     file: Path
     number: int
@@ -35,7 +35,7 @@ class RowGroup:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Some rows of a row group; slices of one group come in the order of its rows."""
+    """Consecutive rows of a row group; slices of one group are read in row order."""
 
     group: RowGroup
     start: int
@@ -48,7 +48,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Rows that are in memory together: `number` counts an epoch's windows."""
+    """Rows in memory together; `number` is the window's index in the epoch."""
 
     number: int
     slices: tuple[Slice, ...]
@@ -58,7 +58,7 @@ class Window:
         return sum(slice_.rows for slice_ in self.slices)
 
     def permutation(self, order: Order | None) -> NDArray[np.int64]:
-        """The order of its rows; it depends on no other window."""
+        """The order of the window's rows; independent of other windows."""
         if order is None:
             return np.arange(self.rows)
         return np.random.default_rng([order.seed, order.epoch, self.number + 1]).permutation(
@@ -67,7 +67,7 @@ class Window:
 
 
 def windows(groups: Sequence[RowGroup], order: Order | None) -> Iterator[Window]:
-    """Every row once; without an order a slice at a time, as they are in the files."""
+    """Cover every row once; without an order, one slice at a time in file order."""
     lanes = 1
     if order is not None:
         lanes = LANES
@@ -87,7 +87,7 @@ def windows(groups: Sequence[RowGroup], order: Order | None) -> Iterator[Window]
 
 
 def _fill(slices: list[Slice], rest: Slice | None, waiting: Iterator[RowGroup]) -> Slice | None:
-    """Append up to SLICE_ROWS of a lane's rows: gives the rest of its last row group, if any."""
+    """Append up to SLICE_ROWS rows of a lane; returns the rest of its last row group, if any."""
     room = SLICE_ROWS
     while room:
         if rest is None:

@@ -1,6 +1,6 @@
-"""What the encoded columns of a split hold: ranges, missing and unseen ids, and a sample of rows.
+"""A survey of a split's encoded columns: ranges, missing and unseen ids, and a sample of rows.
 
-One pass over the encoded files, in blocks; imports no torch. Legend: B rows.
+It makes one pass over the encoded files, in blocks, and imports no torch. Legend: B rows.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ BLOCK_ROWS = 65_536
 
 SAMPLE_ROWS = 100_000
 SAMPLE_CELLS = 20_000_000
-"""Rows of a split that are kept, and values of all columns together."""
+"""Largest sample of a split: rows, and values of all columns together."""
 
 LARGEST_NUMBER = 1e12
-"""A larger one overflows float32 inside of the model: it squares sums of them."""
+"""Larger numbers overflow float32 inside the model, which squares sums of them."""
 
 
 @dataclass(slots=True)
 class NumberRange:
-    """The finite numbers' range, or the ids'."""
+    """Range of a column's finite numbers, or of its ids."""
 
     low: float = float("inf")
     high: float = float("-inf")
@@ -45,11 +45,11 @@ class NumberRange:
 
     @property
     def largest(self) -> float:
-        """Distance of the farthest number from 0."""
+        """The largest magnitude."""
         return max(abs(self.low), abs(self.high)) if self.low <= self.high else 0.0
 
     def add(self, values: NDArray[Any]) -> tuple[float, float]:
-        """Take at least one value; gives the smallest and largest of them, NaN where one is."""
+        """Extend the range by one or more values; returns their minimum and maximum, NaN if any."""
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
         return low, high
@@ -57,12 +57,12 @@ class NumberRange:
 
 @dataclass(slots=True)
 class Ids(NumberRange):
-    """Of a column of ids, or of the ids of its lists: how many there are, and of which kind."""
+    """Range and counts of a column's ids, or of the ids in its lists."""
 
     count: int = 0
     missing: int = 0
     unseen: int = 0
-    """Ids of values that are not in the vocabulary."""
+    """Number of ids that stand for values outside the vocabulary."""
 
     @property
     def unseen_share(self) -> float:
@@ -75,14 +75,14 @@ class Ids(NumberRange):
 
 @dataclass(slots=True)
 class SplitSurvey:
-    """A split's columns by name, and some of its rows."""
+    """Survey of a split's columns, by name, and a sample of its rows."""
 
     name: str
     rows: int = 0
     numbers: dict[str, NumberRange] = field(default_factory=dict)
     ids: dict[str, Ids] = field(default_factory=dict)
     sample: dict[str, NDArray[Any] | Lists] = field(default_factory=dict)
-    """The first rows' values, the click's among them."""
+    """Values of the first rows, clicks included."""
 
 
 def survey_split(
@@ -93,12 +93,12 @@ def survey_split(
     sampled: bool,
     progress: Callable[[int], None] | None = None,
 ) -> SplitSurvey:
-    """Look through the encoded files of a split.
+    """Survey the encoded files of a split.
 
     Raises
     ------
     DataError
-        A number is missing, infinite or too large: no model can be trained on it, nor score it.
+        A number is missing, infinite or too large to train on or to score.
     """
     survey = SplitSurvey(name)
     counters = {column.name: _counter(column) for column in outputs}
@@ -146,7 +146,7 @@ def _joined(parts: Sequence[Any]) -> NDArray[Any] | Lists:
 
 
 class _IdCounter:
-    """Counts the ids of a column, or of its lists."""
+    """Counts a column's ids, or the ids in its lists."""
 
     def __init__(self, column: OutputColumn) -> None:
         self.ids = Ids()
@@ -165,7 +165,7 @@ class _IdCounter:
 
 
 class _NumberCounter:
-    """The range of a column of numbers; refuses those that no model can take."""
+    """Tracks the range of a column of numbers; raises for numbers that no model can handle."""
 
     def __init__(self, column: OutputColumn) -> None:
         self.numbers = NumberRange()
@@ -177,7 +177,7 @@ class _NumberCounter:
             return
         low, high = self.numbers.add(numbers)
         is_fine = low >= -LARGEST_NUMBER and high <= LARGEST_NUMBER
-        if not is_fine:  # NaN among them
+        if not is_fine:  # also for NaN
             raise _not_computable(self._column, numbers, survey)
 
 
@@ -186,7 +186,7 @@ def _counter(column: OutputColumn) -> _IdCounter | _NumberCounter:
 
 
 def _not_computable(column: OutputColumn, numbers: NDArray[Any], survey: SplitSurvey) -> DataError:
-    """An encoded number that no model can be trained on, and that no row can be scored with."""
+    """The error for an encoded number that cannot be trained on or scored."""
     row = int(np.argmax(~(np.abs(numbers) <= LARGEST_NUMBER)))
     got = float(numbers[row])
     where = f"Column {column.name!r}, row {survey.rows + row + 1} of the encoded split "

@@ -1,10 +1,9 @@
-"""Columns that may know the click: how good each is alone, and the others without it.
+"""Find columns that may leak the click, by AUC of each column alone and of the others without it.
 
-A column's score of a row is the click rate of the rows that share its value, smoothed, taken from
-the first half of a sample of training rows; numbers are put into buckets of equal counts first. The
-columns together are a logistic regression on the scores' log-odds, fitted on the other half. Both
-are judged by their AUC on a sample of validation rows: a value that never occurs again helps
-nothing there.
+A column scores a row by the smoothed click rate of the rows with the same value, estimated on the
+first half of a sample of training rows; numbers are first put into buckets of equal counts. Columns
+are combined by a logistic regression on the scores' log-odds, fitted on the other half. Both are
+judged by AUC on a sample of validation rows, where values that do not recur cannot help.
 
 Legend: B rows, V values, C columns.
 """
@@ -20,46 +19,47 @@ from numpy.typing import NDArray
 
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists
+from plumbline.dlrm.baseline.logistic_regression import probabilities
 from plumbline.dlrm.judgement.columns import SplitSurvey
 from plumbline.dlrm.metrics.metrics import area_under_curve
 
 BUCKETS = 256
-"""Of a column of numbers."""
+"""Buckets of a column of numbers."""
 
 SMOOTHING = 5.0
-"""Rows of the mean click rate that every value has in addition."""
+"""Pseudo-rows at the mean click rate that are added to every value."""
 
 FEWEST_OUTCOMES = 50
-"""Rows with and without a click that either sample has to have."""
+"""Each sample needs at least this many rows with a click and without one."""
 
 
 TOGETHER = 20
-"""Best encoded columns that are taken together."""
+"""Number of best encoded columns that are combined."""
 
 CANDIDATES = 5
-"""Best raw columns that are left out, each with all that is made of it."""
+"""Number of best raw columns that are left out in turn, each with its encoded columns."""
 
 LEAK_AUC = 0.95
-"""Of a column alone, from which on it is suspected."""
+"""A column that reaches this AUC alone is suspected."""
 
 LEAK_RATIO = 2.0
-"""A column is suspected where its absence multiplies the pairs in the wrong order by this."""
+"""A column is suspected if leaving it out multiplies the misordered pairs by this factor."""
 
 LEAK_DROP = 0.03
-"""At least so much AUC is lost without it."""
+"""Leaving out such a column loses at least this much AUC."""
 
 LEAK_JOINT_AUC = 0.85
-"""Of the columns together; below it no column is suspected for the AUC without it."""
+"""No column is suspected for the AUC without it if the combined AUC is below this."""
 
 RIDGE = 1.0
 STEPS = 8
-"""Of Newton's method."""
+"""Steps of Newton's method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A raw column that may know the click: AUC of the best that is made of it, and of the best
-    columns with and without it."""
+    """A raw column that may leak the click: AUC of its best encoded column alone, and of the
+    combined columns with and without it."""
 
     column: str
     alone: float
@@ -69,7 +69,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Leaks:
-    """AUC of every encoded column, and the suspects; none where the samples have too few clicks."""
+    """AUC of every encoded column, and the suspects; both empty for samples with too few clicks."""
 
     auc: dict[str, float]
     suspects: tuple[Suspect, ...]
@@ -80,7 +80,7 @@ def find_leaks(
 ) -> Leaks:
     """Judge every column by the surveys' samples.
 
-    `sources` has the raw columns of each encoded one: several may be made of one.
+    `sources` maps each encoded column to its raw columns.
     """
     if CLICK not in train.sample or CLICK not in valid.sample:
         return Leaks({}, ())
@@ -102,14 +102,14 @@ def find_leaks(
     best = ranked[:TOGETHER]
     together = _joint_auc([odds[name] for name in best], second_B, judged_B)
     candidates = dict.fromkeys(source for name in best for source in sources[name])
-    found = []
+    suspects = []
     for candidate in list(candidates)[:CANDIDATES]:
         alone = max(auc[name] for name in best if candidate in sources[name])
         rest = [name for name in ranked if candidate not in sources[name]][:TOGETHER]
         without = _joint_auc([odds[name] for name in rest], second_B, judged_B)
         if alone >= LEAK_AUC or _rests_on_it(together, without):
-            found.append(Suspect(candidate, alone, together, without))
-    return Leaks(auc, tuple(found))
+            suspects.append(Suspect(candidate, alone, together, without))
+    return Leaks(auc, tuple(suspects))
 
 
 def _rests_on_it(together: float, without: float) -> bool:
@@ -122,23 +122,19 @@ def _joint_auc(
     click_B: NDArray[Any],
     judged_B: NDArray[Any],
 ) -> float:
-    """AUC on the judged rows of a regression on the other rows' scores; .5 without columns."""
+    """AUC on the judged rows of a regression fitted on the other rows; .5 without columns."""
     if not columns:
         return 0.5
     fitted_BC = np.column_stack([fitted for fitted, _ in columns] + [np.ones(len(click_B))])
     judged_BC = np.column_stack([judged for _, judged in columns] + [np.ones(len(judged_B))])
     weight_C = np.zeros(fitted_BC.shape[1])
     for _ in range(STEPS):
-        probability_B = _sigmoid(fitted_BC @ weight_C)
+        probability_B = probabilities(fitted_BC @ weight_C)
         curvature_B = np.maximum(probability_B * (1 - probability_B), 1e-6)
         hessian_CC = (fitted_BC.T * curvature_B) @ fitted_BC + RIDGE * np.eye(len(weight_C))
         gradient_C = fitted_BC.T @ (probability_B - click_B) + RIDGE * weight_C
         weight_C = weight_C - np.linalg.solve(hessian_CC, gradient_C)
     return area_under_curve(judged_B, judged_BC @ weight_C)
-
-
-def _sigmoid(logit_B: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit_B, -30, 30))))
 
 
 def _log_odds(rate_B: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -159,20 +155,20 @@ def _rows(values: NDArray[Any] | Lists, rows: slice) -> NDArray[Any] | Lists:
 def _scores(
     values: NDArray[Any] | Lists, click_B: NDArray[Any], judged: NDArray[Any] | Lists
 ) -> NDArray[np.float64]:
-    """Of each of the `judged` rows, from the training rows' `values` and clicks."""
+    """Scores of the `judged` rows, from the training rows' `values` and clicks."""
     if isinstance(values, Lists) and isinstance(judged, Lists):
         return _list_scores(values, click_B, judged)
     train_B, judged_B = np.asarray(values), np.asarray(judged)
     if train_B.dtype.kind == "f":
         edges = np.unique(np.quantile(train_B, np.linspace(0, 1, BUCKETS + 1)[1:-1]))
-        # A value that many rows share has a bucket of its own: between it and the next.
+        # A frequent value gets its own bucket: from it up to the next value.
         edges = np.unique(np.r_[edges, np.nextafter(edges, np.inf, dtype=edges.dtype)])
         train_B, judged_B = np.digitize(train_B, edges), np.digitize(judged_B, edges)
     return _rates(train_B, click_B, judged_B)
 
 
 def _list_scores(values: Lists, click_B: NDArray[Any], judged: Lists) -> NDArray[np.float64]:
-    """The mean over a list's values; an empty one has the mean click rate."""
+    """Mean score of a list's values; an empty list scores the mean click rate."""
     lengths_B = np.diff(values.offsets)
     mean = float(click_B.mean())
     clicks_N = np.repeat(click_B, lengths_B)
@@ -188,9 +184,9 @@ def _list_scores(values: Lists, click_B: NDArray[Any], judged: Lists) -> NDArray
 def _rates(
     train_B: NDArray[Any], click_B: NDArray[Any], judged_B: NDArray[Any]
 ) -> NDArray[np.float64]:
-    value_V, place_B = np.unique(train_B, return_inverse=True)
+    value_V, inverse_B = np.unique(train_B, return_inverse=True)
     mean = float(click_B.mean())
-    clicks_V = np.bincount(place_B, click_B, len(value_V)) + SMOOTHING * mean
-    rate_V = clicks_V / (np.bincount(place_B, minlength=len(value_V)) + SMOOTHING)
-    found_B = np.minimum(np.searchsorted(value_V, judged_B), len(value_V) - 1)
-    return np.where(value_V[found_B] == judged_B, rate_V[found_B], mean)
+    clicks_V = np.bincount(inverse_B, click_B, len(value_V)) + SMOOTHING * mean
+    rate_V = clicks_V / (np.bincount(inverse_B, minlength=len(value_V)) + SMOOTHING)
+    index_B = np.minimum(np.searchsorted(value_V, judged_B), len(value_V) - 1)
+    return np.where(value_V[index_B] == judged_B, rate_V[index_B], mean)

@@ -1,4 +1,4 @@
-"""Whether a model's size is out of proportion to its data, before it is trained."""
+"""Check before training whether a model's size is out of proportion to its data."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from itertools import pairwise
 from plumbline.dlrm.model.architecture import Architecture
 
 LARGE_LAYER = 5_000_000
-"""Weights of the first top layer that are many for any number of rows."""
+"""A first top layer with more weights is too large for any number of rows."""
 
 SMALL_LAYER = 1_000_000
 WEIGHTS_FOR_A_ROW = 100
-"""A first top layer between the two is too large where each training row has so many weights."""
+"""A smaller first top layer is too large if it has more weights than this per training row."""
 
 TABLE_ROWS_FOR_A_ROW = 2.0
-"""Rows of all tables for each training row: then most ids are seen once or twice."""
+"""Table rows per training row, above which most ids are seen once or twice."""
 
 NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What a model of an architecture is made of."""
+    """Sizes of an architecture's parts."""
 
     vectors: int
-    """The id columns' embeddings, and the one of the continuous columns."""
+    """Vectors that interact: one per id column, and one for the continuous columns."""
     dots: int
     first_top_weights: int
     layer_weights: int
-    """Of all layers: also the multiply-adds of a row in them."""
+    """Weights of all layers, which is also their multiply-adds per row."""
     multiply_adds: int
-    """Of one row's score, the dots among them."""
+    """Multiply-adds to score one row, dots included."""
     table_rows: int
 
     @classmethod
@@ -54,7 +54,7 @@ class Size:
 
 
 def proportion_warnings(architecture: Architecture, train_rows: int) -> list[str]:
-    """One line for each way in which the model is too large for its training rows."""
+    """One line per reason why the model is too large for its training rows."""
     size = Size.of(architecture)
     warnings = []
     weights = size.first_top_weights

@@ -1,4 +1,4 @@
-"""Is the model better than what needs no model? If not: what to try, by the symptoms."""
+"""Compare the model with the baselines, and advise by the symptoms if it is not better."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpy.typing import NDArray
 from plumbline.dlrm.metrics.metrics import Metrics, row_losses
 
 CALIBRATION = 0.10
-"""Mean predicted over observed click rate may be off by so much."""
+"""Tolerated relative error of the mean predicted click rate."""
 
 NOISE = 2.0
-"""Standard errors: a difference within them is none."""
+"""Differences within this many standard errors are noise."""
 
 FEW_STEPS = 300
 OVERFIT = 1.05
-"""Validation log loss over training log loss from which on the model knows its rows by heart."""
+"""The model overfits above this ratio of validation to training log loss."""
 RISEN = 1.005
-"""A validation log loss over that of the best epoch."""
+"""The validation log loss has risen above this ratio to the best epoch's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`ok`: better than the baselines, and calibrated. `text` is one line, `advice` what to try."""
+    """`ok`: better than the baselines and calibrated. `text`: one line. `advice`: what to try."""
 
     ok: bool
     text: str
@@ -35,14 +35,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Mean of the differences of two models' losses of the same rows, and its standard error."""
+    """Mean difference of two models' losses on the same rows, and its standard error."""
 
     mean: float
     error: float
 
 
 class LossDifference:
-    """Collects the differences of the losses of the same rows, block after block."""
+    """Accumulates the differences of two models' losses on the same rows, block by block."""
 
     def __init__(self) -> None:
         self._rows = 0
@@ -51,7 +51,7 @@ class LossDifference:
     def add(
         self, click_B: NDArray[np.float32], one_B: NDArray[np.float32], other_B: NDArray[np.float32]
     ) -> None:
-        """Clicks of 0 and 1, and the two models' probabilities."""
+        """Add rows: clicks of 0 and 1, and the two models' probabilities."""
         clicks = click_B.astype(np.float64)
         losses = [row_losses(clicks, p_B.astype(np.float64)) for p_B in (one_B, other_B)]
         apart_B = losses[0] - losses[1]
@@ -67,19 +67,19 @@ class LossDifference:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What a verdict rests on: metrics of the test and validation split, and how training went."""
+    """Input of a verdict: metrics of the test and validation splits, and the course of training."""
 
     test: Metrics
     constant: Metrics
     regression: Metrics
     difference: Difference
-    """The model's loss on test rows minus the regression's."""
+    """Loss on the test rows: the model's minus the regression's."""
     valid: Metrics
     valid_regression: Metrics
     train_click_rate: float
     steps: int
     final_loss: float
-    """Of the last training steps."""
+    """Mean loss of the last training steps."""
     valid_losses: tuple[float, ...]
     """Log loss of the validation split after each epoch."""
     data_warnings: int
@@ -88,9 +88,9 @@ class Evidence:
 def judge(evidence: Evidence) -> Verdict:
     """Compare the model with both baselines and its scores with the clicks.
 
-    A worse log loss than either's always counts, and the text says where the difference to the
-    regression is within the noise of the test rows. Scores off by more than 10 % count where they
-    are beyond the noise of the clicks.
+    A log loss worse than either baseline's is always a failure; the text notes a difference to the
+    regression within the noise of the test rows. Miscalibration above 10 % is a failure if it
+    exceeds the noise of the clicks.
     """
     test, constant, regression = evidence.test, evidence.constant, evidence.regression
     apart = evidence.difference
@@ -128,30 +128,30 @@ def _quality(metrics: Metrics) -> str:
 
 
 def _calibration_noise(test: Metrics) -> float:
-    """How far from 1 chance alone takes the calibration of so many clicks."""
+    """Deviation of the calibration from 1 that chance explains for this number of clicks."""
     clicks = test.rows * test.click_rate
     return NOISE * math.sqrt((1 - test.click_rate) / clicks)
 
 
 def _advice(evidence: Evidence, is_worse: bool, is_off: bool) -> list[str]:
-    """By the symptoms, the likeliest first; never empty."""
-    found = [*_from_training(evidence)]
+    """Advice by the symptoms, likeliest first; never empty."""
+    advice = [*_from_training(evidence)]
     drifted = _drift(evidence)
     if drifted:
-        found.append(drifted)
+        advice.append(drifted)
     if evidence.data_warnings:
-        found.append(f"See the warnings about data and model ({evidence.data_warnings}).")
+        advice.append(f"See the warnings about data and model ({evidence.data_warnings}).")
     if is_off and not drifted:
-        found.append(
-            "Scores are off as a whole: train longer, or with a smaller "
+        advice.append(
+            "Scores are off overall: train longer, or with a smaller "
             "training.embedding_learning_rate, until their mean is the click rate."
         )
-    if is_worse and not found:
-        found.append(
+    if is_worse and not advice:
+        advice.append(
             "Try a third of training.learning_rate and training.embedding_learning_rate, a smaller "
             "model.top_mlp, and a higher workflow.options.frequency_threshold."
         )
-    return found
+    return advice
 
 
 def _from_training(evidence: Evidence) -> list[str]:
@@ -159,32 +159,32 @@ def _from_training(evidence: Evidence) -> list[str]:
     best = min(losses, default=math.inf)
     risen = len(losses) > 1 and losses[-1] > best * RISEN
     kept_best = evidence.valid.logloss <= best * RISEN
-    found = []
+    advice = []
     if evidence.steps < FEW_STEPS and not risen:
-        found.append(
+        advice.append(
             f"Training made only {evidence.steps:,} steps: set a smaller training.batch_size, or "
             "more training.epochs."
         )
     elif len(losses) > 1 and losses[-1] <= best and not risen:
-        found.append(
+        advice.append(
             "The validation log loss still fell in the last epoch: set more training.epochs."
         )
     if risen:
         epoch = 1 + losses.index(best)
         fewer = "" if kept_best else f"training.epochs to {epoch}, "
-        found.append(
-            "The model learns its rows by heart: the validation log loss was best after epoch "
+        advice.append(
+            "The model overfits: the validation log loss was best after epoch "
             f"{epoch} ({best:.4f}) and {losses[-1]:.4f} at the end. Set {fewer}smaller learning "
             "rates, a smaller model.embedding_dim, or a higher "
             "workflow.options.frequency_threshold."
         )
     elif evidence.valid.logloss > OVERFIT * evidence.final_loss and evidence.steps >= FEW_STEPS:
-        found.append(
+        advice.append(
             f"The training loss ({evidence.final_loss:.4f}) is far below the validation log loss "
             f"({evidence.valid.logloss:.4f}): raise workflow.options.frequency_threshold, lower "
             "model.embedding_dim, or make fewer training.epochs."
         )
-    return found
+    return advice
 
 
 def _drift(evidence: Evidence) -> str | None:
@@ -192,13 +192,13 @@ def _drift(evidence: Evidence) -> str | None:
     if abs(train / test - 1) > max(CALIBRATION, _calibration_noise(evidence.test)):
         return (
             f"The click rate is {train:.3%} in training and {test:.3%} in test: train on rows "
-            "nearer to those that are scored, or split at random (split.by: hash)."
+            "closer to those that are scored, or split at random (split.by: hash)."
         )
     better_on_valid = evidence.valid.logloss < evidence.valid_regression.logloss
     if better_on_valid and evidence.difference.mean > 0:
         return (
-            "On the validation split the model is better than logistic regression, on the test "
-            "split it is not: the rows change between the splits, so take a valid split nearer to "
+            "The model beats logistic regression on the validation split but not on the test "
+            "split: the rows change between the splits, so take a valid split closer to "
             "the test split."
         )
     return None

@@ -1,4 +1,4 @@
-"""Metrics of any number of rows, block after block, in bounded memory.
+"""Metrics of any number of rows, accumulated block by block in bounded memory.
 
 Legend: B rows. `click_B` holds 0 and 1, `probability_B` one number a row.
 """
@@ -17,13 +17,13 @@ from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes, entropy, pai
 from plumbline.dlrm.metrics.pair_counts import MAX_COUNTS, PairCounts
 
 BLOCKS = 4096
-"""Sums of blocks that are kept apart."""
+"""Block sums that are kept before they are merged."""
 
 
 class ClickMetrics:
-    """Takes rows, and gives the metrics that `plumbline.dlrm.metrics.metrics` defines.
+    """Accumulates rows and computes the metrics that `plumbline.dlrm.metrics.metrics` defines.
 
-    The AUC is exact. Sums are rounded once a block, so blocks of another size change the last bits.
+    The AUC is exact. Sums are rounded once per block, so the last bits depend on the block size.
 
     Parameters
     ----------
@@ -37,12 +37,12 @@ class ClickMetrics:
         self._loss, self._probability = _Sum(), _Sum()
 
     def add(self, click_B: NDArray[Any], probability_B: NDArray[Any]) -> None:
-        """Take more rows.
+        """Add rows.
 
         Raises
         ------
         DataError
-            Lengths that differ, clicks other than 0 and 1, a probability that is not in [0, 1].
+            Lengths differ, a click is not 0 or 1, or a probability is outside [0, 1].
         """
         click_B, probability_B = paired(click_B, probability_B)
         outside = ~((probability_B >= 0) & (probability_B <= 1))
@@ -64,7 +64,7 @@ class ClickMetrics:
         Raises
         ------
         DataError
-            No rows, or all of them have a click, or none has.
+            There are no rows, or all or none of them have a click.
         """
         check_outcomes(self._clicks, self._rows)
         click_rate = self._clicks / self._rows

@@ -1,6 +1,6 @@
-"""How good click probabilities are: the definitions, in float64, of rows that are in memory.
+"""Definitions of the quality metrics of click probabilities, in float64, for rows in memory.
 
-`plumbline.dlrm.metrics.click_metrics` has the same numbers of any number of rows.
+`plumbline.dlrm.metrics.click_metrics` computes the same metrics for any number of rows.
 
 Legend: B rows. `click_B` holds 0 and 1, `score_B` and `probability_B` one number a row.
 """
@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 
 SMALLEST_PROBABILITY = 2.0**-24
-"""Probabilities are kept this far from 0 and 1 in a logarithm: float32 rounds them to either."""
+"""Probabilities are clipped this far from 0 and 1 before a logarithm: float32 may round to both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """See the function of each name."""
+    """The metrics of a set of rows; each field is defined by the function of its name."""
 
     rows: int
     click_rate: float
@@ -33,7 +33,7 @@ class Metrics:
 
 
 def area_under_curve(click_B: NDArray[Any], score_B: NDArray[Any]) -> float:
-    """Area under the ROC curve: the share of (click, non-click) pairs that the scores put in order.
+    """Area under the ROC curve: the share of (click, non-click) pairs that the scores order right.
 
     A tie counts one half (Mann and Whitney 1947; Hanley and McNeil 1982). Pairs are counted in
     integers, so the result is exact for up to 2³¹ rows.
@@ -89,7 +89,7 @@ def entropy(rate: float) -> float:
 def paired(
     click_B: NDArray[Any], score_B: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both in float64; raises DataError for lengths that differ, clicks but 0 and 1, or NaN."""
+    """Both in float64; raises DataError for unequal lengths, clicks other than 0 and 1, and NaN."""
     clicks, scores = np.asarray(click_B, np.float64), np.asarray(score_B, np.float64)
     if clicks.ndim != 1 or clicks.shape != scores.shape:
         raise DataError(
@@ -103,13 +103,13 @@ def paired(
 
 
 def check_clicks(click_B: NDArray[Any]) -> None:
-    """Raises DataError for values but 0 and 1."""
+    """Raises DataError for values other than 0 and 1."""
     if not np.isin(click_B, (0, 1)).all():
         raise DataError("Metrics: wanted clicks of 0 and 1, got other values.")
 
 
 def check_outcomes(clicks: int, rows: int) -> None:
-    """Raises DataError where all rows have a click or none has: there are no metrics."""
+    """Raises DataError if all or no rows have a click, since metrics are then undefined."""
     if clicks in (0, rows):
         raise DataError(
             f"Metrics: wanted rows with and without a click, got {clicks} clicks in "

@@ -1,8 +1,8 @@
-"""The area under the ROC curve of any number of rows, exact, in bounded memory.
+"""The exact area under the ROC curve of any number of rows, in bounded memory.
 
-All that it depends on is how many clicks and others each distinct score has. Those counts are kept
-sorted and summed up; what is too much for memory is written to a temporary file as sorted runs,
-which are merged when the result is asked for.
+It depends only on the number of rows with and without a click at each distinct score. These counts
+are kept sorted and merged. What exceeds the memory limit is written to a temporary file as sorted
+runs, which are merged to compute the result.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from numpy.typing import NDArray
 from plumbline.dlrm.metrics.metrics import check_outcomes, paired
 
 COUNTS = np.dtype([("score", np.float64), ("clicks", np.int64), ("others", np.int64)])
-"""A score, and the rows with and without a click that have it."""
+"""A score, and the number of rows with and without a click that have it."""
 
 Counts: TypeAlias = NDArray[np.void]
-"""Of dtype COUNTS."""
+"""An array of dtype COUNTS."""
 
 MAX_COUNTS = 2**20
 """Distinct scores in memory: 25 MB, and up to ten times that while they are sorted."""
 
 EXACT_ROWS = 2**31
-"""Half pairs of fewer rows than that fit into 64 bits."""
+"""The half pairs of fewer rows than this fit into 64 bits."""
 
 
 class PairCounts:
-    """The (click, non-click) pairs that scores put in order, counted block after block.
+    """Counts the (click, non-click) pairs that the scores order right, block by block.
 
     Parameters
     ----------
     limit
         Distinct scores in memory.
     folder
-        For the temporary file; None takes the system's. The file has no name there, and is gone
+        Folder of the temporary file; None means the system's. The file is unnamed and is deleted
         with this object.
     """
 
@@ -49,15 +49,15 @@ class PairCounts:
         self._held: list[Counts] = []
         self._file: IO[bytes] | None = None
         self._runs: list[int] = []
-        """Length of each run in the file, one after the other."""
+        """Lengths of the runs in the file, in order."""
 
     def add(self, click_B: NDArray[Any], score_B: NDArray[Any]) -> None:
-        """Count more rows.
+        """Add rows.
 
         Raises
         ------
         DataError
-            Lengths that differ, clicks other than 0 and 1, a score that is NaN.
+            Lengths differ, a click is not 0 or 1, or a score is NaN.
         """
         click_B, score_B = paired(click_B, score_B)
         for start in range(0, len(click_B), self._limit):
@@ -71,12 +71,12 @@ class PairCounts:
                 self._make_room()
 
     def area(self) -> float:
-        """As `area_under_curve` gives it for all rows.
+        """The result of `area_under_curve` for all rows.
 
         Raises
         ------
         DataError
-            All rows have a click, or none has.
+            All or no rows have a click.
         """
         clicks = others = half_pairs = 0
         for counts in self._sorted():
@@ -87,7 +87,7 @@ class PairCounts:
         return half_pairs / (2 * clicks * others)
 
     def _make_room(self) -> None:
-        """Sum up what is held; if half of the limit is not enough for it, it becomes a run."""
+        """Merge the counts in memory; write them as a run if they exceed half of the limit."""
         self._held = [_summed(self._held)]
         (counts,) = self._held
         if len(counts) > self._limit // 2:
@@ -99,7 +99,7 @@ class PairCounts:
             self._held = []
 
     def _sorted(self) -> Iterator[Counts]:
-        """All counts by rising score, in blocks; no score is in two of them."""
+        """All counts by ascending score, in blocks; no score is in two blocks."""
         held = _summed(self._held)
         if self._file is None:
             yield held
@@ -116,19 +116,19 @@ class PairCounts:
             bounds = [source.head["score"][-1] for source in sources if len(source.head)]
             if not bounds:
                 return
-            # What a source has not read yet is above the last that it has: so above the bound.
+            # Unread counts of a source are above its last read score, and so above the bound.
             yield _summed([source.up_to(min(bounds)) for source in sources])
 
 
 @dataclass(slots=True)
 class _Run:
-    """Sorted counts, and those of them that are read and not yet taken."""
+    """A source of sorted counts, and those that are read but not yet consumed."""
 
     rest: Iterator[Counts]
     head: Counts = field(default_factory=lambda: np.empty(0, COUNTS))
 
     def fill(self, count: int) -> None:
-        """Read on until so many wait, if there are so many."""
+        """Read on until `count` counts are waiting, or the source ends."""
         while len(self.head) < count:
             more = next(self.rest, None)
             if more is None:
@@ -136,14 +136,14 @@ class _Run:
             self.head = np.concatenate([self.head, more])
 
     def up_to(self, score: float) -> Counts:
-        """Take the counts of all read scores that are not above that one."""
+        """Consume the counts that are read and whose scores are at most `score`."""
         end = int(np.searchsorted(self.head["score"], score, side="right"))
         taken, self.head = self.head[:end], self.head[end:]
         return taken
 
 
 def _read(file: IO[bytes], first: int, length: int, share: int) -> Iterator[Counts]:
-    """`length` counts from number `first` on, `share` at a time."""
+    """`length` counts from index `first` on, `share` at a time."""
     for start in range(first, first + length, share):
         count = min(share, first + length - start)
         file.seek(start * COUNTS.itemsize)
@@ -151,7 +151,7 @@ def _read(file: IO[bytes], first: int, length: int, share: int) -> Iterator[Coun
 
 
 def _summed(parts: Sequence[Counts]) -> Counts:
-    """The counts of all parts by rising score, each score once."""
+    """The counts of all parts by ascending score, each score once."""
     counts = np.concatenate([np.empty(0, COUNTS), *parts])
     order = np.argsort(counts["score"], kind="stable")  # fast where the parts are sorted
     score = counts["score"][order]
@@ -164,7 +164,7 @@ def _summed(parts: Sequence[Counts]) -> Counts:
 
 
 def _half_pairs(counts: Counts) -> int:
-    """Twice the pairs in order, and once the ties, of sorted counts."""
+    """Twice the ordered pairs plus the ties, of sorted counts."""
     clicks, others = counts["clicks"], counts["others"]
     rows = int(clicks.sum()) + int(others.sum())
     if rows >= EXACT_ROWS:

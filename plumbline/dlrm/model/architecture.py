@@ -1,4 +1,4 @@
-"""The shape of a DLRM: its columns in plan order, the sizes of its tables and of its layers."""
+"""The architecture of a DLRM: columns in plan order, sizes of tables and layers."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ RowPrecision = Literal["fp32", "bf16"]
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """All that is needed to build the model, and to know what its inputs are.
+    """Defines the model's parts and inputs.
 
-    Raises ConfigError where no model can be made of it.
+    Raises ConfigError for a combination that gives no model.
     """
 
     categorical: tuple[str, ...]
     """Names of the id columns, in plan order."""
     cardinalities: tuple[int, ...]
-    """Number of ids of each: rows of its embedding table."""
+    """Number of ids of each id column, which is the number of rows of its embedding table."""
     continuous: tuple[str, ...]
     """Names of the float columns, in plan order: the columns of `dense_BC`."""
     embedding_dim: int
     bottom_mlp: tuple[int, ...]
-    """Widths of the layers over the continuous columns; empty where there are none."""
+    """Widths of the layers over the continuous columns; empty without such columns."""
     top_mlp: tuple[int, ...]
-    """Widths of the layers under the last one, which gives the logit."""
+    """Widths of the layers before the last one, which gives the logit."""
     bags: tuple[str, ...] = ()
-    """Those of the id columns that have a list of ids a row, in plan order."""
+    """Names of the id columns with a list of ids per row, in plan order."""
     bag: Bag = "mean"
-    """What a list gives: the mean or the sum of its ids' embeddings; zeros where it is empty."""
+    """A list's vector: the mean or the sum of its ids' embeddings; zeros for an empty list."""
     embedding_rows: RowPrecision = "fp32"
     """Precision in which the rows of the tables are stored."""
 
@@ -71,7 +71,7 @@ class Architecture:
 
     @classmethod
     def of(cls, plan: Plan, model: Model) -> Architecture:
-        """From a fitted plan and the model's settings; without continuous columns no bottom MLP."""
+        """From a fitted plan and the model's settings; no continuous columns, no bottom MLP."""
         continuous = tuple(column.name for column in plan.continuous)
         return cls(
             categorical=tuple(column.name for column in plan.categorical),
@@ -92,7 +92,7 @@ class Architecture:
 
     @property
     def top_input(self) -> int:
-        """Width of what goes into the top MLP."""
+        """Width of the top MLP's input."""
         if not self.categorical:
             return self.embedding_dim
         return interaction_width(len(self.categorical), self.embedding_dim, bool(self.continuous))
@@ -105,7 +105,7 @@ class Architecture:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], file: str) -> Architecture:
-        """Raises ModelError, naming `file`, where `content` is not an architecture's JSON form."""
+        """Raises ModelError, naming `file`, if `content` is not an architecture's JSON."""
         try:
             return cls(
                 categorical=tuple(str(name) for name in content["categorical"]),

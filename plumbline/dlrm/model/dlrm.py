@@ -24,22 +24,22 @@ from plumbline.dlrm.ops.interaction.operator import interaction
 
 
 class DLRM(nn.Module):
-    """Bottom MLP over the floats, an embedding a categorical column, their dots, the top MLP.
+    """A bottom MLP over the floats, one embedding per categorical column, their dots, a top MLP.
 
-    Every layer of both MLPs is followed by ReLU; one more linear layer gives the logit. Without
-    continuous columns the dots of the embeddings alone go into the top MLP; without categorical
-    ones the bottom MLP's output does.
+    ReLU follows every layer of both MLPs; one more linear layer gives the logit. Without continuous
+    columns the top MLP gets only the dots of the embeddings; without categorical columns it gets
+    the bottom MLP's output.
 
-    The embedding tables are one buffer that autograd knows nothing of: training takes the gradient
-    of the looked-up vectors and gives it to `plumbline.dlrm.train.embedding_optimizer`.
+    The embedding tables are one buffer outside autograd: training takes the gradient of the
+    looked-up vectors and passes it to `plumbline.dlrm.train.embedding_optimizer`.
 
     Parameters
     ----------
     seed
-        The weights are drawn from it, on the CPU, so they are the same for every device. None
-        leaves them on the meta device, to be filled by `load_state_dict(..., assign=True)`.
+        Seed of the initial weights, which are drawn on the CPU and so are equal on every device.
+        None leaves them on the meta device, to be filled by `load_state_dict(..., assign=True)`.
     embedding_deviation
-        Standard deviation of the embedding rows that are drawn.
+        Standard deviation of the initial embedding rows.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class DLRM(nn.Module):
     def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32, from int64 ids below the cardinalities and float32 values.
 
-        `bags` are the list columns' ids in plan order; the columns of `ids_BF` are the others.
+        `bags` holds the list columns' ids in plan order; `ids_BF` holds the other id columns.
         """
         return self.logits(self.tables(ids_BF, bags), dense_BC)
 
@@ -70,7 +70,7 @@ class DLRM(nn.Module):
     ) -> Tensor:
         """logit_B, float32, from the id columns' vectors, in plan order, and the float32 values.
 
-        The layers compute in the vectors' dtype, the last one in float32. `dropout`, in training,
+        The layers compute in the vectors' dtype, the last one in float32. In training, `dropout`
         follows each layer of the top MLP.
         """
         dense_BD = None
@@ -87,7 +87,7 @@ class DLRM(nn.Module):
 
 @torch.no_grad()
 def _initialize(model: DLRM, generator: torch.Generator, embedding_deviation: float) -> None:
-    """W, b ~ U(±1/√in), torch's own for linear layers; embedding rows ~ N(0, deviation²).
+    """W, b ~ U(±1/√in), torch's default for linear layers; embedding rows ~ N(0, deviation²).
 
     On Criteo's logs this gave a better validation AUC than the DLRM authors' W ~ N(0, 2/(in+out)),
     b ~ N(0, 1/out), rows ~ U(±1/√number of rows): see docs/log.md.

@@ -1,4 +1,4 @@
-"""Dropout whose zeros depend on seed and step alone, so a resumed run repeats them.
+"""Dropout whose zeros depend only on seed and step, so a resumed run repeats them.
 
 Legend: B rows, I width of a layer.
 """
@@ -12,9 +12,9 @@ from plumbline.dlrm.ops.random_bits import step_keys
 
 
 class Dropout:
-    """Of one step: sets a share of the numbers to zero and scales the others up.
+    """The dropout of one step: zeroes a share of the numbers and scales up the rest.
 
-    Each call draws anew: one object serves all layers of a step.
+    Each call draws new zeros, so one object serves all layers of a step.
 
     >>> ones_BI = torch.ones(2, 100)
     >>> torch.equal(Dropout(0.5, 1, 7, ones_BI.device)(ones_BI),

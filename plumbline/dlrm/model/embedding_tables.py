@@ -3,8 +3,8 @@
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, D embedding length.
 
-plumbline/dlrm/ops/embedding/contract.py has the contract of the look-up. Here its inputs are
-checked: what does not fit raises ValueError naming what was wanted and what was got.
+plumbline/dlrm/ops/embedding/contract.py has the contract of the look-up. This module checks its
+inputs: ValueError names what was wanted and what was got.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
-from plumbline.dlrm.ops.dtypes import DTYPES
+from plumbline.dlrm.ops.dtypes import DTYPES, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, Bags, IdColumns, IdOutOfRange
 from plumbline.dlrm.ops.embedding.memory import empty_rows, require_memory
 from plumbline.dlrm.ops.embedding.operator import embed
 
 INITIAL_DEVIATION = 0.01
 FILL = 1 << 20
-"""Numbers drawn at a time for rows that are narrower than the generator's numbers."""
+"""Numbers drawn at a time for rows of less than float32."""
 
 
 class EmbeddingTables(nn.Module):
@@ -61,18 +61,18 @@ class EmbeddingTables(nn.Module):
         self._keep("position_F", self._single)
 
     def _keep(self, name: str, numbers: Sequence[int]) -> None:
-        """As a buffer, which goes where the module goes, and is not stored with its weights."""
+        """Register an int64 buffer that moves with the module and is not saved with its weights."""
         tensor = torch.tensor(numbers, dtype=torch.int64, device="cpu")
         self.register_buffer(name, tensor, persistent=False)
 
     @torch.no_grad()
     def initialize_(self, generator: torch.Generator, deviation: float = INITIAL_DEVIATION) -> None:
-        """Rows ~ N(0, deviation²), drawn table by table; bfloat16 rows are those, rounded.
+        """Draw rows ~ N(0, deviation²), table by table; bfloat16 rows are the same, rounded.
 
         Raises
         ------
         ConfigError
-            The rows and the optimizer's state for them do not fit into the memory.
+            The rows and their optimizer state do not fit in memory.
         """
         if self.weight.is_meta:
             tables = dict(zip(self.architecture.categorical, self.cardinalities, strict=True))
@@ -83,7 +83,7 @@ class EmbeddingTables(nn.Module):
             _fill(self.table(position).flatten(), generator, deviation)
 
     def table(self, position: int) -> Tensor:
-        """The rows of the id column at this position in plan order; shares their memory."""
+        """The rows of the id column at this position in plan order, as a view."""
         return self.weight.narrow(0, self._first_row[position], self.cardinalities[position])
 
     def forward(
@@ -94,7 +94,7 @@ class EmbeddingTables(nn.Module):
         Raises
         ------
         ModelError
-            An id that its column has no row for.
+            An id is out of its column's range.
         """
         try:
             return embed(self.weight, self.columns(ids_BF, bags), dtype)
@@ -102,9 +102,9 @@ class EmbeddingTables(nn.Module):
             raise self.named(error) from None
 
     def columns(self, ids_BF: Tensor, bags: Bags) -> IdColumns:
-        """The batch's ids with what the kernels have to know of their tables.
+        """The batch's ids with their tables' offsets and sizes, for the kernels.
 
-        Raises ValueError for inputs that are not what `forward` takes.
+        Raises ValueError for inputs that `forward` does not accept.
         """
         self._check(ids_BF, bags)
         return IdColumns(
@@ -126,7 +126,7 @@ class EmbeddingTables(nn.Module):
         )
 
     def named(self, error: IdOutOfRange) -> ModelError:
-        """The same, with the name of the column."""
+        """The same error, with the column's name."""
         name = self.architecture.categorical[error.position]
         return ModelError.id_out_of_range(name, error.got, error.cardinality)
 
@@ -147,15 +147,15 @@ class EmbeddingTables(nn.Module):
             if tensor.dtype != torch.int64 or tensor.device != self.weight.device:
                 raise ValueError(
                     f"embedding: wanted ids and offsets of int64 on {self.weight.device} like the "
-                    f"rows, got {str(tensor.dtype).removeprefix('torch.')} on {tensor.device}"
+                    f"rows, got {dtype_name(tensor.dtype)} on {tensor.device}"
                 )
 
 
 def _fill(values: Tensor, generator: torch.Generator, deviation: float) -> None:
-    """Normal numbers into a flat tensor.
+    """Fill a flat tensor with normal numbers.
 
-    Drawn in parts they are the same as drawn at once, since torch draws them sixteen at a time and
-    the last sixteen once more: so no part is shorter, and all but the last are whole multiples.
+    Parts give the same numbers as one draw: torch draws sixteen at a time, and the last sixteen
+    again. So all parts but the last are multiples of sixteen, and none is shorter.
     """
     if values.dtype == torch.float32:
         values.normal_(0.0, deviation, generator=generator)

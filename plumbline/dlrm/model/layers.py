@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-"""torch.compile uses it for a linear layer and ReLU; not public, so it may be missing."""
+"""oneDNN's fused linear and ReLU, as torch.compile uses it; not public, so it may be missing."""
 
 
 class LinearReLU(nn.Linear):
     """max(0, x·Wᵀ + b).
 
-    The weights are float32. With an input of bfloat16 or float16 they are rounded to that first,
-    and so is the output and the gradient of the input; products are summed in float32, and the
-    gradients of the weights are rounded to that dtype before they are float32 again.
+    The weights are float32. For an input of bfloat16 or float16 they are first rounded to that
+    dtype, as are the output and the gradient of the input. Products are summed in float32. The
+    gradients of the weights are rounded to that dtype, then converted to float32.
     """
 
     def forward(self, x_BI: Tensor) -> Tensor:
@@ -37,8 +37,8 @@ def mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
 
 
 class _LinearReLU(torch.autograd.Function):
-    """Written out, because autograd of the parts keeps the output before ReLU too, and sums the
-    bias' gradient over rows in a way that is slow on a CPU."""
+    """Written by hand, because autograd also keeps the output before ReLU, and its sum of the bias
+    gradient over rows is slow on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class _LinearReLU(torch.autograd.Function):
 
 def _linear_relu(x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
     if _ONEDNN is not None and x_BI.device.type == "cpu" and x_BI.dtype == torch.bfloat16:
-        # One call of oneDNN, without a pass over the output of its own for bias and for ReLU.
+        # One oneDNN call, without separate passes over the output for bias and ReLU.
         output_BO: Tensor = _ONEDNN(x_BI, weight_OI, bias_O, "relu", [], None)
         return output_BO
     return torch.addmm(bias_O, x_BI, weight_OI.T).relu_()

@@ -1,4 +1,4 @@
-"""What a trained model on disk is: `model.json`. Needs no torch, and does not look at the weights.
+"""The card of a trained model, `model.json`. Needs no torch, and does not read the weights.
 
 `model.json` is written last, so a folder that has it is complete. No pickle is involved.
 """
@@ -21,14 +21,14 @@ WEIGHTS_FILE = "model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What `model.json` says."""
+    """The content of `model.json`."""
 
     architecture: Architecture
     plan_hash: str
-    """Content hash of the feature plan that the rows were encoded with."""
+    """Content hash of the feature plan that encoded the rows."""
     weights_sha256: str
     model_hash: str
-    """Hash of all of the above: of what the model computes."""
+    """Hash of the fields above, and so of what the model computes."""
 
 
 def write_model_card(
@@ -46,12 +46,12 @@ def write_model_card(
 
 
 def read_model_card(folder: Path) -> ModelCard:
-    """Read `model.json` alone; the weights are not looked at.
+    """Read `model.json` without the weights.
 
     Raises
     ------
     ModelError
-        Missing, changed, or of another format version.
+        The card is missing, changed, or of another format version.
     """
     file = folder / CARD_FILE
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""Names, shapes and dtypes of a model's tensors, as `DLRM.state_dict` gives them. No torch here."""
+"""Names, shapes and dtypes of a model's tensors, as in `DLRM.state_dict`. Needs no torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from plumbline.dlrm.model.architecture import Architecture
 TensorShape: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]
 
 ROW_DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "bf16": np.dtype(np.uint16)}
-"""Of the tables: bfloat16 is given as its bits."""
+"""Dtypes of the tables; bfloat16 is represented by its bits."""
 
 
 def check_shapes(
     architecture: Architecture, weights: Mapping[str, NDArray[Any]], file: str
 ) -> None:
-    """Raises ModelError, naming `file`, where the tensors are not those of the architecture."""
+    """Raises ModelError, naming `file`, if the tensors do not fit the architecture."""
     wanted = weight_shapes(architecture)
     got = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
     if wanted != got:

@@ -19,7 +19,7 @@ from plumbline.dlrm.tensors.tensor_file import read_tensors, write_tensors
 
 
 def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:
-    """Write the model into `folder`; an older one there is replaced."""
+    """Write the model to `folder`, replacing an older one."""
     (folder / CARD_FILE).unlink(missing_ok=True)
     sha256 = write_tensors(folder / WEIGHTS_FILE, model.state_dict())
     return write_model_card(folder, model.architecture, plan_hash, sha256)

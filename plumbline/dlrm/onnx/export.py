@@ -8,12 +8,12 @@
 | `click_probability` | float32 | (B, 1) | |
 
 - An input without columns is left out. T is any number from 1 on, and may differ between calls.
-- The mathematics of `plumbline.dlrm.model.dlrm` in float32; rows of bfloat16 are gathered, then
-converted.
-- A row with an id that its table has no row for gets NaN: a graph cannot raise an error that says
-  why, and must not read another table's row instead.
-- The weights stay where they are: the graph names `model.safetensors`, and each tensor's offset in
-  it. So there is no limit of 2 GB, and no table is stored twice.
+- The graph computes `plumbline.dlrm.model.dlrm` in float32; rows of bfloat16 are gathered, then
+  converted.
+- A row with an id out of range gets NaN: a graph cannot raise a clear error, and must not read
+  another table's row instead.
+- The weights stay in place: the graph names `model.safetensors` and each tensor's offset in it. So
+  there is no 2 GB limit, and no table is stored twice.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ CLICK_PROBABILITY = "click_probability"
 
 OPSET = 17
 IR_VERSION = 8
-"""What ONNX Runtime reads since 1.12. Triton's release 24.10 has 1.19."""
+"""Supported since ONNX Runtime 1.12; Triton's release 24.10 has 1.19."""
 
 
 def write_onnx(model_folder: Path, file: Path) -> None:
-    """Write the graph of a model; the model's folder has to lie beside `file`.
+    """Write the graph of a model; the model's folder must be next to `file`.
 
-    The same model gives the same bytes.
+    Equal models give equal bytes.
 
     Raises
     ------
     ModelError
-        A damaged model card, weights that do not fit it, or a model that lies elsewhere. The hash
-        of the weights is not checked here.
+        The model card is damaged, the weights do not fit it, or the model is in another folder. The
+        hash of the weights is not checked here.
     """
     if model_folder.parent.resolve() != file.parent.resolve():
         wanted = f"the model in a folder of {file.parent}, where an ONNX graph may point to"
@@ -57,7 +57,7 @@ def write_onnx(model_folder: Path, file: Path) -> None:
 
 
 def onnx_model(model_folder: Path) -> ModelProto:
-    """The ONNX model, to be stored beside the model's folder."""
+    """The ONNX model, to be stored next to the model's folder."""
     card = read_model_card(model_folder)
     file = model_folder / WEIGHTS_FILE
     architecture = card.architecture

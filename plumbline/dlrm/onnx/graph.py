@@ -1,4 +1,4 @@
-"""Put an ONNX graph together, value by value; its weights stay in the file that they are in."""
+"""Build an ONNX graph, value by value; its weights stay in their own file."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.tensor_offsets import TensorSpan
 
 _ELEMENTS = {"F32": TensorProto.FLOAT, "BF16": TensorProto.BFLOAT16}
-"""Names that safetensors gives to the dtypes of a model's weights, and ONNX's."""
+"""The safetensors name of each dtype of a model's weights, and its ONNX type."""
 
 
 class GraphBuilder:
-    """Every method adds a value to the graph, and gives its name, which the next one takes.
+    """Every method adds a value to the graph and returns its name, for use as a later input.
 
     Parameters
     ----------
     file
-        A safetensors file with the weights, in a folder beside the graph's own file.
+        A safetensors file with the weights, in a folder next to the graph's own file.
     spans
-        Where the weights lie in it.
+        Offsets of the weights in the file.
     """
 
     def __init__(self, file: Path, spans: Mapping[str, TensorSpan]) -> None:
@@ -44,7 +44,7 @@ class GraphBuilder:
         self._inputs: list[ValueInfoProto] = []
 
     def input(self, name: str, element: int, shape: list[str | int]) -> str:
-        """An input of the graph; a size that is text is open."""
+        """An input of the graph; a size given as text is dynamic."""
         self._inputs.append(helper.make_tensor_value_info(name, element, shape))
         return name
 
@@ -54,12 +54,12 @@ class GraphBuilder:
         return name
 
     def constant(self, name: str, values: NDArray[Any] | np.generic) -> str:
-        """A small tensor that stands in the graph itself."""
+        """A small tensor stored in the graph itself."""
         self._tensors.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
     def weight(self, name: str, dtype: str, *shape: int) -> str:
-        """A tensor of the weights; raises ModelError where the file has another one."""
+        """A tensor of the weights file; raises ModelError if its dtype or shape differs."""
         span = self._spans.get(name)
         if span is None or (span.dtype, span.shape) != (dtype, shape):
             got = span and f"{span.dtype} of shape {span.shape}"
@@ -77,7 +77,7 @@ class GraphBuilder:
         return name
 
     def finished(self, name: str, output: ValueInfoProto) -> GraphProto:
-        """The graph; the value of `output`'s name is its result."""
+        """The graph whose result is the value named by `output`."""
         return helper.make_graph(
             self._nodes, name, self._inputs, [output], initializer=self._tensors
         )

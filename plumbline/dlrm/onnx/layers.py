@@ -1,4 +1,4 @@
-"""The layers of `plumbline.dlrm.model.dlrm.DLRM` as operators of ONNX.
+"""The layers of `plumbline.dlrm.model.dlrm.DLRM` as ONNX operators.
 
 Legend: B rows, F columns with one id a row, L list columns, T ids of the longest list, D embedding
 length, N vectors of a row, P pairs of them, K width of the interaction, R rows of all tables.
@@ -21,9 +21,9 @@ _DTYPES = {"fp32": "F32", "bf16": "BF16"}
 
 
 class DlrmLayers:
-    """Adds a model's operators to a graph; `probability` is all of them.
+    """Adds a model's operators to a graph; `probability` adds all of them.
 
-    An unknown id, one that its table has no row for, gathers a row that it has, and is counted.
+    An unknown id, one out of its table's range, gathers a valid row and is counted.
     """
 
     def __init__(self, graph: GraphBuilder, architecture: Architecture) -> None:
@@ -37,7 +37,7 @@ class DlrmLayers:
     def probability(
         self, name: str, ids_BF: str | None, padded_BLT: str | None, dense_BC: str | None
     ) -> str:
-        """(B, 1), from the inputs that the architecture has; NaN in rows with an unknown id."""
+        """(B, 1), from the architecture's inputs; NaN in rows with an unknown id."""
         add, architecture = self._graph.add, self._architecture
         if architecture.categorical:
             dtype, rows = _DTYPES[architecture.embedding_rows], sum(architecture.cardinalities)
@@ -53,8 +53,8 @@ class DlrmLayers:
             hidden_BK = dense_BD
         for ids, lookup in ((ids_BF, self._gathered), (padded_BLT, self._pooled)):
             if ids is not None:
-                found, missed = lookup(ids)
-                vectors.append(found)
+                vector, missed = lookup(ids)
+                vectors.append(vector)
                 unknown.append(missed)
         if architecture.categorical:
             hidden_BK = self._interaction(dense_BD, vectors)
@@ -80,7 +80,7 @@ class DlrmLayers:
     def _pooled(self, padded_BLT: str) -> tuple[str, str]:
         """vector_BLD, float32, and the number of unknown ids of each list, (B, L).
 
-        What stands for padding gathers its table's first row, and counts nothing.
+        Padding gathers its table's first row and does not count.
         """
         add = self._graph.add
         last, first = self._bounds(self._lists)
@@ -122,10 +122,10 @@ class DlrmLayers:
         return add(name, "Cast", stored, to=TensorProto.FLOAT)
 
     def _interaction(self, dense_BD: str, vectors: Sequence[str]) -> str:
-        """hidden_BK, as `plumbline.dlrm.ops.interaction.operator` has it; an empty name stands for
-        no dense vector.
+        """hidden_BK as in `plumbline.dlrm.ops.interaction.operator`; an empty name means no dense
+        vector.
 
-        The vectors stand in any order here; the pairs' indices undo that.
+        The vectors may be in any order; the indices of the pairs account for it.
         """
         add, integers = self._graph.add, self._integers
         index_N = self._vector_indices(bool(dense_BD))
@@ -145,10 +145,10 @@ class DlrmLayers:
         return add("interaction_BK", "Pad", hidden, integers("zeros_behind", [0, 0, 0, missing]))
 
     def _vector_indices(self, has_dense: bool) -> list[int]:
-        """Where each vector of the interaction's order stands: after the dense one come those of
-        the columns with one id, then the lists'."""
-        found = {v: has_dense + n for n, v in enumerate((*self._single, *self._lists))}
-        return [0] * has_dense + [found[v] for v in sorted(found)]
+        """Index of each vector in the interaction's order. The graph concatenates the dense vector,
+        the columns with one id, then the lists."""
+        indices = {v: has_dense + n for n, v in enumerate((*self._single, *self._lists))}
+        return [0] * has_dense + [indices[v] for v in sorted(indices)]
 
     def _mlp(self, part: str, x: str, width: int, layers: Sequence[int]) -> str:
         for number, outputs in enumerate(layers):

@@ -1,4 +1,4 @@
-"""Lists of ids as one tensor, for servers that know no lists.
+"""Lists of ids as one padded tensor, for servers without ragged tensors.
 
 Legend: B rows, L list columns, T ids of the longest list.
 """
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from plumbline.columns.values import Lists
 
 PADDING = -1
-"""What stands behind a list's ids; not 0, which is an id like any other to the model."""
+"""Follows a list's ids; not 0, which is an ordinary id."""
 
 
 def padded(bags: Sequence[Lists]) -> NDArray[np.int64]:
     """padded_BLT of one or more list columns of B rows, with int64 ids as values.
 
-    T is rounded up to a power of two: calls with lists of like lengths then have one shape, which a
-    server can batch.
+    T is rounded up to a power of two, so calls with lists of similar lengths have equal shapes,
+    which a server can batch.
 
     >>> padded([Lists(np.array([7, 8, 9]), np.array([0, 0, 3]))]).tolist()
     [[[-1, -1, -1, -1]], [[7, 8, 9, -1]]]

@@ -1,7 +1,6 @@
-"""How tensors reach the CUDA kernels: addresses, device and stream.
+"""The device and stream that CUDA kernels run on.
 
-The emulated kernels of the tests take tensors of the CPU, which have no device to choose and no
-stream.
+The emulated kernels of the tests take CPU tensors, which have no device to select and no stream.
 """
 
 from __future__ import annotations
@@ -12,18 +11,13 @@ import torch
 from torch import Tensor
 
 
-def address(tensor: Tensor | None) -> int:
-    """Where its first element lies; 0 for None."""
-    return 0 if tensor is None else tensor.data_ptr()
-
-
 def device_of(tensor: Tensor) -> AbstractContextManager[object]:
-    """Makes its device the current one, inside `with`."""
+    """A context in which the tensor's device is the current one."""
     return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
 def stream_of(tensor: Tensor) -> int:
-    """The current stream of its device, as the CUDA runtime names it."""
+    """The CUDA runtime's handle of the current stream of the tensor's device; 0 on a CPU."""
     if not tensor.is_cuda:
         return 0
     stream: int = torch.cuda.current_stream(tensor.device).cuda_stream

@@ -1,4 +1,4 @@
-"""Dtypes by their names in settings, and by their numbers in native code."""
+"""Dtypes by their names in settings and their codes in native code."""
 
 from __future__ import annotations
 
@@ -16,3 +16,12 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The same as in plumbline/dlrm/kernels/cpu/dtypes.h and plumbline/dlrm/kernels/cuda/api.h."""
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """torch's name of a dtype, for messages.
+
+    >>> dtype_name(torch.float32)
+    'float32'
+    """
+    return str(dtype).removeprefix("torch.")

@@ -1,8 +1,8 @@
-"""The native modules of the kernels, where they were built.
+"""The native modules of the kernels, if they were built.
 
-`PLUMBLINE_NATIVE=0` in the environment chooses plain torch, as on a machine without a compiler. No
-module needs torch, to be built or to run. Where torch is loaded as well, before or after, both use
-one OpenMP library and its threads: torch's own copy has the system's name.
+`PLUMBLINE_NATIVE=0` in the environment selects plain torch, as on a machine without a compiler. The
+modules need no torch to build or run. If torch is loaded too, in either order, both share one
+OpenMP library and its threads, because torch's copy has the system library's name.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from plumbline.base.native import is_wanted
 
 
 def cpu_module() -> ModuleType | None:
-    """`plumbline.dlrm._kernels`, or None where it was not built or is not wanted."""
+    """`plumbline.dlrm._kernels`, or None if it was not built or is disabled."""
     return _cpu_module() if is_wanted() else None
 
 
 def cuda_module() -> ModuleType | None:
-    """`plumbline.dlrm._kernels_cuda`, or None where it was not built or is not wanted."""
+    """`plumbline.dlrm._kernels_cuda`, or None if it was not built or is disabled."""
     return _cuda_module() if is_wanted() else None
 
 
 def has_bfloat16() -> bool:
-    """Whether the CPU kernels are there and the processor has instructions for bfloat16."""
+    """Whether the CPU kernels are available and the processor has bfloat16 instructions."""
     module = cpu_module()
     return module is not None and "avx512bf16" in module.instruction_sets()
 
@@ -42,6 +42,6 @@ def _cpu_module() -> ModuleType | None:
 def _cuda_module() -> ModuleType | None:
     try:
         from plumbline.dlrm import _kernels_cuda
-    except ImportError:  # there was no nvcc
+    except ImportError:  # built without nvcc
         return None
     return _kernels_cuda

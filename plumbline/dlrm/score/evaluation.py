@@ -28,7 +28,7 @@ from plumbline.dlrm.score.scorer import Scorer
 BATCH_SIZE = 8192
 
 BLOCK_ROWS = 2**18
-"""Values of one column that are in memory at a time."""
+"""Values of one column in memory at a time."""
 
 
 class RowScorer(Protocol):
@@ -52,7 +52,7 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     every: int = 1,
 ) -> Metrics:
-    """Metrics of the files' clicks; raises DataError where there are none, and see `scored`."""
+    """Metrics of the files' clicks; raises as `scored`, and DataError if they are undefined."""
     metrics = ClickMetrics()
     with closing(scored(scorer, files, batch_size, every)) as blocks:
         for click_B, probability_B in blocks:
@@ -65,9 +65,9 @@ def evaluate(
 def scored(
     scorer: Scorer, files: Sequence[Path], batch_size: int = BATCH_SIZE, every: int = 1
 ) -> Generator[Scored, None, None]:
-    """The rows of all files, a batch at a time, file after file; raises as `scored_by` does.
+    """The rows of all files, in file order, one batch at a time; raises as `scored_by` does.
 
-    One in `every` batches is scored, from the first on; the others are skipped.
+    One in `every` batches is scored, starting with the first; the others are skipped.
     """
     with closing(scored_by([scorer], scorer.architecture, files, batch_size, every)) as blocks:
         for click_B, (probability_B,) in blocks:
@@ -81,27 +81,26 @@ def scored_by(
     batch_size: int = BATCH_SIZE,
     every: int = 1,
 ) -> Generator[tuple[NDArray[np.float32], list[NDArray[np.float32]]], None, None]:
-    """click_B, and each scorer's probability_B of the same rows, which are read once; see `scored`.
+    """click_B, and every scorer's probability_B of the same rows, read once; see `scored`.
 
     Raises
     ------
     DataError
-        A file lacks a column, or a column has nulls or another type than the plan gives.
+        A file lacks a column, or a column has nulls or a type other than the plan's.
     ModelError
-        An id that the model does not have, or a probability that is not a number: the weights have
-        overflowed.
+        An id is out of range, or a probability is NaN because the weights have overflowed.
     """
     loader = ParquetLoader(files, architecture, batch_size)
     with closing(loader.batches()) as batches:
         for number, batch in islice(enumerate(batches), 0, None, every):
             bags = [Lists(ids_N.numpy(), offsets_B1.numpy()) for ids_N, offsets_B1 in batch.bags]
             ids_BF, dense_BC = batch.ids_BF.numpy(), batch.dense_BC.numpy()
-            found = [scorer.score(ids_BF, dense_BC, bags) for scorer in scorers]
-            for probability_B in found:
+            probabilities = [scorer.score(ids_BF, dense_BC, bags) for scorer in scorers]
+            for probability_B in probabilities:
                 if np.isnan(probability_B).any():
                     row = int(np.argmax(np.isnan(probability_B)))
                     raise _no_score(number * batch_size + row, dense_BC[row], architecture)
-            yield batch.click_B.numpy(), found
+            yield batch.click_B.numpy(), probabilities
 
 
 def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture) -> ModelError:
@@ -112,7 +111,7 @@ def _no_score(row: int, dense_C: NDArray[np.float32], architecture: Architecture
 
 
 def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
-    """Number of clicks and of rows; raises DataError for clicks but 0 and 1."""
+    """Number of clicks and of rows; raises DataError for clicks other than 0 and 1."""
     clicks = rows = 0
     for click_B in column_blocks(files, CLICK):
         check_clicks(click_B)
@@ -124,12 +123,12 @@ def clicks_of(files: Sequence[Path]) -> tuple[int, int]:
 def column_blocks(
     files: Sequence[Path], name: str, rows: int = BLOCK_ROWS
 ) -> Iterator[NDArray[Any]]:
-    """A column of numbers, file after file, `rows` at a time; the last block may be smaller.
+    """A column of numbers in file order, `rows` at a time; the last block may be smaller.
 
     Raises
     ------
     DataError
-        A file has no such column, or is not readable.
+        A file lacks the column or is not readable.
     """
     held: list[NDArray[Any]] = []
     missing = rows

@@ -22,16 +22,16 @@ def native_scoring(
     precision: ScoringPrecision,
     threads: int | None,
 ) -> CpuScoring:
-    """With the widest instruction set that the processor has; `CpuScoring` has the parameters.
+    """`CpuScoring` with the widest instruction set that the processor supports.
 
-    `weights` have the architecture's shapes.
+    `weights` must have the architecture's shapes.
     """
     widest = module.instruction_sets()[-1]
     return CpuScoring(module, widest, scoring_shape(architecture), weights, precision, threads)
 
 
 def scoring_shape(architecture: Architecture) -> ScoringShape:
-    """What the native module has to know of the architecture."""
+    """The architecture as the native module needs it."""
     sizes = architecture.cardinalities
     first_rows = list(accumulate((0, *sizes)))[:-1]
     tables = {

@@ -1,4 +1,4 @@
-"""Click probabilities from encoded rows. Imports torch only where there is no native module.
+"""Click probabilities from encoded rows. Imports torch only without a native module.
 
 Legend: B rows, F columns with one id a row, C continuous columns, N ids of a list column.
 """
@@ -31,12 +31,11 @@ if TYPE_CHECKING:
 class Scorer:
     """A model for inference.
 
-    On a CPU with the native module a row's probability depends on that row alone: it has the same
-    bits in any batch, at any position in it, with any number of threads. Several threads may
-    call it at a time.
+    On a CPU with the native module a row's probability depends only on that row: it has the same
+    bits in any batch, at any position, with any number of threads. Calls are thread-safe.
 
-    `precision` is that of the layers' products: in bf16 weights, activations and embeddings are
-    rounded to bfloat16, as training in bf16 does; sums are float32 in both.
+    `precision` is that of the layers' products. In bf16, weights, activations and embeddings are
+    rounded to bfloat16, as in bf16 training. Sums are always float32.
     """
 
     def __init__(
@@ -58,17 +57,17 @@ class Scorer:
         precision: ScoringPrecision = "fp32",
         threads: int | None = None,
     ) -> Scorer:
-        """From a model folder; its files are checked.
+        """Load a model folder and check its files.
 
         Parameters
         ----------
         threads
-            Of one call, on a CPU; None: as many as the process may use cores.
+            Threads per call on a CPU; None means the number of cores available to the process.
 
         Raises
         ------
         ModelError
-            A damaged model, or one of another feature plan than the expected (None takes any).
+            The model is damaged, or is of another feature plan than expected (None accepts any).
         """
         card = read_model_card(folder)
         if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
@@ -85,7 +84,7 @@ class Scorer:
     def of(
         cls, model: DLRM, *, precision: ScoringPrecision = "fp32", threads: int | None = None
     ) -> Scorer:
-        """From a model in memory, on its device; it shares its tables' memory."""
+        """Use a model in memory, on its device; shares its tables' memory."""
         from plumbline.dlrm.score.torch_scoring import scoring_of
 
         return cls(model.architecture, precision, scoring_of(model, precision, threads))
@@ -103,7 +102,7 @@ class Scorer:
         Raises
         ------
         ModelError
-            A wrong shape or dtype, or an id that no embedding table has.
+            A shape or dtype is wrong, or an id is out of range.
         """
         self._check_inputs(ids_BF, dense_BC, bags)
         probability_B = self._scoring.score(ids_BF, dense_BC, bags)
@@ -129,7 +128,7 @@ class Scorer:
             _check_bag(name, bag, rows)
 
     def _bad_id(self, ids_BF: NDArray[np.int64], bags: Sequence[Lists]) -> ModelError:
-        """Names the first id that is out of range: of the rows' columns, then of the lists."""
+        """The error for the first id out of range, in the single-id columns, then in the lists."""
         outside_BF = (ids_BF < 0) | (ids_BF >= self._cardinality_F)
         if outside_BF.any():
             row, column = np.argwhere(outside_BF)[0]
@@ -138,14 +137,14 @@ class Scorer:
                 int(ids_BF[row, column]),
                 int(self._cardinality_F[column]),
             )
-        found = []
+        errors = []
         for name, bag, cardinality in zip(
             self.architecture.bags, bags, self._cardinality_L, strict=True
         ):
             ids_N = _ids(bag)
             for got in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
-                found.append(ModelError.id_out_of_range(name, int(got), cardinality))
-        return found[0]
+                errors.append(ModelError.id_out_of_range(name, int(got), cardinality))
+        return errors[0]
 
 
 def _mapped(

@@ -1,5 +1,5 @@
-"""Scoring of a torch model on its device: native on a CPU; in torch on a GPU, and where there is no
-native module.
+"""Scoring of a torch model on its device: native on a CPU; in torch on a GPU or without a native
+module.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) -> Scoring:
-    """The fastest one for the model's device. On a CPU the layers are copied, the tables not."""
+    """The fastest scoring for the model's device. On a CPU it copies the layers, not the tables."""
     module = cpu_module()
     if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
@@ -34,15 +34,15 @@ def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) ->
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
-    """Shares the memory; bfloat16 as its bits."""
+    """The tensor's memory as an array; bfloat16 as its bits."""
     bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
     return bits.numpy()
 
 
 class TorchScoring:
-    """The model in evaluation mode; bf16 rounds as training in bf16 does.
+    """Runs the model in evaluation mode; bf16 rounds as bf16 training does.
 
-    `threads` are torch's, of the whole process; None leaves them as they are.
+    `threads` sets torch's threads for the whole process; None leaves them unchanged.
     """
 
     def __init__(self, model: DLRM, precision: ScoringPrecision, threads: int | None) -> None:
@@ -59,7 +59,7 @@ class TorchScoring:
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> NDArray[np.float32] | None:
-        """probability_B; None where a table has no row for an id, which a GPU would not report."""
+        """probability_B; None if an id is outside its table, which a GPU would not report."""
         cardinalities: tuple[Any, ...] = (self._cardinality_F, *self._cardinality_L)
         for ids, cardinality in zip((ids_BF, *map(_ids, bags)), cardinalities, strict=True):
             if ((ids < 0) | (ids >= cardinality)).any():
@@ -71,7 +71,7 @@ class TorchScoring:
             return torch.sigmoid(logit_B).cpu().numpy()
 
     def _tensor(self, values: Any) -> torch.Tensor:
-        """Copied only where torch cannot share the memory: read-only, or not contiguous."""
+        """A tensor that shares the memory; read-only or non-contiguous arrays are copied."""
         return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self._device)
 
 

@@ -1,6 +1,6 @@
-"""The tensors of a safetensors file as arrays on the mapped file. Needs no torch.
+"""The tensors of a safetensors file as memory-mapped arrays. Needs no torch.
 
-The pages are the system's own copy of the file, so all processes that map it share them.
+The pages belong to the page cache, so all processes that map the file share them.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.tensor_offsets import TensorSpan, spans_in
 
 DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
-"""Of the tensors of a model; NumPy has no bfloat16: its bits are given as uint16."""
+"""Dtypes of a model's tensors; NumPy has no bfloat16, so its bits are uint16."""
 
 
 def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read-only arrays of float32, or of bfloat16 as uint16; the file's hash is checked first.
+    """Read-only arrays of float32, or bfloat16 as uint16; checks the file's hash first.
 
     Raises
     ------
     ModelError
-        The file is missing, changed, or no safetensors file of such tensors.
+        The file is missing, changed, or not a safetensors file of such tensors.
     """
     try:
         mapped = map_verified(file, sha256, ModelError)

@@ -1,4 +1,4 @@
-"""Named tensors in a safetensors file, written whole or not at all, and checked by hash."""
+"""Named tensors in a safetensors file, written atomically and checked by hash."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ DTYPES = {
     torch.int64: "I64",
     torch.int32: "I32",
 }
-"""Names that the format gives to the dtypes that are written here."""
+"""The format's names of the dtypes that are written here."""
 
 CHUNK_BYTES = 64 << 20
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write to a file of another name, which is then renamed; returns its SHA-256.
+    """Write a temporary file, then rename it; returns its SHA-256.
 
-    Tensors of any device, strided or not. They are written a piece at a time, so tables that fill
-    most of the memory can be written too: the safetensors library's own writer takes a copy.
+    Tensors may be on any device and strided. They are written piece by piece, so tables that fill
+    most of the memory can be written too; the safetensors library's writer makes a copy.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
@@ -49,7 +49,7 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
-    """The file's content: length of the header, header, and the tensors' bytes one after another.
+    """The file's content: length of the header, the header, and the tensors' bytes in order.
 
     https://github.com/huggingface/safetensors#format
     """
@@ -62,7 +62,7 @@ def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
             "data_offsets": [begin, end],
         }
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8 bytes
+    text += b" " * (-len(text) % 8)  # aligns the tensors to 8 bytes
     yield len(text).to_bytes(8, "little") + text
     for tensor in tensors.values():
         flat = tensor.detach().cpu().contiguous().reshape(-1)
@@ -72,7 +72,7 @@ def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin with the prefix, under the rest of their names."""
+    """The tensors whose names begin with the prefix, by their names without it."""
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in tensors.items()
@@ -81,7 +81,7 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
-    """Read tensors to the CPU; raises ModelError where the file is missing, changed or no such."""
+    """Read tensors to the CPU; raises ModelError if the file is missing, changed or malformed."""
     require_sha256(file, sha256, ModelError)
     try:
         return load_file(file)

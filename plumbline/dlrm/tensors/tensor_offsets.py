@@ -1,4 +1,4 @@
-"""Where the tensors of a safetensors file lie, read from its header alone. Needs no torch."""
+"""Offsets of the tensors of a safetensors file, read from its header only. Needs no torch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Protocol
 from plumbline.dlrm.errors import ModelError
 
 ITEM_BYTES = {"F32": 4, "BF16": 2}
-"""Of the dtypes that a model's tensors have, by the names that the format gives them."""
+"""Size of each dtype of a model's tensors, by the format's name of the dtype."""
 
 _LENGTH_BYTES = 8
-"""The header's length, little-endian, in front of it."""
+"""Size of the header's length field, little-endian, at the start of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpan:
-    """A tensor's `length` bytes from byte `offset` of the file on; `dtype` is the format's name."""
+    """A tensor's `length` bytes at byte `offset` of the file; `dtype` is the format's name."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -35,12 +35,12 @@ class Readable(Protocol):
 
 
 def read_spans(file: Path) -> dict[str, TensorSpan]:
-    """Name to span of every tensor in the file; no tensor is read, and no hash is checked.
+    """Name to span of every tensor in the file; reads no tensor and checks no hash.
 
     Raises
     ------
     ModelError
-        The file is missing, or no safetensors file of float32 and bfloat16.
+        The file is missing, or not a safetensors file of float32 and bfloat16.
     """
     if not file.is_file():
         raise ModelError.missing(str(file))
@@ -49,7 +49,7 @@ def read_spans(file: Path) -> dict[str, TensorSpan]:
 
 
 def spans_in(content: Readable, size: int, file: str) -> dict[str, TensorSpan]:
-    """The same, of `size` bytes that are read from their beginning; `file` is what errors name."""
+    """The same for `size` bytes read from the start of `content`; errors name `file`."""
     try:
         return _spans(content, size)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,9 +1,9 @@
 """The mean of the weights over the last steps: smoother than the weights themselves.
 
 After the n-th update, counted from 0, the average is a ← d·a + (1 − d)·w with
-d = (1 + n) / (5 + n): it spans about the last quarter of all steps so far, so it needs no length of
-its own. Small tables are trained in few noisy steps; the average takes that noise out, as a
-learning rate that falls to zero does, but after every epoch and not only after the last.
+d = (1 + n) / (5 + n). It spans about the last quarter of all steps so far, so it needs no window
+length. Small tables are trained in few noisy steps; the average removes that noise, as a learning
+rate that decays to zero does, but after every epoch rather than only after the last.
 
 Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging".
 """
@@ -21,7 +21,7 @@ from plumbline.dlrm.tensors.tensor_file import under
 from plumbline.dlrm.train.trainer import Trainer
 
 UPDATES = 50
-"""Of the average in an epoch, about: each passes over all weights, the tables' rows included."""
+"""Approximate number of updates per epoch; each passes over all weights, table rows included."""
 
 WARM_UP = 5
 
@@ -29,13 +29,12 @@ WARM_UP = 5
 class AveragedTrainer:
     """A trainer whose canonical model has the averaged weights.
 
-    The average is float32 whatever the precision of the rows. Its state includes that of
-    the trainer within.
+    The average is float32 for any precision of the rows. Its state includes the wrapped trainer's.
 
     Parameters
     ----------
     epoch_steps
-        Steps of an epoch.
+        Steps per epoch.
     """
 
     def __init__(self, trainer: Trainer, epoch_steps: int) -> None:
@@ -66,7 +65,7 @@ class AveragedTrainer:
         return loss
 
     def canonical(self) -> DLRM:
-        """A model of the averaged weights; shares their memory where they have its precision."""
+        """A model of the averaged weights; shares the memory of those of the model's precision."""
         live = self._trainer.canonical()
         model = DLRM(live.architecture, seed=None)
         state = live.state_dict()
@@ -77,7 +76,7 @@ class AveragedTrainer:
         return model
 
     def state(self) -> dict[str, Tensor]:
-        """The state of the trainer within, the average, and the number of steps."""
+        """The wrapped trainer's state, the average, and the number of steps."""
         return {
             **{f"live/{name}": tensor for name, tensor in self._trainer.state().items()},
             **{f"average/{name}": tensor for name, tensor in self._average.items()},
@@ -86,14 +85,14 @@ class AveragedTrainer:
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal trainer gave."""
+        """Restore what `state()` of an equal trainer returned."""
         self._trainer.load(under("live/", state))
         for name, tensor in under("average/", state).items():
             self._average[name].copy_(tensor)
         self._step = int(state["steps"])
 
     def _weights(self) -> dict[str, Tensor]:
-        """Copies of the live weights, in float32."""
+        """Float32 copies of the current weights."""
         return {
             name: tensor.detach().to(torch.float32, copy=True)
             for name, tensor in self._trainer.canonical().state_dict().items()

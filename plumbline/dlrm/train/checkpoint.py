@@ -1,10 +1,10 @@
-"""Training's last checkpoint: weights, optimizer state and position, whole or not there.
+"""The last checkpoint of a training run: weights, optimizer state and position, written atomically.
 
     checkpoint/checkpoint.json       identity of the run, position, metrics, names and hashes of …
     checkpoint/step-N.safetensors    … the trainer's state, and the loss of every step
-    checkpoint/step-M.safetensors    … the same after the best epoch, where that was an earlier one
+    checkpoint/step-M.safetensors    … the same after the best epoch, if that was an earlier one
 
-The JSON is replaced last; until then the older checkpoint holds.
+The JSON is replaced last; until then the older checkpoint is valid.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from plumbline.dlrm.tensors.tensor_file import read_tensors, under, write_tensor
 from plumbline.dlrm.train.trainer import Stateful
 
 FORMAT_VERSION = 4
-"""4: the state is the trainer's, under that name."""
+"""4: the state has the trainer's names."""
 CHECKPOINT_FILE = "checkpoint.json"
 
 
 @dataclass(slots=True)
 class Position:
-    """Where training is."""
+    """Progress of the training run."""
 
     epoch: int = 0
     batch: int = 0
-    """Batches of this epoch that are done."""
+    """Batches done in this epoch."""
     step: int = 0
-    """Batches of all epochs that are done."""
+    """Batches done in all epochs."""
     samples: int = 0
     seconds: float = 0.0
-    """Spent on steps: not on validation and checkpoints."""
+    """Time spent on steps, without validation and checkpoints."""
     waiting_seconds: float = 0.0
-    """Those of them that were spent waiting for batches."""
+    """The part of `seconds` spent waiting for batches."""
     valid: list[Metrics] = field(default_factory=list)
     """Metrics of the validation split after each finished epoch."""
     losses: list[float] = field(default_factory=list)
@@ -56,9 +56,9 @@ class Checkpoint:
     Parameters
     ----------
     identity
-        All that the run's result depends on, in JSON form.
+        Everything that the run's result depends on, as JSON values.
     trainer
-        What is saved and restored.
+        The trainer whose state is saved and restored.
     """
 
     def __init__(self, folder: Path, identity: dict[str, Any], trainer: Stateful) -> None:
@@ -68,7 +68,7 @@ class Checkpoint:
         self._best: dict[str, str] | None = None
 
     def save(self, position: Position, *, best: bool = False) -> None:
-        """Write the trainer's state and the position; `best` keeps them until a better one."""
+        """Write the trainer's state and the position; `best` keeps them until the next best."""
         tensors = {f"trainer/{name}": tensor for name, tensor in self._trainer.state().items()}
         tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
         file = self._folder / f"step-{position.step}.safetensors"
@@ -89,7 +89,7 @@ class Checkpoint:
                 other.unlink()
 
     def take_best(self) -> None:
-        """Put the state in place that was saved as the best; raises ModelError as `restore`."""
+        """Load the state that was saved as the best; raises ModelError as `restore` does."""
         if self._best is None:
             raise StageError(
                 f"{self._folder}: holds no best epoch. Run the train stage again with --force."
@@ -97,12 +97,12 @@ class Checkpoint:
         self._trainer.load(under("trainer/", self._read(self._best)))
 
     def restore(self) -> Position:
-        """Put the saved state in place, where there is one; else the position is the beginning.
+        """Load the saved state, if any, and return its position; otherwise the initial position.
 
         Raises
         ------
         StageError
-            The checkpoint is of a run with other settings or data, or is not readable.
+            The checkpoint is from a run with other settings or data, or is not readable.
         ModelError
             Its tensors are missing or changed.
         """
@@ -127,7 +127,7 @@ class Checkpoint:
         )
         if changed:
             raise StageError(
-                f"{file}: the checkpoint is of a run with other settings ({'; '.join(changed)}). "
+                f"{file}: the checkpoint is from a run with other settings ({'; '.join(changed)}). "
                 "Go back to those, or run the train stage again with --force."
             )
         tensors = self._read(last)

@@ -1,4 +1,4 @@
-"""Which epoch's weights are kept, and when training ends: decided by the epochs' log losses."""
+"""Choice of the epoch whose weights are kept, and the end of training, by the log losses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 class EarlyStopping:
     """Training ends after `patience` epochs in a row without a better validation log loss.
 
-    All of it follows from the log losses so far, so a resumed run decides alike.
+    Decisions depend only on the log losses so far, so a resumed run makes the same ones.
     """
 
     patience: int
 
     @staticmethod
     def best(losses: Sequence[float]) -> int:
-        """Position of the best epoch: the first of the smallest log losses.
+        """Index of the best epoch: the first with the smallest log loss.
 
         >>> EarlyStopping.best([0.5, 0.4, 0.45, 0.4])
         1

@@ -1,10 +1,10 @@
-"""The embedding rows' optimizer: from the gradient of the looked-up vectors to changed rows in one
-pass.
+"""The optimizer of the embedding rows: updates them in one pass from the gradient of the looked-up
+vectors.
 
 Legend: B rows, F columns with one id a row, V id columns in all, R rows of all tables, D embedding
 length.
 
-plumbline/dlrm/ops/embedding/contract.py has the formulas and what holds of them.
+plumbline/dlrm/ops/embedding/contract.py has the formulas and the contract.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.ops.dtypes import dtype_name
 from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.memory import empty_rows
 from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels
@@ -34,7 +35,7 @@ class EmbeddingOptimizer:
     Parameters
     ----------
     seed
-        Of the stochastic rounding of bfloat16 rows; float32 rows do not use it.
+        Seed of the stochastic rounding of bfloat16 rows; unused for float32 rows.
     """
 
     def __init__(self, tables: EmbeddingTables, kind: Kind, seed: int, eps: float = 1e-8) -> None:
@@ -58,21 +59,21 @@ class EmbeddingOptimizer:
         step: int,
         scale: float = 1.0,
     ) -> None:
-        """Apply the gradient of what `tables(ids_BF, bags)` gave.
+        """Apply the gradient of the result of `tables(ids_BF, bags)`.
 
         Parameters
         ----------
         step
-            Number of steps before this one: it decides the random bits.
+            Number of steps before this one; determines the random bits.
         scale
-            What the gradient is multiplied by first, in float32.
+            Factor on the gradient, applied first, in float32.
 
         Raises
         ------
         ValueError
-            A shape, dtype or device that does not fit.
+            A shape, dtype or device does not fit.
         ModelError
-            An id that its column has no row for; no row has changed then.
+            An id is out of range; no row has changed then.
         """
         tables = self._tables
         columns = tables.columns(ids_BF, bags)
@@ -91,12 +92,12 @@ class EmbeddingOptimizer:
         return {} if self._state_R is None else {STATE: self._state_R}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` gave, from any device.
+        """Restore what `state()` returned, from any device.
 
         Raises
         ------
         ModelError
-            The state of another kind of optimizer, or of other tables.
+            The state is from another kind of optimizer, or from other tables.
         """
         wanted, got = _layouts(self.state()), _layouts(state)
         if wanted != got:
@@ -119,7 +120,7 @@ def _check_gradient(gradient_BVD: Tensor, tables: EmbeddingTables, rows: int) ->
         raise ValueError(
             f"embedding optimizer: wanted a gradient of shape {wanted}, of float32, bfloat16 or "
             f"float16, on {weight_RD.device}, got {tuple(gradient_BVD.shape)}, "
-            f"{str(gradient_BVD.dtype).removeprefix('torch.')} on {gradient_BVD.device}"
+            f"{dtype_name(gradient_BVD.dtype)} on {gradient_BVD.device}"
         )
 
 

@@ -1,8 +1,8 @@
-"""The fast trainer of a DLRM: mixed precision, native kernels, the embeddings' own update.
+"""The fast trainer of a DLRM: mixed precision, native kernels, and a fused embedding update.
 
-One step is: gather the embeddings' vectors; forward and backward through the layers by autograd,
-down to the vectors; the dense layers' optimizer; one pass that sums the gradients of each touched
-row and applies the embeddings' optimizer to it.
+A step gathers the embedding vectors, runs forward and backward through the layers by autograd down
+to the vectors, steps the dense layers' optimizer, and makes one pass that sums the gradients of
+each touched row and applies the embedding optimizer.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from plumbline.dlrm.train.training_plan import PlannedTraining
 
 
 class FusedTrainer:
-    """A DLRM in training; its first weights are those that `DLRM` draws from the seed.
+    """A DLRM in training; its initial weights are those that `DLRM` draws from the seed.
 
-    Two runs with the same seed and batches give the same weights to the bit, whatever the number of
-    threads of the embeddings' pass; torch's matrix products may differ between numbers of threads.
+    Two runs with the same seed and batches give equal bits. The embedding pass gives equal bits for
+    any number of threads; torch's matrix products may not.
 
     Parameters
     ----------
     logit_offset
-        Added to the logits in the loss alone: see `plumbline.dlrm.train.trainer.Trainer`.
+        Added to the logits in the loss only; see `plumbline.dlrm.train.trainer.Trainer`.
     """
 
     name = "fused"
@@ -111,11 +111,11 @@ class FusedTrainer:
             )
 
     def canonical(self) -> DLRM:
-        """The model as it is stored; shares the weights' memory."""
+        """The model as stored; shares the weights' memory."""
         return self.model
 
     def state(self) -> dict[str, Tensor]:
-        """All that a later step depends on, but for the batches."""
+        """Everything that later steps depend on, except the batches."""
         return {
             **{f"parameter/{name}": tensor for name, tensor in self.model.state_dict().items()},
             **{f"dense/{name}": tensor for name, tensor in self._dense.state().items()},
@@ -126,7 +126,7 @@ class FusedTrainer:
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal trainer gave."""
+        """Restore what `state()` of an equal trainer returned."""
         for name, tensor in self.model.state_dict().items():
             tensor.copy_(state[f"parameter/{name}"])
         self._dense.load(under("dense/", state))

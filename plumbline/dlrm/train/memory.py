@@ -1,4 +1,4 @@
-"""How the process keeps its memory."""
+"""Memory allocator settings for training."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from plumbline.dlrm.ops.library import cpu_module
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 _ALL = 2**31 - 1
 _RESERVED = 1 << 30
-"""Bytes of address space that are asked to be backed by large pages: more than a step of the
-article's model in batches of 8,192 uses beside its weights."""
+"""Bytes of address space to back by large pages: more than a step of the article's model in batches
+of 8,192 uses apart from its weights."""
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, in large pages, for the whole process; a no-op elsewhere.
+    """Make glibc keep freed memory, in large pages, for the whole process; a no-op elsewhere.
 
-    A training step frees and allocates the same large tensors again and again. Without this each of
-    them is mapped anew, and its pages are zeroed and faulted in one by one.
+    Every training step allocates and frees the same large tensors. Without this each allocation
+    maps new pages, which are zeroed and faulted in one by one.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,14 +1,13 @@
-"""The same DLRM as `merlin.models.torch.DLRMModel`, and the conversion of weights between the two.
+"""DLRM as a `merlin.models.torch.DLRMModel`, and the conversion of weights between the two.
 
-Merlin gives the interaction module its vectors in sorted order of their names, the bottom MLP's
-output among them under the name "continuous", and puts that output in front of the result itself;
-it concatenates the continuous columns in sorted order too. Here all that is turned back to plan
-order: the vectors by `DotInteraction`, the continuous columns by permuting the first layer's
-weights. So the stored weights know nothing of Merlin.
+Merlin passes vectors to the interaction module sorted by name, with the bottom MLP's output among
+them as "continuous", and prepends that output to the result. It also concatenates the continuous
+columns in sorted order. This module restores plan order: `DotInteraction` for the vectors, and a
+permutation of the first layer's weights for the continuous columns. So the stored weights are
+independent of Merlin.
 
-Merlin's table of a list column takes the column's ids and offsets under names of their own, and the
-mean of each list; its gradients are dense. `_Bag` replaces the table, to have the sum too, and
-sparse gradients.
+Merlin's table of a list column takes ids and offsets as separately named inputs, computes the mean
+only, and has dense gradients. `_Bag` replaces it, to support the sum and sparse gradients.
 
 Legend: B rows, F columns with one id a row, C continuous columns, D embedding length, N vectors of
 a row, K width of the interaction without its dense part.
@@ -36,15 +35,15 @@ from plumbline.dlrm.ops.embedding.contract import Bags
 from plumbline.dlrm.ops.interaction.operator import interaction
 
 BOTTOM = "continuous"
-"""The name under which Merlin keeps the bottom MLP's output among the embeddings."""
+"""Merlin's name of the bottom MLP's output among the embeddings."""
 
 
 @contextmanager
 def without_merlin_warnings() -> Iterator[None]:
-    """Inside, two warnings that a step of Merlin's model gives each time are not shown.
+    """A context that hides two warnings that every step of Merlin's model raises.
 
-    Merlin asks `torch.jit.isinstance` outside of a script, and its sparse gradients are made
-    without torch's checks of them.
+    Merlin calls `torch.jit.isinstance` outside a script, and creates sparse gradients without
+    torch's invariant checks.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The inner type of a container is lost")
@@ -55,8 +54,8 @@ def without_merlin_warnings() -> Iterator[None]:
 class DotInteraction(nn.Module):
     """`plumbline::interaction` as the interaction module of Merlin's DLRM.
 
-    Takes the (B, N, D) stack in sorted order of `names`; gives (B, K): the operator's result
-    without its dense part, which Merlin puts in front again.
+    The input is the (B, N, D) stack, sorted by name. The output is (B, K): the operator's result
+    without its dense part, which Merlin prepends.
     """
 
     def __init__(self, categorical: Sequence[str], has_dense: bool) -> None:
@@ -117,11 +116,11 @@ class MerlinDLRM(nn.Module):
 
     def tables(self) -> list[nn.Embedding]:
         """The embedding tables, in plan order."""
-        found = _tables(self.model)
-        return [found[name] for name in self.architecture.categorical]
+        tables = _tables(self.model)
+        return [tables[name] for name in self.architecture.categorical]
 
     def table_parameters(self) -> dict[str, nn.Parameter]:
-        """The embedding tables' weights under their columns' names, in plan order."""
+        """The embedding tables' weights by column name, in plan order."""
         named: dict[str, Any] = {
             name: table.weight
             for name, table in zip(self.architecture.categorical, self.tables(), strict=True)
@@ -129,7 +128,7 @@ class MerlinDLRM(nn.Module):
         return named
 
     def dense_parameters(self) -> dict[str, nn.Parameter]:
-        """All other parameters, under the names that `DLRM` gives them."""
+        """All other parameters, by their names in `DLRM`."""
         named: dict[str, Any] = {}
         for part, module in zip(("bottom", "top", "last"), self._parts, strict=True):
             for position, layer in enumerate(_linears(module)):
@@ -147,21 +146,20 @@ def build_merlin(
 ) -> MerlinDLRM:
     """Merlin's DLRM with our interaction and a logit output.
 
-    Its weights are those of `DLRM(architecture, seed, embedding_deviation)`.
-
-    Its embeddings give sparse gradients. Merlin's DLRM refuses a schema without categorical
-    columns; there a Merlin `Model` of the two MLPs replaces it.
+    Its weights are those of `DLRM(architecture, seed, embedding_deviation)`, and its embeddings
+    have sparse gradients. Merlin's DLRM rejects a schema without categorical columns; a Merlin
+    `Model` of the two MLPs then takes its place.
 
     Parameters
     ----------
     schema
-        A `merlin.schema.Schema` of the columns: CATEGORICAL with an int domain that ends in
-        cardinality - 1 and has a name of its own, or CONTINUOUS.
+        A `merlin.schema.Schema` of the columns: CONTINUOUS, or CATEGORICAL with an int domain that
+        ends at cardinality - 1 and has its own name.
 
     Raises
     ------
     ConfigError
-        A column has a name that Merlin cannot take.
+        A column has a name that Merlin does not support.
     ModelError
         The schema does not fit the architecture.
     """
@@ -169,7 +167,7 @@ def build_merlin(
     bottom: Any = mm.MLPBlock(architecture.bottom_mlp) if architecture.continuous else None
     top = mm.MLPBlock(architecture.top_mlp) if architecture.top_mlp else None
     last = mm.ModelOutput(nn.LazyLinear(1), loss=nn.BCEWithLogitsLoss(), metrics=[])
-    with torch.random.fork_rng(devices=[]):  # Merlin draws first weights, which are replaced
+    with torch.random.fork_rng(devices=[]):  # Merlin draws initial weights, which are replaced
         if architecture.categorical:
             model: Any = mm.DLRMModel(
                 schema,
@@ -193,7 +191,7 @@ def build_merlin(
 
 @torch.no_grad()
 def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
-    """State dict for `DLRM`; shares memory with the model where it can."""
+    """State dict for `DLRM`; shares memory with the model if possible."""
     state = {name: p.detach() for name, p in merlin_model.dense_parameters().items()}
     tables = [table.detach() for table in merlin_model.table_parameters().values()]
     architecture = merlin_model.architecture
@@ -206,13 +204,13 @@ def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> None:
-    """Copy a state dict of `DLRM` into the model; raises ModelError where the names differ."""
+    """Copy a state dict of `DLRM` into the model; raises ModelError if the names differ."""
     parameters = merlin_model.dense_parameters()
     wanted = {"tables.weight", *parameters}
     if wanted != set(state):
         raise ModelError(
-            "DLRM weights: wanted the parameters of the same architecture, but these are in one "
-            f"alone: {', '.join(sorted(wanted ^ set(state)))}."
+            "DLRM weights: wanted the parameters of the same architecture, but these are in only "
+            f"one of the two: {', '.join(sorted(wanted ^ set(state)))}."
         )
     architecture = merlin_model.architecture
     rows = state["tables.weight"].split(architecture.cardinalities)
@@ -226,7 +224,7 @@ def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> Non
 
 
 def _sorted_order(names: Sequence[str]) -> Tensor:
-    """For each name, in plan order, its index among the sorted names."""
+    """Index among the sorted names of each name in plan order."""
     ordered = sorted(names)
     return torch.tensor([ordered.index(name) for name in names])
 
@@ -238,13 +236,13 @@ def _linears(module: nn.Module | None) -> list[nn.Linear]:
 
 
 def _tables(model: nn.Module) -> dict[str, nn.Embedding]:
-    """Column to its embedding table."""
+    """Embedding table by column."""
     modules: list[Any] = [m for m in model.modules() if isinstance(m, mm.EmbeddingTable)]
     return {name: module.table for module in modules for name in module.feature_to_domain}
 
 
 def _take_bags(model: nn.Module, architecture: Architecture, schema: Any) -> None:
-    """Replace each list column's table by a `_Bag`, where Merlin keeps its tables."""
+    """Replace each list column's table in Merlin's model by a `_Bag`."""
     for block in [m for m in model.modules() if isinstance(m, mm.EmbeddingTables)]:
         for name in architecture.bags:
             bag = _Bag(architecture.embedding_dim, schema[name], seq_combiner=architecture.bag)
@@ -261,14 +259,14 @@ def _check_architecture(architecture: Architecture) -> None:
     for name in architecture.categorical:
         if name in attributes or "." in name:
             raise ConfigError(
-                f"Column {name!r}: Merlin's DLRM cannot have a categorical column of that name "
+                f"Column {name!r}: Merlin's DLRM supports no categorical column of that name "
                 f"(no dots, not {BOTTOM!r}, no attribute of torch.nn.ModuleDict). Rename it."
             )
     for name in (*architecture.categorical, *architecture.continuous):
         if name.endswith(LIST_SUFFIXES):
             raise ConfigError(
-                f"Column {name!r}: Merlin takes names that end in {' or '.join(LIST_SUFFIXES)} "
-                "for parts of a list column. Rename it."
+                f"Column {name!r}: Merlin reads a name that ends in {' or '.join(LIST_SUFFIXES)} "
+                "as part of a list column. Rename it."
             )
 
 

@@ -27,9 +27,9 @@ from plumbline.dlrm.train.training_plan import PlannedTraining
 
 
 class MerlinTrainer:
-    """A Merlin DLRM in training; its first weights are those that `DLRM` draws from the seed.
+    """A Merlin DLRM in training; its initial weights are those that `DLRM` draws from the seed.
 
-    Raises ConfigError where the settings ask for more than Merlin's DLRM has.
+    Raises ConfigError for settings that Merlin's DLRM does not support.
     """
 
     name = "merlin"
@@ -51,7 +51,7 @@ class MerlinTrainer:
             )
         if training.dropout:
             raise ConfigError(
-                f"training.dropout {training.dropout:g}: Merlin's DLRM is trained without. "
+                f"training.dropout {training.dropout:g}: Merlin's DLRM has no dropout. "
                 "Use --model fused, or 0."
             )
         deviation = training.embedding_deviation
@@ -86,14 +86,14 @@ class MerlinTrainer:
         return canonical
 
     def state(self) -> dict[str, Tensor]:
-        """Weights as a `DLRM` names them, and the optimizers' state."""
+        """Weights by their names in `DLRM`, and the optimizers' state."""
         state = {f"parameter/{name}": value for name, value in to_canonical(self._model).items()}
         for kind, optimizer in self._optimizers.items():
             state |= {f"{kind}/{name}": value for name, value in optimizer.state().items()}
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` of an equal trainer gave."""
+        """Restore what `state()` of an equal trainer returned."""
         load_canonical(self._model, under("parameter/", state))
         for kind, optimizer in self._optimizers.items():
             optimizer.load(under(f"{kind}/", state))

@@ -1,6 +1,6 @@
-"""Optimizers over named parameters: their learning rate a step, and their state as named tensors.
+"""Optimizers over named parameters, with a learning rate per step and state as named tensors.
 
-The fused embeddings have their own, see `plumbline.dlrm.train.embedding_optimizer`.
+The fused embeddings have their own optimizer, `plumbline.dlrm.train.embedding_optimizer`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class NamedOptimizer:
-    """An optimizer whose learning rate follows a factor, and whose state has the parameters' names.
+    """An optimizer with a learning rate factor per step, and state keyed by parameter name.
 
     Parameters
     ----------
     make
-        Makes the optimizer, given its parameters and `lr`.
+        Creates the optimizer from its parameters and `lr`.
     clip_norm
-        Gradients whose norm, all together, is above it are scaled down to it.
+        Upper bound of the norm of all gradients together; larger ones are scaled down to it.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class NamedOptimizer:
         self._optimizer.step()
 
     def state(self) -> dict[str, Tensor]:
-        """`<parameter>/<quantity>` to its tensor."""
+        """Tensors by `<parameter>/<quantity>`."""
         return {
             f"{name}/{quantity}": tensor
             for name, parameter in self._parameters.items()
@@ -63,7 +63,7 @@ class NamedOptimizer:
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Take up a state that `state()` gave."""
+        """Restore what `state()` returned."""
         for key, tensor in state.items():
             name, quantity = key.rsplit("/", 1)
             parameter = self._parameters[name]
@@ -73,9 +73,10 @@ class NamedOptimizer:
 def dense_optimizer(
     parameters: Mapping[str, Parameter], training: PlannedTraining
 ) -> NamedOptimizer:
-    """That of the dense layers; all of it in one pass over their memory.
+    """The dense layers' optimizer, fused into one pass over their memory.
 
-    `training.weight_decay` is apart from the gradient: w ← w - lr · decay · w, of matrices alone.
+    `training.weight_decay` is decoupled from the gradient, w ← w - lr · decay · w, and applies to
+    matrices only.
     """
     kinds: dict[str, type[Optimizer]] = {"adam": AdamW, "sgd": SGD}
     kind, decay = kinds[training.optimizer], training.weight_decay
@@ -93,14 +94,14 @@ def dense_optimizer(
 def sparse_optimizer(
     parameters: Mapping[str, Parameter], training: PlannedTraining
 ) -> NamedOptimizer:
-    """That of embedding tables with sparse gradients."""
+    """The optimizer of embedding tables with sparse gradients."""
     kinds: dict[str, type[Optimizer]] = {"rowwise_adagrad": RowwiseAdagrad, "sgd": SGD}
     kind = kinds[training.embedding_optimizer]
     return NamedOptimizer(parameters, kind, training.embedding_learning_rate)
 
 
 class RowwiseAdagrad(Optimizer):
-    """Adagrad with one accumulator a row, for parameters of shape (R, D) with sparse gradients.
+    """Adagrad with one accumulator per row, for parameters of shape (R, D) with sparse gradients.
 
     s ← s + mean(g²), w ← w - lr · g / (√s + eps), in the rows that have a gradient g.
 

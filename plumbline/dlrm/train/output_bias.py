@@ -1,8 +1,8 @@
-"""The output's bias for which the model's mean score is the training rows' click rate.
+"""Fit the output bias so that the model's mean score equals the training rows' click rate.
 
-Where clicks are few, most batches have none, and Adam, which divides by the size of the gradients,
-follows those: the bias ends too low. With all other weights as they are, the log loss over the
-training rows is least where their mean score is their click rate, so this puts the bias there.
+If clicks are rare, most batches have none. Adam normalizes by the size of the gradients and so
+follows these batches, and the bias ends too low. With all other weights fixed, the log loss over
+the training rows is smallest when their mean score equals their click rate.
 
 Legend: B rows.
 """
@@ -21,17 +21,17 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.score.scorer import Scorer
 
 FARTHEST = 20.0
-"""Of a shift, in log-odds."""
+"""Largest shift, in log-odds."""
 HALVINGS = 60
 
 
 def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) -> float:
-    """Move the model's output bias in place; returns by how much.
+    """Shift the model's output bias in place; returns the shift.
 
     Parameters
     ----------
     logit_offset
-        Added to each logit before it is compared with the loader's clicks:
+        Added to each logit before it is compared with the loader's clicks; see
         `plumbline.dlrm.train.trainer.Trainer`.
     """
     scorer = Scorer.of(model)
@@ -57,7 +57,7 @@ def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) 
 
 
 def shift_to(logit_B: NDArray[np.float64], rate: float) -> float:
-    """The shift of all logits for which their mean probability is `rate`, within ±20.
+    """The shift of all logits that makes their mean probability `rate`, within ±20.
 
     >>> round(shift_to(np.zeros(3), 0.25), 6) == round(float(np.log(0.25 / 0.75)), 6)
     True

@@ -1,4 +1,4 @@
-"""The precision that the layers compute in, and the loss scale for small float16 gradients."""
+"""The precision of the layers, and loss scaling for small float16 gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plumbline.dlrm.ops.library import has_bfloat16
 
 
 def training_precision(requested: Literal["auto"] | Precision, device: Device) -> Precision:
-    """`auto`: bf16 where the device has instructions for it; else fp16 on a GPU, fp32 on a CPU."""
+    """`auto` is bf16 if the device has instructions for it, else fp16 on a GPU, fp32 on a CPU."""
     if requested != "auto":
         return requested
     if device == "cuda":
@@ -23,15 +23,15 @@ def training_precision(requested: Literal["auto"] | Precision, device: Device) -
 
 
 class LossScale:
-    """Dynamic loss scaling: the loss is multiplied, to lift its gradients above float16's least.
+    """Dynamic loss scaling: multiplies the loss to keep gradients above float16's smallest number.
 
-    The scale is halved, and the step left out, when a gradient is not finite; it is doubled after
-    2,000 steps without that. Micikevicius et al. 2018, "Mixed Precision Training", section 3.2.
-    Other dtypes have the range of float32: their scale is 1, and no gradient is checked.
+    If a gradient is not finite, the step is skipped and the scale halved. The scale is doubled
+    after 2,000 good steps. Micikevicius et al. 2018, "Mixed Precision Training", section 3.2. Other
+    dtypes have the range of float32: their scale is 1, and no gradient is checked.
 
-    torch.amp.GradScaler does the same for the parameters of an optimizer. The embeddings' vectors
-    are no parameters: their gradient has to be checked with the others, and the kernel that applies
-    it multiplies by the scale itself.
+    torch.amp.GradScaler does the same for an optimizer's parameters. The embedding vectors are not
+    parameters: their gradient must be checked with the others, and the kernel that applies it also
+    applies the scale.
     """
 
     FIRST = 2.0**16
@@ -43,7 +43,7 @@ class LossScale:
         self._good_steps = 0
 
     def accepts(self, gradients: Iterable[Tensor]) -> bool:
-        """Whether the step may be done; moves the scale for the steps after it."""
+        """Whether to apply the step; adjusts the scale for later steps."""
         if not self._active:
             return True
         if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):

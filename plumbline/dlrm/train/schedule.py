@@ -1,4 +1,4 @@
-"""How the learning rates change over the steps."""
+"""The learning rate schedule."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Linear warm-up, then constant, then polynomial decay to zero; all as shares of the steps.
+    """Linear warm-up, constant, then polynomial decay to zero; lengths are shares of the steps.
 
-    With w = warmup_share · steps, d = decay_share · steps and p = decay_power, step k, from 0 on,
-    has the factor min(1, (k+1)/w) · min(1, (steps-k)/d)^p.
+    With w = warmup_share · steps, d = decay_share · steps and p = decay_power, step k, counted from
+    0, has the factor min(1, (k+1)/w) · min(1, (steps-k)/d)^p.
     """
 
     steps: int
@@ -25,7 +25,7 @@ class Schedule:
 
     @classmethod
     def of(cls, training: Training, steps: int) -> Schedule:
-        """For so many steps in all."""
+        """The schedule for this total number of steps."""
         return cls(steps, training.warmup_share, training.decay_share, training.decay_power)
 
     def factor(self, step: int) -> float:

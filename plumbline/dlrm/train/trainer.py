@@ -1,4 +1,4 @@
-"""What the training loop trains."""
+"""The interface between the training loop and a trainer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plumbline.dlrm.ops.dtypes import Precision
 
 
 class Stateful(Protocol):
-    """What can be resumed from named tensors."""
+    """An object that can be saved to and restored from named tensors."""
 
     def state(self) -> dict[str, Tensor]: ...
 
@@ -21,22 +21,23 @@ class Stateful(Protocol):
 
 
 class Trainer(Stateful, Protocol):
-    """A model in training, with its optimizers. Its state is all that a later step depends on."""
+    """A model in training, with its optimizers. Its state is everything later steps depend on."""
 
     name: str
     precision: Precision
     logit_offset: float
-    """Added to each logit in the loss alone. Where a share s of the rows without a click is trained
-    on, and all with one, it is -ln(s): so the model's own logit stands for all rows."""
+    """Added to each logit in the loss only. If training uses all rows with a click and a share s of
+    those without, it is -ln(s), so the model's own logit is calibrated for all rows."""
 
     def start_at(self, logit: float) -> None:
-        """Set the output's bias: the first logits are near it."""
+        """Set the output bias, which the first logits are near."""
         ...
 
     def step(self, batch: Batch, factor: float) -> Tensor:
-        """Train on a batch at `factor` times the learning rates; the mean loss, on the device."""
+        """Train on a batch at `factor` times the learning rates; returns the mean loss before the
+        step, on the device."""
         ...
 
     def canonical(self) -> DLRM:
-        """The model as it is stored."""
+        """The model as stored."""
         ...

@@ -1,8 +1,8 @@
-"""The training loop: a trainer, and the loader of its batches.
+"""The training loop, over a trainer and a data loader.
 
 Two runs with one seed on one machine give the same weights to the bit, and so does a run that was
-interrupted and resumed. On a CUDA device that holds as far as torch's own kernels are
-deterministic, and has not been tried.
+interrupted and resumed. On a CUDA device this depends on the determinism of torch's kernels and is
+not tested.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from plumbline.dlrm.train.training_plan import PlannedTraining
 
 CHECK_EVERY = 20
-"""Steps between two looks at the loss, each of which waits for the device."""
+"""Steps between two reads of the loss, which wait for the device."""
 
 FINAL_STEPS = 100
 CURVE_POINTS = 200
 
 VALID_ROWS = 2**20
 VALID_CLICKS = 1000
-"""Of a larger validation split some batches are scored after an epoch, spread over all of it: so
-many rows, and so many clicks, at least."""
+"""A larger validation split is scored in part after an epoch: evenly spread batches with at least
+this many rows, and this many of the rarer outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +52,31 @@ class Epoch:
     """One pass over the training rows."""
 
     train_loss: float
-    """Mean of its steps' losses, each before the step."""
+    """Mean of the steps' losses, each before its step."""
     valid: Metrics
-    """Of the validation split after it."""
+    """Metrics of the validation split after the epoch."""
     learning_rate: float
-    """Of the dense layers, in its last step."""
+    """Learning rate of the dense layers in the last step."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """The course of training in numbers."""
+    """Figures of a training run."""
 
     steps: int
     samples_per_second: float
-    """Over the time spent on steps and loading: not on validation and checkpoints."""
+    """Over the time spent on steps and loading, without validation and checkpoints."""
     waiting_share: float
-    """Share of that time in which the step waited for its batch."""
+    """Share of that time spent waiting for batches."""
     final_loss: float
     """Mean of the last 100 steps' losses."""
     loss_curve: tuple[tuple[int, float], ...]
     """(step, mean loss of the steps since the point before), at most 200 points."""
     epochs: tuple[Epoch, ...]
     best_epoch: int
-    """Index in `epochs` of the one whose weights are kept."""
+    """Index of the epoch whose weights are kept."""
     bias_shift: float
-    """What `training.fit_bias` added to the output's bias in the end."""
+    """Shift of the output bias by `training.fit_bias`."""
 
     @property
     def valid(self) -> tuple[Metrics, ...]:
@@ -97,34 +97,34 @@ def train(
     progress: Callable[[int], None] | None = None,
     report_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainResult:
-    """Train a DLRM and write it to `out/model`; resumes from `out/checkpoint` where there is one.
+    """Train a DLRM and write it to `out/model`; resumes from `out/checkpoint` if it exists.
 
-    The weights are those of the epoch with the best validation log loss, or of the last one where
-    `training.early_stopping` is off; with `training.fit_bias` the output's bias is moved then, and
-    the epochs' metrics are those before it.
+    The weights are those of the epoch with the best validation log loss, or of the last epoch if
+    `training.early_stopping` is off. `training.fit_bias` then shifts the output bias; the epochs'
+    metrics are from before the shift.
 
     Parameters
     ----------
     loader
-        Of the training split, in batches of `training.batch_size`.
+        Loader of the training split, in batches of `training.batch_size`.
     plan_hash
-        Content hash of the plan that encoded the rows; kept with the model.
+        Content hash of the plan that encoded the rows; stored with the model.
     click_rate
-        Of the loader's rows, inside (0, 1). The output's bias starts at its log-odds, less the
-        trainer's `logit_offset`; without it the bias is drawn like the other weights.
+        Click rate of the loader's rows, in (0, 1). The output bias starts at its log-odds minus the
+        trainer's `logit_offset`; if None, the bias is drawn like the other weights.
     progress
-        Called after each step with its number of rows; the rows of an earlier run are reported at
-        once.
+        Called after each step with its number of rows; rows of an earlier run are reported in one
+        call.
     report_epoch
-        Called after each epoch with its index and its result; not for the epochs of an earlier run.
+        Called after each epoch of this run with its index and its result.
 
     Raises
     ------
     StageError
-        The checkpoint is of a run with other settings or data, there is no row to train on, or the
+        The checkpoint is from a run with other settings or data, there are no training rows, or the
         loss is not finite.
     DataError
-        The validation split has no click or only clicks.
+        The validation split has no clicks or only clicks.
     """
     valid_clicks, valid_rows = clicks_of(valid_files)
     check_outcomes(valid_clicks, valid_rows)
@@ -180,11 +180,11 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class _Course:
-    """What follows from the settings and from the position of training."""
+    """Decisions that follow from the settings and the position of training."""
 
     training: PlannedTraining
     steps: int
-    """Of one epoch."""
+    """Steps per epoch."""
     schedule: Schedule
 
     @classmethod
@@ -199,13 +199,13 @@ class _Course:
         return self.training.stops_early and stopping.ends(_log_losses(position))
 
     def best(self, position: Position) -> int:
-        """Of the finished epochs the one whose weights are kept."""
+        """Index of the finished epoch whose weights are kept."""
         if not self.training.stops_early:
             return position.epoch - 1
         return EarlyStopping.best(_log_losses(position))
 
     def epochs(self, position: Position) -> tuple[Epoch, ...]:
-        """The finished ones."""
+        """The finished epochs."""
         return tuple(
             Epoch(
                 train_loss=_mean(position.losses[end - self.steps : end]),
@@ -223,7 +223,7 @@ def _log_losses(position: Position) -> list[float]:
 
 
 def _every(clicks: int, rows: int) -> int:
-    """One in how many batches of the validation split is scored after an epoch.
+    """n if one in n batches of the validation split is scored after an epoch.
 
     >>> [_every(200, 100_000), _every(80_000, 4_000_000), _every(2000, 100_000_000)]
     [1, 3, 2]
@@ -233,7 +233,7 @@ def _every(clicks: int, rows: int) -> int:
 
 
 def loss_curve(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    """(step, mean loss of the steps since the point before), at most 200 points.
+    """(step, mean loss since the previous point), at most 200 points.
 
     >>> loss_curve([0.5, 0.25])
     ((1, 0.5), (2, 0.25))
@@ -253,7 +253,7 @@ def _run_epoch(
     position: Position,
     report: Callable[[int], None],
 ) -> None:
-    """Train on the rest of an epoch's batches, and move `position` along."""
+    """Train on the rest of an epoch's batches, and advance `position`."""
     pending: list[Tensor] = []
     since = time.perf_counter()
     for batch in _timed(batches, position):
@@ -274,7 +274,7 @@ def _run_epoch(
 
 
 def _timed(batches: Iterator[Batch], position: Position) -> Iterator[Batch]:
-    """The batches; the time until each is there counts as waiting."""
+    """Yield the batches, and add the time to get each one to the waiting time."""
     while True:
         since = time.perf_counter()
         batch = next(batches, None)
@@ -285,7 +285,7 @@ def _timed(batches: Iterator[Batch], position: Position) -> Iterator[Batch]:
 
 
 def _book(pending: list[Tensor], position: Position) -> None:
-    """Move the losses of the last steps into `position`; raises StageError for one not finite."""
+    """Move the pending losses to `position`; raises StageError if one is not finite."""
     losses = torch.stack(pending).tolist() if pending else []
     for loss in losses:
         position.losses.append(loss)
@@ -303,4 +303,4 @@ def _mean(losses: Sequence[float]) -> float:
 
 
 def _ignore(rows: int) -> None:
-    """Progress without a listener."""
+    """Discard progress."""

@@ -1,4 +1,4 @@
-"""Training settings that follow the number of training rows: batch, epochs, rates."""
+"""Training settings derived from the number of training rows: batch size, epochs, rates."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from plumbline.settings.training import ARTICLE_BATCH, ARTICLE_LEARNING_RATE
 SMALLEST_BATCH, LARGEST_BATCH = 32, 8192
 MOST_EPOCHS = 20
 SAMPLES = 1_000_000
-"""That many are enough: there are as many epochs as it takes, one at least."""
+"""Samples to train on in all epochs together; there is at least one epoch."""
 
 CLICKS_AN_EPOCH = 10
-"""Of the rarer outcome in the training rows; with few of them, the validation split has too few to
-show when the model overfits."""
+"""Training rows of the rarer outcome per epoch; with few of them, the validation split has too few
+to detect overfitting."""
 FEWEST_EPOCHS = 2
-"""Where only clicks are too few for more."""
+"""Epochs if only the number of clicks limits them."""
 
 ADAM_RATE = 1e-3
 ADAGRAD_RATE = 2e-2
 
 
 class PlannedTraining(Training):
-    """Training settings none of which is `auto`."""
+    """Training settings without `auto`."""
 
     epochs: PositiveInt
     batch_size: PositiveInt
@@ -40,17 +40,17 @@ class PlannedTraining(Training):
 
 
 def planned(training: Training, rows: int, clicks: int | None = None) -> PlannedTraining:
-    """The settings for so many training rows, and clicks among them; given ones stay.
+    """Settings for this number of training rows and clicks; explicit settings are kept.
 
-    There are a million rows' worth of epochs, 20 at most, and one for every ten of the rarer of
-    clicks and non-clicks; without `clicks` that does not count.
+    Epochs cover a million samples, at most 20 epochs, and at most one per ten rows of the rarer
+    outcome, if `clicks` is given.
 
-    Weights are averaged, and the output's bias fitted, where there is more than one epoch of up to
-    a million rows: in a single epoch the learning rate falls to zero instead, and large tables'
-    weights would be passed over again and again.
+    Weights are averaged and the output bias fitted for several epochs of up to a million rows. In a
+    single epoch the learning rate decays to zero instead, and on large tables averaging would pass
+    over all weights too often.
 
-    The batch is the power of two next to √rows: small tables need many steps, large ones few wide
-    ones.
+    The batch size is the power of two nearest to √rows: small tables need many steps, large tables
+    few and wide ones.
 
     >>> for rows in (900, 10_000, 100_000, 40_000_000):
     ...     plan = planned(Training(), rows)
@@ -65,15 +65,17 @@ def planned(training: Training, rows: int, clicks: int | None = None) -> Planned
     1000
     """
     batch_size = _batch_size(rows) if training.batch_size == "auto" else training.batch_size
-    found = {
+    chosen = {
         "epochs": _epochs(rows, clicks),
         "batch_size": batch_size,
         "learning_rate": _rate(training.optimizer, ADAM_RATE, batch_size),
         "embedding_learning_rate": _rate(training.embedding_optimizer, ADAGRAD_RATE, batch_size),
     }
     given = {key: value for key, value in training.model_dump().items() if value != "auto"}
-    small = given.get("epochs", found["epochs"]) > 1 and rows <= SAMPLES
-    return PlannedTraining.model_validate({**found, "averaging": small, "fit_bias": small, **given})
+    small = given.get("epochs", chosen["epochs"]) > 1 and rows <= SAMPLES
+    return PlannedTraining.model_validate(
+        {**chosen, "averaging": small, "fit_bias": small, **given}
+    )
 
 
 def _batch_size(rows: int) -> int:
@@ -90,7 +92,7 @@ def _epochs(rows: int, clicks: int | None) -> int:
 
 
 def _rate(optimizer: str, adaptive: float, batch_size: int) -> float:
-    """Of plain SGD as the article has it: in proportion to the batch."""
+    """SGD: the article's rate, in proportion to the batch size; other optimizers: `adaptive`."""
     if optimizer == "sgd":
         return ARTICLE_LEARNING_RATE * batch_size / ARTICLE_BATCH
     return adaptive

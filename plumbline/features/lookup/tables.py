@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.base.files import file_sha256, require_sha256
 from plumbline.base.read_ahead import THREADS
+from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.keys import pack, part_values
 from plumbline.columns.values import Text, Values
 from plumbline.features.lookup.index import (
@@ -88,8 +89,10 @@ class Tables:
 
     def numbers(self, file: str) -> NDArray[np.float64]:
         """The value column of a checked file, float64 (V,)."""
-        column = pq.read_table(self._folder / file, columns=[VALUE])[VALUE]
-        return np.asarray(column, dtype=np.float64)
+        # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
+        with pq.ParquetFile(self._folder / file) as parquet:
+            column = parquet.read([VALUE])[VALUE]
+        return arrow_numbers(column.combine_chunks()).astype(np.float64, copy=False)
 
 
 def write_look_up(

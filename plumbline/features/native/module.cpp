@@ -255,7 +255,7 @@ nb::object array_of_column(FieldColumn &column, size_t rows) {
 }
 
 void bind_parse(nb::module_ &m) {
-  m.def("parse_lines", [](nb::handle text, int separator, int quote, bool is_ascii,
+  m.def("parse_lines", [](nb::handle text, int separator, bool is_ascii,
                           const std::vector<std::string> &fields, std::vector<std::string> missing,
                           std::vector<std::string> clicks) -> nb::object {
     static const std::pair<const char *, Field> known[] = {
@@ -263,8 +263,8 @@ void bind_parse(nb::module_ &m) {
         {"hex", Field::kHex},   {"boolean", Field::kBoolean},       {"string", Field::kText},
         {"label", Field::kLabel}, {"clicks", Field::kClicks}};
     const Vector<const uint8_t> bytes(text, "text");
-    const Lines lines{bytes.data("text"), bytes.size(), static_cast<uint8_t>(separator), quote,
-                      is_ascii, Words(std::move(missing)), Words(std::move(clicks))};
+    const Lines lines{bytes.data("text"), bytes.size(), static_cast<uint8_t>(separator), is_ascii,
+                      Words(std::move(missing)), Words(std::move(clicks))};
     std::vector<FieldColumn> columns(fields.size());
     for (size_t i = 0; i < fields.size(); ++i) {
       const auto found = std::find_if(std::begin(known), std::end(known),

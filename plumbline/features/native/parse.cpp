@@ -390,8 +390,6 @@ bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &colu
   if (lines.size == 0 || lines.size > UINT32_MAX - 64 || text[lines.size - 1] != '\n' || fields == 0)
     return false;
   allocate(rows, columns);
-  const uint8_t quote = lines.quote < 0 ? uint8_t{0} : static_cast<uint8_t>(lines.quote);
-  const Alphabet alphabet{lines.separator, {'\r', '\0', quote}};
   std::vector<uint32_t> ends;
   bool is_ascii = true;
   size_t row = 0;
@@ -400,7 +398,7 @@ bool parse_lines(const Lines &lines, size_t rows, std::vector<FieldColumn> &colu
     ends.resize(std::max(ends.size(), end - start + 65));
     ends[0] = static_cast<uint32_t>(start) - 1;  // the end of the line before; wraps at 0
     Scanned scanned{ends.data() + 1};
-    find_ends(text, start, end, alphabet, scanned);
+    find_ends(text, start, end, lines.separator, scanned);
     const Tile tile{text, ends.data() + 1, fields, scanned.newlines};
     is_ascii &= !scanned.high;
     if (static_cast<size_t>(scanned.next - tile.ends) != tile.rows * fields || scanned.refused ||

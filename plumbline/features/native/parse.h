@@ -1,8 +1,8 @@
 // The fast parser: lines of plain text to typed columns.
 //
 // It handles the plain cases only. On anything else parse_lines() gives up, and the general parser
-// (plumbline/rawlogs/raw_rows.py and plumbline/rawlogs/values.py), which defines the results, parses the
-// block. Not plain are: another number of fields, a blank line, a carriage return, a NUL, a quote,
+// (plumbline/rawlogs/raw_rows.py and plumbline/rawlogs/convert.py), which defines the results, parses the
+// block. Not plain are: another number of fields, a blank line, a carriage return, a NUL,
 // invalid UTF-8, numbers other than `-?digits[.digits]` with at most 15 digits, hexadecimal numbers with
 // more than 15, booleans other than 1, 0 and their words, and labels other than 0, 1, true and false. If
 // the label is one of several words, a missing one or one that begins or ends with a blank.
@@ -45,7 +45,6 @@ struct Lines {
   const uint8_t *text;
   size_t size;  // the last byte is a newline
   uint8_t separator;
-  int quote;  // a byte that is refused, or -1
   bool is_ascii;  // bytes above 127 are refused; otherwise they must be UTF-8
   Words missing;  // none is a number, or begins or ends with a blank
   Words clicks;   // for a label of words: those that are clicks; none is a number

@@ -18,14 +18,13 @@ struct Marks {
   uint64_t newlines, separators, refused, high;
 };
 
-Marks plain_marks(const uint8_t *text, const Alphabet &alphabet) {
+Marks plain_marks(const uint8_t *text, uint8_t separator) {
   Marks marks{};
   for (size_t i = 0; i < kBlock; ++i) {
     const uint8_t byte = text[i];
-    const bool refused = byte == alphabet.refused[0] || byte == alphabet.refused[1] ||
-                         byte == alphabet.refused[2];
+    const bool refused = byte == '\r' || byte == '\0';
     marks.newlines |= static_cast<uint64_t>(byte == '\n') << i;
-    marks.separators |= static_cast<uint64_t>(byte == alphabet.separator) << i;
+    marks.separators |= static_cast<uint64_t>(byte == separator) << i;
     marks.refused |= static_cast<uint64_t>(refused) << i;
     marks.high |= static_cast<uint64_t>(byte >> 7) << i;
   }
@@ -34,19 +33,18 @@ Marks plain_marks(const uint8_t *text, const Alphabet &alphabet) {
 
 template <class MarksOf>
 [[gnu::always_inline]] inline void find(const uint8_t *text, size_t start, size_t end,
-                                        const Alphabet &alphabet, Scanned &scanned,
-                                        MarksOf marks_of) {
+                                        uint8_t separator, Scanned &scanned, MarksOf marks_of) {
   uint32_t *next = scanned.next;
   uint64_t refused = 0, high = 0;
   for (size_t at = start; at < end; at += kBlock) {
     std::array<uint8_t, kBlock> rest;
     const uint8_t *block = text + at;
     if (end - at < kBlock) {  // padded with a byte that the scan ignores
-      rest.fill(alphabet.separator == ' ' ? '-' : ' ');
+      rest.fill(separator == ' ' ? '-' : ' ');
       std::memcpy(rest.data(), block, end - at);
       block = rest.data();
     }
-    const Marks marks = marks_of(block, alphabet);
+    const Marks marks = marks_of(block, separator);
     refused |= marks.refused;
     high |= marks.high;
     scanned.newlines += static_cast<size_t>(std::popcount(marks.newlines));
@@ -68,11 +66,10 @@ template <class MarksOf>
 
 #if defined(__x86_64__)
 __attribute__((target("avx2,bmi,popcnt"))) void find_avx2(const uint8_t *text, size_t start,
-                                                          size_t end, const Alphabet &alphabet,
+                                                          size_t end, uint8_t separator,
                                                           Scanned &scanned) {
-  find(text, start, end, alphabet, scanned,
-       [](const uint8_t *block, const Alphabet &alphabet)
-           __attribute__((target("avx2,bmi,popcnt"))) {
+  find(text, start, end, separator, scanned,
+       [](const uint8_t *block, uint8_t separator) __attribute__((target("avx2,bmi,popcnt"))) {
              Marks marks{};
              for (int half = 0; half < 2; ++half) {
                const __m256i bytes =
@@ -85,11 +82,9 @@ __attribute__((target("avx2,bmi,popcnt"))) void find_avx2(const uint8_t *text, s
                      return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(static_cast<char>(byte)));
                    };
                marks.newlines |= mark(equal('\n'));
-               marks.separators |= mark(equal(alphabet.separator));
+               marks.separators |= mark(equal(separator));
                marks.high |= mark(bytes);
-               marks.refused |= mark(_mm256_or_si256(
-                   equal(alphabet.refused[0]),
-                   _mm256_or_si256(equal(alphabet.refused[1]), equal(alphabet.refused[2]))));
+               marks.refused |= mark(_mm256_or_si256(equal('\r'), equal('\0')));
              }
              return marks;
            });
@@ -117,16 +112,15 @@ size_t character(const uint8_t *at, size_t left) {
 
 }  // namespace
 
-void find_ends(const uint8_t *text, size_t start, size_t end, const Alphabet &alphabet,
-               Scanned &scanned) {
+void find_ends(const uint8_t *text, size_t start, size_t end, uint8_t separator, Scanned &scanned) {
 #if defined(__x86_64__)
   static const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi");
   if (has_avx2) {
-    find_avx2(text, start, end, alphabet, scanned);
+    find_avx2(text, start, end, separator, scanned);
     return;
   }
 #endif
-  find(text, start, end, alphabet, scanned, plain_marks);
+  find(text, start, end, separator, scanned, plain_marks);
 }
 
 bool is_utf8(const uint8_t *text, size_t size) {

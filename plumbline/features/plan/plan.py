@@ -54,7 +54,7 @@ class OutputColumn:
 
     @property
     def cardinality(self) -> int:
-        """The number of ids, which are below it; categorical columns only."""
+        """The number of ids, which start at 0; categorical columns only."""
         return self.id_step.ids
 
     @property

@@ -74,8 +74,12 @@ class Step(AnyStep, ABC):
 
     def __init_subclass__(cls) -> None:
         # slots=True creates the class twice; the second one, which is used, stays registered.
-        if "op" in cls.__dict__:
-            _BY_OP[cls.op] = cls
+        if "op" not in cls.__dict__:
+            return
+        other = _BY_OP.setdefault(cls.op, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"{cls.__module__}: step {cls.op!r} is one of {other.__module__}")
+        _BY_OP[cls.op] = cls
 
     @abstractmethod
     def bind(self, tables: Tables) -> Apply:
@@ -130,7 +134,7 @@ class IdStep(Step):
     @property
     @abstractmethod
     def ids(self) -> int:
-        """The number of ids, which are below it."""
+        """The number of ids, which start at 0."""
 
     @property
     def unseen_ids(self) -> range:

@@ -69,7 +69,8 @@ class JoinGroupby(ops.JoinGroupby):
     - Mean, deviation and variance ignore missing numbers. NVTabular divides by all rows.
     - Sums are float64, and variances are computed from distances from the mean.
     - A key that was never seen has a count of 0, and no other statistic. NVTabular fails.
-    - Single columns and groups can be mixed, and `count` needs no other column.
+    - Single columns and groups can be mixed, `count` needs no other column, `min` and `max` need
+      no other statistic.
     """
 
     @property

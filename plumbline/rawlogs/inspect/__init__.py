@@ -1,1 +1,1 @@
-"""Looks at logs that nobody has described yet, and proposes a configuration for them."""
+"""Inspects log files and proposes a configuration for them."""

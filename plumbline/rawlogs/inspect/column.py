@@ -1,4 +1,4 @@
-"""What is known of one column of the rows looked at: its form, its values, how many there are."""
+"""A column of the sampled rows: its type and values, and what they show."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-Form = Literal["empty", "boolean", "integer", "float", "time", "text", "list", "other"]
+ValueType = Literal["empty", "boolean", "integer", "float", "time", "text", "list", "other"]
 
 SURE_MISSING = (
     "NA",
@@ -25,15 +25,15 @@ SURE_MISSING = (
     "nan",
     "?",
 )
-"""Words that mean missing wherever they stand."""
+"""Words that mean missing in any column."""
 
 MISSING_AMONG_NUMBERS = (
     *SURE_MISSING, "-", "--", ".", "None", "none", "unknown", "Unknown", "missing", "nil", "Null",
 )  # fmt: skip
-"""Words that mean missing where all other values of a column are numbers."""
+"""Words that mean missing if all other values of the column are numbers."""
 
 SERIES = "values"
-"""The name of every series: Polars looks some up by their names, and takes `^a$` for a pattern."""
+"""The name of every series; Polars would treat a name such as `^a$` as a pattern."""
 
 _TRUE_FALSE = frozenset({"true", "false"})
 _INTEGER = r"^[+-]?\d+(\.0+)?$"
@@ -43,15 +43,15 @@ _MOSTLY = 0.98
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the sample. `values` are of its form, null where missing; `text` is what stands
-    in the file, for a text file."""
+    """A column of the sample: `values` by type, null if missing; `text` as in the file, if it is
+    text."""
 
     name: str
-    form: Form
+    type: ValueType
     values: pl.Series
     text: pl.Series | None
     dtype: str
-    """What Parquet says, or text."""
+    """The type in Parquet, or text."""
 
     @cached_property
     def rows(self) -> int:
@@ -63,38 +63,38 @@ class Column:
 
     @cached_property
     def missing(self) -> float:
-        """Share of the rows."""
+        """Share of the rows that are missing."""
         return self.values.null_count() / max(self.rows, 1)
 
     @cached_property
     def distinct(self) -> int:
-        if self.form in ("list", "other", "empty"):
+        if self.type in ("list", "other", "empty"):
             return 0
         return self.present.n_unique()
 
     @cached_property
     def counts(self) -> dict[object, int]:
-        """Value to its rows, the most frequent first; only of columns with few values."""
+        """Value to its number of rows, the most frequent first; for columns with few values."""
         found = self.present.value_counts(sort=True).sort("count", descending=True)
         return dict(found.iter_rows())
 
     @cached_property
-    def own_share(self) -> float:
-        """Distinct values over values: 1 where every row has its own."""
+    def distinct_share(self) -> float:
+        """Distinct values over values: 1 if no value is repeated."""
         return self.distinct / max(len(self.present), 1)
 
     @property
     def is_number(self) -> bool:
-        return self.form in ("integer", "float")
+        return self.type in ("integer", "float")
 
 
 def number(value: object) -> float:
-    """What Polars gives as the mean, the least or the greatest of a series; 0 of an empty one."""
+    """A mean, minimum or maximum of Polars as a float; 0 for an empty series."""
     return float(value) if isinstance(value, int | float) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class NumberForm:
+class NumberFormat:
     """Marks in the numbers of a text table."""
 
     decimal: str = "."
@@ -102,10 +102,10 @@ class NumberForm:
     is_ambiguous: bool = False
 
 
-def number_form(columns: Sequence[pl.Series], taken: str | None) -> NumberForm:
-    """Decimal and thousands marks, from those columns whose values are all numbers of some form.
+def number_format(columns: Sequence[pl.Series], separator: str | None) -> NumberFormat:
+    """Decimal and thousands marks, by the columns whose values are all numbers.
 
-    `taken` is the separator where no quotes keep it apart from a mark.
+    `separator` is that of an unquoted table: it cannot be a thousands mark.
     """
     grouped: set[str] = set()
     has_comma_decimals = ambiguous = False
@@ -129,12 +129,14 @@ def number_form(columns: Sequence[pl.Series], taken: str | None) -> NumberForm:
             has_comma_decimals = True
             grouped.add(".")
     if has_comma_decimals:
-        return NumberForm(",", "." if "." in grouped else None)
+        return NumberFormat(",", "." if "." in grouped else None)
     thousands = next(iter(sorted(mark for mark in grouped if mark and mark != ".")), None)
-    return NumberForm(".", None if thousands == taken else thousands, ambiguous)
+    return NumberFormat(".", None if thousands == separator else thousands, ambiguous)
 
 
-def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequence[str]) -> Column:
+def text_column(
+    name: str, text: pl.Series, numbers: NumberFormat, missing: Sequence[str]
+) -> Column:
     """A column of a text file; `text` has null for empty fields."""
     text = text.rename(SERIES)
     kept = text.set(text.is_in(list(missing)).fill_null(False), None) if missing else text
@@ -147,7 +149,7 @@ def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequen
             return Column(name, "boolean", lower == "true", text, "text")
     plain = _plain_numbers(kept, numbers)
     parsed = plain.cast(pl.Float64, strict=False)
-    if parsed.null_count() > kept.null_count() or not _are_numbers(present, numbers):
+    if parsed.null_count() > kept.null_count() or not _have_digits(present):
         return Column(name, "text", kept, text, "text")
     if plain.drop_nulls().str.contains(_INTEGER).all():
         has_zeros = present.str.contains(r"^0\d").any()
@@ -157,7 +159,7 @@ def text_column(name: str, text: pl.Series, numbers: NumberForm, missing: Sequen
     return Column(name, "float", parsed.fill_nan(None), text, "text")
 
 
-def _plain_numbers(text: pl.Series, numbers: NumberForm) -> pl.Series:
+def _plain_numbers(text: pl.Series, numbers: NumberFormat) -> pl.Series:
     if numbers.thousands is not None:
         text = text.str.replace_all(numbers.thousands, "", literal=True)
     if numbers.decimal == ",":
@@ -165,8 +167,8 @@ def _plain_numbers(text: pl.Series, numbers: NumberForm) -> pl.Series:
     return text
 
 
-def _are_numbers(present: pl.Series, numbers: NumberForm) -> bool:
-    """Polars takes more for numbers than a person would: inf, nan."""
+def _have_digits(present: pl.Series) -> bool:
+    """Polars also parses inf and nan as numbers."""
     return bool(present.str.contains(r"\d").all())
 
 
@@ -181,39 +183,39 @@ def parquet_column(name: str, values: pl.Series) -> Column:
     type_name = str(dtype)
     if isinstance(dtype, pl.Categorical | pl.Enum | pl.Binary):
         values = values.cast(pl.String, strict=False)
-    form: Form = "other"
+    value_type: ValueType = "other"
     if values.null_count() == len(values):
-        form = "empty"
+        value_type = "empty"
     elif isinstance(values.dtype, pl.String):
         values = values.set(values == "", None)
-        form = "text" if values.null_count() < len(values) else "empty"
+        value_type = "text" if values.null_count() < len(values) else "empty"
     elif isinstance(dtype, pl.Boolean):
-        form = "boolean"
+        value_type = "boolean"
     elif dtype.is_integer():
-        form = "integer"
+        value_type = "integer"
     elif isinstance(dtype, pl.Decimal):
-        form = "float" if dtype.scale else "integer"
+        value_type = "float" if dtype.scale else "integer"
         values = values.cast(pl.Float64 if dtype.scale or dtype.precision > 18 else pl.Int64)
     elif dtype.is_float():
-        form, values = _floats(values)
+        value_type, values = _floats(values)
     elif isinstance(dtype, pl.Date | pl.Datetime):
-        form = "time"
+        value_type = "time"
     elif isinstance(dtype, pl.List | pl.Array):
-        form = "list"
-    return Column(name, form, values, None, type_name)
+        value_type = "list"
+    return Column(name, value_type, values, None, type_name)
 
 
 def without_words(column: Column, missing: Sequence[str]) -> Column:
-    """A column of text in Parquet with nulls for the words that mean missing."""
-    if column.form != "text" or not missing:
+    """A column of Parquet; in a text column the words that mean missing become null."""
+    if column.type != "text" or not missing:
         return column
     values = column.values.set(column.values.is_in(list(missing)).fill_null(False), None)
-    form: Form = "text" if values.null_count() < len(values) else "empty"
-    return replace(column, values=values, form=form)
+    value_type: ValueType = "text" if values.null_count() < len(values) else "empty"
+    return replace(column, values=values, type=value_type)
 
 
-def _floats(values: pl.Series) -> tuple[Form, pl.Series]:
-    """Whole floats with missing values are integers that pandas could not hold otherwise."""
+def _floats(values: pl.Series) -> tuple[ValueType, pl.Series]:
+    """Whole floats with missing values count as integers: pandas stores those as floats."""
     values = values.fill_nan(None)
     present = values.drop_nulls()
     if len(present) == 0:
@@ -225,9 +227,9 @@ def _floats(values: pl.Series) -> tuple[Form, pl.Series]:
 
 
 def missing_words(columns: Sequence[pl.Series]) -> list[str]:
-    """Words of a text table that mean missing, in the order in which they are known.
+    """Words of a text table that mean missing, in the order of `MISSING_AMONG_NUMBERS`.
 
-    In a column of numbers any of a longer list does; NA among two-letter words is a country.
+    More words mean missing in a column of numbers; NA among two-letter words is a country.
     """
     found: set[str] = set()
     for text in columns:

@@ -1,4 +1,4 @@
-"""How a text table is written: encoding, separator, quote, and whether it has a header."""
+"""Detects the dialect of a text table: encoding, separator, quote and header."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 UNIT = "\x1f"
-"""Stands for the separator, which may be several characters, while a text is split."""
+"""Replaces the separator, which may have several characters, while a text is split."""
 
 _LOOKED_AT = 256 << 10
 _SEPARATORS = ("\t", "::", "||", "\x01", UNIT, "|", ";", ",", "^", "~", " ")
-"""The earlier is preferred where several split every line alike, and into as many fields."""
+"""In order of preference, among those that split the text equally well."""
 _QUOTES = ('"', "'")
 _SURE = 0.9
 _NUMBER = re.compile(r"^[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?$")
@@ -22,8 +22,8 @@ _VALUE = re.compile(r"^([+-]?[\d.,]+([eE][+-]?\d+)?|\d{1,4}[-/.:]\d{1,2}[-/.:]\d
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """`agreeing` is the share of the lines looked at that have as many fields as most."""
+class SniffedDialect:
+    """`agreeing` is the share of sampled lines with the most frequent number of fields."""
 
     encoding: str
     separator: str
@@ -34,7 +34,7 @@ class Dialect:
 
 
 def encoding_of(text: bytes) -> str:
-    """utf-8, utf-16, or the one-byte encoding that such bytes are mostly in."""
+    """utf-8, utf-16, or the most likely one-byte encoding."""
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     start = text[:_LOOKED_AT]
@@ -45,7 +45,7 @@ def encoding_of(text: bytes) -> str:
         text.decode("utf-8")
         return "utf-8"
     except UnicodeDecodeError as error:
-        if error.start >= len(text) - 3:  # a character that the sample's end cuts
+        if error.start >= len(text) - 3:  # the sample may end inside a character
             return "utf-8"
     has_c1 = any(0x80 <= byte < 0xA0 for byte in set(text))
     try:
@@ -55,13 +55,13 @@ def encoding_of(text: bytes) -> str:
     return "cp1252" if has_c1 else "latin-1"
 
 
-def sniff(text: str, encoding: str) -> Dialect:
-    """The dialect under which the most lines have one number of fields, more than one.
+def sniff(text: str, encoding: str) -> SniffedDialect:
+    """The dialect in which most lines have the same number of fields, at least two.
 
-    Quotes count as such where fields are put between them. `text` begins where the file does.
+    A quote is detected by the fields that it encloses. `text` is the start of the file.
     """
     start = _whole_lines(text)
-    best: tuple[tuple[float, ...], Dialect] | None = None
+    best: tuple[tuple[float, ...], SniffedDialect] | None = None
     for position, separator in enumerate(_SEPARATORS):
         if separator not in start:
             continue
@@ -84,13 +84,13 @@ def sniff(text: str, encoding: str) -> Dialect:
             -float(position),
         )
         header = has_header([row for row in rows if len(row) == fields])
-        found = Dialect(encoding, separator, quote, header, fields, agreeing)
+        found = SniffedDialect(encoding, separator, quote, header, fields, agreeing)
         if best is None or rank > best[0]:
             best = rank, found
     if best is None:
         lines = start.splitlines()
         header = has_header([[line] for line in lines if line])
-        return Dialect(encoding, ",", None, header, 1, 1.0)
+        return SniffedDialect(encoding, ",", None, header, 1, 1.0)
     found = best[1]
     if found.quote is None and _is_quoted_later(text, found.separator):
         return replace(found, quote='"')
@@ -98,7 +98,7 @@ def sniff(text: str, encoding: str) -> Dialect:
 
 
 def split_rows(text: str, separator: str, quote: str | None) -> list[list[str]]:
-    """The fields of each line that is not blank; of a row of several lines, where it is quoted."""
+    """The fields of each row that is not blank; a quoted row may span lines."""
     lines = io.StringIO(with_unit(text, separator), newline="")
     limit = csv.field_size_limit(1 << 30)
     try:
@@ -114,16 +114,16 @@ def split_rows(text: str, separator: str, quote: str | None) -> list[list[str]]:
 
 
 def with_unit(text: str, separator: str) -> str:
-    """The text with `UNIT` between its fields, and nowhere else."""
+    """The text with `UNIT` as separator, and nowhere else."""
     if separator == UNIT:
         return text
     return text.replace(UNIT, " ").replace(separator, UNIT)
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row names the columns: it differs in nature from those below."""
+    """Whether the first row has the columns' names: its fields differ in type from the others."""
     first = [field.strip() for row in rows[:1] for field in row]
-    below = [row for row in rows[1:] if row != rows[0]]  # files put together repeat it
+    below = [row for row in rows[1:] if row != rows[0]]  # concatenated files repeat it
     named = [name for name in first if name]
     if len(set(named)) < len(named) or len(named) < len(first) - 1:
         return False
@@ -146,7 +146,7 @@ def _whole_lines(text: str) -> str:
 
 
 def _quote_of(text: str, separator: str) -> str | None:
-    """The character that stands around fields, if one does: it opens and closes them."""
+    """The character that encloses fields, if any."""
     for quote in _QUOTES:
         if quote not in text:
             continue
@@ -163,14 +163,14 @@ def _quote_of(text: str, separator: str) -> str | None:
 
 
 def _is_quoted_later(text: str, separator: str) -> bool:
-    """Whether fields behind the lines looked at are put between double quotes."""
+    """Whether double quotes enclose fields, also after the sampled lines."""
     opened = text.count(f'{separator}"') + text.count('\n"')
     closed = text.count(f'"{separator}') + text.count('"\n') + text.count('"\r')
     return opened > 0 and _SURE <= closed / opened <= 1 / _SURE
 
 
 def _splits_decimals(rows: Sequence[Sequence[str]], separator: str) -> bool:
-    """Whether a comma splits fields that another separator puts around decimal commas."""
+    """Whether the comma is a decimal mark, between fields with another separator."""
     if separator != ",":
         return False
     fields = [field for row in rows[1:200] for field in row]
@@ -179,5 +179,5 @@ def _splits_decimals(rows: Sequence[Sequence[str]], separator: str) -> bool:
 
 
 def _is_inside(text: str, separator: str) -> bool:
-    """Whether the separator is a part of a longer one, as `|` is of `||`."""
+    """Whether the separator is part of a longer one, as `|` of `||`."""
     return len(separator) == 1 and text.count(separator * 2) * 2 == text.count(separator) > 0

@@ -1,4 +1,4 @@
-"""Which kind a column is likely to be, and why."""
+"""Guesses the kind of a column, with a reason."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from plumbline.rawlogs.inspect.times import Times, times_of
 
 FEW_ROWS = 50
 _OWN = 0.95
-"""With more distinct values a row than this, a column names its rows."""
+"""With more distinct values per row than this, a column identifies rows."""
 _WORDY = 4.0
 _MOSTLY_OWN = 0.2
 _SMALL_COUNT = 20
 _RECURRING = 5.0
-"""Words that stand that often each, in the mean, say something of more rows than one."""
+"""Words that occur this often, on average, can be features."""
 _WORD_MARK = " "
 _LIST_MARKS = ("|", ";", ",", " ", "^", "~", "/")
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """why: a few words for the comment. check: what a person should look at, or nothing."""
+    """why: a reason for the comment. check: what the user should check, if anything."""
 
     kind: Kind
     why: str
@@ -37,51 +37,51 @@ class Guess:
 
 
 def guess_kind(column: Column) -> Guess:
-    if column.form == "empty":
+    if column.type == "empty":
         return Guess("unused", "no value in the rows looked at")
-    if column.form == "other":
-        return Guess("unused", f"no kind takes the type {column.dtype}")
-    if column.form == "list":
+    if column.type == "other":
+        return Guess("unused", f"no kind supports the type {column.dtype}")
+    if column.type == "list":
         return _parquet_list(column)
     if column.distinct == 1 and column.missing < 0.001:
         return Guess("unused", "the same value in every row looked at")
-    if column.form == "boolean":
+    if column.type == "boolean":
         return Guess("boolean", "true and false")
-    if _numbers_rows(column):
+    if _is_row_number(column):
         return Guess("unused", "the row's number")
     times = times_of(column)
     if times is not None:
-        return _time(column, times)
-    if column.form == "float":
+        return _time(times)
+    if column.type == "float":
         is_code = names.is_key(column.name) and bool((column.present % 1 == 0).all())
         return Guess("integer", _values(column)) if is_code else Guess("continuous", _span(column))
-    if column.form == "integer":
+    if column.type == "integer":
         return _integer(column)
     return _text(column)
 
 
-def _time(column: Column, times: Times) -> Guess:
+def _time(times: Times) -> Guess:
     check = None
     if times.is_ambiguous:
         check = f"day and month may be the other way round: read as {times.format}"
     return Guess("time", f"times, {times.shown}", check, times)
 
 
-def _numbers_rows(column: Column) -> bool:
-    if column.form != "integer" or column.missing > 0:
+def _is_row_number(column: Column) -> bool:
+    if column.type != "integer" or column.missing > 0:
         return False
     if names.is_row_number(column.name):
-        return column.own_share > _OWN
+        return column.distinct_share > _OWN
     steps = column.values.diff().drop_nulls()
     counts_up = len(steps) >= FEW_ROWS and number((steps == 1).mean()) > 0.99
-    return counts_up and column.own_share == 1.0 and column.values.min() in (0, 1)
+    return counts_up and column.distinct_share == 1.0 and column.values.min() in (0, 1)
 
 
 def _integer(column: Column) -> Guess:
     name, distinct = column.name, column.distinct
     if names.is_measure(name):
         return Guess("continuous", _span(column))
-    if _names_its_rows(column) and (names.is_key(name) or column.own_share == 1.0):
+    if _is_row_id(column) and (names.is_key(name) or column.distinct_share == 1.0):
         return Guess("unused", "nearly every row has a value of its own: it names the row")
     if distinct <= 3 or names.is_key(name):
         return Guess("integer", _values(column))
@@ -99,20 +99,20 @@ def _integer(column: Column) -> Guess:
     return Guess("continuous", _span(column))
 
 
-def _names_its_rows(column: Column) -> bool:
-    return len(column.present) >= FEW_ROWS and column.own_share > _OWN
+def _is_row_id(column: Column) -> bool:
+    return len(column.present) >= FEW_ROWS and column.distinct_share > _OWN
 
 
 def _looks_counted(column: Column) -> bool:
-    """Most rows have the least value, 0 or 1, and larger ones are rarer: a count of something."""
+    """Whether most rows have the least value, 0 or 1, as in counts."""
     least = column.present.min()
     top = next(iter(column.counts))
     return least in (0, 1) and top == least and column.distinct > 3
 
 
 def _is_code(column: Column) -> bool:
-    """Numbers spread over their range are codes; those crowded at its low end are counts."""
-    if column.own_share > _MOSTLY_OWN:
+    """Codes are spread over their range; counts are mostly at its low end."""
+    if column.distinct_share > _MOSTLY_OWN:
         return False
     values = column.present.cast(pl.Float64)
     least, most = number(values.min()), number(values.max())
@@ -128,29 +128,29 @@ def _text(column: Column) -> Guess:
         return Guess(
             "unused",
             "values in brackets",
-            "a list or a structure inside text: no kind takes brackets",
+            "a list or a structure inside text: no kind supports brackets",
         )
     mark = _list_mark(present)
     if mark is not None:
         return Guess("string_list", f"lists, separated by {mark!r}", list_mark=mark)
-    if _names_its_rows(column):
+    if _is_row_id(column):
         if _words(present) >= 2:
             return _free_text(present)
         return Guess("unused", "nearly every row has a value of its own")
     if _hexadecimal(column):
         return Guess("hex", _values(column))
-    if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.own_share > 0.3:
+    if len(present) >= FEW_ROWS and _words(present) >= _WORDY and column.distinct_share > 0.3:
         return _free_text(present)
-    if len(present) >= FEW_ROWS and _words(present) >= 2 and column.own_share > 0.5:
+    if len(present) >= FEW_ROWS and _words(present) >= 2 and column.distinct_share > 0.5:
         return _free_text(present)
     check = None
-    if len(present) >= FEW_ROWS and column.own_share > 0.5:
-        check = "most values stand in one row: hardly anything can be learnt of them"
+    if len(present) >= FEW_ROWS and column.distinct_share > 0.5:
+        check = "most values are in one row only: little can be learned from them"
     return Guess("string", _values(column), check)
 
 
 def _free_text(present: pl.Series) -> Guess:
-    """Text that is read as the list of its words, where these come again in other rows."""
+    """Text as the list of its words, if the words occur in several rows."""
     words = present.head(20_000).str.split(_WORD_MARK).explode()
     if len(words) / max(words.n_unique(), 1) < _RECURRING:
         return Guess("unused", "free text of words that hardly come again")
@@ -162,7 +162,7 @@ def _words(text: pl.Series) -> float:
 
 
 def _hexadecimal(column: Column) -> bool:
-    """Hashes: hexadecimal digits of one length, letters among them, that fit into 63 bits."""
+    """Whether the values are hexadecimal digits of one length, with letters, of at most 63 bits."""
     lengths = column.present.str.len_bytes()
     if lengths.min() != lengths.max() or not 6 <= int(number(lengths.max())) <= 16:
         return False
@@ -173,7 +173,7 @@ def _hexadecimal(column: Column) -> bool:
 
 
 def _list_mark(present: pl.Series) -> str | None:
-    """The character between the elements of a list, if values are lists of few elements."""
+    """The separator of list elements, if the values look like lists."""
     some = present.head(20_000)
     best: tuple[float, str] | None = None
     for mark in _LIST_MARKS:
@@ -201,13 +201,13 @@ def _parquet_list(column: Column) -> Guess:
         return Guess("string_list", "lists of text")
     if inner is not None and inner.is_integer():
         return Guess("integer_list", "lists of integers")
-    return Guess("unused", f"no kind takes the type {column.dtype}")
+    return Guess("unused", f"no kind supports the type {column.dtype}")
 
 
 def one_list_mark(guesses: dict[str, Guess], taken: Sequence[str | None]) -> dict[str, Guess]:
-    """A table has one list_separator: that of most columns with lists, or else of free text.
+    """Choose one list_separator for the table: that of most list columns, or else of free text.
 
-    The others' lists stay whole, as text; free text is left out.
+    Other lists stay text; other free text is unused.
     """
     found = [g for g in guesses.values() if g.list_mark and g.list_mark not in taken]
     found = [g for g in found if not g.is_free_text] or found

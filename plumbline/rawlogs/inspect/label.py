@@ -1,4 +1,4 @@
-"""Which column is the label, and which of its values are clicks."""
+"""Guesses the label column, and which of its values are clicks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.rawlogs.inspect import names
 from plumbline.rawlogs.inspect.column import Column, number
 
@@ -23,10 +23,10 @@ _FEW_VALUES = 20
 
 @dataclass(frozen=True, slots=True)
 class LabelGuess:
-    """at_least and click are what the configuration says; both absent: 0 and 1, true and false.
+    """at_least, click: as in the configuration; without both: 0 and 1, or true and false.
 
-    is_click: bool (rows,). known: bool (rows,), false where the label is missing. `why` says how
-    the column and its clicks were chosen; `checks` is what a person has to look at.
+    is_click: bool (rows,). known: bool (rows,), false if the label is missing. why: the reason for
+    the column and its clicks. checks: what the user should check.
     """
 
     column: str
@@ -45,7 +45,7 @@ class LabelGuess:
 def guess_label(
     columns: Mapping[str, Column], wanted: str | None, click: Sequence[str], *, has_names: bool
 ) -> LabelGuess:
-    """The label, by `wanted` where it is given, else by name and values.
+    """The label: column `wanted`, or else by name and values.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _unnamed_why(column: Column) -> str:
 
 
 def _rank(column: Column, position: int, count: int, has_names: bool) -> tuple[int, int] | None:
-    """Lower is likelier; None where the column cannot be a label that nobody named."""
+    """Lower is more likely; None if the column does not look like a label."""
     by_name = names.label_rank(column.name)
     if column.distinct == 2 and column.missing < 0.05:
         if by_name is not None:
@@ -101,11 +101,11 @@ def _rank(column: Column, position: int, count: int, has_names: bool) -> tuple[i
 
 
 def _is_zero_one(column: Column) -> bool:
-    return column.form == "boolean" or (column.is_number and set(column.counts) <= {0, 1})
+    return column.type == "boolean" or (column.is_number and set(column.counts) <= {0, 1})
 
 
 def _is_rating(column: Column) -> bool:
-    """Few steps between 0 and 10, whole or half ones."""
+    """Few values between 0 and 10, whole or half."""
     if not column.is_number or not 3 <= column.distinct <= 21:
         return False
     values = column.present.cast(pl.Float64)
@@ -117,7 +117,7 @@ def _with_clicks(
     column: Column, click: Sequence[str], why: str, checks: tuple[str, ...]
 ) -> LabelGuess:
     known = column.values.is_not_null().to_numpy()
-    if column.form in ("list", "other", "empty"):
+    if column.type in ("list", "other", "empty"):
         raise DataError(
             f"Column {column.name!r} cannot be the label: it holds {column.dtype}, "
             "wanted words or numbers."
@@ -158,7 +158,7 @@ def _as_text(column: Column) -> pl.Series:
 
 
 def _threshold(column: Column) -> tuple[float, str, str]:
-    """Which numbers are clicks, why, and what to check."""
+    """The least number that is a click, the reason, and what to check."""
     values = column.present.cast(pl.Float64)
     most, least = number(values.max()), number(values.min())
     if column.distinct == 2:
@@ -177,7 +177,7 @@ def _threshold(column: Column) -> tuple[float, str, str]:
 
 
 def _click_word(column: Column) -> tuple[str, str, str | None]:
-    """The word that is a click, why, and what to check."""
+    """The word that is a click, the reason, and what to check."""
     counts = {str(word): rows for word, rows in column.counts.items()}
     if len(counts) > 1000:
         raise DataError(

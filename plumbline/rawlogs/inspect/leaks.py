@@ -1,4 +1,4 @@
-"""How well one column alone predicts the label: its AUC in the rows looked at."""
+"""How well a single column predicts the label: its AUC in the sampled rows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from plumbline.rawlogs.inspect.column import Column
 from plumbline.rawlogs.inspect.kinds import Guess
 
 _PRIOR_ROWS = 5.0
-
-
-_ROWS_A_CLASS = 25_000
+_ROWS_PER_CLASS = 25_000
 
 
 def aucs_alone(
     columns: Mapping[str, Column], guesses: Mapping[str, Guess], click: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """Column to its AUC alone, over as many rows of each class as settle its second digit."""
+    """Column to its AUC, over enough rows of each class for two digits."""
     chosen = np.sort(
         np.concatenate([_spread(np.flatnonzero(click)), _spread(np.flatnonzero(~click))])
     )
@@ -37,8 +35,8 @@ def aucs_alone(
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """As many of the rows as are looked at of a class, evenly spread."""
-    wanted = min(len(rows), _ROWS_A_CLASS)
+    """At most `_ROWS_PER_CLASS` of the rows, evenly spread."""
+    wanted = min(len(rows), _ROWS_PER_CLASS)
     chosen: NDArray[np.int64] = rows[np.arange(wanted) * len(rows) // max(wanted, 1)]
     return chosen
 
@@ -46,10 +44,10 @@ def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
 def auc_alone(column: Column, guess: Guess, click: NDArray[np.bool_]) -> float:
     """At least 0.5: a column that ranks the label in reverse predicts it as well.
 
-    The better of its values, and of whether it has one. A category counts by the click rate that
-    it has in the other half of the rows, so that many values alone predict nothing.
+    The better of its values and of whether it is missing. A category is scored by its click rate in
+    the other half of the rows, so many distinct values alone predict nothing.
     """
-    if column.form in ("list", "other", "empty") or click.all() or not click.any():
+    if column.type in ("list", "other", "empty") or click.all() or not click.any():
         return 0.5
     found = _either_way(column.values.is_null().to_numpy().astype(np.float64), click)
     if guess.times is not None:
@@ -84,7 +82,7 @@ def _either_way(scores: NDArray[np.float64], click: NDArray[np.bool_]) -> float:
 
 
 def _auc(scores: NDArray[np.float64], click: NDArray[np.bool_]) -> float:
-    """Probability that a click's score is the higher one; ties count half."""
+    """Probability that a click has the higher score; ties count half."""
     ranks = pl.Series(scores).rank("average").to_numpy()
     clicks = int(click.sum())
     others = len(click) - clicks

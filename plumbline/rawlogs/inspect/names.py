@@ -1,4 +1,4 @@
-"""What the name of a column says about its values."""
+"""Guesses from the name of a column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LABEL_NAMES = (
     "subscribed", "subscribe", "deposit", "churn", "churned", "recommended", "recommended_ind",
     "like", "liked", "is_like", "install", "installed", "action", "outcome", "class", "survived",
 )  # fmt: skip
-"""Names of labels, the surest first."""
+"""Names of labels, the most certain first."""
 
 RATING_WORDS = frozenset({"rating", "ratings", "stars", "score", "grade"})
 
@@ -63,12 +63,12 @@ def words(name: str) -> list[str]:
 
 
 def is_measure(name: str) -> bool:
-    """Counts, amounts, shares: numbers that are more or less."""
+    """Whether the name is of a quantity: a count, an amount, a share."""
     return not is_key(name) and bool(_MEASURES & set(words(name)))
 
 
 def is_key(name: str) -> bool:
-    """Numbers that name a thing: ids, codes."""
+    """Whether the name is of an identifier."""
     found = words(name)
     return bool(found) and found[-1] in _KEYS
 
@@ -95,7 +95,7 @@ def is_row_number(name: str) -> bool:
 
 
 def is_anonymous(name: str) -> bool:
-    """Names that say nothing: c7, I3, V12, feature_4."""
+    """Whether the name has no meaning: c7, I3, V12, feature_4."""
     return bool(_ANONYMOUS.match(name))
 
 
@@ -104,7 +104,7 @@ def is_rating(name: str) -> bool:
 
 
 def label_rank(name: str) -> int | None:
-    """Place among the known names of labels, the surest first; None for any other name."""
+    """Rank among the known names of labels, the most certain first; None for any other name."""
     found = words(name)
     joined = "_".join(found)
     if joined in LABEL_NAMES:

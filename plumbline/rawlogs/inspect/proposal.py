@@ -1,4 +1,4 @@
-"""The configuration that is proposed for files that nobody has described."""
+"""Proposes a configuration for log files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plumbline.rawlogs.inspect.column import Column
 from plumbline.rawlogs.inspect.kinds import Guess, guess_kind, one_list_mark
 from plumbline.rawlogs.inspect.label import LabelGuess, guess_label
 from plumbline.rawlogs.inspect.leaks import aucs_alone
-from plumbline.rawlogs.inspect.read import Looked, look
+from plumbline.rawlogs.inspect.read import InspectedFile, inspect_file
 from plumbline.rawlogs.inspect.splits import SplitGuess, guess_split, time_column
 from plumbline.rawlogs.inspect.tables import Files, Joined, find_table, sort_files
 from plumbline.rawlogs.partitions import partition_values
@@ -35,9 +35,9 @@ _FEW = 5
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the configuration: what was seen, and the kind of each column."""
+    """A table of the configuration: the inspected file, and the kind of each column."""
 
-    looked: Looked
+    inspected: InspectedFile
     guesses: dict[str, Guess]
     list_mark: str | None
     key: str | None = None
@@ -45,19 +45,19 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """checks: what a person should look at, in words."""
+    """checks: what the user should check, in words."""
 
     name: str
     files: Files
     rows: int
-    """Of the whole log, estimated where not all of it was read."""
+    """Of the whole log; an estimate unless all of it was read."""
     log: Table
     label: LabelGuess
     tables: dict[str, Table]
     split: SplitGuess
     time: str | None
     embedding_rows: dict[str, int]
-    """Categorical column to its values in the whole log, estimated."""
+    """Categorical column to an estimate of its distinct values in the whole log."""
     checks: list[str] = field(default_factory=list)
 
     @property
@@ -68,7 +68,7 @@ class Proposal:
 def propose(
     paths: Sequence[Path], name: str | None, label: str | None, click: Sequence[str]
 ) -> Proposal:
-    """Look at the files and propose a configuration.
+    """Inspect the files and propose a configuration.
 
     Raises
     ------
@@ -76,24 +76,24 @@ def propose(
         A file is not usable, or no column can be taken for the label.
     """
     files = sort_files(paths)
-    looked = look(files.log[0])
-    checks = [f"left out: {reason}" for reason in looked.left_out]
-    checks += _unwritable(looked)
-    columns = {n: c for n, c in looked.columns.items() if _is_writable(n)}
-    of_folders = _of_folders(files, looked)
-    chosen = guess_label(columns, label, click, has_names=looked.has_names)
+    inspected = inspect_file(files.log[0])
+    checks = [f"left out: {reason}" for reason in inspected.left_out]
+    checks += _unwritable(inspected)
+    columns = {n: c for n, c in inspected.columns.items() if _is_writable(n)}
+    of_folders = _of_folders(files, inspected)
+    chosen = guess_label(columns, label, click, has_names=inspected.has_names)
     checks += [f"{chosen.column}: {check}" for check in chosen.checks]
-    guesses = _guesses(looked, columns, chosen)
+    guesses = _guesses(inspected, columns, chosen)
     guesses = _one_time(guesses, time := time_column(columns, guesses), columns)
     guesses = _without_leaks(columns, guesses, chosen, checks)
     guesses |= of_folders
     tables = _tables(files, columns, guesses, checks)
-    _require_features(looked, guesses, tables)
+    _require_features(inspected, guesses, tables)
     checks += [f"{n}: {g.check}" for n, g in guesses.items() if g.check]
-    log = Table(looked, guesses, _list_mark(guesses))
+    log = Table(inspected, guesses, _list_mark(guesses))
     split = guess_split(columns, guesses, time, chosen)
-    rows = looked.rows * len(files.log)
-    checks += _of_the_text(looked, rows)
+    rows = inspected.rows * len(files.log)
+    checks += _of_the_text(inspected, rows)
     return Proposal(
         name or _name(files), files, rows, log, chosen, tables, split,
         time, _embedding_rows(log, tables, rows), checks,
@@ -101,7 +101,7 @@ def propose(
 
 
 def _guesses(
-    looked: Looked, columns: Mapping[str, Column], label: LabelGuess | None
+    inspected: InspectedFile, columns: Mapping[str, Column], label: LabelGuess | None
 ) -> dict[str, Guess]:
     guesses = {name: guess_kind(column) for name, column in columns.items()}
     if label is not None:
@@ -109,20 +109,20 @@ def _guesses(
         if CLICK in guesses and label.column != CLICK:
             why = f"a feature cannot be named {CLICK!r}: rename it to use it"
             guesses[CLICK] = Guess("unused", why)
-    dialect = looked.dialect
+    dialect = inspected.dialect
     taken = (dialect.separator, dialect.quote) if dialect else ()
     return one_list_mark(guesses, taken)
 
 
-def _of_folders(files: Files, looked: Looked) -> dict[str, Guess]:
-    """Columns that stand in the names of folders, `key=value`, and not in the files."""
+def _of_folders(files: Files, inspected: InspectedFile) -> dict[str, Guess]:
+    """Columns that are in the names of folders, `key=value`, and not in the files."""
     values: dict[str, set[str]] = {}
     for file in files.log:
         for name, value in partition_values(file).items():
             values.setdefault(name, set()).add(value or "")
     found = {}
     for name, of_name in values.items():
-        if name in looked.columns or not _is_writable(name):
+        if name in inspected.columns or not _is_writable(name):
             continue
         if len(of_name) == 1 or names.is_time(name):
             found[name] = Guess("unused", f"in the folders' names, {len(of_name)} values")
@@ -134,7 +134,7 @@ def _of_folders(files: Files, looked: Looked) -> dict[str, Guess]:
 def _one_time(
     guesses: dict[str, Guess], time: str | None, columns: Mapping[str, Column]
 ) -> dict[str, Guess]:
-    """One time is that of the split; no kind takes the others as features."""
+    """Times other than the split's are unused: no kind of feature takes times."""
     settled = {}
     for name, guess in guesses.items():
         if guess.kind == "time" and name != time:
@@ -150,7 +150,7 @@ def _without_leaks(
     label: LabelGuess,
     checks: list[str],
 ) -> dict[str, Guess]:
-    """Point out columns that predict the label too well; leave out what gives it away."""
+    """Report columns that predict the label too well; leave out certain leaks."""
     click = label.is_click
     clicks = int(click.sum())
     if min(clicks, len(click) - clicks) < _LEAST_LEAK_CLICKS:
@@ -212,34 +212,34 @@ def _tables(
 
 
 def _table(joined: Joined, taken: set[str]) -> Table:
-    looked = joined.looked
+    inspected = joined.inspected
     columns = {
         (joined.key if name == joined.own_key else name): column
-        for name, column in looked.columns.items()
+        for name, column in inspected.columns.items()
         if _is_writable(name)
     }
     guesses = {}
-    for name, guess in _guesses(looked, columns, None).items():
+    for name, guess in _guesses(inspected, columns, None).items():
         if name == joined.key:
             guess = Guess("key", "joins it to the log")
         elif guess.kind == "time":
-            guess = Guess("unused", f"a time ({guess.why}): no kind takes it here")
+            guess = Guess("unused", f"a time ({guess.why}): no kind supports it here")
         elif guess.kind != "unused" and (name in taken or name == CLICK):
             guess = Guess("unused", "another table has a column of this name")
         guesses[name] = guess
-    return Table(replace(looked, columns=columns), guesses, _list_mark(guesses), joined.key)
+    return Table(replace(inspected, columns=columns), guesses, _list_mark(guesses), joined.key)
 
 
 def _require_features(
-    looked: Looked, guesses: Mapping[str, Guess], tables: Mapping[str, Table]
+    inspected: InspectedFile, guesses: Mapping[str, Guess], tables: Mapping[str, Table]
 ) -> None:
-    """Raises DataError where nothing is left to learn from."""
+    """Raises DataError if no feature is left."""
     every = [*guesses.values(), *(g for table in tables.values() for g in table.guesses.values())]
     if any(guess.kind in FEATURE_KINDS for guess in every):
         return
     why = [f"{name} ({guess.why})" for name, guess in guesses.items() if guess.kind == "unused"]
     found = f": {', '.join(why[:_FEW])}" if why else ""
-    raise DataError(f"{looked.file}: no column is fit to be a feature{found}.")
+    raise DataError(f"{inspected.file}: no column is fit to be a feature{found}.")
 
 
 def _list_mark(guesses: Mapping[str, Guess]) -> str | None:
@@ -249,18 +249,18 @@ def _list_mark(guesses: Mapping[str, Guess]) -> str | None:
 def _embedding_rows(log: Table, tables: Mapping[str, Table], rows: int) -> dict[str, int]:
     found = {}
     for table in (log, *tables.values()):
-        of_table = rows if table is log else table.looked.rows
+        of_table = rows if table is log else table.inspected.rows
         for name, guess in table.guesses.items():
             is_category = guess.kind in ("integer", "hex", "string", "boolean", *ELEMENT_KINDS)
-            if is_category and name in table.looked.columns:
-                found[name] = _extrapolated(table.looked.columns[name], of_table)
+            if is_category and name in table.inspected.columns:
+                found[name] = _extrapolated(table.inspected.columns[name], of_table)
     return found
 
 
 def _extrapolated(column: Column, rows: int) -> int:
-    """Distinct values in `rows` rows: they go on growing by the power they grew by so far."""
+    """Distinct values in `rows` rows, by the power law of the sample's two halves."""
     values = column.values
-    if column.form == "list":
+    if column.type == "list":
         values = values.explode()
     half = values.head(len(values) // 2).n_unique()
     whole = values.n_unique()
@@ -270,10 +270,10 @@ def _extrapolated(column: Column, rows: int) -> int:
     return round(whole * math.pow(rows / max(column.rows, 1), power))
 
 
-def _unwritable(looked: Looked) -> list[str]:
+def _unwritable(inspected: InspectedFile) -> list[str]:
     return [
-        f"left out: column {name!r}, which a configuration would take for a range"
-        for name in looked.columns
+        f"left out: column {name!r}, which a configuration would read as a range"
+        for name in inspected.columns
         if not _is_writable(name)
     ]
 
@@ -285,22 +285,22 @@ def _is_writable(name: str) -> bool:
         return False
 
 
-def _of_the_text(looked: Looked, rows: int) -> list[str]:
+def _of_the_text(inspected: InspectedFile, rows: int) -> list[str]:
     checks = []
-    if not looked.has_names:
+    if not inspected.has_names:
         checks.append("the file has no header: the columns are called by their position, c1, c2, …")
-    if looked.numbers.is_ambiguous:
+    if inspected.numbers.is_ambiguous:
         checks.append("1,234 may be 1.234 or 1234: set log.decimal and log.thousands")
-    if looked.malformed:
+    if inspected.malformed:
         checks.append(
-            f"{looked.malformed} of {looked.sampled + looked.malformed:,} lines looked at have "
-            "another number of fields than most: they are malformed"
+            f"{inspected.malformed} of {inspected.sampled + inspected.malformed:,} lines looked at "
+            "have another number of fields than most: they are malformed"
         )
-    if looked.missing:
-        words = ", ".join(map(repr, looked.missing))
+    if inspected.missing:
+        words = ", ".join(map(repr, inspected.missing))
         checks.append(f"taken for missing: {words}")
-    if looked.dialect is not None and looked.dialect.encoding in ("cp1252", "latin-1"):
-        checks.append(f"the text is not UTF-8: read as {looked.dialect.encoding}")
+    if inspected.dialect is not None and inspected.dialect.encoding in ("cp1252", "latin-1"):
+        checks.append(f"the text is not UTF-8: read as {inspected.dialect.encoding}")
     if rows < 1000:
         checks.append(f"{rows} rows are few to learn from, and to judge by")
     return checks

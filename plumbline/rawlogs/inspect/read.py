@@ -1,4 +1,4 @@
-"""A file that nobody has described: its dialect, and its columns in a sample of the rows."""
+"""Inspects a file: its dialect, and its columns in a sample of the rows."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from plumbline.base.errors import DataError
 from plumbline.rawlogs.inspect.column import (
     SERIES,
     Column,
-    NumberForm,
+    NumberFormat,
     missing_words,
     number,
-    number_form,
+    number_format,
     parquet_column,
     text_column,
     without_words,
 )
 from plumbline.rawlogs.inspect.dialect import (
     UNIT,
-    Dialect,
+    SniffedDialect,
     encoding_of,
     sniff,
     split_rows,
@@ -40,21 +40,21 @@ _BLANK_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
-    """What was seen of a file. `dialect` is None for Parquet, whose `numbers` say nothing."""
+class InspectedFile:
+    """A file's sample. `dialect` is None for Parquet, and `numbers` has no meaning then."""
 
     file: Path
-    dialect: Dialect | None
+    dialect: SniffedDialect | None
     trim: bool
     missing: tuple[str, ...]
-    numbers: NumberForm
+    numbers: NumberFormat
     columns: dict[str, Column]
     rows: int
-    """Of the file, estimated where it was not read to its end."""
+    """Of the file; an estimate unless it was read to the end."""
     malformed: int
     """Lines of the sample with another number of fields."""
     left_out: tuple[str, ...]
-    """What cannot be declared, in words."""
+    """Columns that cannot be declared, in words."""
 
     @property
     def has_names(self) -> bool:
@@ -65,8 +65,8 @@ class Looked:
         return next((column.rows for column in self.columns.values()), 0)
 
 
-def look(file: Path, prefix: str = "c") -> Looked:
-    """Look at a file; columns without a name are called `prefix` and their position, from 1.
+def inspect_file(file: Path, prefix: str = "c") -> InspectedFile:
+    """Inspect a file; columns without a name are called `prefix` and their number, from 1.
 
     Raises
     ------
@@ -74,12 +74,12 @@ def look(file: Path, prefix: str = "c") -> Looked:
         The file cannot be read, is empty, or is neither text nor Parquet.
     """
     if is_parquet(file):
-        return _look_at_parquet(file)
-    return _look_at_text(file, prefix)
+        return _inspect_parquet(file)
+    return _inspect_text(file, prefix)
 
 
 def names_of(file: Path) -> tuple[str, ...]:
-    """The file's column names, or of a text file without a header their number: cheap."""
+    """The file's column names, or without a header their number; reads little of the file."""
     if is_parquet(file):
         return tuple(_parquet(file).schema_arrow.names)
     sample = read_sample(file, 1 << 18)
@@ -92,7 +92,7 @@ def names_of(file: Path) -> tuple[str, ...]:
     return tuple(rows[0]) if rows else ()
 
 
-def _look_at_text(file: Path, prefix: str) -> Looked:
+def _inspect_text(file: Path, prefix: str) -> InspectedFile:
     sample = read_sample(file)
     encoding = encoding_of(sample.head)
     text = _decoded(file, sample.head, encoding)
@@ -113,7 +113,7 @@ def _look_at_text(file: Path, prefix: str) -> Looked:
         further, _, _ = _parsed(file, middle, dialect, skip=False, whole=False)
         frame = pl.concat([frame, further.head(SAMPLE_ROWS // 4)])
     if len(frame) == 0:
-        raise DataError(f"{file}: wanted rows, found a header alone.")
+        raise DataError(f"{file}: wanted rows, found only a header.")
     read_bytes = max(characters, 1)
     estimate = len(frame) if sample.is_whole and len(frame) < SAMPLE_ROWS else round(
         min(len(frame), SAMPLE_ROWS) * len(text) / read_bytes * sample.total_bytes
@@ -123,8 +123,13 @@ def _look_at_text(file: Path, prefix: str) -> Looked:
 
 
 def _described(
-    file: Path, dialect: Dialect, header: list[str], frame: pl.DataFrame, rows: int, malformed: int
-) -> Looked:
+    file: Path,
+    dialect: SniffedDialect,
+    header: list[str],
+    frame: pl.DataFrame,
+    rows: int,
+    malformed: int,
+) -> InspectedFile:
     fields = [column.rename(SERIES) for column in frame.get_columns()]
     series = [column.set(column == "", None) for column in fields]
     trim = _has_blanks(series, header)
@@ -133,12 +138,12 @@ def _described(
         stripped = [column.str.strip_chars(" \t") for column in series]
         series = [column.set(column == "", None) for column in stripped]
     missing = missing_words(series)
-    numbers = number_form(series, None if dialect.quote else dialect.separator)
+    numbers = number_format(series, None if dialect.quote else dialect.separator)
     columns: dict[str, Column] = {}
     left_out: list[str] = []
     for name, values in _nameable(header, series, left_out):
         columns[name] = text_column(name, values, numbers, missing)
-    return Looked(
+    return InspectedFile(
         file, dialect, trim, tuple(missing), numbers, columns, rows, malformed, tuple(left_out)
     )
 
@@ -146,7 +151,7 @@ def _described(
 def _nameable(
     header: list[str], series: list[pl.Series], left_out: list[str]
 ) -> list[tuple[str, pl.Series]]:
-    """Columns that a configuration can name: those with a name that no other has."""
+    """Columns that a configuration can name: those with a unique name."""
     repeated = {name for name, count in Counter(header).items() if count > 1 and name}
     for name in sorted(repeated):
         left_out.append(f"columns {name!r}: the header names it twice")
@@ -175,17 +180,18 @@ def _decoded(file: Path, text: bytes, encoding: str) -> str:
 
 
 def _parsed(
-    file: Path, text: str, dialect: Dialect, *, skip: bool, whole: bool
+    file: Path, text: str, dialect: SniffedDialect, *, skip: bool, whole: bool
 ) -> tuple[pl.DataFrame, int, int]:
-    """The rows as text, the lines left out for their number of fields, the characters looked at."""
+    """The rows as text, the number of malformed lines, and the number of characters parsed."""
     text = text.lstrip("\n")
     if not whole:
         text = text[: text.rfind("\n") + 1]
     text = _first_lines(text, SAMPLE_ROWS + 1)
-    bad = [0]
+    malformed = 0
 
-    def passed_over(row: pa_csv.InvalidRow) -> str:
-        bad[0] += 1
+    def skip_malformed(row: pa_csv.InvalidRow) -> str:
+        nonlocal malformed
+        malformed += 1
         return "skip"
 
     names = [f"{position}" for position in range(dialect.fields)]
@@ -199,7 +205,7 @@ def _parsed(
                 delimiter=UNIT,
                 quote_char=dialect.quote if dialect.quote is not None else False,
                 newlines_in_values=dialect.quote is not None,
-                invalid_row_handler=passed_over,
+                invalid_row_handler=skip_malformed,
             ),
             pa_csv.ConvertOptions(column_types={name: pa.string() for name in names}),
         )
@@ -211,18 +217,18 @@ def _parsed(
     if dialect.quote is not None:
         inside = [column.str.replace_all(UNIT, dialect.separator) for column in frame.get_columns()]
         frame = pl.DataFrame(inside)
-    return frame, bad[0], len(text)
+    return frame, malformed, len(text)
 
 
 def _without_header(frame: pl.DataFrame, header: list[str]) -> tuple[pl.DataFrame, int]:
-    """The rows that are not the header again, as in files put together, and how many are."""
+    """The rows without repeated headers, as in concatenated files, and the number of these."""
     same = [frame.to_series(position) == name for position, name in enumerate(header)]
     repeated = pl.DataFrame([s.alias(str(i)) for i, s in enumerate(same)]).fold(lambda a, b: a & b)
     return frame.filter(~repeated), int(repeated.sum())
 
 
 def _first_lines(text: str, count: int) -> str:
-    """No more lines than `count`, found by halves: most texts are shorter or have short lines."""
+    """At most the first `count` lines."""
     if text.count("\n") <= count:
         return text
     position = 0
@@ -232,7 +238,7 @@ def _first_lines(text: str, count: int) -> str:
 
 
 def _has_blanks(series: list[pl.Series], header: list[str]) -> bool:
-    """Whether blanks stand around the fields as if they belonged to the separator."""
+    """Whether blanks around the fields belong to the separator."""
     around = [
         number(values.str.contains(r"^[ \t]|[ \t]$").mean()) > _BLANK_SHARE
         for values in (column.drop_nulls() for column in series)
@@ -251,7 +257,7 @@ def _parquet(file: Path) -> pq.ParquetFile:
         raise DataError(f"{file}: cannot be read as Parquet: {reason}.") from None
 
 
-def _look_at_parquet(file: Path) -> Looked:
+def _inspect_parquet(file: Path) -> InspectedFile:
     parquet = _parquet(file)
     try:
         batches, taken, size = [], 0, 0
@@ -277,10 +283,10 @@ def _look_at_parquet(file: Path) -> Looked:
             left_out.append(f"column {name!r}: wanted one of that name, and not an empty one")
             continue
         columns[name] = _parquet_column(name, table.column(position))
-    missing = missing_words([c.values for c in columns.values() if c.form == "text"])
+    missing = missing_words([c.values for c in columns.values() if c.type == "text"])
     columns = {name: without_words(column, missing) for name, column in columns.items()}
-    return Looked(
-        file, None, False, tuple(missing), NumberForm(), columns, rows, 0, tuple(left_out)
+    return InspectedFile(
+        file, None, False, tuple(missing), NumberFormat(), columns, rows, 0, tuple(left_out)
     )
 
 

@@ -1,4 +1,4 @@
-"""The bytes of a text file that are looked at: its beginning, and where it is cheap its middle."""
+"""Samples a text file: its beginning and, if it is not compressed, its middle."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.text.file_forms import START_BYTES, foreign
+from plumbline.rawlogs.text.file_types import START_BYTES, other_format
 from plumbline.rawlogs.text.streams import FAILURES, compression_name, fill, unpacked, unreadable
 
 HEAD_BYTES = 48 << 20
@@ -17,13 +17,13 @@ _RATIO_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`middle` is empty where the file was read to its end, or is compressed."""
+    """`middle` is empty if the file was read to its end or is compressed."""
 
     head: bytes
     middle: bytes
     is_whole: bool
     total_bytes: int
-    """Of the text, estimated where the file is compressed and not read to its end."""
+    """Size of the text; an estimate if the file is compressed and not read to its end."""
 
 
 def is_parquet(file: Path) -> bool:
@@ -31,7 +31,7 @@ def is_parquet(file: Path) -> bool:
 
 
 def read_sample(file: Path, head_bytes: int = HEAD_BYTES) -> Sample:
-    """Raises DataError where the file cannot be read, is empty, or is no text."""
+    """Raises DataError if the file cannot be read, is empty, or is not text."""
     compression, head = compression_name(file), bytearray(head_bytes + 1)
     try:
         with unpacked(file, compression) as stream:
@@ -54,7 +54,7 @@ def read_sample(file: Path, head_bytes: int = HEAD_BYTES) -> Sample:
 def _require_text(file: Path, head: bytes) -> None:
     if not head.strip():
         raise DataError(f"{file}: the file is empty.")
-    found = foreign(file, head[:START_BYTES])
+    found = other_format(file, head[:START_BYTES])
     if found is not None:
         advice = found.advice.replace("{format}", "format")
         raise DataError(f"{file}: wanted CSV, TSV or Parquet, found {found.name}: {advice}.")

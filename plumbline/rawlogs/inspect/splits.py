@@ -1,4 +1,4 @@
-"""Which split to propose: by time where that leaves clicks in each part, else at random."""
+"""Proposes a split: by time if each part then has clicks, else at random."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plumbline.rawlogs.inspect.label import LabelGuess
 
 VALID, TEST = 0.1, 0.2
 _LEAST_CLICKS = 10
-"""Of each class in a split's part of the rows looked at: fewer may be none."""
+"""Rows of each class that each split needs in the sample."""
 _ROWS_A_USER = 3.0
 
 
@@ -24,7 +24,7 @@ class SplitGuess:
     by: Literal["time", "hash"]
     why: str
     user: str | None
-    """A column whose values have several rows each: a split by it tests new users."""
+    """A column of users with several rows each: a split by it tests on new users."""
 
 
 def guess_split(
@@ -48,7 +48,7 @@ def guess_split(
 
 
 def time_column(columns: Mapping[str, Column], guesses: Mapping[str, Guess]) -> str | None:
-    """The column of times that a split can be made by: no value missing, several of them."""
+    """The time column for a split: without missing values, and not constant."""
     usable = [
         name
         for name, guess in guesses.items()

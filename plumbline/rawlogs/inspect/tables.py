@@ -1,4 +1,4 @@
-"""Which of several files are parts of one log, and which are tables beside it."""
+"""Sorts files into the parts of one log and side tables."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ import polars as pl
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.inspect.column import Column, number
 from plumbline.rawlogs.inspect.kinds import Guess
-from plumbline.rawlogs.inspect.read import Looked, look, names_of
+from plumbline.rawlogs.inspect.read import InspectedFile, inspect_file, names_of
 from plumbline.rawlogs.sources import files_below
 
 _JOINS = ("integer", "hex", "string")
 _COVERED = 0.5
-"""Share of the log's values that a table's key has to hold."""
+"""Share of the log's rows whose key the table must have."""
 _MOST_PARTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The log's parts in order, and the other files that were given."""
+    """The log's parts in order, and the other files."""
 
     log: tuple[Path, ...]
     others: tuple[Path, ...]
     folder: Path | None
-    """Where one folder was given, and holds the log."""
+    """The folder of the log, if one folder was given."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A side table: its key column has every value once, and is called as the log's is."""
+    """A side table; its key column is unique and has the name of the log's column."""
 
-    looked: Looked
+    inspected: InspectedFile
     key: str
     own_key: str
-    """The column's name where the file has no header: its position gives it."""
+    """The key's name in the file; without a header it is its position."""
     covered: float
-    """Share of the log's rows looked at whose key the table has."""
+    """Share of the log's sampled rows whose key the table has."""
 
 
 def sort_files(paths: Sequence[Path]) -> Files:
-    """Files with the first one's columns are parts of one log; the others may be tables.
+    """Files with the columns of the first are parts of one log; the others may be tables.
 
     Raises
     ------
@@ -76,18 +76,20 @@ def _files(path: Path) -> list[Path]:
 
 
 def _differ(files: Sequence[Path]) -> bool:
-    """Whether a folder holds files of several kinds: then the largest is taken for the log."""
+    """Whether a folder has files of several kinds: then the largest is the log."""
     return len({file.suffix for file in files}) > 1 or len({names_of(f) for f in files[:5]}) > 1
 
 
 def find_table(
     file: Path, prefix: str, log: Mapping[str, Column], guesses: Mapping[str, Guess]
 ) -> Joined | str:
-    """The table with the key that joins it to the log; else in words why it cannot be joined."""
-    looked = look(file, prefix)
+    """The table, joined to the log by its key; or the reason why it cannot be joined."""
+    inspected = inspect_file(file, prefix)
     joins = {name: log[name] for name, guess in guesses.items() if guess.kind in _JOINS}
-    unique = {n: c for n, c in looked.columns.items() if c.missing == 0 and c.own_share == 1.0}
-    if looked.has_names:
+    unique = {
+        n: c for n, c in inspected.columns.items() if c.missing == 0 and c.distinct_share == 1.0
+    }
+    if inspected.has_names:
         shared = [(name, name) for name in unique if name in joins]
     else:
         shared = [(name, own) for own in unique for name in joins]
@@ -97,17 +99,19 @@ def find_table(
         if covered >= _COVERED and (best is None or (common, covered) > best[:2]):
             best = common, covered, name, own
     if best is None:
-        both = [name for name in looked.columns if name in joins]
-        if looked.has_names and both:
+        both = [name for name in inspected.columns if name in joins]
+        if inspected.has_names and both:
             return f"its column {both[0]!r} has values twice, or few that the log has"
-        wanted = "with a value a row, that the log has too" if looked.has_names else "of the log's"
+        wanted = (
+            "with a value a row, that the log has too" if inspected.has_names else "of the log's"
+        )
         return f"no column {wanted}: nothing to join on"
     _, covered, name, own = best
-    return Joined(looked, name, own, covered)
+    return Joined(inspected, name, own, covered)
 
 
 def _overlap(log: Column, table: Column) -> tuple[float, float]:
-    """The share of the log's rows whose value the table has, and of both values that are common."""
+    """The share of the log's rows whose value the table has, and the share of common values."""
     if log.is_number != table.is_number:
         return 0.0, 0.0
     values, keys = log.present.cast(pl.String), table.present.cast(pl.String)

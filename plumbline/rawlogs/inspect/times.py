@@ -1,4 +1,4 @@
-"""Which form the times of a column have."""
+"""Detects the time format of a column."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _FEW = 2000
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """format: None where the product knows the form. seconds: float64 (rows,), null if missing."""
+    """format: None if Plumbline knows it. seconds: float64 (rows,), null if missing."""
 
     format: str | None
     seconds: pl.Series
     shown: str
     is_ambiguous: bool = False
-    """Day and month could be the other way round."""
+    """Day and month could be swapped."""
 
 
 def times_of(column: Column) -> Times | None:
-    """None where the column's values are no times."""
-    if column.form == "time":
+    """None if the values are not times."""
+    if column.type == "time":
         moments = column.values.cast(pl.Datetime("us"))
         return Times(None, _seconds(moments), column.dtype)
-    if column.form == "integer":
+    if column.type == "integer":
         return _digits(column) or _epoch(column)
-    if column.form == "float":
+    if column.type == "float":
         return _epoch(column)
-    if column.form != "text":
+    if column.type != "text":
         return None
     if (
         column.present.head(200).str.contains(_ISO).all()
@@ -54,7 +54,7 @@ def times_of(column: Column) -> Times | None:
 
 
 def _iso(text: pl.Series) -> pl.Series:
-    """Seconds, to the minute where no seconds are given; zones are left aside."""
+    """Seconds; time zones are ignored."""
     plain = text.str.replace("T", " ", literal=True).str.slice(0, 19)
     with_time = plain.str.to_datetime("%Y-%m-%d %H:%M:%S", strict=False)
     minutes = plain.str.slice(0, 16).str.to_datetime("%Y-%m-%d %H:%M", strict=False)
@@ -66,63 +66,62 @@ def _written(column: Column) -> Times | None:
     few = column.present.unique(maintain_order=True).head(_FEW)
     if not few.head(50).str.contains(r"\d").all() or number(few.str.len_chars().max()) > 40:
         return None
-    fitting = [form for form in _forms() if _fits(few, form)]
-    fitting = [form for form in fitting if _fits(column.present, form)]
+    fitting = [pattern for pattern in _formats() if _fits(few, pattern)]
+    fitting = [pattern for pattern in fitting if _fits(column.present, pattern)]
     if not fitting:
         return None
-    ordered = [form for form in fitting if _parse(column.present, form).is_sorted()]
+    ordered = [pattern for pattern in fitting if _parse(column.present, pattern).is_sorted()]
     chosen = (ordered or fitting)[0]
-    ambiguous = len({form.split(" ")[0] for form in fitting}) > 1 and len(ordered) != 1
+    ambiguous = len({pattern.split(" ")[0] for pattern in fitting}) > 1 and len(ordered) != 1
     seconds = _seconds(_parse(column.values, chosen))
-    written = chosen.replace("%.f", ".%f")  # as Python writes it
+    written = chosen.replace("%.f", ".%f")  # Python's spelling
     return Times(written, seconds, written, ambiguous)
 
 
-def _forms() -> list[str]:
+def _formats() -> list[str]:
     return [date + clock for date in _DATES for clock in _CLOCKS] + list(_OTHERS)
 
 
-def _fits(text: pl.Series, form: str) -> bool:
-    """Every value is a time of this form, and none lies where no log is from."""
-    moments = _parse(text, form)
+def _fits(text: pl.Series, pattern: str) -> bool:
+    """Whether every value is a time of this pattern, between 1990 and 2100."""
+    moments = _parse(text, pattern)
     return moments.null_count() == 0 and bool(_seconds(moments).is_between(_FROM, _TO).all())
 
 
-def _parse(text: pl.Series, form: str) -> pl.Series:
+def _parse(text: pl.Series, pattern: str) -> pl.Series:
     parsed = pl.first().str
-    if form.endswith("%z"):
-        moment = parsed.to_datetime(form, strict=False).dt.replace_time_zone(None)
-    elif any(mark in form for mark in ("%H", "%I")):
-        moment = parsed.to_datetime(form, strict=False)
+    if pattern.endswith("%z"):
+        moment = parsed.to_datetime(pattern, strict=False).dt.replace_time_zone(None)
+    elif any(mark in pattern for mark in ("%H", "%I")):
+        moment = parsed.to_datetime(pattern, strict=False)
     else:
-        moment = parsed.to_date(form, strict=False)
+        moment = parsed.to_date(pattern, strict=False)
     return text.to_frame().select(moment.cast(pl.Datetime("us"))).to_series()
 
 
 def _digits(column: Column) -> Times | None:
-    """20141021, 14102100: dates written as one number."""
+    """Dates written as one number, such as 20141021 or 14102100."""
     if not names.is_time(column.name):
         return None
     text = column.values.cast(pl.Int64, strict=False).cast(pl.String)
     lengths = text.drop_nulls().str.len_chars().unique().to_list()
     if len(lengths) != 1:
         return None
-    for form in _DIGITS.get(lengths[0], ()):
-        moments = _parse_digits(text, form)
+    for pattern in _DIGITS.get(lengths[0], ()):
+        moments = _parse_digits(text, pattern)
         seconds = _seconds(moments)
         if moments.null_count() == text.null_count() and seconds.is_between(_FROM, _TO).all():
-            return Times(form, seconds, form)
+            return Times(pattern, seconds, pattern)
     return None
 
 
-def _parse_digits(text: pl.Series, form: str) -> pl.Series:
-    """Polars wants minutes beside hours, and what is two digits behind the year to be so."""
-    return _parse(text + "00", form + "%M") if form.endswith("%H") else _parse(text, form)
+def _parse_digits(text: pl.Series, pattern: str) -> pl.Series:
+    """Parse digits; Polars needs minutes if there are hours."""
+    return _parse(text + "00", pattern + "%M") if pattern.endswith("%H") else _parse(text, pattern)
 
 
 def _epoch(column: Column) -> Times | None:
-    """Seconds since 1970, or thousandths and so on; a name that means a time, or a whole
-    column of large numbers under a name that means nothing."""
+    """Seconds since 1970, or milliseconds and so on; the name must mean a time, or nothing."""
     if not (names.is_time(column.name) or names.is_anonymous(column.name)):
         return None
     values = column.values.cast(pl.Float64)

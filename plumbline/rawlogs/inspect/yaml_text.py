@@ -1,4 +1,4 @@
-"""A proposal as the text of a configuration, with comments."""
+"""Writes a proposal as a YAML configuration with comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from plumbline.base.plain_text import one_line
+from plumbline.base.printable import one_line
 from plumbline.rawlogs.inspect.proposal import EMBEDDING_DIM, Proposal, Table, click_counts
 from plumbline.rawlogs.inspect.splits import TEST, VALID
 
@@ -26,7 +26,7 @@ def to_yaml(proposal: Proposal, command: str) -> str:
         lines += ["tables:"]
         for name, table in proposal.tables.items():
             start = proposal.files.log[0].parent
-            file = os.path.relpath(table.looked.file, start)
+            file = os.path.relpath(table.inspected.file, start)
             lines += [
                 f"  {scalar(name)}:",
                 f"    file: {scalar(file)}",
@@ -38,7 +38,7 @@ def to_yaml(proposal: Proposal, command: str) -> str:
 
 
 def scalar(value: str) -> str:
-    """Text as YAML takes it for text: in quotes where it would be something else.
+    """A string in YAML, in quotes if YAML would read it as another type.
 
     >>> scalar("price"), scalar("on"), scalar("2020"), scalar("a: b"), scalar("")
     ('price', "'on'", "'2020'", "'a: b'", "''")
@@ -53,12 +53,12 @@ def comment(text: str) -> str:
 
 
 def _head(proposal: Proposal, command: str) -> list[str]:
-    looked = proposal.log.looked
+    inspected = proposal.log.inspected
     clicks, rows = click_counts(proposal.label)
     about = "" if rows == proposal.rows else f", about {proposal.rows:,} in all"
     lines = [
         f"# Written by pipelines/init.py, which looked at {rows:,} rows{about}, of "
-        f"{len(looked.columns)} columns;",
+        f"{len(inspected.columns)} columns;",
         f"# {clicks:,} of them are clicks ({clicks / max(rows, 1):.2%}).",
         f"# Run it: {comment(command)}",
     ]
@@ -79,38 +79,38 @@ def _files(proposal: Proposal) -> Sequence[str]:
 
 
 def _malformed_limit(proposal: Proposal) -> int | None:
-    looked = proposal.log.looked
-    expected = looked.malformed / max(looked.sampled, 1) * proposal.rows
+    inspected = proposal.log.inspected
+    expected = inspected.malformed / max(inspected.sampled, 1) * proposal.rows
     return None if expected < 100 else round(expected * 2)
 
 
 def _table(
     table: Table, depth: int, files: Sequence[str], malformed_limit: int | None
 ) -> list[str]:
-    looked, indent = table.looked, "  " * depth
+    inspected, indent = table.inspected, "  " * depth
     settings: list[tuple[str, str, str]] = []
     if files:
         settings.append(("files", _flow(files), ""))
-    if looked.dialect is None:
+    if inspected.dialect is None:
         settings.append(("format", "parquet", ""))
     else:
-        dialect = looked.dialect
+        dialect = inspected.dialect
         settings.append(("separator", _quoted(dialect.separator), ""))
         settings.append(("header", str(dialect.header).lower(), ""))
         if dialect.quote is not None:
             settings.append(("quote", _quoted(dialect.quote), ""))
         if dialect.encoding != "utf-8":
             settings.append(("encoding", dialect.encoding, ""))
-        if looked.trim:
-            settings.append(("trim", "true", "blanks stand around the fields"))
-        if looked.numbers.decimal != ".":
-            settings.append(("decimal", _quoted(looked.numbers.decimal), ""))
-        if looked.numbers.thousands is not None:
-            settings.append(("thousands", _quoted(looked.numbers.thousands), ""))
+        if inspected.trim:
+            settings.append(("trim", "true", "blanks around the fields"))
+        if inspected.numbers.decimal != ".":
+            settings.append(("decimal", _quoted(inspected.numbers.decimal), ""))
+        if inspected.numbers.thousands is not None:
+            settings.append(("thousands", _quoted(inspected.numbers.thousands), ""))
     if table.list_mark is not None:
         settings.append(("list_separator", _quoted(table.list_mark), ""))
-    if looked.missing:
-        settings.append(("missing", _flow(looked.missing, always_quote=True), ""))
+    if inspected.missing:
+        settings.append(("missing", _flow(inspected.missing, always_quote=True), ""))
     if malformed_limit is not None:
         settings.append(("malformed_limit", str(malformed_limit), "twice what is expected"))
     lines = [_commented(f"{indent}{key}: {value}", why) for key, value, why in settings]
@@ -188,7 +188,7 @@ def _commented(line: str, why: str) -> str:
 
 
 def data_paths(proposal: Proposal) -> Sequence[Path]:
-    """What --data is given: the folder of the files, or the files themselves."""
+    """The arguments of --data: the folder of the files, or the files themselves."""
     files = proposal.files
     if files.folder is not None:
         return [files.folder]

@@ -1,1 +1,1 @@
-"""Which rows train, validate and test."""
+"""Splits: the rows for training, validation and test."""

@@ -1,4 +1,4 @@
-"""Rows and clicks of the splits, and of the rows that are in none."""
+"""Counts rows and clicks of the splits, and rows in no split."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class Counted:
     """The counts over all rows."""
 
     rows: dict[str, int]
-    """Split (train, valid, test) to its rows."""
+    """Split (train, valid, test) to its number of rows."""
     click_rate: dict[str, float]
-    """Split to its share of clicks, that of train before negatives were dropped."""
+    """Split to its share of clicks, for train before negatives are dropped."""
     left_out: dict[str, int]
-    """See `splits.split.LEFT_OUT`: the rows that are in no split, by the reason."""
+    """Reason (see `splits.split.LEFT_OUT`) to the number of rows in no split."""
     sampled_click_rate: float
     """Share of clicks among the training rows that were kept."""
     keep_negatives: float
-    """Share of the training rows without a click that were kept: 1 where none was to be dropped.
+    """Share of the training rows without a click that were kept; 1 if none are dropped.
 
-    By chance it differs a little from the share in the configuration.
+    Rows are dropped at random, so it differs a little from the share in the configuration.
     """
 
 
 class SplitCounts:
-    """Counts the rows of all splits as they come."""
+    """Counts the rows of all splits, chunk by chunk."""
 
     def __init__(self) -> None:
         outcomes = len(SPLITS) + len(LEFT_OUT)
@@ -41,16 +41,16 @@ class SplitCounts:
         self._clicks = np.zeros(outcomes, np.int64)
 
     def add(self, outcomes: NDArray[np.int8], click: NDArray[np.int8]) -> tuple[int, ...]:
-        """Count rows, given what an `Assignment` says of each; gives the rows of each split."""
+        """Count rows by the result of an `Assignment`; returns the number in each split."""
         rows = np.bincount(outcomes, minlength=len(self._rows))
         self._rows += rows
         self._clicks += np.bincount(outcomes[click != 0], minlength=len(self._clicks))
         return tuple(rows[: len(SPLITS)].tolist())
 
     def result(self, config: Config, label_words: Sequence[str] = ()) -> Counted:
-        """The counts over all rows; `label_words` are values of the label that an error names.
+        """The counts over all rows; `label_words` are values of the label for an error.
 
-        Raises DataError where a split has no rows, or rows of one class alone.
+        Raises DataError if a split has no rows, or rows of one class only.
         """
         rows, clicks = self._rows.tolist(), self._clicks.tolist()
         for split in range(len(SPLITS)):

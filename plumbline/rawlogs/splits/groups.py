@@ -1,4 +1,4 @@
-"""The values of the column that a split by group goes by, as one 64-bit number a row."""
+"""The values of the column of a split by group, as one 64-bit number per row."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from plumbline.columns.value_hash import MISSING_HASH, value_hash
 from plumbline.columns.values import Values, is_missing
 
 GROUP = "\x1fgroup"
-"""Name of the numbers' column until the rows are split; a control character keeps it apart."""
+"""Name of the numbers' column until the rows are split; no log column has a control character."""
 
 NO_GROUP = np.uint64(MISSING_HASH)
-"""In the position of a missing value's number."""
+"""The number of a missing value."""
 
 
 def group_of(values: Values) -> NDArray[np.uint64]:
-    """The hash of each value, `NO_GROUP` where it is missing; uint64 (B,)."""
+    """The hash of each value, `NO_GROUP` if it is missing; uint64 (B,)."""
     hashes = value_hash(values)
     hashes[hashes == NO_GROUP] = 0
     hashes[is_missing(values)] = NO_GROUP
@@ -29,9 +29,9 @@ def group_of(values: Values) -> NDArray[np.uint64]:
 
 
 def with_text(file: Path, frame: pl.DataFrame, column: str) -> pl.DataFrame:
-    """The frame of a Parquet file with the column as text: what a text file would hold.
+    """The frame of a Parquet file with the column as text, as a text file has it.
 
-    Whole numbers have no decimal point, in whichever type they are stored; NaN is missing.
+    Whole numbers of any type have no decimal point; NaN is missing.
 
     Raises
     ------

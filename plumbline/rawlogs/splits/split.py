@@ -1,5 +1,5 @@
-"""Which split each row goes to: whole files, shares in row order, in time order, by a hash of the
-row's number or of a column's value; and which rows go to none."""
+"""Assigns rows to splits: by file, by shares in row or time order, or by a hash of the row's number
+or of a column's value. Some rows are in no split."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ SPLITS = ("train", "valid", "test")
 TRAIN, VALID, TEST = range(3)
 
 LEFT_OUT = ("no_split", "gap", "negatives")
-"""Why a row is in no split: beyond the shares or in no split's file; in a time gap; a row without a
-click that `keep_negatives` drops from the training split."""
+"""Why a row is in no split: it is beyond the shares or in no split's file; it is in a time gap; it
+has no click and `keep_negatives` drops it from the training split."""
 NO_SPLIT, GAP, NEGATIVES = range(3, 6)
 
 _NEGATIVES_SALT = 0x6E65676174697665
-"""Keeps the draw of negatives apart from the draw of splits."""
+"""Makes the draw of negatives independent of the draw of splits."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """Rows that follow each other in one file, and what their splits depend on."""
+class RowSpan:
+    """Consecutive rows of one file, with all that their splits depend on."""
 
     first: int
-    """Number of the first of them: rows are numbered from 0 in the order in which they are
-    written."""
+    """Number of the first row; rows are numbered from 0 in the order of the splits' output."""
     file: int
-    """Position of their file in the log."""
+    """Index of their file in the log."""
     click: NDArray[np.int8]
     """(B,), 0 or 1."""
     group: NDArray[np.uint64] | None = None
-    """(B,), see `plumbline.rawlogs.splits.groups.group_of`; where the split is by group."""
+    """(B,), if the split is by group: see `plumbline.rawlogs.splits.groups.group_of`."""
 
     def __len__(self) -> int:
         return len(self.click)
@@ -51,15 +50,15 @@ class Stretch:
 
 
 class Assignment(Protocol):
-    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
-        """The rows' splits as positions in `SPLITS`, or behind them in `LEFT_OUT`.
+    def __call__(self, rows: RowSpan) -> NDArray[np.int8]:
+        """The rows' splits as indices into `(*SPLITS, *LEFT_OUT)`.
 
         Returns int8 (B,).
         """
 
 
 def check_files(config: Config, files: Sequence[Path]) -> None:
-    """Raises DataError where the split names files that are not there."""
+    """Raises DataError if the split names files that the log does not have."""
     split = config.split
     if not isinstance(split, FileSplit):
         return
@@ -74,15 +73,15 @@ def check_files(config: Config, files: Sequence[Path]) -> None:
     if len({*split.valid, *split.test}) == count:
         raise DataError(
             f"split by file: valid and test take all of the log's {count} files, "
-            "so that none is left to train on."
+            "so none is left to train on."
         )
 
 
 def assignment(config: Config, rows: int, times: NDArray[np.float64] | None = None) -> Assignment:
-    """How `rows` rows are split.
+    """The assignment of a log with `rows` rows.
 
-    Rows of a split by time have to be sorted before; `times` are then the rows' times in seconds,
-    float64 (rows,), in any order. They are needed where the split has a gap.
+    For a split by time, rows must be passed in the order of time. If it has a gap, it needs
+    `times`, the rows' times in seconds, float64 (rows,), in any order.
     """
     split = config.split
     assign: Assignment
@@ -108,12 +107,12 @@ class _ByFile:
             **dict.fromkeys(split.test, TEST),
         }
 
-    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+    def __call__(self, rows: RowSpan) -> NDArray[np.int8]:
         return np.full(len(rows), self._split_of.get(rows.file, self._others), np.int8)
 
 
 class _InOrder:
-    """Rows beyond the shares first, then train, valid and test, the last two behind gaps."""
+    """First the rows beyond the shares, then train, valid and test, the last two after gaps."""
 
     _SPLITS = np.array([NO_SPLIT, TRAIN, GAP, VALID, GAP, TEST], np.int8)
 
@@ -131,33 +130,33 @@ class _InOrder:
         first_train = 0 if train is None else max(train_end - round(train * rows), 0)
         if gap > 0.0:
             if times is None:
-                raise ValueError("a split with a gap takes the rows' times")
+                raise ValueError("a split with a gap needs the rows' times")
             valid_end = min(valid_end, _rows_before(times, first_test, gap))
             train_end = min(train_end, _rows_before(times, first_valid, gap), valid_end)
         bounds = (first_train, train_end, first_valid, valid_end, first_test)
         self._bounds = np.maximum.accumulate(bounds)
 
-    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+    def __call__(self, rows: RowSpan) -> NDArray[np.int8]:
         positions = np.arange(rows.first, rows.first + len(rows))
         return self._SPLITS[np.searchsorted(self._bounds, positions, side="right")]
 
 
 def _rows_before(times: NDArray[np.float64], row: int, gap: float) -> int:
-    """How many rows are more than `gap` older than the one of that number in the order of time."""
+    """The number of rows more than `gap` older than row `row` in the order of time."""
     if row >= len(times):
         return len(times)
     return int(np.count_nonzero(times < np.partition(times, row)[row] - gap))
 
 
 class _ByHash:
-    """From the seed and a row's number, or its group: SplitMix64, its top 53 bits as a share."""
+    """By SplitMix64 of the seed and a row's number or group; its top 53 bits are the share."""
 
     def __init__(self, split: ShareSplit | GroupSplit, seed: int) -> None:
         self._test, self._valid = split.test, split.valid
         self._train = split.train_share
         self._start = _start(seed)
 
-    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+    def __call__(self, rows: RowSpan) -> NDArray[np.int8]:
         keys = rows.numbers
         if rows.group is not None:
             keys = np.where(rows.group == NO_GROUP, keys, rows.group)
@@ -171,13 +170,13 @@ class _ByHash:
 
 
 class _WithFewerNegatives:
-    """Another assignment, of whose training rows without a click only a share is kept."""
+    """Another assignment that keeps only a share of the training rows without a click."""
 
     def __init__(self, assign: Assignment, kept: float, seed: int) -> None:
         self._assign, self._kept = assign, kept
         self._start = splitmix64(np.array([_start(seed) ^ np.uint64(_NEGATIVES_SALT)]))[0]
 
-    def __call__(self, rows: Stretch) -> NDArray[np.int8]:
+    def __call__(self, rows: RowSpan) -> NDArray[np.int8]:
         splits = self._assign(rows)
         is_dropped = (splits == TRAIN) & (rows.click == 0)
         is_dropped &= _shares(self._start, rows.numbers) >= self._kept
@@ -191,6 +190,6 @@ def _start(seed: int) -> np.uint64:
 
 
 def _shares(start: np.uint64, keys: NDArray[np.uint64]) -> NDArray[np.float64]:
-    """A number from 0 to below 1 for each key."""
+    """A number in [0, 1) for each key."""
     shares: NDArray[np.float64] = (splitmix64(start ^ keys) >> np.uint64(11)) * 2.0**-53
     return shares

@@ -1,4 +1,4 @@
-"""Typed rows in the order of their times, more of them than fit into memory."""
+"""Sorts typed rows by time, also more rows than fit into memory."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.from_arrow import frame_from_arrow
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.parts import TypedRows
-from plumbline.rawlogs.values import TIME
 
 _SORTED_ROWS = 100_000
 
 
 def times_of(parts: Sequence[TypedRows]) -> NDArray[np.float64]:
-    """The time of every row, in the old order; seconds, float64 (N,)."""
+    """The time of every row in seconds, float64 (N,), in the original order."""
     return _times([part.read() for part in parts])
 
 
@@ -28,9 +28,9 @@ def _times(tables: Sequence[pa.Table]) -> NDArray[np.float64]:
 def sorted_by_time(
     parts: Sequence[TypedRows], rows_at_once: int = _SORTED_ROWS
 ) -> Iterator[pl.DataFrame]:
-    """All rows by time, rows of one time in their old order.
+    """All rows by time; rows of equal time stay in their original order.
 
-    Held in memory are 16 bytes a row for the order, and the rows of one chunk.
+    Memory holds 16 bytes per row for the order, and the rows of one chunk.
     """
     tables = [part.read() for part in parts]
     order = np.argsort(_times(tables), kind="stable")
@@ -42,7 +42,7 @@ def sorted_by_time(
 def _gather(
     tables: Sequence[pa.Table], starts: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> pa.Table:
-    """The rows of those numbers, in that order; each table is read in its own order."""
+    """The rows with these numbers, in this order; each table is read in its own order."""
     ascending = np.sort(rows)
     bounds = np.searchsorted(ascending, starts)
     parts = [

@@ -1,1 +1,1 @@
-"""Text files: what they are, unpacked and decoded, cut into blocks, rows and fields."""
+"""Text files: recognized, decompressed, decoded, and cut into blocks, rows and fields."""

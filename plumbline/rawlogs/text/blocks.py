@@ -1,4 +1,4 @@
-"""Text files as blocks of whole rows, unpacked, with exact line numbers."""
+"""Reads text files as blocks of whole rows, decompressed, with exact line numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plumbline.rawlogs.text.quoting import NEWLINE, Dialect, row_ends
 from plumbline.rawlogs.text.streams import (
     FAILURES,
     ByteStream,
-    TextForm,
+    TextFormat,
     fill,
     open_text,
     unreadable,
@@ -27,56 +27,56 @@ BYTE_ORDER_MARK = "\ufeff".encode()
 
 @dataclass(frozen=True, slots=True)
 class TextBlock:
-    """Whole rows of a text file as they stand in it; a newline byte ends the last one, too."""
+    """Whole rows of a text file, as its bytes; every row ends in a newline."""
 
     text: bytes | bytearray
     start: int
-    """Where it begins in the file's (unpacked) bytes."""
+    """Offset in the decompressed file."""
     names: Sequence[str] = ()
     """The columns in the file's order."""
     first: int = 1
     """The number of its first line."""
     encoding: str | None = None
-    """The encoding of its bytes, where it is not the table's."""
+    """The encoding of the bytes, if it is not the table's."""
     constants: Mapping[str, str | None] = field(default_factory=dict)
-    """The declared columns that the folders above the file give, with their values."""
+    """The declared columns that are in `key=value` folders above the file, with their values."""
 
     @property
     def end(self) -> int:
-        """Where the next block begins; past the file's end if that lacks its last newline."""
+        """Offset of the next block; past the file's end if the last newline is missing."""
         return self.start + len(self.text)
 
     def count_lines(self) -> int:
         return int(np.count_nonzero(np.frombuffer(self.text, np.uint8) == NEWLINE))
 
     def part(self, start: int, end: int) -> TextBlock:
-        """The rows between two positions in the text; a part inside counts its lines from 1."""
+        """The rows between two offsets in the text; unless `start` is 0, lines count from 1."""
         first = 1 if start else self.first
         return replace(self, text=self.text[start:end], start=self.start + start, first=first)
 
 
 def read_blocks(
-    file: Path, form: TextForm, dialect: Dialect, block_bytes: int = BLOCK_BYTES
+    file: Path, text_format: TextFormat, dialect: Dialect, block_bytes: int = BLOCK_BYTES
 ) -> Iterator[TextBlock]:
-    """The file's rows as they are, as many whole ones a block as fit into `block_bytes`.
+    """The file's rows in blocks: as many whole rows as fit into `block_bytes`.
 
-    The same file is cut in the same places each time. A row that is longer than a block has the
-    block grow until it fits.
+    A file is cut into the same blocks each time. A block with a longer row grows until the row
+    fits.
 
     Raises
     ------
     DataError
-        The file cannot be read or unpacked, or a row is longer than 64 MiB.
+        The file cannot be read or decompressed, or a row is longer than 64 MiB.
     """
     try:
-        with open_text(file, form) as stream:
-            yield from _blocks(file, form, dialect, stream, block_bytes)
+        with open_text(file, text_format) as stream:
+            yield from _blocks(file, text_format, dialect, stream, block_bytes)
     except FAILURES as error:
-        raise unreadable(file, form.compression, error) from None
+        raise unreadable(file, text_format.compression, error) from None
 
 
 def _blocks(
-    file: Path, form: TextForm, dialect: Dialect, stream: ByteStream, block_bytes: int
+    file: Path, text_format: TextFormat, dialect: Dialect, stream: ByteStream, block_bytes: int
 ) -> Iterator[TextBlock]:
     start, rest, size = 0, b"", block_bytes
     while True:
@@ -89,7 +89,7 @@ def _blocks(
         end = _last_row_end(text, marked, dialect)
         rest = bytes(memoryview(text)[end:])
         if end == 0:
-            _require_an_end(file, form, start, len(rest))
+            _require_row_end(file, text_format, start, len(rest))
             size = 2 * len(text)
             continue
         del text[end:]
@@ -103,7 +103,7 @@ def _blocks(
 
 
 def _last_row_end(text: bytearray, first: int, dialect: Dialect) -> int:
-    """Behind the last row that is there as a whole, the first one beginning at `first`; or 0."""
+    """The end of the last complete row, past its newline; 0 if none. Rows begin at `first`."""
     end = text.rfind(b"\n") + 1
     if end == 0 or not dialect.has_quotes(text):
         return end
@@ -111,19 +111,19 @@ def _last_row_end(text: bytearray, first: int, dialect: Dialect) -> int:
     return first + int(ends[-1]) + 1 if len(ends) else 0
 
 
-def _require_an_end(file: Path, form: TextForm, start: int, length: int) -> None:
-    """Raises DataError where the row that begins at `start` is too long to be one."""
+def _require_row_end(file: Path, text_format: TextFormat, start: int, length: int) -> None:
+    """Raises DataError if the row that begins at `start` is too long."""
     if length > LONGEST_LINE_BYTES:
         raise DataError(
-            f"{file}:{_line_at(file, form, start)}: wanted lines of text, found none ending within "
-            f"{LONGEST_LINE_BYTES >> 20} MiB."
+            f"{file}:{_line_at(file, text_format, start)}: wanted lines of text, found none ending "
+            f"within {LONGEST_LINE_BYTES >> 20} MiB."
         )
 
 
-def _line_at(file: Path, form: TextForm, position: int) -> int:
-    """The 1-based number of the line that begins there."""
+def _line_at(file: Path, text_format: TextFormat, position: int) -> int:
+    """The 1-based number of the line that begins at `position`."""
     number = 1
-    with open_text(file, form) as stream:
+    with open_text(file, text_format) as stream:
         while position > 0:
             text = bytearray(min(position, BLOCK_BYTES))
             read = fill(stream, text, 0)

@@ -1,4 +1,4 @@
-"""Blocks of text in UTF-8; rows that are not in their encoding become faults."""
+"""Decodes blocks of text to UTF-8; rows that are not valid in their encoding become faults."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def decoded_rows(
     dialect: Dialect,
     faults: list[Fault],
 ) -> TextRows:
-    """The rows of whole lines in UTF-8; the first line has the number `first`.
+    """The rows of whole lines in UTF-8; `first` is the number of the first line.
 
-    `encoding` is that of the bytes, `declared` the one that messages name.
+    `encoding` is that of the bytes, `declared` the one in messages.
     """
-    stays = text.isascii() or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
-    encoding = UTF_8 if stays else encoding
+    is_utf8 = text.isascii() or codecs.lookup(encoding).name in ("utf-8", "utf-8-sig")
+    encoding = UTF_8 if is_utf8 else encoding
     try:
         decoded = None if text.isascii() else text.decode(encoding)
     except UnicodeDecodeError:
         return _good_rows(TextRows.of(text, first, dialect), encoding, declared, faults)
-    if stays or decoded is None:
+    if is_utf8 or decoded is None:
         return TextRows.of(text, first, dialect)
     return TextRows.of(decoded.encode(), first, dialect)
 
@@ -47,17 +47,17 @@ def _good_rows(rows: TextRows, encoding: str, declared: str, faults: list[Fault]
             texts.append(line.decode(encoding).encode() if high[row] else line)
         except UnicodeDecodeError as error:
             good[row] = False
-            found = line[error.start : error.end]
+            got = line[error.start : error.end]
             number = int(rows.numbers[row]) + line.count(b"\n", 0, error.start)
             position = error.start - line.rfind(b"\n", 0, error.start)
-            reason = f"wanted {declared} text, found {found!r} at byte {position}"
+            reason = f"wanted {declared} text, found {got!r} at byte {position}"
             faults.append(Fault(number, reason, "log.encoding names another encoding"))
     rows = rows.keep(good)
     return rows if encoding == UTF_8 else _rewritten(rows, texts)
 
 
 def _rewritten(rows: TextRows, texts: list[bytes]) -> TextRows:
-    """The rows with other texts, whose characters may take more bytes."""
+    """The rows with other texts, which may have another number of bytes."""
     lengths = np.array([len(text) for text in texts], np.int64)
     ends = np.cumsum(lengths + 1) - 1
     faults = {

@@ -1,4 +1,4 @@
-"""Rows of text to fields, over a whole block at once."""
+"""Splits the rows of a block into fields, all rows at once."""
 
 from __future__ import annotations
 
@@ -22,16 +22,15 @@ from plumbline.rawlogs.text.quoting import (
 )
 
 _SHARE_OF_ROWS = 0.9
-"""Of the lines behind a quote without its partner, so many have to be rows to be taken for rows."""
+"""Lines after an unclosed quote count as rows if at least this share of them are valid rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRows:
-    """Rows of a block of text; none of them is blank, and some may be malformed.
+    """Rows of a block of text; none is blank, some may be malformed.
 
-    starts, ends: int64 (R,), a row is `text[start:end]`, its line end left out. numbers: int64
-    (R,), the 1-based line number in the file of each row's first line. faults: row to what is wrong
-    with its quotes.
+    starts, ends: int64 (R,), a row is `text[start:end]`, without its line end. numbers: int64 (R,),
+    the 1-based number of each row's first line in the file. faults: row to the fault of its quotes.
     """
 
     text: bytes | bytearray
@@ -42,7 +41,7 @@ class TextRows:
 
     @classmethod
     def of(cls, text: bytes | bytearray, first: int, dialect: Dialect) -> TextRows:
-        r"""The rows of whole lines, of which the first has the number `first`.
+        r"""The rows of whole lines; `first` is the number of the first line.
 
         The last byte is a newline; a line may end in `\r\n`.
         """
@@ -64,7 +63,7 @@ class TextRows:
         return len(self.starts)
 
     def keep(self, kept: NDArray[np.bool_]) -> TextRows:
-        """Those rows alone; kept: bool (R,)."""
+        """The rows where `kept`, bool (R,), is true."""
         if kept.all():
             return self
         position = np.cumsum(kept) - 1
@@ -76,18 +75,18 @@ class TextRows:
             {int(position[row]): fault for row, fault in self.faults.items() if kept[row]},
         )
 
-    def count(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many of the positions, which ascend, lie in each row."""
-        counts: NDArray[np.int64] = np.searchsorted(found, self.ends)
-        return counts - np.searchsorted(found, self.starts)
+    def count(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of `positions`, which ascend, in each row."""
+        counts: NDArray[np.int64] = np.searchsorted(positions, self.ends)
+        return counts - np.searchsorted(positions, self.starts)
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of rows that have equally many.
+    """The fields of rows with the same number of fields, `count`.
 
-    separators: int64, the positions of separators in the marked text, of which `first[row]` is the
-    position in it of the row's first one.
+    separators: int64, the positions of separators in the marked text; `separators[first[row]]` is
+    the first one of a row.
     """
 
     rows: TextRows
@@ -97,7 +96,7 @@ class Fields:
     count: int
 
     def column(self, position: int) -> pl.Series:
-        """The texts of one field, empty ones as null."""
+        """The texts of one field; an empty one is null."""
         starts, ends = self._bounds(position)
         text, quote = np.frombuffer(self.rows.text, np.uint8), self.dialect.quote
         if len(starts) == 0:
@@ -109,11 +108,11 @@ class Fields:
             quoted = (starts < ends) & (text[np.minimum(starts, len(text) - 1)] == quote)
             starts, ends = starts + quoted, ends - quoted
             doubled = quoted & _any_between(positions_of(self.rows.text, quote), starts, ends)
-        found = _texts(self.rows.text, starts, ends)
+        texts = _texts(self.rows.text, starts, ends)
         if quote is None or doubled is None or not doubled.any():
-            return found
-        single = found.filter(doubled).str.replace_all(chr(quote) * 2, chr(quote), literal=True)
-        return found.scatter(np.flatnonzero(doubled), single)
+            return texts
+        single = texts.filter(doubled).str.replace_all(chr(quote) * 2, chr(quote), literal=True)
+        return texts.scatter(np.flatnonzero(doubled), single)
 
     def _bounds(self, position: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         starts, ends = self.rows.starts, self.rows.ends
@@ -125,56 +124,58 @@ class Fields:
 
 
 def split_fields(rows: TextRows, fields: int, dialect: Dialect, faults: list[Fault]) -> Fields:
-    """The rows that have `fields` fields; all others become faults.
+    """The rows that have `fields` fields; the others become faults.
 
-    Where a row is refused that spans lines, its quote may be one that lacks its partner. If the
-    lines behind it are rows then, they are taken for rows.
+    A malformed row over several lines may have an unclosed quote. If most of its further lines are
+    valid rows, they count as rows.
     """
-    judged = _Judged.of(rows, fields, dialect)
-    if dialect.has_quotes(rows.text) and fields > 1 and not judged.good.all():
-        rows = _resynchronized(judged, fields, dialect)
-        judged = _Judged.of(rows, fields, dialect)
-    faults += judged.faults(dialect)
-    good = judged.good
-    return Fields(rows.keep(good), dialect, judged.separators, judged.first[good], fields)
+    checked = _CheckedRows.of(rows, fields, dialect)
+    if dialect.has_quotes(rows.text) and fields > 1 and not checked.good.all():
+        rows = _resynchronized(checked, fields, dialect)
+        checked = _CheckedRows.of(rows, fields, dialect)
+    faults += checked.faults(dialect)
+    good = checked.good
+    return Fields(rows.keep(good), dialect, checked.separators, checked.first[good], fields)
 
 
 def field_texts(rows: TextRows, dialect: Dialect) -> list[str]:
-    """The fields of the one row."""
-    (count,) = _Judged.of(rows, 0, dialect).found.tolist()
+    """The fields of a single row."""
+    (count,) = _CheckedRows.of(rows, 0, dialect).counts.tolist()
     fields = split_fields(rows, count, dialect, [])
     columns = (fields.column(position) for position in range(count))
     return [text or "" for column in columns for text in column.to_list()]
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _CheckedRows:
     """Rows, and which of them are good.
 
-    found: int64 (R,), the fields of each. returns: bool (R,), whether a carriage return lies in it.
+    counts: int64 (R,), the number of fields. has_return: bool (R,), whether the row has a carriage
+    return.
     """
 
     rows: TextRows
     fields: int
     separators: NDArray[np.int64]
     first: NDArray[np.int64]
-    found: NDArray[np.int64]
-    returns: NDArray[np.bool_]
+    counts: NDArray[np.int64]
+    has_return: NDArray[np.bool_]
     good: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, rows: TextRows, fields: int, dialect: Dialect) -> _Judged:
+    def of(cls, rows: TextRows, fields: int, dialect: Dialect) -> _CheckedRows:
         marked = dialect.marked(rows.text)
-        inside = _Inside.of(rows, dialect)
-        separators = inside.leave_out(positions_of(marked, dialect.mark[-1]))
+        quoted = _QuotedSpans.of(rows, dialect)
+        separators = quoted.outside(positions_of(marked, dialect.mark[-1]))
         first = np.searchsorted(separators, rows.starts)
-        found = np.searchsorted(separators, rows.ends) - first + 1
-        returns = np.zeros(len(rows), bool)
+        counts = np.searchsorted(separators, rows.ends) - first + 1
+        has_return = np.zeros(len(rows), bool)
         if b"\r" in rows.text:
-            returns = rows.count(inside.leave_out(positions_of(rows.text, CARRIAGE_RETURN))) > 0
-        good = (found == fields) & ~returns
+            returns = quoted.outside(positions_of(rows.text, CARRIAGE_RETURN))
+            has_return = rows.count(returns) > 0
+        good = (counts == fields) & ~has_return
         good[list(rows.faults)] = False
-        return cls(rows, fields, separators, first, found, returns, good)
+        return cls(rows, fields, separators, first, counts, has_return, good)
 
     def faults(self, dialect: Dialect) -> list[Fault]:
         return [self._fault(int(row), dialect) for row in np.flatnonzero(~self.good)]
@@ -185,9 +186,9 @@ class _Judged:
         fault = rows.faults.get(row)
         if fault is not None:
             return Fault(number + rows.text.count(b"\n", start, fault.position), fault.reason)
-        if self.returns[row]:
-            return Fault(number, "a carriage return inside the line", "line ends have to be alike")
-        reason = f"wanted {_plural(self.fields, 'field')}, found {self.found[row]}"
+        if self.has_return[row]:
+            return Fault(number, "a carriage return inside the line", "use one kind of line end")
+        reason = f"wanted {_plural(self.fields, 'field')}, found {self.counts[row]}"
         lines = rows.text.count(b"\n", start, int(rows.ends[row])) + 1
         if lines > 1:
             reason += f" in a row of {lines} lines"
@@ -197,15 +198,15 @@ class _Judged:
         return Fault(number, reason, advice)
 
 
-class _Inside:
-    """Where quoted fields lie."""
+class _QuotedSpans:
+    """The quoted fields of a text."""
 
     def __init__(self, quotes: NDArray[np.int64]) -> None:
         self._quotes = quotes
 
     @classmethod
-    def of(cls, rows: TextRows, dialect: Dialect) -> _Inside:
-        """Of rows whose quotes are well placed; each has an even number of them."""
+    def of(cls, rows: TextRows, dialect: Dialect) -> _QuotedSpans:
+        """Uses the rows without a fault: each of them has an even number of quotes."""
         if dialect.quote is None or not dialect.has_quotes(rows.text):
             return cls(np.empty(0, np.int64))
         quotes = positions_of(rows.text, dialect.quote)
@@ -216,49 +217,49 @@ class _Inside:
         outside |= quotes >= np.append(rows.ends, 0)[row]
         return cls(quotes[~outside])
 
-    def leave_out(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those positions that are not inside quotes."""
+    def outside(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The positions that are not inside quotes."""
         if len(self._quotes) == 0:
-            return found
-        outside: NDArray[np.bool_] = np.searchsorted(self._quotes, found) % 2 == 0
-        return found[outside]
+            return positions
+        is_outside: NDArray[np.bool_] = np.searchsorted(self._quotes, positions) % 2 == 0
+        return positions[is_outside]
 
 
-def _resynchronized(judged: _Judged, fields: int, dialect: Dialect) -> TextRows:
-    """The rows, where of a refused one the lines behind the first may be rows of their own."""
-    rows = judged.rows
+def _resynchronized(checked: _CheckedRows, fields: int, dialect: Dialect) -> TextRows:
+    """Split each malformed row whose further lines are valid rows."""
+    rows = checked.rows
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]] = []
     faults: dict[int, QuoteFault] = {}
     done, more = 0, 0
-    for row in np.flatnonzero(~judged.good).tolist():
+    for row in np.flatnonzero(~checked.good).tolist():
         newline = rows.text.find(b"\n", int(rows.starts[row]), int(rows.ends[row]))
-        behind = None
-        if newline >= 0 and not judged.returns[row]:
-            behind = _rows_behind(rows, row, newline, fields, dialect)
-        if behind is None:
+        after = None
+        if newline >= 0 and not checked.has_return[row]:
+            after = _rows_after(rows, row, newline, fields, dialect)
+        if after is None:
             if row in rows.faults:
                 faults[row + more] = rows.faults[row]
             continue
         parts.append((rows.starts[done:row], rows.ends[done:row], rows.numbers[done:row]))
         parts.append((rows.starts[row : row + 1], np.array([newline]), rows.numbers[row : row + 1]))
-        parts.append((behind.starts, behind.ends, behind.numbers))
+        parts.append((after.starts, after.ends, after.numbers))
         faults[row + more] = QuoteFault(UNCLOSED, int(rows.starts[row]))
         faults.update(
-            {row + more + 1 + position: fault for position, fault in behind.faults.items()}
+            {row + more + 1 + position: fault for position, fault in after.faults.items()}
         )
-        done, more = row + 1, more + len(behind)
+        done, more = row + 1, more + len(after)
     parts.append((rows.starts[done:], rows.ends[done:], rows.numbers[done:]))
     starts, ends, numbers = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return TextRows(rows.text, starts, ends, numbers, faults)
 
 
-def _rows_behind(
+def _rows_after(
     rows: TextRows, row: int, newline: int, fields: int, dialect: Dialect
 ) -> TextRows | None:
-    """The lines of a row behind its first newline as rows; None where they are none."""
+    """The lines of a row after its first newline as rows; None if too few of them are valid."""
     text = rows.text[newline + 1 : int(rows.ends[row])] + b"\n"
     found = TextRows.of(text, int(rows.numbers[row]) + 1, dialect)
-    good = _Judged.of(found, fields, dialect).good
+    good = _CheckedRows.of(found, fields, dialect).good
     if len(good) == 0 or np.mean(good) < _SHARE_OF_ROWS:
         return None
     by = newline + 1
@@ -272,25 +273,26 @@ def _rows_behind(
 def _without_blanks(
     text: NDArray[np.uint8], starts: NDArray[np.int64], ends: NDArray[np.int64], blanks: bytes
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    others = np.flatnonzero(~is_one_of(text, blanks))  # a newline stands behind every field
+    others = np.flatnonzero(~is_one_of(text, blanks))  # a newline follows every field
     starts = np.minimum(others[np.searchsorted(others, starts)], ends)
     last = others[np.maximum(np.searchsorted(others, ends) - 1, 0)]
     return starts, np.where(starts < ends, last + 1, ends)
 
 
 def _any_between(
-    found: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
+    positions: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    some: NDArray[np.bool_] = np.searchsorted(found, ends) > np.searchsorted(found, starts)
-    return some
+    first, last = np.searchsorted(positions, starts), np.searchsorted(positions, ends)
+    has_any: NDArray[np.bool_] = last > first
+    return has_any
 
 
 def _texts(
     text: bytes | bytearray, starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> pl.Series:
-    """The slices of UTF-8 text, empty ones as null.
+    """The slices of UTF-8 text; an empty one is null.
 
-    Arrow takes them from one array that holds the slices and, between them, what lies between.
+    Arrow takes every second value of an array of the slices and of the text between them.
     """
     bounds = np.stack([starts, ends], axis=1).ravel()
     count = len(bounds) - 1

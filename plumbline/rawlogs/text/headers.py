@@ -1,4 +1,4 @@
-"""The names of a file's columns, and what to say where a declared one is not among them."""
+"""Checks the names of a file's columns; the errors suggest a setting."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.printable import printable, sentence
 from plumbline.settings import Log, Table
 
 _SEPARATORS = (",", ";", "\t", "|", "::", "\x01", ":", " ")
@@ -16,7 +17,7 @@ _SHOWN_CHARACTERS = 40
 
 
 def require_columns(file: Path, table: Table, names: Sequence[str], line: str = "") -> None:
-    """Raises DataError where a column that the table declares is not there, or is there twice.
+    """Raises DataError if a column that the table declares is missing or is there twice.
 
     `line` is the header of a text file.
     """
@@ -24,20 +25,21 @@ def require_columns(file: Path, table: Table, names: Sequence[str], line: str = 
     for column in table.columns:
         if column not in counts:
             hint = _hint(table, column, names, line)
-            raise DataError(f"{file}: no column {shortened(column)!r} among {listed(names)}{hint}.")
+            message = f"{file}: no column {shortened(column)!r} among {listed(names)}{hint}"
+            raise DataError(sentence(message))
         if counts[column] > 1:
             raise DataError(f"{file}: the header names column {shortened(column)!r} twice.")
 
 
 def misquoted(file: Path, table: Table, line: str, number: int, reason: str) -> DataError:
-    """Of a header with a quote in the wrong place, which another separator may explain."""
+    """The error of a header with a misplaced quote; another separator may explain it."""
     column = next(iter(table.columns))
     hint = _another_separator(table, column, line, 2)
     return DataError(f"{file}:{number}: the header has {reason}: {shortened(line)}{hint}.")
 
 
 def require_separator(file: Path, table: Table, fields: Sequence[str], line: str) -> None:
-    """Raises DataError where a file without a header is plainly separated by something else."""
+    """Raises DataError if a file without a header clearly has another separator."""
     wanted = len(table.columns)
     if len(fields) > 1 or wanted == 1:
         return
@@ -50,34 +52,34 @@ def require_separator(file: Path, table: Table, fields: Sequence[str], line: str
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of further ones."""
     shown = ", ".join(shortened(name) for name in names[:_SHOWN_NAMES])
     more = len(names) - _SHOWN_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def shortened(text: str, most: int = _SHOWN_CHARACTERS) -> str:
-    """The beginning of a text, with what cannot be printed as an escape.
+def shortened(text: str) -> str:
+    """The beginning of a text; characters that cannot be printed become escapes.
 
-    >>> shortened("y" + chr(0), 2), shortened("column", 3)
-    ('y\\\\x00', 'col…')
+    >>> shortened("y" + chr(0)), shortened("column" * 10)
+    ('y\\\\x00', 'columncolumncolumncolumncolumncolumncolu…')
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:most])
-    return shown if len(text) <= most else f"{shown}…"
+    shown = printable(text[:_SHOWN_CHARACTERS])
+    return shown if len(text) <= _SHOWN_CHARACTERS else f"{shown}…"
 
 
 def setting(table: Table, key: str) -> str:
-    """The setting's name as it stands in the configuration."""
+    """The setting's name in the configuration."""
     return f"log.{key}" if isinstance(table, Log) else f"the table's {key}"
 
 
 def _hint(table: Table, column: str, names: Sequence[str], line: str) -> str:
-    """What to set, where that is plain; else the nearest name."""
+    """The setting to change, if it is clear; else the nearest name."""
     if table.format == "csv":
         for quote in _QUOTES:
             if table.quote is None and f"{quote}{column}{quote}" in {n.strip() for n in names}:
                 wanted = "'\"'" if quote == '"' else f'"{quote}"'
-                return f"; the names stand in quotes: set {setting(table, 'quote')}: {wanted}"
+                return f"; the names are in quotes: set {setting(table, 'quote')}: {wanted}"
         if not table.trim and column in {name.strip(" \t") for name in names}:
             return f"; the names have blanks around them: set {setting(table, 'trim')}: true"
         if found := _another_separator(table, column, line, len(names)):
@@ -91,7 +93,7 @@ def _hint(table: Table, column: str, names: Sequence[str], line: str) -> str:
 
 
 def _another_separator(table: Table, column: str, line: str, least: int) -> str:
-    """What to set, where another separator gives `least` names or more, the column's among them."""
+    """The setting, if another separator gives at least `least` names, one of them the column's."""
     for separator in _SEPARATORS:
         names = [name.strip(" \t\"'`") for name in line.split(separator)]
         if separator != table.separator and len(names) >= least and column in names:
@@ -103,7 +105,7 @@ def _another_separator(table: Table, column: str, line: str, least: int) -> str:
 
 
 def separator_of(line: str, wanted: Sequence[str]) -> str | None:
-    """What separates a line that has the wanted names in it."""
+    """The separator of a line that has the wanted names."""
     for separator in _SEPARATORS:
         names = {name.strip(" \t\"'`") for name in line.split(separator)}
         if names >= {*wanted}:

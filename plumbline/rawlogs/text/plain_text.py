@@ -1,7 +1,7 @@
-"""Text in any dialect, rewritten as the plain lines that the native parser takes.
+"""Rewrites text of any dialect as plain lines for the native parser.
 
-Separators of several characters become one byte, quotes go, and what they kept together is kept
-together by bytes that the text does not hold.
+Separators of several characters become one byte, and quotes are removed. Separators and newlines
+inside quotes are kept apart by bytes that the text does not have.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ _SPARE = bytes(range(0x1F, 0x0D, -1)) + bytes(range(8, 0, -1))
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    r"""Lines that are rows, each ended by `\n`; `stand_ins` are bytes in place of others."""
+    r"""One row per line, each with its `\n`; `stand_ins` maps a byte to the one it replaces."""
 
     lines: bytes | bytearray
     separator: str
     lines_are_rows: bool = True
-    """Whether each row was one line of the file, too."""
+    """Whether each row is one line of the file."""
     stand_ins: Mapping[int, int] = field(default_factory=dict)
 
     def restored(self, values: Values) -> Values:
-        """A column with the bytes that were there."""
+        """A column with its original bytes."""
         if not self.stand_ins or not isinstance(values, Text):
             return values
         data = values.data.copy()
@@ -40,7 +40,7 @@ class PlainText:
 
 
 def plain_text(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
-    """The rows of the text as plain lines; None where that is in doubt."""
+    """The rows of the text as plain lines; None if they cannot be rewritten safely."""
     found = _plain(text, dialect)
     return found if found is None or not dialect.blanks else _without_blanks(found)
 
@@ -58,7 +58,7 @@ def _plain(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
 
 
 def _without_blanks(text: PlainText) -> PlainText:
-    """Without the runs of blanks and tabs at the ends of fields."""
+    """Remove blanks and tabs at the ends of fields."""
     raw, separator = np.frombuffer(text.lines, np.uint8), ord(text.separator)
     is_blank = ((raw == _BLANK) | (raw == _TAB)) & (raw != separator)
     edges = np.flatnonzero(np.diff(is_blank, prepend=False))
@@ -76,7 +76,7 @@ def _without_blanks(text: PlainText) -> PlainText:
 
 
 def _spare(text: bytes | bytearray) -> bytes:
-    """Bytes that the text does not hold."""
+    """Bytes that the text does not have."""
     return bytes(byte for byte in _SPARE if byte not in text)
 
 
@@ -115,13 +115,13 @@ def _unquoted(text: bytes | bytearray, dialect: Dialect) -> PlainText | None:
     return PlainText(out[kept].tobytes(), chr(spare[0]), len(inner) == 0, stand_ins)
 
 
-def _is_outside(quotes: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.bool_]:
-    outside: NDArray[np.bool_] = np.searchsorted(quotes, found) % 2 == 0
+def _is_outside(quotes: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    outside: NDArray[np.bool_] = np.searchsorted(quotes, positions) % 2 == 0
     return outside
 
 
 def _without_quotes(size: int, quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which bytes stay: of two quotes in the middle of a field one, of all others none."""
+    """Which bytes stay: one of two doubled quotes inside a field, and no other quote."""
     kept = np.ones(size, bool)
     kept[quotes] = False
     doubled = np.flatnonzero((np.diff(quotes) == 1) & (np.arange(len(quotes) - 1) % 2 == 1))

@@ -1,12 +1,12 @@
-"""Where rows end in text whose fields may be quoted.
+"""Finds the ends of rows in text with quoted fields.
 
-A quote opens a field only where the field begins, and closes it only in front of a separator or a
-line end; doubled inside the field it stands for itself. So a row may span lines. A quote elsewhere
-makes its row malformed and is text otherwise. An opening quote behind which no other comes within
-`LONGEST_QUOTED_BYTES` closes nowhere: its line is malformed, and the next line begins a row.
+A quote opens a field only at the start of the field, and closes it only before a separator or a
+line end; a doubled quote inside the field stands for one quote. So a row may span lines. A quote
+anywhere else is text, and makes its row malformed. An opening quote that is not closed within
+`LONGEST_QUOTED_BYTES` makes its line malformed, and the next line begins a row.
 
-Whether a row ends at a line end depends on nothing before the row, so that text which is cut at row
-ends has the same rows in pieces as whole.
+The end of a row does not depend on the text before the row, so text that is cut at row ends has the
+same rows in parts as in whole.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ CARRIAGE_RETURN = ord("\r")
 
 UNCLOSED = "a quoted field without its closing quote"
 MISPLACED = "a quote that neither opens nor closes a field"
-CLOSED_LATE = "a quoted field over several lines whose closing quote has text behind it"
+CLOSED_LATE = "a quoted field over several lines whose closing quote has text after it"
 
 _MARK, _LAST_MARK = b"\xfe", b"\xff"
-"""Bytes that UTF-8 does not use, in the place of a separator of several characters."""
+"""Bytes that UTF-8 does not use, in place of a separator of several characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How fields are separated, in bytes.
 
-    quote: the byte, None where quotes are text. blanks: the bytes that are left out around a field.
+    quote: the byte, None if quotes are text. blanks: the bytes that are trimmed around a field.
     """
 
     separator: bytes
@@ -50,20 +50,20 @@ class Dialect:
 
     @property
     def mark(self) -> bytes:
-        """What stands for a separator in marked text, in as many bytes."""
+        """The separator in marked text, of the same length."""
         several = len(self.separator) > 1
         return _MARK * (len(self.separator) - 1) + _LAST_MARK if several else self.separator
 
     def marked(self, text: bytes | bytearray) -> bytes | bytearray:
-        """The text with marks for separators of several characters, each byte in its place.
+        """The text with marks in place of separators of several characters; offsets stay the same.
 
-        A quote cannot stand inside a separator, so it does not matter which lie in quoted fields.
+        Separators inside quotes are marked too: a separator cannot contain a quote.
         """
         return text if len(self.separator) == 1 else text.replace(self.separator, self.mark)
 
     @property
     def is_plain(self) -> bool:
-        """Whether fields are all that lies between separators of one character."""
+        """Whether a row is fields between separators of one byte, without quotes or trimming."""
         return len(self.separator) == 1 and self.quote is None and not self.blanks
 
     def has_quotes(self, text: bytes | bytearray) -> bool:
@@ -72,7 +72,7 @@ class Dialect:
 
 @dataclass(frozen=True, slots=True)
 class QuoteFault:
-    """What is wrong with the quotes of a row, and its position in the text."""
+    """A fault in the quotes of a row, and its position in the text."""
 
     reason: str
     position: int
@@ -80,17 +80,17 @@ class QuoteFault:
 
 @dataclass(frozen=True, slots=True)
 class RowEnds:
-    """ends: int64 (R,), the newline that ends each row. faults: row to what is wrong with it."""
+    """ends: int64 (R,), the newline at the end of each row. faults: row to its fault."""
 
     ends: NDArray[np.int64]
     faults: dict[int, QuoteFault]
 
 
 def row_ends(text: bytes | bytearray, dialect: Dialect, is_all: bool = True) -> RowEnds:
-    """The rows of text that begins with a row and whose last byte is a newline.
+    """The rows of text that begins with a row and ends in a newline.
 
-    Where it is not all of the text, rows are left out from the first one on that what follows
-    might change.
+    If more text follows (`is_all` is false), the result ends before the first row that the further
+    text might change.
     """
     if not dialect.has_quotes(text):
         return RowEnds(positions_of(text, NEWLINE), {})
@@ -98,12 +98,12 @@ def row_ends(text: bytes | bytearray, dialect: Dialect, is_all: bool = True) -> 
 
 
 def positions_of(text: bytes | bytearray, byte: int) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.flatnonzero(np.frombuffer(text, np.uint8) == byte)
-    return found
+    positions: NDArray[np.int64] = np.flatnonzero(np.frombuffer(text, np.uint8) == byte)
+    return positions
 
 
 def first_row(text: bytes | bytearray, start: int, dialect: Dialect) -> tuple[int, str | None]:
-    """The newline that ends the row that begins at `start`, and what is wrong with its quotes."""
+    """The newline of the row that begins at `start`, and the fault of its quotes."""
     scanned = None
     if dialect.quote is not None:
         scanned = _scan(dialect.marked(text), start, dialect, is_all=True)
@@ -114,21 +114,21 @@ def first_row(text: bytes | bytearray, start: int, dialect: Dialect) -> tuple[in
 def _scan(
     text: bytes | bytearray, start: int, dialect: Dialect, is_all: bool
 ) -> tuple[int, QuoteFault | None] | None:
-    """The end of one row of marked text, byte by byte; None where that needs more of the text."""
+    """The end of one row of marked text, byte by byte; None if it depends on further text."""
     if dialect.quote is None:
         raise ValueError("wanted a dialect with quotes")
     quote, mark = dialect.quote, dialect.mark
     fault: QuoteFault | None = None
     at = start
     while True:
-        field = _behind_blanks(text, at, dialect.blanks)
+        field = _skip_blanks(text, at, dialect.blanks)
         if text[field] == quote:
             last, is_closed = _last_quote(text, field, quote)
             if not is_closed:
                 if not is_all and len(text) - last <= LONGEST_QUOTED_BYTES:
                     return None
                 return text.index(b"\n", field), QuoteFault(UNCLOSED, field)
-            at = _behind_blanks(text, last + 1, dialect.blanks)
+            at = _skip_blanks(text, last + 1, dialect.blanks)
             if text[at] == mark[0]:
                 at += len(mark)
                 continue
@@ -137,23 +137,23 @@ def _scan(
             late = text.find(b"\n", field, at) >= 0
             fault = fault or QuoteFault(CLOSED_LATE if late else MISPLACED, field)
         newline = text.index(b"\n", at)
-        behind = text.find(mark, at, newline)
-        stray = text.find(quote, at, newline if behind < 0 else behind)
+        separator = text.find(mark, at, newline)
+        stray = text.find(quote, at, newline if separator < 0 else separator)
         if stray >= 0 and fault is None:
             fault = QuoteFault(MISPLACED, stray)
-        if behind < 0:
+        if separator < 0:
             return newline, fault
-        at = behind + len(mark)
+        at = separator + len(mark)
 
 
-def _behind_blanks(text: bytes | bytearray, at: int, blanks: bytes) -> int:
+def _skip_blanks(text: bytes | bytearray, at: int, blanks: bytes) -> int:
     while blanks and text[at] in blanks:
         at += 1
     return at
 
 
 def _last_quote(text: bytes | bytearray, opening: int, quote: int) -> tuple[int, bool]:
-    """The field's last quote, and whether it closes the field; else none is near enough."""
+    """The field's last quote, and whether it closes the field."""
     last = opening
     while True:
         found = text.find(quote, last + 1, last + 1 + LONGEST_QUOTED_BYTES)
@@ -165,10 +165,10 @@ def _last_quote(text: bytes | bytearray, opening: int, quote: int) -> tuple[int,
 
 
 class _Quoted:
-    """Rows of marked text with quotes, found over all of it where the quotes are well placed.
+    """Finds the rows of marked text with quotes, all at once if no quote is misplaced.
 
-    There each second quote opens and each other one closes, a doubled quote being one that closes
-    and one that opens; a row that has a quote in another place is scanned by itself.
+    Quotes alternate between opening and closing; a doubled quote closes and opens. A row with a
+    misplaced quote is scanned byte by byte.
     """
 
     def __init__(self, text: bytes | bytearray, dialect: Dialect, is_all: bool) -> None:
@@ -211,11 +211,11 @@ class _Quoted:
         return RowEnds(np.concatenate(chunks), faults)
 
     def _find_misplaced(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Which quotes cannot be what they are taken for, where the even ones open, and the odd."""
+        """The quotes that are misplaced if the even ones open, and if the odd ones do."""
         text, quotes = np.frombuffer(self._text, np.uint8), self._quotes
         before, after = quotes - 1, quotes + 1
         if self._dialect.blanks:
-            before, after = _beyond_blanks(text, before, after, self._dialect.blanks)
+            before, after = _nearest_non_blanks(text, before, after, self._dialect.blanks)
         mark = self._dialect.mark
         behind, ahead = text[np.maximum(before, 0)], text[after]
         next_one = text[np.minimum(after + 1, len(text) - 1)]
@@ -225,7 +225,7 @@ class _Quoted:
         closes = (ahead == mark[0]) | (ahead == NEWLINE)
         closes |= (ahead == CARRIAGE_RETURN) & (next_one == NEWLINE)
         closes[:-1] |= near
-        far = np.ones(len(quotes), bool)  # the last one is closed by no other
+        far = np.ones(len(quotes), bool)  # nothing closes the last one
         far[:-1] = np.diff(quotes) > LONGEST_QUOTED_BYTES
         opens &= ~far
         even = np.arange(len(quotes)) % 2 == 0
@@ -235,10 +235,10 @@ class _Quoted:
         )
 
 
-def _beyond_blanks(
+def _nearest_non_blanks(
     text: NDArray[np.uint8], before: NDArray[np.int64], after: NDArray[np.int64], blanks: bytes
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The nearest positions without a blank, from `before` backwards and from `after` onwards."""
+    """The nearest positions that are not blank, from `before` backward and `after` forward."""
     others = np.flatnonzero(~is_one_of(text, blanks))
     last = np.searchsorted(others, before, side="right") - 1
     nearest = np.where(last < 0, -1, others[np.maximum(last, 0)])
@@ -246,7 +246,7 @@ def _beyond_blanks(
 
 
 def is_one_of(text: NDArray[np.uint8], few: bytes) -> NDArray[np.bool_]:
-    found = np.zeros(len(text), bool)
+    is_any = np.zeros(len(text), bool)
     for byte in few:
-        found |= text == byte
-    return found
+        is_any |= text == byte
+    return is_any

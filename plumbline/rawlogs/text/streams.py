@@ -1,7 +1,6 @@
-"""A text file's bytes as a stream: unpacked, and in an encoding whose lines end in one byte.
+"""Opens a text file as a stream: decompressed, in an encoding in which a newline is one byte.
 
-How a file is packed and encoded is found once, from its first bytes. What it is named does not
-matter.
+Compression and encoding are detected from the first bytes; the file's name does not matter.
 """
 
 from __future__ import annotations
@@ -20,7 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from plumbline.base.errors import DataError
-from plumbline.rawlogs.text.file_forms import START_BYTES, Foreign, compression_of, foreign
+from plumbline.rawlogs.text.file_types import (
+    START_BYTES,
+    OtherFormat,
+    compression_of,
+    other_format,
+)
 from plumbline.rawlogs.text.headers import setting
 from plumbline.settings import Table
 
@@ -29,46 +33,46 @@ UTF_8 = "utf-8"
 _CHUNK_BYTES = 1 << 20
 _LINE_FEED, _CARRIAGE_RETURN = ord("\n"), ord("\r")
 _WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
-_MARKS = (  # that of UTF-32 begins with that of UTF-16
+_MARKS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _FEW, _MOST = 0.1, 0.6
-"""Shares of characters: text of other letters holds blanks, digits and separators too."""
+"""Bounds of a byte position's share of zeros; text in other scripts also has some ASCII."""
 FAILURES = (OSError, EOFError, lzma.LZMAError, pa.ArrowException, UnicodeError)
-"""What reading a damaged file raises."""
+"""Exceptions while a damaged file is read."""
 
 
 class ByteStream(Protocol):
-    """What is read from."""
+    """A readable stream."""
 
     def readinto(self, view: memoryview, /) -> int | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class TextForm:
-    """How a file's text is kept.
+class TextFormat:
+    """Compression, encoding and line ends of a text file.
 
-    `encoding` is that of the bytes that `open_text` gives: UTF-8, or one in which a character is a
-    byte and ASCII is a part. `decoded` is the encoding that is turned into UTF-8 on the way.
+    `encoding` is that of the stream of `open_text`: UTF-8, or a one-byte encoding that extends
+    ASCII. `decoded` is the file's encoding if the stream converts it to UTF-8.
     """
 
     compression: str | None
     encoding: str
     decoded: str | None = None
     carriage_returns: bool = False
-    """Whether lines end in a carriage return alone."""
+    """Whether lines end in a carriage return only."""
 
     @property
     def is_plain(self) -> bool:
-        """Whether the stream's bytes are those of the file, so that it may begin anywhere."""
+        """Whether the stream has the bytes of the file, so reading can start at any offset."""
         return self.compression is None and self.decoded is None and not self.carriage_returns
 
     @classmethod
-    def of(cls, file: Path, table: Table) -> TextForm:
-        """Raises DataError where the file cannot be read, or is no text."""
+    def of(cls, file: Path, table: Table) -> TextFormat:
+        """Raises DataError if the file cannot be read or is not text."""
         try:
             with file.open("rb") as stream:
                 compression = compression_of(stream.read(16))
@@ -77,9 +81,9 @@ class TextForm:
         except FAILURES as error:
             raise unreadable(file, compression_name(file), error) from None
         decoded = _decoded(file, table, start)
-        found = foreign(file, start) if decoded is None else None
+        found = other_format(file, start) if decoded is None else None
         if (inner := compression_of(start)) is not None and compression is not None:
-            found = Foreign(f"{inner} inside {compression}, packed twice", "unpack it once")
+            found = OtherFormat(f"{inner} inside {compression}, packed twice", "unpack it once")
         if found is not None:
             advice = found.advice.format(format=setting(table, "format"))
             raise DataError(f"{file} is {found.name}; wanted CSV or other text: {advice}.")
@@ -87,31 +91,31 @@ class TextForm:
         if decoded is not None:
             decoder = codecs.getincrementaldecoder(decoded)("replace")
             start, encoding = decoder.decode(start).encode(UTF_8, "replace"), UTF_8
-        return cls(compression, encoding, decoded, _is_classic(start, table.quote))
+        return cls(compression, encoding, decoded, _ends_in_carriage_returns(start, table.quote))
 
 
 @contextmanager
-def open_text(file: Path, form: TextForm) -> Iterator[ByteStream]:
-    """Raises one of `FAILURES` where the file cannot be read, here or as it is read."""
-    with unpacked(file, form.compression) as stream:
+def open_text(file: Path, text_format: TextFormat) -> Iterator[ByteStream]:
+    """Raises one of `FAILURES` if the file cannot be opened or, later, read."""
+    with unpacked(file, text_format.compression) as stream:
         text: ByteStream = stream
-        if form.decoded is not None:
-            text = _Decoded(text, form.decoded)
-        if form.carriage_returns:
+        if text_format.decoded is not None:
+            text = _Decoded(text, text_format.decoded)
+        if text_format.carriage_returns:
             text = _UnixLines(text)
         yield text
 
 
 def unreadable(file: Path, compression: str | None, error: Exception) -> DataError:
-    form = f" as {compression}" if compression else ""
+    kind = f" as {compression}" if compression else ""
     reason = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, UnicodeError):
         return DataError(f"{file}: ends in the middle of a character, or is damaged: {reason}.")
-    return DataError(f"{file}: cannot be read{form}: {reason}.")
+    return DataError(f"{file}: cannot be read{kind}: {reason}.")
 
 
 def compression_name(file: Path) -> str | None:
-    """How the file is packed; None too where it cannot be read."""
+    """The file's compression; None also if it cannot be read."""
     try:
         with file.open("rb") as stream:
             return compression_of(stream.read(16))
@@ -121,11 +125,11 @@ def compression_name(file: Path) -> str | None:
 
 @contextmanager
 def unpacked(file: Path, compression: str | None) -> Iterator[ByteStream]:
-    """The file's bytes; raises one of `FAILURES` as `open_text` does."""
+    """The decompressed file; raises one of `FAILURES` as `open_text` does."""
     if compression == "xz":
         with lzma.open(file) as stream:
             yield stream
-    elif compression == "bz2":  # Arrow's stream ends at the first of several members
+    elif compression == "bz2":  # Arrow stops after the first of several members
         with bz2.open(file) as stream:
             yield stream
     else:
@@ -139,7 +143,7 @@ def _start(stream: ByteStream) -> bytes:
 
 
 def fill(stream: ByteStream, text: bytearray, filled: int) -> int:
-    """Read until `text` is full or the stream ends; how much of it is filled then."""
+    """Read until `text` is full or the stream ends; returns the number of bytes filled."""
     with memoryview(text) as view:
         while filled < len(view):
             got = stream.readinto(view[filled:])
@@ -149,8 +153,8 @@ def fill(stream: ByteStream, text: bytearray, filled: int) -> int:
     return filled
 
 
-def _is_classic(start: bytes, quote: str | None) -> bool:
-    """Whether lines end in a carriage return alone; in quoted fields there may be others."""
+def _ends_in_carriage_returns(start: bytes, quote: str | None) -> bool:
+    """Whether lines end in a carriage return only; quoted fields may have newlines."""
     if quote is not None and b"\r" in start and b"\n" in start:
         mark = re.escape(quote.encode())
         start = re.sub(mark + b"[^" + mark + b"]*" + mark, b"", start)
@@ -162,7 +166,7 @@ def is_utf_8(encoding: str) -> bool:
 
 
 def _decoded(file: Path, table: Table, start: bytes) -> str | None:
-    """The encoding that has to be turned into UTF-8 before lines can be cut; None where none."""
+    """The encoding, if the text must be converted to UTF-8 before lines are cut; else None."""
     declared = codecs.lookup(table.encoding).name
     marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if marked is not None:
@@ -174,14 +178,14 @@ def _decoded(file: Path, table: Table, start: bytes) -> str | None:
         return None if plain else declared
     if start and b"\0" not in start and start.removeprefix(codecs.BOM_UTF8)[:256].isascii():
         key = setting(table, "encoding")
-        raise DataError(f"{file} is no {table.encoding} text: set {key}: utf-8.")
+        raise DataError(f"{file} is not {table.encoding} text: set {key}: utf-8.")
     if declared in ("utf-16", "utf-32"):
         return _wide_by_zeros(start) or f"{declared}-le"
     return declared
 
 
 def _wide_by_zeros(start: bytes) -> str | None:
-    """The encoding of text that is mostly ASCII and whose characters take two or four bytes."""
+    """The encoding of mostly ASCII text in two or four bytes per character, by its zero bytes."""
     first = np.frombuffer(start[: len(start[:512]) // 4 * 4], np.uint8).reshape(-1, 4) == 0
     if len(first) == 0:
         return None
@@ -189,13 +193,13 @@ def _wide_by_zeros(start: bytes) -> str | None:
     if ((shares > _FEW) & (shares < _MOST)).any():
         return None
     zeros = tuple((shares >= _MOST).tolist())
-    forms = {
+    encodings = {
         (False, True, False, True): "utf-16-le",
         (True, False, True, False): "utf-16-be",
         (False, True, True, True): "utf-32-le",
         (True, True, True, False): "utf-32-be",
     }
-    return forms.get(zeros)
+    return encodings.get(zeros)
 
 
 def _is_bytewise(encoding: str) -> bool:
@@ -205,7 +209,7 @@ def _is_bytewise(encoding: str) -> bool:
 
 
 class _Decoded:
-    """A stream turned into UTF-8; what is no character becomes bytes that are none of UTF-8."""
+    """A stream converted to UTF-8; invalid characters become bytes that are not valid UTF-8."""
 
     def __init__(self, stream: ByteStream, encoding: str) -> None:
         self._errors = "surrogatepass" if encoding in _WIDE else "surrogateescape"
@@ -234,7 +238,7 @@ class _Decoded:
 
 
 class _UnixLines:
-    """A stream whose carriage returns become line ends."""
+    """A stream with carriage returns replaced by newlines."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream

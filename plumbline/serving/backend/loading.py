@@ -1,4 +1,4 @@
-"""Load what a version computes with: its plan's executor, and its model's scorer."""
+"""Load a version's executor, from its plan, and its scorer, from its weights."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def load_scorer(version: ServedVersion) -> Scorer:
     Raises
     ------
     ModelError
-        A file is missing or was changed, or the model or the plan that it was trained on is not the
-        one in the config.
+        A file is missing or was changed, or the config names another model, or another plan than
+        the one it was trained on.
     """
     folder = version.folder / MODEL_FOLDER
     wanted, got = version.parameters[MODEL_HASH], read_model_card(folder).model_hash

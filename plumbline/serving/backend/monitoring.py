@@ -1,4 +1,4 @@
-"""Metrics of the values that a served version gets and the scores it gives: early signs of drift.
+"""Metrics of the values and scores of a served version: early signs of drift.
 
 | metric | counts |
 |---|---|
@@ -36,7 +36,7 @@ from plumbline.features.plan.plan import Plan
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
 
 SECONDS = 1.0
-"""Between two reports. A report costs one message to the server for each metric."""
+"""Seconds between two reports. A report sends one message to the server for each metric."""
 WINDOW_ROWS = 1000
 _PENDING_ROWS = 4096
 
@@ -157,8 +157,8 @@ Report = Callable[[dict[str, float], dict[str, float]], None]
 class Monitor:
     """Collects requests and their answers, and reports on them about once a second.
 
-    `see`, which is on a request's path, only keeps the arrays. A thread counts them, unless very
-    many rows are pending.
+    `see`, which delays requests, only stores the arrays. A thread counts them, unless very many
+    rows are pending.
     """
 
     def __init__(self, plan: Plan | None, report: Report) -> None:

@@ -16,16 +16,16 @@ from plumbline.serving.contract.versions import parameters_of, verified_manifest
 
 @dataclass(frozen=True, slots=True)
 class ServedVersion:
-    """What a model is loaded from."""
+    """The folder and the settings that a model is loaded with."""
 
     model: str
     number: str
     folder: Path
     parameters: Mapping[str, str]
-    """Those of the config, with the hashes of this version."""
+    """The config's parameters, with the hashes of this version."""
     precision: ScoringPrecision | None
     threads: int
-    """Of each instance."""
+    """Threads of each instance."""
     limits: Limits
     warmups: int
     """Calls that Triton makes before the first request."""

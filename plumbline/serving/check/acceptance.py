@@ -1,7 +1,7 @@
 """Compare a running server with an export.
 
-Every model answers the check rows of the version that it serves. This is the first check of what a
-server computes on a GPU: ONNX Runtime runs no check rows when it loads a model.
+The server's models answer the check rows. For a server with a GPU this is the first such check:
+ONNX Runtime does not run them when it loads a model.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check_server(repository: Path, server: Transport, tolerance: float) -> dict[
     Raises
     ------
     RepositoryError
-        A difference beyond the tolerance, other ids, or a folder that is not an exported
+        A float differs by more than the tolerance, ids differ, or the folder is not an exported
         repository.
     ServerError
         The server does not serve these versions.
@@ -55,14 +55,14 @@ def _check(repository: Path, model: str, server: Transport, tolerance: float) ->
         if not difference <= tolerance:
             raise RepositoryError(
                 f"Model {model!r}: {name} differ by {difference:g} from the export's, wanted at "
-                f"most {tolerance:g}. Serve the export that was verified, on such a processor."
+                f"most {tolerance:g}. Serve the verified export, on a processor of the same kind."
             )
         largest = max(largest, difference)
     return largest
 
 
 def _same_ids(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
-    """Lists may be padded further than at export, because the server pads requests together."""
+    """The server may pad lists further than the export: it pads several requests together."""
     if wanted.ndim < 3 or got.ndim < 3:
         return np.array_equal(got, wanted)
     length = min(got.shape[2], wanted.shape[2])
@@ -72,7 +72,7 @@ def _same_ids(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
 
 
 def _rows(repository: Path, model: str, number: str) -> CheckRows:
-    """The ensemble has no check rows of its own: its inputs and outputs are those of its models."""
+    """The ensemble has no check rows; its inputs and outputs are those of its models."""
 
     def read(model: str) -> CheckRows:
         return CheckRows.read(repository / model / number / CHECK_FILE)

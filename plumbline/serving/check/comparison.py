@@ -18,9 +18,9 @@ from plumbline.serving.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The differences between served and offline; `ids_identical` covers lists of ids too.
+    """The differences between served and offline. `ids_identical` includes lists of ids.
 
-    `max_abs_score_diff` is the larger one of the ensemble and the fused model.
+    `max_abs_score_diff` is the largest one of the ensemble and the fused model.
     """
 
     rows_compared: int
@@ -38,14 +38,14 @@ def compare(
 ) -> Comparison:
     """Serve raw rows, and compare ids, dense features and probabilities with the offline ones.
 
-    Both models score every row; the feature model gives the ids and dense features. In dense
-    features NaN equals NaN.
+    Both models score every row; the feature model returns the ids and dense features. NaN equals
+    NaN in dense features.
 
     Raises
     ------
     ServerError
         The server answers with an error, with another number of rows, or with probabilities that
-        are not numbers.
+        are NaN or infinite.
     """
     encoded = fused.encode(raw)
     score_differences = [
@@ -76,7 +76,7 @@ def _probabilities(client: Client, raw: pa.Table) -> NDArray[np.float32]:
     probability_B = client.score(raw)
     not_numbers = int(np.count_nonzero(~np.isfinite(probability_B)))
     if not_numbers:
-        raise ServerError(f"The server gave {not_numbers} probabilities that are not numbers.")
+        raise ServerError(f"The server returned {not_numbers} probabilities that are not numbers.")
     return probability_B
 
 

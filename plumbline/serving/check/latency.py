@@ -22,9 +22,9 @@ def measure_latency(
 ) -> dict[str, dict[str, float]]:
     """Milliseconds at the 50th and 99th percentile, for each batch size: `{"1": {"p50":, "p99":}}`.
 
-    Requests are sent one at a time; the first few are not counted. The time covers building the
-    request from tensors, sending it, serving, and reading the answer, but not turning named columns
-    into tensors. Each request has other rows of `tensors`, which repeat if there are too few.
+    Requests are sent one after another; the first few are not counted. The time includes building
+    the request from tensors, sending it, serving, and reading the answer, but not converting
+    columns to tensors. Each request has different rows of `tensors`, repeated if there are too few.
     """
     return {
         str(rows): _percentiles(_milliseconds(client, tensors, rows, requests))

@@ -1,8 +1,8 @@
 """Verify a model repository before a server loads it.
 
-The Python backend checks a model's files again when it loads it. ONNX Runtime does not, so a GPU
-server is started only after this. The server's image has no command-line library, so it runs this
-file by itself: `python3 -m plumbline.serving.check.verify FOLDER`. Imports only what the image has.
+The Python backend checks a model's files when it loads it. ONNX Runtime does not, so a GPU server
+must only start after this check. The server's image has no command-line library, so it runs this
+module: `python3 -m plumbline.serving.check.verify FOLDER`. It imports only what the image has.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from plumbline.serving.contract.versions import verify_repository
 
 
 def verify(repository: Path) -> str:
-    """Check every file against its hash; gives one line that says what was verified.
+    """Check every file against its hash, and return a line that says what was verified.
 
     Raises
     ------
     PlumblineError
-        A file is missing, or is not what was exported.
+        A file is missing, or was changed after the export.
     """
     return f"{verify_repository(repository, large_files=True)} models verified."
 

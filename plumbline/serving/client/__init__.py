@@ -1,6 +1,6 @@
 """Clients of a served model: `Client` for blocking code, `AsyncClient` for asyncio.
 
-Both are loaded at their first use, with the HTTP or gRPC library that they need.
+Both are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -26,13 +26,13 @@ from plumbline.serving.errors import ServerError
 class AsyncClient(ClientCore):
     """Scores rows with one served model, and encodes them with its feature model.
 
-    It connects at `async with`, and belongs to that event loop; any number of its calls may be
-    awaited at once. The parameters are those of `Client`, and one more.
+    It connects at `async with`, and belongs to that event loop. Any number of calls may be awaited
+    at once. Its parameters are those of `Client`, and one more.
 
     Parameters
     ----------
     concurrency
-        The largest number of requests in flight, over all calls; the others wait in the client.
+        The most requests in flight, over all calls; the others wait in the client.
 
     Example
     -------
@@ -68,7 +68,7 @@ class AsyncClient(ClientCore):
         Raises
         ------
         ServerUnavailable
-            The server is not there.
+            The server cannot be reached.
         ServerError
             It has no such model or version, or the model takes no raw columns.
         """
@@ -99,7 +99,7 @@ class AsyncClient(ClientCore):
         return await self.predict(self.tensors(data))
 
     async def predict(self, tensors: Tensors) -> NDArray[np.float32]:
-        """As `Client.predict`; the requests are sent at once, as far as `concurrency` allows."""
+        """As `Client.predict`; up to `concurrency` requests are sent at once."""
         model = self._model
         return model.probabilities(await self._infer(model, tensors))
 

@@ -25,8 +25,8 @@ from plumbline.serving.errors import ServerError
 class Client(ClientCore):
     """Scores rows with one served model, and encodes them with its feature model.
 
-    It reads the columns that the model wants from the server. Over HTTP a client is for one thread
-    at a time; over gRPC threads may share it.
+    It gets the model's columns from the server. Over HTTP, one thread at a time may use a client;
+    over gRPC, threads may share it.
 
     Parameters
     ----------
@@ -35,23 +35,22 @@ class Client(ClientCore):
     model
         The model that scores: `ctr_fused`, or the ensemble `ctr`.
     timeout_seconds
-        Time limit of one request. The server applies it too: it rejects a request that waits longer
-        in its queue.
+        Time limit of one request. The server also rejects a request that waits longer in its queue.
     version
-        The model's version; by default each request takes the newest. Rows of one call that need
-        several requests may then be scored by two versions while a new one is published.
+        The model's version; by default, the newest at each request. A call that needs several
+        requests may then be answered by two versions, if one is published meanwhile.
     headers
         Sent with every request: HTTP headers, or gRPC metadata.
     tls
         Encryption; none by default.
     retries
-        When a request is retried that could not reach the server or was rejected as overloaded;
-        None for never.
+        Policy for requests that could not reach the server or were rejected because it was
+        overloaded; None for no retries.
 
     Raises
     ------
     ServerUnavailable
-        The server is not there.
+        The server cannot be reached.
     ServerError
         It has no such model or version, or the model takes no raw columns.
     """
@@ -92,7 +91,7 @@ class Client(ClientCore):
         self._transport.close()
 
     def score(self, data: Any) -> NDArray[np.float32]:
-        """Click probabilities, float32 (B,), of rows as `tensors` takes them.
+        """The click probabilities of rows, float32 (B,). `data` is as for `tensors`.
 
         Raises
         ------
@@ -101,16 +100,16 @@ class Client(ClientCore):
         ServerUnavailable
             The server cannot be reached or is overloaded, after the retries.
         ServerError
-            The server's message.
+            The server answered with an error.
         """
         return self.predict(self.tensors(data))
 
     def predict(self, tensors: Tensors) -> NDArray[np.float32]:
-        """As `score`, from tensors; more rows than the model's maximum take several requests."""
+        """As `score`, from tensors. More rows than the model's maximum need several requests."""
         return self._model.probabilities(self._infer(self._model, tensors))
 
     def encode(self, data: Any) -> Encoded:
-        """The feature model's answer: ids, lists of ids, floats, of rows as `tensors` takes them.
+        """The rows as the feature model encodes them: ids, lists of ids, and floats.
 
         Raises
         ------

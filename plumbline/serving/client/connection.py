@@ -1,4 +1,4 @@
-"""How a client reaches a server: address, protocol, time limit, headers, shared secret, TLS."""
+"""The connection to a server: address, protocol, time limit, headers, shared secret, TLS."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from plumbline.serving.errors import ServerError
 Protocol = Literal["http", "grpc"]
 
 SECRET_VARIABLE = "PLUMBLINE_SECRET"
-"""Environment variable with the secret that server and clients share. The server's own processes
-do not get it."""
+"""Environment variable with the secret that server and clients share. The models' processes do not
+inherit it."""
 SECRET_HEADER = "plumbline-secret"
-"""The header that carries it, see `secret_header`."""
+"""The header for the secret: see `secret_header`."""
 
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
-"""Passes unchanged through Triton's command line, an HTTP header and gRPC metadata."""
+"""Secrets that pass unchanged through Triton's command line, HTTP headers and gRPC metadata."""
 
 _GRPC_SECRET = "triton-grpc-protocol-"
-"""Over gRPC, Triton puts this before the name of the header that holds a secret."""
+"""Triton's prefix for the name of a secret's header, over gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Tls:
             raise ServerError(f"TLS: got a {given} without its {missing}. Give both, or neither.")
         for file in (self.authority, self.certificate, self.key):
             if file is not None and not file.is_file():
-                raise ServerError(f"{file}: wanted a PEM file for TLS, got no such file.")
+                raise ServerError(f"{file}: wanted a PEM file for TLS, there is no file.")
 
     def context(self, create: Any = ssl.create_default_context) -> ssl.SSLContext:
         """The context for HTTPS; `create` has the signature of `ssl.create_default_context`.
@@ -57,7 +57,7 @@ class Tls:
         Raises
         ------
         ServerError
-            A file does not hold a certificate or key.
+            A file has no certificate or key.
         """
         try:
             context: ssl.SSLContext = create(cafile=self.authority)
@@ -81,7 +81,7 @@ class Connection:
     headers
         Sent with every request: HTTP headers, or gRPC metadata (in lower case).
     tls
-        Encryption. Triton's HTTP port has none of its own; over HTTP it needs a proxy in front.
+        Encryption. Triton's HTTP port has none, so HTTPS needs a proxy in front of it.
     """
 
     url: str
@@ -121,8 +121,8 @@ def read_secret(file: Path | None = None) -> str | None:
     Raises
     ------
     ServerError
-        The file is not readable, or the secret is too short or has other characters in it. The
-        message does not show it.
+        The file cannot be read, or the secret is too short or has forbidden characters. The message
+        does not show it.
     """
     if file is None:
         secret, source = os.environ.get(SECRET_VARIABLE) or None, SECRET_VARIABLE
@@ -137,7 +137,7 @@ def read_secret(file: Path | None = None) -> str | None:
             ) from None
     if secret is not None and not _SECRET.fullmatch(secret):
         raise ServerError(
-            f"{source}: wanted a secret of 16 or more letters, digits and . _ ~ + / = -, found "
-            f"{len(secret)} characters that are not. Make one with: openssl rand -hex 32"
+            f"{source}: wanted a secret of 16 or more letters, digits and . _ ~ + / = -, got "
+            f"{len(secret)} characters, too few or others. Make one with: openssl rand -hex 32"
         )
     return secret

@@ -1,6 +1,6 @@
-"""What both clients share: what a config says of a model, rows to requests, answers to results.
+"""What both clients share: a model's config, requests from rows, and results from answers.
 
-Nothing here talks to a server.
+Nothing here communicates with a server.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -70,14 +70,14 @@ class ServedModel:
         }
 
     def tensors(self, data: Any) -> Tensors:
-        """Rows in any form that `to_table` takes, by the value rules of the log.
+        """Rows as tensors, read with the log's value rules. `data` is as for `to_table`.
 
-        Raises PlanError if they do not fit.
+        Raises PlanError if the rows do not fit the model.
         """
         return to_tensors(to_table(data, self.columns.names), self.columns, self._rules)
 
     def requests(self, tensors: Tensors) -> Iterator[Tensors]:
-        """The rows in order, in chunks of at most the model's maximum; none for no rows."""
+        """The rows in order, in chunks of at most the model's maximum; without rows no chunk."""
         for start in range(0, rows_of(tensors), self.max_batch_size):
             yield {name: t[start : start + self.max_batch_size] for name, t in tensors.items()}
 
@@ -88,7 +88,7 @@ class ServedModel:
         return np.concatenate([answer.as_numpy(CLICK_PROBABILITY)[:, 0] for answer in answers])
 
     def encoded(self, rows: int, answers: Sequence[Any]) -> Encoded:
-        """From the feature model's answers to `requests`."""
+        """The encoded rows, from the feature model's answers to `requests`."""
         joined = {
             name: _joined(answers, name, rows, len(self._columns_of[name]), dtype)
             for name, dtype in ((IDS, np.int64), (LIST_IDS, np.object_), (DENSE, np.float32))
@@ -99,7 +99,7 @@ class ServedModel:
 
 
 class ClientCore:
-    """Holds the connection and the model that a client has read from the server's configs."""
+    """The connection of a client, and the model as the server's config describes it."""
 
     def __init__(self, connection: Connection, model: str, version: str) -> None:
         self._connection = connection
@@ -109,41 +109,36 @@ class ClientCore:
 
     @property
     def columns(self) -> WireColumns:
-        """The raw columns that the model wants, by tensor."""
+        """The model's raw columns, by tensor."""
         return self._model.columns
 
     @property
-    def raw_columns(self) -> tuple[str, ...]:
-        """Their names, in the order of the feature plan."""
-        return tuple(self._model.kinds)
-
-    @property
     def kinds(self) -> Mapping[str, FeatureKind]:
-        """Their names to their kinds, in the order of the feature plan."""
+        """The raw columns and their kinds, in the order of the feature plan."""
         return self._model.kinds
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The config parameters of the requested version, as of when the client connected."""
+        """The config parameters of the requested version, at the time of connecting."""
         return self._model.parameters
 
     @property
     def plan_hash(self) -> str:
-        """Of the requested version, as of when the client connected."""
+        """Of the requested version, at the time of connecting."""
         return self._model.plan_hash
 
     @property
     def model_hash(self) -> str:
-        """Of the requested version, as of when the client connected; empty if it has no model."""
+        """Of the requested version, at the time of connecting; empty if it has no weights."""
         return self._model.model_hash
 
     @property
     def max_batch_size(self) -> int:
-        """Rows of the largest request."""
+        """The most rows of a request."""
         return self._model.max_batch_size
 
     def tensors(self, data: Any) -> Tensors:
-        """The rows as the wire's tensors.
+        """Rows as the tensors of a request.
 
         `data` is a mapping of column name to values, a pandas or polars DataFrame, an Arrow table
         or record batch, or a list of mappings, one a row. The columns may be in any order; columns
@@ -152,8 +147,7 @@ class ClientCore:
         Raises
         ------
         PlanError
-            Missing columns, columns whose type does not fit, or a number that is infinite in
-            float32.
+            Columns are missing, a column's type does not fit, or a number is infinite in float32.
         """
         return self._model.tensors(data)
 
@@ -189,7 +183,7 @@ def rows_of(tensors: Tensors) -> int:
 
 
 def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
-    """Those of the version, if the config lists several."""
+    """The parameters of the version, if the config lists several."""
     if not version or VERSIONS not in config.parameters:
         return config.parameters
     try:
@@ -199,7 +193,7 @@ def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
 
 
 def _value_rules(model: str, parameters: Mapping[str, str]) -> ValueRules:
-    """The rules of the log that the model was trained on; the default ones without such."""
+    """The rules of the log that trained the model; the defaults if the config has none."""
     if LOG not in parameters:
         return ValueRules()
     try:

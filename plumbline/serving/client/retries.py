@@ -1,4 +1,4 @@
-"""When a request is sent again, and how long to wait before that.
+"""Whether to retry a request, and the delay before that.
 
 Scoring changes nothing on the server, so a request may safely be sent twice. That helps only if the
 server could not be reached or was overloaded (ServerUnavailable); any other error would recur.
@@ -22,10 +22,10 @@ class Retries:
     attempts
         The most times a request is sent.
     first_delay_seconds, factor, longest_delay_seconds
-        The delay before the second attempt, by what factor each further delay grows, and up to what
+        The delay before the second attempt, the factor by which further delays grow, and their
         limit.
     jitter
-        The share of a delay that is drawn at random, 0 to 1.
+        The random share of a delay, 0 to 1.
     total_seconds
         No attempt starts later than this after the first.
     """
@@ -63,13 +63,13 @@ class Retries:
         Parameters
         ----------
         error
-            The last attempt's.
+            The error of the last attempt.
         attempts
-            How many attempts have failed.
+            The number of failed attempts.
         passed_seconds
             Time since the first attempt started.
         draw
-            Gives a number from 0 to 1.
+            Returns a random number from 0 to 1.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What Triton's client libraries raise, as errors of ours."""
+"""Turn the exceptions of Triton's client libraries into ServerError."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe
 from plumbline.serving.errors import ServerError, ServerUnavailable
 
 FAILURES = (InferenceServerException, OSError, asyncio.TimeoutError)
-"""What any of the libraries raises; each raises a few more of its own."""
+"""Exceptions of all the libraries; each has a few more."""
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
-"""Triton's own statuses, over HTTP and gRPC, and those of a proxy whose server is gone or full."""
+"""Statuses of Triton over HTTP and gRPC, and of a proxy whose server is down or overloaded."""
 _NOT_CONNECTED = "failed to connect to all addresses"
-"""gRPC's message, under the same status as that of an overloaded server."""
+"""gRPC's message; its status is the same as that of an overloaded server."""
 _RESTRICTED = "This protocol is restricted"
-"""Triton's gRPC message, also under that status, if a secret header is missing or wrong."""
+"""Triton's gRPC message if a secret header is missing or wrong; its status is the same, too."""
 _SPOILT = "incomplete string data for inference input"
-"""Triton's Python backend rejects a whole batch in which one request's last string is cut short.
-No request made here is, so another one in the batch was."""
+"""Triton's Python backend rejects a whole batch if the last string of one request is cut short. The
+requests of this client are not, so that was another one."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
 _CLOSED = ("Socket closed", "andshake", "reset by peer", "onnection closed", "disconnected")
 """Messages of a connection that a server accepted and closed."""
@@ -32,11 +32,11 @@ _DEADLINE = "StatusCode.DEADLINE_EXCEEDED"
 def server_error(
     error: Exception, connection: Connection, broken: tuple[type[Exception], ...] = ()
 ) -> ServerError:
-    """The ServerUnavailable or ServerError for what a client library raised.
+    """The ServerUnavailable or ServerError for a library's exception.
 
-    `broken` is what the library raises if a connection breaks, besides OSError. Anything else that
-    is not in FAILURES stands for an answer in another protocol. If the server behaved as one of
-    another protocol would, its port is probed and the message says what it speaks.
+    `broken` are the library's exceptions for a broken connection, besides OSError. Other exceptions
+    that are not in FAILURES mean an answer in another protocol. If the server seems to speak one,
+    its port is probed, and the message names the protocol.
     """
     url = connection.url
     if isinstance(error, InferenceServerException):
@@ -66,9 +66,9 @@ def _refusal(error: InferenceServerException, connection: Connection) -> ServerE
 
 
 def _closed(connection: Connection, cause: object) -> ServerError:
-    """A server that is not there refuses the connection; one of another protocol closes it.
+    """The error for a refused or closed connection; a port of another protocol closes it.
 
-    A server that closed a plain HTTP connection may want TLS, so it is sent no other request.
+    After plain HTTP, only TLS is tried: a server that requires TLS gets no other request.
     """
     advised = None
     if connection.tls is not None or any(word in str(cause) for word in _CLOSED):
@@ -83,13 +83,13 @@ def _closed(connection: Connection, cause: object) -> ServerError:
 def _foreign(connection: Connection) -> ServerError:
     return _advice(connection, probe(connection.url)) or ServerError(
         f"{connection.url} answers in another protocol. Triton has one port for HTTP (8000 by "
-        "default), one for gRPC (8001) and one for metrics alone (8002), and TLS only where it is "
+        "default), one for gRPC (8001) and one for metrics only (8002), and TLS only if it is "
         "switched on."
     )
 
 
 def _advice(connection: Connection, found: Speaks | None) -> ServerError | None:
-    """What to use instead, if the port speaks something else."""
+    """An error that says what to use instead, if the port speaks another protocol."""
     if found is None:
         return None
     text = advice(connection.url, connection.protocol, connection.tls is not None, found)

@@ -1,4 +1,4 @@
-"""Rows in any form that a caller may have, as an Arrow table of the wanted columns."""
+"""Convert rows of any common type to an Arrow table of the wanted columns."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SUPPORTED = "text, numbers, booleans, dates or lists of them"
 
 
 def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
-    """Those of `columns` that `data` has, in Arrow's plain types.
+    """The columns of `data` that are in `columns`, in Arrow's plain types.
 
     `data` is one of
 
     - a mapping of column name to values: lists, arrays, pandas or polars Series;
-    - a mapping of column name to a single value: one row, in which a list is that row's list;
+    - a mapping of column name to a single value: one row, whose lists are values of list columns;
     - a list of rows, each a mapping that has every one of `columns`;
     - a pandas or polars DataFrame;
     - an Arrow table or record batch, or anything else that exports an Arrow stream.
@@ -35,8 +35,8 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
     Raises
     ------
     PlanError
-        Another kind of object, columns of different lengths, a row that lacks a column, a duplicate
-        column; or columns of mixed types, all of which are named.
+        `data` is of another type, columns differ in length, a row lacks a column, a column is there
+        twice, or values have mixed types.
     """
     wanted = tuple(columns)
     if isinstance(data, pa.RecordBatch):
@@ -58,7 +58,7 @@ def to_table(data: Any, columns: Iterable[str]) -> pa.Table:
 
 
 def _with_plain_types(table: pa.Table) -> pa.Table:
-    """With dictionary and view types replaced by the types of their values, inside lists too."""
+    """Replace dictionary and view types by the types of their values, also inside lists."""
     packed = [field.name for field in table.schema if _is_packed(field.type)]
     if not packed:
         return table
@@ -107,7 +107,7 @@ def _check_once(names: Iterable[str], columns: Sequence[str]) -> None:
 
 
 def _of_rows(data: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """The wanted columns; those of one row become columns of one value."""
+    """The wanted columns. A single row becomes columns of one value."""
     chosen = {name: data[name] for name in columns if name in data}
     if any(_is_single(value) for value in chosen.values()):
         return {name: [_listed(value)] for name, value in chosen.items()}
@@ -123,7 +123,7 @@ def _is_single(value: Any) -> bool:
 
 
 def _listed(value: Any) -> Any:
-    """A row's list in a form that Arrow reads as a list."""
+    """A row's list as a Python list, which Arrow reads as one."""
     if isinstance(value, np.ndarray) or hasattr(value, "iloc"):
         return value.tolist()
     return value.to_list() if hasattr(value, "to_arrow") else value
@@ -166,7 +166,7 @@ def _arrays(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array(name: str, values: Any) -> Any:
-    """An Arrow array of a column's values, in whatever container they are."""
+    """An Arrow array of a column's values, from any container."""
     if type(values) is not list:
         if hasattr(values, "to_arrow"):  # polars
             return _of_polars(name, values)
@@ -191,7 +191,7 @@ def _array(name: str, values: Any) -> Any:
 
 
 def _integers_if_possible(array: Any) -> Any:
-    """pandas and NumPy can only hold integers with missing values as floats."""
+    """Floats as integers if they are whole: pandas and NumPy have no missing integers."""
     if pa.types.is_floating(array.type):
         try:
             return array.cast(pa.int64())
@@ -201,7 +201,7 @@ def _integers_if_possible(array: Any) -> Any:
 
 
 def _of_polars(name: str, series: Any) -> Any:
-    if str(series.dtype) == "Object":  # Arrow would take the objects' addresses
+    if str(series.dtype) == "Object":  # Arrow would use the objects' addresses
         return _array(name, series.to_list())
     try:
         return (series.cast(str) if "Int128" in str(series.dtype) else series).to_arrow()
@@ -210,7 +210,7 @@ def _of_polars(name: str, series: Any) -> Any:
 
 
 def _of_large_integers(name: str, values: Any) -> Any:
-    """Unsigned integers, or lists of them; integers beyond 64 bits as text of their digits."""
+    """Unsigned integers, or lists of them; integers beyond 64 bits become text."""
     for wanted in (pa.uint64(), pa.list_(pa.uint64())):
         try:
             return pa.array(values, wanted, from_pandas=True)
@@ -223,7 +223,7 @@ def _of_large_integers(name: str, values: Any) -> Any:
 
 
 def _digits(value: Any) -> Any:
-    """An integer as text, or those of a list; a missing integer as None."""
+    """An integer, or a list of integers, as text; None for a missing one."""
     if isinstance(value, list | tuple | np.ndarray):
         return [_digits(element) for element in value]
     if value is None or value != value or type(value).__name__ in _MISSING_OF_PANDAS:

@@ -1,4 +1,4 @@
-"""Send one request to a Triton server and get its answer, over HTTP or gRPC, with retries."""
+"""Send a request to a Triton server over HTTP or gRPC, and get the answer, with retries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """What a client needs of a served model's config."""
+    """The parts of a served model's config that a client needs."""
 
     model: str
     max_batch_size: int
@@ -31,7 +31,7 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, answer: Mapping[str, Any]) -> ModelConfig:
-        """From the server's answer; gRPC's has one more level."""
+        """From the server's answer. Over gRPC it has one more level."""
         config = answer.get("config", answer)
         return cls(
             model=str(config["name"]),
@@ -44,7 +44,7 @@ class ModelConfig:
 
 
 class _Calls:
-    """The calls of a client library, blocking or not, and what they raise."""
+    """The calls of a client library, blocking or asynchronous, and their exceptions."""
 
     def __init__(self, connection: Connection, retries: Retries, client: TritonClient) -> None:
         self._connection, self._retries = connection, retries
@@ -76,38 +76,38 @@ class _Calls:
         return dict(self._triton.headers)
 
     def _failed(self, error: Exception) -> ServerUnavailable:
-        """An error after which a request may be sent again.
+        """The error, if the request may be retried after it.
 
         Raises
         ------
         ServerError
-            Any other.
+            It may not be retried.
         """
-        found = server_error(error, self._connection, self._triton.broken)
-        if isinstance(found, ServerUnavailable):
-            return found
-        raise found from None
+        failure = server_error(error, self._connection, self._triton.broken)
+        if isinstance(failure, ServerUnavailable):
+            return failure
+        raise failure from None
 
 
 class Transport(_Calls):
-    """A connection to a server: over HTTP for one thread at a time, over gRPC for any number."""
+    """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number."""
 
     def __init__(self, connection: Connection, retries: Retries = NEVER) -> None:
         super().__init__(connection, retries, open_client(connection))
 
     def config(self, model: str, version: str = "") -> ModelConfig:
-        """Raises ServerError if the server is not there or has no such model or version."""
+        """Raises ServerError if the server cannot be reached or has no such model or version."""
         return ModelConfig.from_json(self._send(partial(self._get_config, model, version)))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
-        """One request; the answer has `as_numpy(name)`.
+        """Send one request. The answer has a method `as_numpy(name)`.
 
         Raises
         ------
         ServerUnavailable
             The server cannot be reached or is overloaded, after the retries.
         ServerError
-            The server's own message.
+            The server answered with an error.
         """
         return self._send(partial(self._infer, model, tensors, version))
 
@@ -127,13 +127,13 @@ class Transport(_Calls):
 
 
 class AsyncTransport(_Calls):
-    """A connection to a server, for the event loop that it is made in.
+    """A connection to a server, for the event loop that it is created in.
 
-    `concurrency` is the largest number of requests in flight; the others wait here.
+    `concurrency` is the most requests in flight; the others wait here.
 
-    A gRPC request goes on to its end if the task that awaits it is cancelled: a Triton before 2.59
-    may crash on a cancelled call (pull requests 7840, 8078 and 8220 of its server), and would
-    compute the answer anyway.
+    If a task that awaits a gRPC request is cancelled, the request still runs to its end: Triton
+    before 2.59 may crash when a call is cancelled (pull requests 7840, 8078 and 8220 of its
+    server), and would compute the answer anyway.
     """
 
     def __init__(self, connection: Connection, concurrency: int, retries: Retries = NEVER) -> None:
@@ -150,7 +150,7 @@ class AsyncTransport(_Calls):
         return await self._send(partial(self._uncancelled_infer, model, tensors, version))
 
     async def close(self) -> None:
-        """End the connection once the gRPC requests in flight have ended."""
+        """End the connection when the gRPC requests in flight have ended."""
         await asyncio.gather(*self._in_flight, return_exceptions=True)
         await self._triton.calls.close()
 

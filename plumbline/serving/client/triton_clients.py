@@ -1,6 +1,6 @@
-"""Triton's four client libraries, and how they differ: HTTP or gRPC, blocking or for asyncio.
+"""Triton's four client libraries and their differences: HTTP or gRPC, blocking or for asyncio.
 
-A library is loaded when a client of its kind is opened.
+A library is imported when a client of its kind is opened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 5_000),
 ]
-"""A server that was restarted is found again within the delays of a retried request."""
+"""The back-off is short enough that retries reach a server which was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class TritonClient:
     """The library's `InferInput`."""
     headers: Mapping[str, str]
     broken: tuple[type[Exception], ...]
-    """What it raises if a connection breaks, besides OSError."""
+    """Its exceptions for a broken connection, besides OSError."""
     foreign: tuple[type[Exception], ...]
-    """What it raises if the answer is in another protocol."""
+    """Its exceptions for an answer in another protocol."""
     time_limit: Mapping[str, Any] = field(default_factory=dict)
-    """The limit of one call; HTTP has that of the connection."""
+    """Arguments for the time limit of a call; over HTTP the connection has the limit."""
     as_json: Mapping[str, Any] = field(default_factory=dict)
-    """Gets a message as JSON, as HTTP does anyway."""
+    """Arguments that return a message as JSON, as HTTP always does."""
 
 
 def open_client(connection: Connection) -> TritonClient:
-    """For one thread over HTTP, for any number of threads over gRPC."""
+    """A blocking client: for one thread over HTTP, for any number over gRPC."""
     if connection.protocol == "grpc":
         import tritonclient.grpc
 
@@ -74,7 +74,7 @@ def open_client(connection: Connection) -> TritonClient:
 
 
 def open_async_client(connection: Connection, connections: int) -> TritonClient:
-    """For the running event loop; over HTTP it opens at most `connections`."""
+    """A client for the running event loop. Over HTTP it opens at most `connections`."""
     if connection.protocol == "grpc":
         import tritonclient.grpc.aio
 
@@ -107,7 +107,9 @@ def _grpc_client(client: Any, input_type: Any, connection: Connection) -> Triton
     return TritonClient(
         client,
         input_type,
-        {name.lower(): value for name, value in connection.headers.items()},  # gRPC takes no others
+        {
+            name.lower(): value for name, value in connection.headers.items()
+        },  # gRPC requires lower case
         broken=(),
         foreign=(),
         time_limit=time_limit,

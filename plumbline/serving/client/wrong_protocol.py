@@ -1,4 +1,4 @@
-"""Find out what a port speaks, for a client that tried another protocol."""
+"""Find out which protocol a port speaks, after another one failed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PORTS = {"http": 8000, "grpc": 8001}
 
 
 def probe(url: str) -> Speaks | None:
-    """What the server at HOST:PORT speaks; None if nothing answers, or nothing known here.
+    """The protocol of the server at HOST:PORT; None if it does not answer, or in an unknown one.
 
-    A gRPC server starts with the settings of HTTP/2, whatever it is sent.
+    A gRPC server begins with the settings of HTTP/2, whatever it receives.
     """
     address = _address(url)
     if address is None:
@@ -37,7 +37,7 @@ def probe(url: str) -> Speaks | None:
 
 
 def probe_tls(url: str) -> Speaks | None:
-    """Whether the server at HOST:PORT speaks TLS; nothing but a handshake is sent."""
+    """Whether the server at HOST:PORT speaks TLS. Only a handshake is sent."""
     address = _address(url)
     if address is None:
         return None
@@ -78,8 +78,8 @@ port for gRPC, which is 8001 by default.'
         )
     if is_encrypted:
         return (
-            f"Triton at {url} speaks {_NAMES[speaks]} without TLS: leave out what switches TLS on "
-            "(--ca; in Python tls)."
+            f"Triton at {url} speaks {_NAMES[speaks]} without TLS: leave TLS out (--ca; in Python "
+            "tls)."
         )
     return None
 

@@ -1,7 +1,7 @@
-"""Check rows: inputs of one model and the outputs for them, computed when it is exported.
+"""Check rows: inputs of a model, and its outputs for them, computed at export.
 
-Every version folder has a file of them: Arrow IPC, one FixedSizeList column a tensor. The backend
-runs them when it loads a model, and refuses the model if its outputs differ.
+Every version folder has a file of them: Arrow IPC, one FixedSizeList column for each tensor. The
+backend runs them when it loads a model, and rejects the model if its outputs differ.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import RepositoryError
@@ -28,13 +29,13 @@ CHECK_ROWS = 64
 
 _ROLE = b"role"
 _SHAPE = b"shape"
-"""Of a row, as JSON."""
+"""The shape of one row, as JSON."""
 _TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2}
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRows:
-    """Tensors of B rows into a model, and out of it."""
+    """B rows of a model's input tensors, and of its output tensors."""
 
     inputs: Tensors
     outputs: Tensors
@@ -60,7 +61,7 @@ class CheckRows:
 
     @classmethod
     def read(cls, file: Path) -> CheckRows:
-        """Raises RepositoryError where the file is not what `write` writes."""
+        """Raises RepositoryError if the file was not written by `write`."""
         roles: dict[bytes, Tensors] = {b"input": {}, b"output": {}}
         try:
             with pa.OSFile(str(file), "rb") as stream:
@@ -73,30 +74,30 @@ class CheckRows:
         return cls(roles[b"input"], roles[b"output"])
 
     def verify(self, run: Run, precision: str | None, where: str) -> None:
-        """Run a model on the inputs, and compare its outputs.
+        """Run a model on the inputs, and compare its outputs with those of the export.
 
         Raises
         ------
         RepositoryError
-            The outputs are not those of the export: ids differ, floats differ by more than 10⁻⁶, or
-            probabilities in bf16 by more than 0.02 (another processor may sum in another order).
+            Ids differ, floats differ by more than 10⁻⁶, or probabilities in bf16 by more than 0.02:
+            another processor may sum in another order.
         """
         self.compare(run(self.inputs), precision, where)
 
     def compare(self, got: Mapping[str, NDArray[Any]], precision: str | None, where: str) -> None:
-        """As `verify`, for outputs that the model has computed already."""
+        """As `verify`, but for outputs that are already computed."""
         for name, wanted in self.outputs.items():
             tolerance = _TOLERANCES[precision or "fp32"] if name == CLICK_PROBABILITY else 1e-6
             reason = _difference(wanted, got.get(name), tolerance)
             if reason:
                 raise RepositoryError(
-                    f"{where}: the model does not compute what it did at export: {name} {reason}. "
+                    f"{where}: the model's outputs differ from those at export: {name} {reason}. "
                     "Serve it with the Plumbline that exported it, or export it again."
                 )
 
 
 def _difference(wanted: NDArray[Any], got: NDArray[Any] | None, tolerance: float) -> str:
-    """A description of the difference; empty where there is none."""
+    """A description of the first difference; empty if there is none."""
     if got is None:
         return "is missing"
     if got.shape != wanted.shape:
@@ -123,5 +124,8 @@ def _to_arrow(tensor: NDArray[Any]) -> Any:
 
 def _from_arrow(column: Any, shape: list[int]) -> NDArray[Any]:
     values = column.combine_chunks().flatten()
-    flat = values.to_numpy(zero_copy_only=False)
-    return np.array(flat).reshape(len(column), *shape)
+    if pa.types.is_large_binary(values.type):
+        flat = np.array(values.to_pylist(), np.object_)
+    else:
+        flat = arrow_numbers(values).copy()
+    return flat.reshape(len(column), *shape)

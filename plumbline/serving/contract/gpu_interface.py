@@ -1,7 +1,8 @@
-"""The tensors between the models of a GPU server: lists of ids are padded into one tensor of int64.
+"""The tensors between the models of a GPU server, which pads the lists of ids.
 
-`padded_ids` replaces `list_ids`, whose bytes no ONNX graph can read. It is (B, L, T), in plan
-order, with -1 after each list's ids. T is the length of the longest list, or more.
+The int64 tensor `padded_ids` replaces `list_ids`, whose bytes no ONNX graph can read. It has
+shape (B, L, T), in plan order, with -1 after the ids of each list. T is at least the length of the
+longest list.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def gpu_tensors(plan: Plan) -> tuple[Tensor, ...]:
 
 
 def gpu_parameters(plan: Plan) -> dict[str, str]:
-    """The config parameters of a model whose inputs or outputs they are."""
+    """The config parameters of a model that has these tensors as inputs or outputs."""
     tensors = gpu_tensors(plan)
     parameters = {f"{tensor.name}_columns": json.dumps(tensor.columns) for tensor in tensors}
     if any(tensor.padded for tensor in tensors):

@@ -4,12 +4,12 @@
 |---|---|---|
 | `ctr_features` | raw columns, as in `plumbline.columns.wire` | `ids`, `list_ids`, `dense` |
 | `ctr_dlrm` | `ids`, `list_ids`, `dense` | `click_probability` |
-| `ctr` | raw columns: the two above as an ensemble | `click_probability` |
-| `ctr_fused` | raw columns, in one hop | `click_probability` |
+| `ctr` | raw columns; the ensemble of the two above | `click_probability` |
+| `ctr_fused` | raw columns; one model | `click_probability` |
 
-`ids` is int64 (B, F), `dense` float32 (B, C), and `list_ids` bytes (B, L), each a row's list of ids
-in the form of `plumbline.columns.list_bytes`; all in plan order. `click_probability` is float32
-(B, 1). A tensor without columns is left out everywhere.
+`ids` is int64 (B, F), `dense` float32 (B, C), both in plan order. `list_ids` is bytes (B, L): each
+element is a row's list of ids, encoded by `plumbline.columns.list_bytes`. `click_probability` is
+float32 (B, 1). A tensor without columns is left out.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ KINDS = "kinds"
 LOG = "log"
 """The settings that the log was read with, as JSON."""
 TABLES = "tables"
-"""Those of each side table, with the hash of its file: `plumbline.serving.contract.log_rules`."""
+"""The same for each side table, with the hash of its file; see `log_rules` beside this file."""
 PRECISION = "precision"
 THREADS = "threads"
 MAX_QUEUE_SIZE = "max_queue_size"
@@ -71,7 +71,7 @@ _ELEMENTS = {
     LIST_BYTES: "little-endian uint32 length and UTF-8 bytes, null is length 0",
     LIST_IDS: "little-endian int64",
 }
-"""The bytes of a list's elements, which follow one another."""
+"""How the elements of a list are encoded; they follow one another without gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Tensor:
     data_type: str
     columns: tuple[str, ...]
     padded: bool = False
-    """Whether a third size follows, the number of ids of the longest list."""
+    """Whether there is a third dimension, the length of the longest list."""
 
 
 PROBABILITY = Tensor(CLICK_PROBABILITY, "TYPE_FP32", (CLICK_PROBABILITY,))
@@ -159,7 +159,7 @@ def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
     except (KeyError, ValueError):
         raise ServerError(
             f"Model {model!r}: its config has no readable parameter {KINDS!r}, so it takes no raw "
-            f"columns. Ask for {FUSED_MODEL!r}, {ENSEMBLE_MODEL!r} or {FEATURES_MODEL!r}."
+            f"columns. Use {FUSED_MODEL!r}, {ENSEMBLE_MODEL!r} or {FEATURES_MODEL!r}."
         ) from None
     known = get_args(FeatureKind)
     for name, kind in kinds.items():
@@ -172,12 +172,12 @@ def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
 
 
 def check_raw_parameters(plan: Plan, parameters: Mapping[str, str]) -> None:
-    """Raises PlanError where a model's config does not fit its plan."""
+    """Raises PlanError if a model's config does not describe the columns of its plan."""
     wanted = raw_parameters(plan)
-    found = differences(wanted, {key: parameters[key] for key in wanted if key in parameters})
-    if found:
+    different = differences(wanted, {k: parameters[k] for k in wanted if k in parameters})
+    if different:
         raise PlanError(
-            f"{plan.folder}: the plan does not fit the model's config ({'; '.join(found)}). "
+            f"{plan.folder}: the plan does not fit the model's config ({'; '.join(different)}). "
             "Export the model repository again."
         )
 

@@ -1,6 +1,7 @@
-"""The settings that training read its log with; every version of a repository has its own.
+"""The log's rules: the settings that training read its log with.
 
-The configs of the models that take raw columns have them, so that files of rows are read the same.
+They are in the configs of the models that take raw columns, for each version. A client reads files
+of rows with them.
 
 | config parameter | JSON |
 |---|---|
@@ -29,7 +30,7 @@ _OF_THE_INGEST = {"malformed_limit", "typed_copy"}
 
 @dataclass(frozen=True, slots=True)
 class RuledTable:
-    """A side table, and the SHA-256 of the file that training joined; None where it is unknown."""
+    """A side table, and the SHA-256 of the file that training joined, or None if it is unknown."""
 
     settings: SideTable
     sha256: str | None
@@ -46,12 +47,12 @@ class LogRules:
     def of(
         cls, log: Log, tables: Mapping[str, SideTable], sha256: Mapping[str, str] | None = None
     ) -> LogRules:
-        """`sha256` is that of each side table's file, by the table's name."""
-        found = sha256 or {}
-        return cls(log, {name: RuledTable(t, found.get(name)) for name, t in tables.items()})
+        """`sha256` maps a side table's name to the SHA-256 of its file."""
+        hashes = sha256 or {}
+        return cls(log, {name: RuledTable(t, hashes.get(name)) for name, t in tables.items()})
 
     def to_json(self) -> Rules:
-        """By config parameter."""
+        """Config parameter to its content."""
         return {
             LOG: _json(self.log),
             TABLES: {
@@ -62,12 +63,12 @@ class LogRules:
 
     @classmethod
     def of_parameters(cls, model: str, parameters: Mapping[str, str]) -> LogRules | None:
-        """From the config parameters of a version; None where its export wrote none.
+        """From the config parameters of a version; None if it was exported without rules.
 
         Raises
         ------
         ServerError
-            They are not what this Plumbline writes.
+            This Plumbline cannot read them.
         """
         if LOG not in parameters:
             return None
@@ -83,7 +84,7 @@ class LogRules:
 
 
 def _json(table: Table) -> dict[str, Any]:
-    """Defaults are left out, so that a client that does not know a setting can read the others."""
+    """Without defaults, so that a client which does not know a setting can read the others."""
     usual = table.model_dump(mode="json", include=_ALWAYS)
     return usual | table.model_dump(mode="json", exclude=_OF_THE_INGEST, exclude_defaults=True)
 

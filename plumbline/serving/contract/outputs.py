@@ -1,6 +1,6 @@
-"""What the served models compute: encoded rows as tensors, and the probabilities of encoded rows.
+"""The outputs of the served models: encoded rows as tensors, and probabilities.
 
-The export makes the check rows by these functions, and the backend answers requests by them.
+The export computes the check rows with these functions, and the backend the answers to requests.
 
 Legend: B rows, C continuous columns.
 """
@@ -42,7 +42,7 @@ def from_encoded_tensors(tensors: Tensors, architecture: Architecture) -> Encode
     Raises
     ------
     ModelError
-        A list tensor has the wrong shape or type, or its bytes are not a list.
+        The tensor of lists has a wrong shape or type, or bytes that are not a list.
     """
     ids: Any = tensors[IDS] if IDS in tensors else _no_columns(tensors, np.int64)
     dense: Any = tensors[DENSE] if DENSE in tensors else _no_columns(tensors, np.float32)
@@ -72,8 +72,7 @@ def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
     Raises
     ------
     ModelError
-        The rows do not fit the model, a dense feature is infinite, or a probability is not a
-        number.
+        The rows do not fit the model, a dense feature is infinite, or a probability is NaN.
     """
     probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     names = scorer.architecture.continuous
@@ -84,14 +83,14 @@ def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
 
 
 def require_finite_dense(names: Sequence[str], dense_BC: NDArray[np.float32]) -> None:
-    """Raises ModelError where a dense feature is infinite, naming its column and row."""
+    """Raises ModelError, with the column and the row, if a dense feature is infinite."""
     position = first_infinite(dense_BC)
     if position is not None:
         row, column = position
         raise ModelError(
             f"Column {names[column]!r}: the model wants a finite float32 number, got "
             f"{dense_BC[position]} in row {row}, after the steps of the feature plan. Send a "
-            "number that is nearer to those of the training."
+            "number closer to those in the training data."
         )
 
 
@@ -104,6 +103,6 @@ def _not_a_number(names: Sequence[str], dense_BC: NDArray[np.float32], row: int)
             f", where column {names[column]!r} is {dense_BC[row, column]:g} as the model gets it"
         )
     return ModelError(
-        f"Row {row}: its click probability is not a number{cause}. Send numbers that are nearer to "
-        "those of the training."
+        f"Row {row}: its click probability is not a number{cause}. Send numbers closer to those in "
+        "the training data."
     )

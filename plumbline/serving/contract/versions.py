@@ -1,11 +1,11 @@
 """The versions of a served model, and the hashes that its files are checked against.
 
-`integrity.json`, in the repository's folder, has the SHA-256 of each config and each version's
-`manifest.json`, and the manifest those of the version's small files. The large files are checked
-against these: the plan has the hashes of its lookup files, `model.json` that of the weights.
+`integrity.json`, in the repository's folder, has the SHA-256 of each config and of each version's
+`manifest.json`. The manifest has those of the version's small files. Two of these have those of the
+large files: the plan those of its lookup files, `model.json` that of the weights.
 
-A config's parameter `versions` is JSON, version number to `Version`. It has the SHA-256 of the
-manifest too, so that the backend checks a version by what Triton gives it.
+The config parameter `versions` maps a version number to a `Version`, as JSON. It also has the
+SHA-256 of the manifest, because the backend reads the config and not `integrity.json`.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from plumbline.serving.contract.interface import LOG, MODEL_HASH, PLAN_HASH, TAB
 from plumbline.serving.errors import RepositoryError
 
 INTEGRITY_FILE = "integrity.json"
-"""In the repository's folder, where Triton looks at folders only."""
+"""In the repository's folder, where Triton ignores files."""
 CONFIG_FILE = "config.pbtxt"
-"""In a model's folder; the files and folders below are in a version's."""
+"""In a model's folder. The files and folders below are in a version's folder."""
 ENTRY_FILE = "model.py"
 PLAN_FOLDER = "plan"
 MODEL_FOLDER = "model"
 ONNX_FILE = "model.onnx"
 COMPILED = "__pycache__"
-"""An empty file that keeps Python from making a folder of this name for the compiled `model.py`. It
-would change the version's time, so that Triton loads the version once more, and no manifest would
-have its hash."""
+"""An empty file, so that Python cannot create a folder of this name for the compiled `model.py`. A
+new folder would change the modification time, and Triton would load the version again. Compiled
+code also has no hash in the manifest."""
 
 FORMAT_VERSION = 1
 VERSIONS = "versions"
-"""The config parameter."""
+"""Name of the config parameter."""
 
 Rules = Mapping[str, Any]
 """JSON of the config parameters `log` and `tables`, see `plumbline.serving.contract.log_rules`."""
@@ -55,9 +55,9 @@ class Version:
     model_hash: str | None
     """None for a model without weights."""
     manifest_sha256: str | None
-    """None for the ensemble, whose version folder is empty."""
+    """None for the ensemble: its version folder is empty."""
     rules: Rules | None = None
-    """How training read its log; None where the model takes no raw columns, or it is unknown."""
+    """How training read its log. None if that is unknown, or the model takes no raw columns."""
 
     def to_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -72,7 +72,7 @@ class Version:
 
 
 Versions = Mapping[str, Version]
-"""Version number, as Triton has it in folder names, to version."""
+"""Version number, which is the folder's name, to version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,12 @@ class VersionManifest:
     plan_hash: str
     model_hash: str | None
     precision: ScoringPrecision | None
-    """Of the model's products; None for a model without weights."""
+    """Precision of the matrix products; None for a model without weights."""
     files: Mapping[str, str]
-    """Path inside the version folder to SHA-256."""
+    """Path in the version folder to SHA-256."""
 
     def write(self, folder: Path) -> str:
-        """Returns the SHA-256 of the file."""
+        """Write the file, and return its SHA-256."""
         write_json(folder / MANIFEST_FILE, {"format_version": FORMAT_VERSION, **asdict(self)})
         return file_sha256(folder / MANIFEST_FILE)
 
@@ -106,7 +106,7 @@ def versions_to_json(versions: Versions) -> str:
 
 
 def versions_from_json(model: str, text: str) -> dict[str, Version]:
-    """Raises RepositoryError where the parameter is not what `versions_to_json` writes."""
+    """Raises RepositoryError if the text was not written by `versions_to_json`."""
     try:
         return {number: Version(**content) for number, content in json.loads(text).items()}
     except (ValueError, TypeError, AttributeError) as error:
@@ -148,20 +148,19 @@ def write_manifest(
     files: Iterable[str],
     rules: Rules | None = None,
 ) -> Version:
-    """Write the manifest of a version folder that holds these files."""
-    found = hash_files(folder, [folder / file for file in files])
-    manifest = VersionManifest(plan_hash, model_hash, precision, found)
+    """Write the manifest of a version folder with these files."""
+    hashes = hash_files(folder, [folder / file for file in files])
+    manifest = VersionManifest(plan_hash, model_hash, precision, hashes)
     return Version(plan_hash, model_hash, manifest.write(folder), rules)
 
 
 def verified_manifest(folder: Path, version: Version) -> VersionManifest:
-    """The manifest of a version folder; it and the files that it lists are checked.
+    """The manifest of a version folder, after checking it and the files that it lists.
 
     Raises
     ------
     RepositoryError
-        One of them is missing or was changed, or has other hashes of plan and model than the
-        config.
+        A file is missing or was changed, or the hashes of plan and model differ from the config's.
     """
     manifest = _verified_manifest(folder, version.manifest_sha256 or "none")
     if (manifest.plan_hash, manifest.model_hash) != (version.plan_hash, version.model_hash):
@@ -172,9 +171,9 @@ def verified_manifest(folder: Path, version: Version) -> VersionManifest:
 
 
 def write_integrity(repository: Path, versions: Mapping[str, Versions]) -> None:
-    """Write the hashes of the configs and manifests, as the last file of a repository.
+    """Write `integrity.json`, the last file of a repository.
 
-    `versions` are those that the configs list, by model.
+    `versions` maps each model to the versions that its config lists.
     """
     hashes = hash_files(repository, [repository / model / CONFIG_FILE for model in versions])
     for model, numbers in versions.items():
@@ -186,20 +185,20 @@ def write_integrity(repository: Path, versions: Mapping[str, Versions]) -> None:
 
 
 def verify_repository(repository: Path, *, large_files: bool) -> int:
-    """Check all files of a repository; the number of its models.
+    """Check all files of a repository, and return the number of its models.
 
     Parameters
     ----------
     large_files
-        False leaves plan and weights to the Python backend, which checks them when it loads a
-        model: reading them twice would double the time to start. Those of ONNX Runtime, which
-        checks nothing, are always checked.
+        Whether to check lookup files and weights too. The Python backend checks them itself when it
+        loads a model, and reading them twice would double the time to start. ONNX Runtime checks
+        nothing, so the files of its models are always checked.
 
     Raises
     ------
     RepositoryError
-        There is no repository; or a file is missing or was changed; or there is a folder that
-        Triton would load and the export did not write.
+        There is no repository, a file is missing or was changed, or there is a folder that Triton
+        would load and the export did not write.
     PlanError, ModelError
         A file of a plan or a model is missing or was changed.
     """
@@ -242,7 +241,7 @@ def _verify_large_files(folder: Path) -> None:
 
 
 def _remove_compiled(folder: Path) -> None:
-    """Python would run a compiled `model.py` instead, and no manifest has its hash."""
+    """Remove compiled code: Python would run it instead of `model.py`, and it has no hash."""
     compiled = folder / COMPILED
     if compiled.is_dir():
         try:

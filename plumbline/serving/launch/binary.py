@@ -1,4 +1,4 @@
-"""Find a Triton server: a named one, one on the PATH, or the one in the nvidia-pytriton wheel."""
+"""Find a Triton server: by name, on the PATH, or in the nvidia-pytriton wheel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
-from plumbline.base.places import SOURCES
+from plumbline.base.paths import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 
@@ -20,33 +20,34 @@ SETTING = "PLUMBLINE_TRITONSERVER"
 
 @dataclass(frozen=True, slots=True)
 class ServerBinary:
-    """A `tritonserver`, and the wheel's folder where it comes from the nvidia-pytriton wheel."""
+    """A `tritonserver`. If it is nvidia-pytriton's, `wheel` is the server folder in that wheel."""
 
     executable: Path
     wheel: Path | None = None
 
     def arguments(self, work: Path) -> list[str]:
-        """The command line's beginning.
+        """The beginning of the command line.
 
-        For the wheel, whose Python backend and stubs lie apart, a backend folder is made in `work`.
+        The wheel has its Python backend and stubs in separate folders, so for it a backend folder
+        is created in `work`.
         """
         if self.wheel is None:
             return [str(self.executable)]
         return [str(self.executable), f"--backend-directory={_backends(self.wheel, work)}"]
 
     def environment(self) -> dict[str, str]:
-        """The server's environment; its Python processes find this interpreter's packages by it.
+        """The server's environment, with which its Python processes find this Python's packages.
 
-        The wheel's stub takes the first `python3` on PATH for its home, and loads the first
-        libpython of its minor version on LD_LIBRARY_PATH: another build than the running one
-        cannot import the standard library's C extensions. PYTHONPATH, which it passes over, is for
-        other servers.
+        The wheel's stub uses the first `python3` on PATH as its home, and loads the first libpython
+        of its minor version on LD_LIBRARY_PATH. With another build than the running one, it cannot
+        import the standard library's C extensions. It ignores PYTHONPATH, which is for other
+        servers.
 
-        By default, threads that wait for work sleep: the models' processes share the cores, and a
-        request takes many times as long where waiting threads spin. Memory comes from two arenas,
-        since each of the many that glibc makes for Triton's threads keeps what it once needed.
+        By default, idle threads sleep: the models' processes share the cores, and spinning threads
+        make a request many times slower. Memory is limited to two arenas, because glibc would
+        create many for Triton's threads, and an arena keeps its memory.
 
-        The secret is left out: the models' processes have no use for it.
+        The secret is removed, because the models' processes do not need it.
         """
         environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2", **os.environ}
         environment.pop(SECRET_VARIABLE, None)
@@ -65,13 +66,13 @@ class ServerBinary:
 def find_server() -> ServerBinary:
     """The server that the environment variable names, else one on the PATH, else the wheel's.
 
-    A server that is not the wheel's brings its own Python backend, which has to be of the running
-    Python's minor version to load the models.
+    A server other than the wheel's has its own Python backend. To load the models, it must be built
+    for the running Python's minor version.
 
     Raises
     ------
     ServerError
-        None is found, or the named one is not there.
+        There is none, or the named one does not exist.
     """
     named = os.environ.get(SETTING)
     if named:
@@ -99,7 +100,7 @@ def _binary(executable: Path) -> ServerBinary:
 
 
 def _wheel() -> Path | None:
-    """The wheel's server folder; the package itself is not imported, which would take seconds."""
+    """The wheel's server folder. The package is not imported, because that takes seconds."""
     spec = importlib.util.find_spec("pytriton")
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / "tritonserver"
@@ -109,9 +110,9 @@ def _wheel() -> Path | None:
 
 
 def _backends(wheel: Path, work: Path) -> Path:
-    """A backend folder of links into the wheel: the Python backend and the running version's stub.
+    """A backend folder of links into the wheel: the Python backend and the running Python's stub.
 
-    Raises ServerError where the wheel has no stub for the running Python.
+    Raises ServerError if the wheel has no stub for the running Python.
     """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     stub = wheel / "python_backend_stubs" / version / "triton_python_backend_stub"
@@ -119,7 +120,7 @@ def _backends(wheel: Path, work: Path) -> Path:
         known = sorted(folder.name for folder in stub.parent.parent.glob("*"))
         raise ServerError(
             f"{wheel}: wanted a Python backend for Python {version}, but the wheel has those for "
-            f"{', '.join(known)}. Use one of these Pythons, or another Triton by {SETTING}."
+            f"{', '.join(known)}. Use one of these Pythons, or name another Triton in {SETTING}."
         )
     python = wheel / "backends" / "python"
     folder = work.resolve() / "backends"

@@ -1,7 +1,7 @@
-"""Plain names for folders, which Triton's Python backend needs.
+"""Links with plain names to folders, for Triton's Python backend.
 
-It passes a model's path to its processes in a command line that is split at blanks, and the Python
-inside them assumes that file names are ASCII.
+The backend passes a model's path to its processes in a command line that is split at blanks, and
+their Python assumes ASCII file names.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ _TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class PlainNames:
-    """Links to folders under plain names, in a temporary folder that is made on demand."""
+    """Links with plain names, in a temporary folder that is created on demand."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._links: dict[Path, Path] = {}
 
     def scratch(self, folder: Path) -> Path:
-        """The folder where its path is plain, else a temporary one.
+        """The folder itself if its path is plain, else the temporary folder.
 
         Raises
         ------
         ServerError
-            There is no folder to make one in.
+            No temporary folder can be created under a plain name.
         """
-        return folder if _is_plain(folder) else self._made()
+        return folder if _is_plain(folder) else self._temporary()
 
     def of(self, folder: Path) -> Path:
-        """The folder where its path is plain, else a link to it; raises as `scratch`."""
+        """The folder itself if its path is plain, else a link to it. Raises as `scratch`."""
         if _is_plain(folder):
             return folder
         if folder not in self._links:
-            link = self._made() / f"repository{len(self._links) or ''}"
+            link = self._temporary() / f"repository{len(self._links) or ''}"
             link.symlink_to(folder, target_is_directory=True)
             self._links[folder] = link
         return self._links[folder]
 
     def resolved(self, text: str) -> str:
-        """The text with the names of the links replaced by those of the folders."""
+        """The text, with each link's name replaced by its folder's."""
         for folder, link in self._links.items():
             text = text.replace(str(link), str(folder))
         return text
@@ -57,7 +57,7 @@ class PlainNames:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _made(self) -> Path:
+    def _temporary(self) -> Path:
         if self._folder is None:
             self._folder = _temporary_folder()
         return self._folder

@@ -11,7 +11,7 @@ from plumbline.serving.errors import ServerError
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Port 0 stands for any free one."""
+    """A port of 0 means any free port."""
 
     http: int = 8000
     grpc: int = 8001
@@ -23,22 +23,22 @@ class Ports:
         return cls(0, 0, 0)
 
     def resolved(self, host: str, unencrypted_host: str | None = None) -> Ports:
-        """The same, each 0 replaced by a port that is free now.
+        """These ports, with each 0 replaced by a port that is free now.
 
-        `host` is gRPC's; that of HTTP and metrics may be another.
+        gRPC binds to `host`; HTTP and metrics bind to `unencrypted_host` if it is given.
 
         Raises
         ------
         ServerError
-            A port is taken, given twice, or the host is not an address of this machine.
+            A port is in use or given twice, or the host is not an address of this machine.
         """
         with ExitStack() as open_sockets:
             hosts = {name: unencrypted_host or host for name in ("http", "metrics")}
-            found = {
+            bound = {
                 name: _bound(open_sockets, name, hosts.get(name, host), getattr(self, name))
                 for name in ("http", "grpc", "metrics")
             }
-        return replace(self, **found)
+        return replace(self, **bound)
 
 
 def _bound(open_sockets: ExitStack, name: str, host: str, port: int) -> int:
@@ -50,6 +50,6 @@ def _bound(open_sockets: ExitStack, name: str, host: str, port: int) -> int:
     except (OSError, OverflowError) as error:
         raise ServerError(
             f"Port {port} for {name} on {host} cannot be used ({error}). "
-            "End the program that holds it, or choose another port."
+            "Stop the program that uses it, or choose another port."
         ) from None
     return int(listener.getsockname()[1])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from plumbline.base.places import SOURCES
+from plumbline.base.paths import SOURCES
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import with_parent
 from plumbline.serving.launch.binary import ServerBinary, find_server
@@ -32,9 +32,9 @@ _REGIONS = Path("/dev/shm")
 
 
 class TritonServer:
-    """A running server, from `with` to its end; it also ends with the process that started it.
+    """A server that runs inside a `with` block, and at most as long as the process that started it.
 
-    It is ready when every model is.
+    The block begins when every model is ready.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ class TritonServer:
     work
         Folder for the log, `triton.log`, and for the backend folder of the wheel's server.
     options
-        Where it listens and what it allows; by default any free ports of this machine, and scoring
-        alone.
+        Where the server listens and what it allows. By default, it listens on free ports of this
+        machine, and only scores.
     ready_seconds
         Time limit for loading the models.
     """
@@ -77,21 +77,14 @@ class TritonServer:
     def grpc_url(self) -> str:
         return f"{_reachable(self.options.host)}:{self.ports.grpc}"
 
-    @property
-    def process_id(self) -> int:
-        """Raises ServerError where it does not run."""
-        if self._process is None:
-            raise ServerError("The Triton server does not run: it has no process.")
-        return self._process.pid
-
     def __enter__(self) -> TritonServer:
         """Start the server, and wait until it is ready.
 
         Raises
         ------
         ServerError
-            No server program, a port that is taken, a model that does not load (with the cause), or
-            a server that is not ready in time.
+            There is no server program, a port is in use, a model does not load (with the cause), or
+            the server is not ready in time.
         """
         if not self.repository.is_dir():
             raise ServerError(f"{self.repository}: wanted a model repository, there is no folder.")
@@ -109,7 +102,7 @@ class TritonServer:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [*watched, *binary.arguments(work), *self._arguments()],
-                cwd=SOURCES,  # where the wheel's stub looks for modules first
+                cwd=SOURCES,  # the wheel's stub looks for modules here first
                 env=binary.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -131,16 +124,16 @@ class TritonServer:
         self.stop()
 
     def wait(self) -> int:
-        """Wait until the server ends by itself; its status, below 0 where a signal ended it."""
+        """Wait until the server exits. Returns its status, which is negative after a signal."""
         return self._process.wait() if self._process is not None else 0
 
     def start_again(self) -> None:
-        """Start it anew, on the same ports; raises ServerError as at its first start."""
+        """Restart the server on the same ports. Raises ServerError as `__enter__` does."""
         self.stop()
         self._start()
 
     def stop(self) -> None:
-        """Terminate the server, kill it if that takes too long, and remove what a crash left."""
+        """Terminate the server, kill it if that takes too long, and remove what a crash leaves."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
@@ -166,7 +159,7 @@ class TritonServer:
         ]
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        give_up = time.monotonic() + self._ready_seconds
+        deadline = time.monotonic() + self._ready_seconds
         while not self._is_ready():
             status = process.poll()
             if status is not None:
@@ -174,11 +167,11 @@ class TritonServer:
                     f"The Triton server ended with status {status} before it was ready: "
                     f"{self._names.resolved(cause_of_failure(self.log))} (log: {self.log})"
                 )
-            if time.monotonic() > give_up:
+            if time.monotonic() > deadline:
                 last = self._names.resolved(last_lines(self.log))
                 raise ServerError(
                     f"The Triton server was not ready after {self._ready_seconds:.0f} s. Its log "
-                    f"ends with: {last} (log: {self.log}). Give it more time, or look into the log."
+                    f"ends with: {last} (log: {self.log}). Give it more time, or read the log."
                 )
             time.sleep(0.05)
 

@@ -1,4 +1,4 @@
-"""Read from Triton's log why it did not start."""
+"""Find in Triton's log why it did not start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 200
 
 
 def cause_of_failure(log: Path) -> str:
-    """One line: the first model that failed and why, else the last error, else the last line.
+    """The first model that failed, and why; else the last error; else the last line. One line.
 
     >>> cause_of_failure(Path("/nowhere"))
     'it wrote no log'
@@ -31,7 +31,7 @@ def cause_of_failure(log: Path) -> str:
 
 
 def last_lines(log: Path) -> str:
-    """The log's end in one line.
+    """The end of the log, in one line.
 
     >>> last_lines(Path("/nowhere"))
     'it wrote no log'
@@ -53,7 +53,7 @@ def _errors(lines: list[str]) -> Iterator[str]:
 
 
 def _one_line(quoted: str) -> str:
-    """The message without its Python traceback, which is in the log."""
+    """The message without its Python traceback."""
     try:
         message = str(json.loads(quoted))
     except ValueError:

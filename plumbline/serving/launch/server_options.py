@@ -1,4 +1,4 @@
-"""The options of a server: where it listens, what it allows and to whom, and TLS."""
+"""The options of a server: addresses, permissions and TLS."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SETTINGS = ("trace", "logging")
 _SHARED_MEMORY = ("shared-memory",)
 _MODEL_CONTROL = ("model-repository",)
 _SCORING = ("metadata", "inference", "model-config", "statistics")
-"""Endpoints that a client uses; those of health stay open to probes."""
+"""Endpoints that clients use. Those for health checks are always open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
     """PEM files for gRPC; Triton's HTTP has no TLS. With `client_ca`, clients need certificates.
 
-    Raises ServerError where a file is not there.
+    Raises ServerError if a file is missing.
     """
 
     certificate: Path
@@ -51,18 +51,18 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """By default only this machine is served, and nothing but scoring.
+    """By default the server listens on loopback only, and only scores.
 
-    What is off is closed to everyone. What `allow_…` turns on needs the secret in a header, since
-    loading a model means running code. Triton takes the secret on its command line, where this
-    machine's users can see it in the list of processes.
+    Endpoints that are off are closed to everyone. Those that `allow_…` opens require the secret in
+    a header, because loading a model runs code. Triton gets the secret on its command line, so
+    users of this machine can see it in the list of processes.
 
-    Raises ServerError where an option needs the secret and there is none.
+    Raises ServerError if an option needs the secret and there is none.
     """
 
     host: str = LOOPBACK
-    """Address that gRPC binds to; HTTP and metrics too, unless there is TLS: they cannot encrypt,
-    so then they stay on loopback."""
+    """The address that gRPC binds to. HTTP and metrics bind to it too, except with TLS: they cannot
+    encrypt, so they then stay on loopback."""
     ports: Ports = field(default_factory=Ports.free)
     allow_model_control: bool = False
     """Let clients load and unload models while the server runs."""
@@ -78,7 +78,7 @@ class ServerOptions:
             if getattr(self, name) and self.secret is None:
                 raise ServerError(
                     f"--{name.replace('_', '-')} needs a secret. Put one into the environment "
-                    f"variable {SECRET_VARIABLE}, or name a file by --secret-file."
+                    f"variable {SECRET_VARIABLE}, or name a file with --secret-file."
                 )
 
     @property
@@ -88,20 +88,20 @@ class ServerOptions:
 
     @property
     def warning(self) -> str | None:
-        """What is open to the network, where that may be more than intended."""
+        """What is open to the network, perhaps by mistake; None for a server on loopback."""
         if _is_loopback(self.host):
             return None
-        found = []
+        open_to_all = []
         if self.tls is None:
-            found.append("nothing is encrypted (see --tls-certificate)")
+            open_to_all.append("nothing is encrypted (see --tls-certificate)")
         if not self.protect_scoring:
-            found.append("anyone who can reach it gets scores (see --protect-scoring)")
+            open_to_all.append("anyone who can reach it gets scores (see --protect-scoring)")
         if self.tls is None:
-            found.append("metrics have no protection")
-        return f"{self.host}: {'; '.join(found)}." if found else None
+            open_to_all.append("metrics are not protected")
+        return f"{self.host}: {'; '.join(open_to_all)}." if open_to_all else None
 
     def arguments(self, ports: Ports) -> list[str]:
-        """Options of `tritonserver`; `ports` are those of the options with every 0 resolved."""
+        """Options of `tritonserver`. `ports` are the resolved ones."""
         return [
             *self._model_control(),
             f"--http-address={self.unencrypted_host}",
@@ -115,10 +115,10 @@ class ServerOptions:
         ]
 
     def _model_control(self) -> list[str]:
-        """Triton listens once all models are loaded, and exits if one does not load.
+        """Triton listens when all models are loaded, and exits if one does not load.
 
-        With strict readiness it would report that it is not ready while a version is loaded beside
-        those that serve, and after one was refused, and load balancers would turn requests away.
+        Model control turns strict readiness off. With it, a server would not be ready while it
+        loads a further version, or after one failed, and load balancers would send no requests.
         """
         if not self.allow_model_control:
             return ["--model-control-mode=none", "--strict-readiness=true"]
@@ -135,11 +135,11 @@ class ServerOptions:
             (secret if allowed else closed).extend(endpoints)
         if self.protect_scoring:
             secret.extend(_SCORING)
-        # No header can carry a line break, so that reading the command line does not open these.
-        found = _restricted(closed, "plumbline-closed", f"{secrets.token_urlsafe()}\n")
+        # No header can contain a line break, so nobody who sees the command line can send it.
+        options = _restricted(closed, "plumbline-closed", f"{secrets.token_urlsafe()}\n")
         if secret:
-            found += _restricted(secret, SECRET_HEADER, str(self.secret))
-        return found
+            options += _restricted(secret, SECRET_HEADER, str(self.secret))
+        return options
 
 
 def _restricted(endpoints: list[str], header: str, value: str) -> list[str]:

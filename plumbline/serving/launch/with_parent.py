@@ -1,10 +1,10 @@
-"""Become a program that is ended when its parent process dies: `with_parent.py PARENT PROGRAM …`.
+"""Run a program that is terminated when its parent process dies: `with_parent.py PARENT PROGRAM …`.
 
-Run as a script in the child. Linux sends SIGTERM when the parent's starting thread ends.
+The child runs this as a script. Linux sends SIGTERM when the thread that started it ends.
 
-The program's threads get a large stack. Triton 2.51, the wheel's, keeps there 16 bytes for each
-chunk of an HTTP body (CVE-2025-23310, closed in 2.59) and a frame for each level of its JSON: with
-the usual 8 MiB, one request of 1 MB ends the server. What a thread does not use costs no memory.
+The program's threads get a large stack. The wheel's Triton, 2.51, puts 16 bytes on it for each
+chunk of an HTTP body (CVE-2025-23310, fixed in 2.59) and a frame for each level of its JSON: with
+the usual 8 MiB, one request of 1 MB crashes the server. Unused stack costs no memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main(parent: int, command: list[str]) -> None:
     _, largest = resource.getrlimit(resource.RLIMIT_STACK)
     stack = STACK_BYTES if largest == resource.RLIM_INFINITY else min(STACK_BYTES, largest)
     resource.setrlimit(resource.RLIMIT_STACK, (stack, largest))
-    if os.getppid() == parent:  # else it died before the line above
+    if os.getppid() == parent:  # otherwise the parent died before prctl
         os.execv(command[0], command)
 
 

@@ -1,6 +1,6 @@
-"""A live repository: what it serves, the lock on it, and the journal that a publish is undone from.
+"""A live repository: its versions, its lock, and the journal for rolling back a publish.
 
-Lock and journal are files in the repository's folder, where Triton looks at folders only.
+Lock and journal are files in the repository's folder, where Triton ignores files.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ FORMAT_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class LiveRepository:
-    """A repository as its configs describe it; version folders they do not list are leftovers."""
+    """A repository as its configs describe it. Folders of other versions are leftovers."""
 
     folder: Path
     parameters: Mapping[str, Mapping[str, str]]
-    """Of each model's config."""
+    """Model name to the parameters of its config."""
     versions: Mapping[str, Mapping[str, Version]]
     """Model name, then version number."""
     max_batch_size: int
-    """Of a request for scores."""
+    """The largest number of rows in a request for scores."""
 
     @classmethod
     def read(cls, folder: Path) -> LiveRepository:
-        """Raises RepositoryError where one of the four models has no config of Plumbline's."""
+        """Raises RepositoryError if one of the four models has no config from Plumbline."""
         configs = {model: read_config(folder / model / CONFIG_FILE) for model in MODELS}
         parameters = {model: parameters_in(config) for model, config in configs.items()}
         versions = {
@@ -66,23 +66,24 @@ class LiveRepository:
 
     @property
     def current(self) -> str:
-        """The version that answers requests which name none."""
+        """The version that answers requests without a version."""
         return newest(self.versions[ENSEMBLE_MODEL])
 
     def check_interface(self, plan: Plan) -> None:
-        """Clients, and the models of the ensemble, need a new plan to have the same tensors.
+        """Require the tensors of the served version; clients and the ensemble depend on them.
 
         Raises
         ------
         RepositoryError
-            Other raw columns, or other tensors between the models; the message has the differences.
+            The plan has other raw columns, or other tensors between the models. The message lists
+            the differences.
         """
         wanted = _of_tensors({**raw_parameters(plan), **encoded_parameters(plan)})
-        found = differences(_of_tensors(self.parameters[FEATURES_MODEL]), wanted)
-        if found:
+        changes = differences(_of_tensors(self.parameters[FEATURES_MODEL]), wanted)
+        if changes:
             raise RepositoryError(
-                f"{self.folder}: the new plan's tensors are not those that are served "
-                f"({'; '.join(found)}). Export it into a repository of its own."
+                f"{self.folder}: the new plan's tensors differ from the served ones "
+                f"({'; '.join(changes)}). Export it into a repository of its own."
             )
 
     def sweep(self) -> None:
@@ -94,14 +95,14 @@ class LiveRepository:
 
 
 def _of_tensors(parameters: Mapping[str, str]) -> dict[str, str]:
-    """Those of a config's parameters that describe tensors."""
+    """The parameters of a config that describe tensors."""
     suffixes = ("_columns", "_null", "_elements")
     return {k: value for k, value in parameters.items() if k == KINDS or k.endswith(suffixes)}
 
 
 @contextmanager
 def publish_lock(folder: Path) -> Iterator[None]:
-    """The right to change a repository. It ends with the process at the latest.
+    """Lock a repository for changes. The lock ends with the process at the latest.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def publish_lock(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RepositoryError(
-                f"{folder}: another publish is going on. Wait for its end, then publish again."
+                f"{folder}: another publish is running. Wait until it ends, then publish again."
             ) from None
         yield
 
@@ -133,7 +134,7 @@ class Journal:
 
     @classmethod
     def begin(cls, folder: Path, number: str) -> Journal:
-        """Write the journal, before anything else is written."""
+        """Write the journal. This must precede every other change."""
         configs = {m: (folder / m / CONFIG_FILE).read_text(encoding="utf-8") for m in MODELS}
         if not (folder / INTEGRITY_FILE).is_file():
             raise RepositoryError.missing(str(folder / INTEGRITY_FILE))
@@ -153,12 +154,12 @@ class Journal:
 
     @classmethod
     def read(cls, folder: Path) -> Journal | None:
-        """The journal of a publish that was killed, None where there is none.
+        """The journal of a publish that was killed, or None.
 
         Raises
         ------
         RepositoryError
-            It is not what `begin` writes.
+            The file was not written by `begin`.
         """
         file = folder / JOURNAL_FILE
         if not file.is_file():
@@ -173,17 +174,17 @@ class Journal:
             raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
 
     def has_changed(self, model: str) -> bool:
-        """Whether the model's config was written since the journal was begun."""
+        """Whether the model's config has changed since `begin`."""
         config = self.folder / model / CONFIG_FILE
         return not config.is_file() or config.read_text(encoding="utf-8") != self.configs[model]
 
     def restore_config(self, model: str) -> None:
-        """An unchanged config is left alone: Triton reads a new modification time as a change."""
+        """Restore a config if it has changed, because Triton loads a rewritten config again."""
         if self.has_changed(model):
             write_config(self.folder, model, self.configs[model])
 
     def restore_files(self) -> None:
-        """Restore `integrity.json`, and remove the version's folders."""
+        """Restore `integrity.json`, and remove the new version's folders."""
         write_text(self.folder / INTEGRITY_FILE, self.integrity)
         for model in MODELS:
             for name in (self.number, partial_name(self.number)):

@@ -1,4 +1,4 @@
-"""The server of a live repository: load its models again, see what is loaded, check a version."""
+"""The server of a live repository: load models, list loaded versions, check a version."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 T = TypeVar("T")
 
 _CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
-"""The ensemble computes what the fused model does, and has no check rows of its own."""
+"""The ensemble has no check rows; the fused model's are the same."""
 
 _BUSY = Retries(attempts=50, factor=1.5, total_seconds=30.0)
-"""A busy server takes requests again within this time."""
+"""A busy server accepts requests again within this time."""
 
 
 class LiveServer(Transport):
-    """A connection that can also load models; its time limit is that of one load.
+    """A connection that can also load models. Its time limit is that of one load.
 
-    Requests for scores are retried while the server is busy. A load is not: whether one that broke
-    off has taken effect is for the caller to find out.
+    Requests for scores are retried while the server is busy. Loads are not retried: after a broken
+    connection the caller must find out whether the model was loaded.
     """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection, _BUSY)
 
     def load(self, model: str) -> None:
-        """Read a model's config again, and load the versions it lists, beside those that serve.
+        """Let the server read a model's config again, and load the versions that it lists.
 
         Raises
         ------
         ServerError
-            A version does not load (the earlier ones go on serving), or the endpoint is closed.
+            A version does not load (the earlier ones stay loaded), or the endpoint is closed.
         """
         triton = self._triton
         self._once(lambda: triton.calls.load_model(model, self._headers(), **triton.time_limit))
@@ -71,7 +71,7 @@ class LiveServer(Transport):
         Raises
         ------
         RepositoryError
-            The answers are not those of the export.
+            The answers differ from those at export.
         ServerError
             The version does not answer.
         """

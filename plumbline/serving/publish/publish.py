@@ -1,7 +1,7 @@
-"""Publish a release into a live repository: as its next version, or not at all.
+"""Publish a release as the next version of a live repository, or roll everything back.
 
-The models are loaded one by one, each beside the version that serves, and the ensemble last. It
-names the versions of its models, so no answer mixes two (docs/decisions/0015-renewal.md).
+The models are loaded one by one beside the served version, the ensemble last. It names the versions
+of its models, so no answer mixes two (docs/decisions/0015-publish.md).
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from plumbline.serving.repository.release import Release, flush_version, write_v
 from plumbline.settings import Serving
 
 Report = Callable[[str], None]
-"""Takes a line of progress."""
+"""Shows a line of progress."""
 
 LOAD_ORDER = (FEATURES_MODEL, DLRM_MODEL, FUSED_MODEL, ENSEMBLE_MODEL)
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The version that a repository serves now."""
+    """The version that a repository now serves."""
 
     number: str
     is_new: bool
-    """False where the release was there already, and nothing was done."""
+    """False if the repository served the release already; nothing was done."""
 
 
 def publish(
@@ -50,24 +50,23 @@ def publish(
     server: LiveServer | None,
     report: Report,
 ) -> Published:
-    """Add a release to the live repository in `folder`, beside the version that is served.
+    """Add a release to the live repository in `folder`, beside the served version.
 
-    Without a folder and a server, the repository is written with the release as its first version.
     With `server`, the running server loads the release model by model, and each model's check rows
-    are sent through the server; without it, the next start of a server loads it. If anything
-    fails, the repository and the server are rolled back. Versions before the current one are
-    removed.
+    are sent through it. Without, the next start of a server loads it. If anything fails, the
+    repository and the server are rolled back. Versions before the current one are removed. If there
+    is neither a folder nor a server, the repository is written with the release as version 1.
 
     Raises
     ------
     RepositoryError
-        The publish failed, another one is going on, or the release does not fit the repository.
+        The publish failed, another one is running, or the release does not fit the repository.
     ServerError
-        The server cannot be reached, serves another repository, or its model control is closed:
-        nothing was changed.
+        The server cannot be reached, serves another repository, or does not allow model control.
+        Nothing was changed.
     """
     if server is None and not folder.exists():
-        report(f"{folder}: begun with this plan and model")
+        report(f"{folder}: created with this plan and model")
         write_repository(release, folder, settings)
         return Published(FIRST_VERSION, is_new=True)
     with publish_lock(folder):
@@ -101,7 +100,7 @@ def publish(
 def roll_back_interrupted(folder: Path, report: Report) -> None:
     """Roll back a publish that was killed, in a repository that no server has loaded.
 
-    Raises RepositoryError where another publish is going on.
+    Raises RepositoryError if another publish is running.
     """
     if Journal.read(folder) is not None:
         with publish_lock(folder):
@@ -112,7 +111,7 @@ def _roll_back_interrupted(folder: Path, server: LiveServer | None, report: Repo
     journal = Journal.read(folder)
     if journal is None:
         return
-    report(f"version {journal.number} was left half published: rolled back")
+    report(f"the publish of version {journal.number} was interrupted: rolled back")
     problems = _roll_back(journal, server)
     if problems:
         raise RepositoryError(f"{folder}: {' '.join(problems)}")
@@ -134,8 +133,8 @@ def _check_fits(release: Release, live: LiveRepository, settings: Serving) -> No
     live.check_interface(release.plan)
     if settings.max_batch_size < live.max_batch_size:
         raise RepositoryError(
-            f"{live.folder}: clients may send {live.max_batch_size} rows a request, but the new "
-            f"version would take {settings.max_batch_size}. "
+            f"{live.folder}: clients may send {live.max_batch_size} rows in a request, but the new "
+            f"version would accept {settings.max_batch_size}. "
             f"Set serving.max_batch_size to {live.max_batch_size} or more."
         )
 
@@ -158,14 +157,14 @@ def _add_version(
     server: LiveServer | None,
     report: Report,
 ) -> None:
-    """Write the version's files, then config by config let the server load and check it."""
+    """Write the version's files, then model by model its config, and let the server load it."""
     written = write_version(release, live.folder, number)
     flush_version(live.folder, number)
     versions = {
         model: {live.current: live.versions[model][live.current], number: written[model]}
         for model in MODELS
     }
-    # One config is for all versions of a model: an older ensemble would run the newer models.
+    # All versions of a model share one config: an older ensemble would run the newer models.
     versions[ENSEMBLE_MODEL] = {number: written[ENSEMBLE_MODEL]}
     configs = model_configs(
         release.plan, settings, versions, current=number, precision=release.precision
@@ -195,15 +194,16 @@ def _listed(versions: set[str]) -> str:
 
 
 def _roll_back(journal: Journal, server: LiveServer | None) -> list[str]:
-    """Restore files and server, the ensemble before the models that it joins.
+    """Restore the files and the server's models, the ensemble before its models.
 
-    Triton reads the models' configs too when it loads the ensemble. Where the ensemble has not gone
-    on to the new version yet, the others are restored before it: otherwise the server would try
-    again to load what has just failed, and Triton 2.51 may die of that under load.
+    When Triton loads the ensemble, it also reads the configs of its models. If the ensemble still
+    runs the old version, all configs are restored first: otherwise the server would load the failed
+    version again, and Triton 2.51 may crash of that under load.
 
     Returns
     -------
-    What the server refused. The journal stays then, and the next publish begins with the roll-back.
+    The server's errors. If there are any, the journal stays, and the next publish begins by rolling
+    back.
     """
     problems = []
     if not journal.has_changed(ENSEMBLE_MODEL):
@@ -215,7 +215,7 @@ def _roll_back(journal: Journal, server: LiveServer | None) -> list[str]:
             try:
                 server.load(model)
             except ServerError as error:
-                problems.append(f"{model!r} could not be loaded as before: {error}")
+                problems.append(f"Model {model!r} could not be restored: {error}")
     journal.restore_files()
     if not problems:
         journal.close()

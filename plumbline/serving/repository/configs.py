@@ -1,6 +1,6 @@
-"""The models' `config.pbtxt`: written from a plan, the settings and the versions, and read back.
+"""Write the models' `config.pbtxt` from a plan, settings and versions, and read it.
 
-Both by protobuf's text format; the text is byte for byte the same for the same model.
+Both use protobuf's text format. The same model always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from plumbline.serving.errors import RepositoryError
 from plumbline.settings import Serving
 
 WARMUP_ROWS = (1, 64, 1024)
-"""Those below the largest batch, which is warmed up too."""
+"""Batch sizes for the warm-up; the largest batch is added, and larger ones are left out."""
 
 Tensors = Sequence[Tensor]
 
@@ -60,21 +60,20 @@ def model_configs(
 ) -> dict[str, str]:
     """Model name to the text of its config.
 
-    Triton batches for the fused model. The other two get their requests one after another from the
-    ensemble, where its batcher only costs time; one that falls behind batches itself
+    Triton batches the requests of the fused model. The other two get theirs one after another from
+    the ensemble, so a batcher would only cost time. A model that falls behind batches by itself
     (`plumbline.serving.backend.waiting`).
 
     Parameters
     ----------
     plan
-        That of any of the versions: they have the same tensors.
+        The plan of any version; all have the same tensors.
     versions
-        Model name to the versions of it that are served.
+        Model name to its served versions.
     current
-        The version whose models the ensemble joins. Its hashes and rules of the log stand in the
-        parameters.
+        The version that the ensemble runs. The parameters have its hashes and its log's rules.
     precision
-        Of the current version's model; each version's manifest has its own.
+        Precision of the current version; each manifest has that of its own version.
     """
     raw, encoded = raw_tensors(plan), encoded_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), encoded_parameters(plan)
@@ -100,9 +99,9 @@ def gpu_configs(
 ) -> dict[str, str]:
     """Model name to the text of its config, for one version of each model of a GPU server.
 
-    ONNX Runtime runs `ctr_dlrm` on each GPU. There is one instance a GPU, since each has all
-    weights in its memory. With `settings.tensorrt` ONNX Runtime gives TensorRT what TensorRT can
-    run, in float32.
+    ONNX Runtime runs `ctr_dlrm`, with one instance on each GPU, because every instance has all
+    weights in GPU memory. With `settings.tensorrt`, ONNX Runtime passes to TensorRT the parts that
+    TensorRT can run, in float32.
     """
     raw, encoded = raw_tensors(plan), gpu_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), gpu_parameters(plan)
@@ -129,7 +128,7 @@ def gpu_configs(
 
 
 def write_config(repository: Path, model: str, text: str) -> None:
-    """Atomic: Triton reads the old config or the new one."""
+    """Write a config atomically: Triton reads either the old or the new one."""
     write_text(repository / model / CONFIG_FILE, text)
 
 
@@ -163,17 +162,17 @@ def _config(
     current: str,
     settings: Serving,
 ) -> Any:
-    """What all models' configs have; the hashes in the parameters are the current version's."""
+    """The parts of a config that all models have. Its hashes are those of the current version."""
     config = ModelConfig(name=name, max_batch_size=settings.max_batch_size)
     config.version_policy.specific.versions.extend(sorted(map(int, versions)))
     for tensors, field in ((inputs, config.input), (outputs, config.output)):
         for tensor in tensors:
             field.add(name=tensor.name, data_type=tensor.data_type, dims=_dims(tensor, -1))
     version = versions[current]
-    facts = {**parameters, PLAN_HASH: version.plan_hash, **version.rule_parameters}
+    own = {**parameters, PLAN_HASH: version.plan_hash, **version.rule_parameters}
     if version.model_hash is not None:
-        facts[MODEL_HASH] = version.model_hash
-    _set_parameters(config, {**facts, VERSIONS: versions_to_json(versions)})
+        own[MODEL_HASH] = version.model_hash
+    _set_parameters(config, {**own, VERSIONS: versions_to_json(versions)})
     return config
 
 
@@ -187,11 +186,11 @@ def _dims(tensor: Tensor, longest: int) -> list[int]:
 
 
 def _run_in_python(config: Any, settings: Serving) -> None:
-    """By Triton's Python backend, on the CPU.
+    """Let Triton's Python backend run the model on the CPU.
 
-    A model that is batched has Triton's default delay, 0: waiting requests are batched, and none
-    waits for more. It has no queue policy either, since the batcher sleeps through requests where
-    there is one; the limits are the backend's own (`plumbline.serving.backend.waiting`).
+    With dynamic batching, the delay is Triton's default, 0: waiting requests are batched, and none
+    waits for others. There is no queue policy, because the batcher sleeps through requests if there
+    is one. The backend limits its queue itself (`plumbline.serving.backend.waiting`).
     """
     config.backend = "python"
     config.instance_group.add(count=settings.instances, kind=ModelInstanceGroup.KIND_CPU)
@@ -206,7 +205,7 @@ def _run_in_python(config: Any, settings: Serving) -> None:
 
 
 def _warm_up(config: Any, inputs: Tensors, settings: Serving) -> None:
-    """With zeros, in batches of some usual sizes and of the largest."""
+    """Add warm-up requests of zeros: batches of usual sizes and the largest."""
     largest = settings.max_batch_size
     for rows in (*(rows for rows in WARMUP_ROWS if rows < largest), largest):
         zeros = {
@@ -219,9 +218,9 @@ def _warm_up(config: Any, inputs: Tensors, settings: Serving) -> None:
 
 
 def _join(config: Any, number: str, raw: Tensors, encoded: Tensors) -> None:
-    """Make an ensemble of a version of `ctr_features` and `ctr_dlrm`.
+    """Make the model an ensemble of one version of `ctr_features` and `ctr_dlrm`.
 
-    Tensors keep their names. Batching and warm-up are the two models' own.
+    Tensors keep their names. The two models batch and warm up by themselves.
     """
     config.platform = "ensemble"
     for model, inputs, outputs in (
@@ -241,7 +240,7 @@ def _same_names(tensors: Iterable[Tensor]) -> dict[str, str]:
 
 
 def _texts(*configs: Any) -> dict[str, str]:
-    """Entries of a map are sorted by their keys, so that the text is always the same."""
+    """Model name to text. Protobuf sorts map entries by key, so the text is always the same."""
     return {
         config.name: text_format.MessageToString(
             config, as_utf8=True, use_short_repeated_primitives=True

@@ -1,4 +1,4 @@
-"""Export a second model repository beside the first, for a server with a GPU.
+"""Export a second model repository, for a server with a GPU.
 
 | model | backend | version folder |
 |---|---|---|
@@ -6,8 +6,8 @@
 | `ctr_dlrm` | onnxruntime, on each GPU | `model.onnx`, `model/`, `check.arrow`, `manifest.json` |
 | `ctr` | ensemble of the two | empty |
 
-`plan/` and `model/` are those of the first repository, stored once where the file system has hard
-links. ONNX Runtime checks no hashes: `serving.verify` does, before the server starts.
+`plan/` and `model/` are the files of the first repository, as hard links if the file system has
+them. ONNX Runtime checks no hashes, so `serving.verify` must, before the server starts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 
 from plumbline.base.errors import ConfigError
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import Tensors
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.export import write_onnx
@@ -54,20 +54,20 @@ from plumbline.settings import Serving
 GPU_REPOSITORY_FOLDER = "gpu_model_repository"
 
 TENSORRT_BYTES = 1 << 31
-"""ONNX Runtime gives TensorRT one protobuf message, weights included."""
+"""ONNX Runtime passes TensorRT one protobuf message, with the weights; its limit is 2 GiB."""
 
 
 def export_gpu_repository(repository: Path, settings: Serving) -> Path:
-    """Write `gpu_model_repository` beside an exported repository, after checking the ONNX model.
+    """Write `gpu_model_repository` beside an exported repository.
 
-    A repository that is there already is replaced.
+    An existing one is replaced. The ONNX model is run on the check rows first.
 
     Raises
     ------
     ConfigError
-        `settings.tensorrt` is set, and the weights are too large for it.
+        `settings.tensorrt` is on, and the weights are too large for it.
     RepositoryError
-        The ONNX model computes something else than the scorer.
+        The ONNX model's probabilities differ from the scorer's.
     """
     encoder, model = (repository / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
     plan = read_plan(encoder / PLAN_FOLDER)
@@ -98,7 +98,7 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
 def _checked_tensors(
     encoder: Path, model_folder: Path, plan: Plan
 ) -> tuple[Tensors, Tensors, Tensors]:
-    """The check rows raw, encoded for a GPU server, and scored in float32."""
+    """The check rows: raw, encoded for a GPU server, and scored in float32."""
     check = CheckRows.read(encoder / CHECK_FILE)
     scorer = Scorer.load(model_folder, plan.content_hash)
     encoded = from_encoded_tensors(check.outputs, scorer.architecture)
@@ -106,7 +106,7 @@ def _checked_tensors(
 
 
 def _rules(repository: Path) -> Rules | None:
-    """How the log was read, from the first repository's config."""
+    """The log's rules, from the first repository's config."""
     parameters = parameters_in(read_config(repository / FEATURES_MODEL / CONFIG_FILE))
     listed = parameters.get(VERSIONS, "")
     return versions_from_json(FEATURES_MODEL, listed)[FIRST_VERSION].rules
@@ -139,5 +139,5 @@ def _check_size(weights: Path) -> None:
     if size >= TENSORRT_BYTES:
         raise ConfigError(
             f"serving.tensorrt: wanted weights of less than 2 GB, got {size / 1e9:.1f} GB "
-            f"({weights}). Leave it off: ONNX Runtime runs them on the GPU itself."
+            f"({weights}). Turn it off: ONNX Runtime runs on the GPU without it."
         )

@@ -1,4 +1,4 @@
-"""Run an exported ONNX model on its check rows, by ONNX Runtime on the CPU."""
+"""Run an exported ONNX model on its check rows, with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import RepositoryError
 
 TOLERANCE = 1e-5
-"""Both sum in float32, each in its own order."""
+"""ONNX Runtime and the scorer both sum in float32, in different orders."""
 
 
 def check_onnx(file: Path, check: CheckRows) -> None:

@@ -1,4 +1,4 @@
-"""A release: a plan, a model trained on it and check rows. It becomes one version of all models.
+"""A release: a plan, a model trained on it, and check rows. It becomes a version of each model.
 
 | model | version folder |
 |---|---|
@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from plumbline.base.errors import PlanError
 from plumbline.base.manifest import differences
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.columns.wire import to_tensors
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
@@ -57,16 +57,16 @@ _WITH_CODE = (FEATURES_MODEL, DLRM_MODEL, FUSED_MODEL)
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What a version is made of; `of` checks that the parts fit together."""
+    """The content of a version. `of` checks that its parts fit together."""
 
     plan: Plan
     model_folder: Path
     card: ModelCard
     precision: ScoringPrecision
     checks: Mapping[str, CheckRows]
-    """Of each model but the ensemble."""
+    """Model name to its check rows; the ensemble has none."""
     rules: Rules | None = None
-    """How training read its log, see `plumbline.serving.contract.log_rules`."""
+    """How training read its log: see `plumbline.serving.contract.log_rules`."""
 
     @classmethod
     def of(
@@ -77,7 +77,7 @@ class Release:
         settings: Serving,
         rules: Rules | None = None,
     ) -> Release:
-        """A release whose check rows are the first raw `rows`, encoded and scored here.
+        """A release whose check rows are the first raw `rows`, which are encoded and scored here.
 
         Raises
         ------
@@ -98,15 +98,15 @@ class Release:
 
 
 def write_version(release: Release, repository: Path, number: str) -> dict[str, Version]:
-    """Write version `number` of all four models into a repository, beside those that are there.
+    """Add version `number` of all four models to a repository.
 
     Each version folder is built under a name that Triton ignores, and renamed when it is complete.
-    The configs are not touched. A file that two models need is stored once, where the file system
-    has hard links.
+    The configs are not changed. Files that two models need are hard links if the file system has
+    them.
 
     Returns
     -------
-    Model name to the entry of the version in its config.
+    Model name to the version's entry for its config.
     """
     built = {model: repository / model / partial_name(number) for model in MODELS}
     for folder in built.values():
@@ -128,14 +128,14 @@ def write_version(release: Release, repository: Path, number: str) -> dict[str, 
 
 
 def partial_name(number: str) -> str:
-    """The name of a version folder that is not complete yet; Triton loads numbers only."""
+    """The name of a version folder that is not complete. Triton only loads numbers."""
     return f".{number}.partial"
 
 
 def flush_version(repository: Path, number: str) -> None:
-    """Flush a version's files to the disk.
+    """Flush a version's files to disk.
 
-    Before a config lists the version, so that a power cut leaves no config without its files.
+    This must precede the configs, so that after a power cut no config lists missing files.
     """
     for model in MODELS:
         version = repository / model / number
@@ -199,7 +199,7 @@ def _copy(source: Path, names: list[str], folders: list[Path]) -> None:
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:
-    """One file under two names, where the file system has hard links."""
+    """Make a hard link, or a copy if the file system has none."""
     try:
         os.link(source, target)
     except OSError:
@@ -213,11 +213,11 @@ def _card_of(plan: Plan, folder: Path) -> ModelCard:
         cardinalities = zip(architecture.categorical, architecture.cardinalities, strict=True)
         of_model = dict.fromkeys(architecture.continuous, "continuous") | dict(cardinalities)
         columns = {column.name: _size(column) for column in plan.outputs}
-        found = differences(of_model, columns) or ["same columns, other steps"]
+        changes = differences(of_model, columns) or ["same columns, other steps"]
         wanted, got = plan.content_hash[:12], card.plan_hash[:12]
         raise ModelError(
             f"{folder / CARD_FILE}: wanted a model of feature plan {wanted}…, got one of "
-            f"{got}… ({'; '.join(found)}). Train it again on this plan."
+            f"{got}… ({'; '.join(changes)}). Train it again on this plan."
         )
     return card
 

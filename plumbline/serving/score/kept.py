@@ -1,4 +1,4 @@
-"""Columns of a file that are written beside the scores, as they are in the file."""
+"""Columns of a file that are written beside the scores, unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 65_536
 
 
 class KeptColumns:
-    """Columns of Parquet files in their own types, read a number of rows at a time."""
+    """Columns of Parquet files in their own types, read in batches of rows."""
 
     def __init__(self, files: Sequence[Path], names: Sequence[str]) -> None:
         self.schema = _schema(files[0], names)

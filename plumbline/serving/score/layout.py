@@ -1,4 +1,4 @@
-"""The columns of a file of rows: which it has, and what they are read as."""
+"""The columns of a file of rows, and their kinds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
-from plumbline.base.plain_text import sentence
+from plumbline.base.printable import sentence
 from plumbline.columns.kinds import FeatureKind
 from plumbline.rawlogs.partitions import partition_values
 from plumbline.rawlogs.raw_rows import column_names, read_raw_rows
@@ -22,12 +22,12 @@ _FIRST_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a file of rows is read, and which of the model's columns it has."""
+    """The settings for reading a file of rows, and the sources of the model's columns."""
 
     table: Log
     sources: Sources
     columns: int
-    """The number of columns of the file, read or not."""
+    """The number of columns of the file, including unused ones."""
 
     @classmethod
     def of(
@@ -64,7 +64,7 @@ def _by_name(
     rules: LogRules | None,
     keep: Sequence[str],
 ) -> Layout:
-    """Of a Parquet file, or a text file with a header."""
+    """The layout of a Parquet file, or of a text file with a header."""
     names = _names(file, dialect)
     present = names if names is not None else (*(rules.log.columns if rules else kinds), *keep)
     sources = sources_of(kinds, rules, present)
@@ -80,7 +80,7 @@ def _in_order(
     declared: Sequence[str],
     keep: Sequence[str],
 ) -> Layout:
-    """Of a text file without a header, which has the columns `declared`."""
+    """The layout of a text file without a header, with the columns `declared`."""
     sources = sources_of(kinds, rules, declared)
     _require(file, declared, sources, keep)
     columns = {name: sources.read.get(name, "unused") for name in declared}
@@ -103,7 +103,7 @@ def _fits(file: Path, layout: Layout) -> bool:
 
 
 def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
-    """Without the label if the file fits that; else the whole, to report how the file differs."""
+    """The layout without the label if the file fits it; else the whole, for the error message."""
     columns = {name: whole.table.columns[name] for name in rest}
     table = whole.table.model_copy(update={"columns": columns})
     layout = Layout(table, whole.sources, len(columns))
@@ -111,7 +111,7 @@ def _without(whole: Layout, rest: Sequence[str], file: Path) -> Layout:
 
 
 def _names(file: Path, dialect: Dialect) -> Sequence[str] | None:
-    """With the names in the folders above it; None for a text file that ends after its header."""
+    """The names in the file and in its folders; None for a text file that has only a header."""
     names = column_names(file, dialect.table({}))
     if not names and not dialect.is_parquet:
         return None

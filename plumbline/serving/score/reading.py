@@ -1,4 +1,4 @@
-"""The settings by which a file of rows is read: the log's, and the options that override them."""
+"""The settings for reading a file of rows: the log's, and options that override them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ _PARQUET = b"PAR1"
 _DIALECT = set(Log.model_fields) - {
     "files", "format", "columns", "multi_hot", "time_formats", "malformed_limit", "typed_copy",
 }  # fmt: skip
-"""The settings that say how text is written."""
+"""The settings of how text is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What is to be read otherwise than the log was; None where it is read as the log.
+    """Settings that override the log's; None keeps the log's.
 
-    `columns` names all columns of a text file, which has no header line then. An empty `quote`
-    stands for no quote, no word in `missing` for none, and the separator `\\t`, as a shell has it,
-    for a tab.
+    `columns` names all columns of a text file without a header line. An empty `quote` means no
+    quote, and an empty `missing` no words. The separator `\\t` means a tab.
     """
 
     format: FileFormat | None = None
@@ -43,7 +42,7 @@ class ReadOptions:
     list_separator: str | None = None
 
     def settings(self) -> dict[str, Any]:
-        """The given ones as settings of a table."""
+        """The given options, as settings of a table."""
         given = {
             "separator": "\t" if self.separator == "\\t" else self.separator,
             "encoding": self.encoding,
@@ -53,41 +52,41 @@ class ReadOptions:
             "decimal": self.decimal,
             "list_separator": self.list_separator,
         }
-        found: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
+        chosen: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
         if self.quote is not None:
-            found["quote"] = self.quote or None
+            chosen["quote"] = self.quote or None
         if self.thousands is not None:
-            found["thousands"] = self.thousands or None
-        return found
+            chosen["thousands"] = self.thousands or None
+        return chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is written, whatever its columns: settings of a table, by name."""
+    """How a file is written: the settings of a table, without its columns."""
 
     settings: Mapping[str, Any]
 
     @classmethod
     def of(cls, file: Path, rules: LogRules | None, options: ReadOptions) -> Dialect:
-        """Of a file: its first bytes decide between Parquet and text, unless the options say it.
+        """The dialect of a file. Its first bytes decide between Parquet and text, unless given.
 
-        A text file is written as the log was, where that was text. Otherwise its separator is a
-        comma, or a tab where its name has `.tsv` in it, and its quote is `"`.
+        A text file is read with the log's settings, if the log was text. Otherwise the separator is
+        a comma, or a tab if the file's name contains `.tsv`, and the quote is `"`.
 
         Raises
         ------
         DataError
-            The file cannot be read, or the options do not fit each other or a Parquet file.
+            The file cannot be read, or the options contradict each other or are for text only.
         """
         given = options.settings()
-        form = options.format or _format_of(file)
-        if form == "parquet":
+        file_format = options.format or _format_of(file)
+        if file_format == "parquet":
             if given or options.columns is not None:
                 raise DataError(
                     f"{file}: a Parquet file describes its own columns and values. Leave out the "
                     "options for reading text."
                 )
-            return cls({"format": form})
+            return cls({"format": file_format})
         if options.columns is not None:
             if options.header:
                 raise DataError(
@@ -95,7 +94,7 @@ class Dialect:
                     "says that there is one. Leave one of the two out."
                 )
             given["header"] = False
-        return cls({**_own(file, rules), "format": form, **given})
+        return cls({**_own(file, rules), "format": file_format, **given})
 
     @property
     def is_parquet(self) -> bool:
@@ -114,11 +113,11 @@ class Dialect:
         Raises
         ------
         DataError
-            They do not fit together, such as lists in text without a separator.
+            The settings contradict each other, such as lists in text without a separator.
         """
-        form = {**self.settings, "columns": dict(columns), "multi_hot": dict(multi_hot or {})}
+        content = {**self.settings, "columns": dict(columns), "multi_hot": dict(multi_hot or {})}
         try:
-            return Log.model_validate(form)
+            return Log.model_validate(content)
         except ValidationError as error:
             raise DataError(f"How the file is read: {_reasons(error)}.") from None
 
@@ -138,9 +137,9 @@ def _format_of(file: Path) -> FileFormat:
 
 
 def _reasons(error: ValidationError) -> str:
-    found = []
+    reasons = []
     for problem in error.errors():
-        place = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(str(part) for part in problem["loc"])
         reason = problem["msg"].removeprefix("Value error, ")
-        found.append(f"{place}: {reason}" if place else reason)
-    return "; ".join(found)
+        reasons.append(f"{key}: {reason}" if key else reason)
+    return "; ".join(reasons)

@@ -1,6 +1,6 @@
-"""The rows of a file, read as the log was: by the reader and the value rules of the ingest.
+"""Read the rows of a file with the log's settings, and with the reader and rules of the ingest.
 
-The label is ignored. A row that cannot be used is an error, because every row gets a score.
+The label is ignored. A malformed row is an error, because every row gets a score.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from plumbline.base.errors import DataError
 from plumbline.columns import exact
 from plumbline.columns.kinds import FeatureKind
+from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.partitions import partition_root
 from plumbline.rawlogs.raw_rows import RawRows, read_raw_rows
 from plumbline.rawlogs.sources import resolve_files
-from plumbline.rawlogs.values import convert
 from plumbline.serving.contract.log_rules import LogRules
 from plumbline.serving.score.kept import KeptColumns
 from plumbline.serving.score.layout import Layout
@@ -35,7 +35,7 @@ BLOCK_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive rows of a file: `rows` has the model's columns, typed; `kept` those of --keep."""
+    """Consecutive rows: `rows` has the model's columns, typed; `kept` has those of --keep."""
 
     rows: pa.Table
     kept: pa.Table
@@ -47,13 +47,13 @@ class RowFile:
     Parameters
     ----------
     path
-        The file, or a folder whose files are found as the ingest finds them.
+        The file, or a folder, whose files are chosen as by the ingest.
     kinds
         The model's columns: name to kind.
     rules
-        How the log was read; None if the model's export does not say.
+        How the log was read; None if the model's config does not have it.
     options
-        What overrides that.
+        Settings that override it.
     keep
         Columns of the file to write beside the scores.
     tables
@@ -102,14 +102,14 @@ class RowFile:
 
     @property
     def fraction_read(self) -> float:
-        """An estimate, 0 to 1; a little ahead of the chunks that were yielded."""
+        """An estimate, 0 to 1. It is slightly ahead of the yielded chunks."""
         return min(1.0, self._rows_read / max(1, self._rows_about or 1))
 
     def __iter__(self) -> Iterator[Chunk]:
         for file in self._files:
             rows, line = 0, 1 + self._table.header
             for raw in self._raw(file):
-                line = self._line_behind(file, raw, line)
+                line = self._line_after(file, raw, line)
                 for chunk in self._chunks(file, raw):
                     rows += len(chunk.rows)
                     yield chunk
@@ -134,7 +134,7 @@ class RowFile:
             part = slice(start, self._chunk_rows)
             yield Chunk(rows.slice(part.start, part.stop), kept.slice(part.start, part.stop))
 
-    def _line_behind(self, file: Path, raw: RawRows, line: int) -> int:
+    def _line_after(self, file: Path, raw: RawRows, line: int) -> int:
         """The line after the rows of a text file of one column; `line` is that of the first row.
 
         Raises
@@ -175,7 +175,7 @@ class RowFile:
 
 
 def _files(path: Path, rules: LogRules | None) -> tuple[Path, ...]:
-    """Of a folder the files that the log names, if they exist; else all but side tables."""
+    """The files of a folder: those that the log names, if they exist; else all but side tables."""
     log = rules.log if rules is not None else Log(columns={})
     if not path.is_dir():
         return resolve_files(log.model_copy(update={"files": ()}), [path])

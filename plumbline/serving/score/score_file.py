@@ -1,4 +1,4 @@
-"""Score the rows of a file: read ahead, several requests in flight, scores in the order of rows.
+"""Score the rows of a file in order, with read-ahead and several requests in flight.
 
 Legend: B rows.
 """
@@ -22,14 +22,14 @@ from plumbline.serving.score.score_output import ScoreOutput
 
 @dataclass(slots=True)
 class Scored:
-    """What has been scored so far."""
+    """Totals of the rows scored so far."""
 
     rows: int = 0
     total_probability: float = 0.0
 
     @property
     def mean_probability(self) -> float:
-        """NaN without rows."""
+        """NaN if there are no rows."""
         return self.total_probability / self.rows if self.rows else float("nan")
 
 
@@ -47,9 +47,9 @@ async def score_rows(
     Raises
     ------
     DataError
-        Values of a chunk do not fit; the message says which rows they are in.
+        Values of a chunk do not fit the model; the message names the rows.
     PlumblineError
-        As the source of chunks and `AsyncClient.score` raise; the output is incomplete then.
+        As `chunks` and `AsyncClient.score` raise. The output is then incomplete.
     """
     scored = Scored()
     waiting: deque[tuple[Chunk, asyncio.Task[NDArray[np.float32]]]] = deque()

@@ -1,4 +1,4 @@
-"""The output of scores: a CSV or Parquet file that exists only once it is complete, or a stream.
+"""The output of scores: a stream, or a CSV or Parquet file that is complete or absent.
 
 Legend: B rows.
 """
@@ -25,7 +25,7 @@ SCORE = pa.field(CLICK_PROBABILITY, pa.float32())
 
 
 class ScoreOutput(ABC):
-    """Takes scores in the order of rows, with the columns of --keep."""
+    """Writes scores in the order of rows, with the columns of --keep."""
 
     @abstractmethod
     def write(self, kept: pa.Table, probability_B: NDArray[np.float32]) -> None:
@@ -33,11 +33,11 @@ class ScoreOutput(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """After the last scores."""
+        """Call this after the last scores."""
 
 
 class CsvOutput(ScoreOutput):
-    """With a header; a number has the fewest digits that read back as it, a missing value none.
+    """CSV with a header. Numbers have the fewest digits that read back; missing values are empty.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class CsvOutput(ScoreOutput):
 
 
 def _csv_type(field: pa.Field) -> pa.DataType:
-    """Numbers, booleans and text are written as they are, anything else as Arrow's text of it."""
+    """The type that is written: numbers and booleans unchanged, anything else as Arrow's text."""
     is_plain = (pa.types.is_integer, pa.types.is_float32, pa.types.is_float64, pa.types.is_boolean)
     if any(test(field.type) for test in is_plain):
         return field.type
@@ -99,7 +99,7 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 class ParquetOutput(ScoreOutput):
-    """About a million rows a row group; the columns of --keep have their own types."""
+    """Parquet with about a million rows in a row group. Columns of --keep have their own types."""
 
     _GROUP_ROWS = 1 << 20
 
@@ -129,7 +129,7 @@ _BY_SUFFIX = {".csv": CsvOutput, ".parquet": ParquetOutput}
 
 
 def check_output(file: Path, force: bool, rows: Path) -> None:
-    """Whether scores may go to `file`.
+    """Check that scores can be written to `file`.
 
     Raises
     ------
@@ -141,12 +141,12 @@ def check_output(file: Path, force: bool, rows: Path) -> None:
     if file.resolve() == rows.resolve():
         raise DataError(f"{file}: is the file of rows. Choose another name for the scores.")
     if file.exists() and not force:
-        raise DataError(f"{file}: exists already. Choose another name, or give --force.")
+        raise DataError(f"{file}: the file exists already. Choose another name, or give --force.")
 
 
 @contextmanager
 def output_file(file: Path, kept: pa.Schema) -> Iterator[ScoreOutput]:
-    """An output whose file gets its name at the end of the block; after an error there is no file.
+    """An output file, which gets its name at the end of the block. After an error there is none.
 
     `kept` is the schema of the columns of --keep.
 

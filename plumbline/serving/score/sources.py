@@ -1,4 +1,4 @@
-"""The source of each column that a model wants: a file of rows, its flags, or a side table."""
+"""The source of each of a model's columns: the file of rows, its flags, or a side table."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from plumbline.serving.contract.log_rules import LogRules
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is read from the file, and what is joined to it.
+    """The columns that are read from the file, and those that are joined.
 
-    `read` maps the file's columns, flags and keys included, to their kinds; `multi_hot` the lists
-    to the flags that they are made of; `joined` side tables to the wanted ones of their columns.
+    `read` maps the file's columns, with flags and keys, to their kinds; `multi_hot` maps lists to
+    their flags; `joined` maps side tables to the model's columns in them.
     """
 
     read: dict[str, Kind]
@@ -30,32 +30,32 @@ class Sources:
 def sources_of(
     kinds: Mapping[str, FeatureKind], rules: LogRules | None, present: Collection[str]
 ) -> Sources:
-    """For a file that has the columns `present`.
+    """The sources for a file with the columns `present`.
 
-    A column of a side table, or a list that the log made of flags, is taken from the file if the
-    file has a column of that name, unless the log uses the name for another column.
+    A column of a side table, or a list of flags, is read from the file itself if it has a column of
+    that name, unless the log uses the name for another column.
     """
     if rules is None:
         return Sources(dict(kinds))
     others = {name for name, kind in rules.log.columns.items() if kind not in READ_KINDS}
     given = set(present) - others
-    found = Sources({})
+    sources = Sources({})
     of_table = {c: name for name, t in rules.tables.items() for c in t.settings.features}
     for name, kind in kinds.items():
         if name in given:
-            found.read[name] = kind
+            sources.read[name] = kind
         elif name in rules.log.multi_hot:
-            found.multi_hot[name] = rules.log.multi_hot[name]
-            found.read.update(dict.fromkeys(rules.log.multi_hot[name], "flag"))
+            sources.multi_hot[name] = rules.log.multi_hot[name]
+            sources.read.update(dict.fromkeys(rules.log.multi_hot[name], "flag"))
         elif name in of_table:
             table = of_table[name]
-            found.joined[table] = (*found.joined.get(table, ()), name)
+            sources.joined[table] = (*sources.joined.get(table, ()), name)
         else:
-            found.read[name] = kind
-    for table in found.joined:
+            sources.read[name] = kind
+    for table in sources.joined:
         key = rules.tables[table].settings.key
-        found.read[key] = rules.log.columns[key]
-    return found
+        sources.read[key] = rules.log.columns[key]
+    return sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class Joins:
     """The side tables, and warnings about them."""
 
     tables: tuple[LoadedTable, ...]
-    """With the wanted ones of their columns."""
+    """Side tables with only the model's columns."""
     warnings: tuple[str, ...]
 
     @classmethod
     def of(cls, sources: Sources, rules: LogRules | None, folder: Path, is_given: bool) -> Joins:
-        """Read the side tables in `folder`; `is_given` is whether the user named the folder.
+        """Read the side tables in `folder`. `is_given` is true if the user named the folder.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The baseline scores by its definition, whatever the numbers, and is as good as an exact fit."""
+"""The baseline follows its definition, scores any numbers, and is as good as an exact fit."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Drawn:
             dense = (pure * np.array(list(scales.values()))).astype(np.float32)
             table = {
                 **{name: pa.array(of, pa.int32()) for name, of in ids.items()},
-                **{name: dense[:, place] for place, name in enumerate(scales)},
+                **{name: dense[:, index] for index, name in enumerate(scales)},
                 "click": click,
             }
             self.files[split] = [folder / f"{split}.parquet"]
@@ -110,10 +110,10 @@ class Drawn:
 def test_as_good_as_an_exact_fit(tmp_path: Path, sizes, scales, rows, mixing) -> None:
     drawn = Drawn(tmp_path, sizes, scales, rows, mixing=mixing)
     ids, dense, click = drawn.arrays["test"]
-    came, wanted = drawn.fit().regression.score(ids, dense), drawn.exact()
-    assert area_under_curve(click, came) > area_under_curve(click, wanted) - 0.003
-    assert log_loss(click, came) < log_loss(click, wanted) + 0.003
-    assert area_under_curve(click, came) > 0.6
+    got, wanted = drawn.fit().regression.score(ids, dense), drawn.exact()
+    assert area_under_curve(click, got) > area_under_curve(click, wanted) - 0.003
+    assert log_loss(click, got) < log_loss(click, wanted) + 0.003
+    assert area_under_curve(click, got) > 0.6
 
 
 def test_one_seed_gives_the_same_weights(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_one_seed_gives_the_same_weights(tmp_path: Path) -> None:
     assert not np.array_equal(first, other)
 
 
-def test_touched_weights_alone_are_moved_as_all_are(tmp_path: Path, monkeypatch) -> None:
+def test_sparse_and_dense_steps_are_equal(tmp_path: Path, monkeypatch) -> None:
     drawn = Drawn(tmp_path, {"a": 30, "b": 9}, {"x": 1.0}, 3000)
     monkeypatch.setattr(fitting, "MOST_PASSES", 1)
     moved = []
@@ -140,19 +140,24 @@ def batches(drawn: Drawn) -> list:
     return list(fitting.ParquetLoader(drawn.files["train"], drawn.architecture, 300).batches())
 
 
-def test_passes_end_with_the_validation_loss_and_large_tables_have_one(
+def test_validation_loss_ends_the_passes_and_large_tables_get_one(
     tmp_path: Path, monkeypatch
 ) -> None:
     drawn = Drawn(tmp_path, {"a": 30}, {"x": 1.0}, 1000)
-    told: list[int] = []
-    made = drawn.fit()
-    assert 1 <= made.passes <= fitting.MOST_PASSES
-    assert made.rows <= 1000 * min(made.passes + fitting.PATIENCE, fitting.MOST_PASSES)
+    reported: list[int] = []
+    fitted = drawn.fit()
+    assert 1 <= fitted.passes <= fitting.MOST_PASSES
+    assert fitted.rows <= 1000 * min(fitted.passes + fitting.PATIENCE, fitting.MOST_PASSES)
     monkeypatch.setattr(fitting, "ROWS_OF_PASSES", 999)
     one = fit_logistic_regression(
-        drawn.architecture, drawn.files["train"], [], seed=1, click_rate=0.3, progress=told.append
+        drawn.architecture,
+        drawn.files["train"],
+        [],
+        seed=1,
+        click_rate=0.3,
+        progress=reported.append,
     )
-    assert (one.passes, one.rows, sum(told)) == (1, 1000, 1000)
+    assert (one.passes, one.rows, sum(reported)) == (1, 1000, 1000)
 
 
 def test_lists_are_learned_by_mean_and_by_sum(list_world) -> None:
@@ -164,23 +169,23 @@ def test_lists_are_learned_by_mean_and_by_sum(list_world) -> None:
             ("tags", "apple"),
             bag,
         )
-        made = fit_logistic_regression(
+        fitted = fit_logistic_regression(
             shape, list_world.train_files, list_world.valid_files, seed=1, click_rate=0.5
         )
         ids = generator.integers(0, 7, (3, 2))
         tags = Lists(np.array([1, 2, 2, 5]), np.array([0, 0, 1, 4]))
         apple = Lists(np.array([3]), np.array([0, 1, 1, 1]))
-        weight = made.regression.weight_W
+        weight = fitted.regression.weight_W
         layout = {"zebra": 0, "C2": 23, "tags": 32, "apple": 45}
         share = 1 / 3 if bag == "mean" else 1.0
         dense = np.zeros((3, 1), np.float32)
         wanted = weight[ids[:, 0]] + weight[layout["C2"] + ids[:, 1]] + weight[-1]
-        wanted = wanted + made.regression.spread(dense)[:, 0] * weight[-2]
+        wanted = wanted + fitted.regression.spread(dense)[:, 0] * weight[-2]
         wanted[0] += weight[layout["apple"] + 3]
         wanted[1] += weight[layout["tags"] + 1]
         wanted[2] += share * weight[layout["tags"] + np.array([2, 2, 5])].sum()
-        came = made.regression.score(ids, dense, [tags, apple])
-        np.testing.assert_allclose(came, 1 / (1 + np.exp(-wanted)), rtol=1e-5)
+        got = fitted.regression.score(ids, dense, [tags, apple])
+        np.testing.assert_allclose(got, 1 / (1 + np.exp(-wanted)), rtol=1e-5)
 
 
 @given(
@@ -188,14 +193,14 @@ def test_lists_are_learned_by_mean_and_by_sum(list_world) -> None:
     st.lists(st.floats(width=32, allow_subnormal=False), min_size=4, max_size=4),
     st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False),
 )
-def test_every_number_has_a_score(seen, came, weight) -> None:
+def test_every_number_has_a_score(seen, values, weight) -> None:
     spread = Spread.of(np.array(seen, np.float32).reshape(2, 2))
     layout = Layout(architecture_of({"a": 3}, ("x", "y")))
     weights = np.full(layout.weights, weight, np.float32)
     regression = LogisticRegression(layout, spread, weights)
-    dense = np.array(came, np.float32).reshape(2, 2)
-    found = regression.score(np.array([[0], [2]]), dense)
-    assert ((found >= 0) & (found <= 1)).all()
+    dense = np.array(values, np.float32).reshape(2, 2)
+    score_B = regression.score(np.array([[0], [2]]), dense)
+    assert ((score_B >= 0) & (score_B <= 1)).all()
     assert (np.abs(spread(dense)) <= FARTHEST).all()
 
 

@@ -1,4 +1,4 @@
-"""Every row once an epoch, in an order that seed and epoch decide and nothing else does."""
+"""Every row once per epoch, in an order that depends only on seed and epoch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_loader(request) -> MakeLoader:
 
 @pytest.fixture(params=["alone", "mixed", "all in memory"])
 def window(request, monkeypatch):
-    """How much is in memory at a time: a file or less, several, or all."""
+    """Rows in memory at a time: a file or less, several files, or all."""
     partitions, lanes, rows = {"alone": (1, 1, 50), "mixed": (2, 3, 47)}.get(
         request.param, (100, 8, 32_768)
     )
@@ -61,11 +61,11 @@ def read(world, make_loader):
     return read_
 
 
-def rows(found: Sequence[Batch]) -> np.ndarray:
+def rows(batches: Sequence[Batch]) -> np.ndarray:
     """All rows as one table of float64: ids, floats, click."""
     parts = [
         torch.cat([b.ids_BF.double(), b.dense_BC.double(), b.click_B.double()[:, None]], dim=1)
-        for b in found
+        for b in batches
     ]
     return torch.cat(parts).numpy()
 
@@ -92,26 +92,26 @@ def owners(world) -> dict[tuple[float, ...], str]:
 @pytest.mark.usefixtures("window")
 def test_every_row_once_with_its_own_values(world, make_loader):
     loader = make_loader(world, world.train_files, 64)
-    found = list(loader.batches(Order(seed=1, epoch=0)))
-    wanted, came = written(world, world.train_files), rows(found)
-    assert loader.rows == len(came) == len(wanted)
-    assert as_set(came) == as_set(wanted)
-    assert [len(batch) for batch in found] == [64] * 18 + [3]
-    for batch in found:
+    batches = list(loader.batches(Order(seed=1, epoch=0)))
+    wanted, got = written(world, world.train_files), rows(batches)
+    assert loader.rows == len(got) == len(wanted)
+    assert as_set(got) == as_set(wanted)
+    assert [len(batch) for batch in batches] == [64] * 18 + [3]
+    for batch in batches:
         assert batch.ids_BF.dtype == torch.int64
         assert batch.dense_BC.dtype == batch.click_B.dtype == torch.float32
         assert batch.ids_BF.is_contiguous() and batch.dense_BC.is_contiguous()
 
 
 @pytest.mark.usefixtures("window")
-def test_without_an_order_rows_come_as_written(world, read):
+def test_without_an_order_rows_are_in_file_order(world, read):
     assert np.array_equal(rows(read(None)), written(world, world.train_files))
 
 
 @pytest.mark.usefixtures("window")
 def test_seed_and_epoch_decide_the_order(read):
     one = rows(read(Order(1, 0)))
-    np.random.seed(99)  # the global state plays no part
+    np.random.seed(99)  # the global state must not matter
     random.seed(99)
     torch.manual_seed(99)
     assert np.array_equal(one, rows(read(Order(1, 0))))
@@ -119,7 +119,7 @@ def test_seed_and_epoch_decide_the_order(read):
         assert not np.array_equal(one, rows(read(other)))
 
 
-def test_a_loader_is_read_as_often_as_one_likes(world, make_loader):
+def test_a_loader_can_be_read_repeatedly(world, make_loader):
     loader = make_loader(world, world.train_files, 64)
     with closing(loader.batches(Order(1, 0))) as left:
         next(left)
@@ -127,7 +127,7 @@ def test_a_loader_is_read_as_often_as_one_likes(world, make_loader):
     assert np.array_equal(one, two)
 
 
-def test_files_change_places_between_epochs(world, read, monkeypatch):
+def test_the_order_of_files_changes_between_epochs(world, read, monkeypatch):
     monkeypatch.setattr(merlin_loader, "PARTITIONS_PER_CHUNK", 1)
     monkeypatch.setattr(row_order, "LANES", 1)
     monkeypatch.setattr(row_order, "SLICE_ROWS", 50)
@@ -153,7 +153,7 @@ def test_global_random_states_are_not_touched(read):
 @pytest.mark.usefixtures("window")
 @pytest.mark.parametrize("skip", [1, 7, 18, 19, 1000])
 @pytest.mark.parametrize("order", [None, Order(1, 0)], ids=["in order", "mixed"])
-def test_an_epoch_is_taken_up_where_it_was_left(read, order, skip):
+def test_an_epoch_resumes_where_it_stopped(read, order, skip):
     whole, rest = read(order), read(order, skip=skip)
     assert len(rest) == max(0, len(whole) - skip)
     if rest:
@@ -164,17 +164,17 @@ def test_an_epoch_is_taken_up_where_it_was_left(read, order, skip):
 @pytest.mark.parametrize("batch_size", [1, 301, 1155, 5000])
 def test_any_batch_size(world, read, batch_size):
     files = world.train_files if batch_size > 1 else world.train_files[2:4]
-    came = rows(read(Order(1, 0), batch_size, files=files))
-    assert as_set(came) == as_set(written(world, files))
+    got = rows(read(Order(1, 0), batch_size, files=files))
+    assert as_set(got) == as_set(written(world, files))
 
 
-def test_no_rows_is_no_batches_and_does_not_wait(world, make_loader):
+def test_no_rows_give_no_batches_without_waiting(world, make_loader):
     loader = make_loader(world, [world.train_files[3]], 64)
     assert loader.rows == 0
     assert list(loader.batches(Order(1, 0))) == list(loader.batches()) == []
 
 
-def test_leaving_early_ends_the_reading_thread(world, make_loader):
+def test_closing_early_ends_the_reading_thread(world, make_loader):
     before = threading.active_count()
     with closing(make_loader(world, world.train_files, 16).batches(Order(1, 0))) as batches:
         next(batches)
@@ -182,10 +182,10 @@ def test_leaving_early_ends_the_reading_thread(world, make_loader):
     assert threading.active_count() == before
 
 
-def with_lists(found: Sequence[Batch]) -> list[tuple[object, ...]]:
-    """Every row: its ids, its lists, its float and its click."""
+def with_lists(batches: Sequence[Batch]) -> list[tuple[object, ...]]:
+    """Ids, lists, float and click of every row."""
     rows_found = []
-    for batch in found:
+    for batch in batches:
         lists = [
             [ids_N[a:b].tolist() for a, b in pairwise(offsets_B1.tolist())]
             for ids_N, offsets_B1 in batch.bags
@@ -215,7 +215,7 @@ def test_lists_stay_with_their_rows(list_world, make_loader, batch_size):
 
 
 @pytest.mark.usefixtures("window")
-def test_an_epoch_of_lists_is_taken_up_where_it_was_left(list_world, make_loader):
+def test_an_epoch_of_lists_resumes_where_it_stopped(list_world, make_loader):
     loader = make_loader(list_world, list_world.train_files, 64)
     whole = with_lists(list(loader.batches(Order(1, 0))))
     assert with_lists(list(loader.batches(Order(1, 0), skip=3))) == whole[3 * 64 :]
@@ -223,8 +223,8 @@ def test_an_epoch_of_lists_is_taken_up_where_it_was_left(list_world, make_loader
 
 def test_both_give_the_same_batches_in_file_order(world, list_world):
     for data in (world, list_world):
-        came = [make(data, data.train_files, 50).batches() for make in (merlin, parquet)]
-        for one, other in zip(*came, strict=True):
+        got = [make(data, data.train_files, 50).batches() for make in (merlin, parquet)]
+        for one, other in zip(*got, strict=True):
             assert torch.equal(one.ids_BF, other.ids_BF)
             assert torch.equal(one.dense_BC, other.dense_BC)
             assert torch.equal(one.click_B, other.click_B)

@@ -1,5 +1,4 @@
-"""What `ParquetLoader` takes and refuses, and how row groups come together; see also
-test_loader.py."""
+"""Input checks of `ParquetLoader`, and the order of row groups; see also test_loader.py."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from plumbline.dlrm.model.architecture import Architecture
 
 
 def changed(world, file: Path, column: str, values: pa.Array | None) -> Path:
-    """A file of two rows with another column, or with none, of that name."""
+    """A file of two rows with the column replaced, or without it."""
     table = pq.read_table(world.valid_files[0]).slice(0, 2).drop_columns([column])
     pq.write_table(table if values is None else table.append_column(column, values), file)
     return file
@@ -47,7 +46,7 @@ def test_windows_hold_every_row_once_and_are_bounded(monkeypatch, lanes, order):
         assert 0 < window.rows <= 10 * (lanes if order else 1)
         assert sorted(window.permutation(order)) == list(range(window.rows))
         for slice_ in window.slices:
-            assert slice_.start == seen[slice_.group]  # from the front, without a gap
+            assert slice_.start == seen[slice_.group]  # in order, without gaps
             seen[slice_.group] += slice_.rows
             assert slice_.ends_group == (seen[slice_.group] == slice_.group.rows)
     assert seen == Counter({group: group.rows for group in groups if group.rows})
@@ -58,14 +57,14 @@ def test_small_row_groups_fill_a_window_together():
     assert window.rows == 350
 
 
-def test_row_groups_are_mixed_and_a_file_may_come_twice(world, tmp_path):
+def test_row_groups_are_mixed_and_a_file_may_be_listed_twice(world, tmp_path):
     table = pq.read_table(world.train_files[0])
     pq.write_table(table, tmp_path / "x.parquet", row_group_size=20)
     loader = ParquetLoader([tmp_path / "x.parquet"] * 2, world.architecture, 64)
     row_BC = torch.cat([batch.dense_BC for batch in loader.batches(Order(1, 0))])
-    places = (row_BC[:, 2] * 4096).int().tolist()  # I10 names the row
-    assert sorted(places) == sorted(2 * list(range(301)))
-    assert len({place // 20 for place in places[:64]}) > 8
+    numbers = (row_BC[:, 2] * 4096).int().tolist()  # I10 names the row
+    assert sorted(numbers) == sorted(2 * list(range(301)))
+    assert len({number // 20 for number in numbers[:64]}) > 8
 
 
 @pytest.mark.parametrize("order", [None, Order(1, 0)], ids=["in order", "mixed"])
@@ -86,11 +85,11 @@ def test_the_batch_size_does_not_change_the_order(world, monkeypatch, order):
 def test_ids_keep_their_64_bits(world, tmp_path):
     wide = pa.array([2**40, -(2**63)], pa.int64())
     files = [world.train_files[2], changed(world, tmp_path / "x.parquet", "C2", wide)]
-    came = torch.cat([b.ids_BF for b in ParquetLoader(files, world.architecture, 2).batches()])
-    assert came[1:, 1].tolist() == [2**40, -(2**63)]
+    actual = torch.cat([b.ids_BF for b in ParquetLoader(files, world.architecture, 2).batches()])
+    assert actual[1:, 1].tolist() == [2**40, -(2**63)]
 
 
-def test_narrow_ids_wait_in_32_bits(list_world):
+def test_narrow_ids_are_kept_in_32_bits(list_world):
     columns = EncodedColumns(list_world.architecture)
     schemas = [pq.read_schema(f[0]) for f in (list_world.train_files, list_world.valid_files)]
     assert [columns.has_wide_ids(Path("x"), schema) for schema in schemas] == [False, True]
@@ -114,7 +113,7 @@ def test_clicks_of_any_number(world, tmp_path, type_):
         ("click", pa.array(["0", "1"]), "column 'click': wanted int8 without nulls, got string"),
     ],
 )
-def test_a_column_that_does_not_fit_is_named_by_who_reads(
+def test_a_column_that_does_not_fit_is_named_on_reading(
     world, tmp_path, monkeypatch, column, values, message
 ):
     monkeypatch.setattr(row_order, "SLICE_ROWS", 50)
@@ -127,7 +126,7 @@ def test_a_column_that_does_not_fit_is_named_by_who_reads(
     with pytest.raises(DataError, match=rf"x\.parquet: {message}"):
         for batch in batches:
             before += len(batch)
-    assert before == 256  # what the first 300 of the good file's 301 rows fill
+    assert before == 256  # the full batches of the good file's first 300 rows
 
 
 @pytest.mark.parametrize("column", ["C2", "click"])
@@ -210,7 +209,7 @@ def test_it_does_not_import_merlin():
 
 
 def test_the_order_of_rows_is_a_known_answer(world):
-    """It decides the weights of a seed: who changes it changes what old runs can be taken up."""
+    """It determines the weights of a seed: a change breaks the resumption of older runs."""
     loader = ParquetLoader(world.train_files, world.architecture, 6)
     batch = next(loader.batches(Order(7, 3)))
     assert np.round(batch.dense_BC[:, 2].numpy() * 4096).astype(int).tolist() == [

@@ -1,4 +1,4 @@
-"""The survey of a split counts what stands in its files, whatever blocks they come in."""
+"""The survey of a split counts its files' values, for any block size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def number(name: str) -> OutputColumn:
 
 
 def write(folder: Path, **columns_: pa.Array) -> list[Path]:
-    """The rows in two files, the first of them in two row groups."""
+    """The rows in two files, the first with two row groups."""
     table = pa.table(columns_)
     cut = 2 * len(table) // 3
     pq.write_table(table.slice(0, cut), folder / "part-0.parquet", row_group_size=max(cut // 2, 1))
@@ -70,32 +70,32 @@ def test_counts_ranges_and_the_sample(tmp_path_factory, rows, block, sample, buc
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "BLOCK_ROWS", block)
         patch.setattr(columns, "SAMPLE_ROWS", sample)
-        found = survey_split("train", files, outputs, sampled=True)
-    assert found.rows == len(rows)
+        survey = survey_split("train", files, outputs, sampled=True)
+    assert survey.rows == len(rows)
     if sample:
-        assert found.sample["click"].tolist() == clicks[:sample]
+        assert survey.sample["click"].tolist() == clicks[:sample]
     for name, values in (("c", ids), ("tags", [one for row in lists for one in row])):
-        of = found.ids[name]
+        of = survey.ids[name]
         assert of.count == len(values)
         assert of.missing == values.count(1)
         assert of.unseen == sum(2 <= one < 2 + buckets for one in values)
         if values:
             assert (of.low, of.high) == (min(values), max(values))
     exact = np.array(numbers, np.float32)
-    assert (found.numbers["x"].low, found.numbers["x"].high) == (exact.min(), exact.max())
+    assert (survey.numbers["x"].low, survey.numbers["x"].high) == (exact.min(), exact.max())
     if sample:
-        kept = found.sample["tags"]
+        kept = survey.sample["tags"]
         assert isinstance(kept, Lists)
         ends = kept.offsets.tolist()
-        came = [kept.values[a:b].tolist() for a, b in pairwise(ends)]
-        assert came == lists[:sample]
-        assert found.sample["c"].tolist() == ids[:sample]
-        assert found.sample["x"].tolist() == exact[:sample].tolist()
+        got = [kept.values[a:b].tolist() for a, b in pairwise(ends)]
+        assert got == lists[:sample]
+        assert survey.sample["c"].tolist() == ids[:sample]
+        assert survey.sample["x"].tolist() == exact[:sample].tolist()
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e20, -1e20, 3e38])
 @pytest.mark.parametrize("row", [0, 5, 8])
-def test_numbers_that_no_model_can_take_are_refused(tmp_path: Path, bad: float, row: int) -> None:
+def test_numbers_that_no_model_can_handle_are_refused(tmp_path: Path, bad: float, row: int) -> None:
     numbers = np.zeros(9, np.float32)
     numbers[row] = bad
     files = write(tmp_path, x=pa.array(numbers), click=pa.array(np.zeros(9, np.int8)))
@@ -108,18 +108,18 @@ def test_numbers_that_no_model_can_take_are_refused(tmp_path: Path, bad: float, 
     assert ("fill" if np.isnan(bad) else "clip_max") in message and "\n" not in message
 
 
-def test_the_largest_number_and_the_smallest_split_are_taken(tmp_path: Path) -> None:
+def test_the_largest_number_and_the_smallest_split_are_accepted(tmp_path: Path) -> None:
     numbers = np.array([LARGEST_NUMBER, -LARGEST_NUMBER], np.float32)
     numbers = np.nextafter(numbers, np.float32(0))
     files = write(tmp_path, x=pa.array(numbers), click=pa.array(np.zeros(2, np.int8)))
     assert survey_split("train", files, [number("x")], sampled=True).numbers["x"].largest <= 1e12
     empty = write(tmp_path, x=pa.array([], pa.float32()), click=pa.array([], pa.int8()))
-    found = survey_split("probe", empty, [number("x")], sampled=True)
-    assert found.rows == 0 and found.sample == {}
+    survey = survey_split("probe", empty, [number("x")], sampled=True)
+    assert survey.rows == 0 and survey.sample == {}
 
 
 def test_ids_without_a_vocabulary_are_neither_missing_nor_unseen(tmp_path: Path) -> None:
     files = write(tmp_path, b=pa.array([1, 2, 2], pa.int32()), click=pa.array([0, 1, 0], pa.int8()))
     column = OutputColumn("b", Chain(("b",), (Bucketize((0.0, 1.0)),)), "int64")
-    found = survey_split("test", files, [column], sampled=False).ids["b"]
-    assert (found.missing, found.unseen, found.count) == (0, 0, 3)
+    ids = survey_split("test", files, [column], sampled=False).ids["b"]
+    assert (ids.missing, ids.unseen, ids.count) == (0, 0, 3)

@@ -1,4 +1,4 @@
-"""Each oddity of the data has its line, with the columns' names; usual data has none."""
+"""Each oddity of the data has a line with the columns' names; ordinary data has none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def plan_of(
     threshold: int = 0,
     limit: int | None = None,
 ) -> Plan:
-    """Ids 'c', lists of them 'tags', numbers 'x'."""
+    """Ids 'c', lists of ids 'tags', numbers 'x'."""
     step = Categorify(threshold, limit, 1, cardinality, "vocabulary/c.parquet", "", "")
     chain = Chain(("c",), (step,))
     number = Chain(("x",), (FillMissing(fill), Normalize(mean, 2.0)))
@@ -62,9 +62,9 @@ def lines(
 ) -> list[str]:
     surveys = usual()
     change(surveys)
-    found = data_warnings(plan or plan_of(), surveys, Leaks({}, ()), click_rate or RATES)
-    assert not any("\n" in line for line in found)
-    return found
+    warnings = data_warnings(plan or plan_of(), surveys, Leaks({}, ()), click_rate or RATES)
+    assert not any("\n" in line for line in warnings)
+    return warnings
 
 
 def test_usual_data_has_no_warning() -> None:
@@ -110,22 +110,22 @@ def test_an_id_that_is_always_the_same_or_missing() -> None:
 @pytest.mark.parametrize(
     "ranges", [((5.0, 5.0), (2, 9)), ((0.0, 0.0), (2, 9)), ((0.0, 3.0), (2, 2))]
 )
-def test_a_raw_column_is_constant_where_all_that_is_made_of_it_is(ranges) -> None:
+def test_a_raw_column_is_constant_if_all_its_encoded_columns_are(ranges) -> None:
     outputs = (*plan_of().outputs, OutputColumn("b", Chain(("x",), (Bucketize((1.0,)),)), "int64"))
 
-    def told(of_number, of_bucket) -> list[str]:
+    def constant_warnings(of_number, of_bucket) -> list[str]:
         surveys = usual()
         surveys["train"].numbers["x"] = NumberRange(*of_number)
         surveys["train"].ids["b"] = Ids(*of_bucket, ROWS)
         return data_warnings(Plan(Path(), (), outputs, ""), surveys, Leaks({}, ()), RATES)
 
-    assert told(*ranges) == []
+    assert constant_warnings(*ranges) == []
     for number, bucket, wanted in (
         (5.0, 1, "one value"),
         (0.0, 0, "one value"),
         (0.0, 1, "the sa"),
     ):
-        (line,) = told((number, number), (bucket, bucket))
+        (line,) = constant_warnings((number, number), (bucket, bucket))
         assert line.startswith(f"Column 'x' is constant: {wanted}")
 
 
@@ -154,12 +154,12 @@ MOST = "Most values are out of vocabulary in 'c'"
 @pytest.mark.parametrize(
     ("known", "unseen", "missing", "threshold", "limit", "wanted"),
     [
-        (0, 1000, 0, 2, None, [OWN]),  # of values that came once none is in the vocabulary
+        (0, 1000, 0, 2, None, [OWN]),  # of values that occur once none is in the vocabulary
         (0, 600, 400, 2, None, [OWN]),
         (20, 950, 0, 2, None, [OWN]),
         (300, 640, 0, 2, None, [OWN]),
         (100, 790, 0, 2, None, [MOST]),
-        (0, 1000, 0, 3, None, [RARE, MOST]),  # they may have come twice
+        (0, 1000, 0, 3, None, [RARE, MOST]),  # they may occur twice
         (450, 900, 0, 3, None, [OWN]),
         (0, 1000, 0, 2, 5, [RARE, MOST]),  # the limit may have left out frequent ones
         (0, 99, 901, 2, None, []),  # too few to say so
@@ -174,21 +174,21 @@ def test_values_too_rare_for_the_vocabulary(
         for split in ("train", "valid", "test"):
             surveys[split].ids["c"] = Ids(low, high, ROWS, missing, unseen)
 
-    found = lines(change, plan_of(known + 3, threshold=threshold, limit=limit))
-    assert len(found) == len(wanted)
-    assert all(line.startswith(start) for line, start in zip(found, wanted, strict=True))
+    warnings = lines(change, plan_of(known + 3, threshold=threshold, limit=limit))
+    assert len(warnings) == len(wanted)
+    assert all(line.startswith(start) for line, start in zip(warnings, wanted, strict=True))
 
 
-@pytest.mark.parametrize(("unseen", "told"), [(501, True), (499, False)])
+@pytest.mark.parametrize(("unseen", "warned"), [(501, True), (499, False)])
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_most_values_unseen(unseen: int, told: bool, split: str) -> None:
+def test_most_values_unseen(unseen: int, warned: bool, split: str) -> None:
     def change(surveys):
         surveys[split].ids["c"].unseen = unseen
 
-    found = lines(change)
-    assert len(found) == told
-    if told:
-        assert f"'c' (50% in {split}, 2% in train)" in found[0]
+    warnings = lines(change)
+    assert len(warnings) == warned
+    if warned:
+        assert f"'c' (50% in {split}, 2% in train)" in warnings[0]
 
 
 def test_a_handful_of_unseen_rows_says_nothing() -> None:
@@ -205,19 +205,21 @@ def test_large_numbers_and_numbers_outside_of_training() -> None:
     def outside(surveys):
         surveys["test"].numbers["x"] = NumberRange(-2.0, 301.0)
 
-    (swamping,) = lines(large)
-    assert "'x' (2e+06)" in swamping and "clip" in swamping
+    (dominant,) = lines(large)
+    assert "'x' (2e+06)" in dominant and "clip" in dominant
     (far,) = lines(outside)
     assert "'x' (301 in test, 3 in train)" in far and "clip_max" in far
 
 
-@pytest.mark.parametrize(("rate", "told"), [(0.2, False), (0.28, False), (0.32, True), (0.1, True)])
+@pytest.mark.parametrize(
+    ("rate", "warned"), [(0.2, False), (0.28, False), (0.32, True), (0.1, True)]
+)
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_click_rates_that_drift(rate: float, told: bool, split: str) -> None:
-    found = lines(lambda surveys: None, click_rate={**RATES, split: rate})
-    assert len(found) == told
-    if told:
-        assert "20.000% in training" in found[0] and f"{rate:.3%} in {split}" in found[0]
+def test_click_rates_that_drift(rate: float, warned: bool, split: str) -> None:
+    warnings = lines(lambda surveys: None, click_rate={**RATES, split: rate})
+    assert len(warnings) == warned
+    if warned:
+        assert "20.000% in training" in warnings[0] and f"{rate:.3%} in {split}" in warnings[0]
 
 
 def test_click_rates_of_few_rows_may_differ() -> None:

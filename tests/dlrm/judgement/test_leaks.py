@@ -1,4 +1,4 @@
-"""Which columns are suspected to know the click."""
+"""Which columns are suspected to leak the click."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ ROWS = 6000
 
 
 def find_leaks(train, valid, **sources):
-    """Every column is made of a raw one of its name, but for those of which `sources` says more."""
+    """Every column's source is the raw column of its name, except those in `sources`."""
     own = {name: (name,) for name in train.sample}
     return leaks.find_leaks(train, valid, {**own, **sources})
 
 
 def surveys(columns, seed: int = 0, rows: int = ROWS, rate: float = 0.3):
-    """Train and valid: `columns` makes the columns of a split from its clicks."""
-    made = []
+    """Train and valid; `columns` computes the columns of a split from its clicks."""
+    splits = []
     for number, name in enumerate(("train", "valid")):
         generator = np.random.default_rng([seed, number])
         click = (generator.random(rows) < rate).astype(np.int8)
         sample = {**columns(click, generator), "click": click}
-        made.append(SplitSurvey(name, rows, sample=sample))
-    return made
+        splits.append(SplitSurvey(name, rows, sample=sample))
+    return splits
 
 
 def flipped(click, generator, share: float):
-    """The click, but drawn anew in a share of the rows."""
+    """The click, redrawn in a share of the rows."""
     return np.where(
         generator.random(len(click)) < share, generator.integers(0, 2, len(click)), click
     )
@@ -45,7 +45,7 @@ def named(columns, **options) -> list[str]:
 
 
 def number_leak(click, generator):
-    """Numbers whose middle range is that of the clicks: no order of them predicts it."""
+    """Numbers whose middle range has the clicks, so that no order of them predicts the click."""
     return np.where(
         click == 1, generator.uniform(-1, 1, len(click)), generator.choice([-3, 3], len(click))
     )
@@ -70,23 +70,23 @@ def list_leak(click, generator):
     ],
     ids=["id", "noisy id", "number", "middle range", "noisy number"],
 )
-def test_a_column_that_knows_the_click(leak) -> None:
-    found = find_leaks(
+def test_a_column_that_leaks_the_click(leak) -> None:
+    result = find_leaks(
         *surveys(lambda c, g: {"a": weak(c, g), "leak": leak(c, g), "b": weak(c, g)})
     )
-    assert [suspect.column for suspect in found.suspects] == ["leak"]
-    (suspect,) = found.suspects
+    assert [suspect.column for suspect in result.suspects] == ["leak"]
+    (suspect,) = result.suspects
     assert suspect.alone > 0.95 and suspect.together > 0.95 > 0.9 > suspect.without
-    assert 0.5 < found.auc["a"] < 0.75
+    assert 0.5 < result.auc["a"] < 0.75
 
 
-def test_a_list_that_knows_the_click() -> None:
-    found = named(lambda c, g: {"a": weak(c, g), "tags": list_leak(c, g), "b": weak(c, g)})
-    assert found == ["tags"]
+def test_a_list_that_leaks_the_click() -> None:
+    suspected = named(lambda c, g: {"a": weak(c, g), "tags": list_leak(c, g), "b": weak(c, g)})
+    assert suspected == ["tags"]
 
 
-def test_a_column_that_helps_far_more_than_all_others_is_suspected_below_the_bound() -> None:
-    # Known only where another column says so: alone it is far from certain.
+def test_a_column_far_better_than_all_others_is_suspected_below_the_bound() -> None:
+    # It reveals the click only in combination with another column.
     def columns(click, generator):
         half = generator.integers(0, 2, len(click))
         hint = np.where(
@@ -94,17 +94,17 @@ def test_a_column_that_helps_far_more_than_all_others_is_suspected_below_the_bou
         )
         return {"half": half, "hint": hint, "a": weak(click, generator)}
 
-    found = find_leaks(*surveys(columns))
-    assert [suspect.column for suspect in found.suspects] == ["hint"]
-    assert found.suspects[0].alone < 0.95
+    result = find_leaks(*surveys(columns))
+    assert [suspect.column for suspect in result.suspects] == ["hint"]
+    assert result.suspects[0].alone < 0.95
 
 
 def test_two_copies_of_a_leak_are_both_named() -> None:
     assert named(lambda c, g: {"a": c.astype(np.int32), "b": c.astype(np.float32)}) == ["a", "b"]
 
 
-def test_a_leak_that_two_columns_are_made_of_is_named_once() -> None:
-    found = find_leaks(
+def test_a_leak_with_two_encoded_columns_is_named_once() -> None:
+    result = find_leaks(
         *surveys(
             lambda c, g: (
                 {
@@ -117,8 +117,8 @@ def test_a_leak_that_two_columns_are_made_of_is_named_once() -> None:
         ),
         x_bucket=("x",),
     )
-    (suspect,) = found.suspects
-    assert suspect.column == "x" and suspect.alone == found.auc["x_bucket"]
+    (suspect,) = result.suspects
+    assert suspect.column == "x" and suspect.alone == result.auc["x_bucket"]
     assert suspect.without < 0.8 < suspect.together
 
 
@@ -129,8 +129,8 @@ def test_honest_columns_are_not_named(seed: int) -> None:
         numbers = {f"x{i}": shift[:, i].astype(np.float32) for i in range(6)}
         return {**numbers, "a": weak(click, generator), "row": np.arange(len(click))}
 
-    found = find_leaks(*surveys(columns, seed=seed))
-    assert found.suspects == () and found.auc["row"] == pytest.approx(0.5, abs=0.03)
+    result = find_leaks(*surveys(columns, seed=seed))
+    assert result.suspects == () and result.auc["row"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_few_clicks_say_nothing() -> None:
@@ -143,5 +143,5 @@ def test_one_column_and_constant_columns() -> None:
     def columns(click, generator):
         return {"x": np.ones(len(click), np.float32), "c": np.full(len(click), 3)}
 
-    found = find_leaks(*surveys(columns))
-    assert found.suspects == () and set(found.auc.values()) == {0.5}
+    result = find_leaks(*surveys(columns))
+    assert result.suspects == () and set(result.auc.values()) == {0.5}

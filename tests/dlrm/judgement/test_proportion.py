@@ -1,4 +1,4 @@
-"""A model's size by its columns, and when it is named as too large."""
+"""A model's size by its columns, and the warnings about too large ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a model is good enough, and what is said where it is not."""
+"""When a model is good enough, and the text and advice otherwise."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = Evidence(
 )
 
 
-def test_a_good_model_gets_a_quiet_line() -> None:
+def test_a_good_model_has_one_line_and_no_advice() -> None:
     verdict = judge(GOOD)
     assert verdict.ok and verdict.advice == ()
     for words in ("Better than logistic regression", "0.4200", "0.5004", "0.4000", "0.7800"):
@@ -38,7 +38,7 @@ def test_a_good_model_gets_a_quiet_line() -> None:
     assert "\n" not in verdict.text
 
 
-def test_worse_than_the_regression_counts_and_the_noise_is_told() -> None:
+def test_worse_than_the_regression_fails_and_the_noise_is_reported() -> None:
     worse = replace(GOOD, test=metrics(0.43), difference=Difference(0.01, 0.001))
     verdict = judge(worse)
     assert not verdict.ok and verdict.advice
@@ -49,21 +49,21 @@ def test_worse_than_the_regression_counts_and_the_noise_is_told() -> None:
     assert barely_better.ok and "within the noise of the test rows" in barely_better.text
 
 
-def test_worse_than_the_constant_counts_however_small_the_test_split() -> None:
+def test_worse_than_the_constant_fails_for_any_test_split() -> None:
     verdict = judge(replace(GOOD, test=metrics(0.5005), difference=Difference(0.01, 1.0), steps=5))
     assert not verdict.ok
     assert "the constant click rate (0.5004)" in verdict.text
 
 
 @pytest.mark.parametrize(("calibration", "ok"), [(1.09, True), (1.12, False), (0.88, False)])
-def test_scores_off_as_a_whole(calibration: float, ok: bool) -> None:
+def test_miscalibrated_scores(calibration: float, ok: bool) -> None:
     verdict = judge(replace(GOOD, test=metrics(0.40, calibration=calibration)))
     assert verdict.ok == ok
     assert ("calibration is off" in verdict.text) == (not ok)
     assert f"{calibration:.2f}" in verdict.text
 
 
-def test_a_calibration_within_the_noise_of_few_clicks_is_told_but_no_fault() -> None:
+def test_a_calibration_within_the_noise_of_few_clicks_is_reported_but_passes() -> None:
     verdict = judge(replace(GOOD, test=metrics(0.40, calibration=1.25, rows=200)))
     assert verdict.ok and "calibration 1.25 (its noise is 28%)" in verdict.text
 
@@ -82,7 +82,7 @@ BAD = replace(
     ("changes", "wanted"),
     [
         ({"steps": 15}, r"only 15 steps.*batch_size.*epochs"),
-        ({"valid_losses": (0.45, 0.44, 0.47)}, r"by heart.*after epoch 2 \(0\.4400\).*epochs to 2"),
+        ({"valid_losses": (0.45, 0.44, 0.47)}, r"overfits.*after epoch 2 \(0\.4400\).*epochs to 2"),
         (
             {"valid_losses": (0.50, 0.47, 0.53)},
             r"best after epoch 2 \(0\.4700\) and 0\.5300 at the end\. Set smaller learning rates",
@@ -90,9 +90,9 @@ BAD = replace(
         ({"valid_losses": (0.49, 0.48, 0.47)}, r"still fell in the last epoch.*more training\.ep"),
         ({"final_loss": 0.2}, r"training loss \(0\.2000\) is far below the validation log loss"),
         ({"train_click_rate": 0.1}, r"click rate is 10\.000% in training and 20\.000% in test"),
-        ({"valid": metrics(0.41)}, r"On the validation split the model is better"),
+        ({"valid": metrics(0.41)}, r"beats logistic regression on the validation"),
         ({"data_warnings": 3}, r"warnings about data and model \(3\)"),
-        ({"test": metrics(0.47, calibration=1.5)}, r"Scores are off as a whole"),
+        ({"test": metrics(0.47, calibration=1.5)}, r"Scores are off overall"),
         ({}, r"a third of training\.learning_rate"),
     ],
 )
@@ -104,7 +104,7 @@ def test_the_advice_follows_the_symptom(changes: dict, wanted: str) -> None:
         raise AssertionError(text)
 
 
-def test_click_rates_apart_by_chance_are_no_drift() -> None:
+def test_click_rates_that_differ_by_chance_are_no_drift() -> None:
     few = replace(BAD, train_click_rate=0.24, test=metrics(0.51, rows=150))
     assert not any("click rate is" in advice for advice in judge(few).advice)
 
@@ -118,6 +118,6 @@ def test_the_difference_of_losses_is_paired() -> None:
     for start in range(0, 5000, 700):
         rows = slice(start, start + 700)
         difference.add(click[rows], one[rows], other[rows])
-    found = difference.result()
-    assert found.mean == pytest.approx(log_loss(click, one) - log_loss(click, other), abs=1e-9)
-    assert 0 < found.error < 0.001  # a tenth of what two samples would have
+    result = difference.result()
+    assert result.mean == pytest.approx(log_loss(click, one) - log_loss(click, other), abs=1e-9)
+    assert 0 < result.error < 0.001  # a tenth of the error of two independent samples

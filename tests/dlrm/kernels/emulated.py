@@ -1,4 +1,4 @@
-"""The CUDA sources, compiled by g++ against the emulation: a module that runs on the CPU."""
+"""The CUDA sources, compiled by g++ against the emulation to a module that runs on the CPU."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ COMPILE = [
     "-std=c++20",
     "-O1",
     "-fPIC",
-    "-U_FORTIFY_SOURCE",  # fibres change by longjmp, which it takes for a fault
-    "-fno-gnu-unique",  # no module shares a variable with another one
+    "-U_FORTIFY_SOURCE",  # it reports the longjmp between fibres as a fault
+    "-fno-gnu-unique",  # modules must not share variables
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -34,12 +34,12 @@ COMPILE = [
 
 @dataclass(frozen=True)
 class Device:
-    """What the kernels ask of a device before they are launched."""
+    """The device properties that kernels query before a launch."""
 
     compute_capability: int
     """10 · major + minor."""
     shared_kib: int
-    """Shared memory that a block may have."""
+    """Maximum shared memory per block."""
     processors: int
 
 
@@ -67,9 +67,9 @@ PARAMETERS: dict[str, list[Any]] = {
 
 
 class EmulatedModule(ModuleType):
-    """What `plumbline.dlrm._kernels_cuda` has, and how the device and the schedule are chosen.
+    """The functions of `plumbline.dlrm._kernels_cuda`, and the choice of device and schedule.
 
-    A kernel's fault raises RuntimeError that names kernel, block, thread and place.
+    A kernel's fault raises RuntimeError that names kernel, block, thread and index.
     """
 
     def __init__(self, file: Path) -> None:
@@ -89,9 +89,9 @@ class EmulatedModule(ModuleType):
         return partial
 
     def emulate(self, device: Device = HOPPER, seed: int = 0, last_blocks: int = 0) -> None:
-        """Be that device, and run blocks and threads in the order that `seed` draws.
+        """Emulate the device, and run blocks and threads in an order drawn from `seed`.
 
-        With `last_blocks` only so many of every grid's last blocks run.
+        With `last_blocks` only the last blocks of every grid run.
         """
         shared_bytes = 1024 * device.shared_kib
         self.library.plumbline_emulate(
@@ -116,7 +116,7 @@ def _raising(function: Any, parameters: list[Any]) -> Callable[..., None]:
 
 
 def compiled(operator: str, sources: Path = KERNELS) -> EmulatedModule:
-    """The module of one operator, "interaction" or "embedding"; skips where there is no g++."""
+    """The module of one operator, "interaction" or "embedding"; skips the test without g++."""
     compiler = shutil.which("g++")
     if compiler is None:
         pytest.skip("there is no g++ to compile the emulated kernels")
@@ -130,7 +130,7 @@ def compiled(operator: str, sources: Path = KERNELS) -> EmulatedModule:
 
 @functools.cache
 def _folder() -> Path:
-    """Of this process; what is in it is needed until the process ends."""
+    """Folder of this process; its files are needed until the process ends."""
     folder = tempfile.TemporaryDirectory(prefix="emulated-kernels-")
     _KEPT.append(folder)
     return Path(folder.name)
@@ -141,7 +141,7 @@ _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 
 @functools.cache
 def _emulation(compiler: str, folder: Path) -> list[Path]:
-    """Objects of the emulation itself, which every module links a copy of."""
+    """Objects of the emulation itself, linked into every module."""
     sources = sorted((KERNELS / "emulation").glob("*.cpp"))
     objects = [folder / f"{source.stem}.o" for source in sources]
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,4 @@
-"""Tensors of more than 2³¹ items, of which only the last ones take memory, and checks on them."""
+"""Tensors of more than 2³¹ items, of which only the last take memory, and checks on them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ NO_RESERVE = 0x4000
 
 DIM = 32
 NEAR = 3
-"""Rows that are looked at; so many or fewer lie in one block."""
+"""Number of rows that are checked; they fit in one block."""
 
 MANY_PROCESSORS = 1 << 26
-"""So many that no block takes a second row."""
+"""Enough processors that no block processes a second row."""
 
 
 def sparse(*shape: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
-    """Zeros; skips where the machine does not give so much address space."""
+    """Zeros; skips the test if the machine lacks the address space."""
     length = torch.Size(shape).numel()
     try:
         memory = mmap.mmap(
@@ -42,7 +42,7 @@ def sparse(*shape: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
 
 
 def check_far_rows(module: EmulatedModule, compute_capability: int) -> None:
-    """The last rows of a batch whose arrays have more than 2³¹ items, as if they were alone."""
+    """The last rows of a batch whose arrays exceed 2³¹ items equal the same rows alone."""
     rows = (1 << 31) // DIM + NEAR
     near = ladder_interaction.draw(NEAR, 1, DIM, True, torch.bfloat16)
     far = ladder_interaction.Case(
@@ -65,8 +65,8 @@ def check_far_rows(module: EmulatedModule, compute_capability: int) -> None:
     kernels.backward(far.gradient_BK, far.dense_BD, far.embeddings_BFD, gradients[1], gradients[0])
     module.emulate(Device(compute_capability, 227, MANY_PROCESSORS))
     assert torch.equal(out_BK[-NEAR:], ladder_interaction.run_forward(kernels, near))
-    for came, wanted in zip(gradients, ladder_interaction.run_backward(kernels, near), strict=True):
-        assert torch.equal(came[-NEAR:], wanted)
+    for got, wanted in zip(gradients, ladder_interaction.run_backward(kernels, near), strict=True):
+        assert torch.equal(got[-NEAR:], wanted)
 
 
 def check_far_table(module: EmulatedModule) -> None:

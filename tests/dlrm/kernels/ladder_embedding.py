@@ -1,13 +1,13 @@
-"""The ladder that every kernels object of the embedding climbs, whatever it runs on.
+"""The ladder of checks for every implementation of the embedding kernels, on any device.
 
-The tables lie inside a larger buffer, as do gradients and ids. What surrounds the inputs would show
-in the result (NaN, and ids without a row); what surrounds the rows, the state and the results has
-to be intact afterwards, and so has every row that no id names. Look-ups of single ids have to be
-exact; all else is compared with float64, under bounds that are scaled by the sums of the absolute
-terms. The random bits of the stochastic rounding have to be those of the NumPy kernels here.
+Tables, gradients and ids are inside larger buffers. The surroundings of inputs are NaN or invalid
+ids, which would show in the result. The surroundings of rows, state and results must stay intact,
+as must every row that no id refers to. Look-ups of single ids must be exact; everything else is
+compared with float64, with bounds scaled by the sums of absolute terms. The random bits of the
+stochastic rounding must equal those of the NumPy version in this file.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
-all tables, U rows that a column's ids name, D embedding length.
+all tables, U distinct rows of a column's ids, D embedding length.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GUARD = 256
 
 UNTOUCHED = 123.0
 ROUNDING = 2.0**-24
-"""Of one operation in float32, relative."""
+"""Relative rounding error of one float32 operation."""
 
 EPS = 1e-8
 KEYS = (0x9ABCDEF1, 0x12345678)
@@ -45,14 +45,14 @@ KEYS = (0x9ABCDEF1, 0x12345678)
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of one case; `lists` says which columns have a list of ids a row."""
+    """Sizes of one case; `lists` marks the columns with a list of ids a row."""
 
     cardinalities: tuple[int, ...]
     lists: tuple[bool, ...]
     rows: int
     dim: int
     longest: int = 4
-    """Most ids of a list; 0 leaves all of them empty."""
+    """Longest list; 0 leaves all lists empty."""
 
 
 SHAPES = (
@@ -72,7 +72,7 @@ SHAPES = (
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs of one call. `weight` is a view into `buffer`, with a guard on either side."""
+    """Inputs of one call. `weight` is a view into `buffer`, with a guard on each side."""
 
     buffer: Tensor
     weight_RD: Tensor
@@ -170,9 +170,9 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
         total_BD = _added(rows, occurrence.row_N, share_N1 * np.abs(vector_ND))
         length_B1 = np.bincount(occurrence.row_N, minlength=rows)[:, None]
         bound_BD = (length_B1 + 2) * ROUNDING * total_BD + _spacing(exact_BD, dtype)
-        came_BD = out_BVD[:, bag.position].double().cpu().numpy()
-        assert (np.abs(came_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
-        assert (came_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
+        actual_BD = out_BVD[:, bag.position].double().cpu().numpy()
+        assert (np.abs(actual_BD - exact_BD) <= bound_BD).all(), "a pooled list is not near enough"
+        assert (actual_BD[length_B1[:, 0] == 0] == 0).all(), "an empty list is not zero"
     return out_BVD
 
 
@@ -206,13 +206,13 @@ def check_update(
     learning_rate: float = 0.1,
     scale: float = 1.0,
 ) -> None:
-    """The changed rows and states against float64, and all others to the bit."""
+    """Compare changed rows and states with float64, and all others exactly."""
     weight_RD = case.weight_RD.double().cpu().numpy().copy()
     state_R = case.state_R.double().cpu().numpy().copy()
     before, state_before = case.buffer.clone(), case.state_buffer.clone()
     update(kernels, case, adagrad, learning_rate, scale)
-    came_RD = case.weight_RD.float().cpu().numpy()
-    came_state_R = case.state_R.double().cpu().numpy()
+    actual_RD = case.weight_RD.float().cpu().numpy()
+    actual_state_R = case.state_R.double().cpu().numpy()
     for occurrence, gradient_ND in _occurrences(case):
         touched_U, index_N, count_U = np.unique(
             occurrence.id_N, return_inverse=True, return_counts=True
@@ -231,7 +231,7 @@ def check_update(
             s_U = state_R[touched_U] + (g_UD**2).mean(1)
             s_bound_U = (2 * np.abs(g_UD) * g_bound_UD + g_bound_UD**2).mean(1)
             s_bound_U += (dim + 3) * ROUNDING * s_U + 1e-40
-            error_U = np.abs(came_state_R[touched_U] - s_U)
+            error_U = np.abs(actual_state_R[touched_U] - s_U)
             assert (error_U <= s_bound_U).all(), "a state is not near enough"
             factor_U = learning_rate / (np.sqrt(s_U) + EPS)
             relative_U = s_bound_U / np.maximum(s_U, 1e-300) + 6 * ROUNDING
@@ -239,7 +239,7 @@ def check_update(
             slack_UD = np.minimum(slack_UD, 2.1 * learning_rate * np.sqrt(dim))
         exact_UD = weight_RD[touched_U] - factor_U[:, None] * g_UD
         slack_UD = slack_UD + 4 * ROUNDING * (np.abs(exact_UD) + np.abs(weight_RD[touched_U]))
-        _check_written(case, came_RD[touched_U], touched_U, exact_UD, slack_UD)
+        _check_written(case, actual_RD[touched_U], touched_U, exact_UD, slack_UD)
         first, dim = GUARD, weight_RD.shape[1]
         case_rows = torch.from_numpy(touched_U).to(case.weight_RD.device)
         before[first : first + weight_RD.size].view(-1, dim)[case_rows] = case.weight_RD[case_rows]
@@ -273,7 +273,7 @@ def check_bad_ids(kernels: EmbeddingKernels, row_dtype: torch.dtype, device: str
             with pytest.raises(IdOutOfRange, match=message):
                 update(kernels, case, adagrad=True)
             _check_equal(case.buffer, before, "a refused update wrote rows")
-    # The first id past each table, which another table has.
+    # The first id past each table, whose row belongs to another table.
     for case, position, _ in _spoilt(draw(shape, row_dtype, device=device), None):
         with pytest.raises(IdOutOfRange, match=f"column {position}"):
             update(kernels, case, adagrad=False)
@@ -293,7 +293,7 @@ def check_bad_offsets(kernels: EmbeddingKernels, row_dtype: torch.dtype) -> None
 
 
 def stochastic_rounding(value_UD: NDArray[Any], row_U: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The specified rounding of float32 values of these rows, under `KEYS`, in NumPy."""
+    """The specified rounding of these rows' float32 values with `KEYS`, in NumPy."""
     dim = value_UD.shape[1]
     element = (row_U[:, None] * dim + np.arange(dim)).astype(np.uint64)
     with np.errstate(over="ignore"):
@@ -311,7 +311,7 @@ def stochastic_rounding(value_UD: NDArray[Any], row_U: NDArray[np.int64]) -> NDA
 
 @dataclass(frozen=True)
 class _Occurrences:
-    """Of one column, in order: row of the batch, row of the buffer, share of its list."""
+    """Occurrences of one column, in order: row of the batch, row of the buffer, list share."""
 
     row_N: NDArray[np.int64]
     id_N: NDArray[np.int64]
@@ -340,21 +340,21 @@ def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]
 
 def _check_written(
     case: Case,
-    came_UD: NDArray[np.float32],
+    actual_UD: NDArray[np.float32],
     row_U: NDArray[np.int64],
     exact_UD: NDArray[np.float64],
     slack_UD: NDArray[np.float64],
 ) -> None:
-    """Between the roundings of the lowest and the highest value allowed."""
+    """Require values between the roundings of the lowest and the highest value allowed."""
     low_UD, high_UD = exact_UD - slack_UD, exact_UD + slack_UD
     if case.weight_RD.dtype == torch.bfloat16:
         low_UD = stochastic_rounding(low_UD, row_U).astype(np.float64)
         high_UD = stochastic_rounding(high_UD, row_U).astype(np.float64)
-    assert ((low_UD <= came_UD) & (came_UD <= high_UD)).all(), "a row is not near enough"
+    assert ((low_UD <= actual_UD) & (actual_UD <= high_UD)).all(), "a row is not near enough"
 
 
 def _spoilt(case: Case, bad: int | None) -> Iterator[tuple[Case, int, int]]:
-    """The case with one id replaced in each column in turn; None is the first past the table."""
+    """The case with one id replaced, for each column; None means the first id past the table."""
     columns = case.columns
     for column, position in enumerate(columns.position_F.tolist()):
         ids_BF = columns.ids_BF.clone()
@@ -380,13 +380,13 @@ def _added(rows: int, index_N: NDArray[np.int64], values_ND: Any) -> NDArray[np.
 
 
 def _spacing(values: NDArray[np.float64], dtype: torch.dtype) -> NDArray[np.float64]:
-    """Half the distance of neighbours in `dtype`, and a little more."""
+    """Slightly more than half the distance of neighbours in `dtype`."""
     info = torch.finfo(dtype)
     return np.maximum(0.51 * info.eps * np.abs(values), info.smallest_normal * info.eps)
 
 
 def _guarded(values: Any, around: float, dtype: torch.dtype, device: Any) -> Tensor:
-    """The values, contiguous, inside a buffer of `around`."""
+    """The values, contiguous, inside a buffer filled with `around`."""
     tensor = torch.as_tensor(values).to(dtype)
     buffer = torch.full((tensor.numel() + 2 * GUARD,), around, dtype=dtype, device=device)
     inside = buffer[GUARD : GUARD + tensor.numel()].view(tensor.shape)
@@ -395,7 +395,7 @@ def _guarded(values: Any, around: float, dtype: torch.dtype, device: Any) -> Ten
 
 
 def _buffer(tensor: Tensor) -> Tensor:
-    """All of the memory that a guarded tensor lies in."""
+    """The whole buffer of a guarded tensor."""
     return torch.as_strided(tensor, (tensor.numel() + 2 * GUARD,), (1,), 0)
 
 
@@ -405,8 +405,8 @@ def _check_guard(tensor: Tensor, name: str) -> None:
     assert (around == UNTOUCHED).all(), f"written beside {name}"
 
 
-def _check_equal(came: Tensor, wanted: Tensor, message: str) -> None:
-    """To the bit: torch.equal takes -0.0 for 0.0."""
-    as_integers = torch.int32 if came.element_size() == 4 else torch.int16
-    same = came.contiguous().view(as_integers), wanted.contiguous().view(as_integers)
+def _check_equal(actual: Tensor, wanted: Tensor, message: str) -> None:
+    """Bitwise comparison; torch.equal treats -0.0 as 0.0."""
+    as_integers = torch.int32 if actual.element_size() == 4 else torch.int16
+    same = actual.contiguous().view(as_integers), wanted.contiguous().view(as_integers)
     assert torch.equal(*same), message

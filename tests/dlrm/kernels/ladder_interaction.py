@@ -1,9 +1,9 @@
-"""The ladder that every kernels object of the interaction climbs, whatever it runs on.
+"""The ladder of checks for every implementation of the interaction kernels, on any device.
 
-Inputs and outputs lie inside larger buffers. What surrounds the inputs is NaN, so that a kernel
-which reads past its end and lets it count shows; what surrounds the outputs has to be intact
-afterwards, and every element between has to be written. Results are compared with the reference in
-float64, under the bound of the contract, plumbline/dlrm/ops/interaction/contract.py.
+Inputs and outputs are inside larger buffers. The surroundings of inputs are NaN, which exposes
+kernels that use elements past the end. The surroundings of outputs must stay intact, and every
+element between must be written. Results are compared with the reference in float64, with the bound
+of the contract, plumbline/dlrm/ops/interaction/contract.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ VECTORS = (1, 2, 16, 17, 27, 31, 32, 33, 64)
 DIMS = (1, 8, 16, 37, 64, 120, 128, 136, 256)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 GUARD = 256
-"""Elements on either side of every buffer: a multiple of every alignment that a kernel may use."""
+"""Elements on each side of every buffer: a multiple of every alignment that a kernel may use."""
 
 UNTOUCHED = 123.0
 """The value, exact in every dtype, that surrounds the outputs."""
@@ -29,7 +29,7 @@ UNTOUCHED = 123.0
 
 @dataclass(frozen=True)
 class Case:
-    """One call's inputs; the gradient's padding is NaN, since it must not count."""
+    """One call's inputs; the gradient's padding is NaN, because it must not matter."""
 
     dense_BD: Tensor | None
     embeddings_BFD: Tensor
@@ -42,13 +42,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Guarded:
-    """A contiguous tensor, and the buffer that it lies in."""
+    """A contiguous tensor and its buffer."""
 
     tensor: Tensor
     buffer: Tensor
 
     def check(self, name: str) -> Tensor:
-        """The tensor; AssertionError where anything beside it was written."""
+        """The tensor; raises AssertionError if anything around it was written."""
         length = self.tensor.numel()
         start = self.tensor.storage_offset()
         assert (self.buffer[:start] == UNTOUCHED).all(), f"written before the start of {name}"
@@ -100,7 +100,7 @@ def content_of(features: int, dim: int, has_dense: bool) -> int:
 
 
 def run_forward(kernels: InteractionKernels, case: Case, shift: int = 0) -> Tensor:
-    """The result (B, K); AssertionError where anything beside it was written."""
+    """The result (B, K); raises AssertionError if anything around it was written."""
     rows, features, dim = case.embeddings_BFD.shape
     width = interaction_width(features, dim, case.dense_BD is not None)
     out = _output_like(case.embeddings_BFD, (rows, width), shift)
@@ -109,7 +109,7 @@ def run_forward(kernels: InteractionKernels, case: Case, shift: int = 0) -> Tens
 
 
 def run_backward(kernels: InteractionKernels, case: Case, shift: int = 0) -> list[Tensor]:
-    """Gradients of the embeddings and, where there is one, of the dense vector."""
+    """Gradients of the embeddings and of the dense vector, if any."""
     embedding = _output_like(case.embeddings_BFD, tuple(case.embeddings_BFD.shape), shift)
     if case.dense_BD is None:
         kernels.backward(case.gradient_BK, None, case.embeddings_BFD, None, embedding.tensor)
@@ -158,13 +158,13 @@ def check_backward(
 ) -> None:
     """Every element of the gradients within the contract's bound."""
     case = draw(rows, features, dim, has_dense, dtype, device, shift)
-    came = run_backward(kernels, case, shift)
+    actual = run_backward(kernels, case, shift)
     gradient_BK = case.gradient_BK.cpu().double()
     gradient_BK[:, content_of(features, dim, has_dense) :] = 0
     wide = [tensor.cpu().double() for tensor in case.inputs]
     wanted = _gradients(wide, gradient_BK)
     sizes = _gradients([tensor.abs() for tensor in wide], gradient_BK.abs())
-    for got, want, size in zip(came, wanted, sizes, strict=True):
+    for got, want, size in zip(actual, wanted, sizes, strict=True):
         _within(got, want, size, terms=features + has_dense)
 
 
@@ -177,7 +177,7 @@ def check_rows_are_apart(
     dtype: torch.dtype,
     device: str = "cpu",
 ) -> None:
-    """What is not finite in the second of at least three rows changes no bit of the others."""
+    """Values that are not finite in the second of at least three rows change no other row."""
     case = draw(rows, features, dim, has_dense, dtype, device)
     others = [row for row in range(rows) if row != 1]
     before = [run_forward(kernels, case), *run_backward(kernels, case)]
@@ -191,10 +191,10 @@ def check_rows_are_apart(
 
 
 def _output_like(tensor: Tensor, shape: tuple[int, ...], shift: int) -> Guarded:
-    """A guarded output whose elements are NaN until they are written."""
-    made = surrounded(shape, UNTOUCHED, tensor.dtype, tensor.device.type, shift)
-    made.tensor.fill_(float("nan"))
-    return made
+    """A guarded output, filled with NaN."""
+    guarded = surrounded(shape, UNTOUCHED, tensor.dtype, tensor.device.type, shift)
+    guarded.tensor.fill_(float("nan"))
+    return guarded
 
 
 def _reference(inputs: list[Tensor]) -> Tensor:
@@ -207,16 +207,16 @@ def _gradients(inputs: list[Tensor], gradient_BK: Tensor) -> tuple[Tensor, ...]:
     return torch.autograd.grad(_reference(leaves), leaves, gradient_BK)
 
 
-def _within(came: Tensor, wanted: Tensor, size: Tensor, terms: int) -> None:
-    """Float32 sums of that many terms, rounded once; `size` is the sum of their magnitudes."""
-    kind = torch.finfo(came.dtype)
+def _within(actual: Tensor, wanted: Tensor, size: Tensor, terms: int) -> None:
+    """Bound float32 sums of `terms` terms, rounded once; `size` is the sum of their magnitudes."""
+    kind = torch.finfo(actual.dtype)
     bound = terms * 2.0**-23 * size + kind.eps / 2 * wanted.abs() + kind.tiny
-    excess = (came.cpu().double() - wanted).abs() - bound
+    excess = (actual.cpu().double() - wanted).abs() - bound
     wrong = ~(excess <= 0)
     if wrong.any():
-        place = tuple(wrong.nonzero()[0].tolist())
+        index = tuple(wrong.nonzero()[0].tolist())
         raise AssertionError(
             f"{int(wrong.sum())} of {wrong.numel()} elements are out of bound, the first at "
-            f"{place}: wanted {float(wanted[place])!r} ± {float(bound[place]):.3g}, "
-            f"got {float(came[place])!r}"
+            f"{index}: wanted {float(wanted[index])!r} ± {float(bound[index]):.3g}, "
+            f"got {float(actual[index])!r}"
         )

@@ -1,4 +1,4 @@
-"""Models and rows for scoring, and what their probabilities have to be.
+"""Models and rows for scoring, and their expected probabilities.
 
 Legend: B rows, F columns with one id a row, C continuous columns, V id columns in all, D embedding
 length, I inputs and O outputs of a layer.
@@ -30,13 +30,13 @@ def architecture(
     bag: str = "mean",
     rows: str = "fp32",
 ) -> Architecture:
-    """Columns with one id and with lists in turn; the bottom layers end in `dim`."""
-    names = [f"C{place}" for place in range(singles)] + [f"L{place}" for place in range(lists)]
+    """Alternating columns with one id and with lists; the bottom layers end in `dim`."""
+    names = [f"C{index}" for index in range(singles)] + [f"L{index}" for index in range(lists)]
     names = names[::2] + names[1::2]
     return Architecture(
         categorical=tuple(names),
-        cardinalities=tuple(5 + 3 * place for place in range(len(names))),
-        continuous=tuple(f"I{place}" for place in range(continuous)),
+        cardinalities=tuple(5 + 3 * index for index in range(len(names))),
+        continuous=tuple(f"I{index}" for index in range(continuous)),
         embedding_dim=dim,
         bottom_mlp=(*bottom, dim) if continuous else (),
         top_mlp=top,
@@ -73,14 +73,14 @@ class Rows:
 
 
 def model_of(of: Architecture, seed: int = 1) -> DLRM:
-    """With embeddings large enough for their dots to matter."""
+    """A model with embeddings large enough for their dots to matter."""
     model = DLRM(of, seed)
     model.tables.weight.mul_(30.0)
     return model
 
 
 def draw(of: Architecture, rows: int, seed: int = 0) -> Rows:
-    """Every fourth list is empty."""
+    """Random rows; every fourth list is empty."""
     generator = np.random.default_rng(seed)
     sizes = dict(zip(of.categorical, of.cardinalities, strict=True))
     ids = [generator.integers(0, sizes[name], rows) for name in of.single]
@@ -97,7 +97,7 @@ def draw(of: Architecture, rows: int, seed: int = 0) -> Rows:
 
 
 def expected(model: DLRM, rows: Rows, precision: ScoringPrecision) -> NDArray[np.float64]:
-    """probability_B in float64; with bf16 rounded where the model's layers round."""
+    """probability_B in float64; for bf16, rounded where the model's layers round."""
     bags = [(torch.from_numpy(bag.values), torch.from_numpy(bag.offsets)) for bag in rows.bags]
     vector_BVD = model.tables(torch.from_numpy(rows.ids_BF), bags, torch.float32)
     vector_BVD = _rounded(vector_BVD, precision)

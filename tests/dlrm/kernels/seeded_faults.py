@@ -1,7 +1,7 @@
-"""Faults that the tests put into the CUDA sources, and what has to be said of each.
+"""Faults that the tests insert into the CUDA sources, and the error that each must cause.
 
-All faults of an operator are compiled at once, each behind a test of one number, so that the same
-program is right while that number is 0.
+All faults of an operator are compiled at once, each behind a test of one number; the program is
+correct if that number is 0.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ NUMBER = "plumbline_fault"
 
 @dataclass(frozen=True)
 class Fault:
-    """One change of one source. `right` stands there once: an expression, or a statement."""
+    """One change of one source file. `right` occurs there once: an expression, or a statement."""
 
     name: str
     file: str
     right: str
     wrong: str
     says: str
-    """What the error has to match."""
+    """Pattern of the expected error."""
 
     def put_into(self, text: str, number: int) -> str:
         assert text.count(self.right) == 1, f"{self.file} has not once: {self.right}"
@@ -53,5 +53,5 @@ class FaultyModule:
         self._number = ctypes.c_int.in_dll(self.module.library, NUMBER)
 
     def choose(self, fault: Fault | None) -> None:
-        """The fault that is there from now on; None for the right program."""
+        """Select the active fault; None for the correct program."""
         self._number.value = 0 if fault is None else self._numbers[fault]

@@ -1,4 +1,4 @@
-"""What the loops of the CPU kernels give to the linker."""
+"""The symbols that the loops of the CPU kernels export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = ["-std=gnu++20", "-mavx2", "-mfma", "-mf16c", "-Wno-psabi"]
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="one instruction set here")
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*_loops.cpp")), ids=lambda file: file.stem)
 def test_the_loops_of_an_instruction_set_share_no_function(source: Path, tmp_path: Path) -> None:
-    """Without optimization every function that is not inlined would be there, also a weak one."""
+    """Without optimization every function that is not always inlined has a symbol, even if weak."""
     compiled = tmp_path / "loops.o"
     subprocess.run(
         ["g++", *OPTIONS, "-O0", "-DPLUMBLINE_INSTRUCTION_SET=avx2", "-c", source, "-o", compiled],

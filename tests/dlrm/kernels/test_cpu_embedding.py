@@ -1,4 +1,4 @@
-"""Every kernels of the embedding kernels that runs on the CPU climbs the ladder."""
+"""The embedding's ladder on every implementation for the CPU."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.dlrm.kernels import ladder_embedding as ladder
 IMPLEMENTATIONS = ("reference", "plain", "avx2", "avx512", "avx512bf16")
 
 LARGE = ladder.Shape((30_000, 3, 500, 9), (False, False, True, False), rows=4500, dim=20)
-"""Enough for every thread to have several parts of the work."""
+"""Large enough for several tasks per thread."""
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def kernels(request: pytest.FixtureRequest) -> EmbeddingKernels:
-    """Each kernels that this machine runs."""
+    """Each implementation that runs on this machine."""
     return ReferenceEmbedding() if request.param == "reference" else native(request.param)
 
 
@@ -87,31 +87,31 @@ def test_a_bad_id_names_the_first_one(kernels):
         ladder.look_up(kernels, spoilt, torch.empty(LARGE.rows, 4, LARGE.dim))
 
 
-def test_numbers_of_every_form_are_converted_to_nearest(kernels):
+def test_all_classes_of_numbers_are_converted_to_nearest(kernels):
     generator = np.random.default_rng(1)
     bits = generator.integers(0, 2**32, (4096, 16), dtype=np.uint32)
     bits[:512] = (bits[:512] & 0x80000FFF) | 0x38000000  # subnormal as float16
     bits[512:700] |= 0x7F800000  # not finite
-    bits[700:800] = (bits[700:800] & 0x80000FFF) | 0x477FE000  # the largest float16, and above
+    bits[700:800] = (bits[700:800] & 0x80000FFF) | 0x477FE000  # the largest float16 and above
     bits[800:900] &= 0x807FFFFF  # subnormal as float32
     bits[900:1000] &= 0xFFFF8000  # ties
     weight_RD = torch.from_numpy(bits.view(np.int32)).view(torch.float32)
     halves = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(4096, 16)
     for rows_RD in (weight_RD, halves.view(torch.bfloat16)):
         for dtype in ladder.DTYPES:
-            came = all_rows(kernels, rows_RD, dtype)
+            actual = all_rows(kernels, rows_RD, dtype)
             wanted = rows_RD.to(dtype)
             if rows_RD.dtype == torch.float32 and dtype == torch.bfloat16:
-                may_be_zero = (rows_RD.abs() < 2.0**-126) & (came == 0)
-                wanted = torch.where(may_be_zero, came, wanted)
-            assert torch.equal(came.isnan(), wanted.isnan())
+                may_be_zero = (rows_RD.abs() < 2.0**-126) & (actual == 0)
+                wanted = torch.where(may_be_zero, actual, wanted)
+            assert torch.equal(actual.isnan(), wanted.isnan())
             finite = ~wanted.isnan()
-            assert torch.equal(came[finite], wanted[finite])
+            assert torch.equal(actual[finite], wanted[finite])
     assert np.isfinite(weight_RD.numpy()).sum() > 60_000
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_gradients_of_every_form_are_read_exactly(kernels, dtype):
+def test_gradients_of_all_classes_of_numbers_are_read_exactly(kernels, dtype):
     gradient_RD = torch.arange(65536, dtype=torch.int32).to(torch.int16).view(4096, 16).view(dtype)
     weight_RD = torch.zeros(4096, 16)
     step(kernels, weight_RD, gradient_RD, learning_rate=-1.0)
@@ -141,7 +141,7 @@ def test_random_bits_beyond_four_billion_elements(instruction_set, dim):
     )
 
     class Far:
-        """A buffer of which only the last rows are there."""
+        """A buffer of which only the last rows exist."""
 
         dtype, shape = torch.bfloat16, (first_row + 4, dim)
 

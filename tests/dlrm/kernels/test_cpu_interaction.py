@@ -1,4 +1,4 @@
-"""The interaction's CPU kernels, and plain torch, up the ladder."""
+"""The interaction's ladder on its CPU kernels and on plain torch."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_threads_change_no_bit(
 def test_results_past_the_caches_are_the_same(
     kernels: InteractionKernels, dtype: torch.dtype
 ) -> None:
-    """More than 16 MB of gradients are streamed where vectors are whole lines of 64 bytes."""
+    """More than 16 MB of gradients are streamed if vectors are whole lines of 64 bytes."""
     rows, features, dim = 2500, 26, 128
     case = ladder.draw(rows, features, dim, True, dtype)
     streamed = ladder.run_backward(kernels, case)
@@ -116,7 +116,7 @@ def test_results_past_the_caches_are_the_same(
 def test_halves_round_to_nearest_even_and_keep_what_is_not_finite(
     kernels: InteractionKernels, dtype: torch.dtype
 ) -> None:
-    """One times every value of the dtype, infinities, NaN and subnormal numbers among them."""
+    """One times every value of the dtype, including infinities, NaN and subnormal numbers."""
     if dtype == torch.float32:
         bits = torch.randint(-(2**31), 2**31, (4096,), dtype=torch.int64).to(torch.int32)
     else:
@@ -133,7 +133,7 @@ def test_halves_round_to_nearest_even_and_keep_what_is_not_finite(
 @native
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_sums_round_like_torch(kernels: InteractionKernels, dtype: torch.dtype) -> None:
-    """Exact float32 sums of two products, half-way cases among them, are rounded as torch does."""
+    """Exact float32 sums of two products, including half-way cases, are rounded as torch does."""
     generator = torch.Generator().manual_seed(5)
     left = torch.randint(-255, 256, (5000, 2), generator=generator).float()
     left *= 2.0 ** torch.randint(-14, 9, (5000, 1), generator=generator)
@@ -146,7 +146,7 @@ def test_sums_round_like_torch(kernels: InteractionKernels, dtype: torch.dtype) 
 
 
 @pytest.mark.skipif(not SETS, reason="the native module was not built")
-def test_the_operator_runs_the_widest_set_unless_told_otherwise(
+def test_the_operator_runs_the_widest_set_unless_disabled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     case = ladder.draw(4, 7, 24, True, torch.bfloat16)

@@ -51,34 +51,34 @@ def scored(scoring: CpuScoring, rows: ladder.Rows) -> np.ndarray:
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", ladder.ARCHITECTURES)
 def test_equals_the_model(instruction_set, name, precision):
-    """In bf16 a sum next to the middle of two numbers may be rounded to either: few rows differ."""
+    """In bf16 a sum near the middle of two numbers may round to either, so a few rows differ."""
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     scoring = native(model, instruction_set, precision)
     for count in (0, 1, 2, 7, 333):
         rows = ladder.draw(model.architecture, count, seed=count)
-        came, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
-        assert came.dtype == np.float32
-        assert came.shape == wanted.shape == (count,)
+        got, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
+        assert got.dtype == np.float32
+        assert got.shape == wanted.shape == (count,)
         if precision == "fp32":
-            np.testing.assert_allclose(came, wanted, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6)
         elif count:
-            assert np.median(np.abs(came - wanted)) < 1e-6
-            np.testing.assert_allclose(came, wanted, rtol=0, atol=3e-3)
+            assert np.median(np.abs(got - wanted)) < 1e-6
+            np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize("name", ladder.ARCHITECTURES)
 def test_bf16_is_near_fp32(instruction_set, name):
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     rows = ladder.draw(model.architecture, 200)
-    came = scored(native(model, instruction_set, "bf16"), rows)
-    np.testing.assert_allclose(came, ladder.expected(model, rows, "fp32"), rtol=0, atol=0.02)
+    got = scored(native(model, instruction_set, "bf16"), rows)
+    np.testing.assert_allclose(got, ladder.expected(model, rows, "fp32"), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", FEW)
 @given(data=st.data())
 def test_a_row_scores_alone_as_among_others(name, precision, data):
-    """To the bit: rows in any order, cut into any batches."""
+    """Equal bits for rows in any order and any batches."""
     model = ladder.model_of(ladder.ARCHITECTURES[name])
     instruction_set = data.draw(st.sampled_from(cpu_module().instruction_sets()))
     scoring = native(model, instruction_set, precision)
@@ -92,13 +92,13 @@ def test_a_row_scores_alone_as_among_others(name, precision, data):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_any_number_of_threads_gives_equal_bits(instruction_set, precision):
-    """Rows enough for every thread to have several blocks of them."""
+    """Enough rows for several blocks per thread."""
     model = ladder.model_of(ladder.ARCHITECTURES["wide"])
     rows = ladder.draw(model.architecture, 2000)
     wanted = scored(native(model, instruction_set, precision), rows)
     for threads in (2, 3, 5):
-        came = scored(native(model, instruction_set, precision, threads), rows)
-        assert np.array_equal(came, wanted)
+        got = scored(native(model, instruction_set, precision, threads), rows)
+        assert np.array_equal(got, wanted)
     alone = native(model, instruction_set, precision)
     for row in (0, 1, 191, 192, 1999):
         assert scored(alone, rows.take(np.array([row]))) == wanted[row]
@@ -110,8 +110,8 @@ def test_calls_at_the_same_time(instruction_set):
     batches = [ladder.draw(model.architecture, 400 + seed, seed) for seed in range(8)]
     wanted = [scored(scoring, rows) for rows in batches]
     with ThreadPoolExecutor(4) as pool:
-        came = list(pool.map(scored, [scoring] * 16, batches * 2))
-    for one, other in zip(came, wanted * 2, strict=True):
+        got = list(pool.map(scored, [scoring] * 16, batches * 2))
+    for one, other in zip(got, wanted * 2, strict=True):
         assert np.array_equal(one, other)
 
 
@@ -130,7 +130,7 @@ def test_any_strides(instruction_set):
 
 
 @pytest.mark.parametrize("bad", [-1, 2**40, -(2**63), 2**63 - 1])
-def test_an_id_without_a_row_is_told(instruction_set, bad):
+def test_an_id_without_a_row_is_reported(instruction_set, bad):
     model = ladder.model_of(ladder.ARCHITECTURES["lists too"])
     for threads in (1, 2):
         scoring = native(model, instruction_set, "fp32", threads)
@@ -145,16 +145,16 @@ def test_an_id_without_a_row_is_told(instruction_set, bad):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_what_is_not_finite_reaches_no_other_row(instruction_set, precision):
+def test_values_that_are_not_finite_reach_no_other_row(instruction_set, precision):
     model = ladder.model_of(ladder.ARCHITECTURES["usual"])
     scoring = native(model, instruction_set, precision)
     rows = ladder.draw(model.architecture, 30)
     wanted = scored(scoring, rows)
     rows.dense_BC[[3, 17], [0, 1]] = np.nan, np.inf
-    came = scored(scoring, rows)
-    assert np.isnan(came[3])
+    got = scored(scoring, rows)
+    assert np.isnan(got[3])
     others = np.delete(np.arange(30), [3, 17])
-    assert np.array_equal(came[others], wanted[others])
+    assert np.array_equal(got[others], wanted[others])
 
 
 def test_layers_that_do_not_fit_together_are_refused(instruction_set):
@@ -162,7 +162,7 @@ def test_layers_that_do_not_fit_together_are_refused(instruction_set):
     other = ladder.model_of(ladder.architecture(6, 0, 3, 16, (40, 24), (70, 30)))
     other.architecture = model.architecture
     other.last = model.last
-    with pytest.raises(ValueError, match="a layer takes 33 numbers, and gets 30"):
+    with pytest.raises(ValueError, match="a layer wants 33 inputs, got 30"):
         native(other, instruction_set, "fp32")
 
 

@@ -1,4 +1,4 @@
-"""What nvcc made of the CUDA kernels: registers, stack and shared memory on each architecture."""
+"""The compiled CUDA kernels: registers, stack and shared memory on each architecture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REGISTERS = {
     "embedding_update_parts": 72,
     "embedding_update_spans": 72,
 }
-"""Most that a thread may take, on any architecture."""
+"""Most registers per thread, on any architecture."""
 
 NUMBERS = {
     "interaction_forward_tensor": 2,
@@ -38,7 +38,7 @@ NUMBERS = {
     "embedding_update_parts": 6,
     "embedding_update_spans": 2,
 }
-"""How many combinations of dtypes there are of each kernel."""
+"""Number of dtype combinations of each kernel."""
 
 ARCHITECTURES = (70, 75, 80, 90, 100, 120)
 STATIC_SHARED_BYTES = 48 * 1024
@@ -53,7 +53,7 @@ ENTRY = re.compile(
 
 @dataclass(frozen=True)
 class Kernel:
-    """What ptxas said of one kernel on one architecture."""
+    """ptxas's report of one kernel on one architecture."""
 
     name: str
     architecture: int
@@ -65,10 +65,10 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    found = cuda_module()
-    if found is None:
+    native = cuda_module()
+    if native is None:
         pytest.skip("the CUDA kernels were not built: there was no nvcc, or PLUMBLINE_NATIVE=0")
-    return found
+    return native
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_nothing_is_spilled_and_registers_are_within_their_limits(kernels: list[
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
 def test_without_a_device_every_launch_says_so(module: ModuleType) -> None:
-    """So each function takes what it is given, and the driver is looked for only then."""
+    """Shows that arguments are accepted, and that only a launch needs the driver."""
     interaction, embedding = CudaInteraction(module), CudaEmbedding(module)
     pairs = ladder_interaction.draw(2, 3, 8, True, torch.float32)
     look_ups = ladder_embedding.draw(
@@ -130,5 +130,5 @@ def test_without_a_device_every_launch_says_so(module: ModuleType) -> None:
         lambda: ladder_embedding.look_up(embedding, lists, out_BVD),
         lambda: ladder_embedding.update(embedding, look_ups, adagrad=True),
     ):
-        with pytest.raises(RuntimeError, match=r"CUDA device cannot be asked.*: .*CUDA"):
+        with pytest.raises(RuntimeError, match=r"CUDA device cannot be queried.*: .*CUDA"):
             launch()

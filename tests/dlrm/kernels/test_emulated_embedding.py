@@ -28,7 +28,7 @@ from tests.dlrm.kernels.ladder_embedding import (
 
 ONE_PROCESSOR = Device(compute_capability=90, shared_kib=227, processors=1)
 FREQUENT = Shape((2, 900, 5), (False, False, True), rows=700, dim=8, longest=3)
-"""More groups than a processor's blocks have, and rows that many parts of 32 occurrences name."""
+"""More groups than a processor's blocks have, and rows with occurrences in many parts of 32."""
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,14 @@ def test_schedules(module: EmulatedModule, row_dtype: torch.dtype, seed: int) ->
     module.emulate()
     wanted = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
     module.emulate(ONE_PROCESSOR, seed)
-    came = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
-    assert torch.equal(came.buffer, wanted.buffer)
-    assert torch.equal(came.state_buffer, wanted.state_buffer)
+    got = check_repeatable(CudaEmbedding(module), FREQUENT, row_dtype)
+    assert torch.equal(got.buffer, wanted.buffer)
+    assert torch.equal(got.state_buffer, wanted.state_buffer)
     assert "embedding_update_spans" in module.launches()
 
 
 @pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
-def test_groups_take_further_rows(module: EmulatedModule, row_dtype: torch.dtype) -> None:
+def test_groups_loop_over_rows(module: EmulatedModule, row_dtype: torch.dtype) -> None:
     module.emulate(ONE_PROCESSOR)
     case = draw(FREQUENT, row_dtype)
     check_look_up(CudaEmbedding(module), case, torch.bfloat16)
@@ -77,7 +77,7 @@ def test_groups_take_further_rows(module: EmulatedModule, row_dtype: torch.dtype
     check_look_up(CudaEmbedding(module), draw(shape, row_dtype), torch.float32)
 
 
-def test_a_row_longer_than_a_block_keeps(kernels: CudaEmbedding) -> None:
+def test_a_row_longer_than_a_blocks_shared_memory(kernels: CudaEmbedding) -> None:
     shape = Shape((3,), (False,), rows=2, dim=8192)
     check_update(kernels, draw(shape, torch.float32), adagrad=True)
     shape = Shape((3,), (False,), rows=2, dim=227 * 256 + 4)

@@ -72,17 +72,17 @@ def test_tensor_cores_where_a_row_fits_into_a_warps_share(
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_schedules(module: EmulatedModule, dtype: torch.dtype, seed: int) -> None:
-    """No order of threads and blocks is a fault, and none changes a bit."""
+    """No order of threads and blocks causes a fault or changes a bit."""
     kernels, case = CudaInteraction(module), draw(6, 26, 40, True, dtype)
     module.emulate(HOPPER, seed=0)
     wanted = [run_forward(kernels, case), *run_backward(kernels, case)]
     module.emulate(ONE_PROCESSOR, seed)
-    came = [run_forward(kernels, case), *run_backward(kernels, case)]
-    assert all(torch.equal(one, other) for one, other in zip(came, wanted, strict=True))
+    got = [run_forward(kernels, case), *run_backward(kernels, case)]
+    assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_blocks_take_further_rows(module: EmulatedModule, dtype: torch.dtype) -> None:
+def test_blocks_loop_over_rows(module: EmulatedModule, dtype: torch.dtype) -> None:
     module.emulate(ONE_PROCESSOR)
     check_forward(CudaInteraction(module), 133, 2, 8, True, dtype)
     check_backward(CudaInteraction(module), 133, 2, 8, True, dtype)

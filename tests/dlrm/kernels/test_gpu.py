@@ -20,9 +20,9 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def module() -> ModuleType:
-    found = cuda_module()
-    assert found is not None, "there is a device, but the CUDA kernels were not built"
-    return found
+    native = cuda_module()
+    assert native is not None, "there is a device, but the CUDA kernels were not built"
+    return native
 
 
 @pytest.mark.parametrize("dtype", ladder_interaction.DTYPES, ids=str)

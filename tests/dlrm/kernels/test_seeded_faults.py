@@ -1,4 +1,4 @@
-"""Faults in the kernels' sources are found: what the emulation's “no complaint” is worth."""
+"""The emulation and the ladders detect faults inserted into the kernels' sources."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ INTERACTION = (
         TENSOR,
         "__syncwarp();  // the lanes below read what other lanes stored in `tile`",
         "",
-        "interaction_forward_tensor, block .*, thread .*: read of .* (no barrier|nobody wrote)",
+        "interaction_forward_tensor, block .*, thread .*: read of .* (no barrier|never written)",
     ),
     Fault(
         "no warp barrier before the next fragment is stored",
         TENSOR,
         "__syncwarp();  // the next tile of dots takes its place",
         "",
-        "shared memory .* with no barrier since|that nobody wrote",
+        "shared memory .* with no barrier since|that was never written",
     ),
     Fault(
         "no warp barrier before the next row is copied",
         TENSOR,
         "__syncwarp();  // the next row takes its place",
         "",
-        "shared memory .* with no barrier since|that nobody wrote",
+        "shared memory .* with no barrier since|that was never written",
     ),
     Fault(
         "a warp barrier that one lane does not reach, at a row's end",
         TENSOR,
         "__syncwarp();  // the next row takes its place",
         "if (lane != 5) __syncwarp();",
-        "threads wait for others that never come: .* 5 has ended|different operations",
+        "threads wait for others that never arrive: .* 5 has ended|different operations",
     ),
     Fault(
         "a warp barrier that one lane does not reach, before a product of all lanes",
@@ -57,7 +57,7 @@ INTERACTION = (
         TENSOR,
         "__syncwarp();  // the lanes below read what other lanes stored\n",
         "",
-        "interaction_backward_tensor, .*: read of shared memory .* no barrier|nobody wrote",
+        "interaction_backward_tensor, .*: read of shared memory .* no barrier|was never written",
     ),
     Fault(
         "no block barrier before the next part is copied",
@@ -71,7 +71,7 @@ INTERACTION = (
         GENERAL,
         "__syncthreads();  // both parts have been copied",
         "if (threadIdx.x != 5) __syncthreads();",
-        "read of shared memory that nobody wrote|no barrier since",
+        "read of shared memory that was never written|no barrier since",
     ),
     Fault(
         "a stride that fits one length of vectors only",
@@ -92,14 +92,14 @@ INTERACTION = (
         TENSOR,
         "fill_zero(vectors, memory.vector_items(), lane);  // rows N and items D onwards stay zero",
         "",
-        "read of shared memory that nobody wrote",
+        "read of shared memory that was never written",
     ),
     Fault(
         "padding of the result is not zeroed",
         TENSOR,
         "first_zero + lane",
         "memory.row_items",
-        "read of shared memory that nobody wrote",
+        "read of shared memory that was never written",
     ),
     Fault(
         "padding of the result is left as it was",
@@ -197,7 +197,7 @@ SEEDS = (0, 1, 2)
 
 
 def climb_interaction(module: FaultyModule, seed: int) -> None:
-    """A short ladder whose shapes take every path of the sources: more rows than threads, too."""
+    """A short ladder whose shapes cover every path of the sources, also more rows than threads."""
     module.module.emulate(ONE_PROCESSOR, seed)
     kernels = CudaInteraction(module.module)
     for dtype, rows, features, dim in (
@@ -234,7 +234,7 @@ def far_embedding(module: FaultyModule) -> None:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The faults of an operator, and what they are looked for with."""
+    """The faults of an operator, and the checks that must detect them."""
 
     faults: tuple[Fault, ...]
     climb: Callable[[FaultyModule, int], None]
@@ -250,7 +250,7 @@ LADDERS = {
 
 @pytest.mark.parametrize("operator", LADDERS)
 def test_every_fault_is_found(operator: str, tmp_path: Path) -> None:
-    """Under every schedule tried, and nothing is found where there is no fault."""
+    """Every fault is detected under every schedule tried, and none without a fault."""
     ladder = LADDERS[operator]
     module = FaultyModule(operator, (*ladder.faults, ladder.far_fault), tmp_path)
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""Metrics against answers worked out by hand, and against their definitions."""
+"""Metrics against hand-computed answers, and against their definitions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from plumbline.dlrm.metrics.metrics import (
 )
 from plumbline.dlrm.metrics.pair_counts import PairCounts
 
-# Few distinct scores, so that ties come.
+# Few distinct scores, so that there are ties.
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40).filter(
     lambda rows: len({click for click, _ in rows}) == 2
 )
@@ -41,7 +41,7 @@ def defined(click_B: np.ndarray, probability_B: np.ndarray) -> Metrics:
 
 
 def judged(click_B, probability_B, block: int = 2**20, **arguments) -> Metrics:
-    """Block after block."""
+    """Metrics computed block by block."""
     metrics = ClickMetrics(**arguments)
     for start in range(0, len(click_B), block):
         rows = slice(start, start + block)
@@ -84,8 +84,8 @@ def test_known_answers():
     logloss = -(2 * math.log(0.5) + 2 * math.log(0.75)) / 4
     entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
     wanted = (4, 0.25, 2.5 / 3, logloss, logloss / entropy, 1.5)
-    for came in (defined(click_B, probability_B), judged(click_B, probability_B)):
-        assert astuple(came) == pytest.approx(wanted, abs=1e-15)
+    for actual in (defined(click_B, probability_B), judged(click_B, probability_B)):
+        assert astuple(actual) == pytest.approx(wanted, abs=1e-15)
 
 
 def test_predicting_the_click_rate_is_the_yardstick():
@@ -104,12 +104,12 @@ def test_probabilities_rounded_to_0_and_1_have_a_finite_loss():
 @given(ROWS, st.integers(1, 12), st.integers(1, 9))
 def test_blocks_and_spills_change_nothing(rows, block, limit):
     click_B, probability_B = split(rows)
-    came, wanted = (
+    actual, wanted = (
         judged(click_B, probability_B, block, limit=limit),
         defined(click_B, probability_B),
     )
-    assert came.auc == wanted.auc
-    assert astuple(came) == pytest.approx(astuple(wanted), rel=1e-14)
+    assert actual.auc == wanted.auc
+    assert astuple(actual) == pytest.approx(astuple(wanted), rel=1e-14)
 
 
 @pytest.mark.parametrize("limit", [20, 300, 2**21])
@@ -124,7 +124,7 @@ def test_many_scores_are_merged_from_the_temporary_file(tmp_path, limit, decimal
     pairs = PairCounts(limit, tmp_path)
     for start in range(0, 1000, 270):
         pairs.add(click_B[start : start + 270], score_B[start : start + 270])
-    for _ in range(2):  # asking changes nothing
+    for _ in range(2):  # computing the result changes nothing
         assert pairs.area() == area_under_curve(click_B, score_B)
     pairs.add(click_B[:100], score_B[:100])
     twice = np.r_[np.arange(1000), np.arange(100)]
@@ -152,7 +152,7 @@ def test_few_distinct_scores_need_no_file(tmp_path):
     for _ in range(100):
         pairs.add(np.array([0, 1, 1]), np.array([0.5, 0.25, 0.75]))
     assert pairs.area() == 0.5
-    with pytest.raises(FileNotFoundError):  # it would have had to be there
+    with pytest.raises(FileNotFoundError):  # the folder is needed only for a file
         pairs.add(np.arange(11) % 2, np.arange(11) / 16)
 
 
@@ -161,7 +161,7 @@ def test_pairs_beyond_64_bits_are_counted():
     assert pair_counts._half_pairs(many) == 2 * 2**66 + 2 * 2**66
 
 
-def test_a_row_is_named_by_its_place_among_all():
+def test_a_row_is_named_by_its_index_among_all():
     metrics = ClickMetrics()
     metrics.add(np.array([0, 1]), np.array([0.5, 0.5]))
     with pytest.raises(DataError, match=r"probabilities in \[0, 1\], got -0.5 \(row 3\)"):
@@ -172,8 +172,8 @@ def test_sums_of_many_blocks_are_exact(monkeypatch):
     monkeypatch.setattr(click_metrics, "BLOCKS", 4)
     click_B = np.arange(1000) % 2
     probability_B = np.random.default_rng(2).random(1000)
-    came = judged(click_B, probability_B, block=3)
-    assert astuple(came) == pytest.approx(astuple(defined(click_B, probability_B)), rel=1e-14)
+    actual = judged(click_B, probability_B, block=3)
+    assert astuple(actual) == pytest.approx(astuple(defined(click_B, probability_B)), rel=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The layer of the MLPs against torch's own, in every precision."""
+"""The layer of the MLPs against torch's own layers, in every precision."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def drawn(rows: int, width: int, dtype: torch.dtype = torch.float32) -> Tensor:
 
 
 def layer(inputs: int, outputs: int) -> LinearReLU:
-    made = LinearReLU(inputs, outputs)
+    module = LinearReLU(inputs, outputs)
     with torch.no_grad():
-        made.weight.copy_(drawn(outputs, inputs) / inputs**0.5)
-        made.bias.copy_(drawn(1, outputs)[0] / 4)
-    return made
+        module.weight.copy_(drawn(outputs, inputs) / inputs**0.5)
+        module.bias.copy_(drawn(1, outputs)[0] / 4)
+    return module
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -44,10 +44,8 @@ def test_output_and_gradients_are_those_of_the_parts_within_rounding(rows, input
     wanted_gradients = torch.autograd.grad(
         linear(wide, weight, bias), (wide, weight, bias), kept.double()
     )
-    for came, want in zip(
-        (x.grad, ours.weight.grad, ours.bias.grad), wanted_gradients, strict=True
-    ):
-        assert torch.allclose(came.double(), want, rtol=2 * eps, atol=16 * eps)
+    for got, want in zip((x.grad, ours.weight.grad, ours.bias.grad), wanted_gradients, strict=True):
+        assert torch.allclose(got.double(), want, rtol=2 * eps, atol=16 * eps)
     assert ours.weight.grad.dtype == ours.bias.grad.dtype == torch.float32
 
 

@@ -38,9 +38,9 @@ def test_there_and_back(folder, world):
     assert model.architecture == world.architecture
     assert not model.training
     wanted = DLRM(world.architecture, seed=1).state_dict()
-    came = model.state_dict()
-    assert came.keys() == wanted.keys()
-    assert all(torch.equal(came[name], weight) for name, weight in wanted.items())
+    got = model.state_dict()
+    assert got.keys() == wanted.keys()
+    assert all(torch.equal(got[name], weight) for name, weight in wanted.items())
     assert sorted(file.name for file in folder.iterdir()) == ["model.json", "model.safetensors"]
 
 

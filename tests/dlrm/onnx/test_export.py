@@ -48,10 +48,10 @@ def architectures(draw: st.DrawFn) -> Architecture:
 
 
 def exported(folder: Path, architecture: Architecture, seed: int = 1) -> Scorer:
-    """A model with its ONNX model in `folder`, and the scorer that it has to agree with."""
+    """Write a model and its ONNX model to `folder`; returns the scorer that it must agree with."""
     model = DLRM(architecture, seed=seed)
     with torch.no_grad():
-        model.tables.weight.mul_(100)  # N(0, 1): numbers that move the probability
+        model.tables.weight.mul_(100)  # N(0, 1), large enough to matter
     save_model(folder / "model", model, "p" * 64)
     write_onnx(folder / "model", folder / "model.onnx")
     return Scorer.load(folder / "model", "p" * 64)
@@ -119,7 +119,7 @@ def test_the_length_of_the_padding_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tensor", "place", "bad"),
+    ("tensor", "index", "bad"),
     [
         ("ids", (3, 0), 5),
         ("ids", (3, 1), -1),
@@ -131,16 +131,16 @@ def test_the_length_of_the_padding_changes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_id_gives_nan_in_its_row_alone(
-    tmp_path: Path, tensor: str, place: tuple[int, ...], bad: int
+    tmp_path: Path, tensor: str, index: tuple[int, ...], bad: int
 ) -> None:
     exported(tmp_path, LISTS)
     run = session(tmp_path / "model.onnx").run
     tensors = loader(*random_rows(LISTS, 6, np.random.default_rng(2)))
     (wanted_B1,) = run(None, tensors)
-    tensors[tensor][place] = bad
-    (came_B1,) = run(None, tensors)
-    assert np.isnan(came_B1[3, 0])
-    np.testing.assert_array_equal(np.delete(came_B1, 3), np.delete(wanted_B1, 3))
+    tensors[tensor][index] = bad
+    (actual_B1,) = run(None, tensors)
+    assert np.isnan(actual_B1[3, 0])
+    np.testing.assert_array_equal(np.delete(actual_B1, 3), np.delete(wanted_B1, 3))
 
 
 def test_weights_that_are_not_finite_do_not_reach_through_the_padding(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_the_same_model_gives_the_same_bytes_and_keeps_its_weights_apart(tmp_pat
 
 
 def test_a_table_of_more_than_two_to_the_31_numbers(tmp_path: Path) -> None:
-    """9 GB of zeros that the file system does not store, and a few rows: the first and the last."""
+    """A sparse file of 9 GB of zeros, with a few rows at the start and the end."""
     rows, dim = 70_000_000, 32
     large = replace(LISTS, categorical=("shop", "tags"), cardinalities=(rows, 7))
     large = replace(large, bottom_mlp=(dim,), embedding_dim=dim)
@@ -180,8 +180,8 @@ def test_a_table_of_more_than_two_to_the_31_numbers(tmp_path: Path) -> None:
     ids_BF, dense_BC, bags = random_rows(small, 40, np.random.default_rng(3))
     wanted_B = scorer.score(ids_BF, dense_BC, bags)
     tensors = loader(ids_BF * (rows - 1), dense_BC, bags)
-    (came_B1,) = session(tmp_path / "large" / "model.onnx").run(None, tensors)
-    np.testing.assert_allclose(came_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
+    (actual_B1,) = session(tmp_path / "large" / "model.onnx").run(None, tensors)
+    np.testing.assert_allclose(actual_B1[:, 0], wanted_B, rtol=0, atol=1e-6)
 
 
 def write_grown(source: Path, target: Path, architecture: Architecture) -> None:

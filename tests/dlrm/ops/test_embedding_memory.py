@@ -1,4 +1,4 @@
-"""Memory of embedding rows: counted before it is taken."""
+"""Memory of embedding rows is checked before it is allocated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plumbline.base.errors import ConfigError
 from plumbline.dlrm.ops.embedding.memory import available_memory, empty_rows, require_memory
 
 
-def test_rows_without_memory_are_refused_before_it_is_taken():
+def test_rows_without_memory_are_refused_before_allocation():
     tables = {"c0": 2_000_000, "c1": 10, "c2": 1_000_000_000}
     with pytest.raises(ConfigError) as raised:
         require_memory(tables, 128 * 4, available=16 * 10**9)
@@ -20,7 +20,7 @@ def test_rows_without_memory_are_refused_before_it_is_taken():
     assert "rows: bf16, lower model.embedding_dim, or raise frequency_threshold" in message
 
 
-def test_rows_that_just_fit_are_taken():
+def test_rows_that_just_fit_are_accepted():
     require_memory({"c0": 100}, 16 * 2, available=100 * (16 * 2 + 4))
     with pytest.raises(ConfigError):
         require_memory({"c0": 100}, 16 * 2, available=100 * (16 * 2 + 4) - 1)

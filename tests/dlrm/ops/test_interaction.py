@@ -103,15 +103,15 @@ def test_gradients_equal_finite_differences_exactly(shape, has_dense):
     weight = torch.randint(-3, 4, out.shape, generator=generator).float()
     gradients = torch.autograd.grad(out, inputs, weight)
     for tensor, gradient in zip(inputs, gradients, strict=True):
-        for place in torch.randperm(tensor.numel(), generator=generator)[:12].tolist():
+        for index in torch.randperm(tensor.numel(), generator=generator)[:12].tolist():
             step = torch.zeros_like(tensor)
-            step.view(-1)[place] = 1.0
+            step.view(-1)[index] = 1.0
 
             def total(sign: int, tensor: Tensor = tensor, step: Tensor = step) -> Tensor:
                 moved = [t.detach() + sign * step if t is tensor else t.detach() for t in inputs]
                 return (interaction(moved[1] if has_dense else None, moved[0]) * weight).sum()
 
-            assert gradient.view(-1)[place] == (total(1) - total(-1)) / 2
+            assert gradient.view(-1)[index] == (total(1) - total(-1)) / 2
 
 
 @pytest.mark.parametrize("has_dense", [True, False])
@@ -133,12 +133,12 @@ def test_gradients_equal_those_of_the_reference_in_float64(dtype, has_dense):
         weight.double().abs(),
     )
     eps = torch.finfo(dtype).eps / 2
-    for came, want, size in zip(
+    for actual, want, size in zip(
         torch.autograd.grad(out, narrow, weight), wanted, sums, strict=True
     ):
-        assert came.dtype == dtype
+        assert actual.dtype == dtype
         bound = 9 * 2.0**-23 * size.abs() + eps * want.abs()
-        assert ((came.double() - want).abs() <= bound).all()
+        assert ((actual.double() - want).abs() <= bound).all()
 
 
 @pytest.mark.parametrize("has_dense", [True, False])

@@ -28,7 +28,7 @@ from plumbline.dlrm.score.scorer import Scorer
 
 @pytest.fixture(params=["native", "torch"])
 def native_or_not(request, monkeypatch) -> None:
-    """Native scoring and torch's, where both are here."""
+    """Native scoring and torch's, if both are available."""
     if request.param == "torch":
         monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     elif cpu_module() is None:
@@ -130,15 +130,15 @@ def test_loaded_and_in_memory_native_and_torch_agree(world, tmp_path, monkeypatc
     encoded_rows = encoded(world, world.valid_files)
     loaded = Scorer.load(tmp_path, None, precision=precision)
     assert (loaded.architecture, loaded.precision) == (architecture, precision)
-    came = loaded.score(*encoded_rows)
-    assert np.array_equal(Scorer.of(model, precision=precision).score(*encoded_rows), came)
+    actual = loaded.score(*encoded_rows)
+    assert np.array_equal(Scorer.of(model, precision=precision).score(*encoded_rows), actual)
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     in_torch = Scorer.load(tmp_path, None, precision=precision, threads=1).score(*encoded_rows)
-    assert np.allclose(came, in_torch, atol=1e-6 if precision == "fp32" else 2e-3)
+    assert np.allclose(actual, in_torch, atol=1e-6 if precision == "fp32" else 2e-3)
 
 
 def imported_by(code: str, names: set[str]) -> str:
-    """Those of the modules that the code imports, where it succeeds."""
+    """The modules of `names` that the code imports; empty if none."""
     code = f"import sys; {code}; sys.exit(', '.join(sorted({names} & set(sys.modules))) or None)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return done.stderr
@@ -162,9 +162,9 @@ def test_scoring_natively_imports_no_torch(world, tmp_path):
 
 
 def score_files(scorer, files, batch_size=8192):
-    """probability_B of all rows, file after file."""
+    """probability_B of all rows, in file order."""
     with closing(scored(scorer, files, batch_size)) as blocks:
-        return np.concatenate([np.empty(0, np.float32), *(found for _, found in blocks)])
+        return np.concatenate([np.empty(0, np.float32), *(scores_B for _, scores_B in blocks)])
 
 
 @pytest.mark.parametrize("batch_size", [7, 300, 8192])
@@ -251,7 +251,7 @@ def test_lists_in_files_are_scored_in_row_order(list_world, batch_size):
 
 
 def test_a_list_scores_alone_as_among_others(list_world, native_or_not):
-    """To the bit, where the matrix products are: the layers' widths are powers of two here."""
+    """Equal bits, as in the matrix products, since the layers' widths are powers of two."""
     scorer = Scorer.of(DLRM(list_world.architecture, seed=1))
     ids_BF, dense_BC, bags = list_rows(list_world, list_world.valid_files)
     together = scorer.score(ids_BF, dense_BC, bags)

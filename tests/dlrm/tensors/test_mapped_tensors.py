@@ -1,4 +1,4 @@
-"""Weights on the mapped file are those that were written, or refused with the file's name."""
+"""Mapped weights equal the written ones, or are refused with the file's name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def test_there_and_back(tmp_path: Path) -> None:
     tensors = {"rows": torch.randn(7, 5), "empty": torch.ones(0, 3), "one": torch.ones(1)}
     half = torch.randn(4, 3).bfloat16()
     sha256 = write_tensors(file, {**tensors, "half": half})
-    came = map_tensors(file, sha256)
+    actual = map_tensors(file, sha256)
     for name, tensor in tensors.items():
-        assert np.array_equal(came[name], tensor.numpy())
-        assert not came[name].flags.writeable
-    assert came["half"].dtype == np.uint16
-    assert np.array_equal(came["half"], half.view(torch.uint16).numpy())
-    assert list(came) == ["rows", "empty", "one", "half"]
+        assert np.array_equal(actual[name], tensor.numpy())
+        assert not actual[name].flags.writeable
+    assert actual["half"].dtype == np.uint16
+    assert np.array_equal(actual["half"], half.view(torch.uint16).numpy())
+    assert list(actual) == ["rows", "empty", "one", "half"]
 
 
 def test_missing_and_changed_files_are_refused(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def header(name: str = "t", **changes: object) -> bytes:
         (header(data_offsets=None) + bytes(24), "no safetensors file"),
     ],
 )
-def test_what_is_no_safetensors_file_is_refused(
+def test_other_files_than_safetensors_are_refused(
     tmp_path: Path, content: bytes, message: str
 ) -> None:
     file = tmp_path / "x.safetensors"

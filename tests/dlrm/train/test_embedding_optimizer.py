@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding.contract import RowStep
-from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding, embedding_reference
+from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.random_bits import step_keys
 from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
+from tests.dlrm.embedding_reference import embedding_reference
 from tests.dlrm.model.test_embedding_tables import architecture_of, batches, tables_of
 
 
@@ -34,38 +35,38 @@ def test_sgd_descends_the_gradient_of_the_reference(batch):
 @given(batches(), st.sampled_from(["sgd", "rowwise_adagrad"]), st.sampled_from(["fp32", "bf16"]))
 def test_equals_the_reference(batch, kind, rows):
     architecture, ids_BF, bags = batch
-    tables, twin = tables_of(architecture, rows), tables_of(architecture, rows)
+    tables, other = tables_of(architecture, rows), tables_of(architecture, rows)
     optimizer = EmbeddingOptimizer(tables, kind, seed=5)
     shape = (len(ids_BF), len(architecture.categorical), architecture.embedding_dim)
-    state_R = torch.zeros(len(twin.weight)) if kind == "rowwise_adagrad" else None
+    state_R = torch.zeros(len(other.weight)) if kind == "rowwise_adagrad" else None
     for step in range(2):
         gradient_BVD = torch.randn(shape, generator=torch.Generator().manual_seed(step))
         optimizer.step(ids_BF, bags, gradient_BVD, 0.01, step, scale=0.5)
         ReferenceEmbedding().update(
-            twin.weight,
+            other.weight,
             state_R,
-            twin.columns(ids_BF, bags),
+            other.columns(ids_BF, bags),
             gradient_BVD,
             RowStep(0.01, 1e-8, 0.5, *step_keys(5, step)),
         )
-    # Rounded apart in float32, bfloat16 rows can fall on two neighbours.
+    # After different float32 rounding, bfloat16 rows may be neighbours.
     tolerance = 1e-6 if rows == "fp32" else 2**-7 * 0.1
-    assert torch.allclose(tables.weight.float(), twin.weight.float(), rtol=1e-5, atol=tolerance)
+    assert torch.allclose(tables.weight.float(), other.weight.float(), rtol=1e-5, atol=tolerance)
 
 
 def test_sgd_is_torchs():
     tables = tables_of(architecture_of([50], dim=8))
-    twin = torch.nn.Embedding.from_pretrained(tables.weight.clone(), freeze=False, sparse=True)
-    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    embedding = torch.nn.Embedding.from_pretrained(tables.weight.clone(), freeze=False, sparse=True)
+    optimizer = torch.optim.SGD(embedding.parameters(), lr=0.1)
     ours = EmbeddingOptimizer(tables, "sgd", seed=1)
     for step in range(3):
         ids_B1 = torch.randint(0, 50, (40, 1))
         gradient_B1D = torch.randn(40, 1, 8)
         optimizer.zero_grad()
-        twin(ids_B1).backward(gradient_B1D)
+        embedding(ids_B1).backward(gradient_B1D)
         optimizer.step()
         ours.step(ids_B1, (), gradient_B1D, 0.1, step)
-    assert torch.allclose(tables.weight, twin.weight, rtol=1e-5, atol=1e-6)
+    assert torch.allclose(tables.weight, embedding.weight, rtol=1e-5, atol=1e-6)
 
 
 def test_rowwise_adagrad_by_hand():
@@ -137,7 +138,7 @@ def test_a_bad_id_changes_nothing():
         (torch.ones(2, 2, 4, device="meta"), "got .* on meta"),
     ],
 )
-def test_gradients_of_another_form_are_refused(gradient, message):
+def test_gradients_of_another_shape_or_dtype_are_refused(gradient, message):
     optimizer = EmbeddingOptimizer(tables_of(architecture_of([5, 7])), "sgd", seed=1)
     with pytest.raises(ValueError, match=message):
         optimizer.step(torch.zeros(2, 2, dtype=torch.int64), (), gradient, 0.1, 0)
@@ -155,7 +156,7 @@ def test_gradients_that_are_not_contiguous():
     assert torch.equal(one.weight, two.weight)
 
 
-def test_a_stored_state_goes_on():
+def test_a_stored_state_resumes():
     whole, parts = tables_of(architecture_of([9])), tables_of(architecture_of([9]))
     first = EmbeddingOptimizer(whole, "rowwise_adagrad", seed=1)
     second = EmbeddingOptimizer(parts, "rowwise_adagrad", seed=1)
@@ -177,6 +178,6 @@ def test_a_state_of_something_else_is_refused(kind):
         optimizer.load({"mean_square_sum": torch.zeros(8)})
 
 
-def test_a_kind_that_there_is_not():
+def test_an_unknown_kind():
     with pytest.raises(ValueError, match="wanted sgd or rowwise_adagrad, got 'adam'"):
         EmbeddingOptimizer(tables_of(architecture_of([9])), "adam", seed=1)  # type: ignore[arg-type]

@@ -85,12 +85,12 @@ def test_half_precision_follows_float32_within_its_rounding(any_world, precision
     first = trained(FusedTrainer(architecture, training(**SGD), 3, "cpu"), architecture, count=0)
     exact = trained(FusedTrainer(architecture, training(**SGD), 3, "cpu"), architecture)
     half = FusedTrainer(architecture, training(**SGD, precision=precision), 3, "cpu")
-    came = trained(half, architecture)
+    got = trained(half, architecture)
     assert half.precision == precision
     for name, weight in exact.items():
         moved = (weight - first[name]).norm()
-        assert came[name].dtype == torch.float32
-        assert (came[name] - weight).norm() <= 0.15 * moved, name
+        assert got[name].dtype == torch.float32
+        assert (got[name] - weight).norm() <= 0.15 * moved, name
 
 
 def test_gradients_of_the_vectors_are_those_of_float32_within_the_rounding_of_bfloat16(world):
@@ -101,25 +101,25 @@ def test_gradients_of_the_vectors_are_those_of_float32_within_the_rounding_of_bf
         vector_BVD = model.tables(batch.ids_BF, batch.bags, dtype).requires_grad_()
         model.logits(vector_BVD, batch.dense_BC).sum().backward()
         gradients[dtype] = vector_BVD.grad.float()
-    exact, came = gradients.values()
-    assert (came - exact).norm() <= 0.02 * exact.norm()
+    exact, got = gradients.values()
+    assert (got - exact).norm() <= 0.02 * exact.norm()
 
 
 def test_bfloat16_rows_learn_too(world):
     settings = training(**SGD, embedding_learning_rate=5.0)
     architecture = replace(world.architecture, embedding_rows="bf16")
     first = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture, count=0)
-    came = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture)
+    got = trained(FusedTrainer(architecture, settings, 3, "cpu"), architecture)
     exact = trained(FusedTrainer(world.architecture, settings, 3, "cpu"), architecture)
-    assert came["tables.weight"].dtype == torch.bfloat16
+    assert got["tables.weight"].dtype == torch.bfloat16
     name = "tables.weight"
     moved = (exact[name] - first[name].float()).norm()
-    assert (came[name].float() - exact[name]).norm() <= 0.1 * moved
+    assert (got[name].float() - exact[name]).norm() <= 0.1 * moved
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 @pytest.mark.parametrize("rows", ["fp32", "bf16"])
-def test_a_trainer_that_loads_a_state_goes_on_to_the_bit(world, precision, rows):
+def test_a_trainer_that_loads_a_state_resumes_to_the_bit(world, precision, rows):
     architecture = replace(world.architecture, embedding_rows=rows)
     settings = training(precision=precision)
     whole = FusedTrainer(architecture, settings, 3, "cpu")
@@ -135,7 +135,7 @@ def test_a_trainer_that_loads_a_state_goes_on_to_the_bit(world, precision, rows)
         assert torch.equal(cut.state()[name], tensor), name
 
 
-def test_dropout_repeats_itself_to_the_bit_and_goes_on_where_it_was(world):
+def test_dropout_repeats_to_the_bit_and_resumes(world):
     architecture, settings = world.architecture, training(dropout=0.4)
     whole, cut = (FusedTrainer(architecture, settings, 3, "cpu") for _ in range(2))
     for step, batch in enumerate(batches(architecture, 6)):
@@ -162,7 +162,7 @@ def test_dropout_keeps_its_share_and_the_mean():
     assert not torch.equal(first, Dropout(0.3, 1, 6, ones_BI.device)(ones_BI))
 
 
-def test_scores_know_nothing_of_dropout(world):
+def test_scores_are_without_dropout(world):
     trainer = FusedTrainer(world.architecture, training(dropout=0.9), 3, "cpu")
     (batch,) = batches(world.architecture, 1)
     model = trainer.canonical()
@@ -172,7 +172,7 @@ def test_scores_know_nothing_of_dropout(world):
     assert torch.equal(one, plain(batch.ids_BF, batch.dense_BC, batch.bags))
 
 
-def test_a_step_that_overflows_float16_is_left_out_and_the_scale_halved(world):
+def test_a_step_that_overflows_float16_is_skipped_and_the_scale_halved(world):
     trainer = FusedTrainer(world.architecture, training(precision="fp16"), 3, "cpu")
     before = {name: tensor.clone() for name, tensor in trainer.canonical().state_dict().items()}
     trainer._loss_scale.value = 2.0**40
@@ -197,7 +197,7 @@ def test_the_scale_doubles_after_many_good_steps():
         assert LossScale(precision).accepts([torch.tensor([float("inf")])])
 
 
-def test_merlins_trainer_refuses_what_it_does_not_have(world):
+def test_merlins_trainer_refuses_unsupported_settings(world):
     schema = merlin_schema(world.plan)
     with pytest.raises(ConfigError, match=r"training.precision bf16: Merlin.* --model fused"):
         MerlinTrainer(world.architecture, training(precision="bf16"), 3, "cpu", schema)

@@ -1,4 +1,4 @@
-"""Merlin's model and the canonical one are the same."""
+"""Merlin's model and the canonical model are equal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.contract import BagIds
-from plumbline.dlrm.ops.embedding.reference import embedding_reference
 from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
 from plumbline.nvtabular.merlin_data import merlin_schema
 from plumbline.settings import Model
+from tests.dlrm.embedding_reference import embedding_reference
 
 SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
 PLANS = {
@@ -68,17 +68,17 @@ def test_same_weights_give_the_same_logits_and_gradients(plan, top, bag):
     (ours * weight_B).sum().backward()
     (theirs * weight_B).sum().backward()
     wanted = {n: p.grad for n, p in canonical.named_parameters() if p.requires_grad}
-    came = {name: p.grad for name, p in merlin.dense_parameters().items()}
+    got = {name: p.grad for name, p in merlin.dense_parameters().items()}
     if architecture.continuous:
-        places = [sorted(architecture.continuous).index(name) for name in architecture.continuous]
-        came["bottom.0.weight"] = came["bottom.0.weight"][:, places]
+        order = [sorted(architecture.continuous).index(name) for name in architecture.continuous]
+        got["bottom.0.weight"] = got["bottom.0.weight"][:, order]
     if architecture.categorical:
         wanted["tables"] = table_RD.grad
         tables = merlin.table_parameters().values()
-        came["tables"] = torch.cat([table.grad.to_dense() for table in tables])
-    assert came.keys() == wanted.keys()
+        got["tables"] = torch.cat([table.grad.to_dense() for table in tables])
+    assert got.keys() == wanted.keys()
     for name, gradient in wanted.items():
-        assert torch.allclose(came[name], gradient, rtol=1e-5, atol=1e-6), name
+        assert torch.allclose(got[name], gradient, rtol=1e-5, atol=1e-6), name
 
 
 def test_canonical_weights_there_and_back(plan):
@@ -129,7 +129,7 @@ def test_schema_of_another_plan_is_refused(world, plan_of):
 
 
 @pytest.mark.parametrize("name", ["continuous", "user.id", "values", "training", "x__offsets"])
-def test_names_that_merlin_cannot_take_are_refused(plan_of, name):
+def test_names_that_merlin_does_not_support_are_refused(plan_of, name):
     plan = plan_of({name: 5, "b": 6}, ("x",))
     with pytest.raises(ConfigError, match=f"Column '{name}': Merlin.* Rename it"):
         build_merlin(Architecture.of(plan, SETTINGS), merlin_schema(plan), seed=3)
@@ -139,5 +139,5 @@ def test_weights_of_another_architecture_are_refused(world):
     merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
     state = DLRM(world.architecture, 3).state_dict()
     del state["top.0.bias"]
-    with pytest.raises(ModelError, match=r"these are in one alone: top\.0\.bias"):
+    with pytest.raises(ModelError, match=r"these are in only one of the two: top\.0\.bias"):
         load_canonical(merlin, state)

@@ -60,7 +60,7 @@ def test_weight_decay_is_apart_from_the_gradient_and_spares_biases(optimizer: st
     assert torch.allclose(plain - decayed, torch.tensor(0.5 * 0.1 * 0.2 * 3.0), atol=1e-6)
 
 
-def test_the_state_has_the_parameters_names_and_is_taken_up() -> None:
+def test_the_state_has_the_parameters_names_and_is_restored() -> None:
     def adam(weight: torch.Tensor) -> tuple[Parameter, NamedOptimizer]:
         parameter = Parameter(weight.clone())
         return parameter, dense_optimizer({"last.weight": parameter}, Training(learning_rate=1e-3))

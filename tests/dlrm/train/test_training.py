@@ -1,4 +1,4 @@
-"""Training learns, repeats itself to the bit, goes on where it was cut off, and refuses."""
+"""Training learns, repeats to the bit, resumes where it was interrupted, and checks its input."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def run(world, tmp_path) -> Callable[..., TrainResult]:
 
 @pytest.fixture(scope="module")
 def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
-    """A run that nothing cut off, and its folder."""
+    """An uninterrupted run, and its folder."""
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("whole")
     return run_in(world, out), out
@@ -104,7 +104,7 @@ def whole(world, tmp_path_factory) -> tuple[TrainResult, Path]:
 
 @pytest.mark.parametrize("loader", ["parquet", "merlin"])
 @pytest.mark.parametrize("trainer", ["fused", "merlin"])
-def test_every_trainer_learns_from_every_loader_and_goes_on(world, tmp_path, trainer, loader):
+def test_every_trainer_learns_from_every_loader_and_resumes(world, tmp_path, trainer, loader):
     kinds = {"trainer": trainer, "loader": loader}
     whole = run_in(world, tmp_path / "whole", **kinds)
     assert whole.valid[-1].auc > 0.72
@@ -116,7 +116,7 @@ def test_every_trainer_learns_from_every_loader_and_goes_on(world, tmp_path, tra
 
 
 def cut_after(rows: int) -> Callable[[int], None]:
-    """Progress that fails when so many rows of this run are done."""
+    """Progress that raises once `rows` rows of this run are done."""
     done = 0
 
     def progress(more: int) -> None:
@@ -154,10 +154,10 @@ def test_it_learns(whole, world):
 
 
 def test_loss_curve_of_a_fixed_seed(whole):
-    """Known answer. It may move by rounding between processors, and no more."""
+    """Known answer; it may differ between processors only by rounding."""
     curve = [loss for _, loss in whole[0].loss_curve]
-    came = [np.mean(curve[i : i + 37]) for i in (0, 37, 74)]
-    assert came == pytest.approx([0.5412, 0.3490, 0.3088], abs=5e-3)
+    actual = [np.mean(curve[i : i + 37]) for i in (0, 37, 74)]
+    assert actual == pytest.approx([0.5412, 0.3490, 0.3088], abs=5e-3)
 
 
 def test_two_runs_of_one_seed_are_equal_to_the_bit(run, world, tmp_path):
@@ -192,7 +192,7 @@ def test_a_run_interrupted_and_resumed_equals_one_that_was_not(run, whole, tmp_p
     assert weights(tmp_path / "cut") == weights(whole[1])
     assert without_times(taken_up) == without_times(whole[0])
     assert sum(done) == 3 * 1155
-    assert done[0] >= rows - 12 * 32  # it did not begin again
+    assert done[0] >= rows - 12 * 32  # it did not restart
 
 
 def test_a_finished_run_is_not_trained_again(run, whole):
@@ -231,7 +231,7 @@ def test_how_often_checkpoints_are_written_may_change(run, whole, tmp_path):
     assert weights(tmp_path / "cut") == weights(whole[1])
 
 
-def test_a_checkpoint_that_was_cut_off_while_written_leaves_the_one_before(
+def test_an_interrupted_write_of_a_checkpoint_keeps_the_previous_one(
     run, whole, tmp_path, monkeypatch
 ):
     def write_the_first_alone(file: Path, content: object) -> None:
@@ -265,8 +265,8 @@ def test_a_loss_that_is_not_finite_names_the_step(run, world, tmp_path):
     table = pq.read_table(world.train_files[0])
     values = table["I1"].to_numpy().copy()
     values[0] = np.nan
-    place = table.column_names.index("I1")
-    pq.write_table(table.set_column(place, "I1", pa.array(values)), tmp_path / "nan.parquet")
+    index = table.column_names.index("I1")
+    pq.write_table(table.set_column(index, "I1", pa.array(values)), tmp_path / "nan.parquet")
     with pytest.raises(StageError, match=r"Training: the loss of step \d+ is nan"):
         run(train_files=[tmp_path / "nan.parquet"])
 
@@ -278,14 +278,14 @@ def test_no_rows_to_train_on(run, world):
 
 def test_validation_without_clicks_is_refused_before_training(run, world, tmp_path):
     table = pq.read_table(world.valid_files[0])
-    place = table.column_names.index("click")
+    index = table.column_names.index("click")
     zeros = pa.array(np.zeros(len(table), np.int8))
-    pq.write_table(table.set_column(place, "click", zeros), tmp_path / "none.parquet")
+    pq.write_table(table.set_column(index, "click", zeros), tmp_path / "none.parquet")
     with pytest.raises(DataError, match="with and without a click, got 0 clicks in 300 rows"):
         run(valid_files=[tmp_path / "none.parquet"], progress=cut_after(0))
 
 
-def test_a_long_loss_curve_is_summed_up():
+def test_a_long_loss_curve_is_averaged():
     curve = loss_curve([float(i) for i in range(1001)])
     assert len(curve) <= 200
     assert curve[0] == (6, 2.5)
@@ -316,7 +316,7 @@ def stopped(world, tmp_path_factory) -> tuple[TrainResult, Path]:
     return run_in(world, out, OVERFITTING, click_rate=0.3), out
 
 
-def test_it_stops_when_validation_gets_no_better_and_keeps_the_best_epoch(stopped, world):
+def test_it_stops_without_improvement_and_keeps_the_best_epoch(stopped, world):
     result, out = stopped
     losses = [metrics.logloss for metrics in result.valid]
     assert result.best_epoch == int(np.argmin(losses))
@@ -341,7 +341,7 @@ def test_without_early_stopping_every_epoch_is_trained_and_the_last_one_kept(run
 def test_a_run_cut_off_around_its_best_epoch_ends_the_same(
     world, stopped, tmp_path, trainer, after_best
 ):
-    """Steps after the best epoch; the last of them is in the epoch before the end."""
+    """Interrupted at steps around the best epoch; the last is in the epoch before the end."""
     whole, out = stopped
     if trainer == "merlin":
         out = tmp_path / "whole"
@@ -387,17 +387,17 @@ def test_the_first_scores_are_near_the_click_rate(world, tmp_path, trainer):
 
 @pytest.mark.parametrize("trainer", ["fused", "merlin"])
 def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, trainer):
-    """All clicks, and a fifth of the rows without one; the offset of the loss makes up for it."""
+    """All clicks, and a fifth of the other rows; the offset in the loss corrects for it."""
     table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
     click_B = table["click"].to_numpy() == 1
     kept_B = click_B | (np.random.default_rng(3).random(len(click_B)) < 0.2)
     pq.write_table(table.filter(pa.array(kept_B)), tmp_path / "sampled.parquet")
     calibration = {}
     for offset in (0.0, -math.log(0.2)):
-        made = trainer_of(world, trainer, SETTINGS, 1)
-        made.logit_offset = offset
+        biased = trainer_of(world, trainer, SETTINGS, 1)
+        biased.logit_offset = offset
         result = train(
-            made,
+            biased,
             loader_of(world, "parquet", [tmp_path / "sampled.parquet"], 32),
             SETTINGS,
             seed=1,
@@ -416,7 +416,7 @@ def test_a_sampled_split_gives_probabilities_of_all_rows(world, tmp_path, traine
 def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(
     world, tmp_path, trainer, averaging
 ):
-    """Started far off and hardly trained, but for the fit."""
+    """The bias starts far off, and training is too short to correct it."""
     training = SETTINGS.model_copy(
         update={"learning_rate": 1e-6, "fit_bias": True, "averaging": averaging}
     )
@@ -434,7 +434,7 @@ def test_a_fitted_bias_meets_the_click_rate_of_the_training_rows(
 
 
 def test_a_fitted_bias_counts_the_rows_that_were_left_out(world, tmp_path):
-    """A loader of every click and a fifth of the others: the model's own scores are of all rows."""
+    """The loader has every click and a fifth of the others; scores are calibrated for all rows."""
     table = pa.concat_tables([pq.read_table(file) for file in world.train_files])
     click_B = table["click"].to_numpy() == 1
     kept_B = click_B | (np.random.default_rng(3).random(len(click_B)) < 0.2)

@@ -1,4 +1,4 @@
-"""What is `auto` follows the rows; what is given stays; and the recipe's rates follow the batch."""
+"""`auto` follows the rows, explicit settings are kept, and the recipe's rates follow the batch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_more_rows_never_have_smaller_batches_or_more_epochs() -> None:
 
 
 @pytest.mark.parametrize("rows", [900, 40_000_000])
-def test_what_is_given_stays(rows: int) -> None:
+def test_explicit_settings_are_kept(rows: int) -> None:
     settings = {
         "batch_size": 100,
         "epochs": 7,

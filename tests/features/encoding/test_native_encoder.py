@@ -1,4 +1,4 @@
-"""The native encoder against the steps that it stands for."""
+"""The native encoder against the steps in NumPy."""
 
 import math
 from collections.abc import Sequence
@@ -79,11 +79,11 @@ def test_logarithm(values: list[float]) -> None:
     encoder.add_chain(("numbers", 0, 0), operations_of([Log()]), 0)
     dense = np.empty(column.shape, np.float32)
     encoder.run([column], [], [], NO_IDS, dense)
-    # Of float64 logarithms the last bit may differ, in float32 hardly ever.
+    # float64 logarithms may differ in the last bit, which rarely shows in float32.
     np.testing.assert_array_max_ulp(dense[:, 0], applied([Log()], column[:, 0]).astype("f4"), 1)
 
 
-def test_a_row_alone_has_the_logarithm_that_it_has_in_a_batch() -> None:
+def test_logarithms_are_bitwise_equal_for_one_row_and_a_batch() -> None:
     column = np.random.default_rng(1).lognormal(3.0, 6.0, (1001, 1)).astype(np.float32)
     encoder = native.Encoder()
     encoder.add_chain(("numbers", 0, 0), operations_of([Log(), Normalize(1.0, 1e-8)]), 0)
@@ -145,15 +145,17 @@ def test_look_ups_of_many_columns(
         indexes.append(TextIndex.open(tmp_path / f"t{column}"))
         position = ("texts", column, 0)
         encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
-        asked = [b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()]
-        texts.append(Text.from_objects(asked))
+        queries = [
+            b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()
+        ]
+        texts.append(Text.from_objects(queries))
         positions = indexes[-1].positions(texts[-1])
         unseen = 2 + (hash_text(texts[-1]) % np.uint64(slots)).astype(np.int64)
         ids = np.where(positions < 0, unseen, positions + 2 + slots)
         wanted.append(np.where(texts[-1].is_missing, 1, ids).tolist())
     ids = np.full((rows, 10), -7, dtype, order=order)
     pairs = [(text.offsets, text.data) for text in texts]
-    del indexes  # the encoder keeps what it needs
+    del indexes  # the encoder keeps its indexes alive
     encoder.run([], [table[::1]], pairs, ids, np.empty((rows, 0), np.float32))
     assert ids.T.tolist() == wanted
 
@@ -190,7 +192,7 @@ def test_integers_and_text_as_numbers() -> None:
     assert dense.tolist() == [[1, 9], [0, 4]]
 
 
-def test_beyond_float32_is_infinite() -> None:
+def test_numbers_beyond_float32_are_infinite() -> None:
     encoder = native.Encoder()
     encoder.add_chain(("numbers", 0, 0), [("normalize", (0.0, 1e-30))], 0)
     dense = np.empty((2, 1), np.float32)
@@ -198,7 +200,7 @@ def test_beyond_float32_is_infinite() -> None:
     assert dense[:, 0].tolist() == [math.inf, -math.inf]
 
 
-def test_other_columns_are_left_alone() -> None:
+def test_columns_without_a_job_are_unchanged() -> None:
     encoder = native.Encoder()
     encoder.add_hash(("integers", 0, 0), [], 4, 0, 0, 1)
     ids = np.full((2, 3), -7)
@@ -217,14 +219,14 @@ def test_other_columns_are_left_alone() -> None:
         ([np.zeros((2, 2), np.int64)], np.empty((2, 1), np.float32), "ids_out: wanted int64 of 2"),
     ],
 )
-def test_what_does_not_fit_is_refused(integers: list, ids: np.ndarray, problem: str) -> None:
+def test_wrong_tensors_are_refused(integers: list, ids: np.ndarray, problem: str) -> None:
     encoder = native.Encoder()
     encoder.add_hash(("integers", 0, 1), [], 4, 0, 0, 0)
     with pytest.raises((TypeError, ValueError), match=problem):
         encoder.run([], integers, [], ids, np.empty((2, 0), np.float32))
 
 
-def test_objects_are_packed() -> None:
+def test_pack_objects() -> None:
     table = np.array([[b"ab", b""], [b"c", b"xyz"]], object)
     offsets, data = native.pack_objects(table[::-1, 0])
     assert Text(offsets, data).to_objects().tolist() == [b"c", b"ab"]

@@ -1,4 +1,4 @@
-"""The online executor on hand-made plans, in both forms; against NVTabular see tests/contract."""
+"""The native and NumPy online executors on small plans; for NVTabular see tests/contract."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_rows(executor: OnlineExecutor) -> None:
 
 
 @pytest.mark.usefixtures("implementation")
-def test_results_beyond_float32_are_infinite(tmp_path: Path) -> None:
+def test_numbers_beyond_float32_are_infinite(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {"x": "continuous"}, x=("x", Normalize(0.0, 1e-9)))
     with np.errstate(all="raise"):
         encoded = OnlineExecutor(plan).transform({"continuous": np.array([[1e38]], np.float32)})
@@ -120,10 +120,10 @@ def test_computed_ids(tmp_path: Path) -> None:
         ("categorical_int64", np.zeros((2, 2), np.int32), "wants int64, got int32"),
         ("categorical_bytes", np.zeros((2, 1), "S3"), "wants object, got"),
         ("categorical_bytes", np.array([[b""], ["a"]], np.object_), "wants bytes, got .*str"),
-        ("continuous", np.zeros((3, 1), np.float32), r"need one number of rows, got \[2, 3\]"),
+        ("continuous", np.zeros((3, 1), np.float32), r"need the same number of rows, got \[2, 3\]"),
     ],
 )
-def test_tensors_that_do_not_fit_are_refused(
+def test_wrong_tensors_are_refused(
     executor: OnlineExecutor, name: str, tensor: np.ndarray, message: str
 ) -> None:
     with pytest.raises(PlanError, match=message):

@@ -1,4 +1,4 @@
-"""The native engine's files: order, shuffling, parts, and what an interrupted run leaves."""
+"""The native engine's files: order, shuffling, parts, and interrupted runs."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def rows_in(folder: Path) -> pa.Table:
     return pa.concat_tables([pq.read_table(file) for file in sorted(folder.iterdir())])
 
 
-def test_files_keep_the_order_of_the_rows(tmp_path: Path) -> None:
-    made = run(tmp_path)
-    assert made.rows == {"train": ROWS, "test": 20}
+def test_files_keep_the_order_of_rows(tmp_path: Path) -> None:
+    result = run(tmp_path)
+    assert result.rows == {"train": ROWS, "test": 20}
     train = rows_in(tmp_path / "train")
     assert train.column_names == ["l", "s", "x", "click"]
     assert train.schema.field("s").type == pa.int32()
@@ -67,7 +67,7 @@ def test_files_keep_the_order_of_the_rows(tmp_path: Path) -> None:
     assert rows_in(tmp_path / "test").equals(train.slice(0, 20))
 
 
-def test_shuffled_files_hold_the_same_rows_in_an_order_of_the_seed(tmp_path: Path) -> None:
+def test_shuffling_keeps_the_rows_and_depends_on_the_seed(tmp_path: Path) -> None:
     orders = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(tmp_path / name, seed=seed)
@@ -84,7 +84,7 @@ def test_shuffled_files_hold_the_same_rows_in_an_order_of_the_seed(tmp_path: Pat
     assert [file.name for file in (tmp_path / "a" / "train").iterdir()] == ["part-00000.parquet"]
 
 
-def test_parts_have_their_size_whatever_the_tables(tmp_path: Path) -> None:
+def test_the_size_of_parts_does_not_depend_on_the_tables(tmp_path: Path) -> None:
     table = pa.table({"n": np.arange(23)})
     with ThreadPoolExecutor(2) as pool, OrderedParts(tmp_path, table.schema, pool, 5) as parts:
         for start, end in ((0, 1), (1, 12), (12, 12), (12, 23)):
@@ -94,7 +94,7 @@ def test_parts_have_their_size_whatever_the_tables(tmp_path: Path) -> None:
     assert rows_in(tmp_path).equals(table)
 
 
-def test_every_row_can_come_anywhere(tmp_path: Path) -> None:
+def test_a_shuffled_row_can_get_any_position(tmp_path: Path) -> None:
     table = pa.table({"n": np.arange(1000)})
     with (
         ThreadPoolExecutor(2) as pool,
@@ -142,7 +142,7 @@ def test_an_interrupted_run_leaves_no_plan(tmp_path: Path, calls: int, seed: int
         read_plan(tmp_path / "plan")
 
 
-def test_typed_parquet_and_memory_give_the_same(tmp_path: Path) -> None:
+def test_typed_parquet_and_tables_in_memory_give_the_same_files(tmp_path: Path) -> None:
     folder = tmp_path / "typed"
     folder.mkdir()
     for number in range(2):
@@ -156,7 +156,7 @@ def test_typed_parquet_and_memory_give_the_same(tmp_path: Path) -> None:
     assert typed_schema(KINDS).names == TABLE.column_names
 
 
-def test_typed_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
+def test_typed_parquet_with_missing_files_or_columns_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"wanted files part-\*\.parquet of split 'train', found"):
         run(tmp_path / "out", TypedParquet({"train": tmp_path}, KINDS))
     pq.write_table(TABLE.drop(["s"]), tmp_path / "part-00000.parquet")
@@ -172,7 +172,7 @@ def test_damaged_typed_parquet_is_refused(tmp_path: Path) -> None:
         run(tmp_path / "out", TypedParquet({"train": tmp_path}, KINDS))
 
 
-def test_statistics_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+def test_infinite_statistics_are_refused(tmp_path: Path) -> None:
     plan = UnfittedPlan(PLAN.inputs, (UnfittedColumn("x", Chain(("x",), (FitNormalize(),))),))
     table = table_of(KINDS, [0], x=[float("inf")], s=["a"], l=[[]])
     source = TableSource(KINDS, {"train": table})

@@ -1,4 +1,4 @@
-"""Every statistic against a plain reference, however the rows are cut into chunks."""
+"""Every statistic against a simple reference, for any chunk size."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def output(name: str, sources: Any, *steps: Any) -> UnfittedColumn:
     return UnfittedColumn(name, Chain(sources if isinstance(sources, tuple) else (sources,), steps))
 
 
-def encoded(folder: Path, source: TableSource, made: Fitted) -> dict[str, Any]:
+def encoded(folder: Path, source: TableSource, result: Fitted) -> dict[str, Any]:
     """All training rows at once, as the plan encodes any row."""
     rows = rows_of(source.tables["train"], KINDS)
     tables = Tables(folder)
-    return {o.name: Runner(o.chain, tables)(rows.columns) for o in made.outputs}
+    return {o.name: Runner(o.chain, tables)(rows.columns) for o in result.outputs}
 
 
 def present(rows: list[dict[str, Any]]) -> list[float]:
@@ -95,8 +95,8 @@ def test_statistics_of_numbers(rows: list[dict[str, Any]], chunk: int) -> None:
                 with pytest.raises(DataError, match="Column 'x'"):
                     fitted(Path(folder), source_of(rows, chunk), column)
             return
-        made = fitted(Path(folder), source_of(rows, chunk), *columns)
-    normalize, bounds, median = (o.chain.steps[0] for o in made.outputs)
+        result = fitted(Path(folder), source_of(rows, chunk), *columns)
+    normalize, bounds, median = (o.chain.steps[0] for o in result.outputs)
     assert isinstance(normalize, Normalize)
     deviation = np.std(numbers, ddof=1) if len(numbers) > 1 else 0.0
     np.testing.assert_allclose(normalize.mean, np.mean(numbers), atol=1e-14)
@@ -126,7 +126,7 @@ def test_vocabularies(
     source = source_of(rows, chunk)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = fitted(
+        result = fitted(
             folder,
             source,
             output("s", "s", step),
@@ -135,7 +135,7 @@ def test_vocabularies(
             output("j", "j", shared),
             output("both", ("i", "s"), step),
         )
-        ids = encoded(folder, source, made)
+        ids = encoded(folder, source, result)
     values = {
         "s": [[row["s"]] for row in rows],
         "l": [row["l"] or [] for row in rows],
@@ -145,7 +145,7 @@ def test_vocabularies(
     }
     ids["l"] = ids["l"].values
     missing = (None, (None, None))
-    for column in made.outputs:
+    for column in result.outputs:
         flat = [value for row in values[column.name] for value in row]
         counted = flat
         if column.name in "ij":
@@ -157,7 +157,7 @@ def test_vocabularies(
         ]
         assert ids[column.name].tolist() == wanted, column.name
         assert column.cardinality == 3 + len(order)
-    steps = {column.name: column.chain.steps[-1] for column in made.outputs}
+    steps = {column.name: column.chain.steps[-1] for column in result.outputs}
     assert steps["i"] == steps["j"]
 
 
@@ -174,8 +174,8 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
             for key in keys
             for stat in names
         ]
-        made = fitted(folder, source, *columns)
-        found = encoded(folder, source, made)
+        result = fitted(folder, source, *columns)
+        values = encoded(folder, source, result)
     for key, parts in keys.items():
         for index, row in enumerate(rows):
             same = [r for r in rows if all(r[part] == row[part] for part in parts)]
@@ -191,7 +191,7 @@ def test_statistics_of_groups(rows: list[dict[str, Any]], chunk: int) -> None:
                 "max": x.max() if len(x) else nan,
             }
             for stat in names:
-                got = found[f"{key}_{stat}"][index]
+                got = values[f"{key}_{stat}"][index]
                 np.testing.assert_allclose(got, wanted[stat], rtol=1e-12, atol=1e-12)
 
 
@@ -204,9 +204,9 @@ def test_encoded_targets(
     step = FitTargetEncoding("click", smoothing, folds, seed=5)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = fitted(folder, source, output("te", ("i", "s"), step))
-        served = encoded(folder, source, made)["te"]
-        runner = Runner(made.training[0], Tables(folder))
+        result = fitted(folder, source, output("te", ("i", "s"), step))
+        served = encoded(folder, source, result)["te"]
+        runner = Runner(result.training[0], Tables(folder))
         trained = [
             runner(training_columns(chunk_rows(), number))
             for number, chunk_rows in enumerate(source.chunks("train"))
@@ -230,42 +230,42 @@ def test_encoded_targets(
         np.testing.assert_allclose(np.concatenate(trained)[index], value(others))
 
 
-def test_a_step_behind_another_takes_a_pass_of_its_own(tmp_path: Path) -> None:
+def test_steps_fitted_on_fitted_steps(tmp_path: Path) -> None:
     rows = [
         {"x": x, "i": i, "j": None, "s": "a", "l": [], "click": 0}
         for x, i in [(1.0, 1), (None, 1), (5.0, 2), (9.0, None)]
     ]
     measured = Chain(("x",), (FitMedian(),))
-    made = fitted(
+    result = fitted(
         tmp_path,
         source_of(rows, 2),
         output("x", "x", FitMedian(), FitNormalize()),
         output("i_x_mean", "i", FitGroupStatistic("mean", measured), FitNormalize()),
     )
     x = np.array([1.0, 5.0, 5.0, 9.0])
-    assert made.outputs[0].chain.steps == (FillMissing(5.0), Normalize(5.0, np.std(x, ddof=1)))
+    assert result.outputs[0].chain.steps == (FillMissing(5.0), Normalize(5.0, np.std(x, ddof=1)))
     means = np.array([3.0, 3.0, 5.0, 9.0])
-    last = made.outputs[1].chain.steps[1]
+    last = result.outputs[1].chain.steps[1]
     assert last == Normalize(means.mean(), np.std(means, ddof=1))
 
 
-def test_a_column_of_few_ids_is_dropped(tmp_path: Path) -> None:
+def test_a_column_with_few_ids_is_dropped(tmp_path: Path) -> None:
     rows = [{"x": 0, "i": n % 2, "j": n, "s": "a", "l": [], "click": 0} for n in range(4)]
     columns = [
         UnfittedColumn(name, Chain((name,), (FitCategorify(),)), minimum_cardinality=5)
         for name in ("i", "j")
     ]
-    made = fitted(tmp_path, source_of(rows), *columns)
-    assert [(o.name, o.cardinality) for o in made.outputs] == [("j", 7)]
-    assert len(made.training) == 1
+    result = fitted(tmp_path, source_of(rows), *columns)
+    assert [(o.name, o.cardinality) for o in result.outputs] == [("j", 7)]
+    assert len(result.training) == 1
 
 
-def test_inner_vocabularies_have_files_of_their_own(tmp_path: Path) -> None:
+def test_inner_vocabularies_have_their_own_files(tmp_path: Path) -> None:
     rows = [{"x": 0, "i": 1, "j": 2, "s": "a", "l": [], "click": 0}]
     inner = tuple(Chain((name,), (FitCategorify(),)) for name in ("i", "j"))
-    made = fitted(tmp_path, source_of(rows), output("i_j", inner, FitCategorify()))
-    steps = [s.steps[0] for s in made.outputs[0].chain.sources if isinstance(s, Chain)]
-    steps.append(made.outputs[0].chain.steps[0])
+    result = fitted(tmp_path, source_of(rows), output("i_j", inner, FitCategorify()))
+    steps = [s.steps[0] for s in result.outputs[0].chain.sources if isinstance(s, Chain)]
+    steps.append(result.outputs[0].chain.steps[0])
     assert all(isinstance(step, Categorify) for step in steps)
     assert [step.vocabulary for step in steps] == [
         "vocabulary/i.parquet", "vocabulary/j.parquet", "vocabulary/i_j.parquet",
@@ -274,34 +274,34 @@ def test_inner_vocabularies_have_files_of_their_own(tmp_path: Path) -> None:
     assert combined["value"].to_pylist() == [{"i": 3, "j": 3}]
 
 
-def test_a_measured_column_is_not_taken_for_a_part_of_the_key(tmp_path: Path) -> None:
+def test_a_measured_column_is_not_part_of_the_key(tmp_path: Path) -> None:
     rows = [{"x": 0, "i": n, "j": n, "s": "a", "l": [], "click": 0} for n in (1, 2)]
     columns = [
         output("mean", "s", FitGroupStatistic("mean", "i")),
         output("count", ("s", "i"), FitGroupStatistic("count", None)),
     ]
-    found = encoded(tmp_path, source_of(rows), fitted(tmp_path, source_of(rows), *columns))
-    assert found["mean"].tolist() == [1.5, 1.5]
-    assert found["count"].tolist() == [1.0, 1.0]
+    values = encoded(tmp_path, source_of(rows), fitted(tmp_path, source_of(rows), *columns))
+    assert values["mean"].tolist() == [1.5, 1.5]
+    assert values["count"].tolist() == [1.0, 1.0]
 
 
 def test_all_missing_columns_have_an_empty_vocabulary(tmp_path: Path) -> None:
     rows = [{"x": None, "i": None, "j": None, "s": None, "l": None, "click": n} for n in (0, 1)]
     source = source_of(rows)
-    made = fitted(
+    result = fitted(
         tmp_path,
         source,
         *(output(name, name, FitCategorify()) for name in ("i", "s", "l")),
         output("x", "x", FillMissing(2.0), FitNormalize()),
     )
-    ids = encoded(tmp_path, source, made)
+    ids = encoded(tmp_path, source, result)
     assert ids["i"].tolist() == ids["s"].tolist() == [1, 1]
     assert ids["l"].offsets.tolist() == [0, 0, 0]
     assert ids["x"].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("step", [FitNormalize(), FitNormalizeMinMax()])
-def test_statistics_that_are_not_finite_are_refused(step: Any, tmp_path: Path) -> None:
+def test_infinite_statistics_are_refused(step: Any, tmp_path: Path) -> None:
     rows = [{"x": math.inf, "i": 1, "j": 1, "s": "a", "l": [], "click": 0}]
     with pytest.raises(DataError, match=r"Column 'x': its .* in the training split .*inf"):
         fitted(tmp_path, source_of(rows), output("x", "x", step))

@@ -1,4 +1,4 @@
-"""Both forms of the index files: the same bytes, the same positions."""
+"""Native and NumPy index files have the same bytes and positions."""
 
 from pathlib import Path
 
@@ -33,9 +33,9 @@ def test_integers(tmp_path: Path, values: list[int], others: list[int]) -> None:
     build_integer_index(tmp_path / "index", np.array(values, np.int64))
     index = IntegerIndex.open(tmp_path / "index")
     assert len(index) == len(values)
-    asked = values[::-1] + others
-    wanted = [values.index(value) if value in values else -1 for value in asked]
-    assert index.positions(np.array(asked, np.int64)).tolist() == wanted
+    queries = values[::-1] + others
+    wanted = [values.index(value) if value in values else -1 for value in queries]
+    assert index.positions(np.array(queries, np.int64)).tolist() == wanted
 
 
 @both_implementations
@@ -48,14 +48,14 @@ def test_text(tmp_path: Path, values: list[bytes], others: list[bytes]) -> None:
     build_text_index(tmp_path / "index", Text.from_objects(values))
     index = TextIndex.open(tmp_path / "index")
     assert len(index) == len(values)
-    asked = values[::-1] + others
-    wanted = [values.index(value) if value in values else -1 for value in asked]
-    assert index.positions(Text.from_objects(asked)).tolist() == wanted
+    queries = values[::-1] + others
+    wanted = [values.index(value) if value in values else -1 for value in queries]
+    assert index.positions(Text.from_objects(queries)).tolist() == wanted
 
 
 @needs_native
 @pytest.mark.parametrize("size", [0, 1, 7, 5_000])
-def test_both_forms_write_the_same_bytes(
+def test_both_implementations_write_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     values = np.random.default_rng(size).permutation(np.arange(size) * 2**30 - 1000)
@@ -73,21 +73,21 @@ def test_both_forms_write_the_same_bytes(
 def test_many(tmp_path: Path) -> None:
     values = np.random.default_rng(0).permutation(100_000) * 3 + 7
     build_integer_index(tmp_path / "integers", values)
-    asked = np.arange(300_100)
-    wanted = np.full(len(asked), -1)
+    queries = np.arange(300_100)
+    wanted = np.full(len(queries), -1)
     wanted[values] = np.arange(len(values))
-    assert np.array_equal(IntegerIndex.open(tmp_path / "integers").positions(asked), wanted)
+    assert np.array_equal(IntegerIndex.open(tmp_path / "integers").positions(queries), wanted)
     strings = Text.from_objects([b"%x" % value for value in values])
     build_text_index(tmp_path / "text", strings)
-    found = TextIndex.open(tmp_path / "text").positions(
-        Text.from_objects([b"%x" % value for value in asked.tolist()])
+    positions = TextIndex.open(tmp_path / "text").positions(
+        Text.from_objects([b"%x" % value for value in queries.tolist()])
     )
-    assert np.array_equal(found, wanted)
+    assert np.array_equal(positions, wanted)
 
 
 @both_implementations
-def test_strings_of_one_hash_are_both_found(tmp_path: Path) -> None:
-    # Of whole words w the hash is a chain of x -> mix(x ^ w): the second word can undo the first.
+def test_strings_with_equal_hashes(tmp_path: Path) -> None:
+    # The hash applies x -> mix(x ^ w) to each word w, so the second word can cancel the first.
     multiplier, modulus = 0xD1342543DE82EF95, 2**64
     start = 16 * 0x9E3779B97F4A7C15 % modulus
 
@@ -104,11 +104,11 @@ def test_strings_of_one_hash_are_both_found(tmp_path: Path) -> None:
 
 
 @both_implementations
-def test_slices(tmp_path: Path) -> None:
+def test_strided_values(tmp_path: Path) -> None:
     table = np.arange(12).reshape(6, 2)
     build_integer_index(tmp_path / "index", table[:, 1])
-    found = IntegerIndex.open(tmp_path / "index").positions(table[::-1, 1])
-    assert found.tolist() == [5, 4, 3, 2, 1, 0]
+    positions = IntegerIndex.open(tmp_path / "index").positions(table[::-1, 1])
+    assert positions.tolist() == [5, 4, 3, 2, 1, 0]
     text = Text.from_objects([b"zz", b"a", b"bcd"])
     build_text_index(tmp_path / "text", Text(text.offsets[1:], text.data))
     assert TextIndex.open(tmp_path / "text").positions(text).tolist() == [-1, 0, 1]
@@ -118,7 +118,9 @@ def test_slices(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "problem"), [([1, 5, 1], "distinct values"), ([1, NULL_INT64], "missing .* at 1")]
 )
-def test_what_no_index_holds(tmp_path: Path, values: list[int], problem: str) -> None:
+def test_repeated_and_missing_values_are_refused(
+    tmp_path: Path, values: list[int], problem: str
+) -> None:
     with pytest.raises(ValueError, match=problem):
         build_integer_index(tmp_path / "index", np.array(values))
     names = Text.from_objects([b"" if value == NULL_INT64 else b"%d" % value for value in values])

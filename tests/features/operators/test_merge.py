@@ -1,4 +1,4 @@
-"""Two accumulations that are merged give the step that one of all rows gives."""
+"""Merged accumulators give the same step as one that reads all rows."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def encoded(step: Step, rows: list[Any], fit: FitStep[Any], elements: Any, folde
     return step.bind(Tables(folder))(*values)
 
 
-def test_every_operator_that_is_fitted_is_tried() -> None:
+def test_every_fitted_operator_is_covered() -> None:
     wanted = {one for one in FitStep.__subclasses__() if not inspect.isabstract(one)}
     assert {one.__name__ for one in wanted} == {type(step).__name__ for step, _ in STEPS}
 
@@ -86,14 +86,14 @@ def test_every_operator_that_is_fitted_is_tried() -> None:
 @pytest.mark.parametrize(("step", "elements"), STEPS)
 @relaxed
 @given(CHUNKS, st.integers(1, 4))
-def test_parts_are_merged(
+def test_merging(
     step: FitStep[Any],
     elements: tuple[Element, ...],
     tmp_path: Path,
     chunks: list[list[Any]],
     cut: int,
 ) -> None:
-    chunks = [*chunks, [(3.0, 1, b"a"), (4.0, 2, b"b")]]  # so that there is something to learn
+    chunks = [*chunks, [(3.0, 1, b"a"), (4.0, 2, b"b")]]  # so that every step can be fitted
     numbered = list(enumerate(chunks))
     rows = [row for chunk in chunks for row in chunk]
     types = tuple(ValueType(element) for element in elements)
@@ -101,10 +101,10 @@ def test_parts_are_merged(
 
     together = accumulated(numbered, step, elements)
     first, second = (accumulated(p, step, elements) for p in (numbered[:cut], numbered[cut:]))
-    merged, other = copy.deepcopy(first), copy.deepcopy(second)  # as workers send them
+    merged, other = copy.deepcopy(first), copy.deepcopy(second)  # as Dask workers send them
     merged.merge(other)
 
     targets = [Target(name, names, types, tmp_path) for name in ("together", "merged")]
     one, two = (step.fitted(a, t) for a, t in zip((together, merged), targets, strict=True))
-    found = [encoded(fitted, rows, step, elements, tmp_path) for fitted in (one, two)]
-    np.testing.assert_allclose(found[1], found[0], rtol=1e-12, atol=1e-12)
+    results = [encoded(fitted, rows, step, elements, tmp_path) for fitted in (one, two)]
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-12, atol=1e-12)

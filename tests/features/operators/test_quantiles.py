@@ -1,46 +1,21 @@
-"""Histograms of numbers, and the steps that are picked from them."""
+"""The steps fitted on histograms."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
-from plumbline.features.statistics import histogram
-from plumbline.features.statistics.histogram import MAX_BINS, Histogram, NumberCounts
-
-LARGEST = float(np.finfo(np.float32).max)
-NUMBERS = st.lists(
-    st.floats(width=32, allow_infinity=False) | st.sampled_from([0.0, -0.0, 1.0, math.nan, 2.0]),
-    max_size=60,
-)
-SCALES = {
-    "near zero": lambda random: random.standard_normal(30_000),
-    "twelve powers of ten": lambda random: np.exp(6 * random.standard_normal(30_000)),
-    "milliseconds since 1970": lambda random: 1.6e12 + 3e10 * random.random(30_000),
-    "below zero": lambda random: -np.exp(4 * random.standard_normal(30_000)),
-}
-
-
-@pytest.fixture
-def few_bins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(histogram, "MAX_BINS", 7)
-    yield
-
-
-def counted(numbers: Any) -> Histogram:
-    counts = NumberCounts()
-    counts.add(0, [np.asarray(numbers, np.float64)])
-    return counts.histogram()
+from plumbline.features.statistics.histogram import Histogram
+from tests.histograms import LARGEST, NUMBERS, SCALES, counted
 
 
 def buckets_of(histogram: Histogram, buckets: int, rows_each: int = 1) -> Bucketize:
@@ -56,81 +31,16 @@ def ids(numbers: Any, buckets: int, values: Any) -> list[int]:
     return step.apply(np.asarray(values, np.float64)).tolist()
 
 
-def same(one: Histogram, other: Histogram) -> None:
-    assert other.level == one.level
-    assert other.bins.tolist() == one.bins.tolist()
-    assert other.count.tolist() == one.count.tolist()
-
-
-@given(NUMBERS)
-def test_a_histogram_counts_every_number_that_is_there(numbers: list[float]) -> None:
-    found = counted(numbers)
-    there = np.array([number for number in numbers if not math.isnan(number)])
-    values, count = np.unique(there + 0.0, return_counts=True)
-    assert found.level == 0
-    assert found.numbers.tolist() == values.tolist()
-    assert found.count.tolist() == count.tolist()
-    assert found.rows == len(there)
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(NUMBERS, st.lists(st.integers(0, 60), max_size=4).map(sorted), st.randoms())
-def test_parts_in_any_order_give_the_same_histogram(
-    few_bins: None, numbers: list[float], cuts: list[int], random: Any
-) -> None:
-    together = counted(numbers)
-    assert len(together.bins) <= 7
-    random.shuffle(numbers)
-    parts = np.split(np.array(numbers, np.float64), cuts)
-    same(together, Histogram.merged([counted(part) for part in parts]))
-    halves = [Histogram.merged([counted(part) for part in some]) for some in (parts[:1], parts)]
-    same(
-        Histogram.merged(halves),
-        Histogram.merged([counted(part) for part in (*parts, parts[0])]),
-    )
-    one_by_one = NumberCounts()
-    for chunk, part in enumerate(parts):
-        one_by_one.add(chunk, [part])
-    same(together, one_by_one.histogram())
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(NUMBERS)
-def test_of_too_many_numbers_as_few_bits_as_needed_are_left_out(
-    few_bins: None, numbers: list[float]
-) -> None:
-    found = counted(numbers)
-    if found.level:
-        exact = np.unique(np.array([n for n in numbers if not math.isnan(n)], np.float32) + 0)
-        bits = exact.view(np.int32).astype(np.int64) >> (found.level - 1)
-        assert len(np.unique(bits)) > 7
-
-
-def test_beyond_float32_is_its_largest_number() -> None:
-    found = counted([1e300, -1e300, math.inf, -math.inf])
-    assert found.numbers.tolist() == [-LARGEST, LARGEST]
-    assert found.count.tolist() == [2, 2]
-
-
-@pytest.mark.parametrize("scale", SCALES)
-def test_memory_is_bounded_and_a_thousandth_is_kept(scale: str) -> None:
-    numbers = np.concatenate([SCALES[scale](np.random.default_rng(seed)) for seed in range(5)])
-    found = counted(numbers)
-    assert len(found.bins) <= MAX_BINS
-    kept = found.numbers[np.searchsorted(found.numbers, np.sort(numbers), side="right") - 1]
-    np.testing.assert_allclose(kept, np.sort(numbers), rtol=1 / 500)
-
-
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("buckets", [2, 7, 32, 100])
-def test_buckets_have_about_as_many_rows(scale: str, buckets: int) -> None:
+def test_buckets_have_about_equal_numbers_of_rows(scale: str, buckets: int) -> None:
     numbers = SCALES[scale](np.random.default_rng(1)).astype(np.float32)
     count = np.bincount(ids(numbers, buckets, numbers))
     assert len(count) == buckets
     np.testing.assert_allclose(count, len(numbers) / buckets, rtol=0.15)
 
 
-def test_few_numbers_have_a_bucket_each_and_missing_ones_their_own() -> None:
+def test_few_distinct_numbers_and_missing_ones_have_their_own_buckets() -> None:
     seen = [5.0, -1.0, 5.0, 2.0, math.nan]
     values = [-9.0, -1.0, 1.9, 2.0, 4.0, 5.0, 1e30, math.nan]
     assert ids(seen, 3, values) == [0, 0, 0, 1, 1, 2, 2, 3]
@@ -138,7 +48,7 @@ def test_few_numbers_have_a_bucket_each_and_missing_ones_their_own() -> None:
 
 
 @pytest.mark.parametrize("heavy", [-3.0, 0.5, 3.0])
-def test_a_number_of_most_rows_has_a_bucket_and_the_others_are_still_divided(heavy: float) -> None:
+def test_a_frequent_number_has_its_own_bucket_and_the_others_are_divided(heavy: float) -> None:
     rest = np.random.default_rng(1).standard_normal(2_000).astype(np.float32)
     numbers = np.concatenate([np.full(18_000, heavy), rest])
     count = np.bincount(ids(numbers, 16, numbers))
@@ -148,14 +58,14 @@ def test_a_number_of_most_rows_has_a_bucket_and_the_others_are_still_divided(hea
 
 
 @pytest.mark.parametrize(("rows_each", "buckets"), [(1, 32), (31, 32), (100, 10), (900, 2)])
-def test_buckets_are_fewer_where_they_would_be_small(rows_each: int, buckets: int) -> None:
+def test_fewer_buckets_if_they_would_be_small(rows_each: int, buckets: int) -> None:
     numbers = np.random.default_rng(1).standard_normal(1_000)
     assert buckets_of(counted(numbers), 32, rows_each).ids == buckets + 1
     flags = buckets_of(counted([0.0] * 90 + [1.0]), 32, rows_each)
     assert flags.apply(np.array([0.0, 1.0, math.nan])).tolist() == [0, 1, 2]
 
 
-def test_no_number_at_all() -> None:
+def test_no_numbers() -> None:
     assert ids([math.nan], 8, [1.0, -1.0, math.nan]) == [0, 0, 1]
     scores = transform_of(counted([]), 64).apply(np.array([1.0, -1e30, math.nan]))
     np.testing.assert_array_equal(scores, [0.0, 0.0, math.nan])
@@ -166,11 +76,11 @@ def test_ids_ascend_with_numbers(numbers: list[float], buckets: int, unseen: flo
     step = buckets_of(counted(numbers), buckets)
     values = np.sort(np.array([*numbers, unseen, -LARGEST, LARGEST]))
     values = values[~np.isnan(values)]
-    found = step.apply(values)
+    ids = step.apply(values)
     assert list(step.boundaries) == sorted(set(step.boundaries))
     assert step.ids <= buckets + 1
-    assert np.all(np.diff(found) >= 0)
-    assert found.max() < step.ids - 1
+    assert np.all(np.diff(ids) >= 0)
+    assert ids.max() < step.ids - 1
     assert step.apply(np.array([math.nan])).tolist() == [step.ids - 1]
     # Each bucket has a row of the training split.
     assert len(np.unique(step.apply(np.array(numbers)))) >= step.ids - 1 or not numbers

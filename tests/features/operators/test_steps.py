@@ -1,4 +1,4 @@
-"""The meaning of each step, and its JSON form."""
+"""The results of each step, and its JSON."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ WORDS = Text.from_objects(["é".encode(), b"", b"b", b"c", b"b"])
 
 
 @given(NUMBER_STEPS | OTHER_STEPS)
-def test_json_and_back(step: Step) -> None:
+def test_json_round_trip(step: Step) -> None:
     assert step_from_json(json.loads(json.dumps(step_to_json(step)))) == step
 
 
 @given(NUMBER_STEPS, arrays(np.float64, 5))
-def test_a_step_leaves_its_input_alone(step: NumberStep, values_B: np.ndarray) -> None:
+def test_a_step_does_not_change_its_input(step: NumberStep, values_B: np.ndarray) -> None:
     before_B = values_B.copy()
     with np.errstate(all="ignore"):
         result_B = step.apply(values_B)
@@ -73,7 +73,7 @@ def test_a_step_leaves_its_input_alone(step: NumberStep, values_B: np.ndarray) -
     assert result_B.dtype == np.float64
 
 
-def test_missing_stays_missing_but_for_fill_missing() -> None:
+def test_only_fill_missing_fills_missing_numbers() -> None:
     missing = np.array([math.nan])
     for step in (Clip(0.0, 1.0), Log(), Normalize(1.0, 2.0), NormalizeMinMax(1.0, 1.0)):
         assert np.isnan(step.apply(missing)).all()
@@ -97,7 +97,7 @@ def bound(step: Step, folder: Path) -> Any:
     return step.bind(Tables(folder))
 
 
-def test_integers_are_numbers_too(tmp_path: Path) -> None:
+def test_integers_as_numbers(tmp_path: Path) -> None:
     filled = bound(FillMissing(0.5), tmp_path)(INTEGERS)
     assert filled.tolist() == [5.0, 0.5, -5.0, 2.0**63, 7.0]
 
@@ -128,7 +128,7 @@ def test_ids_of_lists(tmp_path: Path) -> None:
     assert hashed.values.tolist() == HashBucket(9).apply(WORDS).tolist()
 
 
-def test_unknown_values_are_shared_out_by_their_hash(tmp_path: Path) -> None:
+def test_unknown_values_are_distributed_by_hash(tmp_path: Path) -> None:
     ids_B = bound(categorify(tmp_path, "i", [7], num_buckets=4), tmp_path)(INTEGERS)
     assert ids_B.tolist()[1] == 1
     assert ids_B.tolist()[4] == 6
@@ -147,7 +147,7 @@ def test_ids_of_combinations(tmp_path: Path) -> None:
     assert bound(step, tmp_path)(integers, words).tolist() == [3, 4, 5, 1, 2]
 
 
-def test_hashes_tell_values_apart_and_crosses_mix_them() -> None:
+def test_hash_buckets_and_hashed_crosses() -> None:
     for values in (INTEGERS, WORDS, INTEGERS.astype(np.float64)):
         ids_B = HashBucket(2**31).apply(values)
         assert len(set(ids_B.tolist())) == len({*np.asarray(ids_B)}) >= 4
@@ -163,14 +163,14 @@ def test_keyed_values(tmp_path: Path) -> None:
     keys = [pa.array(["b", "é"])]
     values = np.array([0.25, math.nan])
     step = KeyedValue.written(tmp_path, "v", keys, ["w"], values, default=0.5, null=9.0)
-    found = bound(step, tmp_path)(WORDS)
-    np.testing.assert_array_equal(found, [math.nan, 9.0, 0.25, 0.5, 0.25])
+    values_B = bound(step, tmp_path)(WORDS)
+    np.testing.assert_array_equal(values_B, [math.nan, 9.0, 0.25, 0.5, 0.25])
     step = KeyedValue.written(tmp_path, "v", keys, ["w"], values, default=None, null=None)
     assert np.isnan(bound(step, tmp_path)(WORDS)[[0, 1, 3]]).all()
 
 
 @pytest.mark.parametrize(
-    ("form", "message"),
+    ("content", "message"),
     [
         ({"op": "hash"}, "unknown step 'hash', known: .*clip, .*log, "),
         ({}, "unknown step None"),
@@ -178,6 +178,15 @@ def test_keyed_values(tmp_path: Path) -> None:
         ({"op": "clip", "minimum": 1}, r"step 'clip' wants \['maximum', 'minimum'\], got"),
     ],
 )
-def test_an_unknown_form_is_refused(form: dict[str, object], message: str) -> None:
+def test_unknown_steps_and_fields_are_refused(content: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        step_from_json(form)
+        step_from_json(content)
+
+
+def test_a_name_in_plan_json_is_one_steps() -> None:
+    with pytest.raises(TypeError, match=r"step 'clip' is one of plumbline.features.operators.clip"):
+
+        class Other(NumberStep):
+            op = "clip"
+
+    assert step_from_json({"op": "clip", "minimum": 0.0, "maximum": None}) == Clip(0.0, None)

@@ -1,4 +1,4 @@
-"""Feature plans on disk: written, read, and refused."""
+"""Write and read feature plans; damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from plumbline.features.plan.plan import (
     write_plan,
 )
 from plumbline.features.steps.chains import Chain
-from tests.plans import categorify, column, plan_of
+from tests.plans import categorify, column
 
 INPUTS = (
     InputColumn("count", "continuous"),
@@ -56,7 +56,7 @@ def written(tmp_path: Path) -> Plan:
     return write_plan(folder, INPUTS, outputs_in(folder))
 
 
-def test_read_gives_what_was_written(written: Plan) -> None:
+def test_a_written_plan_is_read(written: Plan) -> None:
     plan = read_plan(written.folder)
     assert plan == written
     plan.tables()
@@ -112,7 +112,7 @@ def test_a_changed_plan_is_refused(written: Plan) -> None:
         read_plan(written.folder)
 
 
-def test_another_format_is_refused(written: Plan) -> None:
+def test_another_format_version_is_refused(written: Plan) -> None:
     _change(written, format_version=3)
     with pytest.raises(PlanError, match="format version 3, but this Plumbline reads 2"):
         read_plan(written.folder)
@@ -134,14 +134,14 @@ def test_another_format_is_refused(written: Plan) -> None:
          "column kind 'image', known: continuous, integer, boolean, hex"),
     ],
 )  # fmt: skip
-def test_an_unknown_form_is_refused(written: Plan, changes: Any, message: str) -> None:
+def test_unknown_content_is_refused(written: Plan, changes: Any, message: str) -> None:
     _change_and_sign(written, **changes)
     with pytest.raises(PlanError, match=f"not a feature plan: .*{message}"):
         read_plan(written.folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format_version": 1}', '{"content_hash": "a"}'])
-def test_what_is_no_plan_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_plan_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_text(text, encoding="utf-8")
     with pytest.raises(PlanError, match=r"plan\.json: not a feature plan"):
         read_plan(tmp_path)
@@ -177,7 +177,7 @@ def test_a_missing_plan_is_named(tmp_path: Path) -> None:
         ("count", (Categorify(0, None, 1, 3, "", "", ""),), "wants integers or text, got numbers"),
     ],
 )
-def test_steps_that_do_not_fit_are_refused(
+def test_steps_refuse_inputs_of_another_type(
     source: str, steps: tuple[Any, ...], message: str | None
 ) -> None:
     if message is None:
@@ -185,8 +185,3 @@ def test_steps_that_do_not_fit_are_refused(
         return
     with pytest.raises(PlanError, match=message):
         column(INPUTS, "out", source, *steps)
-
-
-def test_plan_of_names_outputs(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, {"x": "continuous"}, y=("x", FillMissing(1.0)), x=("x",))
-    assert [column.name for column in read_plan(plan.folder).outputs] == ["y", "x"]

@@ -1,4 +1,4 @@
-"""Both forms of the counters against collections.Counter."""
+"""Native and NumPy counters against collections.Counter."""
 
 from collections import Counter
 
@@ -66,10 +66,10 @@ def test_tables_grow() -> None:
     for chunk in np.array_split(values, 7):
         counter.add(chunk)
         text_counter.add(Text.from_objects([b"%d" % value for value in chunk]))
-    found, counts = counter.counts()
+    counted, counts = counter.counts()
     wanted, wanted_counts = np.unique(values, return_counts=True)
     order = np.lexsort((wanted, -wanted_counts))
-    assert np.array_equal(found, wanted[order])
+    assert np.array_equal(counted, wanted[order])
     assert np.array_equal(counts, wanted_counts[order])
     text, counts = text_counter.counts(minimum=3)
     assert len(text_counter) == len(wanted)
@@ -78,18 +78,18 @@ def test_tables_grow() -> None:
 
 
 @both_implementations
-def test_counts_beyond_those_that_are_sorted_by_counting() -> None:
+def test_counts_above_the_number_of_groups() -> None:
     often = np.concatenate([np.full(70_000, 9), np.full(70_000, 4), np.full(90_000, 5), [1, 1, 0]])
     counter = IntegerCounter()
     counter.add(often)
-    found, counts = counter.counts()
-    assert found.tolist() == [5, 4, 9, 1, 0]
+    counted, counts = counter.counts()
+    assert counted.tolist() == [5, 4, 9, 1, 0]
     assert counts.tolist() == [90_000, 70_000, 70_000, 2, 1]
     assert counter.counts(2, 3)[0].tolist() == [5, 4, 9]
 
 
 @both_implementations
-def test_many_values_of_one_count_are_in_order() -> None:
+def test_values_of_equal_count_ascend() -> None:
     values = np.random.default_rng(1).permutation(np.arange(-5_000, 5_000) * 2**50)
     counter = IntegerCounter()
     counter.add(values)
@@ -97,7 +97,7 @@ def test_many_values_of_one_count_are_in_order() -> None:
 
 
 @both_implementations
-def test_slices() -> None:
+def test_strided_values() -> None:
     counter = IntegerCounter()
     counter.add(np.arange(12).reshape(6, 2)[:, 1])
     assert counter.counts()[0].tolist() == [1, 3, 5, 7, 9, 11]
@@ -110,7 +110,7 @@ def test_another_dtype_is_refused() -> None:
 
 
 @pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
-def test_offsets_that_leave_the_data_are_refused() -> None:
+def test_offsets_outside_the_data_are_refused() -> None:
     for offsets in ([0, 5], [2, 1], [-1, 1]):
         with pytest.raises(ValueError, match="ascending offsets within the data"):
             TextCounter().add(Text(np.array(offsets), np.zeros(3, np.uint8)))

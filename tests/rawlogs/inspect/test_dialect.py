@@ -1,4 +1,4 @@
-"""How a text table is written is found, whatever it is written like."""
+"""The dialect of a text table is detected."""
 
 import random
 
@@ -23,18 +23,20 @@ def numbers(columns: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("separator", ["\t", ",", ";", "|", "::", "||", "\x01", "\x1f", "^"])
 @pytest.mark.parametrize("header", [None, ["click", "user", "price"]])
-def test_the_separator_and_the_header_are_found(separator: str, header: list[str] | None) -> None:
+def test_the_separator_and_the_header_are_detected(
+    separator: str, header: list[str] | None
+) -> None:
     found = sniff(table(separator, header, numbers(3)), "utf-8")
     assert (found.separator, found.fields, found.header) == (separator, 3, header is not None)
 
 
-def test_empty_fields_beside_each_other_are_no_longer_separator() -> None:
+def test_adjacent_empty_fields_are_not_a_longer_separator() -> None:
     rows = [[str(i), f"title {i}", "", "", "1"] for i in range(ROWS)]
     found = sniff(table("|", None, rows), "utf-8")
     assert (found.separator, found.fields) == ("|", 5)
 
 
-def test_decimal_commas_do_not_split_what_semicolons_do() -> None:
+def test_semicolons_win_over_decimal_commas() -> None:
     rows = [[f"{i},5", f"{i * 3},25", str(i % 2)] for i in range(ROWS)]
     for header in (None, ["a", "b", "y"]):
         found = sniff(table(";", header, rows), "utf-8")
@@ -46,7 +48,7 @@ def test_lists_inside_a_field_do_not_split_it() -> None:
     assert sniff(table(",", ["id", "tags", "y"], rows), "utf-8").separator == ","
 
 
-def test_text_with_commas_does_not_split_what_tabs_do() -> None:
+def test_tabs_win_over_commas_in_text() -> None:
     rows = [[str(i), "well, yes" * (i % 3), str(i % 2)] for i in range(ROWS)]
     assert sniff(table("\t", None, rows), "utf-8").separator == "\t"
 
@@ -69,12 +71,12 @@ def test_quoted_fields_of_several_lines_are_one_row() -> None:
     assert (found.quote, found.fields, found.agreeing) == ('"', 2, 1.0)
 
 
-def test_a_quote_far_behind_the_lines_looked_at_is_found() -> None:
+def test_a_quote_far_after_the_sample_is_detected() -> None:
     plain = table(",", ["t", "y"], [[f"word {i}", str(i % 2)] for i in range(40_000)])
     assert sniff(plain + '"a, b",1\n', "utf-8").quote == '"'
 
 
-def test_words_that_come_again_are_values_not_names() -> None:
+def test_repeated_words_are_values_not_names() -> None:
     rows = [["red", "small"], ["blue", "large"], ["red", "large"], ["blue", "small"]] * 10
     assert sniff(table(",", None, rows), "utf-8").header is False
     assert sniff(table(",", ["colour", "size"], rows), "utf-8").header is True
@@ -97,12 +99,12 @@ def test_encodings(text: bytes, encoding: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=300), st.sampled_from(["utf-8", "latin-1"]))
-def test_no_text_is_too_odd(text: str, encoding: str) -> None:
+def test_any_text_has_a_dialect(text: str, encoding: str) -> None:
     found = sniff(text, encoding)
     assert found.fields >= 1
     split_rows(text, found.separator, found.quote)
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_are_too_odd(text: bytes) -> None:
+def test_any_bytes_have_an_encoding(text: bytes) -> None:
     text.decode(encoding_of(text), errors="replace")

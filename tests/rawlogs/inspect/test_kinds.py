@@ -8,9 +8,9 @@ import pytest
 
 from plumbline.rawlogs.inspect.column import (
     Column,
-    NumberForm,
+    NumberFormat,
     missing_words,
-    number_form,
+    number_format,
     parquet_column,
     text_column,
 )
@@ -22,7 +22,7 @@ N = 600
 
 def of_text(name: str, values: Sequence[object], missing: Sequence[str] = ()) -> Column:
     text = pl.Series(name, [None if value is None else str(value) for value in values])
-    return text_column(name, text, NumberForm(), missing)
+    return text_column(name, text, NumberFormat(), missing)
 
 
 def drawn(*values: object) -> list[object]:
@@ -108,7 +108,7 @@ def test_times_name_their_format(name: str, format: str | None) -> None:
     assert times.seconds.is_between(1.3e9, 1.6e9).all()
 
 
-def test_day_and_month_that_may_be_swapped_are_told() -> None:
+def test_day_and_month_that_may_be_swapped_are_reported() -> None:
     guess = guess_kind(of_text("date", drawn("01/02/2020", "03/04/2020", "05/01/2020")))
     assert guess.kind == "time" and "other way round" in (guess.check or "")
 
@@ -131,7 +131,7 @@ def test_parquet_columns(values: list[object], dtype: pl.DataType, kind: str) ->
     assert guess_kind(parquet_column("thing", pl.Series(values, dtype=dtype))).kind == kind
 
 
-def test_free_text_is_its_words_where_they_come_again() -> None:
+def test_free_text_with_repeated_words_is_a_list_of_words() -> None:
     words = ["".join(DRAWN.sample("abcdefghijkl", 5)) for _ in range(100)]
     texts = [" ".join(DRAWN.sample(words, 6)) for _ in range(400)]
     unlike = [" ".join("".join(DRAWN.sample("abcdefghijkl", 9)) for _ in words[:6]) for _ in texts]
@@ -170,12 +170,12 @@ def test_a_table_has_one_list_separator() -> None:
     ],
 )
 def test_marks_in_numbers(columns: list[list[str]], decimal: str, thousands: str | None) -> None:
-    found = number_form([pl.Series(column) for column in columns], None)
+    found = number_format([pl.Series(column) for column in columns], None)
     assert (found.decimal, found.thousands) == (decimal, thousands)
 
 
-def test_the_separator_is_no_thousands_mark_without_quotes() -> None:
-    assert number_form([pl.Series(["1,234,567"])], ",").thousands is None
+def test_the_separator_is_not_a_thousands_mark_without_quotes() -> None:
+    assert number_format([pl.Series(["1,234,567"])], ",").thousands is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever a file holds, init proposes a configuration that loads, or says in one line why not."""
+"""For any file, init proposes a configuration that loads, or raises a one-line error."""
 
 import random
 import tempfile
@@ -22,7 +22,7 @@ WORDS = [
 
 
 def described(path: Path, label: str | None = None) -> str | None:
-    """The configuration, or None where the file is refused in one line."""
+    """The configuration, or None if the file is refused in one line."""
     try:
         text = to_yaml(propose([path], None, label, []), "command")
     except PlumblineError as error:

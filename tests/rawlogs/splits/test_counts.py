@@ -1,4 +1,4 @@
-"""Rows in no split: beyond the shares, within a gap in time, negatives that are dropped."""
+"""Rows in no split: beyond the shares, in a time gap, or dropped negatives."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from plumbline.rawlogs.splits.split import (
     TEST,
     TRAIN,
     VALID,
-    Stretch,
+    RowSpan,
     assignment,
 )
 from plumbline.settings import Config
@@ -44,7 +44,7 @@ def config_of(seed: int = 1, **split: Any) -> Config:
 
 
 def splits_of(config: Config, count: int, times: Any = None) -> np.ndarray:
-    return assignment(config, count, times)(Stretch(0, 0, np.zeros(count, np.int8)))
+    return assignment(config, count, times)(RowSpan(0, 0, np.zeros(count, np.int8)))
 
 
 SHARES = st.floats(0.01, 0.33)
@@ -106,7 +106,7 @@ def test_a_training_file_that_is_not_there(ingest_text: Ingest) -> None:
     valid=SHARES,
     test=SHARES,
 )
-def test_no_row_in_front_of_a_split_is_as_near_as_the_gap(
+def test_no_row_before_a_split_is_within_the_gap(
     times: list[int], gap: int, train: float | None, valid: float, test: float
 ) -> None:
     shares = {"by": "time", "train": train, "valid": valid, "test": test}
@@ -124,9 +124,7 @@ def test_no_row_in_front_of_a_split_is_as_near_as_the_gap(
         assert (found[row] == GAP) == (is_near and without[row] != NO_SPLIT)
 
 
-def test_a_gap_leaves_out_what_is_in_front_of_valid_and_of_test(
-    ingest_text: Ingest, split_rows: Rows
-) -> None:
+def test_a_gap_leaves_out_rows_before_valid_and_test(ingest_text: Ingest, split_rows: Rows) -> None:
     hour = 3600
     lines = [f"{i % 2},{i},{i * hour}" for i in reversed(range(100))]
     made = ingest_text(config_of(by="time", valid=0.2, test=0.2, gap="5h"), "\n".join(lines))
@@ -141,7 +139,7 @@ def test_a_gap_leaves_out_what_is_in_front_of_valid_and_of_test(
     assert made.left_out == {"no_split": 30, "gap": 0, "negatives": 0}
 
 
-def test_a_gap_of_nothing_leaves_ties_where_they_are(ingest_text: Ingest, split_rows: Rows) -> None:
+def test_a_gap_of_zero_does_not_move_ties(ingest_text: Ingest, split_rows: Rows) -> None:
     text = "\n".join(f"{i % 2},{i},7" for i in range(50))
     made = ingest_text(config_of(by="time", valid=0.2, test=0.2, gap=0), text)
     assert split_rows("train")["x"].to_list() == list(range(30))
@@ -162,10 +160,10 @@ def test_negatives_are_dropped_by_seed_and_row_alone(seed: int, kept: float, cut
     click = (np.arange(5000) % 7 == 0).astype(np.int8)
     plain = {"by": "hash", "valid": 0.1, "test": 0.2}
     assign = assignment(config_of(seed, **plain, keep_negatives=kept), 5000)
-    found = assign(Stretch(0, 0, click))
-    pieces = [assign(Stretch(0, 0, click[:cut])), assign(Stretch(cut, 1, click[cut:]))]
+    found = assign(RowSpan(0, 0, click))
+    pieces = [assign(RowSpan(0, 0, click[:cut])), assign(RowSpan(cut, 1, click[cut:]))]
     assert (found == np.concatenate(pieces)).all()
-    without = assignment(config_of(seed, **plain), 5000)(Stretch(0, 0, click))
+    without = assignment(config_of(seed, **plain), 5000)(RowSpan(0, 0, click))
     dropped = found == NEGATIVES
     assert (found[~dropped] == without[~dropped]).all()
     assert (without[dropped] == TRAIN).all() and (click[dropped] == 0).all()
@@ -173,10 +171,10 @@ def test_negatives_are_dropped_by_seed_and_row_alone(seed: int, kept: float, cut
     assert dropped.sum() / negatives.sum() == pytest.approx(1 - kept, abs=0.05)
 
 
-def test_the_draw_of_negatives_is_not_that_of_the_splits() -> None:
+def test_the_draw_of_negatives_is_independent_of_the_splits() -> None:
     rows = np.zeros(100_000, np.int8)
     assign = assignment(config_of(by="hash", valid=0.3, test=0.3, keep_negatives=0.5), 0)
-    found = assign(Stretch(0, 0, rows))
+    found = assign(RowSpan(0, 0, rows))
     assert np.mean(found == TRAIN) == pytest.approx(0.2, abs=0.005)
     dropped = np.flatnonzero(found == NEGATIVES)
     assert np.corrcoef(np.diff(dropped)[:-1], np.diff(dropped)[1:])[0, 1] == pytest.approx(
@@ -195,7 +193,7 @@ def test_the_draw_of_negatives_is_not_that_of_the_splits() -> None:
     ],
     ids=lambda split: split["by"],
 )
-def test_the_facts_tell_of_the_rows_before_and_after(
+def test_the_facts_have_the_rows_before_and_after(
     split: dict[str, Any], ingest_text: Ingest, split_rows: Rows
 ) -> None:
     texts = [
@@ -219,7 +217,7 @@ def test_the_facts_tell_of_the_rows_before_and_after(
         assert split_rows(name).equals(rows[name])
 
 
-def test_without_a_negative_the_training_split_says_why(ingest_text: Ingest) -> None:
+def test_the_error_for_a_training_split_without_negatives(ingest_text: Ingest) -> None:
     text = "\n".join(f"{int(i % 4 > 0)},{i},0" for i in range(80))
     config = config_of(by="rows", valid=0.2, test=0.2, keep_negatives=0.001)
     with pytest.raises(

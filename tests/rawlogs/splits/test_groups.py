@@ -1,4 +1,4 @@
-"""A split by group: all rows of a value are in one split, whichever way the log is stored."""
+"""A split by group: all rows of a value are in one split, however the log is stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from plumbline.rawlogs.frames import frame_of_rows
 from plumbline.rawlogs.ingest import SURVEY_FILE, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.splits.groups import NO_GROUP, group_of
-from plumbline.rawlogs.splits.split import SPLITS, TEST, TRAIN, VALID, Stretch, assignment
+from plumbline.rawlogs.splits.split import SPLITS, TEST, TRAIN, VALID, RowSpan, assignment
 from plumbline.rawlogs.survey import Survey
 from plumbline.settings import Config
 
@@ -48,7 +48,7 @@ def config_of(kind: str, seed: int = 1, split: dict[str, Any] | None = None, **l
 
 @contextmanager
 def chunks_of(size: int, rows: int = 65_536) -> Iterator[None]:
-    """Logs are cut into chunks of so many bytes, or in Parquet of so many rows."""
+    """Cut logs into chunks of `size` bytes, or `rows` rows in Parquet."""
     with (
         patch.object(survey_module, "LARGEST_CHUNK_BYTES", size),
         patch.object(raw_rows, "PARQUET_BATCH_ROWS", rows),
@@ -57,7 +57,7 @@ def chunks_of(size: int, rows: int = 65_536) -> Iterator[None]:
 
 
 def splits_of(config: Config, file: Path, typed: bool = False) -> dict[str, list[int]] | str:
-    """Split to the numbers x of its rows; or what is said where a split is one-sided."""
+    """Split to the numbers x of its rows; or the error if a split has one class."""
     out = file.parent / f"out of {file.name} {typed}"
     try:
         (ingest_typed if typed else ingest)(config, [file], out, lambda _: None)
@@ -139,16 +139,18 @@ def groups(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
-def test_the_shares_are_those_asked_for_and_the_seed_changes_who_is_in_them(seed: int) -> None:
+def test_the_shares_are_those_of_the_configuration_and_the_seed_changes_the_groups(
+    seed: int,
+) -> None:
     ids, group = groups(np.random.default_rng(seed), 20_000)
     config = config_of("integer", seed, {"train": 0.5, "valid": 0.1, "test": 0.2})
     click = np.zeros(len(ids), np.int8)
-    found = assignment(config, len(ids))(Stretch(0, 0, click, group))
+    found = assignment(config, len(ids))(RowSpan(0, 0, click, group))
     for outcome, share in ((TRAIN, 0.5), (VALID, 0.1), (TEST, 0.2), (3, 0.2)):
         assert np.mean(found == outcome) == pytest.approx(share, abs=0.015)
         assert len(np.intersect1d(ids[found == outcome], ids[found != outcome])) == 0
     other = config_of("integer", seed + 1, {"train": 0.5, "valid": 0.1, "test": 0.2})
-    moved = found != assignment(other, len(ids))(Stretch(0, 0, click, group))
+    moved = found != assignment(other, len(ids))(RowSpan(0, 0, click, group))
     assert 0.5 < moved.mean() < 0.75  # 1 - (.5² + .1² + .2² + .2²) = .66
 
 
@@ -158,26 +160,26 @@ def test_the_order_of_the_rows_and_their_files_do_not_matter() -> None:
     assign = assignment(config_of("integer"), 0)
     click = np.zeros(len(ids), np.int8)
     order = rng.permutation(len(ids))
-    found = assign(Stretch(0, 0, click, group))
-    assert (assign(Stretch(10**12, 5, click, group[order])) == found[order]).all()
+    found = assign(RowSpan(0, 0, click, group))
+    assert (assign(RowSpan(10**12, 5, click, group[order])) == found[order]).all()
 
 
-def test_rows_without_a_value_go_each_by_itself() -> None:
+def test_rows_without_a_value_are_split_one_by_one() -> None:
     users = [f"u{i % 40}" if i % 2 else "" for i in range(4000)]
     group = group_of(Text.from_objects([user.encode() for user in users]))
     assert ((group == NO_GROUP) == [not user for user in users]).all()
     click = np.zeros(4000, np.int8)
-    found = assignment(config_of("string"), 0)(Stretch(0, 0, click, group))
+    found = assignment(config_of("string"), 0)(RowSpan(0, 0, click, group))
     assert np.mean(found[::2] == TEST) == pytest.approx(0.3, abs=0.04)
     by_hash = Config.model_validate(
         {**config_of("string").model_dump(), "split": {"by": "hash", **SHARES}}
     )
-    alone = assignment(by_hash, 4000)(Stretch(0, 0, click))
+    alone = assignment(by_hash, 4000)(RowSpan(0, 0, click))
     assert (found[::2] == alone[::2]).all()
 
 
-def test_no_value_is_taken_for_a_missing_one() -> None:
-    # What hashes to the mark of a missing value: the inverse of a bijective hash, by its steps.
+def test_no_value_has_the_hash_of_a_missing_one() -> None:
+    # The value that hashes to `MISSING_HASH`: the inverse of a bijective hash, step by step.
     value = 2**64 - 1
     for shift, factor in ((31, 0x94D049BB133111EB), (27, 0xBF58476D1CE4E5B9), (30, 1)):
         unmixed = value
@@ -201,7 +203,7 @@ def test_no_value_is_taken_for_a_missing_one() -> None:
     ],
     ids=lambda users: str(users.dtype),
 )
-def test_a_column_for_the_split_alone_may_be_of_any_type_in_parquet(
+def test_a_column_for_the_split_only_may_have_any_type_in_parquet(
     tmp_path: Path, users: pl.Series
 ) -> None:
     text = write_text(tmp_path / "log.csv", [str(i % 25) for i in range(400)], "")
@@ -214,7 +216,7 @@ def test_a_column_for_the_split_alone_may_be_of_any_type_in_parquet(
     assert splits_of(config, file, typed=True) == expected
 
 
-def test_missing_numbers_of_a_column_for_the_split_alone(tmp_path: Path) -> None:
+def test_missing_numbers_of_a_column_for_the_split_only(tmp_path: Path) -> None:
     users = [None if i % 4 == 0 else i % 25 for i in range(400)]
     text = ["" if user is None else str(user) for user in users]
     expected = splits_of(config_of("unused"), write_text(tmp_path / "log.csv", text, ""))
@@ -225,29 +227,29 @@ def test_missing_numbers_of_a_column_for_the_split_alone(tmp_path: Path) -> None
         assert splits_of(config, file) == expected
 
 
-def test_days_and_truth_values_as_groups(tmp_path: Path) -> None:
+def test_days_and_booleans_as_groups(tmp_path: Path) -> None:
     days = pl.Series([f"2024-01-{1 + i % 25:02}" for i in range(400)])
     text = write_text(tmp_path / "log.csv", days.to_list(), "")
     file = write_parquet(tmp_path / "log.parquet", days.str.to_date())
     config = config_of("unused", format="parquet")
     assert splits_of(config, file) == splits_of(config_of("unused"), text)
     truths = pl.Series([i % 3 > 0 for i in range(400)])
-    said = splits_of(config, write_parquet(tmp_path / "two.parquet", truths))
-    assert isinstance(said, str) and "holds 0 rows" in said
+    error = splits_of(config, write_parquet(tmp_path / "two.parquet", truths))
+    assert isinstance(error, str) and "holds 0 rows" in error
 
 
-def test_a_list_in_parquet_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_list_in_parquet_is_refused(tmp_path: Path) -> None:
     users = pl.Series([[i % 5] for i in range(40)])
-    said = splits_of(
+    error = splits_of(
         config_of("unused", format="parquet"), write_parquet(tmp_path / "log.parquet", users)
     )
-    assert isinstance(said, str) and "\n" not in said
-    assert said.endswith(
+    assert isinstance(error, str) and "\n" not in error
+    assert error.endswith(
         "log.parquet: column 'user' is List(Int64), wanted single values to split the rows by."
     )
 
 
-def test_a_value_split_by_is_checked_as_its_kind(tmp_path: Path) -> None:
+def test_a_group_value_is_checked_by_its_kind(tmp_path: Path) -> None:
     text = write_text(tmp_path / "log.csv", [str(i % 25) for i in range(400)], "")
     file = tmp_path / "bad.csv"
     file.write_text(text.read_text() + "1,400,x\n")
@@ -256,7 +258,7 @@ def test_a_value_split_by_is_checked_as_its_kind(tmp_path: Path) -> None:
     assert splits_of(config_of("integer"), file) == splits_of(config_of("integer"), text)
 
 
-def test_a_column_for_the_split_alone_may_have_the_name_of_a_tables_feature(
+def test_a_column_for_the_split_only_may_have_the_name_of_a_tables_feature(
     tmp_path: Path,
 ) -> None:
     text = write_text(tmp_path / "log.csv", [str(i % 25) for i in range(400)], "")
@@ -270,8 +272,8 @@ def test_a_column_for_the_split_alone_may_have_the_name_of_a_tables_feature(
     assert frame["user"][0].startswith("t")
 
 
-def test_too_few_groups_say_what_may_do(tmp_path: Path) -> None:
-    said = splits_of(config_of("integer"), write_text(tmp_path / "log.csv", ["7"] * 40, ""))
-    assert isinstance(said, str) and "\n" not in said
-    assert "holds 0 rows, 0 of them clicks: wanted rows with clicks and rows without" in said
-    assert "All rows of a value of 'user' are in one split: a column with more values" in said
+def test_the_error_for_too_few_groups_has_advice(tmp_path: Path) -> None:
+    error = splits_of(config_of("integer"), write_text(tmp_path / "log.csv", ["7"] * 40, ""))
+    assert isinstance(error, str) and "\n" not in error
+    assert "holds 0 rows, 0 of them clicks: wanted rows with clicks and rows without" in error
+    assert "All rows of a value of 'user' are in one split: a column with more values" in error

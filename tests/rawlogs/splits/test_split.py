@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Text
+from plumbline.rawlogs.convert import TIME
 from plumbline.rawlogs.ingest import Ingested
 from plumbline.rawlogs.parts import TypedRows
 from plumbline.rawlogs.splits.groups import group_of
-from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, Stretch, assignment, check_files
+from plumbline.rawlogs.splits.split import TEST, TRAIN, VALID, RowSpan, assignment, check_files
 from plumbline.rawlogs.splits.time_order import sorted_by_time
-from plumbline.rawlogs.values import TIME
 from plumbline.settings import Config
 
 
@@ -32,19 +32,17 @@ def config(seed: int = 1, **split: object) -> Config:
     )
 
 
-def stretch(first: int, count: int, file: int = 0) -> Stretch:
-    return Stretch(first, file, np.zeros(count, np.int8))
+def span(first: int, count: int, file: int = 0) -> RowSpan:
+    return RowSpan(first, file, np.zeros(count, np.int8))
 
 
 SHARES = st.floats(0.01, 0.45)
 
 
 @given(rows=st.integers(1, 500), valid=SHARES, test=SHARES)
-def test_by_rows_the_splits_follow_each_other_in_their_shares(
-    rows: int, valid: float, test: float
-) -> None:
+def test_by_rows_the_splits_are_consecutive_shares(rows: int, valid: float, test: float) -> None:
     assign = assignment(config(by="rows", valid=valid, test=test), rows)
-    splits = assign(stretch(0, rows))
+    splits = assign(span(0, rows))
     assert (np.diff(splits) >= 0).all()
     assert (splits == TEST).sum() == round(test * rows)
     assert (splits == VALID).sum() == round(valid * rows)
@@ -60,25 +58,25 @@ def test_by_hash_depends_on_seed_and_row_alone(
     seed: int, cut: int, valid: float, test: float
 ) -> None:
     chosen = config(seed, by="hash", valid=valid, test=test)
-    whole = assignment(chosen, 2000)(stretch(0, 2000))
+    whole = assignment(chosen, 2000)(span(0, 2000))
     again = assignment(chosen, 2000)
-    pieces = np.concatenate([again(stretch(0, cut)), again(stretch(cut, 2000 - cut, 3))])
+    pieces = np.concatenate([again(span(0, cut)), again(span(cut, 2000 - cut, 3))])
     assert (whole == pieces).all()
     assert abs((whole == TEST).mean() - test) < 0.06
     assert abs((whole == VALID).mean() - valid) < 0.06
     other = assignment(config(seed + 1, by="hash", valid=valid, test=test), 2000)
-    assert (whole != other(stretch(0, 2000))).any()
+    assert (whole != other(span(0, 2000))).any()
 
 
 def letters(found: np.ndarray) -> str:
     return "".join("tve--n"[outcome] for outcome in found)
 
 
-def test_the_splits_of_a_seed_stay_what_they_were() -> None:
-    """Known answers: another version of Plumbline has to test on the same rows."""
+def test_the_splits_of_a_seed_never_change() -> None:
+    """Known answers: another version of Plumbline must test on the same rows."""
     by_hash = assignment(config(by="hash", valid=0.2, test=0.3), 0)
-    assert letters(by_hash(stretch(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
-    assert letters(by_hash(stretch(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
+    assert letters(by_hash(span(0, 40))) == "vttttteveeteetetvvtttettvveveeeevtetevtt"
+    assert letters(by_hash(span(10**9, 40))) == "teetevttevtetttttettevttvteevtttvevttett"
     by_group = assignment(config(by="group", column="x", valid=0.3, test=0.3), 0)
     numbers = group_of(np.arange(40))
     words = group_of(Text.from_objects([b"%d" % number for number in range(40)]))
@@ -86,14 +84,14 @@ def test_the_splits_of_a_seed_stay_what_they_were() -> None:
         (numbers, "vetttteevevvtvvvvevtvvvtttetevveetvtettv"),
         (words, "veeevetttttvvtevveeevttvvvevvveevtetttee"),
     ):
-        assert letters(by_group(Stretch(0, 0, np.zeros(40, np.int8), group))) == expected
+        assert letters(by_group(RowSpan(0, 0, np.zeros(40, np.int8), group))) == expected
     thinned = assignment(config(by="file", valid=[1], test=[2], keep_negatives=0.5), 0)
-    assert letters(thinned(stretch(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
+    assert letters(thinned(span(0, 40))) == "ntntnntntttnnntnntntnttttttntttnnnnttnnn"
 
 
 def test_by_file() -> None:
     assign = assignment(config(by="file", valid=[2], test=[0]), 9)
-    assert [assign(stretch(0, 2, file)).tolist() for file in range(4)] == [
+    assert [assign(span(0, 2, file)).tolist() for file in range(4)] == [
         [TEST] * 2,
         [TRAIN] * 2,
         [VALID] * 2,
@@ -154,9 +152,7 @@ def test_the_splits_of_an_ingest_are_a_partition(
             assert all(rows == sorted(rows) for rows in found.values())
 
 
-def test_files_go_whole_to_their_split(
-    ingest_text: Callable[..., Ingested], split_rows: Rows
-) -> None:
+def test_a_file_is_in_one_split(ingest_text: Callable[..., Ingested], split_rows: Rows) -> None:
     texts = ["\n".join(f"{i % 2},{day},0" for i in range(3)) for day in range(4)]
     ingest_text(config(by="file", valid=[0], test=[2]), *texts)
     assert split_rows("train")["x"].to_list() == [1, 1, 1, 3, 3, 3]
@@ -164,7 +160,7 @@ def test_files_go_whole_to_their_split(
     assert split_rows("test")["x"].to_list() == [2, 2, 2]
 
 
-def test_a_row_without_time_is_malformed_only_where_time_matters(
+def test_a_row_without_time_is_malformed_only_in_a_split_by_time(
     ingest_text: Callable[..., Ingested],
 ) -> None:
     text = "\n".join([*(f"{i % 2},{i},{i}" for i in range(20)), "1,5,"])

@@ -16,7 +16,7 @@ from plumbline.rawlogs.text import blocks
 from plumbline.rawlogs.text.blocks import TextBlock, read_blocks
 from plumbline.rawlogs.text.decoding import decoded_rows
 from plumbline.rawlogs.text.quoting import Dialect
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Table
 
 TABLE = Table(columns={"y": "label"}, header=False)
@@ -24,7 +24,7 @@ PLAIN = Dialect.of(TABLE)
 
 
 def blocks_of(file: Path, size: int = 1 << 20, table: Table = TABLE) -> Iterator[TextBlock]:
-    return read_blocks(file, TextForm.of(file, table), Dialect.of(table), size)
+    return read_blocks(file, TextFormat.of(file, table), Dialect.of(table), size)
 
 
 LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), max_size=12)
@@ -36,7 +36,7 @@ LINES = st.lists(st.binary(max_size=12).filter(lambda b: not {10, 13} & {*b}), m
     ending=st.sampled_from([b"\n", b"\r\n"]),
     end=st.booleans(),
 )
-def test_blocks_hold_every_line_once_with_its_number(
+def test_blocks_have_every_line_once_with_its_number(
     tmp_path_factory: pytest.TempPathFactory,
     lines: list[bytes],
     size: int,
@@ -48,7 +48,7 @@ def test_blocks_hold_every_line_once_with_its_number(
     file = tmp_path_factory.mktemp("blocks") / "log"
     file.write_bytes(ending.join(lines) + (ending if end and lines else b""))
     found, first = b"", 1
-    for raw in read_blocks(file, TextForm(None, "utf-8"), PLAIN, size):
+    for raw in read_blocks(file, TextFormat(None, "utf-8"), PLAIN, size):
         found += raw.text.replace(b"\r\n", b"\n")
         first += raw.count_lines()
         assert read_text(file, raw.start, raw.end) == raw.text

@@ -1,4 +1,4 @@
-"""A header that does not fit is told in one short line that names the setting."""
+"""The error for a wrong header is one short line that names the setting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from plumbline.settings import Log, SideTable
 COLUMNS = {"y": "label", "age": "integer", "job": "string"}
 
 
-def refused(folder: Path, text: str, **log: Any) -> str:
+def error_of(folder: Path, text: str, **log: Any) -> str:
     file = folder / "log"
     file.write_text(text)
     table = Log.model_validate({"columns": COLUMNS, **log})
@@ -32,8 +32,8 @@ def refused(folder: Path, text: str, **log: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "log", "hint"),
     [
-        ('"y","age","job"\n', {}, "the names stand in quotes: set log.quote: '\"'."),
-        ("'y','age','job'\n", {}, 'the names stand in quotes: set log.quote: "\'".'),
+        ('"y","age","job"\n', {}, "the names are in quotes: set log.quote: '\"'."),
+        ("'y','age','job'\n", {}, 'the names are in quotes: set log.quote: "\'".'),
         ('"y";"age";"job"\n', {"separator": ";"}, "set log.quote: '\"'."),
         ("y;age;job\n", {}, "';' would separate 3: set log.separator: ';'."),
         ("y\tage\tjob\n", {}, "'\\t' would separate 3: set log.separator: '\\t'."),
@@ -42,15 +42,15 @@ def refused(folder: Path, text: str, **log: Any) -> str:
         ("y,age,job\n", {"separator": "\t"}, "set log.separator: ','."),
         ('"y";"age";"job"\n', {"quote": '"'}, "set log.separator: ';'."),
         (" y, age, job\n", {}, "the names have blanks around them: set log.trim: true."),
-        ("y,agee,job\n", {}, "did you mean 'agee'?."),
+        ("y,agee,job\n", {}, "did you mean 'agee'?"),
         ("0,31,baker\n", {}, "if the first line is a row, set log.header: false."),
     ],
 )
 def test_the_setting_is_named(tmp_path: Path, text: str, log: dict[str, Any], hint: str) -> None:
-    assert refused(tmp_path, text, **log).endswith(hint)
+    assert error_of(tmp_path, text, **log).endswith(hint)
 
 
-def test_each_hint_is_right(tmp_path: Path) -> None:
+def test_each_hint_works(tmp_path: Path) -> None:
     file = tmp_path / "log"
     for text, log in (
         ('"y","age","job"\n1,2,c\n', {"quote": '"'}),
@@ -66,20 +66,20 @@ def test_each_hint_is_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", [";", "\t", "|", "::"])
 def test_a_file_without_header_and_another_separator(tmp_path: Path, wrong: str) -> None:
-    message = refused(tmp_path, wrong.join("1ab") + "\n", header=False)
+    message = error_of(tmp_path, wrong.join("1ab") + "\n", header=False)
     assert message.endswith(f"would separate 3: set log.separator: {wrong!r}.")
 
 
 def test_long_headers_are_shortened(tmp_path: Path) -> None:
-    message = refused(tmp_path, ",".join(f"column{i:03d}" * 30 for i in range(500)) + "\n")
+    message = error_of(tmp_path, ",".join(f"column{i:03d}" * 30 for i in range(500)) + "\n")
     assert "column000column000column000column000colu…" in message
     assert "and 492 more" in message
-    message = refused(tmp_path, "y\0,job,\x1b[31m" + "z" * 10**6 + "\n")
+    message = error_of(tmp_path, "y\0,job,\x1b[31m" + "z" * 10**6 + "\n")
     assert "y\\x00, job, \\x1b[31mzz" in message
 
 
 def test_columns_of_one_name(tmp_path: Path) -> None:
-    assert refused(tmp_path, "y,age,job,age\n").endswith("the header names column 'age' twice.")
+    assert error_of(tmp_path, "y,age,job,age\n").endswith("the header names column 'age' twice.")
     file = tmp_path / "log"
     file.write_text("x,y,,age,x,,job\n9,1,,2,9,,c\n")
     table = Log.model_validate({"columns": COLUMNS})

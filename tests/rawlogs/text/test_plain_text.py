@@ -1,4 +1,4 @@
-"""Text in any dialect, parsed natively as plain lines, has the values of the general path."""
+"""Text of any dialect, parsed natively as plain lines, has the general parser's values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def parser_of(**log: Any) -> RowParser:
     return RowParser(config, [FILE])
 
 
-def both(text: bytes, constants: dict[str, str | None], **log: Any) -> tuple[Parsed | None, Parsed]:
+def parse_both(
+    text: bytes, constants: dict[str, str | None], **log: Any
+) -> tuple[Parsed | None, Parsed]:
     parser = parser_of(**log)
     names = [name for name in NAMES if name not in constants]
     block = TextBlock(text, 0, names, 3, constants=constants)
@@ -74,15 +76,15 @@ def test_quoted_fields(lines: list[tuple[str, str, bool]], separator: str, endin
         for i, (a, b, more) in enumerate(lines)
     ]
     text = "".join(row + ending for row in rows).encode()
-    plain, general = both(text, {}, separator=separator, quote='"')
+    plain, general = parse_both(text, {}, separator=separator, quote='"')
     require_same(plain, general)
     assert general.faults == []
 
 
 @needs_native
 def test_separators_of_several_characters() -> None:
-    require_same(*both(b"1::a::2::b:c::0.5\r\n0::::::::\r\n", {}, separator="::"))
-    require_same(*both(b"1<=>a<=>2<=>\x1f<=>\n", {}, separator="<=>"))
+    require_same(*parse_both(b"1::a::2::b:c::0.5\r\n0::::::::\r\n", {}, separator="::"))
+    require_same(*parse_both(b"1<=>a<=>2<=>\x1f<=>\n", {}, separator="<=>"))
 
 
 @needs_native
@@ -90,9 +92,9 @@ def test_separators_of_several_characters() -> None:
 def test_constants_of_the_folders(y: str | None) -> None:
     constants: dict[str, str | None] = {"a": "x", "i": "7"} | ({"y": y} if y else {})
     text = b"b,0.5\nc,\n" if y else b"1,b,0.5\n0,c,\n"
-    require_same(*both(text, constants))
-    require_same(*both(text, {**constants, "a": None}))
-    assert both(text, {**constants, "i": "x"})[0] is None
+    require_same(*parse_both(text, constants))
+    require_same(*parse_both(text, {**constants, "a": None}))
+    assert parse_both(text, {**constants, "i": "x"})[0] is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_constants_of_the_folders(y: str | None) -> None:
         '1,"a\0"\n',
     ],
 )
-def test_text_in_doubt(text: str) -> None:
+def test_text_that_is_not_rewritten(text: str) -> None:
     assert plain_text(text.encode(), Dialect(b",", ord('"'), b"")) is None
 
 
@@ -133,7 +135,9 @@ def test_blanks_around_fields(rows, separator, ending, is_quoted, missing) -> No
         separator.join(["1", field(*one), "7", field(*two), "0.5"]) + ending for one, two in rows
     ]
     text = "".join(lines).encode()
-    plain, general = both(text, {}, separator=separator, quote='"', trim=True, missing=missing)
+    plain, general = parse_both(
+        text, {}, separator=separator, quote='"', trim=True, missing=missing
+    )
     if general.faults:
         assert plain is None
     else:

@@ -1,4 +1,4 @@
-"""Rows with quoted fields: where they end, whole and in pieces, and what stray quotes do."""
+"""Rows with quoted fields: their ends, in whole text and in parts, and stray quotes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ SCRAPS = st.lists(
 @example(text='a:::"b\n', separator="::", trim=False, longest=1000)
 @example(text='"a"\t ,"b\n', separator=",", trim=True, longest=1000)
 @example(text='"a""\n\n\n\n"', separator=",", trim=True, longest=3)
-def test_rows_found_at_once_are_those_found_one_by_one(
+def test_rows_found_at_once_are_those_of_a_scan(
     text: str, separator: str, trim: bool, longest: int
 ) -> None:
     dialect = dialect_of(separator, trim=trim)
@@ -76,7 +76,7 @@ TABLES = st.lists(st.tuples(FIELD, FIELD, FIELD), min_size=1, max_size=8)
 
 @settings(max_examples=200)
 @given(rows=TABLES, separator=st.sampled_from([",", ";", "::"]), ending=st.sampled_from("\n \r\n"))
-def test_what_is_written_with_quotes_is_read_back(
+def test_quoted_fields_are_read_back(
     rows: list[tuple[str, ...]], separator: str, ending: str
 ) -> None:
     ending = "\n" if ending == " " else ending if ending == "\n" else "\r\n"
@@ -109,7 +109,7 @@ def test_the_csv_module_reads_the_same(rows: list[tuple[str, ...]]) -> None:
     longest=st.sampled_from([3, 1000]),
 )
 @example(text='"a"b\n"a"b\n\n', size=2, trim=False, longest=1000)
-def test_a_file_in_pieces_has_the_rows_of_the_whole(
+def test_a_file_in_blocks_has_the_rows_of_the_whole(
     tmp_path_factory: pytest.TempPathFactory, text: str, size: int, trim: bool, longest: int
 ) -> None:
     file = tmp_path_factory.mktemp("quoted") / "log"
@@ -134,10 +134,10 @@ def test_a_file_in_pieces_has_the_rows_of_the_whole(
         ('tv 40" wide,1\na,2\n', [["a", "2"]], [(1, quoting.MISPLACED)]),
         ('a,1\n"open,2\nb,3\nc,4\n', [["a", "1"], ["b", "3"], ["c", "4"]], [(2, quoting.UNCLOSED)]),
         ('a,1\nb,"2\nc,3\nd,4"\ne,5\n', [["a", "1"], ["b", "2\nc,3\nd,4"], ["e", "5"]], []),
-        # The quote of line 1 finds one in line 3, which opens a field of its own.
+        # The quote of line 1 pairs with one in line 3, which opens another field.
         ('"open,1\nb,2\n"c",3\n', [["b", "2"], ["c", "3"]], [(1, quoting.UNCLOSED)]),
         ('1,"\nb,2\n1,"\nc,3\n', [["1", "\nb,2\n1,"], ["c", "3"]], []),
-        # Lines that are no rows of their own are not taken for rows.
+        # Lines that are not valid rows do not count as rows.
         (
             'a,"text\n901,1\nlast "word" here"\nb,2\n',
             [["b", "2"]],
@@ -153,12 +153,12 @@ def test_a_file_in_pieces_has_the_rows_of_the_whole(
     ],
 )
 def test_stray_quotes(text: str, rows: list[list[str]], faults: list[tuple[int, str]]) -> None:
-    found, _, came = read(text if text.endswith("\n") else text + "\n", 2, dialect_of())
+    found, _, got = read(text if text.endswith("\n") else text + "\n", 2, dialect_of())
     assert found == rows
-    assert [(fault.line, fault.reason) for fault in came] == faults
+    assert [(fault.line, fault.reason) for fault in got] == faults
 
 
-def test_a_stray_quote_costs_one_line_however_far_the_next_one_is() -> None:
+def test_a_stray_quote_costs_one_line_however_far_the_next_quote() -> None:
     lines = [f"word {i},{i}" for i in range(3000)]
     lines[10] = '"a word,10'
     lines[2000] = '"a, b",2000'

@@ -1,4 +1,4 @@
-"""Text files however they are packed and encoded, by their content; and what is no text."""
+"""Text files of any compression and encoding; errors for other formats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from plumbline.base.errors import DataError
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import read_raw_rows
-from plumbline.rawlogs.text.streams import TextForm
+from plumbline.rawlogs.text.streams import TextFormat
 from plumbline.settings import Log, Table
 
 COLUMNS = {"y": "label", "word": "string"}
@@ -55,7 +55,7 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("name", ["log.csv", "log", "log.gz", "log.zip"])
-def test_packed_files_whatever_their_name(tmp_path: Path, packed: str, name: str) -> None:
+def test_compressed_files_of_any_name(tmp_path: Path, packed: str, name: str) -> None:
     file, pack = tmp_path / name, PACKERS[packed]
     content = TEXT.encode()
     file.write_bytes(pack(content[:1000]) + pack(b"") + pack(content[1000:]))
@@ -64,7 +64,7 @@ def test_packed_files_whatever_their_name(tmp_path: Path, packed: str, name: str
 
 @pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("left", [0.3, 0.97])
-def test_a_packed_file_that_ends_early(tmp_path: Path, packed: str, left: float) -> None:
+def test_a_truncated_compressed_file(tmp_path: Path, packed: str, left: float) -> None:
     file = tmp_path / "log"
     noise = np.random.default_rng(1).integers(97, 122, 200_000).astype(np.uint8).tobytes()
     content = PACKERS[packed](
@@ -76,7 +76,7 @@ def test_a_packed_file_that_ends_early(tmp_path: Path, packed: str, left: float)
     assert "\n" not in str(raised.value)
 
 
-def test_a_packed_file_with_damage_in_the_middle(tmp_path: Path) -> None:
+def test_a_compressed_file_with_damage_in_the_middle(tmp_path: Path) -> None:
     for packed in PACKERS:
         content = bytearray(PACKERS[packed](np.random.default_rng(1).bytes(300_000)))
         content[len(content) // 2 :] = b"\0" * (len(content) - len(content) // 2)
@@ -101,14 +101,16 @@ def test_wide_encodings(tmp_path: Path, encoding: str, ending: str, packed: str)
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("declared", ["utf-8", "latin-1", "utf-16", "utf-8-sig"])
-def test_a_byte_order_mark_tells_the_encoding(tmp_path: Path, encoding: str, declared: str) -> None:
+def test_a_byte_order_mark_decides_the_encoding(
+    tmp_path: Path, encoding: str, declared: str
+) -> None:
     file = tmp_path / "log"
     file.write_bytes(("\ufeff" + TEXT).encode(encoding))
     assert read(file, encoding=declared) == (ROWS, [])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-def test_wide_text_without_a_mark_is_named(tmp_path: Path, encoding: str) -> None:
+def test_the_error_for_wide_text_names_its_encoding(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "log"
     file.write_bytes(TEXT.encode(encoding))
     with pytest.raises(DataError, match=f"log is {encoding} text: set log.encoding: {encoding}"):
@@ -117,14 +119,14 @@ def test_wide_text_without_a_mark_is_named(tmp_path: Path, encoding: str) -> Non
         assert read(file, encoding="utf-16") == (ROWS, [])
 
 
-def test_narrow_text_that_is_said_to_be_wide(tmp_path: Path) -> None:
+def test_narrow_text_declared_as_wide(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"y;word\n1;a\n")
-    with pytest.raises(DataError, match=r"log is no utf-16 text: set log\.encoding: utf-8"):
+    with pytest.raises(DataError, match=r"log is not utf-16 text: set log\.encoding: utf-8"):
         read(file, encoding="utf-16")
 
 
-def test_characters_that_are_none(tmp_path: Path) -> None:
+def test_invalid_characters(tmp_path: Path) -> None:
     file = tmp_path / "log"
     lone = "y;word\n1;a\n0;".encode("utf-16") + b"\x00\xd8" + "b\n1;c\n".encode("utf-16-le")
     file.write_bytes(lone)
@@ -165,7 +167,7 @@ def test_a_byte_order_mark_before_a_quoted_header(tmp_path: Path) -> None:
     packed=st.sampled_from(["", *PACKERS]),
     size=st.integers(1, 60),
 )
-def test_any_text_in_any_form(
+def test_any_text_in_any_encoding(
     tmp_path_factory: pytest.TempPathFactory,
     words: list[str],
     encoding: str,
@@ -182,12 +184,12 @@ def test_any_text_in_any_form(
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_lines_that_end_in_carriage_returns_alone(tmp_path: Path, header: bool) -> None:
+def test_lines_that_end_in_carriage_returns_only(tmp_path: Path, header: bool) -> None:
     file = tmp_path / "log"
     text = TEXT if header else TEXT.partition("\n")[2]
     file.write_bytes(text.replace("\n", "\r").encode())
     assert read(file, header=header) == (ROWS, [])
-    assert not TextForm.of(file, Table(columns=COLUMNS)).is_plain
+    assert not TextFormat.of(file, Table(columns=COLUMNS)).is_plain
 
 
 def packed_zip(names: list[str]) -> bytes:
@@ -245,22 +247,22 @@ FOREIGN = {
     "7z": (lambda: b"7z\xbc\xaf\x27\x1c\x00\x04", "unpack"),
     "RAR": (lambda: b"Rar!\x1a\x07\x01\x00", "unpack"),
     "JSON": (lambda: b'{"y": 1, "word": "a"}\n{"y": 0}\n', "CSV or Parquet"),
-    "HTML page": (lambda: b"\n<!DOCTYPE html>\n<html></html>", "where the file came from"),
+    "HTML page": (lambda: b"\n<!DOCTYPE html>\n<html></html>", "check the download"),
     "XML": (lambda: b"\xef\xbb\xbf<?xml version='1.0'?><a/>", "CSV"),
     "Python pickle": (lambda: b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00]\x94.", "CSV"),
     "NumPy array": (saved_array, "CSV"),
     "NumPy archive": (saved_arrays, "CSV"),
     "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + b"\0" * 90, "CSV"),
     "PDF": (lambda: b"%PDF-1.7\n", "CSV"),
-    "PNG": (lambda: b"\x89PNG\r\n\x1a\n\0\0", "log's files alone"),
-    "JPEG": (lambda: b"\xff\xd8\xff\xe0\0\x10JFIF", "log's files alone"),
+    "PNG": (lambda: b"\x89PNG\r\n\x1a\n\0\0", "only the log's files"),
+    "JPEG": (lambda: b"\xff\xd8\xff\xe0\0\x10JFIF", "only the log's files"),
     "Git LFS pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\noid", "git lfs pull"),
 }
 
 
 @pytest.mark.parametrize("name", FOREIGN)
 @pytest.mark.parametrize("packed", ["", "gzip"])
-def test_what_is_no_text_is_named(tmp_path: Path, name: str, packed: str) -> None:
+def test_the_error_names_the_format(tmp_path: Path, name: str, packed: str) -> None:
     make, advice = FOREIGN[name]
     file = tmp_path / "log.csv"
     file.write_bytes(PACKERS[packed](make()) if packed else make())
@@ -271,7 +273,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, name: str, packed: str) -> Non
     assert "\n" not in str(raised.value)
 
 
-def test_an_sqlite_database_is_named(tmp_path: Path) -> None:
+def test_the_error_names_an_sqlite_database(tmp_path: Path) -> None:
     file = tmp_path / "log.db"
     connection = sqlite3.connect(file)
     connection.execute("create table log (y, word)")
@@ -283,7 +285,7 @@ def test_an_sqlite_database_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pretty", [None, 1])
 @pytest.mark.parametrize("content", [{"y": 1}, [{"y": 1}]])
-def test_json_documents_are_named(tmp_path: Path, content: Any, pretty: int | None) -> None:
+def test_the_error_names_json(tmp_path: Path, content: Any, pretty: int | None) -> None:
     file = tmp_path / "log"
     file.write_text(json.dumps(content, indent=pretty))
     with pytest.raises(DataError, match="log is JSON; wanted CSV"):
@@ -309,7 +311,9 @@ def test_text_that_begins_like_something_else(tmp_path: Path, word: str) -> None
         (b'{"y": 1}\n', "JSON"),
     ],
 )
-def test_what_is_no_parquet_is_named(tmp_path: Path, content: bytes, found: str) -> None:
+def test_the_error_for_a_file_that_is_not_parquet(
+    tmp_path: Path, content: bytes, found: str
+) -> None:
     file = tmp_path / "log.parquet"
     file.write_bytes(content)
     with pytest.raises(DataError, match=rf"log\.parquet: cannot be read as Parquet: it is {found}"):
@@ -317,7 +321,7 @@ def test_what_is_no_parquet_is_named(tmp_path: Path, content: bytes, found: str)
 
 
 @pytest.mark.parametrize("packed", ["gzip", "xz"])
-def test_what_is_packed_twice_is_named(tmp_path: Path, packed: str) -> None:
+def test_the_error_for_a_file_compressed_twice(tmp_path: Path, packed: str) -> None:
     file = tmp_path / "log"
     file.write_bytes(PACKERS[packed](gzip.compress(TEXT.encode())))
     with pytest.raises(DataError, match=f"log is gzip inside {packed}, packed twice.*unpack it"):
@@ -333,10 +337,10 @@ def test_quoted_line_ends_between_carriage_returns(tmp_path: Path, inside: str) 
     assert rows[0][1] is not None and rows[0][1].split() == ["a", "b"]
 
 
-def test_a_header_whose_line_ends_differ_is_told(tmp_path: Path) -> None:
+def test_the_error_for_mixed_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"y;word\r1;a\r0;b\n1;c\n")
-    with pytest.raises(DataError, match=r"log:1: the header has a carriage return.*all line ends"):
+    with pytest.raises(DataError, match=r"log:1: the header has a carriage.*one kind of line end"):
         read(file)
 
 
@@ -345,11 +349,11 @@ def test_a_header_whose_line_ends_differ_is_told(tmp_path: Path) -> None:
     [
         (b'1;"a;b"\n', "log.quote"),
         (b"1;\xe9\n", "log.encoding"),
-        (b"1;a\r0;b\n", "line ends"),
+        (b"1;a\r0;b\n", "line end"),
         (b"1;a;b\n", ""),
     ],
 )
-def test_what_would_take_a_line_is_told(tmp_path: Path, line: bytes, advice: str) -> None:
+def test_the_advice_for_a_malformed_line(tmp_path: Path, line: bytes, advice: str) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"y;word\n" + line)
     _, (fault,) = read(file)

@@ -1,4 +1,4 @@
-"""The backend's modules can be imported as if Triton did it."""
+"""Import the backend's modules outside Triton."""
 
 import sys
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tests.serving.backend import triton_backend
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Lets the modules that run inside Triton be imported; gives what they log."""
+    """Makes the modules that run inside Triton importable. Returns the lines that they log."""
     lines: list[str] = []
     backend = triton_backend.module(lines)
     monkeypatch.setitem(sys.modules, backend.__name__, backend)

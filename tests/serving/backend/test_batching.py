@@ -1,4 +1,4 @@
-"""Requests of one call are answered in one pass, and an unanswerable one spoils no other."""
+"""Requests of one call are answered in one pass, and a bad one does not affect the others."""
 
 import importlib
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The limit of a container counts where it is lower than the number of cores."""
+"""A container's limit counts if it is lower than the number of cores."""
 
 from __future__ import annotations
 

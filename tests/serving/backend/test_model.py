@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def arguments(repository: Path) -> dict[str, str]:
-    """As Triton gives them to `initialize`."""
+    """The arguments that Triton passes to `initialize`."""
     config = text_format.Parse(
         (repository / "ctr_fused" / "config.pbtxt").read_text(), ModelConfig()
     )
@@ -65,7 +65,7 @@ def scores(response: Response) -> np.ndarray:
     return tensor.array
 
 
-def test_requests_are_answered_together_and_in_their_order(model: Any) -> None:
+def test_requests_are_answered_together_and_in_order(model: Any) -> None:
     whole = scores(model.execute([Request(rows(9))])[0])
     assert whole.shape == (9, 1)
     parts = [{name: t[start : start + 3] for name, t in rows(9).items()} for start in (0, 3, 6)]
@@ -73,7 +73,7 @@ def test_requests_are_answered_together_and_in_their_order(model: Any) -> None:
     np.testing.assert_array_equal(np.concatenate([scores(a) for a in answers]), whole)
 
 
-def test_a_bad_request_gets_its_own_error_and_spoils_no_other(model: Any) -> None:
+def test_a_bad_request_gets_its_own_error_and_no_other_does(model: Any) -> None:
     text = {**rows(2), "categorical_bytes": np.array([["Oslo"], ["Rome"]], np.object_)}
     bad, good = model.execute([Request(text), Request(rows(2))])
     assert bad.error.code == Error.INVALID_ARG
@@ -95,8 +95,8 @@ def test_a_number_that_is_infinite_is_refused_alone(model: Any, number: float) -
         np.testing.assert_array_equal(scores(answer), wanted)
 
 
-def test_the_largest_number_and_a_missing_one_are_taken_or_reported(model: Any) -> None:
-    """The steps of a plan may take the largest beyond what the model can compute with."""
+def test_the_largest_number_and_a_missing_one_are_scored_or_reported(model: Any) -> None:
+    """A plan's steps may turn the largest numbers into infinity."""
     for number in (np.finfo(np.float32).max, -np.finfo(np.float32).max, np.nan):
         request = rows(2)
         request["continuous"][1, 0] = number
@@ -144,7 +144,7 @@ def test_an_answer_has_the_outputs_that_were_requested(model: Any) -> None:
     assert sent == [["dense"], ["ids", "dense"]]
 
 
-def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
+def test_an_answer_that_cannot_be_sent_does_not_affect_the_others(
     model: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone() -> Any:
@@ -160,7 +160,7 @@ def test_an_answer_that_cannot_be_sent_keeps_no_other_from_its_own(
         scores(request.sent[0])
 
 
-def test_what_is_rejected_is_unavailable(model: Any, log: list[str]) -> None:
+def test_a_rejected_request_is_unavailable(model: Any, log: list[str]) -> None:
     module = importlib.import_module("plumbline.serving.backend.model")
     request = Request(rows(1))
     module._reject(request, "The server is busy.")
@@ -222,7 +222,7 @@ def test_a_plan_and_its_manifest_changed_together_are_refused(
 
 
 @pytest.mark.parametrize("folder", ["models", "gpu_models"])
-def test_what_runs_in_the_server_is_light(folder: str) -> None:
+def test_the_backend_imports_no_training_libraries(folder: str) -> None:
     entries = [file.stem for file in (ROOT / "serving" / folder).glob("ctr_*.py")]
     check = (
         "import importlib, sys, types; "

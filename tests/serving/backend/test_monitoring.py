@@ -1,4 +1,4 @@
-"""The counts against counting by hand, and that nothing is lost or reported twice."""
+"""The counts equal those by hand, and nothing is lost or reported twice."""
 
 from pathlib import Path
 from typing import Any
@@ -52,14 +52,14 @@ def test_values_are_counted_as_by_hand(plan: Plan) -> None:
     }
 
 
-def test_a_score_that_is_no_number_does_not_spoil_the_sums() -> None:
+def test_a_score_that_is_nan_is_not_added_to_the_sums() -> None:
     probability_B1 = np.array([[0.5], [np.nan], [np.inf], [0.25]], np.float32)
     counts = Counter(None).count(None, None, probability_B1)
     assert counts == Counts(rows=4, score_sum=0.75, scores=2)
     assert (counts + counts).gauges() == {"plumbline_mean_score": 0.375}
 
 
-def test_a_model_alone_counts_scores() -> None:
+def test_a_model_without_a_plan_counts_scores() -> None:
     counts = Counter(None).count(None, None, seen()[2])
     assert counts == Counts(rows=4, score_sum=0.875, scores=4)
     assert counts.gauges() == {"plumbline_mean_score": 0.875 / 4}
@@ -78,7 +78,7 @@ class Reports:
 
 
 @pytest.mark.parametrize("requests", [0, 1, 3000])
-def test_what_is_seen_is_reported_once(
+def test_every_request_is_reported_once(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, requests: int
 ) -> None:
     monkeypatch.setattr(monitoring, "SECONDS", 0.001)
@@ -93,7 +93,7 @@ def test_what_is_seen_is_reported_once(
     assert reports.total == ({n: requests * v for n, v in once.items()} if requests else {})
 
 
-def test_gauges_are_of_the_last_rows(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gauges_cover_the_last_rows(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     reports = Reports()
     monitor = Monitor(None, reports)
     for score in (0.0, 0.0, 1.0, 1.0, 1.0):

@@ -13,7 +13,7 @@ LIMITS = Limits(requests=3, seconds=1.0, rows=10)
 
 
 class Clock:
-    """Stands still until it is set."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -62,7 +62,7 @@ def test_a_model_is_behind_when_it_is_busy_nearly_all_the_time(part: float, is_h
     assert not share.is_high(end + 5.0), "after a pause it is not"
 
 
-def test_short_passes_count_with_what_it_takes_to_call_them() -> None:
+def test_the_time_of_a_call_counts_for_short_passes() -> None:
     with_calls, without = BusyShare(call_seconds=0.0001), BusyShare()
     for number in range(2000):
         started = number * 0.00015
@@ -72,7 +72,7 @@ def test_short_passes_count_with_what_it_takes_to_call_them() -> None:
     assert not without.is_high(0.3)
 
 
-def test_a_model_that_keeps_up_lets_nothing_wait() -> None:
+def test_nothing_waits_for_a_model_that_keeps_up() -> None:
     clock = Clock()
     line = line_of(Model(clock))
     assert not line.takes_over(clock.now)
@@ -87,7 +87,7 @@ def test_a_model_that_keeps_up_lets_nothing_wait() -> None:
     line.close()
 
 
-def test_the_line_is_answered_in_order_in_passes_of_the_largest_batch() -> None:
+def test_the_queue_is_answered_in_order_in_passes_of_the_largest_batch() -> None:
     model = Model(Clock())
     line = line_of(model, Limits(requests=9, seconds=1.0, rows=10))
     line.put([Waiting("first", 1)])
@@ -101,7 +101,7 @@ def test_the_line_is_answered_in_order_in_passes_of_the_largest_batch() -> None:
     assert not model.rejected
 
 
-def test_a_full_line_and_a_late_request_are_refused() -> None:
+def test_a_full_queue_and_a_late_request_are_rejected() -> None:
     clock = Clock()
     model = Model(clock, pass_seconds=0.4)
     line = line_of(model)
@@ -117,8 +117,8 @@ def test_a_full_line_and_a_late_request_are_refused() -> None:
     assert "its time-out of 0.3 s" in model.rejected["hurried"]
 
 
-def test_what_would_be_late_after_the_next_pass_is_refused_before_it() -> None:
-    """So a refusal comes within the time-out."""
+def test_a_request_that_the_next_pass_would_make_late_is_rejected_before_it() -> None:
+    """The rejection is then sent within the time-out."""
     clock = Clock()
     model = Model(clock, pass_seconds=0.4)
     refused_at: dict[str, float] = {}
@@ -133,7 +133,7 @@ def test_what_would_be_late_after_the_next_pass_is_refused_before_it() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.sampled_from([0.0, 0.01, 5.0])), max_size=30))
-def test_every_request_is_answered_or_refused_once(requests: list[tuple[int, float]]) -> None:
+def test_every_request_is_answered_or_rejected_once(requests: list[tuple[int, float]]) -> None:
     model = Model(Clock(), pass_seconds=0.01)
     model.may_answer.set()
     line = line_of(model, Limits(requests=5, seconds=1.0, rows=10))

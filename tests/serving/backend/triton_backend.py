@@ -1,4 +1,4 @@
-"""A stand-in for `triton_python_backend_utils`, which is in the server's own process alone."""
+"""A stand-in for `triton_python_backend_utils`, which exists only in the server's process."""
 
 import types
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The comparison sees every kind of difference; the latency counts what it says."""
+"""The comparison finds every kind of difference; the latency covers the documented requests."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BAGS = (Lists(np.array([5, 6, 7]), np.array([0, 0, 3])),)
 
 
 class Answers:
-    """Stands in for a client: fixed answers, and a record of the batches."""
+    """A stand-in for a client, with fixed answers and a record of the batches."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ def compared(ensemble: Answers, fused: Answers) -> Any:
     return compare(ensemble, fused, RAW, Encoded(IDS_BF, BAGS, DENSE_BC), PROBABILITY_B)
 
 
-def test_what_is_equal_has_no_difference() -> None:
+def test_equal_answers_have_no_difference() -> None:
     found = compared(Answers(), Answers())
     assert (found.rows_compared, found.ids_identical) == (2, True)
     assert (found.max_abs_dense_diff, found.max_abs_score_diff) == (0.0, 0.0)
@@ -63,7 +63,7 @@ def test_the_larger_score_difference_of_both_models_counts(which: str) -> None:
     assert compared(*clients).max_abs_score_diff == 0.125
 
 
-def test_other_ids_and_dense_values_are_seen() -> None:
+def test_other_ids_and_dense_values_are_found() -> None:
     off = Answers(IDS_BF + 1, DENSE_BC + 2, PROBABILITY_B)
     found = compared(Answers(), off)
     assert not found.ids_identical
@@ -78,13 +78,13 @@ def test_other_ids_and_dense_values_are_seen() -> None:
         (Lists(np.array([5, 6, 7]), np.array([0, 1, 3])),),
     ],
 )
-def test_other_lists_of_ids_are_seen(bags: tuple[Lists, ...]) -> None:
+def test_other_lists_of_ids_are_found(bags: tuple[Lists, ...]) -> None:
     assert not compared(Answers(), Answers(bags=bags)).ids_identical
 
 
 def test_probabilities_that_are_not_numbers_are_refused() -> None:
     broken = Answers(IDS_BF, DENSE_BC, np.array([np.nan, 0.5], np.float32))
-    with pytest.raises(ServerError, match="gave 1 probabilities that are not numbers"):
+    with pytest.raises(ServerError, match="returned 1 probabilities that are not numbers"):
         compared(broken, Answers())
 
 
@@ -94,7 +94,7 @@ def test_another_number_of_answers_is_refused() -> None:
         compared(short, Answers())
 
 
-def test_latency_sends_the_rows_asked_for_after_a_warm_up() -> None:
+def test_latency_sends_batches_of_each_size_after_a_warm_up() -> None:
     client = Answers()
     tensors: Tensors = {"continuous": np.arange(5, dtype=np.float32)[:, np.newaxis]}
     found = measure_latency(client, tensors, requests=3, batch_sizes=(2, 7))

@@ -1,4 +1,4 @@
-"""Both clients against a server that refuses, breaks off or does not answer; no Triton needed."""
+"""Both clients and a server that rejects, disconnects or does not answer; without Triton."""
 
 import asyncio
 import json
@@ -42,7 +42,7 @@ NO_ANSWER = (1, {})
 
 
 class Stub:
-    """Gives one answer a request: a status and a JSON body, or none; the last one for ever."""
+    """Answers each request with the next status and JSON body, or not; the last one repeats."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, Any]] = [(200, CONFIG)]
@@ -115,7 +115,7 @@ Score = Callable[..., Any]
 
 @both
 @pytest.mark.parametrize("trouble", [FULL, BREAK_OFF], ids=["full", "broken off"])
-def test_a_request_that_was_not_taken_is_repeated(stub: Stub, score: Score, trouble: Any) -> None:
+def test_a_request_that_was_not_accepted_is_retried(stub: Stub, score: Score, trouble: Any) -> None:
     stub.answers = [trouble, (200, CONFIG), trouble, trouble, (400, {"error": "that far"})]
     with pytest.raises(ServerError, match="that far"):
         score(stub.url, retries=AT_ONCE)
@@ -123,7 +123,7 @@ def test_a_request_that_was_not_taken_is_repeated(stub: Stub, score: Score, trou
 
 
 @both
-def test_no_request_is_repeated_without_retries(stub: Stub, score: Score) -> None:
+def test_no_request_is_retried_with_retries_off(stub: Stub, score: Score) -> None:
     stub.answers = [(200, CONFIG), FULL]
     with pytest.raises(ServerUnavailable, match=r"Exceeds maximum queue size$"):
         score(stub.url, retries=None)
@@ -131,7 +131,7 @@ def test_no_request_is_repeated_without_retries(stub: Stub, score: Score) -> Non
 
 
 @both
-def test_when_the_attempts_are_used_up_the_last_error_comes(stub: Stub, score: Score) -> None:
+def test_the_last_attempt_raises_its_error(stub: Stub, score: Score) -> None:
     stub.answers = [(200, CONFIG), FULL]
     with pytest.raises(ServerUnavailable, match=r"Exceeds maximum queue size \(3 attempts in"):
         score(stub.url, retries=AT_ONCE)
@@ -140,7 +140,7 @@ def test_when_the_attempts_are_used_up_the_last_error_comes(stub: Stub, score: S
 
 @both
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_what_the_server_refuses_is_not_repeated(stub: Stub, score: Score, status: int) -> None:
+def test_an_error_of_the_request_is_not_retried(stub: Stub, score: Score, status: int) -> None:
     stub.answers = [(200, CONFIG), (status, {"error": "no such thing"})]
     with pytest.raises(ServerError, match=f"Triton at {stub.url}: no such thing") as raised:
         score(stub.url, retries=AT_ONCE)
@@ -149,7 +149,7 @@ def test_what_the_server_refuses_is_not_repeated(stub: Stub, score: Score, statu
 
 
 @both
-def test_a_late_answer_is_not_asked_for_again(stub: Stub, score: Score) -> None:
+def test_a_request_that_times_out_is_not_retried(stub: Stub, score: Score) -> None:
     stub.answers = [(200, CONFIG), NO_ANSWER]
     with pytest.raises(ServerError, match="did not answer within the time limit"):
         score(stub.url, timeout_seconds=0.2, retries=AT_ONCE)
@@ -177,21 +177,21 @@ def test_headers_and_version_go_with_every_request(stub: Stub, score: Score) -> 
 
 @both
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-def test_nobody_there(score: Score, protocol: str) -> None:
+def test_no_server(score: Score, protocol: str) -> None:
     with pytest.raises(ServerUnavailable, match=r"cannot be reached .*\(3 attempts in"):
         score("127.0.0.1:1", protocol=protocol, retries=AT_ONCE)
 
 
 @both
-def test_an_answer_that_is_no_tls(stub: Stub, score: Score) -> None:
-    with pytest.raises(ServerError, match="speaks HTTP without TLS: leave out what") as raised:
+def test_an_answer_without_tls(stub: Stub, score: Score) -> None:
+    with pytest.raises(ServerError, match="speaks HTTP without TLS: leave TLS out") as raised:
         score(stub.url, tls=Tls(), retries=AT_ONCE)
     assert type(raised.value) is ServerError
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Vouches for itself as `localhost`; and its key."""
+    """A self-signed certificate for `localhost`, and its key."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
@@ -206,7 +206,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @both
-def test_https_with_a_server_that_is_vouched_for(
+def test_https_with_a_trusted_server(
     stub: Stub, score: Score, certificate: tuple[Path, Path]
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -224,7 +224,7 @@ def test_https_with_a_server_that_is_vouched_for(
         score(url, retries=None)
 
 
-def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) -> None:
+def test_grpc_with_a_trusted_server(certificate: tuple[Path, Path]) -> None:
     stub = GrpcStub()
     file, key = certificate
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), file.read_bytes())])
@@ -245,7 +245,7 @@ def test_grpc_with_a_server_that_is_vouched_for(certificate: tuple[Path, Path]) 
 
 
 class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
-    """Knows the model, and has a probability for every row unless it has a refusal."""
+    """Answers with a probability for every row, or with an error if it has one."""
 
     def __init__(self) -> None:
         self.refusals: list[tuple[grpc.StatusCode, str]] = []
@@ -281,7 +281,7 @@ class GrpcStub(service_pb2_grpc.GRPCInferenceServiceServicer):
             server.stop(0).wait()
 
 
-def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
+def test_grpc_only_retries_requests_that_were_not_accepted() -> None:
     stub = GrpcStub()
     full = (grpc.StatusCode.UNAVAILABLE, "Exceeds maximum queue size")
     refused = (grpc.StatusCode.INVALID_ARGUMENT, "no such tensor")
@@ -306,7 +306,7 @@ def test_grpc_repeats_what_was_not_taken_and_nothing_else() -> None:
 
 
 def test_a_cancelled_task_does_not_cancel_its_grpc_call() -> None:
-    """A Triton before 2.59 may die of a cancelled call."""
+    """Triton before 2.59 may crash when a call is cancelled."""
     arrived, go_on = threading.Event(), threading.Event()
     ends: list[bool] = []
 
@@ -338,11 +338,11 @@ def test_the_other_protocol_is_reported(stub: Stub, score: Score) -> None:
     with GrpcStub().running() as port:
         with pytest.raises(ServerError, match=rf":{port} speaks gRPC: give --protocol grpc \("):
             score(f"127.0.0.1:{port}", protocol="http", retries=AT_ONCE)
-        with pytest.raises(ServerError, match=rf":{port} speaks gRPC without TLS: leave out"):
+        with pytest.raises(ServerError, match=rf":{port} speaks gRPC without TLS: leave TLS out"):
             score(f"127.0.0.1:{port}", protocol="grpc", tls=Tls(), retries=AT_ONCE)
 
 
-def test_a_grpc_server_that_started_again_is_found() -> None:
+def test_a_restarted_grpc_server_is_found() -> None:
     stub = GrpcStub()
     with stub.running() as port:
         hasty = Client(f"127.0.0.1:{port}", "grpc", retries=None)
@@ -373,7 +373,7 @@ def test_an_async_client_is_used_inside_its_block() -> None:
         ({"timeout_seconds": 0.0}, "seconds above 0"),
     ],
 )
-def test_a_connection_that_cannot_be(options: dict[str, Any], message: str) -> None:
+def test_an_invalid_connection_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ServerError, match=message):
         Connection(**{"url": "127.0.0.1:8000", **options})
 
@@ -392,7 +392,7 @@ def test_files_of_tls_are_checked(tmp_path: Path) -> None:
         Tls(tmp_path / "bad.pem").context()
 
 
-def test_grpc_repeats_for_the_fault_of_another_request_but_not_without_the_secret() -> None:
+def test_grpc_retries_after_the_fault_of_another_request_but_not_without_the_secret() -> None:
     stub = GrpcStub()
     spoilt = (grpc.StatusCode.INTERNAL, "incomplete string data for inference input 'shop'")
     closed = (grpc.StatusCode.UNAVAILABLE, "This protocol is restricted, expecting header 'secret'")
@@ -408,7 +408,7 @@ def test_grpc_repeats_for_the_fault_of_another_request_but_not_without_the_secre
 
 
 def test_an_import_is_light() -> None:
-    """The clients are loaded at their first use, and then without what only training needs."""
+    """Clients are imported when they are used, without libraries for training."""
     check = (
         "import sys, plumbline.serving.client as clients; "
         "assert 'pyarrow' not in sys.modules and 'tritonclient' not in sys.modules; "

@@ -1,4 +1,4 @@
-"""The secret that a server and its clients share, and where it is read from."""
+"""The secret that a server and its clients share, and its sources."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from plumbline.serving.errors import ServerError
 SECRET = "0123456789abcdef"
 
 
-def test_the_secret_comes_from_a_file_or_the_environment(
+def test_the_secret_is_read_from_a_file_or_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(SECRET_VARIABLE, raising=False)

@@ -1,4 +1,4 @@
-"""What a client reads from a config, and how rows become requests and answers become one."""
+"""A client reads a config, makes requests from rows, and joins the answers."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ class Answer:
 
 
 @given(rows=st.integers(0, 40), most=st.integers(1, 12))
-def test_requests_hold_every_row_once_in_order(rows: int, most: int) -> None:
+def test_requests_have_every_row_once_in_order(rows: int, most: int) -> None:
     model = served(max_batch_size=most)
     tensors = {
         "continuous": np.arange(rows, dtype=np.float32)[:, np.newaxis],
@@ -56,7 +56,7 @@ def test_columns_keep_the_order_of_the_plan() -> None:
     assert served().columns.names == ("x", "h", "s")
 
 
-def test_hashes_are_those_of_the_version_asked_for() -> None:
+def test_hashes_are_those_of_the_requested_version() -> None:
     newest = served(versions=json.dumps(VERSIONS))
     assert (newest.plan_hash, newest.model_hash) == ("plan 2", "model 2")
     first = served("1", versions=json.dumps(VERSIONS))

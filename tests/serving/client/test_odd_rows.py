@@ -1,4 +1,4 @@
-"""Odd values from callers: the same meaning as in a log, or one line; never a traceback."""
+"""Odd values from callers: the same meaning as in a log, or an error of one line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = WireColumns.of(KINDS)
 
 
 def wire(value: Any, rules: ValueRules | None = None) -> tuple[Any, Any, Any]:
-    """Number, integer and text on the wire of one value, given in each of the columns."""
+    """One value as the wire's number, integer and text."""
     data = dict.fromkeys(KINDS, value)
     tensors = to_tensors(to_table(data, COLUMNS.names), COLUMNS, rules or ValueRules())
     assert all(len(tensor) == 1 for tensor in tensors.values())
@@ -41,7 +41,7 @@ MISSING = [
 
 
 @pytest.mark.parametrize("value", MISSING, ids=repr)
-def test_what_is_missing_is_missing_in_every_kind(value: Any) -> None:
+def test_a_missing_value_is_missing_in_every_kind(value: Any) -> None:
     if isinstance(value, np.datetime64):
         # Of its type there is no other value, and no kind but string takes it.
         table = to_table({"s": value}, ["s"])
@@ -59,7 +59,7 @@ def test_what_is_missing_is_missing_in_every_kind(value: Any) -> None:
     ],
     ids=repr,
 )  # fmt: skip
-def test_what_is_seven_is_seven_in_every_kind(value: Any) -> None:
+def test_seven_is_seven_in_every_kind(value: Any) -> None:
     assert wire(value) == (7.0, 7, b"7")
 
 
@@ -88,7 +88,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=[repr(v) for v, _ in REFUSED])
-def test_what_is_refused_is_one_line_with_its_column(value: Any, message: str) -> None:
+def test_an_error_is_one_line_with_the_column(value: Any, message: str) -> None:
     with pytest.raises(PlanError, match=message) as raised:
         wire(value)
     assert "\n" not in str(raised.value)
@@ -116,7 +116,7 @@ COLUMNS_OF_ONE = [
 
 
 @pytest.mark.parametrize(("column", "values"), COLUMNS_OF_ONE, ids=lambda v: type(v).__name__)
-def test_columns_of_all_sorts(column: Any, values: list[Any]) -> None:
+def test_columns_of_many_types(column: Any, values: list[Any]) -> None:
     columns = WireColumns.of({"i": "integer"})
     found = to_tensors(to_table({"i": column}, ["i"]), columns, ValueRules())
     codes = found["categorical_int64"][:, 0].tolist()
@@ -134,14 +134,14 @@ def test_columns_of_all_sorts(column: Any, values: list[Any]) -> None:
     ],
     ids=lambda v: type(v).__name__,
 )  # fmt: skip
-def test_columns_that_are_none_are_one_line(column: Any) -> None:
+def test_other_objects_as_columns_are_refused(column: Any) -> None:
     columns = WireColumns.of({"i": "integer"})
     with pytest.raises(PlanError, match=r"^Column 'i'") as raised:
         to_tensors(to_table({"i": column}, ["i"]), columns, ValueRules())
     assert "\n" not in str(raised.value)
 
 
-def test_lists_of_one_row_in_all_sorts() -> None:
+def test_lists_of_one_row_of_many_types() -> None:
     columns = WireColumns.of({"n": "integer_list", "i": "integer"})
     wanted = np.array([1, 2], "<i8").tobytes()
     for many in ([1, 2], (1, 2), np.array([1.0, 2.0]), pd.Series([1, 2]), pl.Series([1, 2])):
@@ -154,7 +154,7 @@ def served(**parameters: str) -> ServedModel:
     return ServedModel(ModelConfig("ctr", 64, {"kinds": json.dumps(KINDS), **parameters}))
 
 
-def test_a_client_takes_values_by_the_rules_of_its_models_log() -> None:
+def test_a_client_reads_values_with_the_rules_of_its_models_log() -> None:
     row = {"x": "1.234,5", "i": "NA", "s": " a "}
     log = {"missing": ["NA"], "decimal": ",", "thousands": ".", "trim": True, "separator": ";"}
     x, i, s = (tensor[0, 0] for tensor in served(log=json.dumps(log)).tensors(row).values())

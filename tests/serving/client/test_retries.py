@@ -1,4 +1,4 @@
-"""When a request is sent again, and what is reported when it no longer is."""
+"""Delays and number of retries, and the error after the last one."""
 
 import itertools
 
@@ -13,7 +13,7 @@ FULL = ServerUnavailable("Triton at here: Exceeds maximum queue size")
 
 
 def waits(retries: Retries, draw: float = 0.0, each_attempt: float = 0.0) -> list[float]:
-    """All delays until it gives up; time passes in attempts and delays alone."""
+    """All delays until the last attempt. Only attempts and delays take time."""
     passed, found = 0.0, []
     while True:
         passed += each_attempt
@@ -24,7 +24,7 @@ def waits(retries: Retries, draw: float = 0.0, each_attempt: float = 0.0) -> lis
         passed += found[-1]
 
 
-def test_waits_grow_up_to_the_longest() -> None:
+def test_delays_grow_up_to_the_limit() -> None:
     retries = Retries(6, first_delay_seconds=1.0, factor=2.0, longest_delay_seconds=5.0)
     assert waits(retries) == [1.0, 2.0, 4.0, 5.0, 5.0]
     assert waits(retries, draw=1.0) == [0.5, 1.0, 2.0, 2.5, 2.5]
@@ -71,6 +71,6 @@ def test_no_policy_waits_too_often_or_too_long(
     ("field", "value"),
     [("attempts", 0), ("factor", 0.5), ("jitter", 1.5), ("first_delay_seconds", float("nan"))],
 )
-def test_what_makes_no_sense_is_refused(field: str, value: float) -> None:
+def test_invalid_values_are_refused(field: str, value: float) -> None:
     with pytest.raises(ServerError, match=f"Retries: {field} wanted .*, got {value}"):
         Retries(**{field: value})

@@ -1,4 +1,4 @@
-"""Rows in many forms become the same Arrow columns."""
+"""Rows of many types become the same Arrow columns."""
 
 import subprocess
 import sys
@@ -42,7 +42,7 @@ COLUMNS = ("s", "n", "x")
         "record batch", "stream", "rows", "pandas series", "polars series", "numpy", "mixed",
     ],
 )  # fmt: skip
-def test_every_form_gives_the_same_values_in_plain_types(data: object) -> None:
+def test_every_type_gives_the_same_values_in_plain_types(data: object) -> None:
     table = to_table(data, COLUMNS)
     assert table.column_names == list(COLUMNS)
     assert table.to_pydict() == {name: LISTS[name] for name in COLUMNS}
@@ -67,7 +67,7 @@ TEXT = pl.List(pl.Categorical)
     ],
     ids=["lists", "arrow", "polars", "pandas", "pandas arrays", "polars categories"],
 )
-def test_lists_in_every_form_are_the_same_request(data: object) -> None:
+def test_lists_of_every_type_are_the_same_request(data: object) -> None:
     columns = WireColumns.of({"t": "string_list", "n": "integer_list"})
     values = from_tensors(to_tensors(to_table(data, columns.names), columns), columns)
     t, n = values["t"], values["n"]
@@ -76,18 +76,18 @@ def test_lists_in_every_form_are_the_same_request(data: object) -> None:
     assert (n.offsets.tolist(), n.values.tolist()) == ([0, 2, 2, 2], [1, NULL_INT64])
 
 
-def test_columns_not_asked_for_are_not_looked_at() -> None:
+def test_other_columns_are_ignored() -> None:
     data = pd.DataFrame({"n": [1], "mixed": [object()]})
     assert to_table(data, ["n", "absent"]).column_names == ["n"]
 
 
 @pytest.mark.parametrize("type_", [pa.string(), pa.dictionary(pa.int32(), pa.string())])
-def test_no_rows_are_rows_too(type_: pa.DataType) -> None:
+def test_no_rows(type_: pa.DataType) -> None:
     empty = pa.table({"s": pa.chunked_array([], type_)})
     assert to_table(empty, ["s"]).num_rows == 0
 
 
-def test_what_is_wrong_is_named() -> None:
+def test_errors_name_the_row_or_column() -> None:
     with pytest.raises(PlanError, match=r"Column 'n': .*values of one type.*tried to convert"):
         to_table({"n": [1, "a"]}, ["n"])
     with pytest.raises(PlanError, match=r"Column 'n': the feature plan wants a list.*got object"):
@@ -139,7 +139,7 @@ def test_all_columns_of_mixed_types_are_named() -> None:
 
 
 @pytest.mark.parametrize("form", [lambda t: t, lambda t: t.to_pandas()], ids=["arrow", "pandas"])
-def test_a_column_that_is_there_twice_is_refused(form: Any) -> None:
+def test_a_duplicate_column_is_refused(form: Any) -> None:
     data = form(pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["n", "n", "x"]))
     assert to_table(data, ["x"]).to_pydict() == {"x": [3]}
     with pytest.raises(PlanError, match="duplicate column n"):
@@ -153,7 +153,7 @@ def test_single_values_are_one_row_with_its_lists() -> None:
     assert to_table({"n": np.int64(3)}, ["n"]).to_pydict() == {"n": [3]}
 
 
-def test_polars_columns_without_a_form_in_arrow_are_passed_over() -> None:
+def test_unused_polars_columns_that_arrow_does_not_know_are_ignored() -> None:
     other = pl.Series([object()], dtype=pl.Object)
     assert to_table(pl.DataFrame({"n": [1], "o": other}), ["n"]).to_pydict() == {"n": [1]}
 

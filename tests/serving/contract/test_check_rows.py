@@ -1,11 +1,15 @@
-"""Check rows come back as they were written, and see every kind of difference."""
+"""Check rows are read as they were written, and find every kind of difference."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from plumbline.columns.wire import Tensors
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.errors import RepositoryError
 
@@ -26,7 +30,7 @@ def rows() -> CheckRows:
     return CheckRows(INPUTS, OUTPUTS)
 
 
-def test_they_come_back_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
+def test_they_are_read_as_they_were_written(rows: CheckRows, tmp_path: Path) -> None:
     rows.write(tmp_path / "check.arrow")
     found = CheckRows.read(tmp_path / "check.arrow")
     assert found.rows == 2
@@ -46,7 +50,7 @@ def test_a_model_is_run_on_the_inputs_and_its_outputs_are_compared(rows: CheckRo
         return OUTPUTS if len(seen) == 1 else {**OUTPUTS, "ids": OUTPUTS["ids"] + 1}
 
     rows.verify(run, "fp32", "here")
-    with pytest.raises(RepositoryError, match=r"^here: the model does not compute.*ids in row 0"):
+    with pytest.raises(RepositoryError, match=r"^here: the model's outputs differ.*ids in row 0"):
         rows.verify(run, "fp32", "here")
     assert seen == [INPUTS, INPUTS]
 
@@ -83,3 +87,19 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "check.arrow").write_bytes(content)
     with pytest.raises(RepositoryError, match=r"check\.arrow: wanted check rows"):
         CheckRows.read(tmp_path / "check.arrow")
+
+
+def test_what_a_server_reads_imports_no_pandas(rows: CheckRows, tmp_path: Path) -> None:
+    """A process of a server would need half a second and 40 MB for it."""
+    rows.write(tmp_path / "check.arrow")
+    keys, values = pa.array(["a", "b"]), np.array([0.5, np.nan])
+    step = KeyedValue.written(tmp_path, "x", [keys], ["s"], values, default=0.0, null=None)
+    code = (
+        "import sys; from pathlib import Path; "
+        "from plumbline.features.lookup.tables import Tables; "
+        "from plumbline.serving.contract.check_rows import CheckRows; "
+        f"folder = Path({str(tmp_path)!r}); CheckRows.read(folder / 'check.arrow'); "
+        f"print(Tables(folder).numbers({step.table!r})); sys.exit('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[0.5 nan]\n"

@@ -1,4 +1,4 @@
-"""What the configs' parameters say is what the client and the models read."""
+"""The client and the models read the parameters that the export writes into the configs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_an_unknown_kind_is_named() -> None:
         read_wire_columns("ctr", {"kinds": '{"x": "image"}'})
 
 
-def test_a_plan_fits_its_own_config_and_no_other() -> None:
+def test_a_plan_fits_only_its_own_config() -> None:
     parameters = raw_parameters(PLAN)
     check_raw_parameters(PLAN, {**parameters, "model_hash": "more is fine"})
     reordered = replace(PLAN, inputs=INPUTS[::-1])

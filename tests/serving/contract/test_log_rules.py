@@ -1,4 +1,4 @@
-"""The rules of the log in a repository's configs: there and back, and one set a version."""
+"""The rules of the log in a repository's configs, which every version has its own set of."""
 
 import json
 
@@ -39,14 +39,14 @@ def version(rules: LogRules | None, letter: str) -> Version:
     )
 
 
-def test_they_come_back_as_they_were() -> None:
+def test_they_are_read_as_they_were_written() -> None:
     found = LogRules.of_parameters("m", version(RULES, "a").rule_parameters)
     assert found is not None
     assert found.log == LOG.model_copy(update={"malformed_limit": Log(columns={}).malformed_limit})
     assert (found.tables["users"].settings, found.tables["users"].sha256) == (USERS, "ab" * 32)
 
 
-def test_each_version_has_its_own() -> None:
+def test_each_version_has_its_own_rules() -> None:
     other = LogRules.of(LOG.model_copy(update={"separator": ","}), {})
     text = versions_to_json(
         {"1": version(None, "a"), "2": version(RULES, "b"), "3": version(other, "c")}
@@ -73,6 +73,6 @@ def test_each_version_has_its_own() -> None:
         (json.dumps({"columns": {"a": "new kind"}}), r"columns\.a"),
     ],
 )
-def test_a_form_of_another_plumbline_is_told(text: str, reason: str) -> None:
+def test_rules_of_a_newer_plumbline_are_refused(text: str, reason: str) -> None:
     with pytest.raises(ServerError, match=rf"'m': .*{reason}.*Upgrade the client"):
         LogRules.of_parameters("m", {"log": text})

@@ -1,4 +1,4 @@
-"""Numbers that no probability comes of: the model step names the column and the row."""
+"""Numbers without a probability: the error names the column and the row."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_an_infinite_feature_is_refused(scorer: Scorer, number: float) -> None:
 
 
 @pytest.mark.parametrize("number", [np.nan, 3.4e38, -3.4e38])
-def test_a_score_that_is_no_number_is_refused(scorer: Scorer, number: float) -> None:
+def test_a_score_that_is_nan_is_refused(scorer: Scorer, number: float) -> None:
     try:
         found = scored(scorer, encoded(0.5, number))["click_probability"]
     except ModelError as error:

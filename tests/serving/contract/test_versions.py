@@ -1,4 +1,4 @@
-"""Both repositories are verified whole, and a changed file is named, before a server is started."""
+"""All files of both repositories are verified before a server starts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exported(tmp_path_factory.mktemp("export"), KINDS).parent
 
 
-def test_what_was_exported_is_verified(out: Path) -> None:
+def test_an_unchanged_export_is_verified(out: Path) -> None:
     for large_files in (False, True):
         assert verify_repository(out / "model_repository", large_files=large_files) == 4
         assert verify_repository(out / "gpu_model_repository", large_files=large_files) == 3

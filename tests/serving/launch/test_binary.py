@@ -1,4 +1,4 @@
-"""Which server is found, and what it is started with."""
+"""Which server is found, and its command line and environment."""
 
 import sys
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_the_setting_comes_first_then_the_path_then_the_wheel(
     assert find_server().wheel == in_wheel, "the wheel's own program needs the wheel's backend"
 
 
-def test_without_any_server_it_says_what_to_install() -> None:
+def test_without_any_server_the_error_says_what_to_install() -> None:
     with pytest.raises(ServerError, match=r"No Triton server: .*Install nvidia-pytriton"):
         find_server()
 
@@ -106,6 +106,6 @@ def test_the_servers_python_finds_the_running_interpreters_packages(
     assert str(Path(pytest.__file__).parent.parent) in environment["PYTHONPATH"].split(":")
 
 
-def test_the_secret_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_secret_is_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECRET_VARIABLE, "0123456789abcdef")
     assert SECRET_VARIABLE not in ServerBinary(Path("/triton")).environment()

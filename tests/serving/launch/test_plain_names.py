@@ -1,4 +1,4 @@
-"""Folders of any name under plain ones."""
+"""Links with plain names to folders of any name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Starting and stopping a server program, with small programs that stand in for Triton."""
+"""Starting and stopping a server, with small programs in place of Triton."""
 
 import http.client
 import os
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plumbline.base.places import ROOT
+from plumbline.base.paths import ROOT
 from plumbline.serving.client.client import Client
 from plumbline.serving.contract.versions import write_integrity
 from plumbline.serving.errors import ServerError
@@ -46,7 +46,7 @@ def program(folder: Path, body: str) -> ServerBinary:
 
 
 def is_running(process: int) -> bool:
-    """A zombie, ended and not yet collected, does not run."""
+    """Whether a process runs; a zombie does not."""
     status = Path(f"/proc/{process}/stat")
     try:
         return status.read_text().rpartition(")")[2].split()[0] != "Z"
@@ -83,7 +83,7 @@ def test_the_cause_is_read_from_the_log(tmp_path: Path, error: str, cause: str) 
     assert cause_of_failure(log) == cause
 
 
-def test_a_server_that_ends_gives_its_status_and_the_cause(
+def test_a_server_that_exits_is_reported_with_its_status_and_the_cause(
     repository: Path, tmp_path: Path
 ) -> None:
     binary = program(tmp_path, "print('error: no luck')\nraise SystemExit(3)")
@@ -107,7 +107,7 @@ def test_a_server_that_is_not_ready_in_time_is_stopped(repository: Path, tmp_pat
     assert not is_running(int(pid_file.read_text()))
 
 
-def test_a_killed_parent_takes_its_server_along(repository: Path, tmp_path: Path) -> None:
+def test_a_server_ends_when_its_parent_is_killed(repository: Path, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     body = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     starts = (
@@ -200,7 +200,7 @@ def test_the_command_checks_the_files_against_their_hashes(repository: Path) -> 
         (("--secret-file", "/nowhere"), "/nowhere: wanted a file with the secret"),
     ],
 )
-def test_the_command_refuses_options_that_do_not_fit(
+def test_the_command_refuses_options_that_contradict(
     repository: Path, options: tuple[str, ...], message: str
 ) -> None:
     running = command(repository, *options)
@@ -234,8 +234,8 @@ def test_the_command_serves_until_it_is_interrupted(
     assert errors.endswith("Stopped.\n")
 
 
-def test_the_command_starts_a_server_again_that_died(repository: Path, tmp_path: Path) -> None:
-    """On the same ports; the log of the one that died is kept, and nothing of it runs on."""
+def test_the_command_restarts_a_server_that_crashed(repository: Path, tmp_path: Path) -> None:
+    """On the same ports. The log of the crash is kept, and no process of it is left."""
     model_pid, server_pid = tmp_path / "model", tmp_path / "server"
     body = (
         "import os, subprocess, sys\n"

@@ -1,4 +1,4 @@
-"""What the options become on Triton's command line, and what is refused before it starts."""
+"""The options on Triton's command line, and options that are refused."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def rules(options: ServerOptions) -> dict[str, set[str]]:
     return http
 
 
-def test_unless_told_otherwise_only_scoring_is_open_and_only_here() -> None:
+def test_by_default_only_scoring_is_open_and_only_on_loopback() -> None:
     options = ServerOptions()
     arguments = options.arguments(PORTS)
     for name in ("http", "grpc", "metrics"):
@@ -39,7 +39,7 @@ def test_unless_told_otherwise_only_scoring_is_open_and_only_here() -> None:
     assert options.warning is None
 
 
-def test_what_is_closed_opens_to_no_header() -> None:
+def test_no_header_opens_closed_endpoints() -> None:
     keys = set()
     for argument in ServerOptions().arguments(PORTS) + ServerOptions().arguments(PORTS):
         if "plumbline-closed=" in argument:
@@ -47,7 +47,7 @@ def test_what_is_closed_opens_to_no_header() -> None:
     assert len(keys) == 2 and all(key.endswith("\n") for key in keys)
 
 
-def test_what_is_allowed_asks_for_the_secret() -> None:
+def test_allowed_endpoints_require_the_secret() -> None:
     options = ServerOptions(allow_model_control=True, allow_shared_memory=True, secret=SECRET)
     arguments = options.arguments(PORTS)
     assert "--model-control-mode=explicit" in arguments and "--load-model=*" in arguments
@@ -65,13 +65,13 @@ def test_what_is_allowed_asks_for_the_secret() -> None:
 
 
 @pytest.mark.parametrize("name", ["allow_model_control", "allow_shared_memory", "protect_scoring"])
-def test_what_needs_a_secret_is_refused_without(name: str) -> None:
+def test_options_that_need_a_secret_are_refused_without_one(name: str) -> None:
     option = name.replace("_", "-")
     with pytest.raises(ServerError, match=f"--{option} needs a secret.*{SECRET_VARIABLE}"):
         ServerOptions(**{name: True})
 
 
-def test_with_tls_what_cannot_encrypt_stays_here(tmp_path: Path) -> None:
+def test_with_tls_unencrypted_endpoints_stay_on_loopback(tmp_path: Path) -> None:
     for name in ("certificate", "key", "ca"):
         (tmp_path / name).write_text("PEM")
     tls = ServerTls(tmp_path / "certificate", tmp_path / "key", tmp_path / "ca")
@@ -83,7 +83,7 @@ def test_with_tls_what_cannot_encrypt_stays_here(tmp_path: Path) -> None:
         ServerTls(tmp_path / "certificate", tmp_path / "absent")
 
 
-def test_what_is_open_to_the_network_is_told(tmp_path: Path) -> None:
+def test_open_endpoints_cause_a_warning(tmp_path: Path) -> None:
     open_to_all = ServerOptions(host="0.0.0.0").warning
     assert open_to_all is not None
     assert open_to_all.startswith("0.0.0.0: nothing is encrypted")

@@ -93,7 +93,7 @@ def live(tmp_path: Path) -> Path:
 
 
 def quietly(line: str) -> None:
-    """For a report that nobody reads."""
+    """A report that shows nothing."""
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -179,12 +179,12 @@ def test_a_wrong_answer_changes_nothing(live: Path, tmp_path: Path, model: str) 
             return Answer({n: t + 1 for n, t in outputs.items()} if asked == model else outputs)
 
     before = content(live)
-    with pytest.raises(RepositoryError, match=f"Model '{model}', version 2: the model does not"):
+    with pytest.raises(RepositoryError, match=f"Model '{model}', version 2: the model's outputs"):
         publish(release_of(tmp_path, 2), live, SETTINGS, Wrong(live), quietly)
     assert content(live) == before
 
 
-def test_a_version_that_the_server_passes_over_is_an_error(live: Path, tmp_path: Path) -> None:
+def test_a_version_that_the_server_does_not_load_is_an_error(live: Path, tmp_path: Path) -> None:
     class Deaf(Served):
         def load(self, model: str) -> None:
             self.loads.append(model)
@@ -193,9 +193,7 @@ def test_a_version_that_the_server_passes_over_is_an_error(live: Path, tmp_path:
         publish(release_of(tmp_path, 2), live, SETTINGS, Deaf(live), quietly)
 
 
-def test_a_server_of_another_repository_is_reported_before_anything(
-    live: Path, tmp_path: Path
-) -> None:
+def test_a_server_of_another_repository_is_refused_first(live: Path, tmp_path: Path) -> None:
     server = Served(live)
     publish(release_of(tmp_path, 2), live, SETTINGS, None, quietly)
     before = content(live)
@@ -204,16 +202,18 @@ def test_a_server_of_another_repository_is_reported_before_anything(
     assert content(live) == before
 
 
-def test_a_server_that_goes_away_is_reported_and_found_again(live: Path, tmp_path: Path) -> None:
+def test_the_next_publish_rolls_back_what_a_lost_server_prevented(
+    live: Path, tmp_path: Path
+) -> None:
     before = content(live)
     server = Served(live, lambda _, loads: loads >= 2)
-    with pytest.raises(RepositoryError, match=r"2 was not published.*'ctr' could not be loaded"):
+    with pytest.raises(RepositoryError, match=r"2 was not published.*'ctr' could not be restored"):
         publish(release_of(tmp_path, 2), live, SETTINGS, server, quietly)
     assert content(live).keys() - before.keys() == {JOURNAL_FILE}
     lines: list[str] = []
     again = Served(live)
     assert publish(release_of(tmp_path, 2), live, SETTINGS, again, lines.append).number == "2"
-    assert lines[0] == "version 2 was left half published: rolled back"
+    assert lines[0] == "the publish of version 2 was interrupted: rolled back"
     assert not (live / JOURNAL_FILE).exists()
 
 
@@ -230,7 +230,7 @@ def test_a_killed_publish_is_rolled_back(live: Path, tmp_path: Path, reached: st
         (live / INTEGRITY_FILE).write_text("of version 2")
     lines: list[str] = []
     roll_back_interrupted(live, lines.append)
-    assert lines == ["version 2 was left half published: rolled back"]
+    assert lines == ["the publish of version 2 was interrupted: rolled back"]
     assert content(live) == before
     assert not [folder for folder in live.rglob("*2*") if folder.is_dir()]
     roll_back_interrupted(live, lines.append)
@@ -245,9 +245,9 @@ def test_a_repository_without_its_hashes_is_not_published_into(live: Path, tmp_p
     assert content(live) == before
 
 
-def test_two_at_once_are_one_after_the_other(live: Path, tmp_path: Path) -> None:
+def test_a_second_publish_at_the_same_time_is_refused(live: Path, tmp_path: Path) -> None:
     release = release_of(tmp_path, 2)
-    with publish_lock(live), pytest.raises(RepositoryError, match="another publish is going on"):
+    with publish_lock(live), pytest.raises(RepositoryError, match="another publish is running"):
         publish(release, live, SETTINGS, None, quietly)
     assert publish(release, live, SETTINGS, None, quietly).is_new
 
@@ -263,13 +263,13 @@ def test_an_interrupt_is_rolled_back_too(live: Path, tmp_path: Path) -> None:
     assert content(live) == before
 
 
-def test_what_clients_count_on_stays(live: Path, tmp_path: Path) -> None:
+def test_the_largest_request_may_not_become_smaller(live: Path, tmp_path: Path) -> None:
     fewer = Serving(max_batch_size=32)
-    with pytest.raises(RepositoryError, match=r"may send 64 rows a request.*would take 32"):
+    with pytest.raises(RepositoryError, match=r"may send 64 rows in a request.*would accept 32"):
         publish(release_of(tmp_path, 2), live, fewer, None, quietly)
 
 
-def test_the_first_release_begins_the_repository(live: Path, tmp_path: Path) -> None:
+def test_the_first_release_creates_the_repository(live: Path, tmp_path: Path) -> None:
     new, release = tmp_path / "new" / "live", release_of(tmp_path, 1)
     assert publish(release, new, SETTINGS, None, quietly) == Published("1", is_new=True)
     verify_repository(new, large_files=True)
@@ -293,7 +293,7 @@ def test_a_changed_file_of_a_published_repository_is_named(
         verify_repository(live, large_files=True)
 
 
-def test_compiled_code_is_not_run_unseen(live: Path, tmp_path: Path) -> None:
+def test_compiled_code_is_removed(live: Path, tmp_path: Path) -> None:
     publish(release_of(tmp_path, 2), live, SETTINGS, None, quietly)
     compiled = live / "ctr_fused" / "1" / "__pycache__"
     compiled.unlink()

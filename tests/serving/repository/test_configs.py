@@ -68,7 +68,7 @@ def has_rules(case: str, model: str) -> bool:
 
 
 def configs(case: str, settings: Serving | None = None, current: str = "2") -> dict[str, str]:
-    """Of two versions, the second of which is the plan's own."""
+    """Configs of two versions. The second is the plan's."""
     settings = settings or Serving(max_batch_size=512, instances=2, threads=3)
     versions = {
         model: {
@@ -119,7 +119,7 @@ def test_configs_are_triton_model_configs(case: str) -> None:
                 assert set(warmup.inputs) == {tensor.name for tensor in config.input}
 
 
-def test_the_ensemble_hands_over_what_its_steps_take_and_give() -> None:
+def test_the_ensemble_passes_the_tensors_of_its_models() -> None:
     found = {name: parsed(text) for name, text in configs("all_kinds").items()}
     first, second = found["ctr"].ensemble_scheduling.step
     assert (first.model_name, second.model_name) == ("ctr_features", "ctr_dlrm")
@@ -147,7 +147,7 @@ def test_tensors_without_columns_are_left_out() -> None:
     assert [tensor.name for tensor in no_ids["ctr_features"].output] == ["dense"]
 
 
-def test_lists_are_one_string_a_row_in_every_model() -> None:
+def test_lists_are_one_element_a_row_in_every_model() -> None:
     found = {name: parsed(text) for name, text in configs("lists").items()}
     raw = {tensor.name: tensor for tensor in found["ctr"].input}
     assert list(raw) == ["continuous", "categorical_bytes", "list_int64", "list_bytes"]
@@ -170,7 +170,7 @@ def test_lists_are_one_string_a_row_in_every_model() -> None:
     )
 
 
-def test_parameters_tell_columns_nulls_and_hashes() -> None:
+def test_parameters_have_columns_nulls_and_hashes() -> None:
     parameters = {
         key: value.string_value
         for key, value in parsed(configs("all_kinds")["ctr_fused"]).parameters.items()
@@ -220,7 +220,7 @@ def test_any_text_is_read_as_it_was_written(rules: dict[str, str]) -> None:
     assert versions_from_json("ctr", parameters["versions"]) == {"1": version}
 
 
-def test_the_rules_of_the_log_stand_where_raw_columns_are_taken() -> None:
+def test_models_that_take_raw_columns_have_the_rules_of_the_log() -> None:
     for model, text in configs("all_kinds").items():
         parameters = parameters_in(parsed(text))
         assert ("log" in parameters) == has_rules("all_kinds", model)

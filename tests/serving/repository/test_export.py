@@ -1,4 +1,4 @@
-"""The exported repository: what it holds, what it refuses, and that it is never half there."""
+"""The exported repository: its files, what it refuses, and that it is complete or absent."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def model_folder(plan: Plan, tmp_path: Path) -> Path:
     return model_of(plan, tmp_path / "model", seed=1)
 
 
-def test_the_repository_holds_four_models(plan: Plan, model_folder: Path, tmp_path: Path) -> None:
+def test_the_repository_has_four_models(plan: Plan, model_folder: Path, tmp_path: Path) -> None:
     repository = export_repository(plan, model_folder, tmp_path / "out", SETTINGS, ROWS)
     assert repository == tmp_path / "out" / "model_repository"
     files = [file for file in repository.rglob("*") if file.is_file()]
@@ -103,7 +103,7 @@ def test_damaged_and_missing_files_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_repository_is_replaced_whole_or_not_at_all(
+def test_a_repository_is_replaced_completely_or_not_at_all(
     plan: Plan, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"

@@ -1,4 +1,4 @@
-"""The GPU server's repository: its ONNX model runs on the ids that its own feature step gives."""
+"""The GPU server's repository: its ONNX model takes the ids that its feature model returns."""
 
 from __future__ import annotations
 

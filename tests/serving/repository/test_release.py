@@ -1,4 +1,4 @@
-"""Versions beside each other: what a release writes, and what is read from the repository."""
+"""Several versions in one repository: what a release writes, and what is read from it."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_a_version_is_written_beside_the_one_that_is_served(first: Path, release
             verified_manifest(first / model / number, version)
 
 
-def test_a_version_is_whole_or_has_no_number(
+def test_a_version_is_complete_or_has_no_number(
     first: Path, release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
@@ -93,7 +93,7 @@ def test_a_plan_that_only_has_fewer_tensors_is_no_new_version(first: Path, tmp_p
         LiveRepository.read(first).check_interface(plan)
 
 
-def test_a_release_wants_a_row(tmp_path: Path) -> None:
+def test_a_release_needs_a_row(tmp_path: Path) -> None:
     plan = write_small_plan(tmp_path / "plan", ["Oslo"])
     model = model_of(plan, tmp_path / "model", seed=1)
     with pytest.raises(RepositoryError, match="at least one raw row"):
@@ -104,7 +104,7 @@ def test_a_release_wants_a_row(tmp_path: Path) -> None:
     ("text", "message"),
     [(None, "missing"), ("name: {", "a model config"), ('name: "ctr"', "'versions'")],
 )
-def test_a_config_that_is_not_ours_is_named(first: Path, text: str | None, message: str) -> None:
+def test_a_config_of_another_origin_is_refused(first: Path, text: str | None, message: str) -> None:
     config = first / "ctr" / "config.pbtxt"
     config.unlink() if text is None else config.write_text(text)
     with pytest.raises(RepositoryError, match=f"ctr.*{message}"):

@@ -1,4 +1,4 @@
-"""Files of rows read as the log was: its dialect, its types, its flags and side tables."""
+"""Files of rows are read with the log's settings: dialect, types, flags and side tables."""
 
 import gzip
 from pathlib import Path
@@ -67,7 +67,7 @@ def text(tmp_path: Path) -> Path:
     return tmp_path / "rows.txt"
 
 
-def test_text_is_read_by_the_rules_of_the_log(text: Path) -> None:
+def test_text_is_read_with_the_rules_of_the_log(text: Path) -> None:
     found = opened(text)
     chunks = list(found)
     assert [len(chunk.rows) for chunk in chunks] == [2, 1]
@@ -122,7 +122,7 @@ def test_parquet_by_its_content(tmp_path: Path) -> None:
         opened(tmp_path / "rows.csv", ReadOptions(separator="\t"))
 
 
-def test_options_say_what_is_otherwise(tmp_path: Path) -> None:
+def test_options_override_the_rules(tmp_path: Path) -> None:
     lines = ['yes\t1.5\tff\t1\t"a\tb"\tu+v\t1+2', "no\tn/a\t\t\tn/a\t\t"]
     (tmp_path / "rows").write_text("\n".join(lines), encoding="utf-8")
     options = ReadOptions(
@@ -138,7 +138,7 @@ def test_options_say_what_is_otherwise(tmp_path: Path) -> None:
         rows(opened(tmp_path / "rows", options))
 
 
-def test_options_that_do_not_fit(text: Path) -> None:
+def test_options_that_contradict_are_refused(text: Path) -> None:
     with pytest.raises(DataError, match=r"How the file is read: separator: "):
         opened(text, ReadOptions(separator="\n"))
     with pytest.raises(DataError, match=r"How the file is read: .*list_separator '\|'"):
@@ -169,9 +169,7 @@ def test_a_model_without_rules_reads_as_clients_did(tmp_path: Path) -> None:
         ("1;1;f;a;;x|1;1;0", r":5: column 'n': wanted a list"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_told_with_its_place(
-    text: Path, line: str, message: str
-) -> None:
+def test_a_malformed_row_is_reported_with_its_line(text: Path, line: str, message: str) -> None:
     with text.open("a") as stream:
         stream.write(line + "\n1;1;f;a;;;1;0\n")
     with pytest.raises(DataError, match=rf"{text}{message}.*none is skipped"):
@@ -200,7 +198,7 @@ def test_lines_are_counted_over_the_blocks_that_are_read(
         ("", "the file is empty"),
     ],
 )
-def test_what_does_not_fit_is_told(tmp_path: Path, content: str, message: str) -> None:
+def test_files_that_do_not_fit_are_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "rows").write_text(content)
     with pytest.raises(DataError, match=message):
         rows(opened(tmp_path / "rows"))
@@ -231,7 +229,7 @@ def test_a_folder_of_parts(tmp_path: Path, text: Path) -> None:
     assert [row["id"] for chunk in chunks for row in chunk.kept.to_pylist()] == ["a9", "a10"]
 
 
-def test_what_is_kept_is_as_it_stands_in_the_file(text: Path, tmp_path: Path) -> None:
+def test_kept_text_is_unchanged(text: Path, tmp_path: Path) -> None:
     found = opened(text, keep=("id", "h", "s"))
     assert found.kept_schema == pa.schema([(n, pa.string()) for n in ("id", "h", "s")])
     kept = [row for chunk in found for row in chunk.kept.to_pylist()]
@@ -244,7 +242,7 @@ def test_what_is_kept_is_as_it_stands_in_the_file(text: Path, tmp_path: Path) ->
         opened(text, keep=("idd",))
 
 
-def test_what_is_kept_of_parquet_has_its_type(tmp_path: Path) -> None:
+def test_kept_columns_of_parquet_have_their_types(tmp_path: Path) -> None:
     ids = pa.array([2**64 - 1, None, 3], pa.uint64())
     words = pa.array(["a", "b", "a"]).dictionary_encode()
     table = pa.Table.from_pylist(ROWS).append_column("id", ids).append_column("w", words)
@@ -300,7 +298,7 @@ def test_side_tables_and_flags_are_joined_as_in_training(tmp_path: Path) -> None
     assert joined(found) == WANTED
 
 
-def test_another_side_table_is_warned_about(tmp_path: Path) -> None:
+def test_another_side_table_causes_a_warning(tmp_path: Path) -> None:
     file, rules = joining(tmp_path, "ab" * 32)
     found = opened(file, kinds=JOINED, rules=rules)
     (warning,) = found.warnings
@@ -337,7 +335,7 @@ def test_a_column_that_the_log_declares_otherwise_is_joined(tmp_path: Path) -> N
     assert joined(found) == [(1, [], 30.0, ["red", "green"])]
 
 
-def test_a_folder_that_holds_the_side_tables_too(tmp_path: Path) -> None:
+def test_a_folder_that_also_has_the_side_tables(tmp_path: Path) -> None:
     _, rules = joining(tmp_path)
     assert joined(opened(tmp_path, kinds=JOINED, rules=rules)) == WANTED
     named = LogRules(rules.log.model_copy(update={"files": ("log.csv",)}), rules.tables)
@@ -346,7 +344,7 @@ def test_a_folder_that_holds_the_side_tables_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x\n1\n\n2\n", "x\n\n1\n", "x\n1\n2\n\n\n3\n"])
-def test_a_blank_line_of_one_column_is_not_passed_over(tmp_path: Path, text: str) -> None:
+def test_a_blank_line_in_a_file_of_one_column_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "rows").write_text(text)
     line = text.split("\n").index("") + 1
     found = opened(tmp_path / "rows", rules=None, kinds={"x": "continuous"})
@@ -383,7 +381,7 @@ def test_columns_of_any_name(tmp_path: Path, form: str) -> None:
     assert found == [{n: content[n][row] for n in kinds} for row in (0, 1)]
 
 
-def test_a_tab_as_a_shell_has_it(tmp_path: Path) -> None:
+def test_a_tab_as_a_shell_writes_it(tmp_path: Path) -> None:
     file = tmp_path / "rows"
     file.write_text("s\tx\na\t1\n")
     kinds: dict[str, FeatureKind] = {"s": "string", "x": "continuous"}

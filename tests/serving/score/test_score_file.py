@@ -1,4 +1,4 @@
-"""Scoring chunk by chunk: the rows' order, how much is under way, and what stays of a failure."""
+"""Scoring chunk by chunk: order of rows, requests in flight, and files after a failure."""
 
 import asyncio
 import csv
@@ -22,7 +22,7 @@ from plumbline.serving.score.score_output import CsvOutput, check_output, output
 
 
 class Answers:
-    """Stands in for a client: the score of a row is its value; later requests answer earlier."""
+    """A stand-in for a client. A row's score is its value; later requests are answered earlier."""
 
     def __init__(self) -> None:
         self.under_way = self.most_under_way = 0
@@ -92,7 +92,7 @@ def test_no_rows_have_no_mean() -> None:
     assert np.isnan(found.mean_probability)
 
 
-def test_a_failure_ends_the_others() -> None:
+def test_a_failure_cancels_the_others() -> None:
     client = Answers()
     with pytest.raises(ServerError, match="unlucky"):
         scored([12.0, 0.0, 13.0, 0.0, 14.0, 0.0], 3, client, Kept())
@@ -107,7 +107,7 @@ def test_an_answer_of_another_length_is_refused() -> None:
         scored([1.0, 2.0], 1, Short(), Kept())
 
 
-def test_rows_that_do_not_fit_are_told_by_number() -> None:
+def test_rows_that_do_not_fit_are_named_by_number() -> None:
     with pytest.raises(DataError, match=r"^Rows 3 to 4: Column 'x': no\."):
         scored([1.0, 2.0, 3.0, float("nan")], 2, Answers(), Kept())
 
@@ -120,7 +120,7 @@ def nothing(probability_B: Any) -> pa.Table:
     return NOTHING.empty_table()
 
 
-def test_csv_gives_every_float_back() -> None:
+def test_csv_preserves_every_float() -> None:
     stream = io.BytesIO()
     output = CsvOutput(stream, NOTHING)
     for probability_B in SCORES:
@@ -131,7 +131,7 @@ def test_csv_gives_every_float_back() -> None:
 
 
 @pytest.mark.parametrize("scores", [SCORES, []], ids=["some", "none"])
-def test_parquet_holds_them_all(tmp_path: Path, scores: list[Any]) -> None:
+def test_parquet_has_all_scores(tmp_path: Path, scores: list[Any]) -> None:
     file = tmp_path / "scores.parquet"
     with output_file(file, NOTHING) as output:
         for probability_B in scores:
@@ -156,7 +156,7 @@ KEPT = pa.table(
 )
 
 
-def test_what_is_kept_has_its_types_in_parquet(tmp_path: Path) -> None:
+def test_kept_columns_have_their_types_in_parquet(tmp_path: Path) -> None:
     file = tmp_path / "scores.parquet"
     with output_file(file, KEPT.schema) as output:
         output.write(KEPT.slice(0, 2), SCORES[0])
@@ -167,7 +167,7 @@ def test_what_is_kept_has_its_types_in_parquet(tmp_path: Path) -> None:
     assert [f.type for f in found.schema][:-1] == [f.type for f in KEPT.schema]
 
 
-def test_what_is_kept_is_quoted_in_csv() -> None:
+def test_kept_text_is_quoted_in_csv() -> None:
     stream = io.BytesIO()
     output = CsvOutput(stream, KEPT.schema)
     output.write(KEPT.slice(0, 2), SCORES[0])
@@ -185,7 +185,7 @@ def test_what_is_kept_is_quoted_in_csv() -> None:
     np.testing.assert_array_equal(found_B, np.concatenate(SCORES))
 
 
-def test_what_has_no_text_is_refused_before_it_is_scored() -> None:
+def test_columns_without_a_text_form_are_refused_before_scoring() -> None:
     with pytest.raises(DataError, match=r"--keep tags: list<item: int64> has no form in CSV"):
         CsvOutput(io.BytesIO(), pa.schema([("tags", pa.list_(pa.int64()))]))
     output = CsvOutput(io.BytesIO(), pa.schema([("b", pa.binary())]))
@@ -194,7 +194,7 @@ def test_what_has_no_text_is_refused_before_it_is_scored() -> None:
 
 
 def test_text_that_is_not_utf_8_is_refused() -> None:
-    """A Parquet file may hold such in a column of strings."""
+    """A Parquet file may have such bytes in a column of strings."""
     text = pa.array([b"\xff"]).view(pa.string())
     output = CsvOutput(io.BytesIO(), pa.schema([("t", pa.string())]))
     with pytest.raises(DataError, match=r"--keep t: string has no form in CSV \(.*UTF.?8"):
@@ -202,7 +202,7 @@ def test_text_that_is_not_utf_8_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet"])
-def test_a_failure_leaves_no_file_and_spoils_no_old_one(tmp_path: Path, name: str) -> None:
+def test_a_failure_leaves_no_new_file_and_keeps_the_old_one(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.write_text("old")
     with pytest.raises(ServerError, match="gone"), output_file(file, NOTHING) as output:

@@ -29,7 +29,7 @@ Bad as_tuple(const std::optional<BadId> &bad) {
   return std::tuple(bad->position, bad->row, bad->id, bad->cardinality);
 }
 
-// Results of this size do not stay in the caches until they are read again.
+// Results of this size are evicted from the caches before they are read again.
 constexpr int64_t kStreamedBytes = int64_t{8} << 20;
 
 Result result_of(uintptr_t out, int dtype, int64_t rows, int64_t vectors, int64_t dim) {

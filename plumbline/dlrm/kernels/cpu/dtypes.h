@@ -1,5 +1,5 @@
-// The dtypes of the kernels, and how the half ones are stored; plumbline/dlrm/ops/dtypes.py has the
-// same numbers.
+// The dtypes of the kernels, and the storage of the 16-bit ones. plumbline/dlrm/ops/dtypes.py has
+// the same codes.
 #pragma once
 
 #include <cstdint>

@@ -11,13 +11,13 @@
 namespace plumbline {
 namespace {
 
-// Work that is given to a thread at a time: enough to be worth it, few enough to come out even.
+// Work per task: large enough to amortize scheduling, small enough to balance threads.
 constexpr int64_t kIdsAtATime = 4096;
 constexpr int64_t kListsAtATime = 512;
 
 int64_t parts_of(int64_t count, int64_t at_a_time) { return (count + at_a_time - 1) / at_a_time; }
 
-// The lower of two vectors of bad ids, where -1 is none.
+// The smaller of two indices of bad ids; -1 means none.
 int64_t first_of(int64_t one, int64_t other) {
   if (one < 0 || other < 0) return std::max(one, other);
   return std::min(one, other);

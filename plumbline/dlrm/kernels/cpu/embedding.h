@@ -1,8 +1,10 @@
-// Look-ups in embedding tables that lie in one buffer, and the optimizer on their rows. The
-// contract is in plumbline/dlrm/ops/embedding/contract.py.
+// Look-ups in embedding tables that share one buffer, and the optimizer on their rows.
 //
-// Pointers are to contiguous memory that the caller has checked; nothing here depends on the number
-// of threads but the time.
+// Contract (in full: plumbline/dlrm/ops/embedding/contract.py): pointers are to contiguous memory
+// that the caller has checked. Empty inputs, lists and batches are valid. An id must be in [0,
+// cardinality) of its column; otherwise the function returns the first such id. The result has the
+// same bits for any number of threads. Look-ups of single ids are exact up to the conversion of the
+// dtype; sums are float32, in order, and differ between instruction sets by their rounding.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,7 @@
 
 namespace plumbline {
 
-// An id that its column's table has no row for; `position` is the column's among all id columns.
+// An id outside its column's table; `position` is the column's index among all id columns.
 struct BadId {
   int64_t position, row, id, cardinality;
 };
@@ -24,15 +26,15 @@ EmbeddingLoops embedding_loops(InstructionSet set);
 std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const Singles &singles,
                             const Result &result, int threads);
 
-// Throws std::invalid_argument where the offsets do not rise from 0 to the number of ids.
+// Throws std::invalid_argument if the offsets do not rise from 0 to the number of ids.
 void require_offsets(const Bag &bag);
 
 // Throws as `require_offsets` does.
 std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, bool mean,
                           const Result &result, int threads);
 
-// Throws as `require_offsets` does, and std::length_error for a column with more than 2³² rows in
-// the table, or ids in the batch. Nothing is changed then, nor where an id is bad.
+// Throws as `require_offsets` does, and std::length_error for a column with more than 2³² table
+// rows or ids. If it throws, or an id is bad, nothing has changed.
 std::optional<BadId> update(const EmbeddingLoops &loops, const Optimizer &optimizer,
                             const Singles &singles, const std::vector<Bag> &bags, bool mean,
                             int threads);

@@ -1,4 +1,4 @@
-// Look-ups of single ids and of lists: for loops, see instruction_set.h.
+// Look-ups of single ids and of lists. Only for loops, see instruction_set.h.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The inner loops of the embedding kernels, for each instruction set, and their arguments.
+// The inner loops of the embedding kernels, one set per instruction set, and their arguments.
 #pragma once
 
 #include <cstdint>
@@ -35,11 +35,11 @@ struct Result {
   void *out;
   Dtype dtype;
   int64_t vectors;
-  // Whether it is too large to stay in the caches: it is then written past them.
+  // Whether the result exceeds the caches; it is then written with streaming stores.
   bool streamed;
 };
 
-// One id of a column, and the row of the batch that has it.
+// One id of a column, and its row in the batch.
 struct Occurrence {
   uint32_t id, row;
 };
@@ -48,7 +48,7 @@ struct Optimizer {
   void *weight;
   Dtype dtype;
   int64_t dim;
-  float *state;  // one a row; null for SGD
+  float *state;  // one per row; null for SGD
   const void *gradient;
   Dtype gradient_dtype;
   int64_t vectors;
@@ -56,28 +56,28 @@ struct Optimizer {
   uint32_t k0, k1;
 };
 
-// The occurrences of one column, sorted by id and, of one id, in the order of the batch.
+// The occurrences of one column, sorted by id, then by order in the batch.
 struct Column {
   const Occurrence *occurrences;
-  const int64_t *offsets;  // null where each occurrence counts as 1; else as 1 / length of its list
+  const int64_t *offsets;  // null if each occurrence counts 1; else it counts 1 / list length
   int64_t first_row, position;
 };
 
-// The loops work on this many numbers at a time, so their sums have room for as many past the last.
+// The loops process this many numbers at a time, so their sums need this much extra room.
 constexpr int64_t kScratch = 16;
 
 struct EmbeddingLoops {
-  // Ids from `begin` up to `end`, counted row by row; returns the first bad one, or -1.
+  // Ids in [begin, end) of the row-major ids; returns the index of the first bad one, or -1.
   int64_t (*gather)(const Rows &, const Singles &, const Result &, int64_t begin, int64_t end);
-  // Lists from `begin` up to `end`; `sum` has room for kScratch numbers more than `dim`. Returns the
-  // first bad one's index among the ids, or -1.
+  // Lists in [begin, end); `sum` has room for dim + kScratch numbers. Returns the index of the
+  // first bad id among all ids, or -1.
   int64_t (*pool)(const Rows &, const Bag &, bool mean, const Result &, int64_t begin, int64_t end,
                   float *sum);
-  // All rows whose occurrences are from `begin` up to `end`; `sum` is as above.
+  // All rows whose occurrences are in [begin, end); `sum` is as above.
   void (*update)(const Optimizer &, const Column &, int64_t begin, int64_t end, float *sum);
 };
 
-// embedding_loops.cpp has them.
+// Defined in embedding_loops.cpp.
 template <InstructionSet>
 EmbeddingLoops embedding_loops();
 template <>

@@ -5,9 +5,8 @@
 
 namespace plumbline {
 
-// Ask the system to back memory that has not been touched yet with large pages: a look-up then
-// finds its row without a walk through page tables that the caches do not hold. Nothing happens
-// where there are none.
+// Ask the system to back untouched memory with large pages, which saves look-ups page-table walks
+// outside the caches. A no-op on systems without large pages.
 void advise_large_pages(uintptr_t start, uint64_t bytes);
 
 }  // namespace plumbline

@@ -1,4 +1,4 @@
-// Reading, converting and writing one row: for loops, see instruction_set.h.
+// Reading, converting and writing one row. Only for loops, see instruction_set.h.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,12 @@
 namespace plumbline {
 namespace {
 
-// How many rows are prefetched before they are used; a power of two.
+// Number of rows prefetched ahead; a power of two.
 constexpr int64_t kAhead = 32;
 
 constexpr int64_t kLine = 64;  // bytes of a cache line
 
-// Into the second level of the caches: the first would be full before the rows are used.
+// Prefetches to the L2 cache; L1 would overflow before the rows are used.
 inline void prefetch(const void *start, int64_t bytes) {
   const uintptr_t end = reinterpret_cast<uintptr_t>(start) + static_cast<uintptr_t>(bytes);
   for (uintptr_t line = reinterpret_cast<uintptr_t>(start) & ~uintptr_t{kLine - 1}; line < end;
@@ -31,7 +31,7 @@ inline void convert(const Row *row, Out *out, int64_t dim) {
   }
 }
 
-// Whether rows of `dim` numbers can be written past the caches, from `out` on.
+// Whether rows of `dim` numbers at `out` can be written with streaming stores.
 template <typename Out>
 inline bool can_be_streamed(const Out *out, int64_t dim) {
 #if defined(__AVX2__)
@@ -42,7 +42,8 @@ inline bool can_be_streamed(const Out *out, int64_t dim) {
 #endif
 }
 
-// As `convert`, past the caches; no other thread may read it before `finish_streaming`.
+// As `convert`, with streaming stores; other threads may read the row only after
+// `finish_streaming`.
 template <typename Row, typename Out>
 inline void stream(const Row *row, Out *out, int64_t dim) {
 #if defined(__AVX2__)

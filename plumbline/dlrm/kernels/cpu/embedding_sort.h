@@ -1,4 +1,4 @@
-// A column's ids in the order that their rows have in the table.
+// Sorts a column's ids.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace plumbline {
 
-// Sort by id, stably; ids are below `cardinality`, which is at most 2³². Both arrays have `count`
-// occurrences; returns the one of them that the result is in.
+// Stable sort by id; ids are below `cardinality`, which is at most 2³². Both arrays have room for
+// `count` occurrences; returns the array that holds the result.
 Occurrence *sort_by_id(Occurrence *occurrences, Occurrence *scratch, int64_t count,
                        int64_t cardinality);
 

@@ -1,4 +1,4 @@
-// The optimizer's step on the rows of one column: for loops, see instruction_set.h.
+// The optimizer's step on the rows of one column. Only for loops, see instruction_set.h.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 namespace plumbline {
 namespace {
 
-// Sums are kept in whole vectors: what is past `dim` in the last one is zero.
+// Sums are padded to whole vectors with zeros.
 
 inline float added(Floats values) {
   float lane[kLanes];
@@ -54,7 +54,7 @@ inline void descend(Bfloat16 *row, const float *gradient, float factor,
   }
 }
 
-// `sum` gets scale · Σ gradient of the occurrences from `begin` up to `end`, which have one id;
+// Writes scale · Σ gradient to `sum`, over the occurrences in [begin, end), which share one id;
 // returns Σ sum².
 template <typename Gradient>
 inline float sum_gradients(const Optimizer &optimizer, const Column &column, int64_t begin,

@@ -8,12 +8,12 @@
 namespace plumbline {
 namespace {
 
-// Occurrences that a thread is given at a time.
+// Occurrences per task.
 constexpr int64_t kAtATime = 2048;
 
 constexpr int64_t kMost = int64_t{1} << 32;
 
-// One column's share of the scratch memory, and of the parts of the work.
+// One column's share of the scratch memory and of the tasks.
 struct Work {
   int64_t count, cardinality;
   Occurrence *occurrences, *scratch;
@@ -47,7 +47,7 @@ void fill(Work &work, const Bag &bag) {
     }
 }
 
-// The first occurrence from `index` on whose id is not that of the one before.
+// The first occurrence at or after `index` whose id differs from its predecessor's.
 int64_t next_start(const Work &work, int64_t index) {
   const Occurrence *occurrences = work.column.occurrences;
   if (index >= work.count) return work.count;

@@ -1,12 +1,12 @@
-// The instruction sets that kernels are compiled for, and those that this processor has.
+// The instruction sets that kernels are compiled for, and those that this processor supports.
 //
-// The loops of each kernel are in a file <kernel>_loops.cpp, which CMake compiles once for every
-// instruction set. What such a file gives to the others is one function, a specialization for its
-// set. All else in it, and in the headers that only loops include, is in an anonymous namespace, and
-// it calls no inline function of the standard library: the linker keeps one copy of an inline
-// function or template that several files have, and that copy might have instructions that not every
-// processor runs. Headers that loops and other files share have no function outside an anonymous
-// namespace but those that are always inlined. tests/dlrm/kernels/test_cpu_build.py holds this.
+// The loops of each kernel are in <kernel>_loops.cpp, which CMake compiles once per instruction
+// set. Such a file exports one function, a specialization for its set. Everything else in it, and
+// in the headers that only loops include, is in an anonymous namespace, and calls no inline
+// function of the standard library: the linker keeps one copy of an inline function or template
+// that several files define, and that copy might contain instructions that not every processor
+// supports. In headers shared by loops and other files, functions outside an anonymous namespace
+// are always inlined. tests/dlrm/kernels/test_cpu_build.py checks this.
 #pragma once
 
 #include <string>
@@ -17,14 +17,14 @@ namespace plumbline {
 enum class InstructionSet { plain, avx2, avx512, avx512bf16 };
 
 #if defined(PLUMBLINE_INSTRUCTION_SET)
-// The one that this file is compiled for.
+// The set that this file is compiled for.
 constexpr InstructionSet kInstructionSet = InstructionSet::PLUMBLINE_INSTRUCTION_SET;
 #endif
 
-// Whether the processor and the operating system have it.
+// Whether the processor and the operating system support it.
 bool has(InstructionSet set);
 
-// Names of those that this processor has, the widest last; "plain" is always there.
+// Names of the sets that this processor supports, widest last; always includes "plain".
 std::vector<std::string> instruction_sets();
 
 // Throws std::invalid_argument for a name that is not one of `instruction_sets()`.

@@ -17,7 +17,7 @@ struct Release {
   void operator()(std::byte *memory) const { ::operator delete(memory, kAlignment); }
 };
 
-// One region for each thread.
+// One scratch region per thread.
 class Scratch {
  public:
   Scratch(int64_t bytes, int threads)
@@ -30,7 +30,7 @@ class Scratch {
   std::unique_ptr<std::byte, Release> memory_;
 };
 
-// Threads take ranges of rows as they come: one that the system holds up does not hold up all.
+// Threads take ranges of rows dynamically, so one that is preempted does not delay the others.
 constexpr int64_t kRangesEach = 8;
 constexpr int64_t kFewestRows = 16;
 

@@ -1,8 +1,10 @@
-// The interaction's CPU kernels: pairwise dots of a row's vectors, and their gradients. The contract
-// is in plumbline/dlrm/ops/interaction/contract.py; pointers here are of checked, contiguous tensors.
+// The interaction's CPU kernels: pairwise dots of a row's vectors, and their gradients.
 //
-// Beyond the contract: the instruction set avx512bf16 takes subnormal inputs, products and sums as
-// zero (an error of at most the smallest normal number a product).
+// Contract (in full: plumbline/dlrm/ops/interaction/contract.py): pointers are to checked,
+// contiguous tensors. Zero rows are valid. Results have the same bits for any number of threads. A
+// dot of D products has an error of at most D · 2⁻²³ · Σ|a·b| plus one rounding to the dtype. In
+// addition, the instruction set avx512bf16 treats subnormal inputs, products and sums as zero (an
+// error of at most the smallest normal number per product).
 #pragma once
 
 #include <cstdint>
@@ -23,8 +25,8 @@ struct Shape {
   [[gnu::always_inline]] int64_t width() const { return (content() + 7) / 8 * 8; }
 };
 
-// What one instruction set has for one dtype. Both functions take the rows begin … end − 1, in
-// scratch of their own, aligned to 64 bytes.
+// The kernels of one instruction set for one dtype. Both functions process rows [begin, end), with
+// scratch memory of their own, aligned to 64 bytes.
 struct Kernels {
   using Forward = void(const Shape &, const void *dense, const void *embeddings, void *out,
                        int64_t begin, int64_t end, void *scratch);
@@ -39,8 +41,8 @@ struct Kernels {
   Size *backward_scratch = nullptr;
 };
 
-// interaction_loops.cpp has them. Where there are none for a dtype, the pointers are null, and
-// `kernels` takes those of the next narrower instruction set.
+// Defined in interaction_loops.cpp. The pointers are null for a dtype without kernels; `kernels`
+// then uses those of the next narrower instruction set.
 template <InstructionSet>
 Kernels loops(Dtype);
 template <>
@@ -53,7 +55,7 @@ template <>
 Kernels loops<InstructionSet::avx512bf16>(Dtype);
 Kernels kernels(InstructionSet, Dtype);
 
-// `dense` and `dense_gradient` are read and written only where the shape has a dense vector.
+// `dense` and `dense_gradient` are used only if the shape has a dense vector.
 void forward(InstructionSet, Dtype, const Shape &, const void *dense, const void *embeddings,
              void *out, int threads);
 void backward(InstructionSet, Dtype, const Shape &, const void *gradient, const void *dense,

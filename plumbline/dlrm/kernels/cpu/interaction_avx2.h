@@ -1,4 +1,4 @@
-// Eight lanes; 16 registers hold a tile of 6 vectors by 2 of lanes, or of 4 by 2 panels.
+// Eight lanes. 16 registers hold a tile of 6 vectors by 2 registers, or of 4 vectors by 2 panels.
 #pragma once
 
 #include "interaction_backward.h"

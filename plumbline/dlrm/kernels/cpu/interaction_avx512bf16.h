@@ -1,4 +1,4 @@
-// Bfloat16 alone: a lane is a pair of elements, and one instruction multiplies and adds both.
+// Bfloat16 only: a lane is a pair of elements, and one instruction multiplies and adds both.
 #pragma once
 
 #include "interaction_backward.h"
@@ -11,7 +11,7 @@
 namespace plumbline::interaction {
 namespace {
 
-// The first `count` halves of a vector that holds at least as many.
+// The first `count` bfloat16 elements of a vector; `count` is at most its width.
 inline __mmask32 first32(int64_t count) { return static_cast<__mmask32>((1ull << count) - 1); }
 
 struct EightPairs {
@@ -50,7 +50,7 @@ struct EightPairs {
   }
 };
 
-// Single elements, for squares of the gradient.
+// Single elements, for the square blocks of the gradient.
 struct EightHalves {
   using Element = Bfloat16;
   using Lane = Bfloat16;

@@ -1,10 +1,10 @@
 // The backward pass over an instruction set's vectors: see interaction_vectors.h for what V is.
 //
-// The gradient of a row's N vectors is S · vectors, where S (N, N) is symmetric, has the gradient of
-// the dots beside its diagonal and zeros on it. Panels of C * V::width elements of the vectors are
-// packed, lane d of vector k (or of the pair 2k, 2k + 1) after lane d of the one before; a tile of R
-// vectors by one panel needs C loads and R broadcasts for R * C products. Its loops are unrolled, so
-// that the sums stay in registers.
+// The gradient of a row's N vectors is S · vectors, where S (N, N) is symmetric, with the gradients
+// of the dots off the diagonal and zeros on it. Panels of C * V::width elements of the vectors are
+// packed: lane d of vector k (or of the pair 2k, 2k + 1) follows lane d of its predecessor. A tile
+// of R vectors by one panel needs C loads and R broadcasts for R * C products. Its loops are
+// unrolled, so the sums stay in registers.
 #pragma once
 
 #include "interaction.h"
@@ -13,7 +13,7 @@
 namespace plumbline::interaction {
 namespace {
 
-// S, padded with zeros to whole squares of Q::width; where V::pair = 2, a lane is two of its values.
+// S, padded with zeros to whole squares of Q::width; if V::pair = 2, a lane is two of its values.
 template <class Q>
 struct Symmetric {
   typename Q::Lane *values;
@@ -24,8 +24,8 @@ struct Symmetric {
   }
 };
 
-// Square by square of the triangle: below the diagonal, as it is and transposed above; on it, what
-// is under the diagonal beside its transpose.
+// Fills S by squares of the triangle: a square below the diagonal is also written transposed above
+// it; a square on the diagonal merges its lower triangle with its transpose.
 template <class Q>
 void spread(const typename Q::Element *triangle, int64_t count, const Symmetric<Q> &symmetric) {
   constexpr int W = Q::width;
@@ -49,7 +49,7 @@ void spread(const typename Q::Element *triangle, int64_t count, const Symmetric<
   }
 }
 
-// Elements d … of all vectors, `columns` vectors of lanes of them: `length` elements, then zeros.
+// Packs elements [d, d + length) of all vectors into `columns` registers of lanes, then zeros.
 template <class V>
 void pack_panel(const Vectors<const typename V::Element> &vectors, int64_t count, int64_t d,
                 int64_t columns, int64_t length, typename V::Lane *to) {
@@ -68,10 +68,10 @@ void pack_panel(const Vectors<const typename V::Element> &vectors, int64_t count
   }
 }
 
-// Bytes of gradients above which they are streamed: more than a core's share of the last cache.
+// Gradients of more bytes are streamed: more than a core's share of the last-level cache.
 constexpr int64_t kStreamed = int64_t{16} << 20;
 
-// One vector of sums, `length` <= V::width of them, and to them the direct gradient if there is one.
+// Stores one register of `length` <= V::width sums, plus the direct gradient if given.
 template <class V>
 void write(typename V::Element *to, typename V::Sum sum, const typename V::Element *direct,
            int64_t length, bool streamed) {
@@ -85,12 +85,12 @@ void write(typename V::Element *to, typename V::Sum sum, const typename V::Eleme
   V::put(to, sum);
 }
 
-// Where a tile's sums go: elements d … d + length − 1 of the vectors from `first` on.
+// Destination of a tile's sums: elements [d, d + length) of the vectors from `first` on.
 template <class Element>
 struct Target {
   Vectors<Element> gradients;
   const Element *direct;  // the dense vector's gradient from the dense part of the result, or null
-  bool streamed;          // past the caches
+  bool streamed;          // bypass the caches
   int64_t first, d, length;
 };
 
@@ -157,7 +157,7 @@ struct Backward {
     return symmetric_bytes(shape) + lanes_of(shape) * kPanel * sizeof(typename V::Lane);
   }
 
-  // Gradients that no cache holds go past them, where every vector is whole lines of 64 bytes.
+  // Gradients that exceed the caches are streamed if every vector is whole lines of 64 bytes.
   static bool is_streamed(const Shape &shape, const void *dense, const void *embeddings) {
     const int64_t length = shape.dim * sizeof(Element);
     const uintptr_t bits = reinterpret_cast<uintptr_t>(dense) |

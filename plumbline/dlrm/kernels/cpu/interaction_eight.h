@@ -1,4 +1,4 @@
-// Eight float32 lanes of AVX2, for the files that are compiled for it or for more.
+// Eight float32 lanes of AVX2, for files compiled for AVX2 or wider.
 #pragma once
 
 #include <immintrin.h>
@@ -61,7 +61,7 @@ inline void transpose_eight(__m256 (&block)[8]) {
   }
 }
 
-// A policy but for its parts.
+// A policy without its partial loads and stores.
 template <class E>
 struct Eight {
   using Element = E;

@@ -1,10 +1,10 @@
 // The forward pass over an instruction set's vectors: see interaction_vectors.h for what V is.
 //
-// A row's N vectors are packed by panels of V::width of them, transposed: lane p of the panel's
-// vectors stands together. A tile of R vectors by C panels then needs one load a panel and one
-// broadcast a vector for R * C products, both from the packed form; its loops are unrolled, so that
-// the sums stay in registers. Only tiles that reach the strict lower triangle are computed. Places of
-// the last panel past the N-th vector repeat it: their results are not written.
+// A row's N vectors are packed into panels of V::width vectors, transposed: lane p of all vectors
+// of a panel is contiguous. A tile of R vectors by C panels then needs one load per panel and one
+// broadcast per vector for R * C products, both from packed data. Its loops are unrolled, so the
+// sums stay in registers. Only tiles that reach the strict lower triangle are computed. Slots of
+// the last panel past the N-th vector repeat it, and their results are not written.
 #pragma once
 
 #include "interaction.h"
@@ -47,14 +47,14 @@ void pack(const Vectors<const typename V::Element> &vectors, int64_t count,
   }
 }
 
-// Panels of a tile of so many vectors.
+// Number of panels of a tile of this many vectors.
 template <class V>
 constexpr int panels_of(int64_t vectors) {
   return static_cast<int>(smaller(4, V::tile / vectors));
 }
 
-// The dots of `rows` <= R vectors from `first` on with those of `columns` <= C panels from `panel`
-// on. Row i of the triangle starts at element i (i − 1) / 2.
+// Dots of `rows` <= R vectors, from `first` on, with the vectors of `columns` <= C panels, from
+// `panel` on. Row i of the triangle starts at element i (i − 1) / 2.
 template <class V, int R, int C>
 void dots(const Packed<V> &packed, int64_t first, int64_t panel, int64_t rows, int64_t columns,
           typename V::Element *triangle, Ahead ahead) {
@@ -114,7 +114,7 @@ struct Forward {
   static void each_tile(int64_t count, const Work &work) {
     for (int64_t first = 0; first < count; first += R) {
       const int64_t rows = smaller(count - first, R);
-      // The last of these vectors is above the diagonal from its own index on.
+      // The last of these vectors has dots below the diagonal up to its own index.
       const int64_t panels = round_up(first + rows - 1, V::width) / V::width;
       const int64_t columns = panels_of<V>(rows);
       for (int64_t panel = 0; panel < panels; panel += columns)

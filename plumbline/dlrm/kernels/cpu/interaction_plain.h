@@ -1,4 +1,4 @@
-// Four lanes in what every processor has: the compiler's own vectors.
+// Four lanes on any processor, with the compiler's vector extension.
 #pragma once
 
 #include "interaction_backward.h"
@@ -28,7 +28,7 @@ inline float to_float(Bfloat16 value) { return from_bits(static_cast<uint32_t>(v
 inline float to_float(Float16 value) {
   const uint32_t sign = (value.bits & 0x8000u) << 16, rest = value.bits & 0x7fffu;
   if (rest >= 0x7c00) return from_bits(sign | 0x7f800000u | (rest & 0x3ffu) << 13);
-  // The exponent's bias is 15 in one and 127 in the other; the product is exact, subnormals too.
+  // The exponent biases are 15 and 127; the product is exact, also for subnormals.
   const float magnitude = from_bits(rest << 13) * from_bits((254u - 15u) << 23);
   return from_bits(sign | to_bits(magnitude));
 }

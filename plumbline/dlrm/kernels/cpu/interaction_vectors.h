@@ -1,7 +1,7 @@
-// What the interaction's kernels ask of an instruction set: a policy V, one for each dtype and width.
+// The interface of an instruction set to the interaction's kernels: a policy V per dtype and width.
 //
 //   V::Element               the dtype in memory
-//   V::Lane, V::pair         what one lane of a product holds: a float, or a pair of bfloat16
+//   V::Lane, V::pair         type of one lane of a product: a float, or a pair of bfloat16
 //   V::width                 lanes of a vector
 //   V::Lanes, V::Sum         a vector of lanes; a vector of float32 sums
 //
@@ -15,13 +15,13 @@
 //   take_part(…, n), widen_part(…, n), put_part(…, n)     fewer elements: no byte past the n-th is
 //                                                         read or written; zeros are read there
 //   transpose(Lanes (&)[width])
-//   merge(Lanes, Lanes) -> Lanes                          of which one is zero in each lane
-//   streams                                               whether there are stream and fence:
-//   stream(Element *, Sum), fence()                       put to 64-byte lines past the caches
-//   across(const Element *a, const Element *b, n) -> Lanes    where pair = 2: lane d is (a[d], b[d]),
+//   merge(Lanes, Lanes) -> Lanes                          in each lane one of them is zero
+//   streams                                               whether stream and fence exist:
+//   stream(Element *, Sum), fence()                       put to 64-byte lines, bypassing caches
+//   across(const Element *a, const Element *b, n) -> Lanes    if pair = 2: lane d is (a[d], b[d]),
 //                                                             n <= width; b may be null: zeros
 //
-// This header and those that include it are for loops, see instruction_set.h.
+// This header and those that include it are only for loops, see instruction_set.h.
 #pragma once
 
 #include <cstdint>
@@ -32,14 +32,14 @@
 namespace plumbline::interaction {
 namespace {
 
-// What an instruction set has: a specialization for each.
+// The policies of an instruction set: one specialization each.
 template <InstructionSet>
 struct Loops;
 
 constexpr int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// The vectors of one row: the dense one, where there is one, and then the embeddings.
+// The vectors of one row: the dense vector, if any, then the embeddings.
 template <class Element>
 struct Vectors {
   Element *dense, *embeddings;
@@ -57,20 +57,20 @@ Vectors<Element> vectors_of(const Shape &shape, Pointer dense, Pointer embedding
           static_cast<Element *>(embeddings) + row * shape.features * shape.dim, shape.dim};
 }
 
-// Where the next row lies, and the bytes of it that are prefetched with one lane of a tile.
+// Address of the next row, and its bytes that are prefetched per lane of a tile.
 struct Ahead {
   const char *from;
   int64_t step;
 };
 
-// The next row's embeddings, in as many steps as lanes of tiles are computed.
+// Prefetches the next row's embeddings, in as many steps as lanes of tiles are computed.
 template <class Element>
 Ahead ahead_of(const Shape &shape, const Vectors<const Element> &vectors, int64_t steps) {
   const int64_t bytes = shape.features * shape.dim * sizeof(Element);
   return {reinterpret_cast<const char *>(vectors.embeddings) + bytes, bytes / (steps + 1) + 1};
 }
 
-// Parts for instruction sets without masks: through a copy of full length.
+// Partial loads and stores for instruction sets without masks, through a full-length copy.
 template <class V>
 struct PartsByCopy : V {
   using typename V::Element;

@@ -1,6 +1,6 @@
-// Sixteen numbers at a time, whatever they are stored as: for loops, see instruction_set.h.
+// Sixteen numbers at a time, for any storage dtype. Only for loops, see instruction_set.h.
 //
-// GCC and Clang make of these types what the instruction set has: one register, or several.
+// GCC and Clang map these types to one register or several, as the instruction set allows.
 #pragma once
 
 #include <cstdint>
@@ -41,13 +41,13 @@ inline Floats widened(const Bfloat16 *from) {
 inline Floats widened(const Float16 *from) {
   const Words bits = __builtin_convertvector(read<Halves>(from), Words);
   const Words magnitude = bits & 0x7FFFu;
-  // The exponents' biases differ by 112; subnormal numbers become normal ones by the product.
+  // The exponent biases differ by 112; the product makes subnormal numbers normal.
   const Words finite = bits_of(with_bits(magnitude << 13) * 0x1p112f);
   const Words others = (magnitude << 13) | 0x7F800000u;
   return with_bits((magnitude >= 0x7C00u ? others : finite) | (bits & 0x8000u) << 16);
 }
 
-// To nearest, even on ties. The instruction for it takes subnormal numbers for zeros.
+// Rounds to nearest, ties to even. The native instruction flushes subnormal numbers to zero.
 inline Halves nearest_bfloat16(Floats values) {
 #if defined(__AVX512BF16__)
   return reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(values)));
@@ -62,7 +62,7 @@ inline Halves nearest_bfloat16(Floats values) {
 inline Halves nearest_float16(Floats values) {
   const Words bits = bits_of(values), magnitude = bits & 0x7FFFFFFFu;
   const Words normal = (magnitude + 0xFFFu + ((magnitude >> 13) & 1u) - 0x38000000u) >> 13;
-  // Below 2⁻¹⁴: of 0.5 the last bit counts 2⁻²⁴, as that of these.
+  // Below 2⁻¹⁴: the last bit of 0.5 is worth 2⁻²⁴, like the last bit of these.
   const Words subnormal = bits_of(with_bits(magnitude) + 0.5f) - 0x3F000000u;
   const Words infinite = Words{} + 0x7C00u, nan = Words{} + 0x7E00u;
   Words nearest = magnitude < 0x38800000u ? subnormal : normal;
@@ -84,7 +84,7 @@ inline Floats load(const Element *from, int64_t count = kLanes) {
   return widened(part);
 }
 
-// The first `count` of sixteen numbers that are already in their stored form.
+// The first `count` of sixteen numbers in their storage dtype.
 template <typename Element, typename Values>
 inline void put(Element *to, Values values, int64_t count = kLanes) {
   const int64_t stored = count >= kLanes ? kLanes : count;

@@ -1,4 +1,4 @@
-// The Python side of the CPU kernels. plumbline/dlrm/_kernels.pyi says what each function takes.
+// The Python module of the CPU kernels; plumbline/dlrm/_kernels.pyi describes its functions.
 #include "module.h"
 
 #include "instruction_set.h"

@@ -1,4 +1,4 @@
-// What each operator adds to the module: bind_<operator>.cpp.
+// The functions that each bind_<operator>.cpp adds to the module.
 #pragma once
 
 #include <nanobind/nanobind.h>

@@ -12,14 +12,14 @@
 namespace plumbline {
 namespace {
 
-// Activations of this size, and a panel's weights, stay in the second level of the caches.
+// Activations of this size stay in the L2 cache, together with a panel's weights.
 constexpr int64_t kActivationBytes = int64_t{448} << 10;
 constexpr int64_t kMostRows = 192;
 
-// Rows whose embeddings are looked up at a time; they stay in the caches until they are used.
+// Rows whose embeddings are looked up at a time, so they stay in the caches until used.
 constexpr int64_t kLookUpRows = 16;
 
-// What is worth another thread.
+// Work that justifies another thread.
 constexpr int64_t kMultiplyAddsEach = 4'000'000;
 constexpr int64_t kFewestRows = 6;
 
@@ -39,8 +39,8 @@ interaction::Shape shape_of(const ScoringSpec &spec) {
 int64_t require_widths(const std::vector<LayerWeights> &layers, int64_t inputs) {
   for (const auto &layer : layers) {
     if (layer.inputs != inputs || layer.outputs < 1)
-      throw std::invalid_argument("scoring: a layer takes " + std::to_string(layer.inputs) +
-                                  " numbers, and gets " + std::to_string(inputs));
+      throw std::invalid_argument("scoring: a layer wants " + std::to_string(layer.inputs) +
+                                  " inputs, got " + std::to_string(inputs));
     inputs = layer.outputs;
   }
   return inputs;
@@ -68,7 +68,7 @@ int64_t multiply_adds_of(const ScoringSpec &spec, const interaction::Shape &shap
   return count;
 }
 
-// Parts of one memory, each at a cache line.
+// Splits one allocation into parts that begin at cache lines.
 class Parts {
  public:
   explicit Parts(std::byte *memory) : begin_(reinterpret_cast<uintptr_t>(memory)), at_(begin_) {}
@@ -87,7 +87,7 @@ class Parts {
 
 }  // namespace
 
-// What a thread works in: a layer reads one of the two activations and writes the other.
+// Scratch memory of a thread: a layer reads one of the two activations and writes the other.
 struct ScoringModel::Block {
   std::byte *in, *out;
   float *floats;
@@ -176,7 +176,7 @@ bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t e
     }
     loops_.round(block.floats, block.in, count * width);
     for (size_t position = 0; position < spec_.bottom.size(); ++position) {
-      // The interaction reads vectors that follow each other closely.
+      // The interaction reads vectors without gaps.
       const bool interacts = position + 1 == spec_.bottom.size() && shape_.features > 0;
       layer(bottom_[position], interacts ? shape_.dim : padded(spec_.bottom[position].outputs));
     }
@@ -195,8 +195,8 @@ bool ScoringModel::score_block(const EncodedRows &rows, int64_t begin, int64_t e
   return true;
 }
 
-// Looks the rows' embeddings up, a few rows at a time, and puts the interaction's result, of those
-// and of the dense vectors in `block.in`, into `block.out`.
+// Looks up the rows' embeddings, a few rows at a time, and writes their interaction with the dense
+// vectors in `block.in` to `block.out`.
 bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
                            const Block &block) const {
   const auto columns = static_cast<int64_t>(spec_.position.size());

@@ -1,8 +1,9 @@
-// A DLRM for inference: encoded rows to probabilities in one call. What it computes stands at the
-// head of plumbline/dlrm/model/dlrm.py, the rounding of bfloat16 in plumbline/dlrm/model/layers.py.
+// A DLRM for inference: encoded rows to probabilities in one call. plumbline/dlrm/model/dlrm.py
+// defines the computation, and plumbline/dlrm/model/layers.py the rounding of bfloat16.
 //
-// A row's probability depends on that row alone: the same bits in any batch, at any index of it, and
-// with any number of threads. Calls may run at the same time.
+// Contract: zero rows and empty lists are valid. An id outside its table makes `score` return
+// false. A row's probability depends only on that row: it has the same bits in any batch, at any
+// index, with any number of threads. Sums are float32. Calls may run concurrently.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,12 @@
 
 namespace plumbline {
 
-// A column of lists; `position` is the column's among all id columns.
+// A column of lists; `position` is the column's index among all id columns.
 struct ListColumn {
   int64_t first_row, cardinality, position;
 };
 
-// What a model is. The tables stay where they are, and have to outlive it.
+// Definition of a model. The tables are not copied and must outlive it.
 struct ScoringSpec {
   Dtype dtype;  // of the activations: float32 or bfloat16
   Rows tables;
@@ -47,7 +48,7 @@ struct ListIds {
   const int64_t *offsets;
 };
 
-// Shapes are the model's: the caller has checked them, and that offsets rise from 0 to `count`.
+// The caller has checked the shapes, and that offsets rise from 0 to `count`.
 struct EncodedRows {
   int64_t rows;
   Strided<int64_t> ids;
@@ -57,12 +58,12 @@ struct EncodedRows {
 
 class ScoringModel {
  public:
-  // Throws std::invalid_argument where the layers do not fit together.
+  // Throws std::invalid_argument if the layers do not fit together.
   ScoringModel(InstructionSet set, const ScoringSpec &spec);
 
   bool takes(int64_t singles, int64_t continuous, size_t lists) const;
 
-  // False where a table has no row for an id: `probability` is then not all written.
+  // Returns false if an id is outside its table; `probability` is then incomplete.
   bool score(const EncodedRows &rows, float *probability, int threads) const;
 
  private:

@@ -1,4 +1,4 @@
-// The inner loops of scoring, for each instruction set, and their arguments.
+// The inner loops of scoring, one set per instruction set, and their arguments.
 #pragma once
 
 #include <cstdint>
@@ -8,15 +8,15 @@
 
 namespace plumbline {
 
-// Outputs of a layer are worked in panels of this many, and stored in groups of so many panels.
+// Outputs of a layer per panel, and panels per group of the packed weights.
 constexpr int64_t kPanel = 16;
 constexpr int64_t kPanelsInGroup = 4;
 
-// A linear layer, its weights in the order that the loops read them: see scoring_packing.h.
+// A linear layer with packed weights, see scoring_packing.h.
 struct PackedLayer {
   const void *weight;
-  const float *bias;  // one an output, zeros up to a whole panel
-  int64_t depth;      // lanes of an input row: numbers of float32, pairs of bfloat16
+  const float *bias;  // one per output, padded with zeros to a whole panel
+  int64_t depth;      // lanes of an input row: float32 numbers, or pairs of bfloat16
   int64_t panels;
 };
 
@@ -37,16 +37,16 @@ using Logits = void(const float *weight, float bias, int64_t width, const Activa
 // Rounds `count` float32 numbers to nearest, even on ties.
 using Rounding = void(const float *from, void *to, int64_t count);
 
-// For activations of float32 or of bfloat16. With bfloat16 products are summed in float32, and a
-// layer's output is rounded once. What a row gives depends on that row alone: an output's products
-// are summed in the order of k, whatever the number of rows and the row's index.
+// For activations of float32 or bfloat16. Bfloat16 products are summed in float32, and a layer's
+// output is rounded once. A row's result depends only on that row: an output's products are summed
+// in the order of k, for any number of rows and row index.
 struct ScoringLoops {
   LinearReLU *linear_relu;
   Logits *logits;
   Rounding *round;
 };
 
-// scoring_loops.cpp has them.
+// Defined in scoring_loops.cpp.
 template <InstructionSet>
 ScoringLoops scoring_loops(Dtype);
 template <>

@@ -1,4 +1,4 @@
-// Memory of scoring: packed weights, and what threads work in.
+// Memory of scoring: packed weights and scratch memory.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace plumbline {
 
-// Bytes that begin at a large page where they fill one, and at a cache line else.
+// An allocation aligned to a large page if it fills one, else to a cache line.
 class Memory {
  public:
   explicit Memory(int64_t bytes);
@@ -25,7 +25,7 @@ class Memory {
   std::unique_ptr<std::byte, Release> held_;
 };
 
-// Memories of one size that calls take and give back, so that a call seldom asks the system.
+// A pool of equal allocations, so that calls rarely allocate.
 class MemoryPool {
  public:
   explicit MemoryPool(int64_t bytes_each) : bytes_(bytes_each) {}
@@ -38,7 +38,7 @@ class MemoryPool {
   std::vector<Memory> free_;
 };
 
-// The memories of one call.
+// The allocations of one call, returned to the pool at its end.
 class TakenMemory {
  public:
   TakenMemory(MemoryPool &pool, int count) : pool_(pool), memories_(pool.take(count)) {}

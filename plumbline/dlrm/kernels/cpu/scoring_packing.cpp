@@ -14,7 +14,7 @@ int64_t depth_of(const LayerWeights &layer, Dtype dtype) {
   return (layer.inputs + lane_numbers(dtype) - 1) / lane_numbers(dtype);
 }
 
-// A lane has four bytes, and so has a bias.
+// A lane and a bias are four bytes each.
 int64_t bytes_of(const LayerWeights &layer, Dtype dtype) {
   return panels_of(layer) * kPanel * (depth_of(layer, dtype) + 1) * 4;
 }
@@ -25,7 +25,7 @@ int64_t bytes_of(const std::vector<LayerWeights> &layers, Dtype dtype) {
   return bytes;
 }
 
-// One row of weights, as the lanes of one output.
+// Packs one row of weights as the lanes of one output.
 std::vector<uint32_t> lanes_of(const float *weight, int64_t inputs, Dtype dtype,
                                Rounding *round) {
   const int64_t numbers = lane_numbers(dtype);

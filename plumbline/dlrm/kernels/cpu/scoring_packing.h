@@ -1,9 +1,9 @@
 // The weights of linear layers in the order that the loops of scoring read them.
 //
-// Outputs come in panels of kPanel, and panels in groups of kPanelsInGroup (the last one may be
-// smaller). A group is, for each depth, a lane of each of its outputs: with float32 lane k of an
-// output is weight[output][k], with bfloat16 it is the pair weight[output][2k], weight[output][2k+1].
-// Zeros stand where there is no such weight.
+// Outputs are grouped into panels of kPanel, and panels into groups of kPanelsInGroup (the last one
+// may be smaller). A group holds, for each depth, one lane of each of its outputs. In float32 lane
+// k of an output is weight[output][k]; in bfloat16 it is the pair weight[output][2k],
+// weight[output][2k+1]. Missing weights are zeros.
 #pragma once
 
 #include <vector>
@@ -21,7 +21,7 @@ struct LayerWeights {
 
 class PackedLayers {
  public:
-  // For activations of that dtype; weights and biases are rounded to it first.
+  // For activations of `dtype`; weights and biases are rounded to it first.
   PackedLayers(const std::vector<LayerWeights> &layers, Dtype dtype, Rounding *round);
 
   const PackedLayer &operator[](size_t layer) const { return layers_[layer]; }

@@ -1,7 +1,7 @@
-// A linear layer and ReLU, tile by tile: for loops, see instruction_set.h.
+// A linear layer and ReLU, tile by tile. Only for loops, see instruction_set.h.
 //
-// A tile is R rows by C panels of outputs, whose sums stay in registers while the loop runs over the
-// depth: a load for each panel and a broadcast for each row give R · C products.
+// A tile is R rows by C panels of outputs. Its sums stay in registers while the loop runs over the
+// depth: one load per panel and one broadcast per row give R · C products.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct Singles32 {
   static Floats multiply_add(Floats sum, Lane a, Lanes b) { return sum + a * b; }
 };
 
-// A lane of a product is two bfloat16, the first one in the lower half.
+// A lane of a product is two bfloat16, the first in the lower half.
 struct Pairs16 {
   using Element = Bfloat16;
   using Lane = uint32_t;
@@ -66,7 +66,7 @@ struct Pairs16 {
   }
 };
 
-// Lanes from one depth to the next, of the group that the tile's panels lie in.
+// Lanes from one depth to the next, in the group of the tile's panels.
 template <class P>
 struct TileOperands {
   const char *in;
@@ -77,7 +77,7 @@ struct TileOperands {
   int64_t depth;
   typename P::Element *out;
   int64_t out_stride;  // numbers
-  int64_t width;       // numbers of a row that are written
+  int64_t width;       // numbers written per row
 };
 
 template <class P, int R, int C>
@@ -105,7 +105,7 @@ void tile(const TileOperands<P> &at) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
-      // Written so that NaN stays NaN.
+      // This comparison keeps NaN.
       const Floats kept = sum[r][c] < 0.0f ? Floats{} : sum[r][c];
       const int64_t left = at.width - c * kPanel;
       if (left > 0) store(at.out + r * at.out_stride + c * kPanel, kept, left);
@@ -122,7 +122,7 @@ void tile_of(int64_t rows, int64_t panels, const TileOperands<P> &at) {
   tile<P, R, C>(at);
 }
 
-// Panels outside, rows inside: the weights of a panel stay near while the rows pass.
+// Panels in the outer loop, rows in the inner: a panel's weights stay in the cache.
 template <class P>
 void linear_relu(const PackedLayer &layer, const Activations &in, const Activations &out,
                  int64_t width, int64_t rows) {

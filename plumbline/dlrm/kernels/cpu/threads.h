@@ -1,4 +1,4 @@
-// The number of the thread that runs, from 0 on. Not for loops, see instruction_set.h.
+// Index of the running thread, from 0 on. Not for loops, see instruction_set.h.
 #pragma once
 
 #if defined(_OPENMP)

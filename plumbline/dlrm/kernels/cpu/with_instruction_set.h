@@ -1,4 +1,4 @@
-// From an instruction set that is known when the program runs to the functions compiled for it.
+// Dispatch from an instruction set chosen at run time to the functions compiled for it.
 #pragma once
 
 #include <type_traits>
@@ -7,7 +7,7 @@
 
 namespace plumbline {
 
-// Calls `use` with the set as the value of a type, and returns its result.
+// Calls `use` with the set as a type's value, and returns its result.
 template <class Use>
 auto with(InstructionSet set, const Use &use) {
   using Set = InstructionSet;

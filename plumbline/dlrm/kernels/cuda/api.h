@@ -1,50 +1,52 @@
-// What the CUDA kernels offer to their host: the same functions in nvcc's build and in the emulated
-// one. Each returns nullptr, or what went wrong; the text lives until the thread's next call.
+// The host interface of the CUDA kernels, the same in nvcc's build and in the emulated one. Each
+// function returns nullptr, or an error text that is valid until the thread's next call.
 //
-// Arrays are contiguous; an array that a function does without may be nullptr where it says so.
-// Numbers are 0 for float32, 1 for bfloat16 and 2 for float16. Work is put onto `stream` of the
-// current device, and has not ended when a function returns.
+// Contract (in full: plumbline/dlrm/ops/{embedding,interaction}/contract.py): arrays are
+// contiguous, and may be nullptr only where stated. A dtype number is 0 for float32, 1 for bfloat16
+// and 2 for float16. Work is enqueued on `stream` of the current device and may not have finished
+// when a function returns. Empty batches are valid. Results have the same bits for any launch
+// geometry.
 #pragma once
 
 #include <cstdint>
 
 #define PLUMBLINE_CUDA_API extern "C" __attribute__((visibility("default")))
 
-// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K). See plumbline/dlrm/ops/interaction/contract.py.
+// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K).
 PLUMBLINE_CUDA_API const char *plumbline_interaction_forward(const void *dense,
                                                              const void *embeddings, void *out,
                                                              int64_t rows, int64_t features,
                                                              int64_t dim, int number, void *stream);
 
-// gradient (B, K); the gradients have the shapes of dense and embeddings.
+// gradient (B, K); the results have the shapes of dense and embeddings.
 PLUMBLINE_CUDA_API const char *plumbline_interaction_backward(
     const void *gradient, const void *dense, const void *embeddings, void *dense_gradient,
     void *embedding_gradient, int64_t rows, int64_t features, int64_t dim, int number,
     void *stream);
 
-// out[b, position[f]] = weight[first_row[f] + ids[b, f]] for ids (B, F), out (B, V, D). `outside` is
-// one number, the least position b · F + f of an id outside [0, cardinality[f]) so far.
+// out[b, position[f]] = weight[first_row[f] + ids[b, f]] for ids (B, F), out (B, V, D). `outside`
+// is one number, the smallest index b · F + f so far of an id outside [0, cardinality[f]).
 PLUMBLINE_CUDA_API const char *plumbline_embedding_gather(
     const void *weight, const int64_t *ids, const int64_t *first_row, const int64_t *cardinality,
     const int64_t *position, void *out, int64_t *outside, int64_t rows, int64_t columns,
     int64_t vectors, int64_t table_rows, int64_t dim, int weight_number, int out_number,
     void *stream);
 
-// out[b, position] = sum or mean of weight[first_row + ids[n]] for n in [offsets[b], offsets[b + 1]);
-// offsets rise from 0 to `count`. `outside` is two numbers: the least n of an id outside
-// [0, cardinality) so far, and the least b whose offsets are not such.
+// out[b, position] = sum or mean of weight[first_row + ids[n]] for n in [offsets[b], offsets[b +
+// 1]); offsets rise from 0 to `count`. `outside` is two numbers: the smallest n so far of an id
+// outside [0, cardinality), and the smallest b with wrong offsets.
 PLUMBLINE_CUDA_API const char *plumbline_embedding_pool(
     const void *weight, const int64_t *ids, const int64_t *offsets, void *out, int64_t *outside,
     int64_t rows, int64_t count, int64_t first_row, int64_t cardinality, int64_t position,
     int64_t vectors, int64_t table_rows, int64_t dim, int mean, int weight_number, int out_number,
     void *stream);
 
-// Number of float32 that `plumbline_embedding_update` needs as `partial` for so many occurrences.
+// Number of float32 in `partial` of `plumbline_embedding_update` for `count` occurrences.
 PLUMBLINE_CUDA_API int64_t plumbline_embedding_partial(int64_t count, int64_t dim);
 
-// Sums the gradients of each row and steps it. row (M,) is in ascending order; occurrence m is of
-// row row[m], and its gradient is row source[m] of gradient (B · V, D), times share[m] where share
-// is not nullptr. state (R,) is row-wise Adagrad's; nullptr chooses SGD.
+// Sums the gradients of each row and steps it. row (M,) is ascending; occurrence m belongs to table
+// row row[m], and its gradient is row source[m] of gradient (B · V, D), times share[m] if share is
+// not nullptr. state (R,) is row-wise Adagrad's; nullptr selects SGD.
 PLUMBLINE_CUDA_API const char *plumbline_embedding_update(
     void *weight, float *state, const int64_t *row, const int64_t *source, const float *share,
     const void *gradient, float *partial, int64_t count, int64_t table_rows, int64_t gradient_rows,

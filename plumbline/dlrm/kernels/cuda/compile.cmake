@@ -1,5 +1,5 @@
-# cmake -P: compiles SOURCE to OBJECT with NVCC and its OPTIONS, and keeps what ptxas says of each
-# kernel's registers, stack and shared memory as a string in the C++ file RESOURCES.
+# cmake -P: compiles SOURCE to OBJECT with NVCC and OPTIONS, and writes ptxas's report of each
+# kernel's registers, stack and shared memory as a string to the C++ file RESOURCES.
 execute_process(
   COMMAND "${NVCC}" ${OPTIONS} -c "${SOURCE}" -o "${OBJECT}"
   RESULT_VARIABLE FAILED OUTPUT_VARIABLE SAID ERROR_VARIABLE SAID)

@@ -1,8 +1,7 @@
-// What the kernels are written against: the CUDA toolkit, or its emulation on a CPU.
+// The device interface of the kernels: the CUDA toolkit, or its emulation on a CPU.
 //
-// Here, under nvcc, arrays are plain pointers. In the emulation they know their bounds, so kernels
-// index them, and read or write several items at once through load_wide and store_wide, and never
-// take their addresses.
+// Here, under nvcc, arrays are plain pointers. In the emulation they check their bounds, so kernels
+// index them, use load_wide and store_wide for several items at once, and never take addresses.
 #pragma once
 
 #ifdef PLUMBLINE_EMULATED
@@ -24,7 +23,7 @@ namespace plumbline {
 
 namespace wmma = nvcuda::wmma;
 
-// An array of the device, as a kernel takes it.
+// A device array as a kernel's parameter.
 template <typename T>
 using Global = T *__restrict__;
 
@@ -32,7 +31,7 @@ using Global = T *__restrict__;
 template <typename T>
 using Shared = T *;
 
-// Host side: an array that a kernel is given, with the number of items that it may touch.
+// Host side: an array argument of a kernel, with the number of items that it may access.
 template <typename T>
 T *global(std::conditional_t<std::is_const_v<T>, const void *, void *> start, int64_t) {
   return static_cast<T *>(start);
@@ -58,7 +57,7 @@ __device__ __forceinline__ void store_wide(T *array, int64_t first, Wide value) 
 
 struct Device {
   int compute_capability;  // 10 · major + minor
-  int64_t shared_bytes;    // that a block may have at most
+  int64_t shared_bytes;    // maximum per block
   int64_t processors;
 };
 
@@ -76,16 +75,16 @@ inline Device current_device() {
   ask(&minor, cudaDevAttrComputeCapabilityMinor);
   ask(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin);
   ask(&processors, cudaDevAttrMultiProcessorCount);
-  if (error != cudaSuccess) fail_launch("the CUDA device cannot be asked what it is", error);
+  if (error != cudaSuccess) fail_launch("the CUDA device cannot be queried", error);
   return {10 * major + minor, shared, processors};
 }
 
 template <typename T>
 struct Unchanged {
-  using type = T;  // keeps a parameter from being deduced
+  using type = T;  // excludes a parameter from deduction
 };
 
-// launch(kernel, arguments...); throws std::runtime_error where CUDA refuses it.
+// launch(kernel, arguments...); throws std::runtime_error if CUDA refuses it.
 struct Launch {
   const char *name;
   dim3 grid, block;

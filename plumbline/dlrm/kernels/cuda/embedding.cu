@@ -1,4 +1,4 @@
-// The embedding kernels for every pair of numbers, and their launches.
+// Launches of the embedding kernels, for every pair of dtypes.
 #include <algorithm>
 #include <stdexcept>
 
@@ -11,14 +11,14 @@ namespace plumbline {
 namespace {
 
 constexpr int64_t kThreads = 128;
-constexpr int64_t kBlocksOfProcessor = 64;  // a group takes further vectors in turn
+constexpr int64_t kBlocksOfProcessor = 64;  // a group loops over the remaining vectors
 
 template <typename T>
 struct Type {
   using type = T;
 };
 
-// work(Type<W>(), Type<T>()) for rows of number `rows`, and gradients or results of number
+// Calls work(Type<W>(), Type<T>()) for rows of dtype `rows`, and gradients or results of dtype
 // `others`.
 template <typename Work>
 void with_numbers(int rows, int others, Work work) {
@@ -31,11 +31,11 @@ void with_numbers(int rows, int others, Work work) {
       case Number::float16:
         return work(row, Type<float16>());
     }
-    throw std::invalid_argument("embedding: no kernel for number " + std::to_string(others));
+    throw std::invalid_argument("embedding: no kernel for dtype " + std::to_string(others));
   };
   if (static_cast<Number>(rows) == Number::float32) return with_row(Type<float>());
   if (static_cast<Number>(rows) == Number::bfloat16) return with_row(Type<bfloat16>());
-  throw std::invalid_argument("embedding: no kernel for rows of number " + std::to_string(rows));
+  throw std::invalid_argument("embedding: no kernel for rows of dtype " + std::to_string(rows));
 }
 
 template <typename T>
@@ -52,7 +52,7 @@ Launch groups_launch(const char *name, int64_t groups, int64_t threads, int grou
           static_cast<cudaStream_t>(stream)};
 }
 
-// Threads of a block of the update, each group of which has a row's sum in shared memory.
+// Threads per block of the update; each group has a row's sum in shared memory.
 int64_t update_threads(int64_t dim, int group) {
   const int64_t limit = current_device().shared_bytes, of_group = rounded_up(dim, kQuad) * 4;
   for (int64_t threads = kThreads; threads >= kWarp; threads /= 2)

@@ -1,17 +1,21 @@
-// Rows of the embedding tables to the vectors of a batch. Contract:
-// plumbline/dlrm/ops/embedding/contract.py.
+// Gathers rows of the embedding tables to the vectors of a batch.
 //
-// Legend: B rows, F columns with one id a row, V vectors of a row, N ids of a list column, R rows of
-// all tables, D embedding length.
+// Contract (in full: plumbline/dlrm/ops/embedding/contract.py): an id outside its table gives
+// zeros, or is left out of its list, and is reported in `outside`; no memory outside the table is
+// read. Single ids are exact up to the conversion of the dtype; lists are summed in float32, in
+// order. The result is deterministic.
 //
-// A group of lanes takes one vector.
+// Legend: B rows, F columns with one id a row, V vectors of a row, N ids of a list column, R rows
+// of all tables, D embedding length.
+//
+// A group of lanes processes one vector.
 #pragma once
 
 #include "groups.cuh"
 
 namespace plumbline {
 
-// What gather and pool share: how vectors lie in `weight` and in `out`.
+// Layout of the vectors in `weight` and in `out`, for gather and pool.
 struct VectorShape {
   int64_t dim, vectors;
   int group;  // lanes that share a vector
@@ -41,8 +45,8 @@ __global__ void embedding_gather(Global<const W> weight, Global<const int64_t> i
   }
 }
 
-// One list column. `outside[0]` is the least position of an id outside the table, `outside[1]` the
-// least row whose offsets do not rise from 0 to `count`; such a list is read inside of `ids` only.
+// One list column. `outside[0]` is the smallest index of an id outside the table, `outside[1]` the
+// smallest row whose offsets do not rise from 0 to `count`; such a list is read only within `ids`.
 template <typename W, typename T>
 __global__ void embedding_pool(Global<const W> weight, Global<const int64_t> ids,
                                Global<const int64_t> offsets, Global<T> out,

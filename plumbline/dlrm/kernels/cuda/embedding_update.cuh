@@ -1,14 +1,16 @@
-// The gradient's way to the rows: contract in plumbline/dlrm/ops/embedding/contract.py.
+// Sums the gradients of each row and steps the row.
+//
+// Contract (in full: plumbline/dlrm/ops/embedding/contract.py): `row` is ascending and within the
+// table, which the host has checked. Rows without an occurrence are not touched. Sums are float32,
+// and their order depends only on the batch, so the result is deterministic.
 //
 // Legend: M occurrences of rows in a batch, in ascending order of their row; B rows of the batch, V
 // vectors of each, R rows of all tables, D embedding length.
 //
-// A group of lanes takes a part of 32 occurrences and sums the gradients of each row in it, in
-// order. A row that lies in one part is stepped at once. The sums of a row that goes on in the next
-// part are kept, at most two a part: of the row that it begins with, and of the one that it ends
-// with. A second kernel adds those up, part by part, and steps their rows. So a row that half of
-// the batch names is summed by many groups, and the order of a sum depends on nothing but the
-// batch.
+// A group of lanes processes a part of 32 occurrences and sums the gradients of each row in it, in
+// order. A row within one part is stepped at once. Sums of a row that spans parts are stored, at
+// most two per part: of its first row and of its last row. A second kernel adds these up, part by
+// part, and steps their rows. So a row with very many occurrences is summed by many groups.
 #pragma once
 
 #include "groups.cuh"
@@ -28,7 +30,7 @@ struct Step {
   uint32_t k0, k1;
 };
 
-// The random bits of an element of the buffer: stochastically_rounded in
+// The random bits of an element of the buffer, as `random_bits` in
 // plumbline/dlrm/ops/random_bits.py.
 __device__ __forceinline__ uint32_t random_bits(uint64_t element, uint32_t k0, uint32_t k1) {
   uint32_t bits = static_cast<uint32_t>(element) ^ k0;
@@ -53,12 +55,12 @@ __device__ __forceinline__ bfloat16 stored<bfloat16>(float number, int64_t eleme
   return __ushort_as_bfloat16(static_cast<unsigned short>((bits + random) >> 16));
 }
 
-// A group's sum of one row, in shared memory: each lane has its own quads, and no other lane's.
+// A group's sum of one row, in shared memory; each lane accesses only its own quads.
 struct RowSum {
   Shared<float> numbers;
   UpdateShape shape;
   int lane;
-  unsigned lanes;  // the group's, within its warp
+  unsigned lanes;  // mask of the group's lanes in its warp
 
   __device__ RowSum(const UpdateShape &update, const GroupPlace &here)
       : numbers(shared_array<float>(
@@ -111,8 +113,8 @@ __device__ __forceinline__ float4 added(float4 sum, float4 more, float times) {
                      sum.w + times * more.w);
 }
 
-// `partial` is (parts, 2, D padded to quads): sums of the row that a part begins with and that
-// began before it, and of the row that it ends with and that goes on.
+// `partial` is (parts, 2, D padded to quads): the sums of a part's first row if it began earlier,
+// and of its last row if it continues.
 template <typename W, typename T>
 __global__ void embedding_update_parts(Global<W> weight, Global<float> state,
                                        Global<const int64_t> row, Global<const int64_t> source,
@@ -149,7 +151,7 @@ __global__ void embedding_update_parts(Global<W> weight, Global<float> state,
   }
 }
 
-// Where the occurrences of row `of` end, which has occurrence `begin - 1`.
+// End of the occurrences of row `of`, which includes occurrence `begin - 1`.
 __device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int64_t of,
                                           int64_t begin, int64_t count) {
   int64_t end = count;
@@ -163,8 +165,7 @@ __device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int6
   return end;
 }
 
-// Each group takes a part, and the row that begins in it and goes on in the next part, if there is
-// one.
+// Each group processes a part: the row, if any, that begins in it and continues in the next part.
 template <typename W>
 __global__ void embedding_update_spans(Global<W> weight, Global<float> state,
                                        Global<const int64_t> row, Global<const float> partial,

@@ -1,4 +1,4 @@
-// What every function of api.h does with what is thrown.
+// Error handling of every function of api.h: exceptions become error texts.
 #pragma once
 
 #include <exception>

@@ -1,5 +1,5 @@
-// Groups of lanes that share a vector: a power of two of them, enough to have four items each, and
-// at most a warp. For D = 128 a warp so moves 512 neighbouring bytes of float32 at a time.
+// Groups of lanes that share a vector: a power of two lanes, enough for four items each, at most a
+// warp. For D = 128 a warp moves 512 contiguous bytes of float32 at a time.
 #pragma once
 
 #include "numbers.cuh"
@@ -14,7 +14,7 @@ inline int group_of(int64_t dim) {
   return lanes;
 }
 
-// A group's number in the grid, and the lane in its group.
+// Index of the thread's group in the grid, and its lane in the group.
 struct GroupPlace {
   int64_t group, groups;
   int lane;

@@ -1,4 +1,4 @@
-// Which interaction kernel runs, and its launch.
+// Selects and launches the interaction kernels.
 #include <algorithm>
 #include <stdexcept>
 
@@ -10,18 +10,18 @@
 namespace plumbline {
 namespace {
 
-constexpr int64_t kBlocksOfProcessor = 32;     // a block takes further rows in turn
+constexpr int64_t kBlocksOfProcessor = 32;     // a block loops over the remaining rows
 constexpr int64_t kMostTiles = 65535;          // of the second dimension of a grid
-constexpr int kMostWarps = 4;                  // of a block
+constexpr int kMostWarps = 4;                  // per block
 constexpr int64_t kMostWarpBytes = 48 * 1024;  // above, the general kernel keeps more threads busy
-constexpr int64_t kMostVectors = int64_t(1) << 24;  // float32 still counts them: see row_of
+constexpr int64_t kMostVectors = int64_t(1) << 24;  // exact in float32, see row_of
 
 struct Tensors {
   const void *gradient, *dense, *embeddings;
   void *out, *dense_gradient, *embedding_gradient;
 };
 
-// Warps of a block whose shared memory fits the device; 0 where the general kernel has to run.
+// Warps per block that fit the device's shared memory; 0 if the general kernel has to run.
 template <typename T>
 int warps_of(const InteractionShape &shape, bool forward, const Device &device) {
   if (!multiplies<T>(device)) return 0;
@@ -111,7 +111,7 @@ void run(const Tensors &given, const InteractionShape &shape, bool forward, void
 void run_any(const Tensors &given, int64_t rows, int64_t features, int64_t dim, int number,
              bool forward, void *stream) {
   if (features > kMostVectors || dim > kMostVectors)
-    throw std::invalid_argument("interaction: more vectors or longer ones than the kernels count");
+    throw std::invalid_argument("interaction: more or longer vectors than the kernels support");
   const InteractionShape shape{rows, static_cast<int>(features), static_cast<int>(dim),
                                given.dense != nullptr};
   if (rows == 0 || (forward && shape.width() == 0)) return;
@@ -123,7 +123,7 @@ void run_any(const Tensors &given, int64_t rows, int64_t features, int64_t dim, 
     case Number::float16:
       return run<float16>(given, shape, forward, stream);
   }
-  throw std::invalid_argument("interaction: no kernel for number " + std::to_string(number));
+  throw std::invalid_argument("interaction: no kernel for dtype " + std::to_string(number));
 }
 
 }  // namespace

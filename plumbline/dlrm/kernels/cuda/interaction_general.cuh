@@ -1,17 +1,16 @@
-// The interaction for any shape and number: 64 threads make a tile of 32×32, each of them 4×4 of
-// it, from parts of 32 items that go through shared memory as float32. A block takes row b and one
-// tile.
+// The interaction for any shape and dtype. A block computes one 32×32 tile of row b with 64
+// threads, 4×4 results each, from parts of 32 items that pass through shared memory as float32.
 #pragma once
 
 #include "interaction.cuh"
 
 namespace plumbline {
 
-constexpr int kSide = 32;           // of a tile, and of the parts that it is summed from
-constexpr int kStride = kSide + 4;  // of a part's lines: eight lines fall into different banks
+constexpr int kSide = 32;           // of a tile, and of the parts of its sum
+constexpr int kStride = kSide + 4;  // between a part's lines: eight lines use different banks
 constexpr int kThreads = 64;
-constexpr int kResident = 8;  // blocks of a processor at least: leaves a thread 128 registers
-constexpr int kLines = 8;     // threads lie 8×8 over the tile; each has every eighth line
+constexpr int kResident = 8;  // minimum blocks per processor: leaves a thread 128 registers
+constexpr int kLines = 8;     // 8×8 threads cover the tile; each has every eighth line
 constexpr int kEach = kSide / kLines;
 constexpr int kPartItems = kSide * kStride;
 constexpr int kGeneralBytes = 2 * kPartItems * static_cast<int>(sizeof(float));
@@ -28,7 +27,7 @@ __device__ __forceinline__ float dot_added(float4 a, float4 b, float sum) {
   return a.w * b.w + sum;
 }
 
-// Item d of vector i of row b; zero beyond either end.
+// Item d of vector i of row b; zero past either end.
 template <typename T>
 __device__ __forceinline__ float item_of(const Global<const T> &dense,
                                          const Global<const T> &embeddings,
@@ -38,7 +37,7 @@ __device__ __forceinline__ float item_of(const Global<const T> &dense,
   return to_float(embeddings[(b * shape.features + i - shape.has_dense) * shape.dim + d]);
 }
 
-// 32 vectors from `first` on, 32 items of each from `begin` on, one vector a line.
+// Copies 32 vectors from `first` on, 32 items of each from `begin` on, one vector per line.
 template <typename T>
 __device__ __forceinline__ void copy_part(const Global<const T> &dense,
                                           const Global<const T> &embeddings,
@@ -63,7 +62,7 @@ __global__ void __launch_bounds__(kThreads, kResident)
   for (int64_t b = blockIdx.x; b < shape.rows; b += gridDim.x) {
     const int64_t start = b * shape.width();
     for (int64_t pair = blockIdx.y; pair < pairs; pair += gridDim.y) {
-      // The tiles of the lower triangle, their diagonal too: index `pair` in a strict triangle.
+      // Tiles of the lower triangle with its diagonal: index `pair` in a strict triangle.
       const int below = row_of(pair);
       const int top = (below - 1) * kSide,
                 left = static_cast<int>(pair - index_of(below, 0)) * kSide;
@@ -106,8 +105,7 @@ __global__ void __launch_bounds__(kThreads, kResident)
   }
 }
 
-// Tiles of the gradient of V, which is S · V: 32 vectors by 32 items, summed over parts of 32
-// vectors.
+// Tiles of the gradient of V, S · V: 32 vectors by 32 items, summed over parts of 32 vectors.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kResident)
     interaction_backward_general(Global<const T> gradient, Global<const T> dense,

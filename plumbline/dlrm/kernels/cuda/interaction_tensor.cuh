@@ -1,11 +1,10 @@
-// The interaction on tensor cores: one warp a row, products of 16×16×16 halves summed in float32.
+// The interaction on tensor cores: one warp per row, 16×16×16 products of 16-bit numbers, summed in
+// float32.
 //
 // A warp copies the N vectors of its row into shared memory, (N, D) padded with zeros to multiples
-// of
-// 16. The rows of that matrix lie D + 8 items apart, so that the eight rows which a fragment takes
-// at a time fall into different banks. What leaves a fragment goes through a 16×16 float32 tile,
-// from where the warp rounds it. No two warps share anything, so there is no barrier of the whole
-// block.
+// of 16. The rows of this matrix are D + 8 items apart, so the eight rows that a fragment loads at
+// a time use different banks. A fragment is stored to a 16×16 float32 tile, from which the warp
+// rounds it. Warps share nothing, so no block barrier is needed.
 #pragma once
 
 #include "interaction.cuh"
@@ -16,11 +15,11 @@ constexpr int kWarp = 32;
 constexpr int kTile = 16;
 constexpr int kTileStride = kTile + 4;
 constexpr int kSkew = 8;        // items between the end of a row in shared memory and the next one
-constexpr int kPackBytes = 16;  // what a lane moves at a time
-constexpr int kHalfBytes = 2;   // tensor cores take bfloat16 and float16
-constexpr int kArrayAlignment = 32;  // bytes: what a fragment's address is aligned to
+constexpr int kPackBytes = 16;  // moved by a lane at a time
+constexpr int kHalfBytes = 2;   // size of bfloat16 and float16, the inputs of tensor cores
+constexpr int kArrayAlignment = 32;  // bytes: alignment of a fragment's address
 
-// Whether the device that is compiled for multiplies such halves; the host asks `multiplies`.
+// Whether the target architecture multiplies this dtype; the host calls `multiplies`.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
 template <typename T>
 constexpr bool kMultiplies = std::is_same_v<T, float16>;
@@ -37,7 +36,7 @@ bool multiplies(const Device &device) {
 template <typename T>
 using HalfPack = Pack<T, kPackBytes / kHalfBytes>;
 
-// What a warp has in shared memory: offsets and sizes, of both kernels. Sizes are in items.
+// Layout of a warp's shared memory in both kernels: offsets, and sizes in items.
 struct WarpMemory {
   int padded_vectors, padded_dim;
   int vector_stride;     // of the vectors, (padded N, stride)
@@ -71,7 +70,7 @@ __device__ __forceinline__ void fill_zero(const Shared<T> &array, int items, int
     store_wide(array, pack * kItems, zeros);
 }
 
-// Copies `count` vectors, which begin at `first` in `from`, to the rows of `to` from `row` on.
+// Copies `count` vectors, from item `first` of `from`, to the rows of `to` from `row` on.
 template <typename T>
 __device__ __forceinline__ void copy_vectors(const Global<const T> &from, int64_t first, int count,
                                              int dim, const Shared<T> &to, int row, int stride,
@@ -93,7 +92,7 @@ __device__ __forceinline__ void copy_vectors(const Global<const T> &from, int64_
   }
 }
 
-// All N vectors of row b.
+// Copies all N vectors of row b.
 template <typename T>
 __device__ __forceinline__ void copy_row(const Global<const T> &dense,
                                          const Global<const T> &embeddings, int64_t b,
@@ -105,8 +104,7 @@ __device__ __forceinline__ void copy_row(const Global<const T> &dense,
                   shape.has_dense, stride, wide, lane);
 }
 
-// `wide`: whether vectors can be moved in packs of 16 bytes; rows of the result always can be, if
-// `wide_out`.
+// `wide`: whether vectors can be moved in packs of 16 bytes; `wide_out`: the same for the result.
 template <typename T>
 __global__ void interaction_forward_tensor(Global<const T> dense, Global<const T> embeddings,
                                            Global<T> out, InteractionShape shape, bool wide,

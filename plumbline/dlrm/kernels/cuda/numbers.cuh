@@ -1,4 +1,4 @@
-// Numbers of the tensors that kernels take, and their way to float32 and back.
+// The kernels' dtypes, and conversion to float32 and back.
 #pragma once
 
 #include "device.cuh"
@@ -14,7 +14,7 @@ __device__ __forceinline__ float to_float(float number) { return number; }
 __device__ __forceinline__ float to_float(bfloat16 number) { return __bfloat162float(number); }
 __device__ __forceinline__ float to_float(float16 number) { return __half2float(number); }
 
-// To the nearest, even on ties.
+// Rounds to nearest, ties to even.
 template <typename T>
 __device__ __forceinline__ T from_float(float number);
 template <>
@@ -30,7 +30,7 @@ __device__ __forceinline__ float16 from_float<float16>(float number) {
   return __float2half_rn(number);
 }
 
-// Items that move together in one access of at most 16 bytes.
+// Items moved in one access of at most 16 bytes.
 template <typename T, int Count>
 struct alignas(sizeof(T) * Count) Pack {
   T items[Count];
@@ -42,8 +42,8 @@ __host__ __device__ __forceinline__ int64_t rounded_up(int64_t count, int64_t to
 
 constexpr int kQuad = 4;
 
-// Items first … first + 3 of a row that ends before `end`, as float32; zeros from there on. `wide`
-// says that rows are aligned to whole quads, and that none is cut by the end.
+// Items first … first + 3 of a row that ends before `end`, as float32, with zeros past the end.
+// `wide` means that rows are aligned to whole quads and end with one.
 template <typename T>
 __device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_t first,
                                             int64_t end, bool wide) {
@@ -59,7 +59,7 @@ __device__ __forceinline__ float4 load_quad(const Global<const T> &array, int64_
   return make_float4(numbers[0], numbers[1], numbers[2], numbers[3]);
 }
 
-// The other way round: rounds, and leaves what lies beyond the end.
+// The inverse: rounds, and writes nothing past the end.
 template <typename T>
 __device__ __forceinline__ void store_quad(const Global<T> &array, int64_t first, int64_t end,
                                            bool wide, const Pack<T, kQuad> &pack) {
@@ -78,7 +78,7 @@ __device__ __forceinline__ Pack<T, kQuad> rounded(float4 numbers) {
           from_float<T>(numbers.w)};
 }
 
-// Host side: whether an address and a row's length let whole packs of `bytes` be moved.
+// Host side: whether an address and a row's length allow moves of whole packs of `bytes`.
 inline bool aligned(const void *start, int64_t row_bytes, int64_t bytes) {
   return reinterpret_cast<uintptr_t>(start) % bytes == 0 && row_bytes % bytes == 0;
 }

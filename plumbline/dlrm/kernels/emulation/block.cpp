@@ -35,12 +35,12 @@ struct Scheduler {
   std::string kernel;
   Block block;
   std::vector<Fibre *> fibres;  // of this block
-  std::vector<Fibre *> ready;   // those of them that wait for nothing
+  std::vector<Fibre *> ready;   // those that can run
   Fibre *running = nullptr;
   const std::function<void()> *body = nullptr;
   std::exception_ptr thrown;
   jmp_buf place;
-  std::vector<std::unique_ptr<Fibre>> kept;  // with their stacks, for the blocks to come
+  std::vector<std::unique_ptr<Fibre>> kept;  // with their stacks, for later blocks
 };
 
 Scheduler scheduler;
@@ -50,7 +50,7 @@ std::string text(const dim3 &at) {
          ")";
 }
 
-// From a fibre back to `run_block`, which goes on with another one.
+// Switches from a fibre to `run_block`, which continues another one.
 void yield() {
   Fibre &self = *scheduler.running;
   if (_setjmp(self.place) == 0) _longjmp(scheduler.place, 1);
@@ -89,10 +89,10 @@ void resume(Fibre &next) {
 }
 
 std::string deadlock() {
-  std::string what = "threads wait for others that never come:";
-  int told = 0;
+  std::string what = "threads wait for others that never arrive:";
+  int listed = 0;
   for (const Fibre *each : scheduler.fibres) {
-    if (++told > 40) return what + " …";
+    if (++listed > 40) return what + " …";
     what += " " + std::to_string(each->thread.number) + " ";
     if (each->state == State::finished) what += "has ended,";
     if (each->state == State::at_block_barrier) what += "is at __syncthreads,";
@@ -107,7 +107,7 @@ void release(Fibre &waiting) {
   scheduler.ready.push_back(&waiting);
 }
 
-// Whether all lanes that `self` waits for have come to the same operation.
+// Whether all lanes that `self` waits for have reached the same operation.
 bool all_came(const Fibre &self, std::array<Fibre *, kWarp> &lanes) {
   const size_t first = size_t(self.thread.warp) * kWarp;
   for (int lane = 0; lane < kWarp; ++lane) {

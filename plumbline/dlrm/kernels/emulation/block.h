@@ -1,4 +1,4 @@
-// The threads of one emulated block: fibres, what they wait for, and who runs next.
+// The threads of one emulated block: fibres, their waits, and their scheduling.
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@ namespace emulation {
 
 constexpr int kWarp = 32;
 
-// What each lane brought to an operation of its warp, nullptr for lanes that take no part.
+// Each lane's contribution to an operation of its warp; nullptr for lanes that do not take part.
 using Operands = std::array<void *, kWarp>;
 using Collective = void (*)(Operands &);
 
@@ -38,13 +38,13 @@ const Block &block();
 // Wait for every thread of the block.
 void meet_block();
 
-// Wait for the lanes in `mask`; the last one to come runs `collective` on what all brought.
+// Wait for the lanes in `mask`; the last one to arrive runs `collective` on all contributions.
 void meet_warp(const char *operation, unsigned mask, void *operand, Collective collective);
 
 // Throws std::runtime_error with `what`, the kernel's name, the block and the thread.
 [[noreturn]] void fail(const std::string &what);
 
-// Runs `body` once for each thread of one block. Throws what a thread threw.
+// Runs `body` once for each thread of one block. Rethrows a thread's exception.
 void run_block(const std::string &kernel, const Block &block, size_t shared_bytes, uint64_t seed,
                const std::function<void()> &body);
 

@@ -1,4 +1,4 @@
-// Launches, and the device that an emulated module pretends to be.
+// Launches, and the device that a module emulates.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ using cudaStream_t = void *;
 
 struct Device {
   int compute_capability;  // 10 · major + minor
-  int64_t shared_bytes;    // that a block may have at most
+  int64_t shared_bytes;    // maximum per block
   int64_t processors;
 };
 
@@ -24,13 +24,13 @@ namespace emulation {
 struct Settings {
   Device device{90, 227 * 1024, 132};
   uint64_t seed = 0;        // of the order of blocks and threads
-  int64_t last_blocks = 0;  // run only so many of a grid's last blocks; 0 runs all
-  std::string launched;     // the names of the kernels that ran since this was emptied
+  int64_t last_blocks = 0;  // run only this many of a grid's last blocks; 0 runs all
+  std::string launched;     // names of the kernels that ran since this was cleared
 };
 
 Settings &settings();
 
-// Fails where the launch asks what no device has.
+// Fails if no device supports the launch.
 void check_launch(const std::string &name, const dim3 &grid, const dim3 &block,
                   int64_t shared_bytes);
 
@@ -38,7 +38,7 @@ void check_launch(const std::string &name, const dim3 &grid, const dim3 &block,
 
 inline Device current_device() { return emulation::settings().device; }
 
-// As cuda/device.cuh has it.
+// As in cuda/device.cuh.
 struct Launch {
   const char *name;
   dim3 grid, block;

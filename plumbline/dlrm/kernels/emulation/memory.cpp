@@ -9,14 +9,14 @@ namespace {
 constexpr size_t kGrain = 2;  // bytes: the smallest item in shared memory is a half float
 constexpr int kNobody = -1, kSeveral = -2;
 
-// A thread's access, and the barriers that it and its warp had passed.
+// A thread's access, and the number of barriers that it and its warp had passed.
 struct Access {
   int thread = kNobody;
   int warp = kNobody;
   uint32_t warp_barriers = 0, barriers = 0;
 };
 
-// Since the last write: who wrote, who read last, and who else read.
+// Accesses since the last write: the write, the last read, and other reads.
 struct Grain {
   Access writer, reader, readers;
 };
@@ -63,7 +63,7 @@ void new_shared_memory(size_t count) {
 unsigned char *shared_memory(size_t offset, size_t count) {
   if (offset + count > grains.size() * kGrain)
     fail("an array of " + std::to_string(count) + " bytes from byte " + std::to_string(offset) +
-         " of shared memory, of which the launch asked " + std::to_string(grains.size() * kGrain));
+         " of shared memory; the launch requested " + std::to_string(grains.size() * kGrain));
   return memory_start + offset;
 }
 
@@ -71,7 +71,7 @@ void shared_read(const void *place, size_t count) {
   const Access self = now();
   each_grain(place, count, [&](size_t number, Grain &grain) {
     if (grain.writer.thread == kNobody)
-      fail("read of shared memory that nobody wrote, at byte " + std::to_string(number * kGrain));
+      fail("read of shared memory that was never written, at byte " + std::to_string(number * kGrain));
     if (!ordered(grain.writer, self)) fail_race("read", number, grain.writer);
     if (grain.reader.thread != self.thread && grain.reader.thread != kNobody) {
       Access &all = grain.readers;

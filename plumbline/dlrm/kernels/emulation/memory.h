@@ -1,7 +1,7 @@
-// Arrays of an emulated kernel, each of which knows its bounds.
+// Bounds-checked arrays of an emulated kernel.
 //
-// `Global<T>` is an array of the device, as a kernel takes it; `Shared<T>` a part of a block's
-// shared memory. Both are plain pointers under nvcc (cuda/device.cuh).
+// `Global<T>` is a device array as a kernel's parameter; `Shared<T>` is a part of a block's shared
+// memory. Both are plain pointers under nvcc (cuda/device.cuh).
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ namespace emulation {
 void new_shared_memory(size_t bytes);
 unsigned char *shared_memory(size_t offset, size_t bytes);
 
-// Note an access of the running thread; fails where another thread's access to the same place is
-// not ordered before it by a barrier, and where a read finds what nobody wrote.
+// Record an access of the running thread. Fails if no barrier orders it after another thread's
+// access to the same bytes, or if it reads bytes that were never written.
 void shared_read(const void *place, size_t bytes);
 void shared_write(const void *place, size_t bytes);
 
@@ -46,7 +46,7 @@ class Global {
 
   T &operator[](int64_t index) const { return *at(index, 1, alignof(T)); }
 
-  // The place of `items` items from `first` on, which must be aligned to `alignment` bytes.
+  // Address of `items` items from `first` on, which must be aligned to `alignment` bytes.
   T *at(int64_t first, int64_t items, size_t alignment) const {
     emulation::check_access("global", start_, count_, first, items, alignment);
     return start_ + first;
@@ -59,7 +59,7 @@ class Global {
   int64_t count_;
 };
 
-// One item of shared memory: what `Shared<T>::operator[]` gives.
+// One item of shared memory, as returned by `Shared<T>::operator[]`.
 template <typename T>
 class SharedItem {
  public:
@@ -88,7 +88,7 @@ class Shared {
 
   SharedItem<T> operator[](int64_t index) const { return SharedItem<T>(at(index, 1, alignof(T))); }
 
-  // What is left of the array from `items` on, as pointer arithmetic gives it.
+  // The rest of the array from `items` on, like pointer arithmetic.
   Shared operator+(int64_t items) const {
     emulation::check_access("shared", start_, count_, items, 0);
     return Shared(start_ + items, count_ - items);
@@ -111,7 +111,7 @@ Shared<T> shared_array(int64_t offset, int64_t count) {
                    count);
 }
 
-// Host side: an array that a kernel is given, with the number of items that it may touch.
+// Host side: an array argument of a kernel, with the number of items that it may access.
 template <typename T>
 Global<T> global(std::conditional_t<std::is_const_v<T>, const void *, void *> start,
                  int64_t count) {

@@ -1,11 +1,10 @@
-// What an emulated module has beside cuda/api.h: the device that it pretends to be, and its
-// schedule.
+// Functions of an emulated module in addition to cuda/api.h: the emulated device and the schedule.
 #include "../cuda/api.h"
 #include "launch.h"
 
-// From now on: a device with that compute capability (10 · major + minor), that much shared memory
-// for a block and so many processors, and the order of blocks and threads that `seed` draws. Of
-// every grid only its last blocks run, or all where `last_blocks` is 0.
+// Emulate from now on a device with this compute capability (10 · major + minor), shared memory per
+// block and number of processors, and run blocks and threads in an order drawn from `seed`. Only
+// the last `last_blocks` blocks of every grid run; 0 runs all.
 PLUMBLINE_CUDA_API void plumbline_emulate(int compute_capability, int64_t shared_bytes,
                                           int64_t processors, uint64_t seed, int64_t last_blocks) {
   plumbline::emulation::settings() = {

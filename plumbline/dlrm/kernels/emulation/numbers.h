@@ -1,4 +1,4 @@
-// The half floats and small vectors of the toolkit, as far as the kernels use them.
+// The toolkit's 16-bit floats and small vectors, as far as the kernels use them.
 #pragma once
 
 #include <bit>
@@ -35,7 +35,7 @@ inline float __bfloat162float(__nv_bfloat16 number) {
   return __uint_as_float(uint32_t(number.bits) << 16);
 }
 
-// To the nearest, ties to even.
+// Rounds to nearest, ties to even.
 inline __nv_bfloat16 __float2bfloat16_rn(float number) {
   const uint32_t bits = __float_as_uint(number);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fff};

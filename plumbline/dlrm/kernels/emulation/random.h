@@ -1,4 +1,4 @@
-// The order of an emulated schedule: the same for the same seed.
+// Random numbers of the emulated schedule, determined by the seed.
 #pragma once
 
 #include <cstdint>

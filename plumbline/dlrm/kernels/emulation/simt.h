@@ -1,15 +1,14 @@
-// What the CUDA sources see in place of the toolkit, when g++ compiles them to run on a CPU.
+// Replaces the CUDA toolkit for the CUDA sources when g++ compiles them to run on a CPU.
 //
-// Threads of a block are fibres. They run one at a time, in an order drawn from a seed, and change
-// only where they wait: at a barrier or at an operation of a whole warp. A kernel that is right in
-// CUDA is right here; what is wrong in CUDA is found here as follows, as an exception that names
-// kernel, block, thread and place:
-//   memory.h   an access outside its array, an unaligned vector, a read of shared memory that
-//   nobody
-//              wrote, and two threads at one place of it with no barrier between them
+// Threads of a block are fibres. They run one at a time, in an order drawn from a seed, and switch
+// only where they wait: at a barrier or at an operation of a whole warp. A kernel that is correct
+// in CUDA is correct here. These faults raise an exception that names kernel, block, thread and
+// index:
+//   memory.h   accesses outside an array, unaligned vectors, reads of unwritten shared memory, and
+//              races: accesses of two threads to the same bytes without a barrier between them
 //   block.h    a barrier that some threads never reach, and lanes that meet in different operations
-//   wmma.h     fragments of another shape or at an address that the hardware refuses
-// It knows nothing of speed, of caches, or of how the hardware schedules.
+//   wmma.h     fragments of another shape, or at an address that the hardware refuses
+// It does not model speed, caches, or hardware scheduling.
 #pragma once
 
 #include <algorithm>
@@ -44,8 +43,8 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
   emulation::meet_warp("__syncwarp", mask, nullptr, nullptr);
 }
 
-// The sum of two lanes' values goes through here: every lane of `mask` gives a value and takes that
-// of the lane whose number differs by the bits of `lanes`.
+// Exchange of values between lanes: every lane of `mask` passes a value and returns that of the
+// lane whose index differs in the bits of `lanes`.
 inline float __shfl_xor_sync(unsigned mask, float value, int lanes) {
   struct Operand {
     float given, taken;

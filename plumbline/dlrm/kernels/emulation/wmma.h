@@ -1,5 +1,5 @@
-// 16×16×16 fragments. Each lane holds eight of a fragment's 256 items, loads and stores them when
-// it comes to it, and not when the others do; only the product is made by all lanes together.
+// 16×16×16 fragments. Each lane holds eight of a fragment's 256 items, and loads and stores them
+// independently of other lanes; only the product is computed by all lanes together.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ enum layout_t { mem_row_major, mem_col_major };
 
 constexpr int kSide = 16;
 constexpr int kOfLane = kSide * kSide / emulation::kWarp;
-constexpr size_t kAlignment = 32;  // bytes: what the hardware asks of a fragment's address
+constexpr size_t kAlignment = 32;  // bytes: required of a fragment's address by the hardware
 
 template <typename Use, int M, int N, int K, typename T, typename Layout = void>
 struct fragment {
@@ -31,8 +31,8 @@ struct fragment {
 
 namespace detail {
 
-// The number of the item, row by row, that a lane holds as its `number`th. CUDA does not say which
-// it is; strewn like this, no kernel happens to read what its own lane stored.
+// Row-major index of a lane's item `number`. CUDA does not specify it; scattered like this, no
+// kernel reads by chance what its own lane stored.
 inline int item_of(int lane, int number) {
   return (lane * kOfLane + number) * 37 % (kSide * kSide);
 }
@@ -45,7 +45,7 @@ inline int64_t place(int item, bool by_column, unsigned stride) {
   return by_column ? int64_t(column) * stride + row : int64_t(row) * stride + column;
 }
 
-// The hardware wants strides of 16 bytes.
+// The hardware requires strides in multiples of 16 bytes.
 template <typename T>
 void check(const Shared<T> &array, unsigned stride) {
   if (stride * sizeof(T) % 16 != 0)
@@ -80,7 +80,7 @@ void fill_fragment(fragment<accumulator, 16, 16, 16, T> &to, Value value) {
   to.items.fill(T(value));
 }
 
-// `to` = a · b + c; the layouts of a and b are used up when they are loaded.
+// `to` = a · b + c; the layouts of a and b matter only when they are loaded.
 template <typename T, typename LayoutA, typename LayoutB>
 void mma_sync(fragment<accumulator, 16, 16, 16, float> &to,
               const fragment<matrix_a, 16, 16, 16, T, LayoutA> &a,

@@ -8,39 +8,37 @@ all tables, D embedding length.
 All share one suite of tests.
 
 Inputs, checked by the caller: contiguous, on one device, ids and offsets int64, `weight_RD` float32
-or bfloat16, results and gradients float32, bfloat16 or float16. Each id column has a table of its
-own in `weight_RD`: `cardinality` rows, the first of which is `first_row`. Any B >= 0, V >= 0,
-D >= 1.
+or bfloat16, results and gradients float32, bfloat16 or float16. Each id column has its own table:
+`cardinality` rows of `weight_RD`, from row `first_row` on. Any B >= 0, V >= 0, D >= 1.
 
 Look-up:
 
-- The result is (B, V, D). At [b, v] stands the row that column v names in b, converted: rounded to
-  nearest, even on ties. Rounded to bfloat16, a subnormal number of float32, one below 2⁻¹²⁶, may
-  become 0.
-- A list column gives the mean or the sum of its rows, and zeros where the list is empty. The rows
-  are added in float32, in the order of the list; the mean is the sum times 1 / length in float32.
-  The result is rounded once.
+- The result is (B, V, D). Element [b, v] is the table row of column v's id in row b, rounded to
+  nearest, ties to even. Rounding to bfloat16 may flush float32 subnormals (below 2⁻¹²⁶) to 0.
+- A list column gives the mean or the sum of its ids' rows, and zeros for an empty list. The rows
+  are added in float32, in list order; the mean is the sum times 1 / length in float32. The result
+  is rounded once.
 
-Update. For each row r of `weight_RD` that the batch's ids name
+Update. For each row of `weight_RD` that an id of the batch refers to
 
     g = scale · Σ gradient[b, v]     over its occurrences, in order of b and position in the list,
-                                     each times 1 / length in lists that give their mean
+                                     each times 1 / length for lists that are averaged
     SGD:               w ← w − learning_rate · g
     row-wise Adagrad:  s ← s + mean(g²);   w ← w − learning_rate / (√s + eps) · g
 
-all in float32. Duplicates are summed before they are squared. s is one number a row, as in FBGEMM's
-exact row-wise Adagrad. Rows without an id in the batch are neither read nor written.
+all in float32. Duplicates are summed before they are squared. s is one number per row, as in
+FBGEMM's exact row-wise Adagrad. Rows without an id in the batch are neither read nor written.
 
-A bfloat16 row is written with stochastic rounding, so that steps smaller than half of its spacing
-are kept in the mean. Its random bits are a hash of two keys and of the element's position in the
-buffer: `plumbline.dlrm.ops.random_bits`.
+A bfloat16 row is written with stochastic rounding, so that steps below half of its spacing are kept
+in the mean. The random bits are a hash of two keys and the element's index in the buffer:
+`plumbline.dlrm.ops.random_bits`.
 
 An id outside [0, cardinality) raises IdOutOfRange, and offsets that do not rise from 0 to the
-number of ids raise ValueError. After either, the result of a look-up is not defined, and an update
-has changed nothing.
+number of ids raise ValueError. After either error the result of a look-up is undefined, and an
+update has changed nothing.
 
-Deterministic, with any number of threads. Implementations differ from each other within the
-rounding of the sums, never in the random bits.
+Deterministic for any number of threads. Implementations differ by the rounding of the sums, never
+in the random bits.
 """
 
 from __future__ import annotations
@@ -64,20 +62,20 @@ class BagColumn:
     ids_N: Tensor
     offsets_B1: Tensor
     first_row: int
-    """Where its table begins in the buffer of all tables."""
+    """First row of its table in the buffer of all tables."""
     cardinality: int
     position: int
-    """Among all id columns."""
+    """Index among all id columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdColumns:
-    """All id columns of a batch. No two have one table."""
+    """All id columns of a batch. No two share a table."""
 
     ids_BF: Tensor
     first_row_F: Tensor
-    """int64, like the two after it: where each column's table begins, its number of rows, and the
-    column's position among all id columns."""
+    """int64, like the next two: the first row of each column's table, the table's number of rows,
+    and the column's index among all id columns."""
     cardinality_F: Tensor
     position_F: Tensor
     bags: tuple[BagColumn, ...]
@@ -87,22 +85,22 @@ class IdColumns:
 
 @dataclass(frozen=True, slots=True)
 class RowStep:
-    """One step of the rows' optimizer: what all rows have in common."""
+    """Parameters of one optimizer step, common to all rows."""
 
     learning_rate: float
     eps: float
     scale: float
-    """The gradient is multiplied by it first."""
+    """Factor on the gradient, applied first."""
     k0: int
     k1: int
     """Keys of the random bits, 32 bits each."""
 
 
 class EmbeddingKernels(Protocol):
-    """The operations; the head of this file has their contract."""
+    """The operations; their contract is in the module docstring."""
 
     def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
-        """The columns with one id a row: out[b, position[f]] = weight[first_row[f] + ids[b, f]]."""
+        """Columns with one id a row: out[b, position[f]] = weight[first_row[f] + ids[b, f]]."""
 
     def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
         """One list column: out[b, position] = the mean or the sum of the rows of list b."""
@@ -115,11 +113,11 @@ class EmbeddingKernels(Protocol):
         gradient_BVD: Tensor,
         step: RowStep,
     ) -> None:
-        """Apply SGD, or with a float32 `state_R` row-wise Adagrad, to the rows that ids name."""
+        """Step the rows that ids refer to: SGD, or row-wise Adagrad with a float32 `state_R`."""
 
 
 class IdOutOfRange(IndexError):
-    """An id that its column's table has no row for."""
+    """An id outside its column's table."""
 
     def __init__(self, position: int, row: int, got: int, cardinality: int) -> None:
         super().__init__(
@@ -132,7 +130,7 @@ class IdOutOfRange(IndexError):
 
 
 def offsets_error(position: int, ids: int) -> ValueError:
-    """Of a list column whose offsets do not fit its `ids` ids."""
+    """The error for a list column whose offsets do not fit its `ids` ids."""
     return ValueError(
         f"embedding: column {position}: wanted offsets that rise from 0 to {ids}, its number of "
         "ids, got others"

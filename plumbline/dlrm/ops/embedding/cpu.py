@@ -1,4 +1,4 @@
-"""The embedding kernels of the CPU: plumbline/dlrm/kernels/cpu/embedding.h on torch tensors.
+"""The CPU embedding kernels, plumbline/dlrm/kernels/cpu/embedding.h, on torch tensors.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, D embedding length.
@@ -11,14 +11,15 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
 
 
 class CpuEmbedding:
-    """The operations that `EmbeddingKernels` describes, with `torch.get_num_threads()` threads.
+    """Implements `EmbeddingKernels` with `torch.get_num_threads()` threads.
 
-    `update` takes at most 2³² rows of one table, and ids of one column.
+    `update` accepts at most 2³² rows per table, and at most 2³² ids per column.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ class CpuEmbedding:
             weight_RD.data_ptr(),
             NUMBERS[weight_RD.dtype],
             weight_RD.shape[1],
-            0 if state_R is None else state_R.data_ptr(),
+            address(state_R),
             _pointers(columns),
             rows,
             singles,

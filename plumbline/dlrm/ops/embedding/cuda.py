@@ -1,4 +1,4 @@
-"""The embedding's CUDA kernels on torch tensors.
+"""The CUDA embedding kernels on torch tensors.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, M ids of a whole batch, D embedding length.
@@ -11,7 +11,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
+from plumbline.dlrm.ops.address import address
+from plumbline.dlrm.ops.cuda_device import device_of, stream_of
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import (
     BagColumn,
@@ -22,22 +23,22 @@ from plumbline.dlrm.ops.embedding.contract import (
 )
 
 NOWHERE = 2**63 - 1
-"""Position of an id outside its table where there is none."""
+"""Position that stands for "no id is out of range"."""
 
 
 class CudaEmbedding:
-    """The operations that `EmbeddingKernels` describes, on the current stream of the rows' device.
+    """Implements `EmbeddingKernels` on the current stream of the rows' device.
 
-    An id that is out of range is found on the device, and reading that back waits for the device:
-    `update` does so once, before it changes a row.
+    The device detects ids out of range, and reading the result back waits for the device. `update`
+    reads it back once, before it changes a row.
 
     Parameters
     ----------
     module
-        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors lie on the CPU.
+        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors are on the CPU.
     waits
-        Whether `gather` and `pool` read it back too. Without it they never wait; an id that is out
-        of range gives zeros or is left out of its list, and raises in `update`.
+        Whether `gather` and `pool` read it back too. If not, they never wait: an id out of range
+        gives zeros or is left out of its list, and `update` raises for it.
     """
 
     def __init__(self, module: ModuleType, waits: bool = True) -> None:
@@ -134,14 +135,14 @@ class CudaEmbedding:
 
 
 def _nowhere(tensor: Tensor) -> Tensor:
-    """For the kernels: the position of an id outside its table, the row of wrong offsets."""
+    """The kernels' error slots: position of an id out of range, row of wrong offsets."""
     return torch.full((2,), NOWHERE, dtype=torch.int64, device=tensor.device)
 
 
 def _occurrences(columns: IdColumns, width: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Of each id of the batch its row of all tables, its row of gradient (B · V, D) and its share.
+    """For each id of the batch: its row of all tables, its row of gradient (B · V, D), its share.
 
-    Each column's are in order; `width` is V. The shares are None where all are 1.
+    The ids of a column stay in order; `width` is V. The shares are None if all are 1.
     """
     rows = len(columns.ids_BF)
     row_B = torch.arange(rows, device=columns.ids_BF.device)
@@ -159,15 +160,15 @@ def _occurrences(columns: IdColumns, width: int) -> tuple[Tensor, Tensor, Tensor
 
 
 def _sorted(row_M: Tensor, rows: int) -> tuple[Tensor, Tensor]:
-    """Ascending, equal ones in order, and the position where each one was."""
+    """Stable ascending sort: the rows, and each one's index before sorting."""
     if rows <= 2**31:
-        row_M = row_M.to(torch.int32)  # half the passes
+        row_M = row_M.to(torch.int32)  # halves the passes of the radix sort
     sorted_M, order_M = row_M.sort(stable=True)
     return sorted_M.long(), order_M
 
 
 def _require_inside(columns: IdColumns) -> None:
-    """Raises for an id outside its table, and for offsets that do not rise to the number of ids."""
+    """Raises for an id outside its table, and for offsets that do not rise from 0 to its ids."""
     outside_BF = (columns.ids_BF < 0) | (columns.ids_BF >= columns.cardinality_F)
     faults = [outside_BF.any()]
     for bag in columns.bags:
@@ -194,7 +195,7 @@ def _outside(bag: BagColumn) -> Tensor:
 
 
 def _single_error(columns: IdColumns, position: int) -> IdOutOfRange:
-    """For the id at this position of `ids_BF`, counted row by row."""
+    """The error for the id at this flat index of `ids_BF`."""
     row, column = divmod(position, columns.ids_BF.shape[1])
     return IdOutOfRange(
         int(columns.position_F[column]),

@@ -1,4 +1,4 @@
-"""Memory for embedding rows: checked before it is taken, and in large pages."""
+"""Memory for embedding rows: checked before allocation, and backed by large pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plumbline.base.errors import ConfigError
 from plumbline.dlrm.ops.library import cpu_module
 
 STATE_BYTES = 4
-"""Row-wise Adagrad keeps one float32 a row."""
+"""Row-wise Adagrad keeps one float32 per row."""
 
 LARGEST_NAMED = 5
 
@@ -21,20 +21,20 @@ CGROUP_FOLDERS = {
     "": ("memory.max", "memory.current", ""),  # version 2
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),  # version 1
 }
-"""Where limit and usage stand, and how the lines of `memory.stat` begin."""
+"""Files of the limit and the usage, and the prefix of the lines of `memory.stat`."""
 
 
 def require_memory(tables: Mapping[str, int], row_bytes: int, available: int | None = None) -> None:
-    """Raise ConfigError where the tables and the optimizer's state exceed the available memory.
+    """Raise ConfigError if the tables and the optimizer's state exceed the available memory.
 
     Parameters
     ----------
     tables
         Name of a column to the number of rows in its table.
     row_bytes
-        Of one row, without the optimizer's state.
+        Bytes of one row, without the optimizer's state.
     available
-        Bytes; None takes what the machine has.
+        Available bytes; None means `available_memory()`.
     """
     size_of = {name: rows * (row_bytes + STATE_BYTES) for name, rows in tables.items()}
     needed = sum(size_of.values())
@@ -50,9 +50,9 @@ def require_memory(tables: Mapping[str, int], row_bytes: int, available: int | N
 
 
 def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes that can be taken without swapping, within the limit of the process' control group.
+    """Bytes that can be allocated without swapping, within the process' control group limit.
 
-    Files that the system keeps in memory give way, and do not count as used.
+    The page cache can be reclaimed and does not count as used.
     """
     available = int(psutil.virtual_memory().available)
     for folder, (limit_file, usage_file, prefix) in CGROUP_FOLDERS.items():
@@ -60,7 +60,7 @@ def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
             limit = int((cgroup / folder / limit_file).read_text())
             usage = int((cgroup / folder / usage_file).read_text())
             statistics = (cgroup / folder / "memory.stat").read_text()
-        except (OSError, ValueError):  # no such version, or "max": no limit
+        except (OSError, ValueError):  # another cgroup version, or "max": no limit
             continue
         size_of = dict(line.split() for line in statistics.splitlines())
         for kind in ("active_file", "inactive_file"):
@@ -70,7 +70,7 @@ def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def empty_rows(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Uninitialised memory on the CPU, in large pages where the system has them.
+    """Uninitialised memory on the CPU, in large pages if the system has them.
 
     Random look-ups in 8 GB of rows were 1.6 times as fast from large pages.
     """

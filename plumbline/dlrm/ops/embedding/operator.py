@@ -3,8 +3,8 @@
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
 all tables, D embedding length.
 
-plumbline/dlrm/ops/embedding/contract.py has the contract. The operator is not differentiable: its
-caller takes the gradient of the result, and applies it to the rows with `EmbeddingKernels.update`.
+plumbline/dlrm/ops/embedding/contract.py has the contract. The operator is not differentiable: the
+caller takes the gradient of the result and applies it to the rows with `EmbeddingKernels.update`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, IdColumns
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.library import cpu_module, cuda_module
 
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+DTYPES = tuple(NUMBERS)
 ROW_DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -38,11 +39,11 @@ def embedding(
     mean: bool,
     dtype: torch.dtype,
 ) -> Tensor:
-    """(B, V, D) of `dtype`, contiguous: what `embed` computes, from the parts of its columns."""
+    """(B, V, D) of `dtype`, contiguous: `embed` with the columns as separate arguments."""
     if dtype not in DTYPES or weight.dtype not in ROW_DTYPES:
         raise ValueError(
             "embedding: wanted rows of float32 or bfloat16, and a result of float32, bfloat16 or "
-            f"float16, got {_name(weight.dtype)} and {_name(dtype)}"
+            f"float16, got {dtype_name(weight.dtype)} and {dtype_name(dtype)}"
         )
     bags = zip(bag_ids, bag_offsets, bag_first_row, bag_cardinality, bag_position, strict=True)
     columns = IdColumns(
@@ -84,7 +85,7 @@ def _(
 
 
 def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
-    """embedding_BVD of `dtype`; the columns are checked by the caller."""
+    """embedding_BVD of `dtype`; the caller has checked the columns."""
     embedding_BVD: Tensor = embedding(
         weight_RD,
         columns.ids_BF,
@@ -105,8 +106,8 @@ def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
 def embedding_kernels(device: torch.device) -> EmbeddingKernels:
     """The fastest kernels for tensors of this device.
 
-    On a GPU an id without a row is found when the rows are updated: to look for it at each gather
-    would wait for the device.
+    On a GPU an id out of range raises only in the update: a check at every gather would wait for
+    the device.
     """
     module = cpu_module() if device.type == "cpu" else cuda_module()
     if module is None or device.type not in ("cpu", "cuda"):
@@ -123,7 +124,3 @@ def _empty_result(
 ) -> Tensor:
     columns = ids.shape[1] + len(bag_ids)
     return weight.new_empty(ids.shape[0], columns, weight.shape[1], dtype=dtype)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -1,8 +1,8 @@
-"""The embedding kernels in plain torch: the specification, which also runs where there is no native
+"""The embedding kernels in plain torch: the specification, and the fallback without a native
 module.
 
 Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
-all tables, U rows that a column's ids name, D embedding length.
+all tables, U distinct rows of a column's ids, D embedding length.
 """
 
 from __future__ import annotations
@@ -20,24 +20,8 @@ from plumbline.dlrm.ops.embedding.contract import (
 from plumbline.dlrm.ops.random_bits import low_32, random_bits
 
 
-def embedding_reference(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
-    """embedding_BVD of `dtype`, differentiable by autograd in `weight_RD`."""
-    vectors = dict(
-        zip(
-            columns.position_F.tolist(),
-            _gathered(weight_RD, columns.ids_BF, columns.first_row_F).unbind(1),
-            strict=True,
-        )
-    )
-    for bag in columns.bags:
-        vectors[bag.position] = _pooled(weight_RD, bag, columns.mean)
-    if not vectors:
-        return weight_RD.new_empty(len(columns.ids_BF), 0, weight_RD.shape[1], dtype=dtype)
-    return torch.stack([vectors[position].to(dtype) for position in range(len(vectors))], dim=1)
-
-
 class ReferenceEmbedding:
-    """The kernels' operations in plain torch, on any device; `EmbeddingKernels` describes them."""
+    """Implements `EmbeddingKernels` in plain torch, on any device."""
 
     @torch.no_grad()
     def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
@@ -80,9 +64,9 @@ class ReferenceEmbedding:
 
 
 def stochastically_rounded(value_UD: Tensor, row_U: Tensor, k0: int, k1: int) -> Tensor:
-    """float32 values of these rows as bfloat16: one of the two neighbours, each as likely as near.
+    """float32 values of these rows, rounded stochastically to bfloat16 without bias.
 
-    The random bits of an element depend on its position in the buffer and on `k0` and `k1`, and are
+    The random bits of an element depend on its index in the buffer and on `k0` and `k1`, and are
     the same on every device. Values that are not finite are rounded to nearest.
     """
     dim = value_UD.shape[1]
@@ -101,42 +85,41 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
 
 
 def _pooled(weight_RD: Tensor, bag: BagColumn, mean: bool) -> Tensor:
-    """vector_BD, float32 or as wide as the rows."""
-    wide = torch.promote_types(weight_RD.dtype, torch.float32)
+    """vector_BD, float32."""
     length_B = bag.offsets_B1.diff()
-    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).to(wide)
+    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
     vector_BD = vector_BD.index_add(0, _row_of_each(length_B), vector_ND)
     return vector_BD * _share(length_B, mean).unsqueeze(1)
 
 
 def _occurrences(columns: IdColumns, gradient_BVD: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Of each column, in order: rows of the buffer, and the float32 gradient of each."""
-    found = []
+    """For each column, in order: the occurrences' buffer rows and their float32 gradients."""
+    occurrences = []
     for column, position in enumerate(columns.position_F.tolist()):
         row_B = columns.first_row_F[column] + columns.ids_BF[:, column]
-        found.append((row_B, gradient_BVD[:, position].float()))
+        occurrences.append((row_B, gradient_BVD[:, position].float()))
     for bag in columns.bags:
         length_B = bag.offsets_B1.diff()
         gradient_BD = gradient_BVD[:, bag.position].float()
         gradient_BD = gradient_BD * _share(length_B, columns.mean).unsqueeze(1)
-        found.append((bag.first_row + bag.ids_N, gradient_BD[_row_of_each(length_B)]))
-    return found
+        occurrences.append((bag.first_row + bag.ids_N, gradient_BD[_row_of_each(length_B)]))
+    return occurrences
 
 
 def _row_of_each(length_B: Tensor) -> Tensor:
-    """The row that each id of a list column belongs to."""
+    """The batch row of each id of a list column."""
     return torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
 
 
 def _share(length_B: Tensor, mean: bool) -> Tensor:
-    """What each row of a list counts: 1, or for the mean 1 / length."""
+    """Factor of each id of a list: 1, or 1 / length for the mean."""
     share_B = 1.0 / length_B.clamp(min=1).float()
     return share_B if mean else torch.ones_like(share_B)
 
 
 def _mean_of_squares(gradient_UD: Tensor) -> Tensor:
-    """Squares are added in order, in float32."""
+    """Mean of squares, added in order in float32."""
     dim = gradient_UD.shape[1]
     total_U = torch.zeros_like(gradient_UD[:, 0])
     for square_U in gradient_UD.square().t().contiguous():

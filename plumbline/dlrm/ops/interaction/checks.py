@@ -1,20 +1,20 @@
-"""Checks of the interaction's inputs: ValueError naming what was wanted and what was got.
+"""Checks of the interaction's inputs; they raise ValueError.
 
 plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of the names.
 """
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
-DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+DTYPES = tuple(NUMBERS)
 
 
 def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
-    """Shapes that belong together, a dtype of `DTYPES`, one device."""
+    """Require matching shapes, one dtype of `DTYPES`, and one device."""
     if embeddings.dim() != 3 or embeddings.shape[1] < 1 or embeddings.shape[2] < 1:
         raise ValueError(
             "interaction: wanted embeddings of shape (B, F, D) with F >= 1 and D >= 1, "
@@ -23,7 +23,7 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
     if embeddings.dtype not in DTYPES:
         raise ValueError(
             "interaction: wanted embeddings of float32, bfloat16 or float16, "
-            f"got {_name(embeddings.dtype)}"
+            f"got {dtype_name(embeddings.dtype)}"
         )
     if dense is None:
         return
@@ -35,8 +35,8 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
         )
     if dense.dtype != embeddings.dtype:
         raise ValueError(
-            f"interaction: wanted dense of dtype {_name(embeddings.dtype)} like the embeddings, "
-            f"got {_name(dense.dtype)}"
+            f"interaction: wanted dense of dtype {dtype_name(embeddings.dtype)} like the "
+            f"embeddings, got {dtype_name(dense.dtype)}"
         )
     if dense.device != embeddings.device:
         raise ValueError(
@@ -46,7 +46,7 @@ def check_inputs(dense: Tensor | None, embeddings: Tensor) -> None:
 
 
 def check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -> None:
-    """A gradient like the result of these inputs."""
+    """Require a gradient with the shape, dtype and device of the result."""
     rows, features, dim = embeddings.shape
     shape = (rows, interaction_width(features, dim, dense is not None))
     fits = gradient.dim() == 2 and all(
@@ -54,15 +54,11 @@ def check_gradient(gradient: Tensor, dense: Tensor | None, embeddings: Tensor) -
     )
     if not fits or gradient.dtype != embeddings.dtype or gradient.device != embeddings.device:
         raise ValueError(
-            f"interaction_backward: wanted a gradient of shape {shape}, {_name(embeddings.dtype)} "
-            f"on {embeddings.device}, got {_shape(gradient)}, {_name(gradient.dtype)} on "
-            f"{gradient.device}"
+            f"interaction_backward: wanted a gradient of shape {shape}, "
+            f"{dtype_name(embeddings.dtype)} on {embeddings.device}, got {_shape(gradient)}, "
+            f"{dtype_name(gradient.dtype)} on {gradient.device}"
         )
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:
     return tuple(tensor.shape)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -7,15 +7,16 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
 class CpuInteraction:
-    """Runs on checked, contiguous CPU tensors, as `InteractionKernels` describes it.
+    """Implements `InteractionKernels` on CPU tensors.
 
     `module` is `plumbline.dlrm._kernels`, and the instruction set one of its `instruction_sets()`.
-    Where that set has no kernels for a dtype, those of a narrower one run. There are
-    `torch.get_num_threads()` threads; their number changes no bit.
+    A dtype without kernels in that set uses those of a narrower set. The kernels use
+    `torch.get_num_threads()` threads; the number changes no bit of the result.
     """
 
     def __init__(self, module: ModuleType, instruction_set: str) -> None:
@@ -29,7 +30,7 @@ class CpuInteraction:
             self._instruction_set,
             NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
-            _address(dense_BD),
+            address(dense_BD),
             embeddings_BFD.data_ptr(),
             out_BK.data_ptr(),
             torch.get_num_threads(),
@@ -43,19 +44,15 @@ class CpuInteraction:
         dense_gradient_BD: Tensor | None,
         embedding_gradient_BFD: Tensor,
     ) -> None:
-        """Write the inputs' gradients; `dense_gradient_BD` is None where `dense_BD` is."""
+        """Write the inputs' gradients; `dense_gradient_BD` is None if `dense_BD` is."""
         self._backward(
             self._instruction_set,
             NUMBERS[embeddings_BFD.dtype],
             *embeddings_BFD.shape,
             gradient_BK.data_ptr(),
-            _address(dense_BD),
+            address(dense_BD),
             embeddings_BFD.data_ptr(),
-            _address(dense_gradient_BD),
+            address(dense_gradient_BD),
             embedding_gradient_BFD.data_ptr(),
             torch.get_num_threads(),
         )
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()

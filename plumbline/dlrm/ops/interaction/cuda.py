@@ -9,19 +9,18 @@ from types import ModuleType
 
 from torch import Tensor
 
-from plumbline.dlrm.ops.cuda_device import address, device_of, stream_of
+from plumbline.dlrm.ops.address import address
+from plumbline.dlrm.ops.cuda_device import device_of, stream_of
 from plumbline.dlrm.ops.dtypes import NUMBERS
 
 
 class CudaInteraction:
-    """Runs the kernels of `module` on checked, contiguous tensors of one device and dtype.
-
-    `InteractionKernels` describes them. Work goes onto the current stream of that device.
+    """Implements `InteractionKernels` on the current stream of the tensors' device.
 
     Parameters
     ----------
     module
-        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors lie on the CPU.
+        `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors are on the CPU.
     """
 
     def __init__(self, module: ModuleType) -> None:

@@ -1,5 +1,5 @@
-"""The operator `plumbline::interaction`; plumbline/dlrm/ops/interaction/contract.py says what it
-computes."""
+"""The operator `plumbline::interaction`; plumbline/dlrm/ops/interaction/contract.py has the
+contract."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _(dense: Tensor | None, embeddings: Tensor) -> Tensor:
 def interaction_backward(
     gradient: Tensor, dense: Tensor | None, embeddings: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of `dense` (B, D) and `embeddings` (B, F, D) from that of the result (B, K).
+    """Gradients of `dense` (B, D) and `embeddings` (B, F, D) from the result's gradient (B, K).
 
-    Without `dense` the first one has the shape (0, D).
+    Without `dense` the first has the shape (0, D).
     """
     check_inputs(dense, embeddings)
     check_gradient(gradient, dense, embeddings)
@@ -76,7 +76,7 @@ interaction.register_autograd(_backward, setup_context=_save_inputs)
 
 
 def _kernels(device: torch.device) -> InteractionKernels:
-    """What runs on that device."""
+    """The fastest kernels for tensors of this device."""
     if device.type == "cpu":
         return _cpu_kernels(cpu_module())
     return _cuda_kernels(cuda_module() if device.type == "cuda" else None)

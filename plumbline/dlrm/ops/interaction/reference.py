@@ -1,4 +1,4 @@
-"""The interaction's specification in plain torch, and as kernels for any device.
+"""The specification of the interaction in plain torch, also as `InteractionKernels`.
 
 plumbline/dlrm/ops/interaction/contract.py has the contract and the legend of the names.
 """
@@ -27,7 +27,7 @@ def interaction_reference(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Te
 
 
 class ReferenceInteraction:
-    """The specification as kernels, for any device."""
+    """Implements `InteractionKernels` by the specification, on any device."""
 
     def forward(self, dense_BD: Tensor | None, embeddings_BFD: Tensor, out_BK: Tensor) -> None:
         """Write the result into `out_BK`."""
@@ -61,7 +61,7 @@ class ReferenceInteraction:
 
 
 def _vectors(dense_BD: Tensor | None, embeddings_BFD: Tensor) -> Tensor:
-    """All vectors of a row, (B, N, D), in the dtype that products are summed in."""
+    """All vectors of each row, (B, N, D), in the dtype of the sums."""
     wide = torch.float64 if embeddings_BFD.dtype == torch.float64 else torch.float32
     embeddings_BFD = embeddings_BFD.to(wide)
     if dense_BD is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 ALIGNMENT = 8
-"""The result's width is a multiple of this, so that the matrix product after it stays aligned."""
+"""The result's width is a multiple of this, which aligns the next matrix product."""
 
 
 def interaction_width(features: int, dim: int, has_dense: bool) -> int:

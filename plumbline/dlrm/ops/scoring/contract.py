@@ -4,11 +4,11 @@ torch.
 Legend: B rows, F columns with one id a row, C continuous columns, R rows of all tables, D embedding
 length.
 
-`plumbline.dlrm.model.dlrm.DLRM` is the specification, which plumbline/dlrm/score/torch_scoring.py
-runs where there is no native module, and on a GPU; cpu.py runs the native module. A probability is
-float32. Where the precision is bf16, weights, activations and embeddings are rounded to bfloat16,
-as training in bf16 does; sums are float32. With the native module a row's probability has the same
-bits in any batch and with any number of threads.
+`plumbline.dlrm.model.dlrm.DLRM` is the specification. plumbline/dlrm/score/torch_scoring.py runs it
+on a GPU and without a native module; cpu.py runs the native module. Probabilities are float32. In
+bf16 precision, weights, activations and embeddings are rounded to bfloat16, as in bf16 training;
+sums are float32. With the native module a row's probability has the same bits in any batch and with
+any number of threads.
 """
 
 from __future__ import annotations
@@ -31,29 +31,29 @@ class IdTable(NamedTuple):
 
     first_row: int
     cardinality: int
-    """Number of its rows."""
+    """Number of rows of the table."""
     position: int
-    """The column's, among all id columns."""
+    """The column's index among all id columns."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringShape:
-    """What a model is, beside its weights."""
+    """A model's shape: everything except its weights."""
 
     single: tuple[IdTable, ...]
-    """Of the columns of `ids_BF`."""
+    """Tables of the columns of `ids_BF`."""
     lists: tuple[IdTable, ...]
-    """Of the list columns."""
+    """Tables of the list columns."""
     mean: bool
     """Whether a list gives the mean of its rows, or their sum."""
     embedding_dim: int
     embedding_rows: ScoringPrecision
-    """In which the tables are stored."""
+    """Precision of the stored tables."""
     continuous: int
     """Number of continuous columns: C."""
     bottom_layers: int
     top_layers: int
-    """Without the last one, which gives the logit."""
+    """Number of top layers, without the last one, which gives the logit."""
 
 
 class Scoring(Protocol):
@@ -62,4 +62,4 @@ class Scoring(Protocol):
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> NDArray[np.float32] | None:
-        """probability_B; None where a table has no row for an id."""
+        """probability_B; None if an id is outside its table."""

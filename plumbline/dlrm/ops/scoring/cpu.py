@@ -1,5 +1,5 @@
-"""Scoring on a CPU: the native model of plumbline/dlrm/kernels/cpu/scoring.h on NumPy arrays. Needs
-no torch.
+"""Scoring on a CPU by the native model, plumbline/dlrm/kernels/cpu/scoring.h, on NumPy arrays.
+Needs no torch.
 
 Legend: B rows, F columns with one id a row, C continuous columns, R rows of all tables, D embedding
 length.
@@ -26,17 +26,17 @@ NUMBERS = {"fp32": 0, "bf16": 1}
 
 
 class CpuScoring:
-    """A model's layers, packed for one instruction set, and its tables where they are.
+    """A model's layers, packed for one instruction set, and its tables, which are not copied.
 
     `module` is `plumbline.dlrm._kernels`, and the instruction set one of its `instruction_sets()`.
 
     Parameters
     ----------
     weights
-        By the names that `DLRM.state_dict` gives; `tables.weight` is float32, or bfloat16 as
-        uint16. Its memory is kept, and not copied.
+        Arrays by their names in `DLRM.state_dict`; `tables.weight` is float32, or bfloat16 as
+        uint16. Its memory is shared, not copied.
     threads
-        None: as many as the process may use cores.
+        None means the number of cores available to the process.
     """
 
     def __init__(
@@ -68,16 +68,16 @@ class CpuScoring:
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
     ) -> NDArray[np.float32] | None:
-        """probability_B; None where a table has no row for an id.
+        """probability_B; None if an id is outside its table.
 
-        The inputs are checked but for the ids' range, and may have any strides.
+        The caller has checked the inputs, except the range of the ids. Any strides are accepted.
         """
         probability_B = np.empty(len(ids_BF), np.float32)
         lists = [
             (np.ascontiguousarray(bag.values), np.ascontiguousarray(bag.offsets)) for bag in bags
         ]
-        found = self._model.score(ids_BF, dense_BC, lists, probability_B, self._threads)
-        return probability_B if found else None
+        in_range = self._model.score(ids_BF, dense_BC, lists, probability_B, self._threads)
+        return probability_B if in_range else None
 
 
 def _layers(weights: Mapping[str, NDArray[Any]], name: str, count: int) -> list[tuple[Any, Any]]:

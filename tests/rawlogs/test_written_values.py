@@ -1,4 +1,4 @@
-"""Logs as people write them, through the whole ingest: words, marks, large ids, booleans."""
+"""The spellings of values, through the whole ingest: words, marks, large ids, booleans."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rows(folder: Path) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("token", ["8.0", " 7", "7 ", "+7", "7e0", "1e3", str(2**63 + 5)])
-def test_forms_of_an_integer_reach_the_splits(
+def test_spellings_of_an_integer_reach_the_splits(
     make_config: MakeConfig, ingest_text: Ingest, tmp_path: Path, token: str
 ) -> None:
     config = make_config({"columns": {"y": "label", "k": "integer"}})
@@ -42,7 +42,7 @@ LINES = [f"{('no', 'yes')[i % 2]};{'NA' if i % 5 == 0 else i};{'NULL' if i % 3 e
 def test_words_for_missing_and_for_clicks(
     make_config: MakeConfig, ingest_text: Ingest, tmp_path: Path
 ) -> None:
-    """Where all columns are of kinds that the native parser knows, which knows no words."""
+    """All columns have kinds that the native parser supports."""
     log = {
         "columns": {"y": "label", "x": "continuous", "s": "string", "k": "integer"},
         "separator": ";",
@@ -66,7 +66,7 @@ def test_words_for_missing_and_for_clicks(
         ({"thousands": ",", "separator": ";"}, "7"),
     ],
 )
-def test_rules_are_not_passed_over_by_the_native_parser(
+def test_the_native_parser_follows_the_rules(
     make_config: MakeConfig, ingest_text: Ingest, tmp_path: Path, log: dict[str, Any], text: str
 ) -> None:
     columns = {"y": "label", "x": "continuous"}
@@ -93,7 +93,7 @@ def test_booleans_are_a_kind(make_config: MakeConfig, ingest_text: Ingest, tmp_p
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_click_words_that_never_occur_are_told_with_those_that_do(
+def test_the_error_for_unknown_click_words_shows_the_labels_words(
     make_config: MakeConfig, tmp_path: Path, typed: bool
 ) -> None:
     file = tmp_path / "log.csv"
@@ -115,6 +115,6 @@ FORMS: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("kind", "text"), FORMS)
-def test_what_is_not_plain_is_left_to_the_rules(kind: Any, text: str) -> None:
+def test_values_that_are_not_plain_need_the_general_parser(kind: Any, text: str) -> None:
     other = "0" if kind == "label" else "1"
     assert parse_lines(f"{other}\n{text}\n".encode(), ",", ["c"], {"c": kind}) is None

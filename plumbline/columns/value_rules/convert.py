@@ -1,4 +1,4 @@
-"""A column of any type and kind becomes values: what a raw value means is defined here alone."""
+"""Converting a column of any type to the values of its kind: the definition of what they mean."""
 
 from __future__ import annotations
 
@@ -13,59 +13,63 @@ import pyarrow as pa
 from plumbline.columns.exact import is_pattern
 from plumbline.columns.kinds import ELEMENT_KINDS, ElementKind, Kind
 from plumbline.columns.value_rules import kinds, numbers, strings, times, words
+from plumbline.columns.value_rules.converted import ColumnRefused, Converted
 from plumbline.columns.value_rules.kinds import Family
 from plumbline.columns.value_rules.rules import LabelRule, ValueRules
-from plumbline.columns.value_rules.taken import ColumnRefused, Taken
 from plumbline.columns.values import offsets_of
 
 
-def take(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None = None) -> Taken:
-    """The values of a column under its name.
+def convert_column(
+    column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None = None
+) -> Converted:
+    """Convert a column to the values of its kind.
 
     `label` is needed for a column of kind label. In a list column an empty list is missing.
 
     Raises
     ------
     ColumnRefused
-        A type that the kind cannot take; or integers that contradict each other.
+        The kind does not accept the column's type, or integers have overlapping codes.
     """
     if is_pattern(column.name):
-        return _take_pattern(column, kind, rules, label)
+        return _convert_pattern(column, kind, rules, label)
     _check_type(column, column.dtype, kind, rules)
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
     return _single(column, kind, rules, label)
 
 
-def _take_pattern(
+def _convert_pattern(
     column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None
-) -> Taken:
-    """A column whose name Polars takes for a pattern is taken under another one."""
+) -> Converted:
+    """Convert under another name a column whose name Polars takes for a pattern."""
     name = column.name
     other = f"column {name}"
     formats = {other if known == name else known: f for known, f in rules.time_formats.items()}
     try:
-        taken = take(column.alias(other), kind, replace(rules, time_formats=formats), label)
+        converted = convert_column(
+            column.alias(other), kind, replace(rules, time_formats=formats), label
+        )
     except ColumnRefused as error:
         raise ColumnRefused(str(error).replace(repr(other), repr(name))) from None
 
     def hint(found: object) -> str:
-        return taken.hint(found).replace(repr(other), repr(name))
+        return converted.hint(found).replace(repr(other), repr(name))
 
-    return replace(taken, value=taken.value.alias(name), hint=hint)
+    return replace(converted, value=converted.value.alias(name), hint=hint)
 
 
-def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Taken:
+def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Converted:
     if column.dtype == pl.Null:
         column = column.cast(pl.String)
     raw, spoilt = strings.as_text(column)
     if raw.dtype == pl.String:
         raw = strings.cleaned(raw, rules, trim=rules.trim or kind != "string")
-    taken = _of_kind(raw, kind, rules, label)
+    converted = _of_kind(raw, kind, rules, label)
     if not spoilt.any():
-        return taken
-    hint = _Utf8Hint(taken.hint)
-    return replace(taken, malformed=taken.malformed | spoilt, hint=hint)
+        return converted
+    hint = _Utf8Hint(converted.hint)
+    return replace(converted, malformed=converted.malformed | spoilt, hint=hint)
 
 
 class _Utf8Hint:
@@ -78,7 +82,7 @@ class _Utf8Hint:
         return str(self._others(found)) if callable(self._others) else ""
 
 
-def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Taken:
+def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Converted:
     if kind == "continuous":
         return numbers.continuous(raw, rules)
     if kind == "integer":
@@ -98,7 +102,7 @@ def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | N
     raise ValueError(f"a column of kind {kind!r} has no values")
 
 
-def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Taken:
+def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Converted:
     if column.dtype == pl.Null:
         column = column.cast(pl.List(pl.Null))
     spoilt = np.zeros(len(column), np.bool_)
@@ -110,21 +114,21 @@ def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Taken:
         column = column.arr.to_list()
     lengths = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
     elements = column.filter(pl.Series(lengths > 0)).explode()
-    taken = _single(elements.alias(column.name), element, rules, None)
+    converted = _single(elements.alias(column.name), element, rules, None)
     offsets = offsets_of(lengths)
-    values = taken.value.to_arrow()
+    values = converted.value.to_arrow()
     lists = pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, values))
     malformed = spoilt
-    if taken.malformed.any():
-        rows = np.searchsorted(offsets, np.flatnonzero(taken.malformed), side="right") - 1
+    if converted.malformed.any():
+        rows = np.searchsorted(offsets, np.flatnonzero(converted.malformed), side="right") - 1
         malformed = malformed.copy()
         malformed[rows] = True
-    wanted = f"a list, each element {taken.wanted}"
-    return Taken(lists, malformed, wanted, advice=partial(_element_advice, taken, rules))
+    wanted = f"a list, each element {converted.wanted}"
+    return Converted(lists, malformed, wanted, advice=partial(_element_advice, converted, rules))
 
 
-def _element_advice(elements: Taken, rules: ValueRules, found: object) -> str:
-    """The setting that would take the first refused element, or the kind of list."""
+def _element_advice(elements: Converted, rules: ValueRules, found: object) -> str:
+    """Which setting or list kind would accept the first refused element."""
     if isinstance(found, str) and rules.list_separator is not None:
         found = found.split(rules.list_separator)
     if not isinstance(found, list | pl.Series):
@@ -134,7 +138,7 @@ def _element_advice(elements: Taken, rules: ValueRules, found: object) -> str:
 
 
 def _check_type(column: pl.Series, dtype: pl.DataType, kind: Kind, rules: ValueRules) -> None:
-    families = kinds.FORMS[kind].families
+    families = kinds.ACCEPTED[kind].families
     family = family_of(dtype)
     if kind in ELEMENT_KINDS:
         if isinstance(dtype, pl.List | pl.Array):
@@ -156,7 +160,7 @@ def _check_type(column: pl.Series, dtype: pl.DataType, kind: Kind, rules: ValueR
 
 
 def family_of(dtype: pl.DataType) -> Family | None:
-    """Of which family a column's type is; None for a type that no kind takes, and for nulls."""
+    """The family of a column's type; None for nulls, and for a type that no kind accepts."""
     if isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Binary):
         return "text"
     if isinstance(dtype, pl.Boolean):

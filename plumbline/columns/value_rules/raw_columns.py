@@ -1,7 +1,7 @@
-"""Raw columns of a request, of any type, as the wire has them.
+"""Raw columns of a request, of any type, as the values of the wire.
 
-A column that leaves no doubt is read without Polars; any other by `take`, which defines the
-meaning of values. On a column of the first sort both give the same. Legend: B rows.
+`convert_column` defines what values mean, and needs Polars. Columns in common formats are read
+faster without it, with the same result. Legend: B rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from plumbline.columns.values import NULL_INT64, Lists, Text, Values, offsets_of
 
 _MOST = 2**63 - 1
 _FEW_ROWS = 128
-"""Text is taken one by one up to here: that is faster than anything done to whole columns."""
+"""Up to this number of rows, reading texts one by one is faster than whole columns."""
 
 _MEANINGS: dict[str, Callable[[str, ValueRules], Any]] = {
     "continuous": text_values.real,
@@ -39,12 +39,14 @@ _MEANINGS: dict[str, Callable[[str, ValueRules], Any]] = {
 def values_of_raw(
     name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules, is_typed: bool = False
 ) -> Values:
-    """The values of a column; where it `is_typed` and of its kind's own type, as they are.
+    """The values of a column.
+
+    If `is_typed`, a column of its kind's own type is not checked.
 
     Raises
     ------
     PlanError
-        The type or a value does not fit; the first such value is reported.
+        The kind does not accept the type or a value; the first such value is reported.
     """
     if is_typed and column.type == ARROW_TYPES[kind] and column.num_chunks:
         return values_of(column)
@@ -55,30 +57,30 @@ def values_of_raw(
 def _with_polars(
     name: str, column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules
 ) -> Values:
-    import polars as pl  # most requests have no need of it
+    import polars as pl  # most requests do not need it
 
     from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
-    from plumbline.columns.value_rules.take import take
-    from plumbline.columns.value_rules.taken import ColumnRefused
+    from plumbline.columns.value_rules.convert import convert_column
+    from plumbline.columns.value_rules.converted import ColumnRefused
 
     try:
         raw = pl.Series(name, simple(name, column))
-        taken = take(raw, kind, rules)
+        converted = convert_column(raw, kind, rules)
     except (TypeRefused, ColumnRefused) as error:
         raise PlanError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
-    if taken.malformed.any():
-        row = int(np.argmax(taken.malformed))
+    if converted.malformed.any():
+        row = int(np.argmax(converted.malformed))
         found = raw[row].strip(BLANKS) if rules.trim and raw.dtype == pl.String else raw[row]
-        advice = taken.advice(found)
-        reason = taken.reason(found, f" in row {row}") + (f"; {advice}" if advice else "")
+        advice = converted.advice(found)
+        reason = converted.reason(found, f" in row {row}") + (f"; {advice}" if advice else "")
         raise PlanError(f"Column {name!r}: {reason}.")
-    return values_of(taken.value.to_arrow())
+    return values_of(converted.value.to_arrow())
 
 
 def plain(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
-    """The values of a column; None if one of them, or the type, leaves a doubt.
+    """The values of a column; None if its type or a value is not in a common format.
 
-    NumPy warns of numbers that are infinite in float32, unless the caller turns that off.
+    NumPy warns about numbers that are infinite in float32, unless the caller turns that off.
     """
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
@@ -110,8 +112,8 @@ def _integers(column: pa.ChunkedArray, kind: str, rules: ValueRules) -> NDArray[
     type_ = column.type
     if pa.types.is_boolean(type_) and kind != "hex":
         return np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
-    is_taken = pa.types.is_integer(type_) and not pa.types.is_uint64(type_)
-    if not (is_taken or pa.types.is_null(type_)):
+    fits = pa.types.is_integer(type_) and not pa.types.is_uint64(type_)
+    if not (fits or pa.types.is_null(type_)):
         return None
     values = np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
     nulls = column.null_count
@@ -137,23 +139,23 @@ def _text(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Valu
         return None
     meaning = _MEANINGS[kind]
     try:
-        found = [None if text is None else meaning(text, rules) for text in column.to_pylist()]
+        values = [None if text is None else meaning(text, rules) for text in column.to_pylist()]
     except UnicodeDecodeError:
         return None
-    if REFUSED in found:
+    if REFUSED in values:
         return None
     if kind == "string":
-        return Text.from_objects([(value or "").encode() for value in found])
+        return Text.from_objects([(value or "").encode() for value in values])
     if kind == "continuous":
-        return _narrow(found)
-    codes = [NULL_INT64 if value is None else value for value in found]
-    if kind == "integer" and any(value is not None and value < 0 for value in found):
-        return None  # a sign, or a number from 2⁶³ on: whether both are there is not seen here
+        return _narrow(values)
+    codes = [NULL_INT64 if value is None else value for value in values]
+    if kind == "integer" and any(value is not None and value < 0 for value in values):
+        return None  # a negative number, or one from 2⁶³ on: convert_column refuses a mix of both
     return np.array(codes, np.int64)
 
 
-def _narrow(found: list[float | None]) -> NDArray[np.float32] | None:
-    wide = np.array([np.nan if value is None else value for value in found], np.float64)
+def _narrow(values: list[float | None]) -> NDArray[np.float32] | None:
+    wide = np.array([np.nan if value is None else value for value in values], np.float64)
     narrow = wide.astype(np.float32)
     return None if np.isinf(narrow).any() else narrow
 
@@ -184,5 +186,5 @@ def _is_utf8(column: pa.ChunkedArray) -> bool:
 
 
 def _filled(column: pa.ChunkedArray, value: float) -> pa.ChunkedArray:
-    """To fill nothing costs as much as all else that a column of one row needs."""
+    """Skip `fill_null` without nulls: on one row it takes as long as everything else here."""
     return pc.fill_null(column, value) if column.null_count else column

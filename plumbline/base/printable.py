@@ -1,10 +1,10 @@
-"""Text out of data, made fit to be shown: on one line, and with no character that acts."""
+"""Text from data, made safe to print: on one line and without control characters."""
 
 from __future__ import annotations
 
 
 def one_line(text: str, longest: int | None = None) -> str:
-    r"""Blanks and line ends become one blank; control characters and such are written as escapes.
+    r"""Runs of white space become one blank, characters that cannot be printed become escapes.
 
     >>> one_line("a\n  b\x1b[31m c")
     'a b\\x1b[31m c'
@@ -12,12 +12,17 @@ def one_line(text: str, longest: int | None = None) -> str:
     'abc…'
     """
     joined = " ".join(text.split())
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in joined)
+    shown = printable(joined)
     return shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…"
 
 
+def printable(text: str) -> str:
+    """The text with escapes for characters that cannot be printed."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def sentence(text: str) -> str:
-    """The text with a full stop, unless it ends with a mark of its own.
+    """The text with a full stop, unless it ends with a punctuation mark.
 
     >>> sentence("no such file"), sentence("did you mean 'a'?")
     ('no such file.', "did you mean 'a'?")

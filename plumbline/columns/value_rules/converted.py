@@ -1,4 +1,4 @@
-"""What comes of a column."""
+"""The result of converting a column, and helpers for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN_CHARACTERS = 40
 
 
 class ColumnRefused(ValueError):
-    """A column whose type its kind cannot take, or whose values contradict each other."""
+    """A column of a type that its kind does not accept, or with overlapping codes."""
 
 
 def _no_hint(found: object) -> str:
@@ -25,12 +25,12 @@ def _no_hint(found: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A column's values.
+class Converted:
+    """A converted column.
 
-    value: null where missing or malformed; malformed: (B,), true where the raw value is refused;
-    `wanted` is what the kind takes; `hint` continues the reason why a value is refused,
-    and `advice` says which setting or kind would take it.
+    value: (B,), null if missing or malformed; malformed: (B,), the mask of refused raw values.
+    `wanted` describes the values that the kind accepts. For a refused raw value, `hint` continues
+    the reason, and `advice` says which setting or kind would accept it.
     """
 
     value: pl.Series
@@ -57,14 +57,14 @@ def not_refused(column: pl.Series) -> NDArray[np.bool_]:
 
 
 def mask_of(flags: pl.Series) -> NDArray[np.bool_]:
-    """Of booleans without nulls."""
+    """Booleans without nulls as a NumPy mask."""
     return np.asarray(flags.to_numpy(), dtype=np.bool_)
 
 
 def by_value(
     column: pl.Series, meaning: Callable[[str], Any], dtype: pa.DataType
 ) -> tuple[pl.Series, NDArray[np.bool_]]:
-    """Text by what `meaning` says of each distinct one: the values, and which are refused."""
+    """Apply `meaning` to each distinct text. Returns the values and the mask of the refused."""
     encoded = column.to_arrow().cast(pa.large_string()).dictionary_encode()
     meanings = [meaning(text) for text in encoded.dictionary.to_pylist()]
     values = pa.array([None if m is REFUSED else m for m in meanings], dtype)

@@ -1,4 +1,4 @@
-"""Raw rows become typed rows; `plumbline.columns.value_rules` defines what a value means."""
+"""Raw rows to typed rows; `plumbline.columns.value_rules` defines what a value means."""
 
 from __future__ import annotations
 
@@ -13,64 +13,65 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import CLICK, Kind
-from plumbline.columns.value_rules.take import take
-from plumbline.columns.value_rules.taken import ColumnRefused, Taken
+from plumbline.columns.value_rules.convert import convert_column
+from plumbline.columns.value_rules.converted import ColumnRefused, Converted
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows
 from plumbline.settings import Label, Table
 
 TIME = "\x1ftime"
-"""Name of the time column until the rows are sorted; a control character keeps it apart."""
+"""Name of the time column until the rows are sorted; no log column has a control character."""
 
 
 def convert(
     file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label, table: Table
 ) -> tuple[pl.DataFrame, list[Fault]]:
-    """Type a batch of `table`; rows with a refused value are left out and become faults.
+    """Type a batch of `table`; a row with a malformed value becomes a fault.
 
-    The label's column comes out as `click`, the time's as `TIME`, all others under their names;
-    flags come out as the lists that the table makes of them.
+    The label's column becomes `click`, that of the time `TIME`; the others keep their names. Flags
+    become the lists that `table.multi_hot` names.
 
     Raises
     ------
     DataError
-        A Parquet column of a type that its kind cannot take, or integers that contradict each
-        other.
+        The type of a Parquet column does not fit its kind, or its integers contradict each other.
     """
     raw = rows.columns
     rules = table.value_rules
     try:
-        taken = {name: take(raw[name], kind, rules, label) for name, kind in kinds.items()}
+        converted = {
+            name: convert_column(raw[name], kind, rules, label) for name, kind in kinds.items()
+        }
     except ColumnRefused as error:
         raise DataError(f"{file}: {error}.") from None
     frame = pl.DataFrame(
-        [found.value.alias(_typed_name(name, kinds[name])) for name, found in taken.items()]
+        [found.value.alias(_typed_name(name, kinds[name])) for name, found in converted.items()]
     )
     frame = _with_multi_hot(frame, table)
     refused = np.zeros(len(raw), np.bool_)
-    for found in taken.values():
+    for found in converted.values():
         refused |= found.malformed
     if not refused.any():
         return frame, []
-    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, taken)
+    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, converted)
 
 
 def _faults(
     raw: pl.DataFrame,
     numbers: NDArray[np.int64],
     refused: NDArray[np.bool_],
-    taken: Mapping[str, Taken],
+    converted: Mapping[str, Converted],
 ) -> list[Fault]:
     faults = []
     for row in np.flatnonzero(refused).tolist():
-        name = next(name for name in taken if taken[name].malformed[row])
-        reason = f"column {name!r}: {taken[name].reason(raw[name][row])}"
-        faults.append(Fault(int(numbers[row]), reason, taken[name].advice(raw[name][row])))
+        name = next(name for name in converted if converted[name].malformed[row])
+        reason = f"column {name!r}: {converted[name].reason(raw[name][row])}"
+        faults.append(Fault(int(numbers[row]), reason, converted[name].advice(raw[name][row])))
     return faults
 
 
 def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """The frame with the lists of names, one for each of `table.multi_hot`, instead of flags."""
+    """Replace the flags of each of `table.multi_hot` by a list of the names of those that are 1."""
     for name, flags in table.multi_hot.items():
         names = [pl.when(column(flag) == 1).then(pl.lit(flag)) for flag in flags]
         lists = pl.concat_list(names).list.drop_nulls().alias(name)

@@ -1,7 +1,6 @@
-"""Where the files that a user edits or deploys are: beside the package, or inside it.
+"""Paths of the files that a user edits or deploys.
 
-A checkout has them beside the package, where they are edited. A wheel installs nothing but the
-package, so it has them inside.
+A checkout has them beside the package. A wheel installs only the package, so it has them inside.
 """
 
 from __future__ import annotations
