@@ -105,5 +105,5 @@ def test_a_wrong_graph_is_found_before_the_log_is_read(command: Command, tmp_pat
     done = command("pipelines/run_all.py", "--config", config, "--data", "log.csv")
     assert done.returncode == 2
     (message,) = done.stderr.splitlines()
-    assert "Column 'price' uses UDF, which has no compiled form" in message
+    assert "Column 'price' uses LambdaOp, which has no compiled form" in message
     assert not (tmp_path / "runs").exists()

@@ -134,7 +134,7 @@ RAW = {"options": {"normalize": False, "buckets": 0}}
 NORMALIZED = {"options": {"normalize": True, "buckets": 0}}
 EITHER = "Column 'k' is constant: the same number in every training row, or missing"
 ODD_DATA = {
-    "a column that knows the click": (lambda c: {"leak": c["click"] * 2.5}, "'leak' may know"),
+    "a column that leaks the click": (lambda c: {"leak": c["click"] * 2.5}, "'leak' may leak"),
     "constant number": (lambda c: {"k": np.full(ROWS, 3.5)}, "Column 'k' is constant: one value"),
     "all missing": (lambda c: {"k": np.full(ROWS, "")}, EITHER),
     "missing in training": (lambda c: {"k": np.where(is_train(), "", "0.5")}, EITHER),
