@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def exit_status() -> Iterator[None]:
     | `PlumblineError` | its message | 2 |
     | `OSError`: a disk that is full, read-only or not accessible | file and reason | 2 |
     | `KeyboardInterrupt` | "interrupted", and its message | 130 |
+    | `BrokenPipeError`: the reader of stdout has ended, such as `head` | none | 0 |
 
     Any other exception is a bug of Plumbline and keeps its traceback.
     """
@@ -43,6 +45,10 @@ def exit_status() -> Iterator[None]:
         yield
     except PlumblineError as error:
         _end(USER_ERROR, "error", str(error))
+    except BrokenPipeError:
+        if not _reader_of_stdout_has_ended():
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
     except OSError as error:
         if error.errno not in _MACHINE_ERRNOS:
             raise
@@ -51,6 +57,12 @@ def exit_status() -> Iterator[None]:
         _end(USER_ERROR, "error", f"{file}{reason}.")
     except KeyboardInterrupt as interrupt:
         _end(INTERRUPTED, "interrupted", str(interrupt))
+
+
+def _reader_of_stdout_has_ended() -> bool:
+    stdout = select.poll()
+    stdout.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(events & select.POLLERR for _, events in stdout.poll(0))
 
 
 def _end(status: int, label: str, text: str) -> None:

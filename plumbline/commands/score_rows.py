@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -104,10 +103,7 @@ def score_from_file(rows: RowsToScore, scorer: Scorer, out: Path | None, *, forc
 
     if out is not None:
         check_output(out, force, rows.file)
-    try:
-        asyncio.run(run())
-    except BrokenPipeError:  # the program that reads the scores has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    asyncio.run(run())
 
 
 async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight: int) -> None:

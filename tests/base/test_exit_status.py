@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -48,3 +50,26 @@ def test_an_interrupt_is_status_130(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(OSError, match="no number"), exit_status():
         raise OSError("no number")
+
+
+def test_a_reader_of_stdout_that_ends_is_no_error() -> None:
+    body = "for number in range(100_000): print(number)"
+    assert ended_with_closed_stdout(body) == (0, "")
+
+
+def test_another_broken_pipe_keeps_its_traceback() -> None:
+    status, text = ended_with_closed_stdout("raise BrokenPipeError", close=False)
+    assert status == 1 and "BrokenPipeError" in text
+
+
+def ended_with_closed_stdout(body: str, close: bool = True) -> tuple[int, str]:
+    """Status and stderr of a process whose stdout is a pipe that nobody reads any more."""
+    code = f"from plumbline.base.exit_status import exit_status\nwith exit_status():\n    {body}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    if close:
+        process.stdout.close()
+    text = process.stderr.read()
+    return process.wait(), text
