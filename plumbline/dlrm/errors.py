@@ -28,6 +28,13 @@ class ModelError(ArtifactError):
         )
 
     @classmethod
+    def quantized(cls, file: str, wanted: str) -> ModelError:
+        return cls(
+            f"{file}: wanted {wanted}, found one in int8, which has no float weights. Use the "
+            "model that the train stage wrote, or serving.precision int8."
+        )
+
+    @classmethod
     def wrong_input(cls, tensor: str, wanted: str, got: str) -> ModelError:
         return cls(f"{tensor}: the model wants {wanted}, got {got}.")
 

@@ -26,7 +26,7 @@ bool has(InstructionSet set) {
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512dq");
   if (set == InstructionSet::avx512) return avx512;
-  return avx512 && __builtin_cpu_supports("avx512bf16");
+  return avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
 #else
   return false;
 #endif

@@ -6,7 +6,7 @@ from typing import Literal
 
 from plumbline.dlrm.ops.library import has_bfloat16
 
-ScoringPrecision = Literal["fp32", "bf16"]
+ScoringPrecision = Literal["fp32", "bf16", "int8"]
 
 
 def scoring_precision(setting: Literal["auto"] | ScoringPrecision) -> ScoringPrecision:
