@@ -38,6 +38,6 @@ class Cosine(NumberStep):
 
 
 def _angles(values_B: NDArray[np.float64], period: float) -> NDArray[np.float64]:
-    """In radians, between -2π and 2π; the remainder is exact, so large numbers lose nothing more."""
+    """In radians, between -2π and 2π; the remainder is exact."""
     with np.errstate(invalid="ignore"):  # infinity gives NaN
         return np.fmod(values_B, period) * (2 * math.pi / period)
