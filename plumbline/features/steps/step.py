@@ -31,13 +31,14 @@ class AnyStep:
     """A step, fitted or not. Its class declares its input and output types.
 
     takes: numbers (numbers, integers or ids), categories (integers, text or ids), or any values.
-    takes_lists: whether it accepts a list per row, and then gives a list of ids.
+    takes_lists: whether it accepts a list per row, and then gives a list.
+    gives: numbers, ids, or values of the type of its first input.
     is_exact: whether its numbers are bitwise equal in every implementation.
     """
 
     takes: ClassVar[Literal["numbers", "categories", "values"]] = "values"
     takes_lists: ClassVar[bool] = False
-    gives: ClassVar[Literal["number", "ids"]] = "number"
+    gives: ClassVar[Literal["number", "ids", "same"]] = "number"
     is_exact: ClassVar[bool] = False
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
@@ -60,6 +61,8 @@ class AnyStep:
                 raise PlanError(f"Column {output!r}: {name} wants integers or text, got numbers.")
             if one.is_list and not self.takes_lists:
                 raise PlanError(f"Column {output!r}: {name} wants single values, got {one}.")
+        if self.gives == "same":
+            return taken[0]
         return ValueType(self.gives, self.gives == "ids" and taken[0].is_list)
 
 
