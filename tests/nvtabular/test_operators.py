@@ -236,7 +236,6 @@ def te(**parameters: Any) -> Any:
         (lambda: ["w"] >> ops.FillMissing("a"), "'w' uses FillMissing on lists of texts"),
         (lambda: ["i"] >> ops.FillMissing(2**60) >> ops.Categorify(), "Categorify on number"),
         (lambda: ["s"] >> ops.ListSlice(2), "'s' uses ListSlice on text"),
-        (lambda: ["k"] >> ops.ListSlice(2.5), r"ListSlice\(end=2.5\)"),
         (lambda: ["k"] >> ops.ListSlice(0, pad=True), r"ListSlice\(pad=True\) without a length"),
         (lambda: ["k"] >> ops.ListSlice(2, pad=True, pad_value=0.5), r"\(pad_value=0.5\)"),
         (lambda: ["w"] >> ops.ListSlice(2, pad=True), r"ListSlice\(pad_value=0.0\)"),
