@@ -18,7 +18,7 @@ _ROWS = "A server answers every row by itself, and this operator"
 OPERATORS: Mapping[str, str] = {
     "LambdaOp": (
         "A server cannot run Python code of a graph. Use named expressions of "
-        "plumbline.expressions: DatePart and SecondsBetween for times, Sine and Cosine, Compare and "
+        "plumbline.expressions: DatePart and SecondsBetween for times, Sine, Cosine, Compare, "
         "IsIn, Add, Subtract, Multiply and Divide, Lowercase, Substring and SplitPart for text, "
         "Cast. Or compute the column before the ingest."
     ),
