@@ -134,7 +134,11 @@ class Doubled(ops.LogOp):
             "'x' uses LambdaOp, which has no",
             "cannot run Python",
         ),
-        (lambda: ["x"] >> ops.LogOp() >> (lambda x: x), "Column 'x' uses LambdaOp", "such as Clip"),
+        (
+            lambda: ["x"] >> ops.LogOp() >> (lambda x: x),
+            "Column 'x' uses LambdaOp",
+            "expressions: DatePart",
+        ),
         (lambda: ["x"] >> ops.DifferenceLag("i"), "'x_difference_lag_1' uses DifferenceL", "row"),
         (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "Where('price', '>', 0)"),
         (lambda: ["x"] >> ops.Filter(Where("y", ">", 0)), "Filter by 'y'", "that Filter selects"),
