@@ -46,6 +46,11 @@ def of_type(operator: str, actual: ValueType) -> str:
         return (
             "It fills numbers: Categorify gives missing values an id of their own, so leave it out."
         )
+    if actual.element == "time":
+        return (
+            "It does not take times: make integers of them with DatePart, or numbers with "
+            "SecondsBetween or SecondsSince."
+        )
     if actual.is_list and actual.element != "ids":
         return "Of list columns, Categorify and HashBucket make ids."
     if actual.element == "number":
@@ -69,6 +74,10 @@ def of_output(actual: ValueType) -> str:
         return (
             "Give the column the kind continuous in the configuration if it is a number, or make "
             "ids of it with Categorify or HashBucket."
+        )
+    if actual.element == "time":
+        return (
+            "Make an integer of it with DatePart, or a number with SecondsBetween or SecondsSince."
         )
     if actual.element == "number":
         return "A model takes lists of ids only: use HashBucket."

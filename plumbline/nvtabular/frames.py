@@ -39,6 +39,8 @@ def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
 def _input_column(name: str, kind: FeatureKind) -> ColumnSchema:
     if kind == "continuous":
         return ColumnSchema(name, dtype=dtypes.float32, tags=[Tags.CONTINUOUS])
+    if kind == "time":
+        return ColumnSchema(name, dtype=dtypes.int64, tags=[Tags.TIME])
     element = ELEMENT_KINDS.get(kind, kind)
     return ColumnSchema(
         name,

@@ -99,7 +99,9 @@ def output_chain(name: str, column: GraphColumn, kinds: Mapping[str, FeatureKind
             f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
         )
     actual = type_of(chain, kinds, name)
-    if actual.element in ("integer", "text") or (actual.is_list and actual.element == "number"):
+    if actual.element in ("integer", "text", "time") or (
+        actual.is_list and actual.element == "number"
+    ):
         what = f"{actual} without an operator that makes ids of it"
         raise UnsupportedOperator.in_workflow(what, name, advice.of_output(actual))
     return chain

@@ -12,14 +12,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from plumbline import expressions
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
-from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
-from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 from plumbline.nvtabular.patched import patched
 
-OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
+OWN: dict[str, Any] = {name: getattr(expressions, name) for name in expressions.__all__}
 """The operators that NVTabular does not have."""
 
 STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")

@@ -19,6 +19,9 @@ from plumbline.columns.value_rules.text_values import REFUSED, Refused
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Smallest size of a number in nanoseconds, microseconds, milliseconds, and units per second."""
 
+MICROSECONDS = 1e6
+"""The number of microseconds in a second."""
+
 _LOCAL_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 _ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%#z",)
 _EPOCH = datetime(1970, 1, 1)
@@ -50,6 +53,15 @@ def time(column: pl.Series, rules: ValueRules) -> Converted:
     if format_ is not None:
         return Converted(seconds, malformed, f"a time of the format {format_!r}")
     return Converted(seconds, malformed, kinds.ACCEPTED["time"].wanted, partial(_hint, column.name))
+
+
+def microseconds(seconds: float) -> int:
+    """The nearest microsecond, as a time that is a feature has it.
+
+    >>> microseconds(1.5)
+    1500000
+    """
+    return round(seconds * MICROSECONDS)
 
 
 def iso_seconds(text: str) -> float | Refused:

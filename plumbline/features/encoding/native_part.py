@@ -24,6 +24,7 @@ from plumbline.features.steps.value_types import Element
 _COMPUTED_TENSORS: Mapping[Element, Tensor] = {
     "number": "doubles",
     "integer": "integers",
+    "time": "integers",
     "ids": "integers",
     "text": "texts",
 }

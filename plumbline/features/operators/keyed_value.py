@@ -97,7 +97,6 @@ class KeyedValue(Step):
         )
 
 
-
 def by_key(
     target: Target, keys: pa.Array, values: NDArray[np.float64], default: float | None
 ) -> KeyedValue:

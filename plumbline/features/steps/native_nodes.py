@@ -108,9 +108,7 @@ class NativeNodes:
 
         A key with all parts missing has `null`, any other without a position `unseen`.
         """
-        number = self.encoder.numbers_at(
-            values, null, unseen, positions.number, _numbers_of(parts)
-        )
+        number = self.encoder.numbers_at(values, null, unseen, positions.number, _numbers_of(parts))
         return NativeNode(number)
 
     def set_outputs(self, ids: Mapping[int, NativeNode], numbers: Mapping[int, NativeNode]) -> None:
