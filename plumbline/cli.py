@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
 from plumbline.base.printable import sentence
+from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
@@ -49,6 +50,7 @@ def main(name: str | None = None) -> None:
     An error that a user can act on is one line and exit status 2: see `exit_status`.
     """
     logging.basicConfig(level=logging.WARNING)
+    let_waiting_threads_sleep()
     chosen = typer.main.get_command(app)
     if name is not None and isinstance(chosen, TyperGroup):
         chosen = chosen.commands[name]

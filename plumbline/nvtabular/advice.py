@@ -8,6 +8,11 @@ from plumbline.features.steps.value_types import ValueType
 
 REPLACE = "Replace it in the workflow."
 
+NO_LISTS = (
+    "It takes lists: give the column the kind integer_list, hex_list or string_list in the "
+    "configuration."
+)
+
 _ROWS = "A server answers every row by itself, and this operator"
 
 OPERATORS: Mapping[str, str] = {
@@ -23,9 +28,6 @@ OPERATORS: Mapping[str, str] = {
     "Filter": f"{_ROWS} leaves rows out. Leave them out of the log.",
     "Dropna": f"{_ROWS} leaves rows out. Use FillMissing or FillMedian.",
     "JoinExternal": "Declare the table as a side table in the configuration.",
-    "ListSlice": "Cut the lists before the ingest.",
-    "ValueCount": "It only describes the columns: leave it out.",
-    "Subgraph": "Use the nodes of its graph in the workflow itself.",
     "ColumnSimilarity": "Compute the column before the ingest.",
 }
 """By the operator's name in NVTabular."""

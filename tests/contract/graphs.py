@@ -133,6 +133,7 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
         branches += [_encoded(keys, numbers), _on_ids(keys, numbers)]
     if keys and numbers:
         branches += [_beside(keys, numbers), _of_nodes(keys, numbers)]
+    branches += [_filled_keys(integers, _INTEGER), _filled_keys(texts, _WORD), _sliced(lists)]
     branches += [_tagged(tag, numbers, keys + lists) for tag in TAGS]
     drawn = st.lists(st.one_of(branches), min_size=1, max_size=4)
     return st.builds(_graph, drawn, st.booleans(), _removed([*kinds]), st.just(kinds))
@@ -345,3 +346,31 @@ def _of_nodes(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]
         _operator("TargetEncoding", target=measured, kfold=st.just(1), p_smooth=st.just(2)),
     )
     return st.builds(lambda keys, one: Branch(keys, (one,)), _keys(names), last)
+
+
+_INTEGER = st.sampled_from([-1, 0, 2, 2**53])
+_WORD = st.sampled_from(["missing", "a", "漢字"])
+
+
+def _filled_keys(names: list[str], value: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
+    """Missing keys become a key like any other."""
+    fill = _operator("FillMissing", fill_val=value)
+    last = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 50))
+    last |= _target_encoding([]) | _operator("JoinGroupby")
+    return st.builds(lambda columns, *ops: Branch(columns, ops), _some(names), fill, last)
+
+
+def _sliced(names: list[str]) -> st.SearchStrategy[Branch]:
+    """A part of each list before it is encoded, or after that with padding; or its length."""
+    bound = st.integers(-3, 3)
+    part = _operator("ListSlice", start=bound, end=st.none() | bound)
+    padded = _operator(
+        "ListSlice", start=bound.filter(bool), pad=st.just(True), pad_value=st.just(0)
+    )
+    ids = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 50))
+    chains = st.one_of(
+        st.tuples(part, st.just(Operator("ValueCount")), ids),
+        st.tuples(ids, padded),
+        st.tuples(part, st.just(Operator("ListLength")), _FILL),
+    )
+    return st.builds(Branch, _some(names), chains)

@@ -60,10 +60,10 @@ class OutputColumn:
     @property
     def id_step(self) -> IdStep:
         """The step that computes the ids; categorical columns only."""
-        last = self.chain.steps[-1]
-        if not isinstance(last, IdStep):
-            raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
-        return last
+        for step in reversed(self.chain.steps):
+            if isinstance(step, IdStep):
+                return step
+        raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -42,8 +42,9 @@ class AnyStep:
     """A step, fitted or not. Its class declares its input and output types.
 
     takes: numbers (numbers, integers or ids), categories (integers, text or ids), values of one
-    type alone, or any values.
-    takes_lists: whether it accepts a list per row, and then gives a list of ids.
+      type alone, or any values.
+    takes_lists: whether it accepts a list per row, and then gives a list.
+    gives: values of one type, or of the type of its first input.
     is_exact: whether its numbers are bitwise equal in every implementation.
     """
 
@@ -51,7 +52,7 @@ class AnyStep:
         "values"
     )
     takes_lists: ClassVar[bool] = False
-    gives: ClassVar[Element] = "number"
+    gives: ClassVar[Element | Literal["same"]] = "number"
     is_exact: ClassVar[bool] = False
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
@@ -74,6 +75,8 @@ class AnyStep:
                 raise PlanError(f"Column {output!r}: {name} wants {wanted}, got {got}.")
             if one.is_list and not self.takes_lists:
                 raise PlanError(f"Column {output!r}: {name} wants single values, got {one}.")
+        if self.gives == "same":
+            return taken[0]
         return ValueType(self.gives, self.gives == "ids" and taken[0].is_list)
 
 
