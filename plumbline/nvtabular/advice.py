@@ -17,8 +17,10 @@ _ROWS = "A server answers every row by itself, and this operator"
 
 OPERATORS: Mapping[str, str] = {
     "LambdaOp": (
-        "A server cannot run Python code of a graph. Use operators, such as Clip, LogOp, Bucketize "
-        "or HashBucket, or compute the column before the ingest."
+        "A server cannot run Python code of a graph. Use named expressions of "
+        "plumbline.expressions: DatePart and SecondsBetween for times, Sine, Cosine, Compare, "
+        "IsIn, Add, Subtract, Multiply and Divide, Lowercase, Substring and SplitPart for text, "
+        "Cast. Or compute the column before the ingest."
     ),
     "Groupby": (
         f"{_ROWS} combines rows. Put a row's sequence into the log as a list column: kind "

@@ -30,6 +30,7 @@ class Operator:
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    positional: tuple[Any, ...] = ()
 
     def build(self, number: str) -> Any:
         """Make the operator; a parameter that is a branch becomes its node."""
@@ -38,7 +39,7 @@ class Operator:
             for name, value in self.parameters.items()
         }
         operator = OWN.get(self.name) or getattr(ops, self.name)
-        return operator(**parameters)
+        return operator(*self.positional, **parameters)
 
 
 @dataclass(frozen=True)

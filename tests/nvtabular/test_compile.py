@@ -133,7 +133,11 @@ class Doubled(ops.LogOp):
             "'x' uses LambdaOp, which has no",
             "cannot run Python",
         ),
-        (lambda: ["x"] >> ops.LogOp() >> (lambda x: x), "Column 'x' uses LambdaOp", "such as Clip"),
+        (
+            lambda: ["x"] >> ops.LogOp() >> (lambda x: x),
+            "Column 'x' uses LambdaOp",
+            "expressions: DatePart",
+        ),
         (lambda: ["x"] >> ops.DifferenceLag("i"), "'x_difference_lag_1' uses DifferenceL", "row"),
         (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "A server answers every row"),
         (lambda: ["x"] >> ops.Dropna(), "Column 'x' uses Dropna", "Use FillMissing or FillMedian"),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.value_rules import text_values
-from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.steps.step import NumberStep, ValueStep, as_numbers
 from plumbline.features.steps.text_step import TextStep
 
 Rounding: TypeAlias = Literal["floor", "nearest"]
 
-_PLAIN = ValueRules()
 _END = 2.0**63
 
 
@@ -68,7 +67,7 @@ class ParseNumber(TextStep):
     op = "parse_number"
 
     def of(self, text: str) -> float | None:
-        number = text_values.real(text, _PLAIN)
+        number = _readers()[0](text)
         return number if isinstance(number, float) and math.isfinite(number) else None
 
 
@@ -80,8 +79,19 @@ class ParseInteger(TextStep):
     gives = "integer"
 
     def of(self, text: str) -> int | None:
-        code = text_values.whole(text, _PLAIN)
+        code = _readers()[1](text)
         return code if isinstance(code, int) else None
+
+
+@cache
+def _readers() -> tuple[Callable[[str], Any], Callable[[str], Any]]:
+    """What text means in the kinds `continuous` and `integer`, without settings of a log."""
+    # Imported here because most plans do not need it.
+    from plumbline.columns.value_rules import text_values
+    from plumbline.columns.value_rules.rules import ValueRules
+
+    rules = ValueRules()
+    return partial(text_values.real, rules=rules), partial(text_values.whole, rules=rules)
 
 
 @dataclass(frozen=True, slots=True)
