@@ -23,12 +23,8 @@ from numpy.typing import NDArray
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import TRAIN, Chunk, RowSource
-from plumbline.features.encoding.encoder import (
-    Encoded,
-    Encoder,
-    positions_of_columns,
-    request_of_columns,
-)
+from plumbline.features.encoding.encoder import Encoded, Encoder
+from plumbline.features.encoding.request import positions_of_columns, request_of_columns
 from plumbline.features.engine.encoded import (
     EtlResult,
     emptied,
@@ -38,7 +34,7 @@ from plumbline.features.engine.encoded import (
 )
 from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
 from plumbline.features.fitting.conditions import kept, require_kept
-from plumbline.features.fitting.fit import fit, training_columns
+from plumbline.features.fitting.fit import fit, training_columns, training_kinds
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, write_plan
 from plumbline.features.plan.unfitted import UnfittedPlan
@@ -88,11 +84,12 @@ class NativeEngine:
         encode = _SplitEncoder(fitted.outputs, source.kinds, out, progress)
         tables = Tables(out / "plan")
         chains = [output.chain for output in fitted.outputs]
+        kinds = training_kinds(source.kinds)
+        positions = positions_of_columns(source.kinds)
         rows = {}
         for split in source.splits:
             of_split = fitted.training if split == TRAIN else chains
-            positions = positions_of_columns(source.kinds)
-            encoder = Encoder(fitted.outputs, of_split, tables, positions)
+            encoder = Encoder(fitted.outputs, of_split, tables, kinds, positions)
             seed = shuffle_seed if split == TRAIN else None
             rows[split] = encode(source, split, encoder, seed)
         require_kept(rows[TRAIN])
