@@ -14,6 +14,7 @@ from plumbline.dlrm.ops.scoring.contract import IdTable, Scoring, ScoringShape
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
 from plumbline.dlrm.ops.scoring.int8_reference import Int8Reference
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.ops.scoring.speed import scoring_set
 from plumbline.dlrm.score.quantization import quantized_weights
 
 
@@ -24,12 +25,12 @@ def native_scoring(
     precision: ScoringPrecision,
     threads: int | None,
 ) -> CpuScoring:
-    """`CpuScoring` with the widest instruction set that the processor supports.
+    """`CpuScoring` with the instruction set that is the fastest here.
 
     `weights` must have the architecture's shapes, and be quantized for int8.
     """
-    widest = module.instruction_sets()[-1]
-    return CpuScoring(module, widest, scoring_shape(architecture), weights, precision, threads)
+    fastest = scoring_set(module, precision)
+    return CpuScoring(module, fastest, scoring_shape(architecture), weights, precision, threads)
 
 
 def int8_scoring(

@@ -18,17 +18,16 @@ from plumbline.columns.values import Lists, offsets_of
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.interaction.reference import interaction_reference
-from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from tests.dlrm.kernels.tried_sets import tried_sets
 
-SETS = ("plain", "avx2", "avx512", "avx512bf16")
+SETS = ("plain", "avx2", "emulatedamx", "avx512", "avx512bf16", "amx")
 FEW = ("usual", "lists too", "wide", "no id column")
 """Names of architectures for tests that take long."""
 
 
 def is_supported(instruction_set: str) -> bool:
-    module = cpu_module()
-    return module is not None and instruction_set in module.instruction_sets()
+    return instruction_set in tried_sets()
 
 
 def supported(instruction_set: str) -> str:

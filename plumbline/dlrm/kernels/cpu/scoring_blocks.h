@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "scoring_loops.h"
 #include "scoring_memory.h"
 #include "threads.h"
 
@@ -19,7 +20,7 @@ inline int64_t round_up(int64_t count, int64_t unit) { return parts_of(count, un
 
 // Rows of a block, so that their activations stay in the L2 cache together with a panel's weights.
 inline int64_t rows_of_a_block(int64_t activation_bytes_each) {
-  constexpr int64_t kActivationBytes = int64_t{448} << 10, kMostRows = 192;
+  constexpr int64_t kActivationBytes = int64_t{448} << 10;
   return std::clamp<int64_t>(kActivationBytes / activation_bytes_each, kLookUpRows, kMostRows);
 }
 

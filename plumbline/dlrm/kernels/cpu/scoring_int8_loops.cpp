@@ -1,6 +1,7 @@
 #include "scoring_int8_loops.h"
 
 #include "embedding_row.h"
+#include "scoring_amx.h"
 #include "scoring_first_layer.h"
 #include "scoring_int8_tiles.h"
 #include "scoring_logits.h"
@@ -94,7 +95,10 @@ void dots(const Int8Rows &vectors, int64_t count, float *triangle) {
 
 template <>
 Int8ScoringLoops int8_scoring_loops<kInstructionSet>() {
-  return {quantize, int8_linear_relu, first_layer, logits<float>, gather, pool, dots};
+  Int8ScoringLoops loops{quantize, int8_linear_relu, first_layer, logits<float>,
+                         gather,   pool,             dots};
+  if constexpr (kHasTiles) loops.linear_relu = int8_linear_relu_on_tiles<Int8Layer>;
+  return loops;
 }
 
 }  // namespace plumbline

@@ -71,8 +71,12 @@ Int8ScoringLoops int8_scoring_loops<InstructionSet::plain>();
 template <>
 Int8ScoringLoops int8_scoring_loops<InstructionSet::avx2>();
 template <>
+Int8ScoringLoops int8_scoring_loops<InstructionSet::emulatedamx>();
+template <>
 Int8ScoringLoops int8_scoring_loops<InstructionSet::avx512>();
 template <>
 Int8ScoringLoops int8_scoring_loops<InstructionSet::avx512bf16>();
+template <>
+Int8ScoringLoops int8_scoring_loops<InstructionSet::amx>();
 
 }  // namespace plumbline

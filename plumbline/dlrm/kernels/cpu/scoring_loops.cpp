@@ -1,5 +1,6 @@
 #include "scoring_loops.h"
 
+#include "scoring_amx.h"
 #include "scoring_logits.h"
 #include "scoring_tiles.h"
 
@@ -21,7 +22,10 @@ constexpr ScoringLoops loops_for() {
 
 template <>
 ScoringLoops scoring_loops<kInstructionSet>(Dtype dtype) {
-  return dtype == Dtype::float32 ? loops_for<Singles32>() : loops_for<Pairs16>();
+  if (dtype == Dtype::float32) return loops_for<Singles32>();
+  ScoringLoops loops = loops_for<Pairs16>();
+  if constexpr (kHasTiles) loops.linear_relu = linear_relu_on_tiles<Bfloat16>;
+  return loops;
 }
 
 }  // namespace plumbline

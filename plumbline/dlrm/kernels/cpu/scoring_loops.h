@@ -15,6 +15,9 @@ constexpr int64_t kPanelsInGroup = 4;
 // Depths of a tile, see scoring_matrix.h.
 constexpr int64_t kTileDepth = 16;
 
+// Rows of a block at most, which are the rows of a call of linear_relu.
+constexpr int64_t kMostRows = 192;
+
 // A linear layer with packed weights, see scoring_packing.h.
 struct PackedLayer {
   const void *weight;
@@ -58,8 +61,12 @@ ScoringLoops scoring_loops<InstructionSet::plain>(Dtype);
 template <>
 ScoringLoops scoring_loops<InstructionSet::avx2>(Dtype);
 template <>
+ScoringLoops scoring_loops<InstructionSet::emulatedamx>(Dtype);
+template <>
 ScoringLoops scoring_loops<InstructionSet::avx512>(Dtype);
 template <>
 ScoringLoops scoring_loops<InstructionSet::avx512bf16>(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::amx>(Dtype);
 
 }  // namespace plumbline

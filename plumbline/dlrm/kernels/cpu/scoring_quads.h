@@ -10,8 +10,6 @@
 namespace plumbline {
 namespace {
 
-using Ints = int32_t __attribute__((vector_size(64)));
-
 // Quads: 64 numbers. Sums: 16 int32.
 //
 //   magnitude(a)             |a|
