@@ -7,7 +7,7 @@ Legend: B rows, F columns with one id a row, C continuous columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -29,14 +29,16 @@ def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) ->
 
     int8 runs on the CPU, with quantized copies of the tables.
     """
-    module = cpu_module()
-    on_cpu = model.tables.weight.device.type == "cpu"
-    if precision != "int8" and (module is None or not on_cpu):
+    module, architecture = cpu_module(), model.architecture
+    if precision == "int8":
+        return int8_scoring(module, architecture, _arrays(model), threads)
+    if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
-    weights = {name: _array(tensor) for name, tensor in model.state_dict().items()}
-    if precision == "int8" or module is None:
-        return int8_scoring(module, model.architecture, weights, threads)
-    return native_scoring(module, model.architecture, weights, precision, threads)
+    return native_scoring(module, architecture, _arrays(model), precision, threads)
+
+
+def _arrays(model: DLRM) -> dict[str, NDArray[Any]]:
+    return {name: _array(tensor) for name, tensor in model.state_dict().items()}
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
@@ -52,7 +54,9 @@ class TorchScoring:
     `threads` sets torch's threads for the whole process; None leaves them unchanged.
     """
 
-    def __init__(self, model: DLRM, precision: ScoringPrecision, threads: int | None) -> None:
+    def __init__(
+        self, model: DLRM, precision: Literal["fp32", "bf16"], threads: int | None
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._model = model.eval()
