@@ -24,7 +24,7 @@ struct Limbs {
   int64_t low;
 };
 
-// Adds numbers, or their squares, to their groups; all to group 0 if `group` is null. NaN is
+// Adds numbers, or their squares, to their groups; if `group` is null, to the only group. NaN is
 // skipped. Throws std::out_of_range for a group, or a bit, that the limbs do not have.
 void add_exactly(const Column<const double> &numbers, const int64_t *group, bool squared,
                  const Limbs &sums);

@@ -52,10 +52,30 @@ class ExactSums:
         groups: int = 1,
         power: Literal[1, 2] = 1,
     ) -> ExactSums:
-        """The sums of numbers (N,), by the index of their group (N,); None is group 0."""
-        sums = cls(groups, power)
-        sums.add(numbers, group)
+        """The sums of numbers (N,), by the index of their group (N,); None is the only group."""
+        (sums,) = cls.of_powers((power,), numbers, group, groups)
         return sums
+
+    @classmethod
+    def of_powers(
+        cls,
+        powers: Sequence[Literal[1, 2]],
+        numbers: NDArray[np.float64],
+        group: NDArray[np.int64] | None = None,
+        groups: int = 1,
+    ) -> list[ExactSums]:
+        """As `of`, for each of the powers."""
+        numbers = np.ascontiguousarray(numbers)
+        span = native.bit_span(numbers) if uses_native() else _bit_span(numbers)
+        every = [cls(groups, power) for power in powers]
+        for sums in every:
+            if span is not None:
+                lowest, highest = sums.power * span[0], sums.power * (span[1] + 1) - 1
+                sums._reserve(lowest // BITS, highest // BITS + 1)
+            add = sums._add_native if uses_native() else sums._add
+            add(numbers, group)
+            sums._count(len(numbers))
+        return every
 
     @classmethod
     def merged(
@@ -73,23 +93,6 @@ class ExactSums:
 
     def __len__(self) -> int:
         return len(self._limbs)
-
-    def add(self, numbers: NDArray[np.float64], group: NDArray[np.int64] | None = None) -> None:
-        """Add numbers (N,) to their groups (N,)."""
-        if not len(numbers):
-            return
-        numbers = np.ascontiguousarray(numbers)
-        span = native.bit_span(numbers) if uses_native() else _bit_span(numbers)
-        if span is not None:
-            lowest, highest = self.power * span[0], self.power * (span[1] + 1) - 1
-            self._reserve(lowest // BITS, highest // BITS + 1)
-        if uses_native():
-            native.add_exactly(
-                numbers, group, self.power == 2, self._limbs, self._infinite, self._low
-            )
-        else:
-            self._add(numbers, group)
-        self._count(len(numbers))
 
     def plus(self, other: ExactSums) -> ExactSums:
         """The sums of both, group by group."""
@@ -182,6 +185,12 @@ class ExactSums:
             self._limbs[:, plane + 1] += self._limbs[:, plane] >> BITS
             self._limbs[:, plane] &= 2**BITS - 1
         self._added = 1
+
+    def _add_native(
+        self, numbers: NDArray[np.float64], group: NDArray[np.int64] | None
+    ) -> None:
+        squared = self.power == 2
+        native.add_exactly(numbers, group, squared, self._limbs, self._infinite, self._low)
 
     def _add(self, numbers: NDArray[np.float64], group: NDArray[np.int64] | None) -> None:
         """`native.add_exactly` in NumPy."""

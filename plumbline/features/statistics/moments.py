@@ -37,8 +37,7 @@ class Moments:
             count = np.array([np.count_nonzero(known)])
         else:
             count = np.bincount(group[known], minlength=groups)
-        sums, squares = (ExactSums.of(numbers, group, groups, power) for power in (1, 2))
-        return cls(count, sums, squares)
+        return cls(count, *ExactSums.of_powers((1, 2), numbers, group, groups))
 
     @classmethod
     def merged(

@@ -40,6 +40,16 @@ def test_a_sum_is_the_nearest_number(rows: list[tuple[float, int]]) -> None:
     assert not np.signbit(total[total == 0]).any()
 
 
+@pytest.mark.parametrize("scale", [1.0, 2.0**-40, 2.0**31, 1e-300])
+def test_a_column_is_one_group(scale: float) -> None:
+    numbers = np.random.default_rng(0).normal(3, 1, 5_000) * scale
+    one = Moments.of(numbers)
+    assert one.sums.total() == [math.fsum(numbers.tolist())]
+    group = Moments.of(numbers, np.zeros(len(numbers), np.int64))
+    assert (one.mean, one.variance) == (group.mean, group.variance)
+    assert ExactSums.of(np.full(5_000, scale)).total() == [5_000 * scale]
+
+
 @thorough
 @given(ROWS)
 def test_moments_are_those_of_fractions(rows: list[tuple[float, int]]) -> None:
