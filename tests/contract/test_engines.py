@@ -12,12 +12,10 @@ import json
 import math
 import shutil
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -27,18 +25,13 @@ from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.columns.wire import NULL_INT64, to_tensors
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
-from plumbline.features.lookup.tables import VALUE
-from plumbline.features.operators.categorify import Categorify
-from plumbline.features.operators.keyed_value import KeyedValue
-from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.features.steps.chains import Chain
+from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
 from plumbline.settings import WorkflowSettings
 from tests.contract.graphs import Graph, workflows
 from tests.contract.tables import (
-    assert_close,
     assert_same,
     native_setting,
     no_progress,

@@ -150,9 +150,7 @@ class ExactSums:
         shape = groups // width, width
         return self._limbs.reshape(*shape, planes), self._infinite.reshape(shape)
 
-    def _like(
-        self, limbs: NDArray[np.int64], infinite: NDArray[np.uint8], added: int
-    ) -> ExactSums:
+    def _like(self, limbs: NDArray[np.int64], infinite: NDArray[np.uint8], added: int) -> ExactSums:
         sums = ExactSums(0, self.power)
         sums._low, sums._limbs, sums._infinite = self._low, limbs, infinite
         sums._count(added)
@@ -186,9 +184,7 @@ class ExactSums:
             self._limbs[:, plane] &= 2**BITS - 1
         self._added = 1
 
-    def _add_native(
-        self, numbers: NDArray[np.float64], group: NDArray[np.int64] | None
-    ) -> None:
+    def _add_native(self, numbers: NDArray[np.float64], group: NDArray[np.int64] | None) -> None:
         squared = self.power == 2
         native.add_exactly(numbers, group, squared, self._limbs, self._infinite, self._low)
 

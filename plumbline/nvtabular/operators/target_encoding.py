@@ -107,7 +107,7 @@ class TargetEncoding(ops.TargetEncoding):
     - Only training rows are encoded out of fold (if `training` is set). NVTabular draws folds for
       validation and serving rows too.
     - A missing key is a key like any other. NVTabular counts none of its rows.
-    - Rows without a target are not counted, and sums are float64. NVTabular's sums of an int8 click
+    - Rows without a target are not counted, and sums are exact. NVTabular's sums of an int8 click
       wrap.
     - `target_mean` and `out_col` work.
     """

@@ -1,4 +1,4 @@
-"""Accumulators that are merged in any order give the step of one that reads all rows, to the bit."""
+"""Accumulators merged in any order give the step of one that reads all rows, to the bit."""
 
 from __future__ import annotations
 

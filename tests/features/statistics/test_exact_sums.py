@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("implementation")
 thorough = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1e300, -1e300, 2.0**53, 0.1, 1 / 3]
-FINITE = st.sampled_from(EDGES) | st.floats(-1e300, 1e300) | st.floats(width=32, allow_nan=False,
-                                                                      allow_infinity=False)  # fmt: skip
+WIDTH_32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
+FINITE = st.sampled_from(EDGES) | st.floats(-1e300, 1e300) | WIDTH_32
 GROUPS = 3
 ROWS = st.lists(st.tuples(FINITE | st.just(math.nan), st.integers(0, GROUPS - 1)), max_size=30)
 
