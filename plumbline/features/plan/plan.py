@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import plumbline.features.operators  # noqa: F401 - registers the steps
 from plumbline.base.errors import PlanError
 from plumbline.base.files import json_sha256, require_sha256, write_json
-from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
+from plumbline.columns.kinds import PLAN_KINDS, FeatureKind
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.steps.chains import Chain, Source, type_of
@@ -30,7 +30,7 @@ _DTYPES = ("int64", "float32", "list<int64>")
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
-    """A raw column: float32 if continuous, int64 if integer, boolean or hex, UTF-8 if string."""
+    """A raw column: float32 if continuous, UTF-8 if string, otherwise int64, or lists of these."""
 
     name: str
     kind: FeatureKind
@@ -60,10 +60,10 @@ class OutputColumn:
     @property
     def id_step(self) -> IdStep:
         """The step that computes the ids; categorical columns only."""
-        last = self.chain.steps[-1]
-        if not isinstance(last, IdStep):
-            raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
-        return last
+        for step in reversed(self.chain.steps):
+            if isinstance(step, IdStep):
+                return step
+        raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -79,6 +79,8 @@ class Plan:
     inputs: tuple[InputColumn, ...]
     outputs: tuple[OutputColumn, ...]
     content_hash: str
+    conditions: tuple[Chain, ...] = ()
+    """The training rows were those for which each gives 1; a server answers every row."""
 
     @property
     def categorical(self) -> tuple[OutputColumn, ...]:
@@ -143,7 +145,10 @@ def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> O
 
 
 def write_plan(
-    folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
+    folder: Path,
+    inputs: tuple[InputColumn, ...],
+    outputs: tuple[OutputColumn, ...],
+    conditions: tuple[Chain, ...] = (),
 ) -> Plan:
     """Write `plan.json`, the last file of a plan folder, which makes it complete."""
     content = {
@@ -154,9 +159,11 @@ def write_plan(
             for column in outputs
         ],
     }
+    if conditions:
+        content["training_rows"] = [_to_json(condition) for condition in conditions]
     content_hash = json_sha256(content)
     write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
-    return Plan(folder, inputs, outputs, content_hash)
+    return Plan(folder, inputs, outputs, content_hash, conditions)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -191,6 +198,7 @@ def read_plan(folder: Path) -> Plan:
                 for c in content["outputs"]
             ),
             wanted,
+            tuple(_from_json(condition) for condition in content.get("training_rows", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
@@ -211,8 +219,8 @@ def _from_json(content: dict[str, Any]) -> Chain:
 
 
 def _kind(kind: str) -> FeatureKind:
-    if kind not in FEATURE_KINDS:
-        raise ValueError(f"column kind {kind!r}, known: {', '.join(FEATURE_KINDS)}")
+    if kind not in PLAN_KINDS:
+        raise ValueError(f"column kind {kind!r}, known: {', '.join(PLAN_KINDS)}")
     return cast(FeatureKind, kind)
 
 

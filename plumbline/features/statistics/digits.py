@@ -40,7 +40,7 @@ def _negated(digits: NDArray[np.int64]) -> NDArray[np.int64]:
         result[plane + 1] += result[plane] >> BITS
         result[plane] &= _LOW
     result[-1] &= _LOW
-    return result
+    return np.asarray(result)
 
 
 def product(one: Digits, other: Digits) -> NDArray[np.int64]:
@@ -58,7 +58,7 @@ def product(one: Digits, other: Digits) -> NDArray[np.int64]:
 
 def of_counts(counts: NDArray[np.int64]) -> Digits:
     """The digits of numbers that are not negative."""
-    return np.stack([counts & _LOW, counts >> BITS]).astype(np.uint64)
+    return np.asarray(np.stack([counts & _LOW, counts >> BITS]), np.uint64)
 
 
 def rounded(digits: Digits) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -142,7 +142,7 @@ class ExactSums:
     @property
     def is_finite(self) -> NDArray[np.bool_]:
         """Whether no infinite number was added, (G,)."""
-        return self._infinite == 0
+        return np.asarray(self._infinite == 0)
 
     def _by_width(self, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         self._carry()
