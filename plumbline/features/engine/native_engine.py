@@ -33,6 +33,7 @@ from plumbline.features.engine.encoded import (
     require_rows,
 )
 from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
+from plumbline.features.fitting.conditions import kept, require_kept
 from plumbline.features.fitting.fit import fit, training_columns, training_kinds
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, write_plan
@@ -62,6 +63,7 @@ class NativeEngine:
             it is complete.
         progress
             Called with the number of rows of each chunk, after it was read to fit or to encode.
+            Training rows that the plan's conditions leave out are not counted.
         shuffle_seed
             If given, the training rows are shuffled by this seed. Other splits keep their order.
 
@@ -73,6 +75,7 @@ class NativeEngine:
             A step of the plan does not accept the type of its input.
         """
         require_rows(source.splits[TRAIN])
+        source = kept(source, self.plan.conditions)
         for folder in (*source.splits, "plan"):
             emptied(out / folder)
         start = time.perf_counter()
@@ -89,7 +92,8 @@ class NativeEngine:
             encoder = Encoder(fitted.outputs, of_split, tables, kinds, positions)
             seed = shuffle_seed if split == TRAIN else None
             rows[split] = encode(source, split, encoder, seed)
-        plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs)
+        require_kept(rows[TRAIN])
+        plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs, self.plan.conditions)
         return EtlResult(plan, rows, fit_end - start, time.perf_counter() - fit_end)
 
 
