@@ -19,6 +19,7 @@ from plumbline.nvtabular.operators.arithmetic import Add, Divide, Multiply, Subt
 from plumbline.nvtabular.operators.cast import Cast
 from plumbline.nvtabular.operators.compare import Compare, IsIn
 from plumbline.nvtabular.operators.date_part import DatePart
+from plumbline.nvtabular.operators.filter import Where
 from plumbline.nvtabular.operators.list_length import ListLength
 from plumbline.nvtabular.operators.periodic import Cosine, Sine
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
@@ -67,6 +68,7 @@ class OperatorCase:
 
 HASHES = "NVTabular's hash depends on the row's number"
 OWN = "NVTabular does not have this operator"
+ROWS = "NVTabular leaves rows out of one branch alone"
 FOLDS = "NVTabular draws other folds, and its sums of clicks wrap at 128"
 
 
@@ -116,6 +118,8 @@ CASES: tuple[OperatorCase, ...] = (
           >> ops.AddMetadata() >> ops.AddProperties({"a": 1}) >> ops.TagAsUserFeatures(),
           also="AddTags AddMetadata AddProperties TagAsUserFeatures TagAsItemFeatures TagAsUserID"
                " TagAsItemID"),
+    _case("Filter", lambda: ["x", "y"] >> ops.Filter(Where("x", ">", 1.0)), ROWS),
+    _case("Dropna", lambda: ["x", "y"] >> ops.Dropna(), ROWS),
     _case("ListSlice", lambda: _lists(["l"] >> ops.ListSlice(-3)), "NVTabular pads on cuDF only"),
     _case("ValueCount", lambda: _lists(["l"]) >> ops.ValueCount()),
     _case("ListLength", lambda: ["l"] >> ListLength(), OWN),
