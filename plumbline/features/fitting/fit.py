@@ -53,7 +53,7 @@ def fit(
         A step does not accept the type of its input.
     """
     chains = [column.chain for column in plan.outputs]
-    kinds: dict[str, FeatureKind] = {**source.kinds, CLICK: "integer"}
+    kinds = training_kinds(source.kinds)
     targets = targets_of(plan, kinds, folder)
     learned: dict[Node, Step] = {}
     training_steps: dict[Node, Step] = {}
@@ -62,7 +62,8 @@ def fit(
         readers: dict[Hashable, _Reader] = {}
         for node in ready:
             if _reader_of(node) not in readers:
-                chains_read = [resolved(read, learned, training_steps) for read in node.reads]
+                # As served rows are encoded: values of training rows may hang on drawn folds.
+                chains_read = [resolved(read, learned) for read in node.reads]
                 readers[_reader_of(node)] = _Reader(
                     node.step.accumulator(targets[node].types),
                     [Runner(chain, tables) for chain in chains_read],
@@ -171,3 +172,8 @@ def training_columns(rows: Rows, chunk: int) -> dict[str, Values]:
         CLICK: rows.click.astype(np.int64),
         CHUNK: np.full(len(rows), chunk, np.int64),
     }
+
+
+def training_kinds(kinds: Mapping[str, FeatureKind]) -> dict[str, FeatureKind]:
+    """The kinds of `training_columns`, from those of the raw columns."""
+    return {**kinds, CLICK: "integer", CHUNK: "integer"}
