@@ -96,6 +96,19 @@ def interaction_backward(
 ) -> None:
     """Write the gradients of `dense`, if given, and of `embeddings`, from the gradient of `out`."""
 
+def relu_gradient(
+    instruction_set: str,
+    dtype: int,
+    rows: int,
+    columns: int,
+    gradient: int,
+    output: int,
+    kept: int,
+    bias_gradient: int,
+    threads: int,
+) -> None:
+    """Write the gradient where `output` is above zero to `kept`, and its sum over rows, float32."""
+
 class ScoringModel:
     """A DLRM for inference, see plumbline/dlrm/kernels/cpu/scoring.h.
 
