@@ -53,6 +53,7 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/online.py
 	$(VENV)/bin/python benchmarks/interaction.py
 	$(VENV)/bin/python benchmarks/train.py
+	$(VENV)/bin/python benchmarks/threads.py
 	$(VENV)/bin/python benchmarks/scoring.py
 	$(VENV)/bin/python benchmarks/serve.py
 

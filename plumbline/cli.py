@@ -12,9 +12,11 @@ from typer.core import TyperGroup
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
 from plumbline.base.printable import sentence
+from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
+from plumbline.commands.kernels import kernels
 from plumbline.commands.operators import operators
 from plumbline.commands.publish import export, publish
 from plumbline.commands.score import score
@@ -35,6 +37,7 @@ for group in (app, client):
 app.command(cls=Command)(run)
 app.command(cls=Command)(init)
 app.command(cls=Command)(operators)
+app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
     stage = export if name == "export" else stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)
@@ -49,6 +52,7 @@ def main(name: str | None = None) -> None:
     An error that a user can act on is one line and exit status 2: see `exit_status`.
     """
     logging.basicConfig(level=logging.WARNING)
+    let_waiting_threads_sleep()
     chosen = typer.main.get_command(app)
     if name is not None and isinstance(chosen, TyperGroup):
         chosen = chosen.commands[name]

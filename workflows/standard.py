@@ -12,8 +12,7 @@ from nvtabular import WorkflowNode, ops
 from pydantic import NonNegativeInt, PositiveInt
 
 from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
-from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
-from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
+from plumbline.expressions import QuantileBucketize, QuantileTransform
 
 FEW_ROWS = 5_000
 """With fewer training rows, every value of a category is kept."""

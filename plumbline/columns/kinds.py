@@ -6,13 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-FeatureKind = Literal[
+ValueKind = Literal[
     "continuous", "integer", "boolean", "hex", "string", "integer_list", "hex_list", "string_list"
 ]
-Kind = Literal[FeatureKind, "label", "time", "key", "unused", "flag"]
+FeatureKind = Literal[ValueKind, "time"]
+Kind = Literal[FeatureKind, "label", "key", "unused", "flag"]
 ElementKind = Literal["integer", "hex", "string"]
 
-FEATURE_KINDS: tuple[str, ...] = get_args(FeatureKind)
+FEATURE_KINDS: tuple[str, ...] = get_args(ValueKind)
+"""The kinds whose columns are always features; a time is one if `time_features` names it."""
+
+PLAN_KINDS: tuple[str, ...] = get_args(FeatureKind)
+"""The kinds of the raw columns that a plan may read."""
 
 READ_KINDS: tuple[str, ...] = (*FEATURE_KINDS, "flag")
 """Kinds of the columns that features are read from."""

@@ -27,6 +27,7 @@ ARROW_TYPES: Mapping[FeatureKind, pa.DataType] = {
     "integer_list": pa.list_(pa.int64()),
     "hex_list": pa.list_(pa.int64()),
     "string_list": pa.list_(pa.string()),
+    "time": pa.int64(),
 }
 CLICK_TYPE = pa.int8()
 

@@ -4,6 +4,7 @@
 |---|---|---|
 | numbers | float64 or float32 (B,) | NaN |
 | integers | int64 (B,) | -2⁶³ |
+| times | int64 (B,), microseconds since 1970 in UTC | -2⁶³ |
 | text | `Text`: offsets and UTF-8 bytes | empty |
 | lists | `Lists`: offsets and integers or text | an empty list |
 """

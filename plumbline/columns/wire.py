@@ -2,7 +2,7 @@
 
 docs/serving.md has the table of tensors, their types and null marks. A tensor is (B, columns), in
 plan order; a tensor without columns is left out. Unsigned 64-bit numbers are int64 codes (see
-`plumbline.columns.unsigned`); a boolean is 1 or 0.
+`plumbline.columns.unsigned`); a boolean is 1 or 0, and a time is microseconds since 1970 in UTC.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Tensors = dict[str, NDArray[np.generic]]
 class WireColumns:
     """The raw columns of each tensor, in order.
 
-    The columns of `hexadecimal` are also in `integer` or `integer_list`, those of `boolean` in
-    `integer`.
+    The columns of `hexadecimal` are also in `integer` or `integer_list`, those of `boolean` and
+    `time` in `integer`.
     """
 
     continuous: tuple[str, ...]
@@ -51,6 +51,7 @@ class WireColumns:
     integer_list: tuple[str, ...] = ()
     string_list: tuple[str, ...] = ()
     boolean: frozenset[str] = frozenset()
+    time: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, kinds: Mapping[str, FeatureKind]) -> WireColumns:
@@ -61,12 +62,13 @@ class WireColumns:
 
         return cls(
             continuous=of_kind("continuous"),
-            integer=of_kind("integer", "boolean", "hex"),
+            integer=of_kind("integer", "boolean", "hex", "time"),
             string=of_kind("string"),
             hexadecimal=frozenset(of_kind("hex", "hex_list")),
             integer_list=of_kind("integer_list", "hex_list"),
             string_list=of_kind("string_list"),
             boolean=frozenset(of_kind("boolean")),
+            time=frozenset(of_kind("time")),
         )
 
     def kind(self, tensor: str, name: str) -> FeatureKind:
@@ -76,6 +78,8 @@ class WireColumns:
         if tensor == CATEGORICAL_INT64:
             if name in self.boolean:
                 return "boolean"
+            if name in self.time:
+                return "time"
             return "hex" if name in self.hexadecimal else "integer"
         if tensor == CATEGORICAL_BYTES:
             return "string"

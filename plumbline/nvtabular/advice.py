@@ -8,12 +8,19 @@ from plumbline.features.steps.value_types import ValueType
 
 REPLACE = "Replace it in the workflow."
 
+NO_LISTS = (
+    "It takes lists: give the column the kind integer_list, hex_list or string_list in the "
+    "configuration."
+)
+
 _ROWS = "A server answers every row by itself, and this operator"
 
 OPERATORS: Mapping[str, str] = {
     "LambdaOp": (
-        "A server cannot run Python code of a graph. Use operators, such as Clip, LogOp, Bucketize "
-        "or HashBucket, or compute the column before the ingest."
+        "A server cannot run Python code of a graph. Use named expressions of "
+        "plumbline.expressions: DatePart and SecondsBetween for times, Sine, Cosine, Compare, "
+        "IsIn, Add, Subtract, Multiply and Divide, Lowercase, Substring and SplitPart for text, "
+        "Cast. Or compute the column before the ingest."
     ),
     "Groupby": (
         f"{_ROWS} combines rows. Put a row's sequence into the log as a list column: kind "
@@ -23,9 +30,6 @@ OPERATORS: Mapping[str, str] = {
     "Filter": f"{_ROWS} leaves rows out. Leave them out of the log.",
     "Dropna": f"{_ROWS} leaves rows out. Use FillMissing or FillMedian.",
     "JoinExternal": "Declare the table as a side table in the configuration.",
-    "ListSlice": "Cut the lists before the ingest.",
-    "ValueCount": "It only describes the columns: leave it out.",
-    "Subgraph": "Use the nodes of its graph in the workflow itself.",
     "ColumnSimilarity": "Compute the column before the ingest.",
 }
 """By the operator's name in NVTabular."""
@@ -45,6 +49,11 @@ def of_type(operator: str, actual: ValueType) -> str:
     if operator in ("FillMissing", "FillMedian") and actual.element in ("text", "ids"):
         return (
             "It fills numbers: Categorify gives missing values an id of their own, so leave it out."
+        )
+    if actual.element == "time":
+        return (
+            "It does not take times: make integers of them with DatePart, or numbers with "
+            "SecondsBetween or SecondsSince."
         )
     if actual.is_list and actual.element != "ids":
         return "Of list columns, Categorify and HashBucket make ids."
@@ -69,6 +78,10 @@ def of_output(actual: ValueType) -> str:
         return (
             "Give the column the kind continuous in the configuration if it is a number, or make "
             "ids of it with Categorify or HashBucket."
+        )
+    if actual.element == "time":
+        return (
+            "Make an integer of it with DatePart, or a number with SecondsBetween or SecondsSince."
         )
     if actual.element == "number":
         return "A model takes lists of ids only: use HashBucket."

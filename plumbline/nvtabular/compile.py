@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from plumbline.nvtabular.graph_walker import GraphWalker, is_click, output_chain
 from plumbline.nvtabular.library import Workflow
 from plumbline.nvtabular.operators.drop_low_cardinality import refuse_dropped
 from plumbline.nvtabular.patched import patched
+from plumbline.nvtabular.subgraphs import has_subgraphs, inline_subgraphs
 
 
 def compile_unfitted(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> UnfittedPlan:
@@ -45,15 +47,15 @@ def with_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflo
     UnknownColumn
         The workflow selects or subtracts a column that does not exist.
     """
-    copy = fit_schema(patched(workflow), kinds)
+    result = fit_schema(patched(workflow), kinds)
     if workflow.output_schema is None:
-        return copy
-    outputs = copy.output_schema.column_names
+        return result
+    outputs = result.output_schema.column_names
     # Merlin's `remove_inputs` may cut off a branch, and leave its outputs in the schema.
     names = [name for name in workflow.output_schema.column_names if name in outputs]
     if outputs == names:
-        return copy
-    return fit_schema(Workflow(copy.output_node[names]), kinds)
+        return result
+    return fit_schema(Workflow(result.output_node[names]), kinds)
 
 
 def compile_fitted(
@@ -75,6 +77,9 @@ def compile_fitted(
     """
     if workflow.output_schema is None:
         raise PlanError("The workflow is not fitted: fit it on the training split, then compile.")
+    if has_subgraphs(workflow):
+        workflow = copy.deepcopy(workflow)
+        inline_subgraphs(workflow)
     walker = GraphWalker(kinds, fitted=True)
     plan = _plan(walker, workflow, kinds)
     targets = targets_of(plan, {**kinds, CLICK: "integer"}, folder)

@@ -7,11 +7,15 @@ from typing import Any
 
 from plumbline.features.operators.is_missing import IsMissing
 from plumbline.features.steps.chains import Source
+from plumbline.features.steps.value_types import Element
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, numbers
 
 FILLED = "_filled"
 """The suffix of the 0/1 column that flags which values of a column were filled."""
+
+
+_FILLED: tuple[Element, ...] = ("number", "integer", "text")
 
 
 def flag_of_filled(at: OperatorCall) -> Source | None:
@@ -25,15 +29,24 @@ def flag_of_filled(at: OperatorCall) -> Source | None:
                 "Rename one of them first.",
             )
         if at.output == column + FILLED:
-            return at.step(IsMissing(), at.numbers(column))
+            return at.step(IsMissing(), at.require(at.source(column), *_FILLED))
     return None
 
 
-def filled(operator: Any, df: Any, names: Sequence[str], value: Callable[[str], float]) -> Any:
-    """The columns filled with `value(name)`, and with `add_binary_cols` their 0/1 columns."""
+def filled(
+    operator: Any,
+    df: Any,
+    names: Sequence[str],
+    value: Callable[[str], Any],
+    read: Callable[[Any], Any] = numbers,
+) -> Any:
+    """The columns filled with `value(name)`, and with `add_binary_cols` their 0/1 columns.
+
+    `read` makes a column of values of what the frame has.
+    """
     columns = {}
     for name in names:
-        column = numbers(df[name])
+        column = read(df[name])
         columns[name] = column.fillna(value(name))
         if operator.add_binary_cols:
             columns[name + FILLED] = column.isna()

@@ -17,6 +17,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from plumbline.base.device import Device
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
@@ -39,6 +40,8 @@ def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
 def _input_column(name: str, kind: FeatureKind) -> ColumnSchema:
     if kind == "continuous":
         return ColumnSchema(name, dtype=dtypes.float32, tags=[Tags.CONTINUOUS])
+    if kind == "time":
+        return ColumnSchema(name, dtype=dtypes.int64, tags=[Tags.TIME])
     element = ELEMENT_KINDS.get(kind, kind)
     return ColumnSchema(
         name,
@@ -106,10 +109,16 @@ def _encoded(column: Any, type_: pa.DataType) -> pa.Array:
         return pa.LargeListArray.from_arrays(
             pa.array(offsets), pa.array(values.astype(_numpy_type(type_.value_type)))
         )
-    if not isinstance(column, pd.Series) and type_ == pa.float32():
-        column = column.fillna(np.nan)
+    if type_ == pa.float32():
+        return pa.array(_float32(column), type_)
+    return pa.array(column.to_numpy().astype(_numpy_type(type_), copy=False), type_)
+
+
+def _float32(column: Any) -> NDArray[np.float32]:
+    """Numbers are rounded once, from float64: filled integers too."""
+    host = column.to_numpy() if isinstance(column, pd.Series) else column.fillna(np.nan).to_numpy()
     with np.errstate(over="ignore"):  # numbers beyond float32 become infinite
-        return pa.array(column.to_numpy().astype(_numpy_type(type_), copy=False), type_)
+        return np.asarray(host, np.float64).astype(np.float32)
 
 
 def _numpy_type(type_: pa.DataType) -> np.dtype[Any]:

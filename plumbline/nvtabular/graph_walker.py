@@ -36,7 +36,7 @@ class GraphWalker:
         UnsupportedOperator
             An operator, a parameter, or an order of operators that has no compiled form.
         PlanError
-            Two branches have an output of the same name.
+            Branches of different types have an output of the same name.
         """
         node = workflow.output_node
         return {name: self._column(node, name) for name in node.output_schema.column_names}
@@ -45,7 +45,7 @@ class GraphWalker:
         operator = type(node.op)
         parents = node.parents_with_dependencies
         if operator in STRUCTURAL:
-            return self._input(parents, name)
+            return self._input(node, parents, name)
         if operator not in COMPILED:
             written = name_of(operator)
             remedy = advice.OPERATORS.get(written, advice.REPLACE)
@@ -53,28 +53,41 @@ class GraphWalker:
         call = OperatorCall(
             node,
             name,
-            lambda column: self._input(parents, column),
-            lambda column: self._input(_flat(node.dependencies), column).source,
+            lambda column: self._input(node, parents, column),
+            lambda column: self._input(node, _flat(node.dependencies), column).source,
             self._kinds,
             self.readers,
             self._fitted,
         )
         return COMPILED[operator].column(call)
 
-    def _input(self, parents: Sequence[Any], name: str) -> GraphColumn:
+    def _input(self, node: Any, parents: Sequence[Any], name: str) -> GraphColumn:
         """The parents' output of that name, or the raw column."""
         columns: list[GraphColumn] = []
         for parent in parents:
             if name in parent.output_schema.column_names:
                 column = self._column(parent, name)
-                if column not in columns:
-                    columns.append(column)
+                if column in columns:
+                    columns.remove(column)
+                columns.append(column)
         if len(columns) > 1:
+            self._require_one_type(node, name, columns)
+        return columns[-1] if columns else GraphColumn(name)
+
+    def _require_one_type(self, node: Any, name: str, columns: Sequence[GraphColumn]) -> None:
+        """The last of several columns of one name is kept, if all have the same type."""
+        kinds: dict[str, FeatureKind] = {**self._kinds, CLICK: "integer"}
+        types = [str(type_of(column.source, kinds, name)) for column in columns]
+        which = f"Column {name!r} is an output of {len(columns)} branches of the workflow"
+        if type(node.op) not in STRUCTURAL:
             raise PlanError(
-                f"Column {name!r} is an output of {len(columns)} branches of the workflow. "
-                "Rename it in all of them but one."
+                f"{which} that {name_of(type(node.op))} reads. Rename it in all of them but one."
             )
-        return columns[0] if columns else GraphColumn(name)
+        if len({*types}) > 1:
+            raise PlanError(
+                f"{which}, of the types {' and '.join(types)}. The last one would be kept: rename "
+                "it in all of them but one."
+            )
 
 
 def is_click(name: str, column: GraphColumn) -> bool:
@@ -99,7 +112,9 @@ def output_chain(name: str, column: GraphColumn, kinds: Mapping[str, FeatureKind
             f"column, one of {', '.join(kinds)}. The click itself has to pass through unchanged."
         )
     actual = type_of(chain, kinds, name)
-    if actual.element in ("integer", "text") or (actual.is_list and actual.element == "number"):
+    if actual.element in ("integer", "text", "time") or (
+        actual.is_list and actual.element == "number"
+    ):
         what = f"{actual} without an operator that makes ids of it"
         raise UnsupportedOperator.in_workflow(what, name, advice.of_output(actual))
     return chain

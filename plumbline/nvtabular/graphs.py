@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from plumbline.base.errors import ConfigError
 from plumbline.base.printable import one_line
@@ -13,7 +14,7 @@ from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.errors import UnknownColumn
 from plumbline.nvtabular.graph_file import graph_function
 from plumbline.nvtabular.graph_options import keyword_arguments
-from plumbline.nvtabular.library import Workflow, WorkflowNode
+from plumbline.nvtabular.library import Node, Subgraph, Workflow
 from plumbline.settings import WorkflowSettings
 
 
@@ -41,8 +42,8 @@ def build(
     with graph_function(settings.graph) as graph:
         arguments = keyword_arguments(graph.function, settings.options, training_rows, graph.where)
         workflow = graph.run(lambda: graph.function(dict(kinds), **arguments))
-        if isinstance(workflow, WorkflowNode):
-            workflow = Workflow(workflow)
+        if isinstance(workflow, (Node, Subgraph)):
+            workflow = graph.run(partial(Workflow, workflow))
         if not isinstance(workflow, Workflow):
             raise ConfigError(
                 f"{graph.where}: wanted the function to return nodes, such as ['price'] >> "

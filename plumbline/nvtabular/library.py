@@ -13,16 +13,18 @@ with quiet():
     from merlin.core.utils import Serial, set_dask_client
     from merlin.dag import DataFormats
     from merlin.dag.executors import DaskExecutor, LocalExecutor
-    from merlin.dag.node import iter_nodes
+    from merlin.dag.node import Node, iter_nodes
     from merlin.dag.ops import add_metadata as dag_metadata
     from merlin.dag.ops import concat_columns, grouping, selection, subset_columns, subtraction
     from merlin.dag.ops import rename as dag_rename
     from merlin.dag.ops.stat_operator import StatOperator
+    from merlin.dag.ops.subgraph import Subgraph
     from merlin.io import Dataset
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
-    from nvtabular import ColumnSelector, Workflow, WorkflowNode, ops
+    from nvtabular import ColumnSelector, Workflow, ops
+    from nvtabular.ops.operator import Operator
 
 STRUCTURAL = (
     selection.SelectionOp,
@@ -69,12 +71,14 @@ __all__ = [
     "DataFrameDatasetEngine",
     "Dataset",
     "LocalExecutor",
+    "Node",
+    "Operator",
     "Schema",
     "Serial",
     "StatOperator",
+    "Subgraph",
     "Tags",
     "Workflow",
-    "WorkflowNode",
     "clean_worker_cache",
     "concat",
     "dtypes",

@@ -13,6 +13,8 @@ from plumbline.base.errors import PlanError
 from plumbline.base.printable import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.features.fitting.nodes import Node
+from plumbline.features.operators.fill_key import FillKey
+from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.steps.chains import Chain, Source, type_of
 from plumbline.features.steps.fit_step import FitStep, Target
 from plumbline.features.steps.step import AnyStep, Step
@@ -20,6 +22,9 @@ from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular import advice
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
+
+EXACT_INTEGERS = 2**53
+"""The largest absolute value up to which float64 has every integer."""
 
 Reader: TypeAlias = Callable[[Target], Step]
 """Makes the fitted step from what the operator has learned."""
@@ -112,6 +117,34 @@ class OperatorCall:
         """
         return self.require(self.source(column), "number", "integer")
 
+    def filled(self, column: str) -> Source:
+        """The source of an input column; integers that are filled with integers are keys."""
+        return filled_key(self.source(column), self.type_of)
+
+    def key(self, column: str, lists: bool = False) -> Source:
+        """The source of an input column of keys: integers, text or ids.
+
+        Raises
+        ------
+        UnsupportedOperator
+            The column has numbers, or lists and `lists` is false.
+        """
+        return self.require(self.filled(column), "integer", "text", "ids", lists=lists)
+
+    def lists(self, column: str) -> Source:
+        """The source of an input column of lists.
+
+        Raises
+        ------
+        UnsupportedOperator
+            The column has single values.
+        """
+        source = self.source(column)
+        actual = self.type_of(source)
+        if not actual.is_list:
+            raise self.unsupported(f"{self.name} on {actual}", advice.NO_LISTS)
+        return source
+
     def require(self, source: Source, *elements: str, lists: bool = False) -> Source:
         """Return the source if its values have one of these element types.
 
@@ -179,6 +212,12 @@ class OperatorCall:
             raise self.unsupported_parameter(parameter, value, remedy)
         return int(value)
 
+    def whole(self, parameter: str, value: Any) -> int:
+        """The value of a parameter that must be a whole number."""
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise self.unsupported_parameter(parameter, value, "Give a whole number.")
+        return int(value)
+
     def require_float_dtype(self, parameter: str, value: Any) -> None:
         """Accept float32, float64 or None: the plan computes in float64 and stores float32.
 
@@ -198,6 +237,21 @@ def then(step: AnyStep, sources: tuple[Source, ...]) -> Chain:
     if len(sources) == 1 and isinstance(only, Chain):
         return Chain(only.sources, (*only.steps, step))
     return Chain(sources, (step,))
+
+
+def filled_key(source: Source, type_of: Callable[[Source], ValueType]) -> Source:
+    """The source, whose last FillMissing steps become FillKey if they fill integers with integers.
+
+    A number and a key differ in what follows: a key is looked up and hashed as an integer.
+    """
+    if isinstance(source, str) or not isinstance(source.steps[-1], FillMissing):
+        return source
+    before, value = source.upto(len(source.steps) - 1), source.steps[-1].value
+    inner = filled_key(before if before.steps else before.sources[0], type_of)
+    is_exact = value.is_integer() and abs(value) <= EXACT_INTEGERS
+    if type_of(inner).element != "integer" or not is_exact:
+        return source
+    return then(FillKey(int(value)), (inner,))
 
 
 def _is_exact(source: Source) -> bool:

@@ -17,16 +17,20 @@ from plumbline.nvtabular.library import (
 )
 from plumbline.nvtabular.operators import PATCHED
 from plumbline.nvtabular.patching.executor import Executor
+from plumbline.nvtabular.subgraphs import inline_subgraphs
 
 
 def patched(workflow: Workflow, folder: Path | None = None) -> Workflow:
     """A copy of a workflow that is not fitted, with patched operators and without schemas.
+
+    The nodes of its Subgraphs take their place.
 
     If `folder` is given, each operator keeps its files in a subfolder of it; otherwise they stay at
     the paths that the workflow sets.
     """
     result = copy.deepcopy(workflow)
     result.executor = Executor()
+    inline_subgraphs(result)
     for node in iter_nodes([result.output_node]):
         node.op = _patched(node.op)
     _clear_schemas(result)

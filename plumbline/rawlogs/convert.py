@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import CLICK, Kind
-from plumbline.columns.value_rules.convert import convert_column
+from plumbline.columns.value_rules.convert import convert_column, convert_order
 from plumbline.columns.value_rules.converted import ColumnRefused, Converted
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows
@@ -24,12 +24,18 @@ TIME = "\x1ftime"
 
 
 def convert(
-    file: Path, rows: RawRows, kinds: Mapping[str, Kind], label: Label, table: Table
+    file: Path,
+    rows: RawRows,
+    kinds: Mapping[str, Kind],
+    label: Label,
+    table: Table,
+    time_column: str | None = None,
 ) -> tuple[pl.DataFrame, list[Fault]]:
     """Type a batch of `table`; a row with a malformed value becomes a fault.
 
-    The label's column becomes `click`, that of the time `TIME`; the others keep their names. Flags
-    become the lists that `table.multi_hot` names.
+    The label's column becomes `click`, the `time_column`, which orders the rows, `TIME`; the others
+    keep their names, and so does a time that is a feature too. Flags become the lists that
+    `table.multi_hot` names.
 
     Raises
     ------
@@ -39,34 +45,39 @@ def convert(
     raw = rows.columns
     rules = table.value_rules
     try:
-        converted = {
-            name: convert_column(raw[name], kind, rules, label) for name, kind in kinds.items()
-        }
+        converted: list[tuple[str, Converted]] = []
+        for name, kind in kinds.items():
+            if name == time_column:
+                converted.append((TIME, convert_order(raw[name], rules)))
+            if kind != "time" or name in table.time_features:
+                found = convert_column(raw[name], kind, rules, label)
+                converted.append((CLICK if kind == "label" else name, found))
     except ColumnRefused as error:
         raise DataError(f"{file}: {error}.") from None
-    frame = pl.DataFrame(
-        [found.value.alias(_typed_name(name, kinds[name])) for name, found in converted.items()]
-    )
+    frame = pl.DataFrame([found.value.alias(name) for name, found in converted])
     frame = _with_multi_hot(frame, table)
     refused = np.zeros(len(raw), np.bool_)
-    for found in converted.values():
+    for _, found in converted:
         refused |= found.malformed
     if not refused.any():
         return frame, []
-    return frame.filter(pl.Series(~refused)), _faults(raw, rows.numbers, refused, converted)
+    return frame.filter(pl.Series(~refused)), _faults(
+        raw, rows.numbers, refused, [found for _, found in converted]
+    )
 
 
 def _faults(
     raw: pl.DataFrame,
     numbers: NDArray[np.int64],
     refused: NDArray[np.bool_],
-    converted: Mapping[str, Converted],
+    converted: Sequence[Converted],
 ) -> list[Fault]:
     faults = []
     for row in np.flatnonzero(refused).tolist():
-        name = next(name for name in converted if converted[name].malformed[row])
-        reason = f"column {name!r}: {converted[name].reason(raw[name][row])}"
-        faults.append(Fault(int(numbers[row]), reason, converted[name].advice(raw[name][row])))
+        found = next(found for found in converted if found.malformed[row])
+        name = found.value.name
+        reason = f"column {name!r}: {found.reason(raw[name][row])}"
+        faults.append(Fault(int(numbers[row]), reason, found.advice(raw[name][row])))
     return faults
 
 
@@ -77,9 +88,3 @@ def _with_multi_hot(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         lists = pl.concat_list(names).list.drop_nulls().alias(name)
         frame = frame.with_columns(lists).drop(cs.by_name(*flags))
     return frame
-
-
-def _typed_name(name: str, kind: Kind) -> str:
-    if kind == "label":
-        return CLICK
-    return TIME if kind == "time" else name

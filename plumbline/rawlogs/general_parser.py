@@ -80,7 +80,9 @@ class GeneralParser:
             lines = chunk.first - 1 + chunk.count_lines()
         else:
             raw, lines = self._with_group(file, chunk), 0
-        frame, faults = convert(file, raw, self._kinds, self._config.label, log)
+        frame, faults = convert(
+            file, raw, self._kinds, self._config.label, log, self._config.time_column
+        )
         self._note_label_words(raw)
         kept = dict.fromkeys((*log.features, *self._split_only_columns))
         rows = Rows(columns_of(frame, kept), frame[CLICK].to_numpy())

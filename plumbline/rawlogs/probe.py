@@ -23,7 +23,7 @@ FEWEST_CANDIDATES = 64
 _FIRST_UNSEEN_INTEGER = 2**40
 _LAST_UNSEEN_HEX = 0xFFFFFFFF
 _UNSEEN = "unseen"
-_WITHOUT_UNSEEN = ("continuous", "boolean")
+_WITHOUT_UNSEEN = ("continuous", "boolean", "time")
 """Kinds without unseen values: a boolean is 0 or 1."""
 
 

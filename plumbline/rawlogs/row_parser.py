@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from plumbline.base.native import native, uses_native
-from plumbline.columns.kinds import READ_KINDS, Kind
+from plumbline.columns.kinds import Kind
 from plumbline.columns.rows import Rows
 from plumbline.columns.value_rules.rules import LabelRule, ValueRules
 from plumbline.columns.value_rules.text_values import BLANKS, click_numbers
@@ -154,9 +154,9 @@ class RowParser:
 
 
 def log_kinds(config: Config) -> dict[str, Kind]:
-    """The log columns that are read; the time only if it orders the rows."""
-    kinds = (*READ_KINDS, "label", *(("time",) if config.split.by == "time" else ()))
-    read = {name: config.log.columns[name] for name in config.log.names(*kinds)}
+    """The log columns that are read; a time only if it orders the rows or is a feature."""
+    wanted = {*config.log.read, config.label_column, config.time_column}
+    read = {name: kind for name, kind in config.log.columns.items() if name in wanted}
     return read | dict.fromkeys(split_only_columns(config), "string")
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
-from plumbline.columns.kinds import READ_KINDS, Kind
+from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import unsigned_number
 from plumbline.rawlogs.convert import convert
 from plumbline.rawlogs.malformed import Fault, MalformedLines
@@ -74,7 +74,7 @@ def load_table(file: Path, name: str, table: SideTable, key_kind: Kind) -> Loade
     """
     require_filled(file)
     kinds: dict[str, Kind] = {table.key: key_kind}
-    kinds.update((column, table.columns[column]) for column in table.names(*READ_KINDS))
+    kinds.update(table.read)
     malformed = MalformedLines(limit=0, setting=None)
     first_lines: dict[object, int] = {}
     frames = []

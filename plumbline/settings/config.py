@@ -50,8 +50,7 @@ class Config(Settings):
     def _columns_fit_together(self) -> Config:
         if len(self.log.names("label")) != 1:
             raise ValueError("log.columns: wanted exactly one column of kind 'label'")
-        if self.split.by == "time" and len(self.log.names("time")) != 1:
-            raise ValueError("split by time: wanted exactly one log column of kind 'time'")
+        self._check_time_column()
         self._check_group_column()
         if self.log.names("key"):
             raise ValueError("log.columns: kind 'key' is for tables; in the log give the real kind")
@@ -69,6 +68,19 @@ class Config(Settings):
         if not self.features:
             raise ValueError(f"no feature column: wanted one of kind {', '.join(FEATURE_KINDS)}")
         return self
+
+    def _check_time_column(self) -> None:
+        if not isinstance(self.split, TimeSplit):
+            return
+        times, name = self.log.names("time"), self.split.column
+        if name is None and len(times) != 1:
+            several = f", or split.column: one of {', '.join(times)}" if times else ""
+            raise ValueError(
+                f"split by time: wanted exactly one log column of kind 'time'{several}"
+            )
+        if name is not None and name not in times:
+            kind = self.log.columns.get(name, "not in the log")
+            raise ValueError(f"split.column {name!r} is {kind}: wanted a log column of kind 'time'")
 
     def _check_group_column(self) -> None:
         name = self.group_column
@@ -105,6 +117,11 @@ class Config(Settings):
     def group_column(self) -> str | None:
         """The column of a split by group, or None."""
         return self.split.column if isinstance(self.split, GroupSplit) else None
+
+    @property
+    def time_column(self) -> str | None:
+        """The column of a split by time, or None."""
+        return self.split.column or self.log.names("time")[0] if self.split.by == "time" else None
 
     @property
     def features(self) -> dict[str, FeatureKind]:

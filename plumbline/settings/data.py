@@ -14,6 +14,7 @@ from plumbline.base.errors import nearest
 from plumbline.columns.kinds import (
     ELEMENT_KINDS,
     FEATURE_KINDS,
+    READ_KINDS,
     FeatureKind,
     Kind,
     check_name,
@@ -52,31 +53,45 @@ class Table(Settings):
     """Separator of the elements of a list inside a text field."""
     columns: dict[str, Kind]
     """Name to kind. For a file without a header: all its columns, in its order. A time that is not
-    in ISO 8601 needs its format: `{kind: time, format: "%d/%m/%y %H:%M"}`."""
+    in ISO 8601 needs its format: `{kind: time, format: "%d/%m/%y %H:%M"}`; a time that graphs read
+    is a feature: `{kind: time, feature: true}`."""
     time_formats: dict[str, str] = Field(default_factory=dict)
     """Column of kind time to its format, in the directives of Python's strptime. Filled from
     `columns`."""
+    time_features: tuple[str, ...] = ()
+    """The columns of kind time that graphs may read; a split by time needs none. Filled from
+    `columns`: `{kind: time, feature: true}`."""
     multi_hot: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Makes features of kind string_list from columns of kind flag. A row's list has the names of
     its flags that are 1, in the order given here."""
 
     @model_validator(mode="before")
     @classmethod
-    def _take_formats_out_of_columns(cls, data: Any) -> Any:
+    def _take_times_out_of_columns(cls, data: Any) -> Any:
         columns = data.get("columns") if isinstance(data, dict) else None
-        if not isinstance(columns, dict):
+        if not isinstance(columns, dict) or not any(isinstance(k, dict) for k in columns.values()):
             return data
         plain, formats = dict(columns), dict(data.get("time_formats") or {})
+        features = list(data.get("time_features") or ())
         for name, kind in columns.items():
             if isinstance(kind, dict):
-                plain[name] = "time"
-                formats |= dict.fromkeys(expand_range(str(name)), _time_format(name, kind))
-        return {**data, "columns": plain, "time_formats": formats} if formats else data
+                plain[name], names = "time", expand_range(str(name))
+                _check_time(name, kind)
+                if "format" in kind:
+                    formats |= dict.fromkeys(names, str(kind["format"]))
+                if kind.get("feature"):
+                    features += [single for single in names if single not in features]
+        return {**data, "columns": plain, "time_formats": formats, "time_features": features}
 
     @field_validator("columns", mode="after")
     @classmethod
     def _expand(cls, columns: dict[str, Kind]) -> dict[str, Kind]:
         return expand_ranges(columns)
+
+    @field_validator("time_features", mode="after")
+    @classmethod
+    def _expand_times(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(single for name in names for single in expand_range(name))
 
     @field_validator("multi_hot", mode="after")
     @classmethod
@@ -93,6 +108,14 @@ class Table(Settings):
             if kind != "time":
                 raise ValueError(f"time_formats.{name}: the column is {kind}, wanted kind 'time'")
             _check_time_format(name, format_)
+        return self
+
+    @model_validator(mode="after")
+    def _time_features_are_times(self) -> Table:
+        for name in self.time_features:
+            kind = self.columns.get(name, "not in the table")
+            if kind != "time":
+                raise ValueError(f"time_features: column {name!r} is {kind}, wanted kind 'time'")
         return self
 
     @model_validator(mode="after")
@@ -204,15 +227,28 @@ class Table(Settings):
         return tuple(name for name, kind in self.columns.items() if kind in kinds)
 
     @property
+    def read(self) -> dict[str, Kind]:
+        """Name to kind of the columns that features are read from."""
+        return {
+            name: kind
+            for name, kind in self.columns.items()
+            if kind in READ_KINDS or name in self.time_features
+        }
+
+    @property
     def features(self) -> dict[str, FeatureKind]:
         """Name to kind of the table's feature columns; those of `multi_hot` come last."""
-        own = {n: cast(FeatureKind, self.columns[n]) for n in self.names(*FEATURE_KINDS)}
+        own = {
+            name: cast(FeatureKind, kind)
+            for name, kind in self.columns.items()
+            if kind in FEATURE_KINDS or name in self.time_features
+        }
         multi_hot: dict[str, FeatureKind] = dict.fromkeys(self.multi_hot, "string_list")
         return own | multi_hot
 
 
-def _time_format(name: object, column: dict[Any, Any]) -> str:
-    """The format of a column that is declared by a mapping."""
+def _check_time(name: object, column: dict[Any, Any]) -> None:
+    """Raise ValueError for a column that is declared by a wrong mapping."""
     unknown = [key for key in column if key not in _COLUMN_KEYS]
     if unknown:
         raise ValueError(
@@ -223,13 +259,16 @@ def _time_format(name: object, column: dict[Any, Any]) -> str:
             f"columns.{name}: a mapping is for kind 'time' and its format, got kind "
             f"{column.get('kind')!r}: write the kind alone"
         )
+    if not isinstance(column.get("feature", False), bool):
+        raise ValueError(f"columns.{name}.feature: wanted true or false, got {column['feature']!r}")
+    if "format" not in column and "feature" in column:
+        return
     if not isinstance(column.get("format"), str):
         raise ValueError(
             f"columns.{name}: wanted a format such as '%d/%m/%Y %H:%M', got "
             f"{column.get('format')!r}; a time in ISO 8601 or in seconds needs no format: write "
             "time alone"
         )
-    return str(column["format"])
 
 
 def _check_time_format(name: str, format_: str) -> None:
@@ -248,7 +287,7 @@ def _check_time_format(name: str, format_: str) -> None:
         ) from None
 
 
-_COLUMN_KEYS = ("kind", "format")
+_COLUMN_KEYS = ("kind", "format", "feature")
 _DAY_DIRECTIVES = {"%Y", "%y", "%G", "%c", "%x"}
 
 

@@ -127,6 +127,8 @@ class TimeSplit(_Shares):
 
     by: Literal["time"]
     """The newest rows are the test split."""
+    column: str | None = None
+    """The column of kind time; None: the only one of the log."""
     gap: Seconds = 0.0
     """Gap before validation and before test: seconds, or text such as 90m, 36h or 1d. Rows within
     this time before the first validation row, or the first test row, are in no split."""

@@ -20,7 +20,7 @@ from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code, signed_codes, unsigned_number
 from plumbline.columns.value_rules import kinds as value_kinds
 from plumbline.columns.value_rules import text_values
-from plumbline.columns.value_rules.convert import convert_column
+from plumbline.columns.value_rules.convert import convert_column, convert_order
 from plumbline.columns.value_rules.converted import ColumnRefused
 from plumbline.columns.value_rules.raw_columns import plain
 from plumbline.columns.value_rules.rules import ValueRules
@@ -34,7 +34,11 @@ REFUSED = object()
 def results(values: Any, kind: Kind, rules: ValueRules | None = None, **label: Any) -> list[Any]:
     """The values of a column; None for a missing value, `REFUSED` for a refused one."""
     column = values if isinstance(values, pl.Series) else pl.Series("c", values)
-    result = convert_column(column.alias("c"), kind, rules or ValueRules(), Label(**label))
+    rules = rules or ValueRules()
+    if kind == "time":
+        result = convert_order(column.alias("c"), rules)
+    else:
+        result = convert_column(column.alias("c"), kind, rules, Label(**label))
     return [
         REFUSED if refused else value
         for refused, value in zip(result.malformed.tolist(), result.value.to_list(), strict=True)

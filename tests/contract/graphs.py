@@ -12,14 +12,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from plumbline import expressions
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
-from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
-from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 from plumbline.nvtabular.patched import patched
 
-OWN = {own.__name__: own for own in (QuantileBucketize, QuantileTransform)}
+OWN: dict[str, Any] = {name: getattr(expressions, name) for name in expressions.__all__}
 """The operators that NVTabular does not have."""
 
 STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")
@@ -31,6 +30,7 @@ class Operator:
 
     name: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    positional: tuple[Any, ...] = ()
 
     def build(self, number: str) -> Any:
         """Make the operator; a parameter that is a branch becomes its node."""
@@ -39,7 +39,7 @@ class Operator:
             for name, value in self.parameters.items()
         }
         operator = OWN.get(self.name) or getattr(ops, self.name)
-        return operator(**parameters)
+        return operator(*self.positional, **parameters)
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,7 @@ def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
         branches += [_encoded(keys, numbers), _on_ids(keys, numbers)]
     if keys and numbers:
         branches += [_beside(keys, numbers), _of_nodes(keys, numbers)]
+    branches += [_filled_keys(integers, _INTEGER), _filled_keys(texts, _WORD), _sliced(lists)]
     branches += [_tagged(tag, numbers, keys + lists) for tag in TAGS]
     drawn = st.lists(st.one_of(branches), min_size=1, max_size=4)
     return st.builds(_graph, drawn, st.booleans(), _removed([*kinds]), st.just(kinds))
@@ -346,3 +347,31 @@ def _of_nodes(names: list[str], numbers: list[str]) -> st.SearchStrategy[Branch]
         _operator("TargetEncoding", target=measured, kfold=st.just(1), p_smooth=st.just(2)),
     )
     return st.builds(lambda keys, one: Branch(keys, (one,)), _keys(names), last)
+
+
+_INTEGER = st.sampled_from([-1, 0, 2, 2**53])
+_WORD = st.sampled_from(["missing", "a", "漢字"])
+
+
+def _filled_keys(names: list[str], value: st.SearchStrategy[Any]) -> st.SearchStrategy[Branch]:
+    """Missing keys become a key like any other."""
+    fill = _operator("FillMissing", fill_val=value)
+    last = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 50))
+    last |= _target_encoding([]) | _operator("JoinGroupby")
+    return st.builds(lambda columns, *ops: Branch(columns, ops), _some(names), fill, last)
+
+
+def _sliced(names: list[str]) -> st.SearchStrategy[Branch]:
+    """A part of each list before it is encoded, or after that with padding; or its length."""
+    bound = st.integers(-3, 3)
+    part = _operator("ListSlice", start=bound, end=st.none() | bound)
+    padded = _operator(
+        "ListSlice", start=bound.filter(bool), pad=st.just(True), pad_value=st.just(0)
+    )
+    ids = _categorify() | _operator("HashBucket", num_buckets=st.integers(1, 50))
+    chains = st.one_of(
+        st.tuples(part, st.just(Operator("ValueCount")), ids),
+        st.tuples(ids, padded),
+        st.tuples(part, st.just(Operator("ListLength")), _FILL),
+    )
+    return st.builds(Branch, _some(names), chains)

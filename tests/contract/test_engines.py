@@ -36,7 +36,8 @@ from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
 from plumbline.settings import WorkflowSettings
-from tests.contract.graphs import Graph, workflows
+from tests.contract.expression_graphs import workflows_with_expressions
+from tests.contract.graphs import Graph
 from tests.contract.tables import (
     assert_close,
     assert_same,
@@ -59,6 +60,11 @@ TRAINED = st.none() | st.just(math.nan) | st.integers(-80, 80).map(lambda n: n /
 INTEGERS = st.none() | st.sampled_from(EDGES) | st.integers(-3, 3)
 HEXES = st.none() | st.sampled_from([2**63 - 1, 2**32, 0]) | st.integers(0, 5)
 STRINGS = st.none() | st.sampled_from(WORDS) | TEXT
+TIMES = (
+    st.none()
+    | st.sampled_from([0, -1, 2**62, -(2**62), 253_402_300_799_999_999])
+    | st.integers(1_577_836_800_000_000, 1_735_689_599_999_999)
+)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "continuous": st.none() | st.floats(width=32),
     "integer": INTEGERS,
@@ -67,6 +73,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "integer_list": st.none() | st.lists(INTEGERS, max_size=3),
     "hex_list": st.none() | st.lists(HEXES, max_size=3),
     "string_list": st.none() | st.lists(STRINGS, max_size=3),
+    "time": TIMES,
 }
 
 # Prefixes and suffixes of column names: patterns of Polars, paths of Arrow and of files, length.
@@ -81,7 +88,7 @@ def column_kinds(draw: st.DrawFn) -> dict[str, Any]:
     kinds = {
         f"{prefix}{kind}{n}{suffix}": kind for kind, count in counts.items() for n in range(count)
     }
-    return kinds or {"x": "continuous"}
+    return kinds if {*kinds.values()} - {"time"} else {**kinds, "x": "continuous"}
 
 
 @st.composite
@@ -102,7 +109,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Graph, pa.Table, pa.Table]:
 
     train = table(draw(st.integers(1, 12)), TRAINED)
     test = table(draw(st.integers(0, 8)), VALUES["continuous"])
-    return kinds, draw(workflows(kinds)), train, test
+    return kinds, draw(workflows_with_expressions(kinds)), train, test
 
 
 @settings(

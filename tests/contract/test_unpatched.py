@@ -37,7 +37,7 @@ from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
 from plumbline.nvtabular.operators import SUPPORTED
 from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
-from tests.contract.graphs import Branch, Graph, Operator
+from tests.contract.graphs import OWN, Branch, Graph, Operator
 from tests.contract.tables import no_progress, online, read, write_splits
 from tests.contract.unpatched_graphs import COMPARED, FAMILIES, KINDS, forms, frames, graphs
 
@@ -45,8 +45,8 @@ RTOL, ATOL = 1e-5, 1e-4
 """Rounding of float32, times the ratio of numbers (below 10) to deviations (above `LEAST`)."""
 LEAST = 0.05
 
-NOT_COMPARED = {"HashBucket", "HashedCross", "QuantileBucketize", "QuantileTransform"}
-"""NVTabular mixes the row's number into its hashes, and does not have the other two."""
+NOT_COMPARED = {"HashBucket", "HashedCross", *OWN}
+"""NVTabular mixes the row's number into its hashes, and does not have our own operators."""
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError, PlanError
-from plumbline.columns.kinds import ELEMENT_KINDS, FEATURE_KINDS, FeatureKind, Kind
+from plumbline.columns.kinds import ELEMENT_KINDS, PLAN_KINDS, FeatureKind, Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
@@ -38,6 +38,8 @@ MANY = 150
 
 def ingested(file: Path, table: Table, kind: FeatureKind) -> tuple[Tensors, list[str]]:
     """The wire tensors of the usable rows, and the reasons why the others were refused."""
+    if kind == "time":
+        table = table.model_copy(update={"time_features": ("c",)})
     (raw,) = read_raw_rows(file, table, ["c"])
     frame, faults = convert(file, raw, {"c": kind}, Label(), table)
     columns = WireColumns.of({"c": kind})
@@ -89,7 +91,7 @@ RULES = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("kind", FEATURE_KINDS)
+@pytest.mark.parametrize("kind", PLAN_KINDS)
 @settings(max_examples=120)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=4), rules=RULES)
 def test_text_means_the_same_in_a_log_and_in_the_client(
@@ -164,6 +166,28 @@ def numbers_and_text(kind: FeatureKind) -> Iterator[tuple[pa.Array, list[Any]]]:
         yield pa.array([True, None, False]), [1, None, 0]
 
 
+def times() -> Iterator[tuple[pa.Array, list[int | None]]]:
+    """Times and their microseconds, before 1970 and beyond 2041 too."""
+    micro = 97_445_500_000
+    moments = [MOMENT, None, MOMENT - datetime.timedelta(days=9), datetime.datetime(2200, 1, 1)]
+    codes = [micro, None, micro - 9 * 86_400 * 10**6, 7_258_118_400 * 10**6]
+    for unit in ("ms", "us"):
+        for count in (3, 4):
+            yield pa.array(moments[:count], pa.timestamp(unit)), codes[:count]
+    nano = pa.array([1_700_000_000_123_456_789, -1, None], pa.timestamp("ns"))
+    yield nano, [1_700_000_000_123_457 - 1, -1, None]
+    zoned = pa.array(moments[:3], pa.timestamp("ms", "UTC")).cast(pa.timestamp("ms", "Asia/Tokyo"))
+    yield zoned, codes[:3]
+    yield pa.array([DAY, None]), [86_400 * 10**6, None]
+    yield pa.array([5, 1_569_888_420_000, 1_569_888_420_000_000]), [
+        5_000_000, 1_569_888_420 * 10**6, 1_569_888_420 * 10**6
+    ]  # fmt: skip
+    yield pa.array([1.5, None, float("nan")]), [1_500_000, None, None]
+    for type_ in (pa.string(), pa.large_string(), pa.binary()):
+        texts = ["1970-01-02T03:04:05.5", None, "1970-01-02T05:04:05.5+02:00", "7"]
+        yield text_of(type_, texts), [micro, None, micro, 7_000_000]
+
+
 def cases() -> Iterator[tuple[FeatureKind, pa.Array, list[Any]]]:
     """A kind, an array, and its values on the wire; None is missing."""
     single: tuple[FeatureKind, ...] = ("continuous", "integer", "hex")
@@ -188,6 +212,8 @@ def cases() -> Iterator[tuple[FeatureKind, pa.Array, list[Any]]]:
         yield "string", moments, [b"1970-01-02T03:04:05.500", b""]
         zoned = moments.cast(pa.timestamp(unit, "UTC")).cast(pa.timestamp(unit, "Asia/Tokyo"))
         yield "string", zoned, [b"1970-01-02T03:04:05.500Z", b""]
+    for array, values in times():
+        yield "time", array, values
     # Without a null, with which pandas would use floats.
     yield "integer", pa.array([BIG, 7], pa.uint64()), [BIG - 2**64, 7]
     yield "hex", pa.array([BIG], pa.uint64()), [BIG - 2**64]
@@ -339,7 +365,7 @@ DURATION = pa.array([1], pa.duration("s"))
 NO_KIND = [pa.array([1], pa.time32("s")), DURATION, pa.array([{"a": 1}])]
 
 
-@pytest.mark.parametrize("kind", FEATURE_KINDS)
+@pytest.mark.parametrize("kind", PLAN_KINDS)
 @pytest.mark.parametrize("array", NO_KIND, ids=[str(array.type) for array in NO_KIND])
 def test_types_that_no_kind_accepts_are_refused_in_one_line(
     tmp_path: Path, kind: FeatureKind, array: pa.Array
@@ -359,7 +385,7 @@ def test_types_that_no_kind_accepts_are_refused_in_one_line(
 
 @pytest.mark.parametrize("kind", ["label", "time", "flag"])
 def test_text_means_the_same_in_parquet_and_in_a_text_file(tmp_path: Path, kind: Kind) -> None:
-    """The kinds that are not features."""
+    """The kinds that are not features, and the times that order the rows."""
     texts = ["1", "0", " 1 ", "TRUE", "false", "1.0", "", "maybe", "2019-10-01"]
     text, parquet = tmp_path / "log", tmp_path / "log.parquet"
     text.write_text("".join(f"{t},\n" for t in texts))
@@ -372,7 +398,8 @@ def test_text_means_the_same_in_parquet_and_in_a_text_file(tmp_path: Path, kind:
     results = []
     for file, table in zip((text, parquet), tables, strict=True):
         (raw,) = read_raw_rows(file, table, ["c"])
-        frame, faults = convert(file, raw, {"c": kind}, Label(), table)
+        time_column = "c" if kind == "time" else None
+        frame, faults = convert(file, raw, {"c": kind}, Label(), table, time_column)
         results.append((frame.rows(), [(f.line, f.reason.split(", found")[0]) for f in faults]))
     assert results[0] == results[1]
     assert results[0][1]

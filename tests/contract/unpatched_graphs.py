@@ -132,6 +132,27 @@ def lists_of_ids() -> st.SearchStrategy[Branch]:
     return st.builds(lambda c, one: Branch(c, (one,)), columns, categorified("joint", st.none()))
 
 
+def filled_ids() -> st.SearchStrategy[Branch]:
+    """Missing keys are a key like any other."""
+    integers = operator("FillMissing", fill_val=st.integers(-2, 9)), some(("i", "k"))
+    words = operator("FillMissing", fill_val=st.sampled_from(["missing", "a"])), some(("s", "t"))
+    return st.one_of(
+        st.builds(lambda c, fill, one: Branch(c, (fill, one)), c, f, categorified("joint", BUCKETS))
+        for f, c in (integers, words)
+    )
+
+
+def sliced_lists() -> st.SearchStrategy[Branch]:
+    part = operator("ListSlice", start=st.sampled_from([-2, -1, 1, 2]), end=st.none())
+    one = categorified("joint", st.none())
+    return st.builds(lambda c, part, one: Branch(c, (part, one)), some(("l", "m")), part, one)
+
+
+def counted_lists() -> st.SearchStrategy[Branch]:
+    one = categorified("joint", st.none())
+    return st.builds(lambda c, one: Branch(c, (Operator("ValueCount"), one)), some(("l", "m")), one)
+
+
 def shared_ids() -> st.SearchStrategy[Branch]:
     groups = st.sampled_from([("i", "k"), ("s", "t"), ("k", "i")])
     one = categorified("joint", BUCKETS)
@@ -206,6 +227,9 @@ FAMILIES: dict[str, st.SearchStrategy[Branch]] = {
     "Bucketize": bucketized(),
     "Categorify": ids(),
     "Categorify of lists": lists_of_ids(),
+    "FillMissing of keys": filled_ids(),
+    "ListSlice of lists": sliced_lists(),
+    "ValueCount of lists": counted_lists(),
     "Categorify of columns together": shared_ids(),
     "Categorify of combinations": combined_ids(),
     "DropLowCardinality": kept_ids(),

@@ -63,8 +63,6 @@ def test_a_column_may_be_used_twice() -> None:
         "y_raw": Chain(("y",), ()),
         "y": Chain(("y",), (Clip(1.0, 2.0),)),
     }
-    with pytest.raises(PlanError, match="'y' is an output of 2 branches of the workflow"):
-        compiled(clipped + "y" + "click")
 
 
 def test_columns_may_be_renamed_before_other_operators() -> None:
@@ -135,12 +133,14 @@ class Doubled(ops.LogOp):
             "'x' uses LambdaOp, which has no",
             "cannot run Python",
         ),
-        (lambda: ["x"] >> ops.LogOp() >> (lambda x: x), "Column 'x' uses LambdaOp", "such as Clip"),
+        (
+            lambda: ["x"] >> ops.LogOp() >> (lambda x: x),
+            "Column 'x' uses LambdaOp",
+            "expressions: DatePart",
+        ),
         (lambda: ["x"] >> ops.DifferenceLag("i"), "'x_difference_lag_1' uses DifferenceL", "row"),
         (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "A server answers every row"),
         (lambda: ["x"] >> ops.Dropna(), "Column 'x' uses Dropna", "Use FillMissing or FillMedian"),
-        (lambda: ["l"] >> ops.ListSlice(2), "Column 'l' uses ListSlice", "before the ingest"),
-        (lambda: ["l"] >> ops.ValueCount(), "Column 'l' uses ValueCount", "leave it out"),
         (
             lambda: ["i", "s"] >> ops.Groupby(["i"], aggs={"s": "list"}),
             "uses Groupby",
@@ -160,13 +160,13 @@ class Doubled(ops.LogOp):
         ),
         (lambda: ["l"], "'l' uses lists of integers without an operator", "Categorify or HashB"),
         (
-            lambda: ["i"] >> ops.FillMissing(0) >> ops.Categorify(),
+            lambda: ["i"] >> ops.FillMissing(0.5) >> ops.Categorify(),
             "'i' uses Categorify on number",
             "ids of the numbers with Bucketize",
         ),
         (
-            lambda: ["s"] >> ops.FillMissing(fill_val="missing") >> ops.Categorify(),
-            "'s' uses FillMissing on text",
+            lambda: ["s"] >> ops.Categorify() >> ops.FillMissing(),
+            "'s' uses FillMissing on ids",
             "Categorify gives missing values an id of their own, so leave it out.",
         ),
         (lambda: ["x"] >> ops.FillMissing("0"), r"FillMissing\(fill_val='0'\)", "finite number"),

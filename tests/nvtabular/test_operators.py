@@ -12,12 +12,15 @@ import pytest
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_key import FillKey
 from plumbline.features.operators.fill_median import FitMedian
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.hash_bucket import HashBucket
 from plumbline.features.operators.hashed_cross import HashedCross
 from plumbline.features.operators.is_missing import IsMissing
 from plumbline.features.operators.join_groupby import FitGroupStatistic
+from plumbline.features.operators.list_length import ListLength as ListLengthStep
+from plumbline.features.operators.list_slice import ListSlice
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
@@ -28,6 +31,7 @@ from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.operators.list_length import ListLength
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
 
@@ -85,6 +89,26 @@ def test_filled_columns_have_flags(operator: Any) -> None:
     found = chains(["x", "y"] >> operator)
     assert set(found) == {"x", "y", "x_filled", "y_filled"}
     assert found["y_filled"] == Chain(("y",), (IsMissing(),))
+
+
+def test_filled_keys() -> None:
+    filled = FillKey(-1), FitCategorify()
+    assert one(["i"] >> ops.FillMissing(-1) >> ops.Categorify()) == Chain(("i",), filled)
+    twice = ["h"] >> ops.FillMissing(3) >> ops.FillMissing(4) >> ops.HashBucket(9)
+    assert one(twice) == Chain(("h",), (FillKey(3), FillKey(4), HashBucket(9)))
+    text = chains(["s"] >> ops.FillMissing("none", add_binary_cols=True) >> ops.HashBucket(9))
+    assert text["s"] == Chain(("s",), (FillKey("none"), HashBucket(9)))
+    assert text["s_filled"] == Chain(("s",), (IsMissing(), HashBucket(9)))
+
+
+def test_parts_and_lengths_of_lists() -> None:
+    part = ["k"] >> ops.ListSlice(-3) >> ops.ValueCount() >> ops.Categorify()
+    assert one(part) == Chain(("k",), (ListSlice(-3, None, None, None), FitCategorify()))
+    padded = ["w"] >> ops.ListSlice(1, 4, pad=True, pad_value="x") >> ops.HashBucket(9)
+    assert one(padded) == Chain(("w",), (ListSlice(1, 4, 3, "x"), HashBucket(9)))
+    ids = ["k"] >> ops.Categorify() >> ops.ListSlice(-5, -1, pad=True)
+    assert one(ids) == Chain(("k",), (FitCategorify(), ListSlice(-5, -1, 4, 0)))
+    assert one(["w"] >> ListLength()) == Chain(("w",), (ListLengthStep(),))
 
 
 def test_output_types_change_nothing() -> None:
@@ -207,8 +231,19 @@ def te(**parameters: Any) -> Any:
     [
         (lambda: ["x"] >> ops.FillMissing("a"), r"'x' uses FillMissing\(fill_val='a'\)"),
         (lambda: ["x"] >> ops.FillMissing(float("nan")), r"FillMissing\(fill_val=nan\)"),
-        (lambda: ["s"] >> ops.FillMissing("a"), "'s' uses FillMissing on text"),
-        (lambda: ["s"] >> ops.FillMissing(0), "'s' uses FillMissing on text"),
+        (lambda: ["s"] >> ops.FillMissing(0), r"'s' uses FillMissing\(fill_val=0\)"),
+        (lambda: ["s"] >> ops.FillMissing(""), r"FillMissing\(fill_val=''\)"),
+        (lambda: ["w"] >> ops.FillMissing("a"), "'w' uses FillMissing on lists of texts"),
+        (lambda: ["i"] >> ops.FillMissing(2**60) >> ops.Categorify(), "Categorify on number"),
+        (lambda: ["s"] >> ops.ListSlice(2), "'s' uses ListSlice on text"),
+        (lambda: ["k"] >> ops.ListSlice(0, pad=True), r"ListSlice\(pad=True\) without a length"),
+        (lambda: ["k"] >> ops.ListSlice(2, pad=True, pad_value=0.5), r"\(pad_value=0.5\)"),
+        (lambda: ["w"] >> ops.ListSlice(2, pad=True), r"ListSlice\(pad_value=0.0\)"),
+        (
+            lambda: ["w"] >> ops.Categorify() >> ops.ListSlice(2, pad=True, pad_value=3),
+            r"ListSlice\(pad_value=3\)",
+        ),
+        (lambda: ["x"] >> ListLength(), "'x' uses ListLength on number"),
         (lambda: ["k"] >> ops.LogOp(), "'k' uses LogOp on lists of integers"),
         (
             lambda: (["x"] >> ops.Rename(name="i_filled")) + "i" >> ops.FillMissing(0, True),

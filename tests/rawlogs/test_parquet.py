@@ -23,7 +23,7 @@ def column(folder: Path, array: pa.Array, kind: Kind) -> tuple[list[Any], list[F
     pq.write_table(pa.table({"other": array, "x": array}), file)
     table = Table(format="parquet", columns={"x": kind})
     (raw,) = read_raw_rows(file, table, ["x"])
-    frame, faults = convert(file, raw, {"x": kind}, Label(), table)
+    frame, faults = convert(file, raw, {"x": kind}, Label(), table, "x" if kind == "time" else None)
     assert frame.width == 1
     return frame.to_series().to_list(), faults
 

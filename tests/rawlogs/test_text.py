@@ -221,7 +221,7 @@ def test_times_are_numbers_or_iso_text(tmp_path: Path) -> None:
     file.write_text("\n".join([*moments, "yesterday", '""', ""]))
     table = Table(columns={"at": "time"}, header=False, quote='"')
     (raw,) = read_raw_rows(file, table, ["at"])
-    frame, faults = convert(file, raw, {"at": "time"}, Label(), table)
+    frame, faults = convert(file, raw, {"at": "time"}, Label(), table, "at")
     assert frame.to_series().to_list() == [86400, 86400, 86400, 86400.5, 86400, 86400]
     wanted = "column 'at': wanted a number or an ISO 8601 time, found"
     hint = '; give its format: at: {kind: time, format: "%d/%m/%Y %H:%M"}'

@@ -223,3 +223,11 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
     assert command(f"benchmarks/{name}.py", "--help").returncode == 0
     assert "--quick" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(300)
+def test_threads_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    train, score, beside = run_quick(command, "threads", tmp_path)
+    sides = {"ours", "ours, one thread", "ours, threads that spin"}
+    assert train["sides"].keys() == score["sides"].keys() == sides
+    assert beside["sides"].keys() == {*sides, "fair time"}

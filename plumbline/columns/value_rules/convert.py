@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import cast
+from typing import TypeAlias, cast
 
 import numpy as np
 import polars as pl
@@ -18,37 +19,58 @@ from plumbline.columns.value_rules.kinds import Family
 from plumbline.columns.value_rules.rules import LabelRule, ValueRules
 from plumbline.columns.values import offsets_of
 
+_Times: TypeAlias = Callable[[pl.Series, ValueRules], Converted]
+"""Converts a column of kind time."""
+
 
 def convert_column(
     column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None = None
 ) -> Converted:
     """Convert a column to the values of its kind.
 
-    `label` is needed for a column of kind label. In a list column an empty list is missing.
+    `label` is needed for a column of kind label. In a list column an empty list is missing. A time
+    is in microseconds since 1970.
 
     Raises
     ------
     ColumnRefused
         The kind does not accept the column's type, or integers have overlapping codes.
     """
+    return _convert(column, kind, rules, label, times.feature)
+
+
+def convert_order(column: pl.Series, rules: ValueRules) -> Converted:
+    """The times that order the rows: float64 seconds since 1970; a missing time is malformed.
+
+    Raises
+    ------
+    ColumnRefused
+        Kind time does not accept the column's type.
+    """
+    return _convert(column, "time", rules, None, times.order)
+
+
+def _convert(
+    column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None, time: _Times
+) -> Converted:
     if is_pattern(column.name):
-        return _convert_pattern(column, kind, rules, label)
+        return _convert_pattern(column, kind, rules, label, time)
     _check_type(column, column.dtype, kind, rules)
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
-    return _single(column, kind, rules, label)
+    return _single(column, kind, rules, label, time)
 
 
 def _convert_pattern(
-    column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None
+    column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None, time: _Times
 ) -> Converted:
     """Convert under another name a column whose name Polars takes for a pattern."""
     name = column.name
     other = f"column {name}"
     formats = {other if known == name else known: f for known, f in rules.time_formats.items()}
     try:
-        converted = convert_column(
-            column.alias(other), kind, replace(rules, time_formats=formats), label
+        converted = _convert(
+            column.alias(other), kind, replace(rules, time_formats=formats), label, time
         )
     except ColumnRefused as error:
         raise ColumnRefused(str(error).replace(repr(other), repr(name))) from None
@@ -59,13 +81,19 @@ def _convert_pattern(
     return replace(converted, value=converted.value.alias(name), hint=hint)
 
 
-def _single(column: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | None) -> Converted:
+def _single(
+    column: pl.Series,
+    kind: Kind,
+    rules: ValueRules,
+    label: LabelRule | None = None,
+    time: _Times = times.feature,
+) -> Converted:
     if column.dtype == pl.Null:
         column = column.cast(pl.String)
     raw, spoilt = strings.as_text(column)
     if raw.dtype == pl.String:
         raw = strings.cleaned(raw, rules, trim=rules.trim or kind != "string")
-    converted = _of_kind(raw, kind, rules, label)
+    converted = time(raw, rules) if kind == "time" else _of_kind(raw, kind, rules, label)
     if not spoilt.any():
         return converted
     hint = _Utf8Hint(converted.hint)
@@ -93,8 +121,6 @@ def _of_kind(raw: pl.Series, kind: Kind, rules: ValueRules, label: LabelRule | N
         return words.boolean(raw, rules)
     if kind == "flag":
         return words.flag(raw, rules)
-    if kind == "time":
-        return times.time(raw, rules)
     if kind == "label" and label is not None:
         return words.label(raw, rules, label)
     if kind == "string":
@@ -114,7 +140,7 @@ def _lists(column: pl.Series, element: ElementKind, rules: ValueRules) -> Conver
         column = column.arr.to_list()
     lengths = column.list.len().fill_null(0).cast(pl.Int64).to_numpy()
     elements = column.filter(pl.Series(lengths > 0)).explode()
-    converted = _single(elements.alias(column.name), element, rules, None)
+    converted = _single(elements.alias(column.name), element, rules)
     offsets = offsets_of(lengths)
     values = converted.value.to_arrow()
     lists = pl.Series(column.name, pa.LargeListArray.from_arrays(offsets, values))

@@ -24,6 +24,9 @@ from plumbline.columns.value_rules.text_values import BLANKS, REFUSED
 from plumbline.columns.values import NULL_INT64, Lists, Text, Values, offsets_of
 
 _MOST = 2**63 - 1
+_MICROSECONDS = 1_000_000
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EXACT_TIMES = 2**51
 _FEW_ROWS = 128
 """Up to this number of rows, reading texts one by one is faster than whole columns."""
 
@@ -50,7 +53,10 @@ def values_of_raw(
     """
     if is_typed and column.type == ARROW_TYPES[kind] and column.num_chunks:
         return values_of(column)
-    values = plain(column, kind, rules)
+    if kind == "time":
+        values: Values | None = _times(name, column, rules)
+    else:
+        values = plain(column, kind, rules)
     return _with_polars(name, column, kind, rules) if values is None else values
 
 
@@ -80,10 +86,14 @@ def _with_polars(
 def plain(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Values | None:
     """The values of a column; None if its type or a value is not in a common format.
 
+    A column of kind time depends on its name too, so it is not read here.
+
     NumPy warns about numbers that are infinite in float32, unless the caller turns that off.
     """
     if kind in ELEMENT_KINDS:
         return _lists(column, ELEMENT_KINDS[kind], rules)
+    if kind == "time":
+        return None
     type_ = column.type
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
         return _text(column, kind, rules)
@@ -175,6 +185,32 @@ def _lists(column: pa.ChunkedArray, kind: FeatureKind, rules: ValueRules) -> Lis
         return None
     values = plain(elements, kind, rules)
     return None if values is None else Lists(values, offsets)  # type: ignore[arg-type]
+
+
+def _times(name: str, column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.int64] | None:
+    """Dates and epoch numbers as microseconds; None for others, and for times after 2041.
+
+    Until then float64 seconds, from which `times.feature` computes them, are exact.
+    """
+    type_ = column.type
+    if pa.types.is_timestamp(type_):
+        units = np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
+        a_second = _PER_SECOND[type_.unit]
+        times = units // 1000 if type_.unit == "ns" else units * (_MICROSECONDS // a_second)
+    elif pa.types.is_integer(type_) and not (name in rules.time_formats or rules.missing):
+        units = np.asarray(_filled(column.cast(pa.int64(), safe=False), NULL_INT64), np.int64)
+        sizes = np.abs(units.astype(np.float64))
+        per_second = np.select(
+            [sizes >= 1e17, sizes >= 1e14, sizes >= 1e11], [1e9, 1e6, 1e3], default=1.0
+        )
+        times = np.rint(units / per_second * _MICROSECONDS).astype(np.int64)
+    else:
+        return None
+    missing = np.equal(units, NULL_INT64)
+    if np.count_nonzero(missing) != column.null_count:
+        return None
+    times = np.where(missing, NULL_INT64, times)
+    return times if (np.abs(times[~missing]) < _EXACT_TIMES).all() else None
 
 
 def _is_utf8(column: pa.ChunkedArray) -> bool:

@@ -1,4 +1,7 @@
-"""Times as seconds since 1970, from numbers, dates, ISO 8601 text, and text in a given format."""
+"""Times since 1970, in seconds or microseconds.
+
+They are read from numbers, dates, ISO 8601 text, and text in a given format.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from functools import partial
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from plumbline.columns.value_rules import kinds
 from plumbline.columns.value_rules.converted import Converted, by_value, mask_of
@@ -18,6 +22,12 @@ from plumbline.columns.value_rules.text_values import REFUSED, Refused
 
 _UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
 """Smallest size of a number in nanoseconds, microseconds, milliseconds, and units per second."""
+
+MICROSECONDS = 1e6
+"""The number of microseconds in a second."""
+
+_END = 2.0**62
+"""The time of a feature is closer to 1970 than this, so that differences fit into 64 bits."""
 
 _LOCAL_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f")
 _ZONED_FORMATS = ("%Y-%m-%dT%H:%M:%S%.f%#z",)
@@ -35,21 +45,58 @@ _PLAIN_DIRECTIVES = frozenset("YmdHMSyBbjIp")
 """The directives of a format that Polars reads as Python does."""
 
 
-def time(column: pl.Series, rules: ValueRules) -> Converted:
+def order(column: pl.Series, rules: ValueRules) -> Converted:
     """Seconds in float64; a missing time is malformed."""
+    seconds = _seconds(column, rules)
+    malformed = ~mask_of(seconds.is_finite().fill_null(False))
+    return _converted(seconds, malformed, column.name, rules)
+
+
+def feature(column: pl.Series, rules: ValueRules) -> Converted:
+    """Microseconds in int64, to the nearest one; null if missing."""
+    seconds = _seconds(column, rules)
+    rounded = (seconds * MICROSECONDS).round()
+    fits = mask_of((rounded.abs() < _END).fill_null(False))
+    value = rounded.set(~pl.Series(fits), None).cast(pl.Int64)
+    malformed = ~fits & ~_is_missing(column, rules)
+    return _converted(value, malformed, column.name, rules)
+
+
+def _is_missing(column: pl.Series, rules: ValueRules) -> NDArray[np.bool_]:
+    if column.dtype != pl.String and not column.dtype.is_numeric():
+        return mask_of(column.is_null())
+    number, malformed = reals(column, rules)
+    return mask_of(number.is_null()) & ~malformed
+
+
+def _converted(
+    value: pl.Series, malformed: NDArray[np.bool_], name: str, rules: ValueRules
+) -> Converted:
+    format_ = rules.time_formats.get(name)
+    if format_ is not None:
+        return Converted(value, malformed, f"a time of the format {format_!r}")
+    return Converted(value, malformed, kinds.ACCEPTED["time"].wanted, partial(_hint, name))
+
+
+def _seconds(column: pl.Series, rules: ValueRules) -> pl.Series:
+    """Seconds in float64; null, or not finite, if missing or malformed."""
     format_ = rules.time_formats.get(column.name)
     if column.dtype == pl.Date or isinstance(column.dtype, pl.Datetime):
-        seconds = _of_dates(column)
-    elif format_ is not None:
-        seconds = _of_format(column, format_)
-    elif column.dtype == pl.String:
-        seconds = _of_text(column, rules)
-    else:
-        seconds = _scaled(reals(column, rules)[0])
-    malformed = ~mask_of(seconds.is_finite().fill_null(False))
+        return _of_dates(column)
     if format_ is not None:
-        return Converted(seconds, malformed, f"a time of the format {format_!r}")
-    return Converted(seconds, malformed, kinds.ACCEPTED["time"].wanted, partial(_hint, column.name))
+        return _of_format(column, format_)
+    if column.dtype == pl.String:
+        return _of_text(column, rules)
+    return _scaled(reals(column, rules)[0])
+
+
+def microseconds(seconds: float) -> int:
+    """The nearest microsecond, as a time that is a feature has it.
+
+    >>> microseconds(1.5)
+    1500000
+    """
+    return round(seconds * MICROSECONDS)
 
 
 def iso_seconds(text: str) -> float | Refused:

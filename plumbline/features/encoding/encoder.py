@@ -30,6 +30,7 @@ _TENSORS: Mapping[FeatureKind, Tensor] = {
     "boolean": "integers",
     "hex": "integers",
     "string": "texts",
+    "time": "integers",
 }
 
 

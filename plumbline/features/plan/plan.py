@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 import plumbline.features.operators  # noqa: F401 - registers the steps
 from plumbline.base.errors import PlanError
 from plumbline.base.files import json_sha256, require_sha256, write_json
-from plumbline.columns.kinds import FEATURE_KINDS, FeatureKind
+from plumbline.columns.kinds import PLAN_KINDS, FeatureKind
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.steps.chains import Chain, Source, type_of
@@ -30,7 +30,7 @@ _DTYPES = ("int64", "float32", "list<int64>")
 
 @dataclass(frozen=True, slots=True)
 class InputColumn:
-    """A raw column: float32 if continuous, int64 if integer, boolean or hex, UTF-8 if string."""
+    """A raw column: float32 if continuous, UTF-8 if string, otherwise int64, or lists of these."""
 
     name: str
     kind: FeatureKind
@@ -60,10 +60,10 @@ class OutputColumn:
     @property
     def id_step(self) -> IdStep:
         """The step that computes the ids; categorical columns only."""
-        last = self.chain.steps[-1]
-        if not isinstance(last, IdStep):
-            raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
-        return last
+        for step in reversed(self.chain.steps):
+            if isinstance(step, IdStep):
+                return step
+        raise TypeError(f"Column {self.name!r}: wanted a column of ids, got one of numbers.")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -211,8 +211,8 @@ def _from_json(content: dict[str, Any]) -> Chain:
 
 
 def _kind(kind: str) -> FeatureKind:
-    if kind not in FEATURE_KINDS:
-        raise ValueError(f"column kind {kind!r}, known: {', '.join(FEATURE_KINDS)}")
+    if kind not in PLAN_KINDS:
+        raise ValueError(f"column kind {kind!r}, known: {', '.join(PLAN_KINDS)}")
     return cast(FeatureKind, kind)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from plumbline.base.errors import PlanError
 from plumbline.columns.values import NULL_INT64, Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_column import NativeColumn
-from plumbline.features.steps.value_types import ValueType
+from plumbline.features.steps.value_types import Element, ValueType
 
 # Ids of categories; 0 is for padding.
 NULL_ID = 1
@@ -25,19 +26,33 @@ Apply: TypeAlias = Callable[..., Any]
 
 _BY_OP: dict[str, type[Step]] = {}
 
+_TAKEN: Mapping[str, tuple[str, tuple[Element, ...]]] = {
+    "numbers": ("numbers", ("number", "integer", "ids")),
+    "categories": ("integers or text", ("integer", "text", "ids")),
+    "integers": ("integers", ("integer",)),
+    "texts": ("text", ("text",)),
+    "times": ("times", ("time",)),
+    "values": ("values", ("number", "integer", "text", "time", "ids")),
+}
+"""What a step takes, in the words of a message, and the types of these values."""
+
 
 @dataclass(frozen=True, slots=True)
 class AnyStep:
     """A step, fitted or not. Its class declares its input and output types.
 
-    takes: numbers (numbers, integers or ids), categories (integers, text or ids), or any values.
-    takes_lists: whether it accepts a list per row, and then gives a list of ids.
+    takes: numbers (numbers, integers or ids), categories (integers, text or ids), values of one
+      type alone, or any values.
+    takes_lists: whether it accepts a list per row, and then gives a list.
+    gives: values of one type, or of the type of its first input.
     is_exact: whether its numbers are bitwise equal in every implementation.
     """
 
-    takes: ClassVar[Literal["numbers", "categories", "values"]] = "values"
+    takes: ClassVar[Literal["numbers", "categories", "integers", "texts", "times", "values"]] = (
+        "values"
+    )
     takes_lists: ClassVar[bool] = False
-    gives: ClassVar[Literal["number", "ids"]] = "number"
+    gives: ClassVar[Element | Literal["same"]] = "number"
     is_exact: ClassVar[bool] = False
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
@@ -54,12 +69,14 @@ class AnyStep:
                 f"Column {output!r}: {name} of several columns wants single values, got lists."
             )
         for one in taken:
-            if self.takes == "numbers" and (one.is_list or one.element == "text"):
-                raise PlanError(f"Column {output!r}: {name} wants numbers, got {one}.")
-            if self.takes == "categories" and one.element == "number":
-                raise PlanError(f"Column {output!r}: {name} wants integers or text, got numbers.")
+            wanted, elements = _TAKEN[self.takes]
+            if one.element not in elements or (one.is_list and self.takes == "numbers"):
+                got = "numbers" if one.element == "number" else one
+                raise PlanError(f"Column {output!r}: {name} wants {wanted}, got {got}.")
             if one.is_list and not self.takes_lists:
                 raise PlanError(f"Column {output!r}: {name} wants single values, got {one}.")
+        if self.gives == "same":
+            return taken[0]
         return ValueType(self.gives, self.gives == "ids" and taken[0].is_list)
 
 
@@ -123,6 +140,21 @@ class NumberStep(Step):
 
     def of_missing(self, number: float | None) -> float | None:
         return None if number is None else float(self.apply(np.array([number]))[0])
+
+
+@dataclass(frozen=True, slots=True)
+class ValueStep(Step):
+    """A step whose result is missing in the rows in which a value that it takes is missing."""
+
+    @abstractmethod
+    def apply(self, *values_B: Any) -> Any:
+        """Transform the columns, (B,) each, without changing them."""
+
+    def bind(self, tables: Tables) -> Apply:
+        return self.apply
+
+    def of_missing(self, number: float | None) -> float | None:
+        return number if number is not None and math.isnan(number) else None
 
 
 @dataclass(frozen=True, slots=True)

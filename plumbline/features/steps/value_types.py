@@ -1,4 +1,4 @@
-"""The type of a column's values: numbers, integers, text or ids, single or in lists."""
+"""The type of a column's values: numbers, integers, text, times or ids, single or in lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from plumbline.columns.kinds import FeatureKind
 
-Element = Literal["number", "integer", "text", "ids"]
+Element = Literal["number", "integer", "text", "time", "ids"]
 
 _ELEMENTS: Mapping[FeatureKind, Element] = {
     "continuous": "number",
@@ -19,6 +19,7 @@ _ELEMENTS: Mapping[FeatureKind, Element] = {
     "integer_list": "integer",
     "hex_list": "integer",
     "string_list": "text",
+    "time": "time",
 }
 LIST_SUFFIX = "_list"
 

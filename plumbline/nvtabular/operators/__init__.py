@@ -7,19 +7,16 @@ new file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
 from plumbline.nvtabular.operator_call import CompiledOperator
 
+_MODULES = tuple(import_module(module.name) for module in iter_modules(__path__, f"{__name__}."))
 
-def _declared() -> Iterator[CompiledOperator]:
-    for module in iter_modules(__path__, f"{__name__}."):
-        yield from import_module(module.name).OPERATORS
-
-
-_DECLARED = tuple(_declared())
+_DECLARED: tuple[CompiledOperator, ...] = tuple(
+    declared for module in _MODULES for declared in module.OPERATORS
+)
 
 PATCHED: dict[type, type] = {
     declared.operator: declared.patched for declared in _DECLARED if declared.patched is not None
@@ -37,9 +34,15 @@ SUPPORTED: tuple[str, ...] = tuple(sorted({declared.operator.__name__ for declar
 
 
 def purposes() -> dict[str, str]:
-    """What each operator of `SUPPORTED` does, from the first line of its module."""
-    lines = {}
-    for declared in _DECLARED:
-        first = (import_module(declared.compile.__module__).__doc__ or "").strip().split("\n")[0]
-        lines[declared.operator.__name__] = first.partition(": ")[2].removesuffix(".")
-    return {name: lines[name] for name in SUPPORTED}
+    """What each operator of `SUPPORTED` does.
+
+    It is in the line of its module's docstring that begins with its name, or else in the first.
+    """
+    purposes = {}
+    for module in _MODULES:
+        first, *rest = (module.__doc__ or "").strip().split("\n")
+        for declared in module.OPERATORS:
+            name = declared.operator.__name__
+            line = next((line for line in rest if line.startswith(f"{name}: ")), first)
+            purposes[name] = line.partition(": ")[2].removesuffix(".")
+    return {name: purposes[name] for name in SUPPORTED}

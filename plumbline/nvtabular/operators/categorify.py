@@ -39,27 +39,22 @@ from plumbline.nvtabular.patching.tables import read_table, read_vocabulary
 
 ID = "\x1fid"
 
-_ENCODED = ("integer", "text", "ids")
-
 
 def categorify(at: OperatorCall) -> Source:
     _refuse_parameters(at)
     group = _group(at)
-    sources = [at.source(name) for name in group]
-    if at.operator.encode_type == "combo":
-        for source in sources:
-            at.require(source, *_ENCODED, lists=len(group) == 1)
+    is_combination = at.operator.encode_type == "combo"
+    sources = [at.key(name, lists=len(group) == 1 or not is_combination) for name in group]
+    if is_combination:
         step, taken = _step(at, group, None), tuple(sources)
     else:
-        for source in sources:
-            at.require(source, *_ENCODED, lists=True)
         if len({at.type_of(source).element == "text" for source in sources}) > 1:
             raise at.unsupported(
                 "Categorify of integers and text together",
                 "Give the columns one kind in the configuration, integer or string.",
             )
         shared = tuple(sources) if len(group) > 1 else None
-        step, taken = _step(at, group, shared), (at.source(at.output),)
+        step, taken = _step(at, group, shared), (at.key(at.output, lists=True),)
 
     def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)

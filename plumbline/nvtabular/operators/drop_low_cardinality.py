@@ -39,7 +39,7 @@ def refuse_dropped(workflow: Workflow) -> None:
     PlanError
         The operator has dropped columns before their cardinality was learned.
     """
-    for node in iter_nodes([workflow.output_node]):
+    for node in iter_nodes([workflow.output_node], flatten_subgraphs=True):
         if type(node.op) is ops.DropLowCardinality and node.output_schema is not None:
             kept = node.output_schema.column_names
             dropped = [name for name in node.input_schema.column_names if name not in kept]

@@ -24,7 +24,7 @@ def hash_bucket(at: OperatorCall) -> Source:
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.output)
     step = HashBucketStep(at.count("num_buckets", num_buckets))
-    source = at.source(at.output)
+    source = at.filled(at.output)
     if at.type_of(source).element == "number":
         at.require_exact(source)  # or the ids would depend on the last bit of a rounded number
     return at.step(step, source)

@@ -20,7 +20,7 @@ def hashed_cross(at: OperatorCall) -> Source:
     if isinstance(num_buckets, dict):
         num_buckets = num_buckets.get(at.inputs)
     step = HashedCrossStep(at.count("num_buckets", num_buckets))
-    parts = [at.require(at.source(name), "integer", "text", "ids") for name in at.inputs]
+    parts = [at.key(name) for name in at.inputs]
     return at.step(step, *parts)
 
 

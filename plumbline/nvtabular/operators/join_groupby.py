@@ -33,7 +33,7 @@ from plumbline.nvtabular.patching.tables import (
 def join_groupby(at: OperatorCall) -> Source:
     operator = at.operator
     group, measured, statistic = _statistic(at)
-    keys = tuple(at.require(at.source(name), "integer", "text", "ids") for name in group)
+    keys = tuple(at.key(name) for name in group)
     step = FitGroupStatistic(
         statistic,
         None if measured is None else at.require(at.dependency(measured), "number", "integer"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, GraphColumn, OperatorCall
-from plumbline.nvtabular.patching.reductions import reduced
+from plumbline.nvtabular.patching.reductions import nothing_learned
 
 
 def reduce_dtype_size(at: OperatorCall) -> GraphColumn:
@@ -18,14 +18,10 @@ class ReduceDtypeSize(ops.ReduceDtypeSize):
     """Changes nothing; NVTabular's operator fails on nulls."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return reduced(ddf, _nothing, _nothing)
+        return nothing_learned(ddf)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         return df
-
-
-def _nothing(_: Any) -> dict[str, Any]:
-    return {}
 
 
 OPERATORS = (CompiledOperator(ops.ReduceDtypeSize, reduce_dtype_size, ReduceDtypeSize),)

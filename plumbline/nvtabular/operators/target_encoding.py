@@ -44,7 +44,7 @@ def target_encoding(at: OperatorCall) -> Source:
     if not operator.drop_folds and operator.kfold > 1:
         raise at.unsupported_parameter("drop_folds", False)
     group, measured = _target(at)
-    keys = tuple(at.require(at.source(name), "integer", "text", "ids") for name in group)
+    keys = tuple(at.key(name) for name in group)
     mean = operator.target_mean
     if isinstance(mean, dict):
         if measured not in mean:

@@ -69,9 +69,14 @@ def relisted(column: Any, values: Any) -> Any:
     if not is_host(column):
         return encode_list_column(column, values)
     ends = np.cumsum([len(value) for value in column])
-    lists = pd.Series(np.empty(len(column), object), name=column.name)
-    lists[:] = np.split(np.asarray(values), ends[:-1])
-    return lists
+    return listed(column, np.split(np.asarray(values), ends[:-1]))
+
+
+def listed(column: Any, lists: Sequence[Any]) -> Any:
+    """A column of pandas with these lists, named like `column`."""
+    result = pd.Series(np.empty(len(column), object), name=column.name)
+    result[:] = lists
+    return result
 
 
 def key_frame(frame: Any, names: Sequence[str]) -> Any:

@@ -21,3 +21,12 @@ def reduced(frame: Any, learn: Callable[[Any], T], merge: Callable[[list[T]], T]
         groups = [parts[first : first + WIDTH] for first in range(0, len(parts), WIDTH)]
         parts = [delayed(merge)(group) for group in groups]
     return parts[0]
+
+
+def nothing_learned(frame: Any) -> Any:
+    """A delayed result for an operator that learns nothing: an empty dict."""
+    return reduced(frame, _nothing, _nothing)
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}

@@ -51,6 +51,12 @@ class LogRules:
         hashes = sha256 or {}
         return cls(log, {name: RuledTable(t, hashes.get(name)) for name, t in tables.items()})
 
+    @property
+    def time_formats(self) -> dict[str, str]:
+        """The formats of the side tables' times and of the log's, by column."""
+        tables = [table.settings for table in self.tables.values()]
+        return {k: v for table in (*tables, self.log) for k, v in table.time_formats.items()}
+
     def to_json(self) -> Rules:
         """Config parameter to its content."""
         return {

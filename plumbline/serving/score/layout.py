@@ -90,7 +90,7 @@ def _in_order(
 def _table(
     dialect: Dialect, columns: Mapping[str, str], sources: Sources, keep: Sequence[str]
 ) -> Log:
-    table = dialect.table(columns, sources.multi_hot)
+    table = dialect.table(columns, sources.multi_hot, sources.time_formats)
     others = {name: "unused" for name in keep if name not in columns}  # any name is allowed here
     return table.model_copy(update={"columns": {**table.columns, **others}})
 

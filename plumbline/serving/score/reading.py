@@ -16,7 +16,8 @@ from plumbline.settings.data import FileFormat
 
 _PARQUET = b"PAR1"
 _DIALECT = set(Log.model_fields) - {
-    "files", "format", "columns", "multi_hot", "time_formats", "malformed_limit", "typed_copy",
+    "files", "format", "columns", "multi_hot", "time_formats", "time_features", "malformed_limit",
+    "typed_copy",
 }  # fmt: skip
 """The settings of how text is written."""
 
@@ -106,16 +107,27 @@ class Dialect:
         return self.is_parquet or bool(self.settings.get("header", True))
 
     def table(
-        self, columns: Mapping[str, str], multi_hot: Mapping[str, Sequence[str]] | None = None
+        self,
+        columns: Mapping[str, str],
+        multi_hot: Mapping[str, Sequence[str]] | None = None,
+        time_formats: Mapping[str, str] | None = None,
     ) -> Log:
-        """The settings of a file with these columns, name to kind.
+        """The settings of a file with these columns, name to kind; all its times are features.
 
         Raises
         ------
         DataError
             The settings contradict each other, such as lists in text without a separator.
         """
-        content = {**self.settings, "columns": dict(columns), "multi_hot": dict(multi_hot or {})}
+        times = [name for name, kind in columns.items() if kind == "time"]
+        formats = {name: f for name, f in (time_formats or {}).items() if name in times}
+        content = {
+            **self.settings,
+            "columns": dict(columns),
+            "multi_hot": dict(multi_hot or {}),
+            "time_formats": formats,
+            "time_features": times,
+        }
         try:
             return Log.model_validate(content)
         except ValidationError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from plumbline.base.errors import DataError
 from plumbline.base.files import file_sha256
 from plumbline.columns import exact
-from plumbline.columns.kinds import READ_KINDS, FeatureKind, Kind
+from plumbline.columns.kinds import FeatureKind, Kind
 from plumbline.rawlogs.side_tables import LoadedTable, load_table
 from plumbline.serving.contract.log_rules import LogRules
 
@@ -19,12 +19,14 @@ class Sources:
     """The columns that are read from the file, and those that are joined.
 
     `read` maps the file's columns, with flags and keys, to their kinds; `multi_hot` maps lists to
-    their flags; `joined` maps side tables to the model's columns in them.
+    their flags; `joined` maps side tables to the model's columns in them. `time_formats` has the
+    formats of the log's and the side tables' times.
     """
 
     read: dict[str, Kind]
     multi_hot: dict[str, tuple[str, ...]] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    time_formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def sources_of(
@@ -37,9 +39,9 @@ def sources_of(
     """
     if rules is None:
         return Sources(dict(kinds))
-    others = {name for name, kind in rules.log.columns.items() if kind not in READ_KINDS}
+    others = rules.log.columns.keys() - rules.log.read.keys()
     given = set(present) - others
-    sources = Sources({})
+    sources = Sources({}, time_formats=rules.time_formats)
     of_table = {c: name for name, t in rules.tables.items() for c in t.settings.features}
     for name, kind in kinds.items():
         if name in given:

@@ -1,0 +1,55 @@
+"""Sum, difference, product and ratio of two columns, or of a column and a constant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.columns.values import Values
+from plumbline.features.steps.step import ValueStep, as_numbers
+
+Operation: TypeAlias = Literal["add", "subtract", "multiply", "divide"]
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(ValueStep):
+    """The operation on both columns, or on the only column and `constant`; missing stays missing.
+
+    A number that is divided by 0 becomes `by_zero`; None makes it missing.
+
+    >>> Arithmetic("divide", None, None).apply(np.array([1.0, 1.0]), np.array([4.0, 0.0]))
+    array([0.25,  nan])
+    """
+
+    op = "arithmetic"
+    takes = "numbers"
+    is_exact = True
+    operation: Operation
+    constant: float | None
+    by_zero: float | None
+
+    def apply(self, *values_B: Values) -> NDArray[np.float64]:
+        left, *others = (as_numbers(values) for values in values_B)
+        right = others[0] if others else np.float64(self.constant or 0.0)
+        with np.errstate(all="ignore"):
+            result_B = np.asarray(_FUNCTIONS[self.operation](left, right))
+        if self.operation == "divide":
+            by_zero = np.nan if self.by_zero is None else self.by_zero
+            result_B[np.equal(right, 0.0) & ~np.isnan(left)] = by_zero
+        return result_B
+
+    def of_missing(self, number: float | None) -> float | None:
+        if number is None or self.constant is None:
+            return number if number is not None and np.isnan(number) else None
+        return float(self.apply(np.array([number]))[0])

@@ -1,0 +1,43 @@
+"""Fills missing integers or texts with a value that is a key like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plumbline.columns.values import Text, Values, concat, is_missing, take
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.step import Apply, Step
+
+
+@dataclass(frozen=True, slots=True)
+class FillKey(Step):
+    """Keeps the type of its input: int64 or text, as `value`.
+
+    >>> FillKey(7).apply(np.array([1, -(2**63)]))
+    array([1, 7])
+    """
+
+    op = "fill_key"
+    takes = "categories"
+    gives = "same"
+    is_exact = True
+    value: int | str
+
+    def apply(self, values: Values) -> Values:
+        missing_B = is_missing(values)
+        if not missing_B.any():
+            return values
+        rows_B = np.where(missing_B, len(missing_B), np.arange(len(missing_B)))
+        filled: Values = take(concat([values, self._one()]), rows_B)
+        return filled
+
+    def bind(self, tables: Tables) -> Apply:
+        return self.apply
+
+    def _one(self) -> Values:
+        """`value` as a column of one row."""
+        if isinstance(self.value, str):
+            return Text.from_objects([self.value.encode()])
+        return np.array([self.value], np.int64)

@@ -1,0 +1,43 @@
+"""The sine and the cosine of a number that repeats after a period, such as an hour after 24."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.features.steps.step import NumberStep
+
+
+@dataclass(frozen=True, slots=True)
+class Sine(NumberStep):
+    """sin(2π x / period); missing stays missing.
+
+    >>> Sine(24.0).apply(np.array([0.0, 6.0, 18.0, np.nan]))
+    array([ 0.,  1., -1., nan])
+    """
+
+    op = "sine"
+    period: float
+
+    def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sin(_angles(values_B, self.period)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cosine(NumberStep):
+    """cos(2π x / period); missing stays missing."""
+
+    op = "cosine"
+    period: float
+
+    def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.cos(_angles(values_B, self.period)))
+
+
+def _angles(values_B: NDArray[np.float64], period: float) -> NDArray[np.float64]:
+    """In radians, between -2π and 2π; the remainder is exact."""
+    with np.errstate(invalid="ignore"):  # infinity gives NaN
+        return np.fmod(values_B, period) * (2 * math.pi / period)
