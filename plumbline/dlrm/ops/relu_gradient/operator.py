@@ -1,7 +1,7 @@
 """The operator `plumbline::relu_gradient`; contract.py has the contract.
 
-Only compiled graphs call it through the dispatcher of torch, whose wrappers take longer than the rest
-of a call on a small batch. It has no gradient of its own.
+Only compiled graphs call it through the dispatcher of torch, whose wrappers take longer than the
+rest of a call on a small batch. It has no gradient of its own.
 
 Legend: B rows, O outputs of a layer.
 """
