@@ -29,8 +29,12 @@ ReluGradientLoop *relu_gradient_loops<InstructionSet::plain>(Dtype);
 template <>
 ReluGradientLoop *relu_gradient_loops<InstructionSet::avx2>(Dtype);
 template <>
+ReluGradientLoop *relu_gradient_loops<InstructionSet::emulatedamx>(Dtype);
+template <>
 ReluGradientLoop *relu_gradient_loops<InstructionSet::avx512>(Dtype);
 template <>
 ReluGradientLoop *relu_gradient_loops<InstructionSet::avx512bf16>(Dtype);
+template <>
+ReluGradientLoop *relu_gradient_loops<InstructionSet::amx>(Dtype);
 
 }  // namespace plumbline
