@@ -34,13 +34,13 @@ def _computed(gradient: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
     return kept, bias_gradient
 
 
-torch.library.impl(NAME, "default", _computed)
-
-
-@torch.library.register_fake(NAME)
-def _(gradient: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
+def _uncomputed(gradient: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
     _check(gradient, output)
     return _empty_results(gradient)
+
+
+torch.library.impl(NAME, "default", _computed)
+torch.library.register_fake(NAME, _uncomputed)
 
 
 def relu_gradient(gradient_BO: Tensor, output_BO: Tensor) -> tuple[Tensor, Tensor]:
