@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from plumbline.base.native import native, uses_native
 from plumbline.columns.keys import pack, unpack
 from plumbline.columns.values import Text, Values
 from plumbline.features.steps.value_types import ValueType
@@ -39,11 +40,28 @@ def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
 
 def distinct(keys: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     """The distinct keys, (V,), and the index of each key in them, int64 (B,)."""
+    if uses_native():
+        if pa.types.is_integer(keys.type):
+            first, index = native.distinct_integers(np.asarray(keys))
+        else:
+            text = Text.from_arrow(keys)
+            first, index = native.distinct_texts(text.offsets, text.data)
+        return keys.take(pa.array(first)), index
     encoded = pc.dictionary_encode(keys)
     return encoded.dictionary, np.asarray(encoded.indices, dtype=np.int64)
 
 
-def distinct_of_parts(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int64]]]:
-    """The distinct keys of several arrays, (V,), and the index of each array's keys in them."""
+def distinct_of_parts(
+    parts: Sequence[pa.Array], *, ascending: bool = False
+) -> tuple[pa.Array, list[NDArray[np.int64]]]:
+    """The distinct keys of several arrays, (V,), and the index of each array's keys in them.
+
+    They are in order of occurrence, or `ascending`: integers by number, binary keys by their bytes.
+    """
     keys, index = distinct(pa.concat_arrays(list(parts)))
+    if ascending:
+        order = pc.sort_indices(keys)
+        place = np.empty(len(keys), np.int64)
+        place[np.asarray(order)] = np.arange(len(keys))
+        keys, index = keys.take(order), place[index]
     return keys, np.split(index, np.cumsum([len(part) for part in parts])[:-1])
