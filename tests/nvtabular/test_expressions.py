@@ -45,7 +45,7 @@ KINDS: dict[str, Any] = {
 
 
 def compiled(graph: Any) -> UnfittedPlan:
-    return compile_unfitted(Workflow(graph + ["click"]), KINDS)
+    return compile_unfitted(Workflow(graph + "click"), KINDS)
 
 
 def test_every_expression_is_an_operator_with_a_purpose() -> None:
