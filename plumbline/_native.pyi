@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 _Integers = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
-_Position = tuple[str, int, int]
-_Operations = Sequence[tuple[str, Sequence[float]]]
 
 def hash_integers(values: _Integers, out: NDArray[np.uint64]) -> None: ...
 def hash_numbers(values: NDArray[np.float64], out: NDArray[np.uint64]) -> None: ...
@@ -45,45 +43,48 @@ class Index:
     def text_positions(self, offsets: _Integers, data: _Bytes, out: _Integers) -> None: ...
 
 class Encoder:
+    """See native/encoder.h; each method but the last two adds a node and returns its number."""
+
     def __init__(self) -> None: ...
-    def add_look_up(
+    def raw_column(self, tensor: str, index: int, column: int) -> int: ...
+    def operation(self, name: str, numbers: Sequence[float], source: int) -> int: ...
+    def bucketize(self, boundaries: Sequence[float], source: int) -> int: ...
+    def hash_bucket(self, buckets: int, parts: Sequence[int]) -> int: ...
+    def key(self, parts: Sequence[int]) -> int: ...
+    def look_up(self, index: Index, source: int) -> int: ...
+    def ids_at(
         self,
-        position: _Position,
-        index: Index,
         first: int,
         null: int,
         unseen: int,
         unseen_slots: int,
-        out: int,
-    ) -> None: ...
-    def add_hash(
+        positions: int,
+        parts: Sequence[int],
+    ) -> int: ...
+    def numbers_at(
         self,
-        position: _Position,
-        operations: _Operations,
-        buckets: int,
-        first: int,
-        null: int,
-        out: int,
+        values: NDArray[np.float64],
+        null: float,
+        unseen: float,
+        positions: int,
+        parts: Sequence[int],
+    ) -> int: ...
+    def set_outputs(
+        self, ids: Sequence[tuple[int, int]], numbers: Sequence[tuple[int, int]]
     ) -> None: ...
-    def add_bucketize(
-        self,
-        position: _Position,
-        operations: _Operations,
-        boundaries: Sequence[float],
-        first: int,
-        null: int,
-        out: int,
-    ) -> None: ...
-    def add_chain(self, position: _Position, operations: _Operations, out: int) -> None: ...
     def run(
         self,
         numbers: Sequence[NDArray[np.float32]],
+        doubles: Sequence[NDArray[np.float64]],
         integers: Sequence[_Integers],
         texts: Sequence[tuple[_Integers, _Bytes]],
         ids_out: NDArray[Any],
         dense_out: NDArray[np.float32],
     ) -> None: ...
 
+def pack_keys(
+    parts: Sequence[_Integers | tuple[_Integers, _Bytes]],
+) -> tuple[_Integers, _Bytes]: ...
 def pack_objects(values: NDArray[np.object_]) -> tuple[_Integers, _Bytes]: ...
 def parse_lines(
     text: bytes | bytearray | memoryview,

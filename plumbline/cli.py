@@ -16,6 +16,7 @@ from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
+from plumbline.commands.kernels import kernels
 from plumbline.commands.operators import operators
 from plumbline.commands.publish import export, publish
 from plumbline.commands.score import score
@@ -36,6 +37,7 @@ for group in (app, client):
 app.command(cls=Command)(run)
 app.command(cls=Command)(init)
 app.command(cls=Command)(operators)
+app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
     stage = export if name == "export" else stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)

@@ -11,6 +11,7 @@ from plumbline.nvtabular.operators.arithmetic import Add, Divide, Multiply, Subt
 from plumbline.nvtabular.operators.cast import Cast
 from plumbline.nvtabular.operators.compare import Compare, IsIn
 from plumbline.nvtabular.operators.date_part import DatePart
+from plumbline.nvtabular.operators.filter import Where
 from plumbline.nvtabular.operators.list_length import ListLength
 from plumbline.nvtabular.operators.periodic import Cosine, Sine
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
@@ -47,4 +48,5 @@ __all__ = [
     "Substring",
     "Subtract",
     "TextLength",
+    "Where",
 ]

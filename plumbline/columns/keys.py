@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from plumbline.base.native import native, uses_native
 from plumbline.columns.values import NULL_INT64, Text, Values, is_missing, offsets_of
 
 _INTEGER_BYTES = 8
@@ -22,6 +23,12 @@ _LENGTH_BYTES = 4
 
 def pack(parts: Sequence[Values]) -> Text:
     """The keys of B rows; `parts` are integers or text."""
+    if uses_native():
+        given = [
+            (part.offsets, part.data) if isinstance(part, Text) else _integers(part)
+            for part in parts
+        ]
+        return Text(*native.pack_keys(given))
     rows = len(parts[0])
     widths = [_widths(part) for part in parts]
     offsets = offsets_of(np.sum(widths, axis=0, dtype=np.int64))
@@ -91,7 +98,7 @@ def _widths(part: Values) -> NDArray[np.int64]:
 def _integers(part: Values) -> NDArray[np.int64]:
     if not isinstance(part, np.ndarray) or part.dtype.kind != "i":
         raise TypeError("wanted integers or text as parts of a key")
-    return part
+    return part.astype(np.int64, copy=False)
 
 
 def _put(data: NDArray[np.uint8], position_B: NDArray[np.int64], bytes_: NDArray[np.uint8]) -> None:

@@ -8,6 +8,13 @@ from plumbline.features.steps.value_types import ValueType
 
 REPLACE = "Replace it in the workflow."
 
+NO_MISSING_LISTS = "A missing list is an empty list: select the columns that are no lists."
+
+FUNCTION_FILTER = (
+    "A plan cannot hold a Python function. Give the comparison by name, such as "
+    "ops.Filter(Where('price', '>', 0)), imported from plumbline.expressions."
+)
+
 NO_LISTS = (
     "It takes lists: give the column the kind integer_list, hex_list or string_list in the "
     "configuration."
@@ -27,8 +34,6 @@ OPERATORS: Mapping[str, str] = {
         "integer_list, hex_list or string_list."
     ),
     "DifferenceLag": f"{_ROWS} reads another row. Put the difference into the log as a column.",
-    "Filter": f"{_ROWS} leaves rows out. Leave them out of the log.",
-    "Dropna": f"{_ROWS} leaves rows out. Use FillMissing or FillMedian.",
     "JoinExternal": "Declare the table as a side table in the configuration.",
     "ColumnSimilarity": "Compute the column before the ingest.",
 }

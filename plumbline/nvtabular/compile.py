@@ -96,4 +96,4 @@ def _plan(
             outputs.append(UnfittedColumn(name, output_chain(name, column, kinds), column.minimum))
     used = {column for output in outputs for column in output.chain.columns}
     inputs = tuple(InputColumn(name, kind) for name, kind in kinds.items() if name in used)
-    return UnfittedPlan(inputs, tuple(outputs))
+    return UnfittedPlan(inputs, tuple(outputs), tuple(walker.conditions))

@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from dask import delayed
 
 from plumbline.base.device import Device
 from plumbline.columns.kinds import CLICK, FeatureKind
-from plumbline.columns.rows import TRAIN
+from plumbline.columns.rows import TRAIN, Rows
+from plumbline.columns.typed import values_of
 from plumbline.features.engine.encoded import (
     EtlResult,
     Part,
@@ -21,7 +24,9 @@ from plumbline.features.engine.encoded import (
     prepare,
 )
 from plumbline.features.engine.part_files import write_part
+from plumbline.features.fitting.conditions import Conditions, require_kept
 from plumbline.features.plan.plan import write_plan
+from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.cluster import Scheduler, scheduler
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted, with_schema
 from plumbline.nvtabular.frames import FrameReader, write_encoded
@@ -77,13 +82,15 @@ class NVTabularEngine:
             The workflow has no compiled form. This is checked before anything is read.
         """
         kinds = dict(kinds)
-        compile_unfitted(workflow, kinds)
+        conditions = compile_unfitted(workflow, kinds).conditions
         workflow = _with_click(workflow, kinds)
         parts = prepare(splits, kinds, out)
         scratch = emptied(out / "scratch")
         try:
+            if conditions:
+                parts[TRAIN] = _kept(parts[TRAIN], conditions, kinds, emptied(scratch / "train"))
             with quiet(), scheduler(self._device, self._scheduler, scratch) as runner:
-                return self._run(workflow, kinds, parts, out, runner, progress)
+                return self._run(workflow, kinds, parts, out, conditions, runner, progress)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -93,6 +100,7 @@ class NVTabularEngine:
         kinds: Mapping[str, FeatureKind],
         parts: Mapping[str, Sequence[Part]],
         out: Path,
+        conditions: tuple[Chain, ...],
         runner: Scheduler,
         progress: Callable[[int], None],
     ) -> EtlResult:
@@ -107,8 +115,26 @@ class NVTabularEngine:
         for split, of_split in parts.items():
             set_training(workflow, split == TRAIN)
             rows[split] = _encode(workflow, reader, of_split, schema, runner, progress)
-        plan = write_plan(out / "plan", inputs, outputs)
+        plan = write_plan(out / "plan", inputs, outputs, conditions)
         return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
+
+
+def _kept(
+    parts: Sequence[Part], chains: Sequence[Chain], kinds: Mapping[str, FeatureKind], folder: Path
+) -> list[Part]:
+    """The parts without the training rows that the conditions leave out, in files of `folder`."""
+    conditions = Conditions(chains)
+    kept = []
+    for part in parts:
+        with pq.ParquetFile(part.source) as parquet:
+            table = parquet.read(columns=[*kinds, CLICK])
+        columns = {name: values_of(table[name]) for name in kinds}
+        rows = Rows(columns, np.asarray(table[CLICK], dtype=np.int8))
+        table = table.filter(pa.array(conditions.hold(rows)))
+        pq.write_table(table, folder / part.source.name)
+        kept.append(Part(folder / part.source.name, len(table), part.target))
+    require_kept(sum(part.rows for part in kept))
+    return kept
 
 
 def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow:

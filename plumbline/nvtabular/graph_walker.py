@@ -20,11 +20,13 @@ class GraphWalker:
     """Compiles the columns of one workflow.
 
     After the walk, `readers` has a reader for every step that learns: it makes the fitted step from
-    the fitted operator. `fitted` is whether the workflow is fitted already.
+    the fitted operator. `conditions` has those that training rows must meet, in order. `fitted` is
+    whether the workflow is fitted already.
     """
 
     def __init__(self, kinds: Mapping[str, FeatureKind], fitted: bool) -> None:
         self.readers: dict[Node, Reader] = {}
+        self.conditions: dict[Chain, None] = {}
         self._kinds = kinds
         self._fitted = fitted
 
@@ -57,6 +59,7 @@ class GraphWalker:
             lambda column: self._input(node, _flat(node.dependencies), column).source,
             self._kinds,
             self.readers,
+            self.conditions,
             self._fitted,
         )
         return COMPILED[operator].column(call)

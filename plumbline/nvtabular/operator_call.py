@@ -12,7 +12,7 @@ import numpy as np
 from plumbline.base.errors import PlanError
 from plumbline.base.printable import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
-from plumbline.features.fitting.nodes import Node
+from plumbline.features.fitting.nodes import Node, nodes
 from plumbline.features.operators.fill_key import FillKey
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.steps.chains import Chain, Source, type_of
@@ -48,7 +48,8 @@ class OperatorCall:
     """The output column of an operator that is being compiled.
 
     `column` compiles an input column by name, and `dependency` a column that the operator only
-    learns from. `fit_step` adds to `readers`. `fitted` is whether the workflow is fitted already.
+    learns from. `fit_step` adds to `readers`, `keep_training_rows` to `conditions`. `fitted` is
+    whether the workflow is fitted already.
     """
 
     node: Any
@@ -57,6 +58,7 @@ class OperatorCall:
     dependency: Callable[[str], Source]
     kinds: Mapping[str, FeatureKind]
     readers: dict[Node, Reader]
+    conditions: dict[Chain, None]
     fitted: bool
 
     @property
@@ -106,6 +108,22 @@ class OperatorCall:
         chain = then(step, sources)
         self.readers[Node.at(chain, len(chain.steps) - 1, step)] = reader
         return chain
+
+    def keep_training_rows(self, condition: Chain) -> None:
+        """Leave out the training rows for which the condition is not 1.
+
+        Raises
+        ------
+        UnsupportedOperator
+            The condition has a step that learns.
+        """
+        if any(nodes([condition])):
+            raise self.unsupported(
+                f"{self.name} on learned values",
+                f"Put {self.name} before the operators that learn: they learn from the rows that "
+                "it keeps.",
+            )
+        self.conditions[condition] = None
 
     def numbers(self, column: str) -> Source:
         """The source of an input column of numbers or integers.

@@ -20,7 +20,7 @@ class Serving(Settings):
     """Threads of one instance; None: the server's cores divided by the instances."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Precision of the layers' products in offline and served scoring; sums are float32. auto: bf16
-    if this processor has instructions for it."""
+    if it is measured to be faster on this processor, see `plumbline kernels`."""
     max_queue_size: PositiveInt = 256
     """Requests that may wait for an instance; more are rejected at once."""
     queue_timeout_ms: PositiveInt = 1000

@@ -55,8 +55,8 @@ class Training(Settings):
     """After training, set the output's bias so that the mean score of the training rows equals
     their click rate. auto: with more than one epoch, of up to a million rows."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Precision of the layers' products; weights and sums are float32. auto: the one that is fast
-    on the device."""
+    """Precision of the layers' products; weights and sums are float32. auto: the one that is
+    fast on the device, see `plumbline kernels`."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Optimizer of the dense layers."""
     learning_rate: PositiveFloat | Auto = "auto"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plumbline.base.console import progress_bar, warn
+from plumbline.base.console import progress_bar, say, warn
 from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
@@ -62,6 +62,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         encoded = _run_engine(run, inputs, out, progress)
+    left_out = rows["train"] - encoded.rows["train"]
+    if left_out:
+        say(
+            f"left out: {left_out:,} of {rows['train']:,} training rows, by the graph's Filter and "
+            "Dropna; all validation and test rows are kept"
+        )
     checked = check_encoded_rows(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
     for text in checked.warnings:
         warn(text)
@@ -71,6 +77,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "plan_hash": encoded.plan.content_hash,
         "fit_seconds": round(encoded.fit_seconds, 3),
         "transform_seconds": round(encoded.transform_seconds, 3),
+        "training_rows_left_out": left_out,
         "rows_per_second": round(sum(encoded.rows.values()) / seconds),
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},

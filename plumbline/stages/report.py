@@ -83,7 +83,10 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
             "left_out": ingest.facts["left_out"],
             "keep_negatives": ingest.facts["keep_negatives"],
         },
-        "etl": {key: etl.facts[key] for key in _ETL},
+        "etl": {
+            **{key: etl.facts[key] for key in _ETL},
+            "training_rows_left_out": etl.facts.get("training_rows_left_out", 0),
+        },
         "train": {
             **{key: train.facts[key] for key in _TRAIN},
             **{key: train.facts["planned"][key] for key in _PLANNED},

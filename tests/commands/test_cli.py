@@ -59,7 +59,9 @@ PARAMETERS = [
 
 
 def test_the_commands_are_the_documented_ones() -> None:
-    others = {"run", "init", "operators", "server", "score", "verify", "accept", "publish"}
+    others = {
+        *("run", "init", "operators", "kernels", "server", "score", "verify", "accept", "publish")
+    }
     assert COMMANDS.keys() == others | {"client score"} | STAGES.keys()
 
 

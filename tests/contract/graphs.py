@@ -18,7 +18,9 @@ from plumbline.nvtabular.frames import merlin_input_schema
 from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 from plumbline.nvtabular.patched import patched
 
-OWN: dict[str, Any] = {name: getattr(expressions, name) for name in expressions.__all__}
+OWN: dict[str, Any] = {
+    name: getattr(expressions, name) for name in expressions.__all__ if name != "Where"
+}
 """The operators that NVTabular does not have."""
 
 STATISTICS = ("count", "sum", "mean", "std", "var", "min", "max")

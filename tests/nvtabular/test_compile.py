@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from plumbline.base.errors import PlanError
+from plumbline.expressions import Where
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.clip import Clip
@@ -139,8 +140,15 @@ class Doubled(ops.LogOp):
             "expressions: DatePart",
         ),
         (lambda: ["x"] >> ops.DifferenceLag("i"), "'x_difference_lag_1' uses DifferenceL", "row"),
-        (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "A server answers every row"),
-        (lambda: ["x"] >> ops.Dropna(), "Column 'x' uses Dropna", "Use FillMissing or FillMedian"),
+        (lambda: ["x"] >> ops.Filter(abs), "Column 'x' uses Filter", "Where('price', '>', 0)"),
+        (lambda: ["x"] >> ops.Filter(Where("y", ">", 0)), "Filter by 'y'", "that Filter selects"),
+        (lambda: ["s"] >> ops.Filter(Where("s", ">", 0)), "Filter by 's'", "text to compare text"),
+        (
+            lambda: ["x"] >> ops.Normalize() >> ops.Filter(Where("x", ">", 0)),
+            "'x' uses Filter on learned values",
+            "Put Filter before the operators that learn",
+        ),
+        (lambda: ["l"] >> ops.Dropna(), "'l' uses Dropna on lists", "A missing list is an empty"),
         (
             lambda: ["i", "s"] >> ops.Groupby(["i"], aggs={"s": "list"}),
             "uses Groupby",

@@ -14,6 +14,8 @@ DTYPES: dict[Precision, torch.dtype] = {
     "fp16": torch.float16,
 }
 
+PRECISIONS = {dtype: precision for precision, dtype in DTYPES.items()}
+
 NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
 """The same as in plumbline/dlrm/kernels/cpu/dtypes.h and plumbline/dlrm/kernels/cuda/api.h."""
 

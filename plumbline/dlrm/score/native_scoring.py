@@ -13,6 +13,7 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.scoring.contract import IdTable, ScoringShape
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.ops.scoring.speed import scoring_set
 
 
 def native_scoring(
@@ -22,12 +23,12 @@ def native_scoring(
     precision: ScoringPrecision,
     threads: int | None,
 ) -> CpuScoring:
-    """`CpuScoring` with the widest instruction set that the processor supports.
+    """`CpuScoring` with the instruction set that is the fastest here.
 
     `weights` must have the architecture's shapes.
     """
-    widest = module.instruction_sets()[-1]
-    return CpuScoring(module, widest, scoring_shape(architecture), weights, precision, threads)
+    fastest = scoring_set(module, precision)
+    return CpuScoring(module, fastest, scoring_shape(architecture), weights, precision, threads)
 
 
 def scoring_shape(architecture: Architecture) -> ScoringShape:

@@ -18,9 +18,10 @@ from plumbline.columns.wire import (
     check_tensors,
     from_tensors,
 )
-from plumbline.features.encoding.encoder import Encoded, Encoder, Request
+from plumbline.features.encoding.encoder import Encoded, Encoder
+from plumbline.features.encoding.request import Request
 from plumbline.features.plan.plan import Plan
-from plumbline.features.steps.native_column import Position
+from plumbline.features.steps.native_nodes import Position
 
 
 class OnlineExecutor:
@@ -37,7 +38,7 @@ class OnlineExecutor:
         self.columns = WireColumns.of(plan.kinds)
         chains = [column.chain for column in plan.outputs]
         positions = _positions(self.columns)
-        self._encoder = Encoder(plan.outputs, chains, plan.tables(), positions)
+        self._encoder = Encoder(plan.outputs, chains, plan.tables(), plan.kinds, positions)
 
     def transform(self, tensors: Tensors) -> Encoded:
         """Encode raw rows.

@@ -23,12 +23,8 @@ from numpy.typing import NDArray
 from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import TRAIN, Chunk, RowSource
-from plumbline.features.encoding.encoder import (
-    Encoded,
-    Encoder,
-    positions_of_columns,
-    request_of_columns,
-)
+from plumbline.features.encoding.encoder import Encoded, Encoder
+from plumbline.features.encoding.request import positions_of_columns, request_of_columns
 from plumbline.features.engine.encoded import (
     EtlResult,
     emptied,
@@ -37,7 +33,8 @@ from plumbline.features.engine.encoded import (
     require_rows,
 )
 from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
-from plumbline.features.fitting.fit import fit, training_columns
+from plumbline.features.fitting.conditions import kept, require_kept
+from plumbline.features.fitting.fit import fit, training_columns, training_kinds
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, write_plan
 from plumbline.features.plan.unfitted import UnfittedPlan
@@ -66,6 +63,7 @@ class NativeEngine:
             it is complete.
         progress
             Called with the number of rows of each chunk, after it was read to fit or to encode.
+            Training rows that the plan's conditions leave out are not counted.
         shuffle_seed
             If given, the training rows are shuffled by this seed. Other splits keep their order.
 
@@ -77,6 +75,7 @@ class NativeEngine:
             A step of the plan does not accept the type of its input.
         """
         require_rows(source.splits[TRAIN])
+        source = kept(source, self.plan.conditions)
         for folder in (*source.splits, "plan"):
             emptied(out / folder)
         start = time.perf_counter()
@@ -85,14 +84,16 @@ class NativeEngine:
         encode = _SplitEncoder(fitted.outputs, source.kinds, out, progress)
         tables = Tables(out / "plan")
         chains = [output.chain for output in fitted.outputs]
+        kinds = training_kinds(source.kinds)
+        positions = positions_of_columns(source.kinds)
         rows = {}
         for split in source.splits:
             of_split = fitted.training if split == TRAIN else chains
-            positions = positions_of_columns(source.kinds)
-            encoder = Encoder(fitted.outputs, of_split, tables, positions)
+            encoder = Encoder(fitted.outputs, of_split, tables, kinds, positions)
             seed = shuffle_seed if split == TRAIN else None
             rows[split] = encode(source, split, encoder, seed)
-        plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs)
+        require_kept(rows[TRAIN])
+        plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs, self.plan.conditions)
         return EtlResult(plan, rows, fit_end - start, time.perf_counter() - fit_end)
 
 

@@ -53,7 +53,7 @@ def fit(
         A step does not accept the type of its input.
     """
     chains = [column.chain for column in plan.outputs]
-    kinds: dict[str, FeatureKind] = {**source.kinds, CLICK: "integer"}
+    kinds = training_kinds(source.kinds)
     targets = targets_of(plan, kinds, folder)
     learned: dict[Node, Step] = {}
     training_steps: dict[Node, Step] = {}
@@ -171,3 +171,8 @@ def training_columns(rows: Rows, chunk: int) -> dict[str, Values]:
         CLICK: rows.click.astype(np.int64),
         CHUNK: np.full(len(rows), chunk, np.int64),
     }
+
+
+def training_kinds(kinds: Mapping[str, FeatureKind]) -> dict[str, FeatureKind]:
+    """The kinds of `training_columns`, from those of the raw columns."""
+    return {**kinds, CLICK: "integer", CHUNK: "integer"}

@@ -1,8 +1,8 @@
 """The look-up files of a plan folder: a Parquet file of keys and values, and an index of its keys.
 
-Steps that use the same file share one loaded copy, which is checked against its hash first. The
-index is memory-mapped (`plumbline.features.lookup.index`), so processes that serve the same plan
-share its pages.
+Files are checked against their hashes first. Equal indexes, such as those of all statistics of one
+key, are loaded once. An index is memory-mapped (`plumbline.features.lookup.index`), so processes
+that serve the same plan share its pages.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ class Tables:
             A file is missing or was changed.
         """
         unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
+        if not unchecked:
+            return
         paths = [self._folder / file for file in unchecked]
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(require_sha256, paths, unchecked.values(), repeat(PlanError)):
@@ -81,11 +83,11 @@ class Tables:
 
     def positions(self, file: str, sha256: str, index_sha256: str) -> Positions:
         """Load the index of a file; raises PlanError if either is missing or was changed."""
-        if file not in self._loaded:
-            index = index_of(file)
-            self.check({file: sha256, index: index_sha256})
-            self._loaded[file] = Positions(open_index(self._folder / index))
-        return self._loaded[file]
+        index = index_of(file)
+        self.check({file: sha256, index: index_sha256})
+        if index_sha256 not in self._loaded:
+            self._loaded[index_sha256] = Positions(open_index(self._folder / index))
+        return self._loaded[index_sha256]
 
     def numbers(self, file: str) -> NDArray[np.float64]:
         """The value column of a checked file, float64 (V,)."""

@@ -1,68 +1,44 @@
-// Encodes many columns of a request or a batch in one call: integers and text to ids, numbers to
-// float32.
+// Encodes many columns of a request or a batch in one call: to ids, and to numbers in float32.
 //
-// Add all jobs first; afterwards the encoder is read-only, and run() is thread-safe. Output columns
-// without a job are left unchanged. Zero rows and zero jobs are valid.
+// Add all nodes, and set the outputs; afterwards the encoder is read-only, and run() is thread-safe. Output
+// columns that no node is put into are left unchanged. Zero rows and zero outputs are valid.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "arrays.h"
-#include "index.h"
+#include "nodes.h"
 
 namespace plumbline {
 
-// An operation on float64 numbers; NaN is the missing value.
-struct Operation {
-  enum class Code {
-    kFillMissing, kClip, kLog, kNormalize, kNormalizeMinMax, kIsMissing, kInterpolate
-  };
-  Code code;
-  // Two operands; for interpolation, the points and then as many heights.
-  std::vector<double> numbers;
-
-  // Throws std::invalid_argument for an unknown name or a wrong number of operands.
-  static Operation named(const std::string &name, std::vector<double> numbers);
-};
-
-struct Request {
-  std::vector<Matrix<const float>> numbers;
-  std::vector<Matrix<const int64_t>> integers;
-  std::vector<TextArrays> texts;
-};
-
-enum class Kind { kNumbers, kIntegers, kTexts };
-
-// Where a raw column is in a request: the kind of tensor, its index, and the column in it.
-struct Position {
-  Kind kind;
-  size_t tensor, column;
-};
-
-// The ids of positions from `first` on, of missing values, and of values without a position.
-struct Ids {
-  int64_t first, null, unseen;
-  uint64_t unseen_slots;  // if above 1: unseen + pandas' hash % unseen_slots
-};
-
 class Encoder {
  public:
-  void add_look_up(const Position &position, std::shared_ptr<const Index> index, const Ids &ids,
-                   size_t out);
-  // first + pandas' hash % buckets. A missing value gives `null`; if that is negative, it is hashed too.
-  // The number -0.0 is hashed as 0.0.
-  void add_hash(const Position &position, std::vector<Operation> operations, uint64_t buckets,
-                int64_t first, int64_t null, size_t out);
-  // first + the number of boundaries at or below the value. A missing value gives `null`.
-  void add_bucketize(const Position &position, std::vector<Operation> operations,
-                     std::vector<double> boundaries, int64_t first, int64_t null, size_t out);
-  // The number in float32. Text is 0, or missing if empty.
-  void add_chain(const Position &position, std::vector<Operation> operations, size_t out);
+  Encoder() = default;
+  Encoder(const Encoder &) = delete;
+  Encoder &operator=(const Encoder &) = delete;
 
-  // Returns the number of rows. Throws std::invalid_argument if a job's tensor or column does not
-  // exist, or the tensors differ in their number of rows.
+  // Each adds a node and returns its number. Throws std::invalid_argument if a source does not exist, or
+  // has values of a type that the node cannot take.
+  size_t raw_column(const Position &position);
+  size_t operation(size_t source, Operation operation);
+  size_t bucketize(size_t source, std::vector<double> boundaries);
+  size_t hash_bucket(std::vector<size_t> parts, uint64_t buckets);
+  size_t key(std::vector<size_t> parts);  // of integers or text
+  size_t look_up(size_t source, std::shared_ptr<const Index> index);
+  // `positions` is a node of look_up(), `parts` are those of its key.
+  size_t ids_at(size_t positions, const std::vector<size_t> &parts, const Ids &ids);
+  size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
+
+  // A node whose column is written into an output column.
+  struct Output {
+    size_t node, column;
+  };
+  // Sets the outputs of ids and of numbers. Nodes that no output needs are not computed.
+  void set_outputs(std::vector<Output> ids, std::vector<Output> numbers);
+
+  // Returns the number of rows. Throws std::invalid_argument if a tensor or column of an output's raw
+  // columns does not exist, or they differ in their number of rows.
   size_t check(const Request &request, size_t id_columns, size_t dense_columns) const;
   // `ids` and `dense` are the output columns, with as many rows as check() returned.
   template <class Id>
@@ -70,43 +46,24 @@ class Encoder {
            const std::vector<Column<float>> &dense) const;
 
  private:
-  struct LookUp {
-    Position position;
-    std::shared_ptr<const Index> index;
-    Ids ids;
-    size_t out;
-  };
-  struct Number {
-    Position position;
-    std::vector<Operation> operations;
-    enum class Use { kDense, kBucketize, kHash } use;
-    std::vector<double> boundaries;
-    uint64_t buckets;
-    int64_t first, null;
-    size_t out;
-  };
-  struct Hash {
-    Position position;
-    uint64_t buckets;
-    int64_t first, null;
-    size_t out;
+  // Nodes that need each other, in an order in which they can be computed.
+  struct Group {
+    std::vector<size_t> nodes;
+    std::vector<Output> ids, numbers;
   };
 
-  template <class Id>
-  void look_up_integers(const Request &, const std::vector<Column<Id>> &, size_t rows) const;
-  template <class Id>
-  void look_up_texts(const Request &, const std::vector<Column<Id>> &, size_t rows) const;
+  size_t add(std::unique_ptr<Node> node);
+  const Node &node(size_t number) const;
+  void want(size_t number, std::initializer_list<Type> types, const char *what) const;
+  void want_positions(size_t number) const;
+  bool is_look_up(size_t number) const;
+  Group group_of(std::vector<Output> ids, std::vector<Output> numbers) const;
+  void compute(const Group &group, Tile &tile) const;
 
-  static int64_t number_id(const Number &job, double value);
-
-  void want(const Position &position);
-
-  std::vector<LookUp> integer_look_ups_, text_look_ups_;
-  std::vector<Number> numbers_;
-  std::vector<Hash> hashes_;
-  size_t id_columns_ = 0, dense_columns_ = 0;
-  size_t tensors_[3] = {};  // the number of each kind that jobs read
-  std::vector<Position> positions_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<size_t> levels_;  // of each node: one more than the highest of its sources
+  Group all_;                  // for few rows: columns share the queue of look-ups
+  std::vector<Group> groups_;  // for many rows: a group's values stay in the cache
 };
 
 }  // namespace plumbline

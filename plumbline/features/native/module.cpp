@@ -1,44 +1,18 @@
 // The Python bindings of the native module. plumbline/_native.pyi declares the functions.
-#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 
-#include <algorithm>
-#include <cstring>
 #include <system_error>
 
-#include "arrays.h"
+#include "binding.h"
 #include "counting.h"
-#include "encoder.h"
 #include "hashes.h"
 #include "index.h"
-#include "parse.h"
 
 namespace plumbline {
-namespace {
 
 using namespace nanobind::literals;
-
-// Runs `work` without the GIL.
-template <class Work>
-auto unlocked(Work work) {
-  nb::gil_scoped_release released;
-  return work();
-}
-
-// A NumPy array that owns `memory`.
-template <class T>
-nb::object array_of(std::unique_ptr<T[]> memory, size_t size) {
-  T *const data = memory.release();
-  nb::capsule owner(data, [](void *p) noexcept { delete[] static_cast<T *>(p); });
-  nb::object array = nb::cast(nb::ndarray<nb::numpy, T, nb::ndim<1>>(data, {size}, owner));
-  // NumPy has two 64-bit integer types; make it the one that np.int64 is.
-  return std::is_same_v<T, int64_t> ? array.attr("view")("int64") : array;
-}
 
 void bind_hashes(nb::module_ &m) {
   m.def("hash_integers", [](nb::handle values, nb::handle out) {
@@ -134,158 +108,6 @@ void bind_index(nb::module_ &m) {
       });
 }
 
-using PositionArguments = std::tuple<std::string, size_t, size_t>;
-using OperationArguments = std::vector<std::pair<std::string, std::vector<double>>>;
-
-Position position_of(const PositionArguments &given) {
-  const auto &[kind, tensor, column] = given;
-  if (kind != "numbers" && kind != "integers" && kind != "texts")
-    throw std::invalid_argument("No kind of tensor is called '" + kind + "'");
-  return {kind == "numbers"    ? Kind::kNumbers
-          : kind == "integers" ? Kind::kIntegers
-                               : Kind::kTexts,
-          tensor, column};
-}
-
-std::vector<Operation> operations_of(const OperationArguments &given) {
-  std::vector<Operation> operations;
-  for (const auto &[name, numbers] : given) operations.push_back(Operation::named(name, numbers));
-  return operations;
-}
-
-template <class Id>
-void run_encoder(const Encoder &self, const Request &request, const Matrix<Id> &ids,
-                 const Matrix<float> &dense) {
-  const size_t rows = self.check(request, ids.columns(), dense.columns());
-  if (rows == 0) return;
-  const auto columns = [rows](const auto &matrix, const char *name, auto &into) {
-    if (matrix.columns() > 0 && matrix.rows() != rows)
-      throw std::invalid_argument(std::string(name) + ": wanted " + std::to_string(rows) +
-                                  " rows, got " + std::to_string(matrix.rows()));
-    for (size_t column = 0; column < matrix.columns(); ++column)
-      into.push_back(matrix.column(column));
-  };
-  std::vector<Column<Id>> id_columns;
-  std::vector<Column<float>> dense_columns;
-  columns(ids, "ids_out", id_columns);
-  columns(dense, "dense_out", dense_columns);
-  unlocked([&] { self.run(request, id_columns, dense_columns); });
-}
-
-void bind_encoder(nb::module_ &m) {
-  nb::class_<Encoder>(m, "Encoder")
-      .def(nb::init<>())
-      .def("add_look_up",
-           [](Encoder &self, const PositionArguments &position, std::shared_ptr<Index> index,
-              int64_t first, int64_t null, int64_t unseen, uint64_t unseen_slots, size_t out) {
-             self.add_look_up(position_of(position), std::move(index),
-                              {first, null, unseen, unseen_slots}, out);
-           })
-      .def("add_hash",
-           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
-              uint64_t buckets, int64_t first, int64_t null, size_t out) {
-             self.add_hash(position_of(position), operations_of(operations), buckets, first, null, out);
-           })
-      .def("add_bucketize",
-           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
-              std::vector<double> boundaries, int64_t first, int64_t null, size_t out) {
-             self.add_bucketize(position_of(position), operations_of(operations), std::move(boundaries),
-                                first, null, out);
-           })
-      .def("add_chain",
-           [](Encoder &self, const PositionArguments &position, const OperationArguments &operations,
-              size_t out) { self.add_chain(position_of(position), operations_of(operations), out); })
-      .def("run", [](const Encoder &self, nb::sequence numbers, nb::sequence integers,
-                     nb::sequence texts, nb::handle ids_out, nb::handle dense_out) {
-        Request request;
-        for (nb::handle tensor : numbers) request.numbers.emplace_back(tensor, "numbers");
-        for (nb::handle tensor : integers) request.integers.emplace_back(tensor, "integers");
-        for (nb::handle pair : texts) {
-          const auto [offsets, data] = nb::cast<std::pair<nb::object, nb::object>>(pair);
-          request.texts.emplace_back(offsets, data, "texts");
-        }
-        const Matrix<float> dense(dense_out, "dense_out");
-        if (Buffer(ids_out, "ids_out", true).holds<int32_t>()) {
-          run_encoder(self, request, Matrix<int32_t>(ids_out, "ids_out"), dense);
-        } else {
-          run_encoder(self, request, Matrix<int64_t>(ids_out, "ids_out"), dense);
-        }
-      });
-  m.def("pack_objects", [](nb::handle values) {
-    const Vector<PyObject *const> from(values, "values");
-    const auto column = from.column();
-    auto offsets = std::make_unique_for_overwrite<int64_t[]>(column.size + 1);
-    offsets[0] = 0;
-    for (size_t row = 0; row < column.size; ++row) {
-      PyObject *const object = column[row];
-      if (object == nullptr || !PyBytes_Check(object))
-        Buffer::refuse("row " + std::to_string(row), "wanted bytes",
-                       std::string("got ") +
-                           (object == nullptr ? "nothing" : Py_TYPE(object)->tp_name));
-      offsets[row + 1] = offsets[row] + PyBytes_GET_SIZE(object);
-    }
-    const auto bytes = static_cast<size_t>(offsets[column.size]);
-    auto data = std::make_unique_for_overwrite<uint8_t[]>(bytes);
-    for (size_t row = 0; row < column.size; ++row)
-      std::memcpy(data.get() + offsets[row], PyBytes_AS_STRING(column[row]),
-                  static_cast<size_t>(offsets[row + 1] - offsets[row]));
-    return nb::make_tuple(array_of(std::move(offsets), column.size + 1),
-                          array_of(std::move(data), bytes));
-  });
-}
-
-nb::object array_of_column(FieldColumn &column, size_t rows) {
-  switch (column.field) {
-    case Field::kContinuous:
-      return array_of(std::move(column.numbers), rows);
-    case Field::kInteger:
-    case Field::kHex:
-    case Field::kBoolean:
-      return array_of(std::move(column.integers), rows);
-    case Field::kLabel:
-    case Field::kClicks:
-      return array_of(std::move(column.labels), rows);
-    case Field::kText:
-      return nb::make_tuple(array_of(std::move(column.integers), rows + 1),
-                            array_of(std::move(column.data), column.data_size));
-    case Field::kSkip:
-      break;
-  }
-  return nb::none();
-}
-
-void bind_parse(nb::module_ &m) {
-  m.def("parse_lines", [](nb::handle text, int separator, bool is_ascii,
-                          const std::vector<std::string> &fields, std::vector<std::string> missing,
-                          std::vector<std::string> clicks) -> nb::object {
-    static const std::pair<const char *, Field> known[] = {
-        {"skip", Field::kSkip}, {"continuous", Field::kContinuous}, {"integer", Field::kInteger},
-        {"hex", Field::kHex},   {"boolean", Field::kBoolean},       {"string", Field::kText},
-        {"label", Field::kLabel}, {"clicks", Field::kClicks}};
-    const Vector<const uint8_t> bytes(text, "text");
-    const Lines lines{bytes.data("text"), bytes.size(), static_cast<uint8_t>(separator), is_ascii,
-                      Words(std::move(missing)), Words(std::move(clicks))};
-    std::vector<FieldColumn> columns(fields.size());
-    for (size_t i = 0; i < fields.size(); ++i) {
-      const auto found = std::find_if(std::begin(known), std::end(known),
-                                      [&](const auto &pair) { return fields[i] == pair.first; });
-      if (found == std::end(known))
-        throw std::invalid_argument("No field is of kind '" + fields[i] + "'");
-      columns[i].field = found->second;
-    }
-    size_t rows = 0;
-    const bool is_plain = unlocked([&] {
-      rows = count_lines(lines.text, lines.size);
-      return parse_lines(lines, rows, columns);
-    });
-    if (!is_plain) return nb::none();
-    nb::list arrays;
-    for (FieldColumn &column : columns) arrays.append(array_of_column(column, rows));
-    return arrays;
-  });
-}
-
-}  // namespace
 }  // namespace plumbline
 
 NB_MODULE(_native, m) {
@@ -300,6 +122,7 @@ NB_MODULE(_native, m) {
   plumbline::bind_hashes(m);
   plumbline::bind_counting(m);
   plumbline::bind_index(m);
+  plumbline::bind_columns(m);
   plumbline::bind_encoder(m);
   plumbline::bind_parse(m);
 }

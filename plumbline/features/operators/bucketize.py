@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_column import NativeColumn
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, IdStep, as_numbers
 
 
@@ -40,9 +41,8 @@ class Bucketize(IdStep):
     def of_missing(self, number: float | None) -> float | None:
         return None if number is None else float(self.apply(np.array([number]))[0])
 
-    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
-        missing = len(self.boundaries)
-        column.encoder.add_bucketize(
-            column.position, column.operations, self.boundaries, 0, missing, column.output
-        )
-        return True
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        (source,) = sources
+        return nodes.bucketize(self.boundaries, source)

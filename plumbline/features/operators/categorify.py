@@ -21,7 +21,7 @@ from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.statistics.counting import Counts, IntegerCounter, TextCounter
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
-from plumbline.features.steps.native_column import NativeColumn
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Apply, IdStep
 from plumbline.features.steps.value_types import ValueType
 
@@ -134,15 +134,18 @@ class Categorify(IdStep):
 
         return apply
 
-    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
-        if column.operations:
-            return False
-        index = tables.positions(self.vocabulary, self.sha256, self.index_sha256).index.native
-        if index is None:
-            raise TypeError("the native encoder wants a native index")
-        ids = self.first_id, NULL_ID, OUT_OF_VOCABULARY_ID, self.num_buckets
-        column.encoder.add_look_up(column.position, index, *ids, column.output)
-        return True
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
+        return nodes.ids_at(
+            nodes.positions(positions, sources),
+            sources,
+            first=self.first_id,
+            null=NULL_ID,
+            unseen=OUT_OF_VOCABULARY_ID,
+            unseen_slots=self.num_buckets,
+        )
 
     def _ids(self, positions: Positions, values: tuple[Values, ...]) -> NDArray[np.int64]:
         ids_B = positions(*values)

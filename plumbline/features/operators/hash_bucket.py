@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.value_hash import MISSING_HASH, modulo, value_hash
+from plumbline.columns.value_hash import modulo, value_hash
 from plumbline.columns.values import Lists, Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_column import NativeColumn
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, IdStep
 
 
@@ -34,11 +35,7 @@ class HashBucket(IdStep):
     def bind(self, tables: Tables) -> Apply:
         return self.apply
 
-    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
-        if column.position[0] == "numbers":
-            return False
-        missing = MISSING_HASH % self.num_buckets
-        column.encoder.add_hash(
-            column.position, column.operations, self.num_buckets, 0, missing, column.output
-        )
-        return True
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.hash_bucket(self.num_buckets, sources)

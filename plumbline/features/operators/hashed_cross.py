@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, IdStep
 
 
@@ -29,3 +31,8 @@ class HashedCross(IdStep):
 
     def bind(self, tables: Tables) -> Apply:
         return self.apply
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.hash_bucket(self.num_buckets, sources)

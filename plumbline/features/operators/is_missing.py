@@ -9,7 +9,7 @@ import numpy as np
 
 from plumbline.columns.values import is_missing
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_column import UNUSED
+from plumbline.features.steps.native_nodes import UNUSED
 from plumbline.features.steps.step import Apply, Step
 
 

@@ -17,6 +17,7 @@ from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import VALUE, Tables, index_of, write_look_up
 from plumbline.features.statistics.keys import key_parts
 from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, Step
 
 
@@ -79,9 +80,21 @@ class KeyedValue(Step):
 
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.rows_of(tables)
-        last = [np.nan if value is None else value for value in (self.null, self.default)]
+        last = _or_nan(self.null), _or_nan(self.default)
         values = np.append(tables.numbers(self.table), last)  # at rows -2 and -1
         return lambda *keys: values[rows_of(*keys)]
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        positions = tables.positions(self.table, self.sha256, self.index_sha256)
+        return nodes.numbers_at(
+            nodes.positions(positions, sources),
+            sources,
+            tables.numbers(self.table),
+            null=_or_nan(self.null),
+            unseen=_or_nan(self.default),
+        )
 
 
 def by_key(
@@ -102,3 +115,7 @@ def by_key(
         default=default,
         null=None if null is None or math.isnan(null) else null,
     )
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

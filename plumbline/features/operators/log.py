@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.features.steps.native_column import UNUSED
+from plumbline.features.steps.native_nodes import UNUSED
 from plumbline.features.steps.step import NumberStep
 
 

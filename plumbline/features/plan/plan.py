@@ -79,6 +79,8 @@ class Plan:
     inputs: tuple[InputColumn, ...]
     outputs: tuple[OutputColumn, ...]
     content_hash: str
+    conditions: tuple[Chain, ...] = ()
+    """The training rows were those for which each gives 1; a server answers every row."""
 
     @property
     def categorical(self) -> tuple[OutputColumn, ...]:
@@ -143,7 +145,10 @@ def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> O
 
 
 def write_plan(
-    folder: Path, inputs: tuple[InputColumn, ...], outputs: tuple[OutputColumn, ...]
+    folder: Path,
+    inputs: tuple[InputColumn, ...],
+    outputs: tuple[OutputColumn, ...],
+    conditions: tuple[Chain, ...] = (),
 ) -> Plan:
     """Write `plan.json`, the last file of a plan folder, which makes it complete."""
     content = {
@@ -154,9 +159,11 @@ def write_plan(
             for column in outputs
         ],
     }
+    if conditions:
+        content["training_rows"] = [_to_json(condition) for condition in conditions]
     content_hash = json_sha256(content)
     write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
-    return Plan(folder, inputs, outputs, content_hash)
+    return Plan(folder, inputs, outputs, content_hash, conditions)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -191,6 +198,7 @@ def read_plan(folder: Path) -> Plan:
                 for c in content["outputs"]
             ),
             wanted,
+            tuple(_from_json(condition) for condition in content.get("training_rows", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None

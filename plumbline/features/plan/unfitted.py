@@ -27,11 +27,17 @@ class UnfittedPlan:
 
     inputs: tuple[InputColumn, ...]
     outputs: tuple[UnfittedColumn, ...]
+    conditions: tuple[Chain, ...] = ()
+    """A training row for which one of them is not 1 is left out."""
 
 
 def unfitted_json(plan: UnfittedPlan) -> dict[str, Any]:
-    """The plan as JSON: every input, and every output with its sources, steps and parameters."""
+    """The plan as JSON: every input, every output with its sources, steps and
+    parameters, and the conditions of training rows if there are any.
+    """
     content: dict[str, Any] = _json(plan)
+    if not plan.conditions:
+        del content["conditions"]
     return content
 
 

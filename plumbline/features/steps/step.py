@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.columns.values import NULL_INT64, Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.native_column import NativeColumn
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.value_types import Element, ValueType
 
 # Ids of categories; 0 is for padding.
@@ -124,6 +124,16 @@ class Step(AnyStep, ABC):
         """The operands of the native operation `op`; None if there is no such operation."""
         return None
 
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode | None:
+        """Add the step to the native encoder, with the nodes of its sources.
+
+        None if it has no native form: NumPy computes it then.
+        """
+        operands = self.operands()
+        return None if operands is None else nodes.operation(self.op, operands, *sources)
+
 
 @dataclass(frozen=True, slots=True)
 class NumberStep(Step):
@@ -184,10 +194,6 @@ class IdStep(Step):
         None if ids are computed.
         """
         return None
-
-    def add_to(self, column: NativeColumn, tables: Tables) -> bool:
-        """Add the column, with this as its last step, to the native encoder; False if it cannot."""
-        return False
 
 
 def as_numbers(values: Values) -> NDArray[np.float64]:

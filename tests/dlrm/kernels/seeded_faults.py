@@ -1,4 +1,4 @@
-"""Faults that the tests insert into the CUDA sources, and the error that each must cause.
+"""Faults that the tests insert into the kernels' sources, and the error that each must cause.
 
 All faults of an operator are compiled at once, each behind a test of one number; the program is
 correct if that number is 0.
@@ -37,18 +37,29 @@ class Fault:
         return text.replace(self.right, both)
 
 
+def put_faults(
+    faults: Sequence[Fault], sources: str, source: str, folder: Path
+) -> dict[Fault, int]:
+    """Copy the folder of sources, with the faults and their number, and number the faults from 1.
+
+    `source` is the file that is compiled.
+    """
+    numbers = {fault: number for number, fault in enumerate(faults, start=1)}
+    shutil.copytree(KERNELS / sources, folder / sources)
+    for fault, number in numbers.items():
+        file = folder / sources / fault.file
+        file.write_text(fault.put_into(file.read_text(), number))
+    file = folder / sources / source
+    file.write_text(f"inline int {NUMBER} = 0;\n{file.read_text()}")
+    return numbers
+
+
 class FaultyModule:
-    """The emulated module of an operator, with one of its faults at a time."""
+    """The emulated module of an operator on CUDA, with one of its faults at a time."""
 
     def __init__(self, operator: str, faults: Sequence[Fault], folder: Path) -> None:
-        self._numbers = {fault: number for number, fault in enumerate(faults, start=1)}
-        shutil.copytree(KERNELS / "cuda", folder / "cuda")
+        self._numbers = put_faults(faults, "cuda", f"{operator}.cu", folder)
         shutil.copytree(KERNELS / "emulation", folder / "emulation")
-        for fault, number in self._numbers.items():
-            file = folder / "cuda" / fault.file
-            file.write_text(fault.put_into(file.read_text(), number))
-        source = folder / "cuda" / f"{operator}.cu"
-        source.write_text(f"inline int {NUMBER} = 0;\n{source.read_text()}")
         self.module: EmulatedModule = compiled(operator, folder)
         self._number = ctypes.c_int.in_dll(self.module.library, NUMBER)
 

@@ -12,9 +12,10 @@ from plumbline.dlrm.ops.interaction.cpu import CpuInteraction
 from plumbline.dlrm.ops.interaction.reference import ReferenceInteraction
 from plumbline.dlrm.ops.library import cpu_module
 from tests.dlrm.kernels import ladder_interaction as ladder
+from tests.dlrm.kernels.tried_sets import tried_sets
 
 MODULE = cpu_module()
-SETS = [] if MODULE is None else MODULE.instruction_sets()
+SETS = tried_sets()
 NATIVE = {name: CpuInteraction(MODULE, name) for name in SETS}
 ALL: dict[str, InteractionKernels] = {"reference": ReferenceInteraction(), **NATIVE}
 

@@ -166,9 +166,7 @@ def test_layers_that_do_not_fit_together_are_refused(instruction_set):
         native(other, instruction_set, "fp32")
 
 
-def test_auto_is_bf16_where_the_processor_has_it(monkeypatch):
-    wanted = "bf16" if "avx512bf16" in cpu_module().instruction_sets() else "fp32"
-    assert scoring_precision("auto") == wanted
+def test_a_given_precision_is_taken_and_auto_is_exact_without_the_kernels(monkeypatch):
     assert [scoring_precision(precision) for precision in PRECISIONS] == list(PRECISIONS)
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     assert scoring_precision("auto") == "fp32"

@@ -1,38 +1,43 @@
-"""The native encoder against the steps in NumPy."""
+"""The nodes of the native encoder against the steps in NumPy."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plumbline.base.native import native, uses_native
-from plumbline.columns.pandas_hash import hash_integers, hash_numbers, hash_text
-from plumbline.columns.values import NULL_INT64, Text
-from plumbline.features.lookup.index import (
-    IntegerIndex,
-    TextIndex,
-    build_integer_index,
-    build_text_index,
-)
+from plumbline.columns.keys import pack
+from plumbline.columns.value_hash import combined_hash
+from plumbline.columns.values import NULL_INT64, Text, Values
+from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.categorify import Categorify
 from plumbline.features.operators.clip import Clip
 from plumbline.features.operators.fill_missing import FillMissing
+from plumbline.features.operators.hashed_cross import HashedCross
 from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax
 from plumbline.features.operators.quantile_transform import Interpolate
-from plumbline.features.steps.native_column import Operation
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes, Position
 from plumbline.features.steps.step import Step
+from tests.contract.tables import native_setting
 
 pytestmark = pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
+relaxed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 NAN = math.nan
-NO_IDS = np.empty((0, 0), np.int64)
+NO_TABLES = Tables(Path())
 
 finite = st.floats(-1e6, 1e6)
 STEPS: st.SearchStrategy[Step] = st.one_of(
@@ -49,48 +54,84 @@ STEPS: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-def operations_of(steps: Sequence[Step]) -> list[Operation]:
-    return [(step.op, step.operands() or ()) for step in steps]
+def encoded(
+    columns: Sequence[Values],
+    build: Callable[[NativeNodes, list[NativeNode]], Sequence[NativeNode]],
+    dtype: type = np.float32,
+) -> list[Any]:
+    """Run the nodes that `build` adds to those of the columns; one output column each."""
+    nodes = NativeNodes()
+    tensors: dict[str, list[Any]] = {"numbers": [], "doubles": [], "integers": [], "texts": []}
+    sources = []
+    for column in columns:
+        position, tensor = placed(column)
+        sources.append(nodes.raw_column((position, len(tensors[position]), 0)))
+        tensors[position].append(tensor)
+    built = build(nodes, sources)
+    is_ids = dtype != np.float32
+    outputs = dict(enumerate(built))
+    nodes.set_outputs(outputs if is_ids else {}, {} if is_ids else outputs)
+    rows = len(columns[0])
+    out = np.empty((rows, len(built)), dtype, order="F")
+    none = np.empty((rows, 0), np.float32 if is_ids else np.int64)
+    nodes.encoder.run(*tensors.values(), *((out, none) if is_ids else (none, out)))
+    return list(out.T)
+
+
+def placed(column: Values) -> tuple[Any, Any]:
+    """The kind of tensor of a column, and the tensor."""
+    if isinstance(column, Text):
+        return "texts", (column.offsets, column.data)
+    assert isinstance(column, np.ndarray)
+    kinds = {"float32": "numbers", "float64": "doubles", "int64": "integers"}
+    return kinds[column.dtype.name], column[:, None]
+
+
+def one(step: Step, tables: Tables = NO_TABLES) -> Any:
+    """Builds the node of one step on all columns."""
+    return lambda nodes, sources: [step.native(nodes, sources, tables)]
+
+
+def chain(steps: Sequence[Step]) -> Any:
+    def build(nodes: NativeNodes, sources: list[NativeNode]) -> list[NativeNode]:
+        for step in steps:
+            node = step.native(nodes, sources, NO_TABLES)
+            assert node is not None
+            sources = [node]
+        return sources
+
+    return build
 
 
 def applied(steps: Sequence[Step], values: np.ndarray) -> np.ndarray:
     result = values.astype(np.float64)
     for step in steps:
-        result = step.bind(None)(result)  # type: ignore[arg-type]
+        result = step.bind(NO_TABLES)(result)
     return result
 
 
-@given(st.lists(st.floats(width=32), max_size=600), st.lists(STEPS, max_size=4))
-def test_chains_of_numbers(values: list[float], chain: list[Step]) -> None:
-    table = np.array([values, values], np.float32).T.copy()
-    encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 1), operations_of(chain), 0)
-    dense = np.empty((len(values), 1), np.float32)
-    encoder.run([table], [], [], NO_IDS, dense)
+@given(st.lists(st.floats(width=32), max_size=600), st.lists(STEPS, max_size=4), st.booleans())
+def test_chains_of_numbers(values: list[float], steps: list[Step], is_wide: bool) -> None:
+    column = np.array(values, np.float64 if is_wide else np.float32)
+    (got,) = encoded([column], chain(steps))
     with np.errstate(all="ignore"):
-        wanted = applied(chain, table[:, 1]).astype(np.float32)
-    assert np.array_equal(dense[:, 0], wanted, equal_nan=True)
+        wanted = applied(steps, column).astype(np.float32)
+    assert np.array_equal(got, wanted, equal_nan=True)
 
 
 @given(st.lists(st.floats(width=32) | st.just(-1.0), min_size=1, max_size=40))
 def test_logarithm(values: list[float]) -> None:
-    column = np.array(values, np.float32)[:, None]
-    encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), operations_of([Log()]), 0)
-    dense = np.empty(column.shape, np.float32)
-    encoder.run([column], [], [], NO_IDS, dense)
+    column = np.array(values, np.float32)
+    (got,) = encoded([column], one(Log()))
     # float64 logarithms may differ in the last bit, which rarely shows in float32.
-    np.testing.assert_array_max_ulp(dense[:, 0], applied([Log()], column[:, 0]).astype("f4"), 1)
+    np.testing.assert_array_max_ulp(got, applied([Log()], column).astype("f4"), 1)
 
 
 def test_logarithms_are_bitwise_equal_for_one_row_and_a_batch() -> None:
-    column = np.random.default_rng(1).lognormal(3.0, 6.0, (1001, 1)).astype(np.float32)
-    encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), operations_of([Log(), Normalize(1.0, 1e-8)]), 0)
-    together, alone = np.empty((2, *column.shape), np.float32)
-    encoder.run([column], [], [], NO_IDS, together)
-    for row in range(len(column)):
-        encoder.run([column[row : row + 1]], [], [], NO_IDS, alone[row : row + 1])
+    column = np.random.default_rng(1).lognormal(3.0, 6.0, 1001).astype(np.float32)
+    build = chain([Log(), Normalize(1.0, 1e-8)])
+    (together,) = encoded([column], build)
+    alone = [encoded([column[row : row + 1]], build)[0][0] for row in range(len(column))]
     assert np.array_equal(together, alone)
 
 
@@ -99,113 +140,190 @@ def test_logarithms_are_bitwise_equal_for_one_row_and_a_batch() -> None:
     st.lists(finite | st.sampled_from([0.0, 1.5]), max_size=20, unique=True).map(sorted),
 )
 def test_bucketize(values: list[float], boundaries: list[float]) -> None:
-    column = np.array(values, np.float32)[:, None]
-    encoder = native.Encoder()
-    encoder.add_bucketize(("numbers", 0, 0), [], boundaries, 0, len(boundaries), 0)
-    ids = np.empty((len(values), 1), np.int64)
-    encoder.run([column], [], [], ids, np.empty((len(values), 0), np.float32))
-    assert np.array_equal(ids[:, 0], Bucketize(tuple(boundaries)).apply(column[:, 0]))
+    column = np.array(values, np.float32)
+    step = Bucketize(tuple(boundaries))
+    (got,) = encoded([column], one(step), np.int64)
+    assert np.array_equal(got, step.apply(column))
 
 
-def integer_ids(values: np.ndarray, vocabulary: np.ndarray, slots: int) -> list[int]:
-    known = {value: position for position, value in enumerate(vocabulary.tolist())}
-    hashes = hash_integers(values)
+# Keys. Few values, so that they repeat, are missing, and are missing together.
+INTEGERS = st.sampled_from([NULL_INT64, 0, 1, -1, 2**62])
+TEXTS = st.sampled_from([b"", b"a", b"b\0", b"eight by", b"more than eight bytes", "é".encode()])
+NUMBERS = st.sampled_from([NAN, 0.0, -0.0, 1.5])
+ROWS = st.sampled_from([0, 1, 2, 64, 65, 300])
+
+
+@st.composite
+def key_columns(draw: st.DrawFn, *, numbers: bool = False, most: int = 3) -> list[Values]:
+    """Columns of integers and text, and of numbers, of a length that is drawn."""
+    kinds = ["integers", "texts", *(["numbers"] if numbers else [])]
+    rows = draw(ROWS)
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    columns: list[Values] = []
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=most)):
+        elements = {"integers": INTEGERS, "texts": TEXTS, "numbers": NUMBERS}[kind]
+        some = draw(st.lists(elements, min_size=1, max_size=5))
+        picked = [some[index] for index in random.integers(0, len(some), rows)]
+        if kind == "texts":
+            columns.append(Text.from_objects(picked))
+        else:
+            columns.append(np.array(picked, np.int64 if kind == "integers" else np.float32))
+    return columns
+
+
+@given(key_columns())
+def test_packed_keys(columns: list[Values]) -> None:
+    natively = pack(columns)
+    with native_setting("0"):
+        wanted = pack(columns)
+    assert np.array_equal(natively.offsets, wanted.offsets)
+    assert np.array_equal(natively.data, wanted.data)
+
+
+@given(key_columns(numbers=True), st.sampled_from([1, 2, 7, 1024, 10**6 + 3]))
+def test_hashes_of_several_columns(columns: list[Values], buckets: int) -> None:
+    step = HashedCross(buckets)
+    (got,) = encoded(columns, one(step), np.int64)
+    with native_setting("0"):
+        assert np.array_equal(got, step.apply(*columns))
+
+
+def part_arrays(columns: Sequence[Values], rows: np.ndarray) -> list[pa.Array]:
+    """The distinct keys among some rows that are not missing, as arrays of their parts."""
+    seen = {}
+    for row in rows.tolist():
+        key = tuple(
+            c.to_objects()[row] if isinstance(c, Text) else int(c[row])  # type: ignore[index]
+            for c in columns
+        )
+        if any(part not in (b"", NULL_INT64) for part in key):
+            seen[key] = None
     return [
-        1
-        if value == NULL_INT64
-        else 2 + slots + known[value]
-        if value in known
-        else 2 + int(hashed % np.uint64(slots))
-        for value, hashed in zip(values.tolist(), hashes, strict=True)
+        pa.array(
+            [None if key[n] in (b"", NULL_INT64) else _plain(key[n]) for key in seen],
+            pa.string() if isinstance(column, Text) else pa.int64(),
+        )
+        for n, column in enumerate(columns)
     ]
 
 
-@pytest.mark.parametrize("rows", [0, 1, 2, 33, 64, 65, 1000])
-@pytest.mark.parametrize("slots", [1, 3, 8])
-@pytest.mark.parametrize("dtype", [np.int64, np.int32])
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_look_ups_of_many_columns(
-    tmp_path: Path, rows: int, slots: int, dtype: type, order: str
+def _plain(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@relaxed
+@given(key_columns(), st.integers(0, 2**32), st.sampled_from([1, 3, 8]), st.booleans())
+def test_look_ups_of_keys(
+    tmp_path_factory: pytest.TempPathFactory,
+    columns: list[Values],
+    seed: int,
+    buckets: int,
+    narrow: bool,
 ) -> None:
+    """Ids and numbers of keys that are known, unknown, and missing."""
+    folder = tmp_path_factory.mktemp("plan")
+    rows = len(columns[0])
+    known = np.flatnonzero(np.random.default_rng(seed).random(rows) < 0.6)[:20]
+    parts = part_arrays(columns, known)
+    names = [f"c{n}" for n in range(len(columns))]
+    count = len(parts[0])
+    step = Categorify.written(
+        folder, "ids", parts, np.ones(count, np.int64),
+        frequency_threshold=0, limit=None, num_buckets=buckets, sources=names,
+    )  # fmt: skip
+    values = np.where(np.arange(count) % 5 == 4, NAN, np.arange(count) / 8)
+    keyed = KeyedValue.written(folder, "value", parts, names, values, default=-1.5, null=None)
+    tables = Tables(folder)
+    (ids,) = encoded(columns, one(step, tables), np.int32 if narrow else np.int64)
+    (numbers,) = encoded(columns, one(keyed, tables))
+    with native_setting("0"):
+        tables = Tables(folder)
+        assert np.array_equal(ids, step.bind(tables)(*columns))
+        wanted = keyed.bind(tables)(*columns)
+    assert np.array_equal(numbers, wanted.astype(np.float32), equal_nan=True)
+
+
+def test_keys_whose_hashes_collide(tmp_path: Path) -> None:
+    """Exclusive or of equal hashes is 0, as of other equal ones: the ids must still differ."""
+    one_column = np.array([5, 5, 9, 9, NULL_INT64])
+    other = np.array([5, 9, 5, 9, NULL_INT64])
+    assert len(set(combined_hash([one_column, other])[[0, 3, 4]].tolist())) == 1
+    parts = [pa.array([9, 5]), pa.array([9, 5])]
+    step = Categorify.written(
+        tmp_path, "ids", parts, np.ones(2, np.int64),
+        frequency_threshold=0, limit=None, num_buckets=1, sources=["a", "b"],
+    )  # fmt: skip
+    (ids,) = encoded([one_column, other], one(step, Tables(tmp_path)), np.int64)
+    assert ids.tolist() == [4, 2, 2, 3, 1]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("rows", [1, 65])
+def test_many_columns_of_one_tensor(tmp_path: Path, rows: int, order: Any) -> None:
+    """Columns of a request's tensors, with strides, and outputs in both orders."""
     random = np.random.default_rng(rows)
-    encoder, wanted, indexes = native.Encoder(), [], []
-    table = random.integers(0, 60, (rows, 5))
-    table[random.random(table.shape) < 0.2] = NULL_INT64
-    texts = []
-    for column in range(5):
-        vocabulary = random.permutation(40)[: column * 10]
-        build_integer_index(tmp_path / f"{column}", vocabulary)
-        indexes.append(IntegerIndex.open(tmp_path / f"{column}"))
-        position = ("integers", 0, column)
-        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column)
-        wanted.append(integer_ids(table[:, column], vocabulary, slots))
-
-        names = Text.from_objects([b"a name of %d" % value for value in vocabulary.tolist()])
-        build_text_index(tmp_path / f"t{column}", names)
-        indexes.append(TextIndex.open(tmp_path / f"t{column}"))
-        position = ("texts", column, 0)
-        encoder.add_look_up(position, indexes[-1].native, 2 + slots, 1, 2, slots, 2 * column + 1)
-        queries = [
-            b"" if v == NULL_INT64 else b"a name of %d" % v for v in table[:, column].tolist()
-        ]
-        texts.append(Text.from_objects(queries))
-        positions = indexes[-1].positions(texts[-1])
-        unseen = 2 + (hash_text(texts[-1]) % np.uint64(slots)).astype(np.int64)
-        ids = np.where(positions < 0, unseen, positions + 2 + slots)
-        wanted.append(np.where(texts[-1].is_missing, 1, ids).tolist())
-    ids = np.full((rows, 10), -7, dtype, order=order)
-    pairs = [(text.offsets, text.data) for text in texts]
-    del indexes  # the encoder keeps its indexes alive
-    encoder.run([], [table[::1]], pairs, ids, np.empty((rows, 0), np.float32))
-    assert ids.T.tolist() == wanted
+    table = random.integers(0, 60, (rows, 7))
+    nodes, tables = NativeNodes(), Tables(tmp_path)
+    outputs, wanted = {}, []
+    for column in range(7):
+        step = Categorify.written(
+            tmp_path, f"{column}", [pa.array(random.permutation(40)[: column * 6])],
+            np.ones(column * 6, np.int64),
+            frequency_threshold=0, limit=None, num_buckets=1, sources=["c"],
+        )  # fmt: skip
+        source = nodes.raw_column(("integers", 0, column))
+        outputs[column + 1] = step.native(nodes, [source], tables)
+        wanted.append(step.bind(tables)(table[:, column]).tolist())
+    nodes.set_outputs(outputs, {})
+    ids = np.full((rows, 9), -7, order=order)
+    nodes.encoder.run([], [], [table], [], ids, np.empty((rows, 0), np.float32))
+    assert ids[:, 1:8].T.tolist() == wanted
+    assert (ids[:, [0, 8]] == -7).all()  # columns without a node are left as they are
 
 
-def test_hashes() -> None:
-    integers = np.array([[5], [NULL_INT64], [-1]])
-    numbers = np.array([[1.5], [NAN], [-0.0]], np.float32)
-    text = Text.from_objects([b"a", b"", b"bc"])
-    encoder = native.Encoder()
-    encoder.add_hash(("integers", 0, 0), [], 1000, 0, 77, 0)
-    encoder.add_hash(("integers", 0, 0), [], 1024, 10, -1, 1)
-    encoder.add_hash(("texts", 0, 0), [], 1000, 0, 77, 2)
-    encoder.add_hash(("numbers", 0, 0), [("normalize", (1.0, 0.0))], 1000, 0, 77, 3)
-    ids = np.empty((3, 4), np.int64)
-    pairs = [(text.offsets, text.data)]
-    encoder.run([numbers], [integers], pairs, ids, np.empty((3, 0), np.float32))
-    hashed = hash_integers(integers[:, 0])
-    assert ids[:, 0].tolist() == [int(hashed[0]) % 1000, 77, int(hashed[2]) % 1000]
-    assert ids[:, 1].tolist() == [10 + int(value) % 1024 for value in hashed]
-    hashed = hash_text(text)
-    assert ids[:, 2].tolist() == [int(hashed[0]) % 1000, 77, int(hashed[2]) % 1000]
-    hashed = hash_numbers(np.array([0.5, 0.0, -1.0]))
-    assert ids[:, 3].tolist() == [int(hashed[0]) % 1000, 77, int(hashed[2]) % 1000]
+def test_ids_are_keys_and_numbers(tmp_path: Path) -> None:
+    """A tree: ids of a number, crossed with text; and the ids as a number."""
+    number, text = np.array([0.5, NAN, 3.0], np.float32), Text.from_objects([b"x", b"", b"y"])
+    buckets, cross = Bucketize((1.0, 2.0)), HashedCross(97)
+
+    def build(nodes: NativeNodes, sources: list[NativeNode]) -> list[NativeNode]:
+        ids = buckets.native(nodes, sources[:1], NO_TABLES)
+        assert ids == buckets.native(nodes, sources[:1], NO_TABLES)  # equal nodes are one
+        return [cross.native(nodes, [ids, sources[1]], NO_TABLES), ids]
+
+    crossed, ids = encoded([number, text], build, np.int64)
+    assert np.array_equal(ids, buckets.apply(number))
+    assert np.array_equal(crossed, cross.apply(ids, text))
+    (as_number,) = encoded([number], chain([buckets, FillMissing(9.0), Normalize(1.0, 2.0)]))
+    assert as_number.tolist() == [-0.5, 0.5, 0.5]
+
+
+def test_equal_indexes_are_loaded_and_searched_once(tmp_path: Path) -> None:
+    parts = [pa.array([1, 2]), pa.array(["a", "b"])]
+    steps = [
+        KeyedValue.written(
+            tmp_path, name, parts, ["i", "s"], np.array([value, 7.0]), default=0.0, null=None
+        )
+        for name, value in (("sum", 3.0), ("mean", 1.5))
+    ]
+    tables, nodes = Tables(tmp_path), NativeNodes()
+    positions = [tables.positions(s.table, s.sha256, s.index_sha256) for s in steps]
+    assert positions[0] is positions[1]
+    keys = [nodes.raw_column(("integers", 0, 0)), nodes.raw_column(("texts", 0, 0))]
+    assert nodes.positions(positions[0], keys) == nodes.positions(positions[1], keys)
 
 
 def test_integers_and_text_as_numbers() -> None:
-    encoder = native.Encoder()
-    encoder.add_chain(("integers", 0, 1), [("fill_missing", (9.0, NAN))], 1)
-    encoder.add_chain(("texts", 0, 0), [("is_missing", (NAN, NAN))], 0)
-    dense = np.empty((2, 2), np.float32)
     text = Text.from_objects([b"", b"x"])
-    table = np.array([[0, NULL_INT64], [0, 4]])
-    encoder.run([], [table], [(text.offsets, text.data)], np.empty((2, 0), np.int64), dense)
-    assert dense.tolist() == [[1, 9], [0, 4]]
+    (got,) = encoded([np.array([NULL_INT64, 4])], one(FillMissing(9.0)))
+    assert got.tolist() == [9, 4]
+    (got,) = encoded([text], one(IsMissing()))
+    assert got.tolist() == [1, 0]
 
 
 def test_numbers_beyond_float32_are_infinite() -> None:
-    encoder = native.Encoder()
-    encoder.add_chain(("numbers", 0, 0), [("normalize", (0.0, 1e-30))], 0)
-    dense = np.empty((2, 1), np.float32)
-    encoder.run([np.array([[1e30], [-1e30]], np.float32)], [], [], NO_IDS[:, :0], dense)
-    assert dense[:, 0].tolist() == [math.inf, -math.inf]
-
-
-def test_columns_without_a_job_are_unchanged() -> None:
-    encoder = native.Encoder()
-    encoder.add_hash(("integers", 0, 0), [], 4, 0, 0, 1)
-    ids = np.full((2, 3), -7)
-    encoder.run([], [np.zeros((2, 1), np.int64)], [], ids, np.empty((2, 0), np.float32))
-    assert ids[:, 0].tolist() == ids[:, 2].tolist() == [-7, -7]
+    (got,) = encoded([np.array([1e30, -1e30], np.float32)], one(Normalize(0.0, 1e-30)))
+    assert got.tolist() == [math.inf, -math.inf]
 
 
 @pytest.mark.parametrize(
@@ -213,17 +331,65 @@ def test_columns_without_a_job_are_unchanged() -> None:
     [
         ([], np.empty((2, 1), np.int64), r"integers: wanted 1 tensor\(s\), got 0"),
         ([np.zeros((2, 1), np.int64)], np.empty((2, 1), np.int64), "wanted column 1, got 1 column"),
-        ([np.zeros((2, 2), np.int64)], np.empty((2, 0), np.int64), "fewer columns than the jobs"),
+        ([np.zeros((2, 2), np.int64)], np.empty((2, 0), np.int64), "fewer columns of ids than the"),
         ([np.zeros((2, 2), np.int64)], np.empty((3, 1), np.int64), "ids_out: wanted 2 rows, got 3"),
         ([np.zeros((2, 2), np.int32)], np.empty((2, 1), np.int64), "integers: wanted int64 of 2"),
         ([np.zeros((2, 2), np.int64)], np.empty((2, 1), np.float32), "ids_out: wanted int64 of 2"),
     ],
 )
 def test_wrong_tensors_are_refused(integers: list, ids: np.ndarray, problem: str) -> None:
-    encoder = native.Encoder()
-    encoder.add_hash(("integers", 0, 1), [], 4, 0, 0, 0)
+    nodes = NativeNodes()
+    source = nodes.raw_column(("integers", 0, 1))
+    nodes.set_outputs({0: nodes.hash_bucket(4, [source])}, {})
     with pytest.raises((TypeError, ValueError), match=problem):
-        encoder.run([], integers, [], ids, np.empty((2, 0), np.float32))
+        nodes.encoder.run([], [], integers, [], ids, np.empty((2, 0), np.float32))
+
+
+def test_tensors_of_different_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="same number of rows, got 2 and 3"):
+        encoded([np.zeros(2, np.int64), np.zeros(3, np.int64)], one(HashedCross(4)), np.int64)
+
+
+RAW: tuple[Position, ...] = (("numbers", 0, 0), ("integers", 0, 0), ("texts", 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("add", "problem"),
+    [
+        (lambda e: e.raw_column("tables", 0, 0), "No kind of tensor is called 'tables'"),
+        (lambda e: e.operation("sine", [1.0, 1.0], 0), "No operation is called 'sine'"),
+        (lambda e: e.operation("clip", [1.0], 0), "'clip' cannot take 1 numbers"),
+        (lambda e: e.bucketize([2.0, 1.0], 0), "Boundaries must ascend"),
+        (lambda e: e.hash_bucket(0, [1]), "one bucket or more, got 0"),
+        (lambda e: e.hash_bucket(2, []), "one part or more, got none"),
+        (lambda e: e.key([]), "one part or more, got none"),
+        (lambda e: e.key([0]), "integers or text"),
+        (lambda e: e.key([7]), "There is no node 7"),
+        (lambda e: e.ids_at(0, 0, 0, 0, 1, [1]), "Positions are those of a look-up"),
+        (lambda e: e.numbers_at(np.zeros(1), 0.0, 0.0, 1, [1]), "are those of a look-up"),
+        (lambda e: e.set_outputs([(0, 0)], []), "Ids are integers"),
+        (lambda e: e.set_outputs([], [(3, 0)]), "There is no node 3"),
+    ],
+)
+def test_wrong_nodes_are_refused(add: Any, problem: str) -> None:
+    encoder = native.Encoder()
+    for position in RAW:
+        encoder.raw_column(*position)
+    with pytest.raises(ValueError, match=problem):
+        add(encoder)
+
+
+def test_look_ups_want_values_of_their_index(tmp_path: Path) -> None:
+    step = Categorify.written(
+        tmp_path, "ids", [pa.array([1])], np.ones(1, np.int64),
+        frequency_threshold=0, limit=None, num_buckets=1, sources=["a"],
+    )  # fmt: skip
+    positions = Tables(tmp_path).positions(step.vocabulary, step.sha256, step.index_sha256)
+    encoder = native.Encoder()
+    for position in RAW:
+        encoder.raw_column(*position)
+    with pytest.raises(ValueError, match="an index of the same kind"):
+        encoder.look_up(positions.index.native, 2)
 
 
 def test_pack_objects() -> None:
@@ -232,3 +398,8 @@ def test_pack_objects() -> None:
     assert Text(offsets, data).to_objects().tolist() == [b"c", b"ab"]
     with pytest.raises(TypeError, match="row 1: wanted bytes, got str"):
         native.pack_objects(np.array([b"a", "b"], object))
+
+
+def test_parts_of_keys_that_differ_in_their_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="differ in their rows"):
+        native.pack_keys([np.zeros(2, np.int64), np.zeros(3, np.int64)])

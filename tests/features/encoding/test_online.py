@@ -9,15 +9,22 @@ import pyarrow as pa
 import pytest
 
 from plumbline.base.errors import PlanError
-from plumbline.columns.values import NULL_INT64
+from plumbline.columns.values import NULL_INT64, Text
 from plumbline.columns.wire import Tensors
 from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.operators.arithmetic import Arithmetic
 from plumbline.features.operators.bucketize import Bucketize
+from plumbline.features.operators.cast import ToInteger
+from plumbline.features.operators.categorify import Categorify
 from plumbline.features.operators.clip import Clip
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.hash_bucket import HashBucket
+from plumbline.features.operators.hashed_cross import HashedCross
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
+from plumbline.features.operators.text import Lowercase
+from plumbline.features.plan.plan import InputColumn, output_column, write_plan
+from plumbline.features.steps.chains import Chain
 from tests.plans import categorify, plan_of
 
 
@@ -135,3 +142,38 @@ def test_missing_and_unexpected_tensors_are_named(executor: OnlineExecutor) -> N
     del lacking["continuous"]
     with pytest.raises(PlanError, match="missing continuous; unexpected images"):
         executor.transform({**lacking, "images": np.zeros((2, 1))})
+
+
+@pytest.mark.usefixtures("implementation")
+def test_native_steps_take_what_numpy_computes(tmp_path: Path) -> None:
+    """Steps without a native form, before others and beside them, over one column and several."""
+    lower = Chain(("s",), (Lowercase(),))
+    whole = Chain(("x",), (FillMissing(2.5), ToInteger("floor")))
+    inputs = tuple(InputColumn(n, k) for n, k in (("s", "string"), ("x", "continuous")))
+    parts = [pa.array(["b", "é"]), pa.array([2, None])]
+    both = Categorify.written(
+        tmp_path, "both", parts, np.ones(2, np.int64),
+        frequency_threshold=0, limit=None, num_buckets=1, sources=["s", "x"],
+    )  # fmt: skip
+    chains = {
+        "s_id": Chain((lower,), (categorify(tmp_path, "s", ["é", "b"]),)),
+        "both": Chain((lower, whole), (both,)),
+        "cross": Chain((lower, whole, "s"), (HashedCross(1000),)),
+        "whole": Chain((whole,), (Normalize(0.0, 2.0),)),
+        "product": Chain(("x", whole), (Arithmetic("multiply", None, None), FillMissing(-1.0))),
+        "plain": Chain(("x",), (FillMissing(0.0),)),
+    }
+    columns = tuple(output_column(name, chain, inputs) for name, chain in chains.items())
+    executor = OnlineExecutor(write_plan(tmp_path, inputs, columns))
+    encoded = executor.transform(
+        {
+            "continuous": np.array([[1.5], [np.nan], [2.0]], np.float32),
+            "categorical_bytes": np.array([["É".encode()], [b"B"], [b""]], np.object_),
+        }
+    )
+    assert encoded.ids_BF[:, :2].T.tolist() == [[3, 4, 1], [2, 3, 2]]
+    assert encoded.dense_BC.T.tolist() == [[0.5, 1.0, 1.0], [1.5, -1.0, 4.0], [1.5, 0.0, 2.0]]
+    text = Text.from_objects(["é".encode(), b"b", b""])
+    raw = Text.from_objects(["É".encode(), b"B", b""])
+    wanted = HashedCross(1000).apply(text, np.array([1, 2, 2]), raw)
+    assert encoded.ids_BF[:, 2].tolist() == wanted.tolist()

@@ -85,8 +85,12 @@ EmbeddingLoops embedding_loops<InstructionSet::plain>();
 template <>
 EmbeddingLoops embedding_loops<InstructionSet::avx2>();
 template <>
+EmbeddingLoops embedding_loops<InstructionSet::emulatedamx>();
+template <>
 EmbeddingLoops embedding_loops<InstructionSet::avx512>();
 template <>
 EmbeddingLoops embedding_loops<InstructionSet::avx512bf16>();
+template <>
+EmbeddingLoops embedding_loops<InstructionSet::amx>();
 
 }  // namespace plumbline

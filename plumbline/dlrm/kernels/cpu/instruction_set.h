@@ -14,20 +14,24 @@
 
 namespace plumbline {
 
-enum class InstructionSet { plain, avx2, avx512, avx512bf16 };
+// Each set includes those before it, except for emulatedamx: the kernels of amx on the emulation of
+// tiles_emulated.h, for tests. Only builds of a checkout have it, and only by name.
+enum class InstructionSet { plain, avx2, emulatedamx, avx512, avx512bf16, amx };
 
 #if defined(PLUMBLINE_INSTRUCTION_SET)
 // The set that this file is compiled for.
 constexpr InstructionSet kInstructionSet = InstructionSet::PLUMBLINE_INSTRUCTION_SET;
 #endif
 
-// Whether the processor and the operating system support it.
+// Whether the processor and the operating system support it. For amx, Linux is asked once for the
+// permission to use tiles.
 bool has(InstructionSet set);
 
 // Names of the sets that this processor supports, widest last; always includes "plain".
 std::vector<std::string> instruction_sets();
 
-// Throws std::invalid_argument for a name that is not one of `instruction_sets()`.
+// Throws std::invalid_argument for a name that is neither one of `instruction_sets()` nor
+// "emulatedamx" in a build that has it.
 InstructionSet instruction_set(const std::string &name);
 
 }  // namespace plumbline

@@ -3,8 +3,8 @@
 // Contract (in full: plumbline/dlrm/ops/interaction/contract.py): pointers are to checked,
 // contiguous tensors. Zero rows are valid. Results have the same bits for any number of threads. A
 // dot of D products has an error of at most D · 2⁻²³ · Σ|a·b| plus one rounding to the dtype. In
-// addition, the instruction set avx512bf16 treats subnormal inputs, products and sums as zero (an
-// error of at most the smallest normal number per product).
+// addition, bfloat16 kernels of the instruction sets avx512bf16 and amx treat subnormal inputs,
+// products and sums as zero (an error of at most the smallest normal number per product).
 #pragma once
 
 #include <cstdint>
@@ -50,9 +50,13 @@ Kernels loops<InstructionSet::plain>(Dtype);
 template <>
 Kernels loops<InstructionSet::avx2>(Dtype);
 template <>
+Kernels loops<InstructionSet::emulatedamx>(Dtype);
+template <>
 Kernels loops<InstructionSet::avx512>(Dtype);
 template <>
 Kernels loops<InstructionSet::avx512bf16>(Dtype);
+template <>
+Kernels loops<InstructionSet::amx>(Dtype);
 Kernels kernels(InstructionSet, Dtype);
 
 // `dense` and `dense_gradient` are used only if the shape has a dense vector.

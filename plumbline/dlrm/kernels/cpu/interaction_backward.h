@@ -71,6 +71,16 @@ void pack_panel(const Vectors<const typename V::Element> &vectors, int64_t count
 // Gradients of more bytes are streamed: more than a core's share of the last-level cache.
 constexpr int64_t kStreamed = int64_t{16} << 20;
 
+// Whether gradients are streamed: they exceed the caches, and every vector is whole lines of 64
+// bytes.
+template <class Element>
+bool is_streamed(const Shape &shape, const void *dense, const void *embeddings) {
+  const int64_t length = shape.dim * sizeof(Element);
+  const uintptr_t bits = reinterpret_cast<uintptr_t>(dense) |
+                         reinterpret_cast<uintptr_t>(embeddings) | static_cast<uintptr_t>(length);
+  return bits % 64 == 0 && shape.rows * shape.vectors() * length > kStreamed;
+}
+
 // Stores one register of `length` <= V::width sums, plus the direct gradient if given.
 template <class V>
 void write(typename V::Element *to, typename V::Sum sum, const typename V::Element *direct,
@@ -157,15 +167,6 @@ struct Backward {
     return symmetric_bytes(shape) + lanes_of(shape) * kPanel * sizeof(typename V::Lane);
   }
 
-  // Gradients that exceed the caches are streamed if every vector is whole lines of 64 bytes.
-  static bool is_streamed(const Shape &shape, const void *dense, const void *embeddings) {
-    const int64_t length = shape.dim * sizeof(Element);
-    const uintptr_t bits = reinterpret_cast<uintptr_t>(dense) |
-                             reinterpret_cast<uintptr_t>(embeddings) |
-                             static_cast<uintptr_t>(length);
-    return bits % 64 == 0 && shape.rows * shape.vectors() * length > kStreamed;
-  }
-
   static void rows(const Shape &shape, const void *gradient, const void *dense,
                    const void *embeddings, void *dense_gradient, void *embedding_gradient,
                    int64_t begin, int64_t end, void *scratch) {
@@ -174,7 +175,7 @@ struct Backward {
                                       round_up(count, Square::width)};
     auto *panel = reinterpret_cast<typename V::Lane *>(static_cast<char *>(scratch) +
                                                        symmetric_bytes(shape));
-    const bool streamed = is_streamed(shape, dense_gradient, embedding_gradient);
+    const bool streamed = is_streamed<Element>(shape, dense_gradient, embedding_gradient);
     const int64_t tiles = round_up(dim, kPanel) / kPanel * (round_up(count, R) / R);
     for (int64_t b = begin; b < end; ++b) {
       const Element *from = static_cast<const Element *>(gradient) + b * shape.width();

@@ -1,3 +1,4 @@
+#include "interaction_amx.h"
 #include "interaction_avx2.h"
 #include "interaction_avx512.h"
 #include "interaction_avx512bf16.h"

@@ -54,8 +54,12 @@ ScoringLoops scoring_loops<InstructionSet::plain>(Dtype);
 template <>
 ScoringLoops scoring_loops<InstructionSet::avx2>(Dtype);
 template <>
+ScoringLoops scoring_loops<InstructionSet::emulatedamx>(Dtype);
+template <>
 ScoringLoops scoring_loops<InstructionSet::avx512>(Dtype);
 template <>
 ScoringLoops scoring_loops<InstructionSet::avx512bf16>(Dtype);
+template <>
+ScoringLoops scoring_loops<InstructionSet::amx>(Dtype);
 
 }  // namespace plumbline

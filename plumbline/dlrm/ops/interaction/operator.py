@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plumbline.dlrm.ops.dtypes import PRECISIONS
 from plumbline.dlrm.ops.interaction.checks import check_gradient, check_inputs
 from plumbline.dlrm.ops.interaction.contract import InteractionKernels
 from plumbline.dlrm.ops.interaction.cpu import CpuInteraction
 from plumbline.dlrm.ops.interaction.reference import ReferenceInteraction
+from plumbline.dlrm.ops.interaction.speed import interaction_set
 from plumbline.dlrm.ops.interaction.width import interaction_width
 from plumbline.dlrm.ops.library import cpu_module, cuda_module
 
@@ -23,7 +25,7 @@ def interaction(dense: Tensor | None, embeddings: Tensor) -> Tensor:
     """Pairwise dots of a dense (B, D) and embedding vectors (B, F, D): (B, K)."""
     check_inputs(dense, embeddings)
     out = _empty_result(dense, embeddings)
-    kernels = _kernels(embeddings.device)
+    kernels = _kernels(embeddings)
     kernels.forward(_contiguous(dense), embeddings.contiguous(), out)
     return out
 
@@ -45,7 +47,7 @@ def interaction_backward(
     check_inputs(dense, embeddings)
     check_gradient(gradient, dense, embeddings)
     dense_gradient, embedding_gradient = _empty_gradients(dense, embeddings)
-    _kernels(embeddings.device).backward(
+    _kernels(embeddings).backward(
         gradient.contiguous(),
         _contiguous(dense),
         embeddings.contiguous(),
@@ -75,18 +77,18 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
 interaction.register_autograd(_backward, setup_context=_save_inputs)
 
 
-def _kernels(device: torch.device) -> InteractionKernels:
-    """The fastest kernels for tensors of this device."""
-    if device.type == "cpu":
-        return _cpu_kernels(cpu_module())
-    return _cuda_kernels(cuda_module() if device.type == "cuda" else None)
+def _kernels(embeddings: Tensor) -> InteractionKernels:
+    """The fastest kernels for tensors of this device and dtype."""
+    if embeddings.device.type == "cpu":
+        return _cpu_kernels(cpu_module(), embeddings.dtype)
+    return _cuda_kernels(cuda_module() if embeddings.device.type == "cuda" else None)
 
 
 @cache
-def _cpu_kernels(module: ModuleType | None) -> InteractionKernels:
+def _cpu_kernels(module: ModuleType | None, dtype: torch.dtype) -> InteractionKernels:
     if module is None:
         return ReferenceInteraction()
-    return CpuInteraction(module, module.instruction_sets()[-1])
+    return CpuInteraction(module, interaction_set(module, PRECISIONS[dtype]))
 
 
 @cache

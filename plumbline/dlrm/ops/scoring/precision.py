@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from plumbline.dlrm.ops.library import has_bfloat16
+from plumbline.dlrm.ops.library import cpu_module, has_bfloat16
+from plumbline.dlrm.ops.scoring.speed import fastest_precision
 
 ScoringPrecision = Literal["fp32", "bf16"]
 
 
 def scoring_precision(setting: Literal["auto"] | ScoringPrecision) -> ScoringPrecision:
-    """`auto`: bf16 where the native module is there and the processor has instructions for it."""
+    """`auto`: bf16 if the processor has instructions for it and a measurement shows it faster."""
     if setting != "auto":
         return setting
-    return "bf16" if has_bfloat16() else "fp32"
+    module = cpu_module()
+    if module is None or not has_bfloat16():
+        return "fp32"
+    return fastest_precision(module)

@@ -1,0 +1,224 @@
+// The forward pass on tiles, for bfloat16.
+//
+// The dots of a row's N vectors V are the strict lower triangle of V · Vᵀ. Its rows 1 to N − 1 are
+// computed in blocks of 16; the last block ends at row N − 1, and so overlaps with the one before.
+// These vectors are the left tiles, read where they are. The right tiles are panels of 16 vectors,
+// from vector 0 on, transposed: line k of a panel is pair k of each. The blocks on the diagonal need
+// as many panels as their number, so no tile is computed that lies above it.
+//
+// While a row is multiplied, the next one is transposed and the one before rounded and written: no
+// load waits for a store that has just been made.
+#pragma once
+
+#include "interaction_amx_lines.h"
+#include "tiles.h"
+
+namespace plumbline::interaction {
+namespace {
+
+class AmxForward {
+ public:
+  static int64_t scratch(const Shape &shape) { return 2 * Sizes(shape).stage(); }
+
+  static void rows(const Shape &shape, const void *dense, const void *embeddings, void *out,
+                   int64_t begin, int64_t end, void *scratch) {
+    if (begin < end) AmxForward(shape, dense, embeddings, out, scratch).run(begin, end);
+  }
+
+ private:
+  struct Sizes {
+    explicit Sizes(const Shape &shape)
+        : count(shape.vectors()),
+          blocks((count - 1 + kTileRows - 1) / kTileRows),
+          block_rows(smaller(count - 1, kTileRows)),
+          steps((shape.dim + kLine - 1) / kLine),
+          depth(round_up((shape.dim + steps - 1) / steps, 8)),
+          length(steps * depth),
+          copied(length != shape.dim) {}
+
+    int64_t panel() const { return length / 2 * kTileRows; }
+    int64_t dots_stride() const { return blocks * kTileRows; }
+    // Bytes: the panels, the dots, and copies of the vectors.
+    int64_t panels_bytes() const { return blocks * panel() * 4; }
+    int64_t dots_bytes() const { return (count - 1) * dots_stride() * 4; }
+    int64_t stage() const {
+      return panels_bytes() + dots_bytes() + (copied ? round_up(count * length * 2, 64) : 0);
+    }
+
+    int64_t count;       // vectors
+    int64_t blocks;      // of rows; also panels
+    int64_t block_rows;  // rows of every block
+    int64_t steps;       // products over the length of a vector
+    int64_t depth;       // elements of a vector in one product: a multiple of 8, at most 32
+    int64_t length;      // of a vector with zeros at its end
+    bool copied;         // whether vectors need these zeros
+  };
+
+  // What is kept of one row.
+  struct Stage {
+    uint32_t *panels;
+    float *dots;
+    Bfloat16 *vectors;
+  };
+
+  AmxForward(const Shape &shape, const void *dense, const void *embeddings, void *out,
+             void *scratch)
+      : shape_(shape),
+        sizes_(shape),
+        dense_(dense),
+        embeddings_(embeddings),
+        out_(static_cast<Bfloat16 *>(out)) {
+    char *at = static_cast<char *>(scratch);
+    for (Stage &stage : stages_) {
+      char *dots = at + sizes_.panels_bytes();
+      char *vectors = dots + sizes_.dots_bytes();
+      stage = {reinterpret_cast<uint32_t *>(at), reinterpret_cast<float *>(dots),
+               reinterpret_cast<Bfloat16 *>(vectors)};
+      at += sizes_.stage();
+    }
+  }
+
+  void run(int64_t begin, int64_t end) {
+    if (sizes_.count < 2) {
+      for (int64_t b = begin; b < end; ++b) write(b, stages_[0]);
+      return;
+    }
+    if (sizes_.copied)
+      for (const Stage &stage : stages_)
+        std::memset(stage.vectors, 0, static_cast<size_t>(sizes_.count * sizes_.length) * 2);
+    Tiles tiles(shapes());
+    pack(begin, stages_[begin % 2]);
+    for (int64_t b = begin; b < end; ++b) {
+      if (b + 1 < end) pack(b + 1, stages_[(b + 1) % 2]);
+      multiply(tiles, b, stages_[b % 2]);
+      if (b > begin) write(b - 1, stages_[(b - 1) % 2]);
+    }
+    write(end - 1, stages_[(end - 1) % 2]);
+  }
+
+  // Tiles 0 to 3 are the dots of two blocks with two panels, 4 and 5 the blocks, 6 and 7 the panels.
+  TileShapes shapes() const {
+    TileShapes shapes;
+    for (int tile = 0; tile < 4; ++tile) shapes.set(tile, sizes_.block_rows, kTileBytes);
+    for (int tile = 4; tile < 6; ++tile) shapes.set(tile, sizes_.block_rows, sizes_.depth * 2);
+    for (int tile = 6; tile < 8; ++tile) shapes.set(tile, sizes_.depth / 2, kTileBytes);
+    return shapes;
+  }
+
+  // The row's vectors, at a distance of `length` from vector 1 on.
+  Vectors<const Bfloat16> vectors(int64_t b, const Stage &stage) const {
+    if (sizes_.copied) return {nullptr, stage.vectors, sizes_.length};
+    return vectors_of<const Bfloat16>(shape_, dense_, embeddings_, b);
+  }
+
+  void pack(int64_t b, const Stage &stage) const {
+    if (sizes_.copied) {
+      const auto from = vectors_of<const Bfloat16>(shape_, dense_, embeddings_, b);
+      for (int64_t i = 0; i < sizes_.count; ++i)
+        std::memcpy(stage.vectors + i * sizes_.length, from[i],
+                    static_cast<size_t>(shape_.dim) * 2);
+    }
+    const auto row = vectors(b, stage);
+    const int64_t next_row = sizes_.copied ? 0 : shape_.features * shape_.dim;
+    for (int64_t panel = 0; panel < sizes_.blocks; ++panel) {
+      const int64_t first = panel * kTileRows;
+      const Bfloat16 *from[kTileRows] = {row[first]};
+      for (int64_t i = 1; i < kTileRows; ++i)
+        from[i] = first + i < sizes_.count ? row[first + i] : from[i - 1];
+      auto *to = reinterpret_cast<Words *>(stage.panels + panel * sizes_.panel());
+      int64_t d = 0;
+      for (; d + kLine <= sizes_.length; d += kLine) {
+        for (const Bfloat16 *vector : from) __builtin_prefetch(vector + d + next_row);
+        transpose<4>(from, d, to + d / 2);
+      }
+      for (; d < sizes_.length; d += 8) {
+        for (const Bfloat16 *vector : from) __builtin_prefetch(vector + d + next_row);
+        transpose<1>(from, d, to + d / 2);
+      }
+    }
+  }
+
+  int64_t first_row(int64_t block) const {
+    return block + 1 < sizes_.blocks ? 1 + block * kTileRows : sizes_.count - sizes_.block_rows;
+  }
+
+  void multiply(Tiles &tiles, int64_t b, const Stage &stage) const {
+    const auto row = vectors(b, stage);
+    for (int64_t block = 0; block < sizes_.blocks; block += 2) {
+      const bool two = block + 1 < sizes_.blocks;
+      for (int64_t panel = 0; panel < block; panel += 2) {
+        if (two)
+          product<true, false>(tiles, row, block, panel, stage);
+        else
+          product<false, false>(tiles, row, block, panel, stage);
+      }
+      if (two)
+        product<true, true>(tiles, row, block, block, stage);
+      else
+        product<false, true>(tiles, row, block, block, stage);
+    }
+  }
+
+  // One or two blocks by two panels, on the diagonal without the tile above it.
+  template <bool kTwoBlocks, bool kDiagonal>
+  void product(Tiles &tiles, const Vectors<const Bfloat16> &row, int64_t block, int64_t panel,
+               const Stage &stage) const {
+    const int64_t stride = row.dim * 2, dots_stride = sizes_.dots_stride() * 4;
+    const int64_t upper = first_row(block), lower = kTwoBlocks ? first_row(block + 1) : 0;
+    const Bfloat16 *above = row[upper], *below = kTwoBlocks ? row[lower] : nullptr;
+    const uint32_t *left = stage.panels + panel * sizes_.panel(), *right = left + sizes_.panel();
+    tiles.zero<0>();
+    if constexpr (!kDiagonal) tiles.zero<1>();
+    if constexpr (kTwoBlocks) tiles.zero<2>(), tiles.zero<3>();
+    for (int64_t step = 0; step < sizes_.steps; ++step) {
+      tiles.load<4>(above + step * sizes_.depth, stride);
+      tiles.load<6>(left + step * sizes_.depth / 2 * kTileRows, kTileBytes);
+      tiles.dot_bf16<0, 4, 6>();
+      if constexpr (kTwoBlocks || !kDiagonal)
+        tiles.load<7>(right + step * sizes_.depth / 2 * kTileRows, kTileBytes);
+      if constexpr (!kDiagonal) tiles.dot_bf16<1, 4, 7>();
+      if constexpr (kTwoBlocks) {
+        tiles.load<5>(below + step * sizes_.depth, stride);
+        tiles.dot_bf16<2, 5, 6>();
+        tiles.dot_bf16<3, 5, 7>();
+      }
+    }
+    float *to = stage.dots + (upper - 1) * sizes_.dots_stride() + panel * kTileRows;
+    tiles.store<0>(to, dots_stride);
+    if constexpr (!kDiagonal) tiles.store<1>(to + kTileRows, dots_stride);
+    if constexpr (kTwoBlocks) {
+      to = stage.dots + (lower - 1) * sizes_.dots_stride() + panel * kTileRows;
+      tiles.store<2>(to, dots_stride);
+      tiles.store<3>(to + kTileRows, dots_stride);
+    }
+  }
+
+  // Sixteen dots at a time; those past a line's end are overwritten by the next line.
+  void write(int64_t b, const Stage &stage) const {
+    const int64_t width = shape_.width();
+    Bfloat16 *const out = out_ + b * width, *const end = out + width;
+    Bfloat16 *to = out;
+    if (shape_.has_dense) {
+      const auto *dense = static_cast<const Bfloat16 *>(dense_) + b * shape_.dim;
+      std::memcpy(to, dense, static_cast<size_t>(shape_.dim) * 2);
+      to += shape_.dim;
+    }
+    const float *dots = stage.dots;
+    for (int64_t i = 1; i < sizes_.count; ++i, dots += sizes_.dots_stride()) {
+      for (int64_t j = 0; j < i; j += kLanes)
+        store(to + j, read<Floats>(dots + j), end - (to + j));
+      to += i;
+    }
+    std::memset(to, 0, static_cast<size_t>(end - to) * 2);
+    for (int64_t d = 0; d < width; d += kLine) __builtin_prefetch(end + d, 1);
+  }
+
+  const Shape shape_;
+  const Sizes sizes_;
+  const void *dense_, *embeddings_;
+  Bfloat16 *out_;
+  Stage stages_[2];
+};
+
+}  // namespace
+}  // namespace plumbline::interaction

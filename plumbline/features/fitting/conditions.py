@@ -1,0 +1,71 @@
+"""The training rows that a graph keeps: a plan is fitted on them, and a model trained on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plumbline.base.errors import DataError
+from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.rows import TRAIN, Chunk, Rows, RowSource
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.chains import Chain, Runner
+
+_NO_TABLES = Tables(Path())
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A training row is kept if each of the chains, which learn nothing, gives 1 for it."""
+
+    chains: Sequence[Chain]
+
+    def hold(self, rows: Rows) -> NDArray[np.bool_]:
+        """The mask of the rows that are kept, (B,)."""
+        columns = {**rows.columns, CLICK: rows.click.astype(np.int64)}
+        kept_B = np.ones(len(rows), np.bool_)
+        for chain in self.chains:
+            kept_B &= Runner(chain, _NO_TABLES)(columns) == 1.0
+        return kept_B
+
+    def keep(self, rows: Rows) -> Rows:
+        return rows.take(self.hold(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """The rows of a source, without the training rows that are left out."""
+
+    source: RowSource
+    conditions: Conditions
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        return self.source.kinds
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        """The number of rows before training rows are left out."""
+        return self.source.splits
+
+    def chunks(self, split: str) -> Iterator[Chunk]:
+        for chunk in self.source.chunks(split):
+            yield partial(self._kept, chunk) if split == TRAIN else chunk
+
+    def _kept(self, chunk: Chunk) -> Rows:
+        return self.conditions.keep(chunk())
+
+
+def kept(source: RowSource, chains: Sequence[Chain]) -> RowSource:
+    return KeptRows(source, Conditions(chains)) if chains else source
+
+
+def require_kept(rows: int) -> None:
+    """Raises DataError if no training row is kept."""
+    if not rows:
+        raise DataError("Filter and Dropna leave out every training row: nothing is left to fit.")

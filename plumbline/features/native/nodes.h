@@ -1,0 +1,208 @@
+// The nodes of an encoder. Each computes a column from those of other nodes: a raw column, numbers and
+// operations on them, the key of several columns, its position in an index, and what is at that
+// position.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "columns.h"
+#include "index.h"
+#include "numbers.h"
+
+namespace plumbline {
+
+inline constexpr size_t kTile = 256;  // the most rows that go through the nodes together
+
+// Where a raw column is in a request: the kind of tensor, its index, and the column in it.
+struct Position {
+  enum class Kind { kNumbers, kDoubles, kIntegers, kTexts } kind;
+  size_t tensor, column;
+};
+
+struct Request {
+  std::vector<Matrix<const float>> numbers;
+  std::vector<Matrix<const double>> doubles;
+  std::vector<Matrix<const int64_t>> integers;
+  std::vector<TextArrays> texts;
+};
+
+// The ids of positions from `first` on, of keys whose parts are all missing, and of other values without
+// a position.
+struct Ids {
+  int64_t first, null, unseen;
+  uint64_t unseen_slots;  // if above 1: unseen + the parts' combined hash % unseen_slots
+};
+
+// The numbers at positions, of keys whose parts are all missing, and of other values without a position.
+struct NumberTable {
+  std::vector<double> values;
+  double null, unseen;
+};
+
+// The rows that go through the nodes together, and each node's column of them once it is computed.
+class Tile {
+ public:
+  Tile(const Request &request, size_t nodes, size_t most_rows)
+      : request(request), stride_(most_rows + 1), values_(nodes),
+        memory_(std::make_unique_for_overwrite<int64_t[]>(nodes * stride_)) {}
+
+  const Request &request;
+  size_t first = 0, size = 0;
+
+  const Values &values(size_t node) const { return values_[node]; }
+  std::vector<const Values *> values(const std::vector<size_t> &nodes) const {
+    std::vector<const Values *> result;
+    for (const size_t node : nodes) result.push_back(&values_[node]);
+    return result;
+  }
+  void set(size_t node, const Values &values) { values_[node] = values; }
+
+  // The node's column becomes `size` integers, or numbers, that the caller writes.
+  int64_t *integers(size_t node) {
+    int64_t *const memory = offsets(node);
+    values_[node] = Column<const int64_t>{reinterpret_cast<const char *>(memory), 8, size};
+    return memory;
+  }
+  double *numbers(size_t node) {
+    auto *const memory = reinterpret_cast<double *>(offsets(node));
+    values_[node] = Column<const double>{reinterpret_cast<const char *>(memory), 8, size};
+    return memory;
+  }
+  // Memory of a node for size + 1 offsets of text, and for its bytes.
+  int64_t *offsets(size_t node) { return memory_.get() + node * stride_; }
+  std::vector<uint8_t> &bytes(size_t node) { return bytes_[node]; }
+
+ private:
+  size_t stride_;
+  std::vector<Values> values_;
+  std::map<size_t, std::vector<uint8_t>> bytes_;
+  std::unique_ptr<int64_t[]> memory_;
+};
+
+// Looks up integers and text of any indexes. A full block goes through each step together, so that the
+// memory of many look-ups is fetched at the same time.
+class LookUpQueue {
+ public:
+  void put(const Index &index, int64_t value, int64_t *position) {
+    add({&index, value, nullptr, 0, integer_hash(value), position});
+  }
+  void put(const Index &index, const uint8_t *data, size_t length, int64_t *position) {
+    add({&index, 0, data, length, text_hash(data, length), position});
+  }
+  void resolve();
+
+ private:
+  struct Query {
+    const Index *index;
+    int64_t integer;
+    const uint8_t *data;  // of text
+    size_t length;
+    uint64_t hash;
+    int64_t *position;
+  };
+  void add(const Query &query) {
+    query.index->prefetch(query.hash);
+    block_[count_++] = query;
+    if (count_ == kBlock) resolve();
+  }
+
+  static constexpr size_t kBlock = 64;
+  Query block_[kBlock];
+  size_t count_ = 0;
+};
+
+class Node {
+ public:
+  Node(Type type, std::vector<size_t> sources) : type(type), sources(std::move(sources)) {}
+  virtual ~Node() = default;
+
+  // Computes the column of node `self` from those of its sources.
+  virtual void run(Tile &tile, size_t self) const = 0;
+  // The same by a queue, which the caller resolves. False if the node has no look-ups.
+  virtual bool queue(Tile &, size_t, LookUpQueue &) const { return false; }
+
+  const Type type;
+  const std::vector<size_t> sources;
+};
+
+class RawColumn : public Node {
+ public:
+  explicit RawColumn(const Position &position);
+  void run(Tile &tile, size_t self) const override;
+  const Position position;
+};
+
+// The source as numbers, and operations on them in order.
+class Numbers : public Node {
+ public:
+  Numbers(size_t source, std::vector<Operation> operations)
+      : Node(Type::kNumbers, {source}), operations(std::move(operations)) {}
+  void run(Tile &tile, size_t self) const override;
+  const std::vector<Operation> operations;
+};
+
+// The number of boundaries at or below the source's number; all of them for a missing one.
+class Bucketize : public Node {
+ public:
+  Bucketize(size_t source, std::vector<double> boundaries);
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  std::vector<double> boundaries_;
+};
+
+// The combined hash of the parts modulo `buckets`.
+class HashBucket : public Node {
+ public:
+  HashBucket(std::vector<size_t> parts, uint64_t buckets);
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  uint64_t buckets_;
+};
+
+// The parts packed into one text.
+class Key : public Node {
+ public:
+  explicit Key(std::vector<size_t> parts) : Node(Type::kTexts, std::move(parts)) {}
+  void run(Tile &tile, size_t self) const override;
+};
+
+// The position of the source in an index, or -1.
+class LookUp : public Node {
+ public:
+  LookUp(size_t source, std::shared_ptr<const Index> index)
+      : Node(Type::kIntegers, {source}), index_(std::move(index)) {}
+  void run(Tile &tile, size_t self) const override;
+  bool queue(Tile &tile, size_t self, LookUpQueue &queue) const override;
+
+ private:
+  std::shared_ptr<const Index> index_;
+};
+
+// The ids of the positions in the first source; the others are the parts of the key.
+class IdsAt : public Node {
+ public:
+  IdsAt(std::vector<size_t> sources, const Ids &ids)
+      : Node(Type::kIntegers, std::move(sources)), ids_(ids) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  Ids ids_;
+};
+
+// The numbers at the positions in the first source; the others are the parts of the key.
+class NumbersAt : public Node {
+ public:
+  NumbersAt(std::vector<size_t> sources, NumberTable table)
+      : Node(Type::kNumbers, std::move(sources)), table_(std::move(table)) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  NumberTable table_;
+};
+
+}  // namespace plumbline
