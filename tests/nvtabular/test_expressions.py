@@ -49,8 +49,9 @@ def compiled(graph: Any) -> UnfittedPlan:
 
 
 def test_every_expression_is_an_operator_with_a_purpose() -> None:
-    assert {*expressions.__all__} <= {*SUPPORTED}
-    assert all(purposes()[name] for name in expressions.__all__)
+    names = {*expressions.__all__} - {"Where"}  # a condition
+    assert names <= {*SUPPORTED}
+    assert all(purposes()[name] for name in names)
     assert purposes()["Sine"] == "sin(2π x / period)"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Text, Values, is_missing
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep, as_numbers
 from plumbline.features.steps.text_step import FEW_ROWS
 
@@ -60,6 +62,14 @@ class Compare(ValueStep):
         else:
             holds_B = of_arrays(_comparable(values_B, self.constant), self.constant)
         return _flags(holds_B, values_B)
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode | None:
+        (source,) = sources
+        if source.is_text or isinstance(self.constant, str):
+            return None
+        return nodes.compare(self.relation, self.constant, source)
 
 
 @dataclass(frozen=True, slots=True)
