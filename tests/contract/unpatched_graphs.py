@@ -255,7 +255,8 @@ def forms() -> st.SearchStrategy[Graph]:
     numbers; two branches of the same names.
 
     NVTabular returns the subtracted columns where they are subtracted by name, fails where they are
-    renamed before, and does not fit a workflow again from which inputs are removed.
+    renamed before, on tags in a subgraph, and does not fit a workflow again from which inputs are
+    removed.
     """
     fill = operator("FillMissing", fill_val=NUMBER).map(lambda one: (one,))
     numbers = st.builds(
@@ -276,7 +277,11 @@ def forms() -> st.SearchStrategy[Graph]:
 
     def of(found: list[Branch], pair: tuple[Branch, Branch] | None, nested: bool) -> Graph:
         drawn = (*found, *(pair or ())[:1])
-        of_numbers = [n for n, one in enumerate(drawn) if one.operators[0].name != "Categorify"]
+        of_numbers = [
+            n
+            for n, one in enumerate(drawn)
+            if one.operators[0].name != "Categorify" and one.tag is None
+        ]
         twins = {} if pair is None else {len(found): pair[1]}
         return Graph(drawn, twins=twins, subgraphs=frozenset(of_numbers if nested else ()))
 
