@@ -2,22 +2,20 @@
 
 A random workflow of all operators that can be compiled (`graphs`) is fitted and run by the
 NVTabular engine on pandas, with patched operators, and by the native engine. The online executor
-runs both plans, in native code and in NumPy. The plans have the same columns, steps and
-vocabularies. Ids are identical; numbers differ by one unit in the last place of float32 at most, or
-by rounding of statistics (ATOL).
+runs both plans, in native code and in NumPy. The plans are the same, to the bit. Ids are identical;
+numbers differ by one unit in the last place of float32 at most.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
@@ -27,11 +25,7 @@ from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.columns.wire import NULL_INT64, to_tensors
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.engine.native_engine import NativeEngine
-from plumbline.features.lookup.tables import VALUE
-from plumbline.features.operators.categorify import Categorify
-from plumbline.features.operators.keyed_value import KeyedValue
-from plumbline.features.plan.plan import Plan, read_plan
-from plumbline.features.steps.chains import Chain
+from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
@@ -39,7 +33,6 @@ from plumbline.settings import WorkflowSettings
 from tests.contract.expression_graphs import workflows_with_expressions
 from tests.contract.graphs import Graph
 from tests.contract.tables import (
-    assert_close,
     assert_same,
     native_setting,
     no_progress,
@@ -138,7 +131,8 @@ def test_engines_and_online_executor_agree(
             assert failures.keys() == {"nvtabular", "native"}, failures
             return
         plans = [read_plan(folder / engine / "plan") for engine in ("nvtabular", "native")]
-        assert_same_plan(*plans)
+        contents = [json.loads((plan.folder / "plan.json").read_text()) for plan in plans]
+        assert contents[1] == contents[0]  # their files too: a step has their hashes
         for split, raw in splits.items():
             rows = read(raw)
             encoded = read(folder / "nvtabular" / split)
@@ -156,60 +150,6 @@ def nvtabular(graph: Graph, kinds: dict[str, Any], splits: dict[str, Path], out:
 def native_engine(graph: Graph, kinds: dict[str, Any], splits: dict[str, Path], out: Path) -> None:
     engine = NativeEngine(compile_unfitted(graph.build(), kinds))
     engine.fit_transform(TypedParquet(splits, kinds), out, no_progress)
-
-
-def assert_same_plan(reference: Plan, plan: Plan) -> None:
-    """Columns, steps and files are the same; fitted numbers differ by rounding at most."""
-    assert plan.inputs == reference.inputs
-    for expected, actual in zip(reference.outputs, plan.outputs, strict=True):
-        assert (actual.name, actual.dtype) == (expected.name, expected.dtype)
-        assert actual.sources == expected.sources
-        assert_same_chain(reference, expected.chain, plan, actual.chain)
-
-
-def assert_same_chain(reference: Plan, expected: Chain, plan: Plan, actual: Chain) -> None:
-    for source, actual_source in zip(expected.sources, actual.sources, strict=True):
-        if isinstance(source, Chain) and isinstance(actual_source, Chain):
-            assert_same_chain(reference, source, plan, actual_source)
-        else:
-            assert actual_source == source
-    for step, actual_step in zip(expected.steps, actual.steps, strict=True):
-        assert type(actual_step) is type(step)
-        if isinstance(step, Categorify) and isinstance(actual_step, Categorify):
-            files = (reference.folder / step.vocabulary, plan.folder / actual_step.vocabulary)
-            values = [pq.read_table(file).to_pydict() for file in files]
-            assert values[1] == values[0]
-            assert actual_step.cardinality == step.cardinality
-        elif isinstance(step, KeyedValue) and isinstance(actual_step, KeyedValue):
-            files = (reference.folder / step.table, plan.folder / actual_step.table)
-            assert_same_values(*(pq.read_table(file) for file in files), number(step.default))
-            assert_close(number(step.default), number(actual_step.default), "default")
-            assert_close(number(step.null), number(actual_step.null), "null")
-        else:
-            for field in fields(step):
-                assert_same_field(getattr(step, field.name), getattr(actual_step, field.name))
-
-
-def assert_same_values(reference: pa.Table, other: pa.Table, default: float) -> None:
-    """The tables have the same numbers by key, in any order; a missing key has the default."""
-    rows = []
-    for table in (reference, other):
-        columns = table.to_pydict()
-        values = columns.pop(VALUE)
-        rows.append(dict(zip(zip(*columns.values(), strict=True), values, strict=True)))
-    for key in rows[0].keys() | rows[1].keys():
-        assert_close(rows[0].get(key, default), rows[1].get(key, default), str(key))
-
-
-def number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def assert_same_field(expected: Any, actual: Any) -> None:
-    if isinstance(expected, float):
-        assert_close(expected, actual, "step")
-    else:
-        assert actual == expected
 
 
 def test_a_plan_can_be_moved(tmp_path: Path) -> None:

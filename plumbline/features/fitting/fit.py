@@ -62,7 +62,8 @@ def fit(
         readers: dict[Hashable, _Reader] = {}
         for node in ready:
             if _reader_of(node) not in readers:
-                chains_read = [resolved(read, learned, training_steps) for read in node.reads]
+                # As served rows are encoded: values of training rows may hang on drawn folds.
+                chains_read = [resolved(read, learned) for read in node.reads]
                 readers[_reader_of(node)] = _Reader(
                     node.step.accumulator(targets[node].types),
                     [Runner(chain, tables) for chain in chains_read],

@@ -29,6 +29,7 @@ nb::object array_of(std::unique_ptr<T[]> memory, size_t size) {
 
 void bind_hashes(nb::module_ &m);
 void bind_counting(nb::module_ &m);
+void bind_exact_sums(nb::module_ &m);
 void bind_index(nb::module_ &m);
 void bind_columns(nb::module_ &m);
 void bind_encoder(nb::module_ &m);

@@ -7,6 +7,7 @@
 
 #include "binding.h"
 #include "counting.h"
+#include "exact_sums.h"
 #include "hashes.h"
 #include "index.h"
 
@@ -69,6 +70,34 @@ void bind_counting(nb::module_ &m) {
       }, "minimum"_a, "limit"_a.none());
 }
 
+void bind_exact_sums(nb::module_ &m) {
+  m.def("bit_span", [](nb::handle numbers) -> nb::object {
+    const Vector<const double> from(numbers, "numbers");
+    const BitSpan span = unlocked([&] { return bit_span(from.column()); });
+    if (span.is_empty) return nb::none();
+    return nb::make_tuple(span.lowest, span.highest);
+  });
+  m.def("add_exactly", [](nb::handle numbers, nb::handle group, bool squared, nb::handle limbs,
+                          nb::handle infinite, int64_t low) {
+    const Vector<const double> from(numbers, "numbers");
+    const Vector<uint8_t> marks(infinite, "infinite");
+    const Matrix<int64_t> matrix(limbs, "limbs");
+    const size_t groups = matrix.rows(), planes = matrix.columns();
+    if (planes > 1 && matrix.column(1).first != matrix.column(0).first + sizeof(int64_t))
+      Buffer::refuse("limbs", "wanted a contiguous array", "got a strided one");
+    if (groups > 1 &&
+        matrix.column(0).stride != static_cast<ptrdiff_t>(planes * sizeof(int64_t)))
+      Buffer::refuse("limbs", "wanted a contiguous array", "got a strided one");
+    const Limbs sums{planes > 0 ? matrix.column(0).data() : nullptr,
+                     marks.data("infinite", groups), groups, planes, low};
+    std::optional<Vector<const int64_t>> groups_of_rows;
+    if (!group.is_none()) groups_of_rows.emplace(group, "group");
+    const int64_t *const of_rows =
+        groups_of_rows ? groups_of_rows->data("group", from.size()) : nullptr;
+    unlocked([&] { add_exactly(from.column(), of_rows, squared, sums); });
+  }, "numbers"_a, "group"_a.none(), "squared"_a, "limbs"_a, "infinite"_a, "low"_a);
+}
+
 void bind_index(nb::module_ &m) {
   m.def("build_integer_index", [](const std::string &file, nb::handle values) {
     const Vector<const int64_t> from(values, "values");
@@ -121,6 +150,7 @@ NB_MODULE(_native, m) {
   });
   plumbline::bind_hashes(m);
   plumbline::bind_counting(m);
+  plumbline::bind_exact_sums(m);
   plumbline::bind_index(m);
   plumbline::bind_columns(m);
   plumbline::bind_encoder(m);

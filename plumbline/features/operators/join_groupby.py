@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plumbline.columns.values import Values
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import MAX_PARTS, distinct, distinct_of_parts, key_array
-from plumbline.features.statistics.moments import Moments, sums
+from plumbline.features.statistics.moments import Moments
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import as_numbers
@@ -57,14 +57,10 @@ class FitGroupStatistic(FitStep["KeyTotals"]):
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The totals of each key, (V,): its rows, and the sum, moments and bounds of its numbers.
-
-    The sum and the mean of whole numbers are exact, however the rows are divided into parts.
-    """
+    """The totals of each key, (V,): its rows, and the moments and bounds of its numbers."""
 
     keys: pa.Array
     rows: NDArray[np.int64]
-    sum: NDArray[np.float64]
     moments: Moments
     minimum: NDArray[np.float64]
     maximum: NDArray[np.float64]
@@ -74,43 +70,50 @@ class Totals:
         """The totals of a chunk; a missing number only counts as a row."""
         distinct_keys, index_B = distinct(keys)
         size = len(distinct_keys)
-        known_B = ~np.isnan(numbers_B)
-        index, number = index_B[known_B], numbers_B[known_B]
-        minimum, maximum = np.full(size, np.inf), np.full(size, -np.inf)
-        np.minimum.at(minimum, index, number)
-        np.maximum.at(maximum, index, number)
         rows = np.bincount(index_B, minlength=size)
-        total = sums(index, number, size)
-        moments = Moments.of_groups(number, index, size)
-        return cls(distinct_keys, rows, total, moments, minimum, maximum)
+        moments = Moments.of(numbers_B, index_B, size)
+        return cls(distinct_keys, rows, moments, *_bounds(index_B, numbers_B, numbers_B, size))
 
     @classmethod
-    def merged(cls, parts: Sequence[Totals]) -> Totals:
-        """The totals of one or more parts, in order."""
-        keys, index = distinct_of_parts([part.keys for part in parts])
+    def merged(cls, parts: Sequence[Totals], *, ascending: bool = False) -> Totals:
+        """The totals of one or more parts; the keys may be sorted."""
+        keys, index = distinct_of_parts([part.keys for part in parts], ascending=ascending)
         size, every = len(keys), np.concatenate(index)
-        minimum, maximum = np.full(size, np.inf), np.full(size, -np.inf)
-        np.minimum.at(minimum, every, np.concatenate([part.minimum for part in parts]))
-        np.maximum.at(maximum, every, np.concatenate([part.maximum for part in parts]))
-        rows = sums(every, np.concatenate([part.rows for part in parts]), size)
-        total = sums(every, np.concatenate([part.sum for part in parts]), size)
+        rows = np.zeros(size, np.int64)
+        np.add.at(rows, every, np.concatenate([part.rows for part in parts]))
+        minimum = np.concatenate([part.minimum for part in parts])
+        maximum = np.concatenate([part.maximum for part in parts])
         moments = Moments.merged([part.moments for part in parts], index, size)
-        return cls(keys, rows.astype(np.int64), total, moments, minimum, maximum)
+        return cls(keys, rows, moments, *_bounds(every, minimum, maximum, size))
 
     def statistic(self, name: Statistic) -> NDArray[np.float64]:
         """The statistic of each key, or NaN."""
-        numbers, variance = self.moments.count, self.moments.variance
-        with np.errstate(invalid="ignore"):
-            statistics: dict[Statistic, NDArray[np.float64]] = {
-                "count": self.rows.astype(np.float64),
-                "sum": self.sum,
-                "mean": self.sum / numbers,  # 0 / 0 without numbers
-                "var": variance,
-                "std": np.sqrt(variance),
-                "min": np.where(numbers > 0, self.minimum, np.nan),
-                "max": np.where(numbers > 0, self.maximum, np.nan),
-            }
-        return statistics[name]
+        numbers = self.moments.count
+        match name:
+            case "count":
+                return self.rows.astype(np.float64)
+            case "sum":
+                return self.moments.sums.total()
+            case "mean":
+                return self.moments.mean
+            case "var":
+                return self.moments.variance
+            case "std":
+                return np.sqrt(self.moments.variance)
+            case "min":
+                return np.where(numbers > 0, self.minimum, np.nan)
+            case "max":
+                return np.where(numbers > 0, self.maximum, np.nan)
+
+
+def _bounds(
+    index: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], groups: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least of `low` and the largest of `high` of each group, without NaN."""
+    minimum, maximum = np.full(groups, np.inf), np.full(groups, -np.inf)
+    np.fmin.at(minimum, index, low)
+    np.fmax.at(maximum, index, high)
+    return minimum + 0.0, maximum + 0.0  # -0.0 equals 0.0: which one is kept hangs on the order
 
 
 class KeyTotals(Accumulator):
@@ -122,15 +125,15 @@ class KeyTotals(Accumulator):
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         keys, numbers = values[: self._keys], values[self._keys :]
-        numbers_B = as_numbers(numbers[0]) if numbers else np.ones(len(keys[0]))
+        numbers_B = as_numbers(numbers[0]) if numbers else np.full(len(keys[0]), np.nan)
         self._take([Totals.of(key_array(keys), numbers_B)])
 
     def merge(self, other: Self) -> None:
         self._take(other._parts)
 
     def totals(self) -> Totals:
-        if len(self._parts) > 1:
-            self._parts = [Totals.merged(self._parts)]
+        """The totals of all rows, with ascending keys."""
+        self._parts = [Totals.merged(self._parts, ascending=True)]
         return self._parts[0]
 
     def _take(self, parts: Sequence[Totals]) -> None:

@@ -61,7 +61,8 @@ class KeyedValue(Step):
         """
         columns = {f"key {source}": part for source, part in zip(sources, parts, strict=True)}
         file = f"keyed_value/{file_name(name)}.parquet"
-        table = pa.table({**columns, VALUE: values})
+        one_nan = np.where(np.isnan(values), np.nan, values)  # 0/0 is a NaN of other bits
+        table = pa.table({**columns, VALUE: one_nan})
         return cls(file, *write_look_up(folder, file, parts, table), default, null)
 
     def files(self) -> Mapping[str, str]:

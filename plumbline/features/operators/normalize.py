@@ -14,7 +14,7 @@ from plumbline.base.errors import DataError
 from plumbline.columns.values import Values
 from plumbline.features.statistics.moments import Moments
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
-from plumbline.features.steps.step import NumberStep, present_numbers
+from plumbline.features.steps.step import NumberStep, as_numbers
 from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
@@ -90,10 +90,10 @@ class ColumnMoments(Accumulator):
         self.moments = Moments.empty()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
-        self._take(Moments.of_column(present_numbers(*values)))
+        self.moments = self.moments.plus(Moments.of(as_numbers(*values)))
 
     def merge(self, other: Self) -> None:
-        self._take(other.moments)
+        self.moments = self.moments.plus(other.moments)
 
     def mean_and_deviation(self) -> tuple[float, float]:
         """The mean is NaN without numbers. The deviation is 0 if all numbers are equal.
@@ -101,9 +101,6 @@ class ColumnMoments(Accumulator):
         A single number has the deviation 0 too, as in NVTabular.
         """
         moments = self.moments
-        mean = float(moments.mean[0]) if moments.count[0] else math.nan
+        mean = float(moments.mean[0])
         deviation = math.sqrt(moments.variance[0]) if moments.count[0] > 1 else 0.0
         return mean, without_rounding(mean, deviation)
-
-    def _take(self, moments: Moments) -> None:
-        self.moments = self.moments.plus(moments)

@@ -72,7 +72,8 @@ class Bounds(Accumulator):
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         numbers = present_numbers(*values)
         if len(numbers):
-            self.merge(Bounds(float(numbers.min()), float(numbers.max())))
+            # -0.0 equals 0.0, and which of them is the minimum hangs on the order of the rows.
+            self.merge(Bounds(float(numbers.min()) + 0.0, float(numbers.max()) + 0.0))
 
     def merge(self, other: Bounds) -> None:
         self.minimum = min(self.minimum, other.minimum)

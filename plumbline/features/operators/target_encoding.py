@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from plumbline.columns.keys import is_all_missing, part_values
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.exact_sums import ExactSums
 from plumbline.features.statistics.keys import (
     MAX_PARTS,
     distinct,
@@ -55,9 +57,8 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
 
     def fitted(self, accumulated: TargetTotals, target: Target) -> KeyedValue:
         sums = accumulated.sums()
-        mean = self.mean_of(accumulated, target.output)
-        values = self.smoothed(sums.count.sum(1), sums.total.sum(1), mean)
-        return by_key(target, sums.keys, values, mean)
+        mean = self.mean_of(sums, target.output)
+        return by_key(target, sums.keys, self.smoothed(*sums.by_key(), mean), mean)
 
     def for_training_rows(
         self, accumulated: TargetTotals, fitted: Step, target: Target
@@ -65,10 +66,9 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
         """The step that gives a training row the value of the other folds; None without folds."""
         if self.folds < 2:
             return None
-        sums, mean = accumulated.sums(), self.mean_of(accumulated, target.output)
-        count = sums.count.sum(1, keepdims=True) - sums.count
-        total = sums.total.sum(1, keepdims=True) - sums.total
-        values = self.smoothed(count, total, mean)
+        sums = accumulated.sums()
+        mean = self.mean_of(sums, target.output)
+        values = self.smoothed(*sums.out_of_fold(), mean)
         is_null = is_all_missing([part_values(p) for p in key_parts(sums.keys, target.types)])
         # The last two rows are for the missing key and for unseen keys.
         unseen = np.full((1, self.folds), mean)
@@ -77,23 +77,22 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
         return OutOfFold(cast(KeyedValue, fitted), by_row, self.seed)
 
     def smoothed(
-        self, count: NDArray[np.float64], total: NDArray[np.float64], mean: float
+        self, count: NDArray[Any], total: NDArray[np.float64], mean: float
     ) -> NDArray[np.float64]:
         """The values of keys with `count` targets that sum to `total`."""
         with np.errstate(invalid="ignore"):
             values = (total + self.smoothing * mean) / (count + self.smoothing)
         return np.where(np.isnan(values), mean, values)  # 0 / 0 without rows and smoothing
 
-    def mean_of(self, accumulated: TargetTotals, output: str) -> float:
+    def mean_of(self, sums: FoldSums, output: str) -> float:
         """The given mean, or the target's mean over all rows."""
-        if self.mean is not None:
-            return self.mean
-        if not accumulated.count or not np.isfinite(accumulated.total):
+        mean = sums.mean if self.mean is None else self.mean
+        if not np.isfinite(mean):
             raise DataError(
                 f"Column {output!r}: the target is missing in every training row, or not "
                 "finite, so it has no mean."
             )
-        return accumulated.total / accumulated.count
+        return mean
 
 
 def folds_of(seed: int, folds: int, chunk: int, rows: int) -> NDArray[np.int64]:
@@ -103,11 +102,11 @@ def folds_of(seed: int, folds: int, chunk: int, rows: int) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, slots=True)
 class FoldSums:
-    """The number of targets of each key and fold, and their sum, (V, folds)."""
+    """The number of targets of each key and fold, int64 (V, folds), and their V · folds sums."""
 
     keys: pa.Array
-    count: NDArray[np.float64]
-    total: NDArray[np.float64]
+    count: NDArray[np.int64]
+    sums: ExactSums
 
     @classmethod
     def of(
@@ -121,28 +120,40 @@ class FoldSums:
         known_B = ~np.isnan(target_B)
         distinct_keys, index = distinct(keys.filter(pa.array(known_B)))
         cell = index * folds + fold_B[known_B]
-        shape, size = (len(distinct_keys), folds), len(distinct_keys) * folds
-        count = np.bincount(cell, minlength=size).astype(np.float64)
-        total = np.bincount(cell, target_B[known_B], size).astype(np.float64, copy=False)
-        return cls(distinct_keys, count.reshape(shape), total.reshape(shape))
+        size = len(distinct_keys) * folds
+        count = np.bincount(cell, minlength=size).reshape(-1, folds)
+        return cls(distinct_keys, count, ExactSums.of(target_B[known_B], cell, size))
 
     @classmethod
-    def merged(cls, parts: Sequence[FoldSums]) -> FoldSums:
-        """The sums of one or more parts."""
-        keys, index = distinct_of_parts([part.keys for part in parts])
-        shape, every = (len(keys), parts[0].count.shape[1]), np.concatenate(index)
-        count, total = np.zeros(shape), np.zeros(shape)
-        np.add.at(count, every, np.concatenate([part.count for part in parts]))
-        np.add.at(total, every, np.concatenate([part.total for part in parts]))
-        return cls(keys, count, total)
+    def merged(cls, parts: Sequence[FoldSums], *, ascending: bool = False) -> FoldSums:
+        """The sums of one or more parts; the keys may be sorted."""
+        keys, index = distinct_of_parts([part.keys for part in parts], ascending=ascending)
+        folds = parts[0].count.shape[1]
+        count = np.zeros((len(keys), folds), np.int64)
+        np.add.at(count, np.concatenate(index), np.concatenate([part.count for part in parts]))
+        cells = [(at[:, None] * folds + np.arange(folds)).ravel() for at in index]
+        return cls(keys, count, ExactSums.merged([p.sums for p in parts], cells, count.size))
+
+    @property
+    def mean(self) -> float:
+        """The mean of all targets; NaN without one."""
+        count = self.count.sum()
+        return float(self.sums.joined(self.count.size).total()[0] / count) if count else math.nan
+
+    def by_key(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The number and the sum of the targets of each key, (V,)."""
+        return self.count.sum(1), self.sums.joined(self.count.shape[1]).total()
+
+    def out_of_fold(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The number and the sum of the targets of each key in the other folds, (V, folds)."""
+        others = self.count.sum(1, keepdims=True) - self.count
+        return others, self.sums.others(self.count.shape[1]).total().reshape(self.count.shape)
 
 
 class TargetTotals(Accumulator):
-    """The targets by key and fold, and over all rows: their number `count` and sum `total`."""
+    """The targets by key and fold."""
 
     def __init__(self, seed: int, folds: int) -> None:
-        self.count = 0.0
-        self.total = 0.0
         self._seed = seed
         self._folds = folds
         self._parts: list[FoldSums] = []
@@ -150,20 +161,15 @@ class TargetTotals(Accumulator):
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         *keys, target = values
         target_B = as_numbers(target)
-        known_B = ~np.isnan(target_B)
-        self.count += float(known_B.sum())
-        self.total += float(target_B[known_B].sum())
         fold_B = folds_of(self._seed, self._folds, chunk, len(target_B))
         self._take([FoldSums.of(key_array(keys), target_B, fold_B, self._folds)])
 
     def merge(self, other: Self) -> None:
-        self.count += other.count
-        self.total += other.total
         self._take(other._parts)
 
     def sums(self) -> FoldSums:
-        if len(self._parts) > 1:
-            self._parts = [FoldSums.merged(self._parts)]
+        """The sums of all rows, with ascending keys."""
+        self._parts = [FoldSums.merged(self._parts, ascending=True)]
         return self._parts[0]
 
     def _take(self, parts: Sequence[FoldSums]) -> None:

@@ -43,7 +43,17 @@ def distinct(keys: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     return encoded.dictionary, np.asarray(encoded.indices, dtype=np.int64)
 
 
-def distinct_of_parts(parts: Sequence[pa.Array]) -> tuple[pa.Array, list[NDArray[np.int64]]]:
-    """The distinct keys of several arrays, (V,), and the index of each array's keys in them."""
+def distinct_of_parts(
+    parts: Sequence[pa.Array], *, ascending: bool = False
+) -> tuple[pa.Array, list[NDArray[np.int64]]]:
+    """The distinct keys of several arrays, (V,), and the index of each array's keys in them.
+
+    They are in order of occurrence, or `ascending`: integers by number, binary keys by their bytes.
+    """
     keys, index = distinct(pa.concat_arrays(list(parts)))
+    if ascending:
+        order = pc.sort_indices(keys)
+        place = np.empty(len(keys), np.int64)
+        place[np.asarray(order)] = np.arange(len(keys))
+        keys, index = keys.take(order), place[index]
     return keys, np.split(index, np.cumsum([len(part) for part in parts])[:-1])

@@ -1,86 +1,97 @@
-"""The count, mean and squared deviations of a column's numbers, or of groups of them."""
+"""The count, sum, mean and variance of a column's numbers, or of groups of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.features.statistics.digits import BITS, carried, of_counts, product, rounded
+from plumbline.features.statistics.exact_sums import ExactSums, blocks, ldexp
+
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """The moments of G groups of numbers, (G,) each; a column is one group. All 0 without numbers.
+    """The moments of G groups of numbers; a column is one group.
 
-    count: int64. mean: float64. squares: float64, the sum of squared deviations from the mean.
+    count: int64 (G,). The sums of the numbers and of their squares are exact.
     """
 
     count: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    sums: ExactSums
+    squares: ExactSums
 
     @classmethod
-    def empty(cls, groups: int = 1) -> Moments:
-        return cls(np.zeros(groups, np.int64), np.zeros(groups), np.zeros(groups))
+    def empty(cls) -> Moments:
+        return cls(np.zeros(1, np.int64), ExactSums(), ExactSums(power=2))
 
     @classmethod
-    def of_column(cls, numbers: NDArray[np.float64]) -> Moments:
-        """The moments of numbers (N,) without missing ones.
-
-        Both sums are NumPy's pairwise ones: a tree that the length alone fixes, so the result does
-        not depend on the number of threads or on the processor. A dot product would: BLAS splits
-        it among threads and vector registers.
-        """
-        if not len(numbers):
-            return cls.empty()
-        with np.errstate(invalid="ignore", over="ignore"):
-            mean = numbers.mean()
-            distances = numbers - mean
-            squares = np.square(distances, out=distances).sum()
-        return cls(np.array([len(numbers)]), np.array([mean]), np.array([squares]))
-
-    @classmethod
-    def of_groups(
-        cls, numbers: NDArray[np.float64], group: NDArray[np.int64], groups: int
+    def of(
+        cls, numbers: NDArray[np.float64], group: NDArray[np.int64] | None = None, groups: int = 1
     ) -> Moments:
-        """The moments of numbers (N,) without missing ones, by the index of their group (N,)."""
-        count = np.bincount(group, minlength=groups)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            mean = np.nan_to_num(sums(group, numbers, groups) / count)
-            squares = sums(group, (numbers - mean[group]) ** 2, groups)
-        return cls(count, mean, squares)
+        """The moments of numbers (N,), by the index of their group (N,); missing ones are NaN."""
+        known = numbers == numbers
+        if group is None:
+            count = np.array([np.count_nonzero(known)])
+        else:
+            count = np.bincount(group[known], minlength=groups)
+        return cls(count, *ExactSums.of_powers((1, 2), numbers, group, groups))
 
     @classmethod
     def merged(
         cls, parts: Sequence[Moments], group: Sequence[NDArray[np.int64]], groups: int
     ) -> Moments:
-        """The sum of the parts, in order; `group` maps each part's groups to the result's."""
-        total = cls.empty(groups)
+        """The sum of the parts; `group` maps each part's groups to different ones of the result."""
+        count = np.zeros(groups, np.int64)
         for part, at in zip(parts, group, strict=True):
-            so_far = cls(total.count[at], total.mean[at], total.squares[at]).plus(part)
-            total.count[at], total.mean[at] = so_far.count, so_far.mean
-            total.squares[at] = so_far.squares
-        return total
+            count[at] += part.count
+        sums = ExactSums.merged([part.sums for part in parts], group, groups)
+        squares = ExactSums.merged([part.squares for part in parts], group, groups)
+        return cls(count, sums, squares)
 
     def plus(self, other: Moments) -> Moments:
-        """The moments of both, by the update of Chan, Golub and LeVeque (1983)."""
-        count = self.count + other.count
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            delta = other.mean - self.mean
-            mean = self.mean + delta * other.count / count
-            squares = self.squares + (other.squares + delta**2 * self.count * other.count / count)
-        has = other.count > 0
-        return Moments(count, np.where(has, mean, self.mean), np.where(has, squares, self.squares))
+        """The moments of both, group by group."""
+        every = np.arange(len(self.count))
+        return Moments.merged([self, other], [every, every], len(self.count))
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """The mean of each group, (G,); NaN without numbers."""
+        mantissa, exponent = self.sums.scaled()
+        with np.errstate(invalid="ignore"):
+            return ldexp((mantissa / self.count, exponent))
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """The variance with n - 1 degrees of freedom; NaN for fewer than two numbers."""
+        """The variance with n - 1 degrees of freedom, (G,); NaN for fewer than two numbers.
+
+        n Σx² - (Σx)² is exact before it is rounded, so equal numbers have a variance of 0.
+        """
+        scaled, exponent = np.zeros(len(self.count)), np.zeros(len(self.count), np.int64)
+        for block in blocks(len(self.count)):
+            sums, _ = self.sums.digits(block)
+            squares, _ = self.squares.digits(block)
+            terms = product(squares, of_counts(self.count[block])), product(sums, sums)
+            weights = self.squares.exponent, 2 * self.sums.exponent
+            difference, lowest = _difference(terms, weights)
+            scaled[block], exponent[block] = rounded(carried(difference)[0])
+            exponent[block] += lowest
+        count = self.count.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.count > 1, self.squares / (self.count - 1), np.nan)
+            variance = ldexp((scaled / (count * (count - 1)), exponent))
+        return np.where((self.count > 1) & self.sums.is_finite, variance, np.nan)
 
 
-def sums(group: NDArray[np.int64], values: NDArray[Any], groups: int) -> NDArray[np.float64]:
-    """The sum of the values of each group, float64 (groups,)."""
-    return np.bincount(group, values, groups).astype(np.float64, copy=False)
+def _difference(
+    terms: tuple[NDArray[np.int64], NDArray[np.int64]], exponents: tuple[int, int]
+) -> tuple[NDArray[np.int64], int]:
+    """The limbs of the first less the second, and the exponent of the lowest."""
+    lowest = min(exponents)
+    places = [(exponent - lowest) // BITS for exponent in exponents]
+    planes = max(place + len(term) for place, term in zip(places, terms, strict=True))
+    limbs = np.zeros((planes, terms[0].shape[1]), np.int64)
+    for sign, place, term in zip((1, -1), places, terms, strict=True):
+        limbs[place : place + len(term)] += sign * term
+    return limbs, lowest

@@ -67,7 +67,7 @@ class JoinGroupby(ops.JoinGroupby):
 
     - A missing key is a key like any other. NVTabular counts none of its rows, and divides by that.
     - Mean, deviation and variance ignore missing numbers. NVTabular divides by all rows.
-    - Sums are float64, and variances are computed from distances from the mean.
+    - Sums are exact, and rounded once.
     - A key that was never seen has a count of 0, and no other statistic. NVTabular fails.
     - Single columns and groups can be mixed, `count` needs no other column, `min` and `max` need
       no other statistic.
@@ -112,7 +112,7 @@ class JoinGroupby(ops.JoinGroupby):
         tables: dict[tuple[str, ...], Any] = {}
         for (group, measured), statistics in dask_stats.items():
             totals = statistics.accumulated.totals()
-            # All totals of a group have the same keys, in the order of the rows.
+            # All totals of a group have the same ascending keys.
             table = tables.setdefault(group, key_table(group, totals.keys, statistics.types))
             for name, statistic in self._statistics():
                 if name in (None, measured):

@@ -31,7 +31,7 @@ def normalize(at: OperatorCall) -> Source:
 
 
 class Normalize(ops.Normalize):
-    """Computes the deviation from distances; NVTabular's sums of squares lose a small one."""
+    """Computes the deviation from exact sums; NVTabular's rounded ones lose a small one."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         return learned(ddf, {n: Reads(FitNormalize(), numbers=(n,)) for n in col_selector.names})

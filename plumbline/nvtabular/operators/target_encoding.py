@@ -107,7 +107,7 @@ class TargetEncoding(ops.TargetEncoding):
     - Only training rows are encoded out of fold (if `training` is set). NVTabular draws folds for
       validation and serving rows too.
     - A missing key is a key like any other. NVTabular counts none of its rows.
-    - Rows without a target are not counted, and sums are float64. NVTabular's sums of an int8 click
+    - Rows without a target are not counted, and sums are exact. NVTabular's sums of an int8 click
       wrap.
     - `target_mean` and `out_col` work.
     """
@@ -139,16 +139,16 @@ class TargetEncoding(ops.TargetEncoding):
 
     def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str], Learned]) -> None:
         for (group, target), statistics in dask_stats.items():
-            totals = statistics.accumulated
-            self.means[target] = totals.total / totals.count if totals.count else float("nan")
-            sums = totals.sums()
+            sums = statistics.accumulated.sums()
+            self.means[target] = sums.mean
             keys = key_table(group, sums.keys, statistics.types)
-            by_key = keys.assign(**{COUNT: sums.count.sum(1), SUM: sums.total.sum(1)})
-            self._write(by_key, (*group, target))
+            count, total = sums.by_key()
+            self._write(keys.assign(**{COUNT: count, SUM: total}), (*group, target))
             if self.kfold > 1:
+                count, total = sums.out_of_fold()
                 by_fold = keys.loc[keys.index.repeat(self.kfold)].reset_index(drop=True)
                 by_fold[FOLD] = np.tile(np.arange(self.kfold), len(keys))
-                by_fold = by_fold.assign(**{COUNT: sums.count.ravel(), SUM: sums.total.ravel()})
+                by_fold = by_fold.assign(**{COUNT: count.ravel(), SUM: total.ravel()})
                 self._write(by_fold, (FOLD, *group, target))
 
     def _write(self, table: Any, names: Sequence[str]) -> None:
@@ -167,13 +167,11 @@ class TargetEncoding(ops.TargetEncoding):
 
     def _sums_of(self, df: Any, group: Sequence[str], target: str) -> Any:
         """The count and sum of every row's key; for training rows, without the row's own fold."""
-        keys = key_frame(df, group)
-        sums = looked_up(keys, read_table(self.stats[_key(*group, target)], df), group)
-        if not self.training or self.kfold <= 1:
-            return sums
-        keys[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
-        by_fold = read_table(self.stats[_key(FOLD, *group, target)], df)
-        return sums - looked_up(keys, by_fold, [*group, FOLD])[list(sums.columns)]
+        keys, names = key_frame(df, group), group
+        if self.training and self.kfold > 1:
+            keys[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
+            names = (FOLD, *group)
+        return looked_up(keys, read_table(self.stats[_key(*names, target)], df), names)
 
     def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
         """NVTabular keeps the target's tags too, which fails if it is tagged as categorical."""

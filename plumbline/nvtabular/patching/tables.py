@@ -99,8 +99,8 @@ def _part_number(part: Path) -> int:
 def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
     """Read the statistics of every key, from a file or a folder of parts.
 
-    A patched operator writes the keys in the order of the rows, as the native engine does. The keys
-    of NVTabular's own operators are in no order, so they are sorted. A missing key is left out,
+    A patched operator writes ascending keys, as the native engine does. The keys of NVTabular's own
+    operators are in no order, so they are sorted. A missing key is left out,
     because NVTabular does not count its rows.
     """
     folder = Path(path)
