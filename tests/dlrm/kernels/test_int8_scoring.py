@@ -86,7 +86,7 @@ def test_any_architecture_equals_the_reference(data):
         data.draw(st.integers(1, 70)),
         tuple(data.draw(st.lists(WIDTHS, max_size=2))),
         tuple(data.draw(st.lists(WIDTHS, max_size=3))),
-        data.draw(st.sampled_from(["mean", "sum"])),
+        data.draw(st.sampled_from(["mean", "sum", "max"])),
         data.draw(st.sampled_from(["fp32", "bf16"])),
     )
     model = ladder.model_of(of, data.draw(st.integers(0, 9)))

@@ -55,7 +55,7 @@ std::vector<Int8LayerWeights> weights_of(const std::vector<QuantizedLayer> &laye
 }
 
 IdColumns columns_of(const std::vector<Column> &singles, const std::vector<Column> &lists,
-                     bool mean) {
+                     int pooling) {
   IdColumns columns;
   for (const auto &[first_row, cardinality, position] : singles) {
     columns.first_row.push_back(first_row);
@@ -64,19 +64,19 @@ IdColumns columns_of(const std::vector<Column> &singles, const std::vector<Colum
   }
   for (const auto &[first_row, cardinality, position] : lists)
     columns.lists.push_back({first_row, cardinality, position});
-  columns.mean = mean;
+  columns.pooling = Pooling{pooling};
   return columns;
 }
 
 void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weight, int row_dtype,
           int64_t dim, int64_t continuous, const std::vector<Column> &singles,
-          const std::vector<Column> &lists, bool mean, const std::vector<Layer> &bottom,
+          const std::vector<Column> &lists, int pooling, const std::vector<Layer> &bottom,
           const std::vector<Layer> &top, const Layer &last) {
   ScoringSpec spec;
   spec.dtype = static_cast<Dtype>(dtype);
   spec.tables = {reinterpret_cast<const void *>(weight), static_cast<Dtype>(row_dtype), dim};
   spec.continuous = continuous;
-  spec.columns = columns_of(singles, lists, mean);
+  spec.columns = columns_of(singles, lists, pooling);
   spec.bottom = weights_of(bottom);
   spec.top = weights_of(top);
   spec.last = weights_of(last);
@@ -85,7 +85,7 @@ void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weig
 
 void make_int8(Int8ScoringModel *model, const std::string &set, uintptr_t weight,
                uintptr_t scale, int64_t dim, int64_t continuous,
-               const std::vector<Column> &singles, const std::vector<Column> &lists, bool mean,
+               const std::vector<Column> &singles, const std::vector<Column> &lists, int pooling,
                const std::vector<Layer> &first, const std::vector<QuantizedLayer> &bottom,
                const std::vector<QuantizedLayer> &top, const Layer &last) {
   require((continuous > 0) == (first.size() == 1), "one first layer with continuous columns");
@@ -93,7 +93,7 @@ void make_int8(Int8ScoringModel *model, const std::string &set, uintptr_t weight
       instruction_set(set),
       {{reinterpret_cast<const int8_t *>(weight), reinterpret_cast<const float *>(scale), dim},
        continuous,
-       columns_of(singles, lists, mean),
+       columns_of(singles, lists, pooling),
        weights_of(first),
        weights_of(bottom),
        weights_of(top),
@@ -127,12 +127,12 @@ bool score(const Model &model, const Ids &ids, const Dense &dense,
 void bind_scoring(nb::module_ &m) {
   nb::class_<ScoringModel>(m, "ScoringModel")
       .def("__init__", &make, "instruction_set"_a, "dtype"_a, "tables"_a, "row_dtype"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "mean"_a, "bottom"_a, "top"_a, "last"_a)
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "bottom"_a, "top"_a, "last"_a)
       .def("score", &score<ScoringModel>, "ids"_a, "dense"_a, "lists"_a, "probability"_a,
            "threads"_a);
   nb::class_<Int8ScoringModel>(m, "Int8ScoringModel")
       .def("__init__", &make_int8, "instruction_set"_a, "tables"_a, "scales"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "mean"_a, "first"_a, "bottom"_a, "top"_a,
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "first"_a, "bottom"_a, "top"_a,
            "last"_a)
       .def("score", &score<Int8ScoringModel>, "ids"_a, "dense"_a, "lists"_a, "probability"_a,
            "threads"_a);

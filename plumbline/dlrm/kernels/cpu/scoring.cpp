@@ -141,7 +141,7 @@ bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
       return false;
     for (size_t list = 0; list < ids.lists.size(); ++list) {
       const Bag bag = bag_of(ids.lists[list], rows.lists[list], first, count);
-      if (embedding_loops_.pool(spec_.tables, bag, ids.mean, result, 0, count, block.sum) >= 0)
+      if (embedding_loops_.pool(spec_.tables, bag, ids.pooling, result, 0, count, block.sum) >= 0)
         return false;
     }
     interaction_.forward(shape_, shape_.has_dense ? dense : nullptr, block.embeddings, out, 0,

@@ -154,7 +154,7 @@ bool Int8ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t c
   }
   for (size_t list = 0; list < ids.lists.size(); ++list) {
     const Bag bag = bag_of(ids.lists[list], rows.lists[list], begin, count);
-    if (loops_.pool(spec_.tables, bag, ids.mean, block.vectors, block.sum) >= 0) return false;
+    if (loops_.pool(spec_.tables, bag, ids.pooling, block.vectors, block.sum) >= 0) return false;
   }
   return true;
 }

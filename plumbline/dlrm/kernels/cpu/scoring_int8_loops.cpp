@@ -49,7 +49,7 @@ int64_t gather(const Int8Tables &tables, const Singles &singles, const Int8Vecto
   return -1;
 }
 
-int64_t pool(const Int8Tables &tables, const Bag &bag, bool mean, const Int8Vectors &out,
+int64_t pool(const Int8Tables &tables, const Bag &bag, Pooling pooling, const Int8Vectors &out,
              float *sum) {
   const int64_t dim = tables.dim, last = bag.offsets[bag.rows];
   int64_t asked = bag.offsets[0];
@@ -65,9 +65,16 @@ int64_t pool(const Int8Tables &tables, const Bag &bag, bool mean, const Int8Vect
       const int64_t row = bag.first_row + bag.ids[position];
       const int8_t *numbers = tables.weight + row * dim;
       const float scale = tables.scale[row];
-      for (int64_t d = 0; d < dim; ++d) sum[d] += static_cast<float>(numbers[d]) * scale;
+      if (pooling == Pooling::max && position > from)
+        for (int64_t d = 0; d < dim; ++d) {
+          const float next = static_cast<float>(numbers[d]) * scale;
+          sum[d] = next > sum[d] || next != next ? next : sum[d];
+        }
+      else
+        for (int64_t d = 0; d < dim; ++d) sum[d] += static_cast<float>(numbers[d]) * scale;
     }
-    const float share = mean && to > from ? 1.0f / static_cast<float>(to - from) : 1.0f;
+    const bool is_mean = pooling == Pooling::mean && to > from;
+    const float share = is_mean ? 1.0f / static_cast<float>(to - from) : 1.0f;
     for (int64_t d = 0; d < dim; ++d) sum[d] *= share;
     const int64_t vector = list * out.vectors + out.first + bag.position;
     out.rows.scale[vector] = quantize_row(sum, dim, out.rows.numbers + vector * out.rows.stride,

@@ -56,9 +56,10 @@ struct Int8ScoringLoops {
                       int64_t out_stride, int64_t rows);
   // As that of float32, see scoring_loops.h.
   Logits *logits;
-  // As in embedding_loops.h. `pool` sums q · scale in float32 and quantizes the result.
+  // As in embedding_loops.h. `pool` adds or compares q · scale in float32 and
+  // quantizes the result.
   int64_t (*gather)(const Int8Tables &, const Singles &, const Int8Vectors &);
-  int64_t (*pool)(const Int8Tables &, const Bag &, bool mean, const Int8Vectors &, float *sum);
+  int64_t (*pool)(const Int8Tables &, const Bag &, Pooling, const Int8Vectors &, float *sum);
   // Dots of a row's vectors: the strict lower triangle, row by row.
   void (*dots)(const Int8Rows &vectors, int64_t count, float *triangle);
 };

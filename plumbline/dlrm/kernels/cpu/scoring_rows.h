@@ -17,7 +17,7 @@ struct ListColumn {
 struct IdColumns {
   std::vector<int64_t> first_row, cardinality, position;  // of the columns with one id a row
   std::vector<ListColumn> lists;
-  bool mean;  // whether a list gives the mean of its rows, or their sum
+  Pooling pooling;
 
   int64_t singles() const { return static_cast<int64_t>(position.size()); }
   int64_t count() const { return static_cast<int64_t>(position.size() + lists.size()); }

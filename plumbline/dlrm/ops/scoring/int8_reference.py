@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.interaction.width import interaction_width
 from plumbline.dlrm.ops.scoring.contract import ScoringShape
 
@@ -112,7 +113,7 @@ class Int8Reference:
                 return None
             row_N = table.first_row + ids_N
             vector_ND = weight_RD[row_N].astype(np.float32) * scale_R[row_N, np.newaxis]
-            pooled = quantize(_pooled(vector_ND, bag.offsets, shape.mean))
+            pooled = quantize(_pooled(vector_ND, bag.offsets, shape.pooling))
             q_BVD[:, table.position], scale_BV[:, table.position] = pooled
         return Quantized(q_BVD, scale_BV)
 
@@ -167,14 +168,18 @@ def _interaction(dense_BD: Floats | None, embeddings: Quantized) -> Floats:
     return out_BK
 
 
-def _pooled(vector_ND: Floats, offsets_B1: NDArray[np.int64], mean: bool) -> Floats:
-    """Sums in the order of each list, one position of all lists at a time."""
+def _pooled(vector_ND: Floats, offsets_B1: NDArray[np.int64], pooling: int) -> Floats:
+    """In the order of each list, one position of all lists at a time."""
     length_B = np.diff(offsets_B1)
     sum_BD = np.zeros((len(length_B), vector_ND.shape[1]), np.float32)
     for position in range(int(length_B.max(initial=0))):
         longer = np.flatnonzero(length_B > position)
-        sum_BD[longer] += vector_ND[offsets_B1[longer] + position]
-    if mean:
+        next_ND = vector_ND[offsets_B1[longer] + position]
+        if pooling == POOLING_NUMBERS["max"] and position > 0:
+            sum_BD[longer] = np.maximum(sum_BD[longer], next_ND)
+        else:
+            sum_BD[longer] += next_ND
+    if pooling == POOLING_NUMBERS["mean"]:
         sum_BD *= (np.float32(1) / np.maximum(length_B, 1).astype(np.float32))[:, np.newaxis]
     return sum_BD
 
