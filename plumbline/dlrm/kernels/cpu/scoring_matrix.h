@@ -1,8 +1,9 @@
 // Products of rows and packed weights on tiles. Only for loops, see instruction_set.h.
 //
-// An entry is four bytes: a pair of bfloat16, or four int8. A block is up to two tiles of rows by two
-// panels of outputs: four tiles of sums, which stay in their registers over the whole depth. A row's
-// sums do not depend on the other rows of its tile, so rows past the last one may be anything.
+// An entry is four bytes: a pair of bfloat16, or four int8. A block is up to two tiles of rows by
+// two panels of outputs: four tiles of sums, which stay in their registers over the whole depth.
+// The last tile of rows has as many rows as there are. A row's sums are added in the same order in
+// any tile.
 #pragma once
 
 #include <cstdint>
@@ -95,8 +96,8 @@ TileShapes matrix_shapes(int64_t last) {
   return shapes;
 }
 
-// Calls keep(row, panel, sums of up to 16 rows) for all panels of `count` rows, a multiple of R tiles'
-// rows or at most as many. Panels in the outer loop, so their weights stay in the cache.
+// Calls keep(row, panel, rows of the tile, sums) for all panels of `count` rows: a multiple of R
+// tiles, or what R tiles hold. Panels in the outer loop, so their weights stay in the cache.
 template <class Products, typename Sum, int R, class Keep>
 void matrix_rows(const PackedLayer &layer, const MatrixRows &rows, int64_t begin, int64_t count,
                  const Keep &keep) {
