@@ -51,6 +51,7 @@ $(PEERS): benchmarks/requirements-peers.txt $(STAMP)
 bench: env peers
 	$(VENV)/bin/python benchmarks/etl.py
 	$(VENV)/bin/python benchmarks/online.py
+	$(VENV)/bin/python benchmarks/operators.py
 	$(VENV)/bin/python benchmarks/interaction.py
 	$(VENV)/bin/python benchmarks/train.py
 	$(VENV)/bin/python benchmarks/threads.py

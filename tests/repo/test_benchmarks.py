@@ -10,11 +10,14 @@ import pytest
 
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import Benchmark
+from benchmarks.operator_cases import CASES
+from benchmarks.operators import SEVERAL_KEYS
 from benchmarks.serve_merlin import MISSING as MERLIN_MISSING
 from benchmarks.soak import OWN_MEMORY
 from benchmarks.tables import PEERS_MISSING as TABLES_PEERS_MISSING
 from benchmarks.train import PEERS_MISSING
 from benchmarks.train_sides import TORCHREC
+from plumbline.nvtabular.operators import SUPPORTED
 from tests.conftest import Command
 
 
@@ -44,6 +47,21 @@ def test_online_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     one, many, fitted = run_quick(command, "online", tmp_path)
     assert one["case"].startswith("1 row, ") and many["case"].startswith("1,024 rows, ")
     assert fitted["ratios"].keys() == {"nvtabular"}
+
+
+@pytest.mark.timeout(300)
+def test_operators_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "operators", tmp_path, "--only", "keys")
+    against = [case for case in cases if case["ratios"]]
+    assert [case["case"].split(",")[0] for case in against] == [
+        "JoinGroupby of two keys",
+        "TargetEncoding of two keys",
+    ]
+    assert len(cases) == 2 * len(against) + len(SEVERAL_KEYS) + 2
+
+
+def test_every_operator_is_measured() -> None:
+    assert {name for case in CASES for name in case.operators} == {*SUPPORTED}
 
 
 @pytest.mark.timeout(300)

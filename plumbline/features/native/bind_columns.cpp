@@ -6,6 +6,7 @@
 
 #include "binding.h"
 #include "columns.h"
+#include "distinct.h"
 
 namespace plumbline {
 namespace {
@@ -48,9 +49,23 @@ nb::object pack_keys_of(nb::sequence given) {
   return nb::make_tuple(array_of(std::move(offsets), rows + 1), array_of(std::move(data), bytes));
 }
 
+nb::object arrays_of(Distinct distinct, size_t rows) {
+  return nb::make_tuple(array_of(std::move(distinct.rows), distinct.size),
+                        array_of(std::move(distinct.index), rows));
+}
+
 }  // namespace
 
 void bind_columns(nb::module_ &m) {
+  m.def("distinct_integers", [](nb::handle values) {
+    const Vector<const int64_t> from(values, "values");
+    return arrays_of(unlocked([&] { return distinct_integers(from.column()); }), from.size());
+  });
+  m.def("distinct_texts", [](nb::handle offsets, nb::handle data) {
+    const TextArrays text(offsets, data, "text");
+    const Strings &strings = text.strings();
+    return arrays_of(unlocked([&] { return distinct_texts(strings); }), strings.size);
+  });
   m.def("pack_keys", pack_keys_of);
   m.def("pack_objects", [](nb::handle values) {
     const Vector<PyObject *const> from(values, "values");

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from plumbline.base.native import native, uses_native
 from plumbline.columns.keys import pack, unpack
 from plumbline.columns.values import Text, Values
 from plumbline.features.steps.value_types import ValueType
@@ -39,6 +40,13 @@ def key_parts(keys: pa.Array, types: Sequence[ValueType]) -> list[pa.Array]:
 
 def distinct(keys: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
     """The distinct keys, (V,), and the index of each key in them, int64 (B,)."""
+    if uses_native():
+        if pa.types.is_integer(keys.type):
+            first, index = native.distinct_integers(np.asarray(keys))
+        else:
+            text = Text.from_arrow(keys)
+            first, index = native.distinct_texts(text.offsets, text.data)
+        return keys.take(pa.array(first)), index
     encoded = pc.dictionary_encode(keys)
     return encoded.dictionary, np.asarray(encoded.indices, dtype=np.int64)
 
