@@ -76,7 +76,6 @@ def _refuse_parameters(at: OperatorCall) -> None:
     unsupported = {
         "vocabs": at.operator.vocabs,
         "single_table": at.operator.single_table,
-        "search_sorted": at.operator.search_sorted,
     }
     for parameter, value in unsupported.items():
         if value:
