@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from plumbline.features.operators.bucketize import Bucketize
@@ -301,12 +300,6 @@ def te(**parameters: Any) -> Any:
 def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str) -> None:
     with pytest.raises(UnsupportedOperator, match=message):
         chains(graph())
-
-
-def test_a_vocabulary_as_a_parameter_is_refused(tmp_path: Any) -> None:
-    vocabularies = {"s": pd.Series(["a", "b"])}
-    with pytest.raises(UnsupportedOperator, match=r"'s' uses Categorify\(vocabs="):
-        chains(["s"] >> ops.Categorify(vocabs=vocabularies, out_path=str(tmp_path)))
 
 
 def test_a_target_may_be_an_integer_column() -> None:

@@ -46,5 +46,7 @@ def _json(value: Any) -> Any:
         return [_json(item) for item in value]
     if not is_dataclass(value):
         return value
-    content = {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    content = {
+        field.name: _json(getattr(value, field.name)) for field in fields(value) if field.compare
+    }
     return {"type": type(value).__name__, **content}
