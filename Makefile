@@ -55,6 +55,7 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/interaction.py
 	$(VENV)/bin/python benchmarks/train.py
 	$(VENV)/bin/python benchmarks/threads.py
+	$(VENV)/bin/python benchmarks/roofline.py
 	$(VENV)/bin/python benchmarks/scoring.py
 	$(VENV)/bin/python benchmarks/serve.py
 

@@ -37,7 +37,7 @@ from plumbline.base.manifest import package_versions
 OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")
 
-FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "amx_bf16")
 """Processor flags that determine which kernels run."""
 
 LOAD_COLUMNS = {
@@ -139,9 +139,12 @@ class Benchmark:
                 loads.add_row(*(_cell(load[key]) for key in LOAD_COLUMNS))
             console.print(loads)
         for target in self.targets:
+            wanted = f"(target {target['target']})"
+            if target["value"] is None:
+                console.print(f"{target['name']}: not measured {wanted}")
+                continue
             met = "met" if target["met"] else "missed"
-            value = "not measured" if target["value"] is None else target["value"]
-            console.print(f"{target['name']}: {value} (target {target['target']}): {met}")
+            console.print(f"{target['name']}: {target['value']} {wanted}: {met}")
         for note in self.notes:
             console.print(note)
         if file is not None:
@@ -153,7 +156,7 @@ class Benchmark:
             "date": time.strftime("%Y-%m-%d"),
             "commit": _commit(),
             "cpu": _cpuinfo("model name") or platform.machine(),
-            "flags": [flag for flag in FLAGS if flag in _cpuinfo("flags").split()],
+            "flags": [flag for flag in FLAGS if has_flag(flag)],
             "threads": len(os.sched_getaffinity(0)),
             "versions": package_versions(PACKAGES) | self.versions,
             "notes": self.notes,
@@ -170,6 +173,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return arguments
+
+
+def has_flag(flag: str) -> bool:
+    """Whether the processor has this flag of /proc/cpuinfo."""
+    return flag in _cpuinfo("flags").split()
 
 
 def _rounded(value: float) -> float:

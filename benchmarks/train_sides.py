@@ -4,9 +4,9 @@
 
 Every side gets the same encoded rows from the same loader, in the same order, and updates all its
 parameters by plain SGD; the loss is read after the last step. The process prints JSON: milliseconds
-per step, the share of time spent waiting for the loader, the mean loss of the timed steps, the peak
-resident memory, and whether our native kernels were available. The side `PRODUCTS` reads no rows
-and has no loss.
+per step, the share of time spent waiting for the loader, the mean loss of the timed steps, page
+faults per step, the share of memory in large pages, the peak resident memory, and whether our
+native kernels were available. The side `PRODUCTS` reads no rows and has no loss.
 
 Legend: B rows, I inputs of a layer, O outputs.
 """
@@ -117,7 +117,7 @@ def measure(trainer: SideTrainer, work: Work, file: Path) -> dict[str, float]:
     with closing(loader.batches(Order(seed=1, epoch=0))) as batches:
         for _ in range(work.warm_up):
             trainer.step(next(batches))
-        start = time.perf_counter()
+        faults, start = _faults(), time.perf_counter()
         for _ in range(work.steps):
             asked = time.perf_counter()
             batch = next(batches)
@@ -125,7 +125,27 @@ def measure(trainer: SideTrainer, work: Work, file: Path) -> dict[str, float]:
             losses.append(trainer.step(batch))
         loss = float(torch.stack(losses).mean())
         seconds = time.perf_counter() - start
-    return {"ms": 1000 * seconds / work.steps, "waiting": waited / seconds, "loss": loss}
+        faults = _faults() - faults
+    return {
+        "ms": 1000 * seconds / work.steps,
+        "waiting": waited / seconds,
+        "loss": loss,
+        "faults": faults / work.steps,
+        "large_pages": _large_pages(),
+    }
+
+
+def _faults() -> int:
+    """Page faults of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt + usage.ru_majflt
+
+
+def _large_pages() -> float:
+    """Share of this process' resident memory that is in large pages; Linux only."""
+    lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines}
+    return kilobytes["AnonHugePages"] / kilobytes["Rss"]
 
 
 def measure_products(work: Work) -> dict[str, float]:

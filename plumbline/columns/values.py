@@ -69,6 +69,11 @@ class Text:
         buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
         return pa.LargeStringArray.from_buffers(len(self), *buffers[1:])
 
+    def to_arrow_bytes(self) -> pa.Array:
+        """As an Arrow array of `large_binary`; a request may have bytes that are not UTF-8."""
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
+        return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(self), buffers)
+
     def to_objects(self) -> NDArray[np.object_]:
         """As an array of bytes objects, (B,)."""
         data = self.data.tobytes()

@@ -13,8 +13,9 @@ def advise_large_pages(start: int, bytes: int) -> None:
 # Pointers are addresses of contiguous memory. Dtypes are 0 float32, 1 bfloat16, 2 float16.
 # `singles` holds the pointers of ids, first_row, cardinality and position; a bag is (ids, number of
 # ids, offsets, first_row, cardinality, position). `position` is the column's index among all id
-# columns, and `vectors` their number. Each function returns None, or (position, row, id,
-# cardinality) of an id that is out of range. Offsets that do not fit raise ValueError.
+# columns, and `vectors` their number. Pooling is 0 sum, 1 mean, 2 max. Each function returns None,
+# or (position, row, id, cardinality) of an id that is out of range. Offsets that do not fit raise
+# ValueError.
 
 def embedding_gather(
     instruction_set: str,
@@ -36,7 +37,7 @@ def embedding_pool(
     dim: int,
     bag: tuple[int, ...],
     rows: int,
-    mean: bool,
+    pooling: int,
     out: int,
     out_dtype: int,
     vectors: int,
@@ -96,6 +97,19 @@ def interaction_backward(
 ) -> None:
     """Write the gradients of `dense`, if given, and of `embeddings`, from the gradient of `out`."""
 
+def relu_gradient(
+    instruction_set: str,
+    dtype: int,
+    rows: int,
+    columns: int,
+    gradient: int,
+    output: int,
+    kept: int,
+    bias_gradient: int,
+    threads: int,
+) -> None:
+    """Write the gradient where `output` is above zero to `kept`, and its sum over rows, float32."""
+
 class ScoringModel:
     """A DLRM for inference, see plumbline/dlrm/kernels/cpu/scoring.h.
 
@@ -115,7 +129,7 @@ class ScoringModel:
         continuous: int,
         singles: list[tuple[int, int, int]],
         lists: list[tuple[int, int, int]],
-        mean: bool,
+        pooling: int,
         bottom: list[tuple[NDArray[Any], NDArray[Any]]],
         top: list[tuple[NDArray[Any], NDArray[Any]]],
         last: tuple[NDArray[Any], NDArray[Any]],

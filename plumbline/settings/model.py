@@ -32,9 +32,9 @@ class Model(Settings):
     """Widths of the layers over the continuous columns; the last is `embedding_dim`."""
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
     """Widths of the layers over the interaction, before the logit."""
-    bag: Literal["mean", "sum"] = "mean"
-    """Pooling of a list column: the mean or the sum of its ids' embeddings; zeros for an empty
-    list."""
+    bag: Literal["mean", "sum", "max"] = "mean"
+    """Pooling of a list column: the mean, the sum or the maximum of its ids' embeddings, element by
+    element; zeros for an empty list."""
     embedding_rows: Literal["fp32", "bf16"] = "fp32"
     """Precision of the stored embeddings. bf16 needs half the memory, and rounds stochastically
     (see docs/decisions/0012). Only with `--model fused`."""

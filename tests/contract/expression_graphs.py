@@ -1,7 +1,8 @@
-"""Random graphs with expressions beside and before all other operators.
+"""Random graphs with expressions beside and before all other operators, and in further forms.
 
 A chain of expressions is drawn by the type that it has come to: times, text, integers or numbers.
-It ends in ids or numbers, or is the key of an operator on several columns.
+It ends in ids or numbers, or is the key of an operator on several columns. Branches may be
+subgraphs, and two of them may have outputs of the same names.
 """
 
 from __future__ import annotations
@@ -23,11 +24,33 @@ Chains: TypeAlias = st.SearchStrategy[Chain]
 def workflows_with_expressions(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:
     """Graphs of `workflows`, most of them with up to three branches of expressions."""
     more = st.lists(_branches(kinds), max_size=3)
-    return st.builds(
-        lambda graph, drawn: replace(graph, branches=(*graph.branches, *drawn)),
-        workflows(kinds),
-        more,
-    )
+    pairs = st.none() | st.none() | _of_one_name(kinds)
+    subgraphs = st.just(frozenset()) | st.frozensets(st.integers(0, 5), max_size=3)
+    return st.builds(_graph, workflows(kinds), more, pairs, subgraphs)
+
+
+def _graph(
+    graph: Graph, more: list[Branch], pair: tuple[Branch, Branch] | None, subgraphs: frozenset[int]
+) -> Graph:
+    branches = (*graph.branches, *more)
+    if pair is None:
+        return replace(graph, branches=branches, subgraphs=subgraphs)
+    twins = {len(branches): pair[1]}
+    return replace(graph, branches=(*branches, pair[0]), twins=twins, subgraphs=subgraphs)
+
+
+def _of_one_name(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[tuple[Branch, Branch]]:
+    """Two branches of the same columns and types."""
+    numbers = [name for name, kind in kinds.items() if kind == "continuous"]
+    keys = [name for name, kind in kinds.items() if kind in ("integer", "hex", "string")]
+
+    def of(names: list[str], chains: Chains) -> st.SearchStrategy[tuple[Branch, Branch]]:
+        return st.builds(
+            lambda columns, one, two: (Branch(columns, one), Branch(columns, two)),
+            _some(names, 1, 2), chains, chains,
+        )  # fmt: skip
+
+    return of(numbers, _CONSTANT | _PERIODIC) | of(keys, _IDS) | st.none()
 
 
 def _branches(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Branch]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from plumbline import expressions
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.nvtabular.frames import merlin_input_schema
-from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
+from plumbline.nvtabular.library import ColumnSelector, Subgraph, Tags, Workflow, ops
 from plumbline.nvtabular.patched import patched
 
 OWN: dict[str, Any] = {
@@ -94,16 +94,21 @@ class Graph:
     """The branches, put together one by one or in a list, and the click.
 
     `removed` are raw columns that `remove_inputs` removes from the finished workflow, whose schema
-    is that of `kinds`.
+    is that of `kinds`. `twins` are the branches of the same number once more, with other operators:
+    of their outputs, which have the same names, the last are kept. The branches of the numbers in
+    `subgraphs` are subgraphs.
     """
 
     branches: tuple[Branch, ...]
     in_list: bool = False
     removed: tuple[str, ...] = ()
     kinds: Mapping[str, FeatureKind] = field(default_factory=dict)
+    twins: Mapping[int, Branch] = field(default_factory=dict)
+    subgraphs: frozenset[int] = frozenset()
 
     def build(self) -> Workflow:
-        first, *others = (branch.build(f"{n}") for n, branch in enumerate(self.branches))
+        first, *others = (self._branch(n, branch) for n, branch in enumerate(self.branches))
+        others += [branch.build(f"{n}") for n, branch in self.twins.items()]
         rest = [[*others, CLICK]] if self.in_list else [*others, CLICK]
         workflow = Workflow(sum(rest, first))
         if self.removed:
@@ -111,6 +116,10 @@ class Graph:
             workflow = patched(workflow).fit_schema(merlin_input_schema(self.kinds))
             workflow.remove_inputs([*self.removed])
         return workflow
+
+    def _branch(self, number: int, branch: Branch) -> Any:
+        node = branch.build(f"{number}")
+        return Subgraph(f"part {number}", node) if number in self.subgraphs else node
 
 
 def workflows(kinds: Mapping[str, FeatureKind]) -> st.SearchStrategy[Graph]:

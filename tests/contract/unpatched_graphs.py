@@ -251,10 +251,12 @@ def graphs(family: str) -> st.SearchStrategy[Graph]:
 
 
 def forms() -> st.SearchStrategy[Graph]:
-    """Branches of nodes subtracted from nodes, and of columns selected by their tag.
+    """Branches of nodes subtracted from nodes, and of columns selected by their tag; subgraphs of
+    numbers; two branches of the same names.
 
     NVTabular returns the subtracted columns where they are subtracted by name, fails where they are
-    renamed before, and does not fit a workflow again from which inputs are removed.
+    renamed before, on tags in a subgraph, and does not fit a workflow again from which inputs are
+    removed.
     """
     fill = operator("FillMissing", fill_val=NUMBER).map(lambda one: (one,))
     numbers = st.builds(
@@ -270,4 +272,17 @@ def forms() -> st.SearchStrategy[Graph]:
         categorified("joint", st.none()).map(lambda one: Branch((), (one,), tag=Tags.CATEGORICAL)),
     )
     branches = st.lists(numbers | ids | tagged, min_size=1, max_size=3)
-    return branches.map(lambda found: Graph(tuple(found)))
+    last = CLIP.map(lambda clip: Branch(("x",), (clip,)))
+    first = fill.map(lambda one: Branch(("x",), one))
+
+    def of(found: list[Branch], pair: tuple[Branch, Branch] | None, nested: bool) -> Graph:
+        drawn = (*found, *(pair or ())[:1])
+        of_numbers = [
+            n
+            for n, one in enumerate(drawn)
+            if one.operators[0].name != "Categorify" and one.tag is None
+        ]
+        twins = {} if pair is None else {len(found): pair[1]}
+        return Graph(drawn, twins=twins, subgraphs=frozenset(of_numbers if nested else ()))
+
+    return st.builds(of, branches, st.none() | st.tuples(first, last), st.booleans())

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 
 
 def embedding_reference(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
     """embedding_BVD of `dtype`, by the contract of plumbline/dlrm/ops/embedding/contract.py."""
-    vectors = {bag.position: pooled(weight_RD, bag, columns.mean) for bag in columns.bags}
+    vectors = {bag.position: pooled(weight_RD, bag, columns.pooling) for bag in columns.bags}
     for position, first_row, id_B in zip(
         columns.position_F, columns.first_row_F, columns.ids_BF.unbind(1), strict=True
     ):
@@ -21,12 +22,16 @@ def embedding_reference(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtyp
     return torch.stack([vectors[position].to(dtype) for position in sorted(vectors)], dim=1)
 
 
-def pooled(weight_RD: Tensor, bag: BagColumn, mean: bool) -> Tensor:
+def pooled(weight_RD: Tensor, bag: BagColumn, pooling: Pooling) -> Tensor:
     """vector_BD in float32, or float64 for float64 rows."""
     wide_RD = weight_RD if weight_RD.dtype == torch.float64 else weight_RD.float()
-    sums = []
+    vectors = []
     for ids_L in torch.tensor_split(bag.ids_N, bag.offsets_B1[1:-1]):
-        sum_D = wide_RD[bag.first_row + ids_L].sum(0)
-        sums.append(sum_D / max(len(ids_L), 1) if mean else sum_D)
+        vector_LD = wide_RD[bag.first_row + ids_L]
+        if pooling == "max" and len(ids_L):
+            pooled_D = torch.gather(vector_LD, 0, vector_LD.argmax(0, keepdim=True)).squeeze(0)
+        else:
+            pooled_D = vector_LD.sum(0) / (max(len(ids_L), 1) if pooling == "mean" else 1)
+        vectors.append(pooled_D)
     rows = len(bag.offsets_B1) - 1
-    return torch.stack(sums[:rows]) if rows else wide_RD[:0]
+    return torch.stack(vectors[:rows]) if rows else wide_RD[:0]

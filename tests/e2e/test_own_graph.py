@@ -18,6 +18,8 @@ GRAPH = """
 from nvtabular import ops
 from parts import BOUNDARIES
 
+from plumbline.expressions import Compare, DatePart, Lowercase, RangeIds, Sine
+
 
 def features(kinds, *, smoothing: float, words: int = 50):
     # Combined, shared and hashed ids; statistics of keys; flags; a dict of buckets.
@@ -28,7 +30,15 @@ def features(kinds, *, smoothing: float, words: int = 50):
     mean = ["shop"] >> ops.JoinGroupby(cont_cols=["price"], stats=["mean", "std"])
     liked = [["shop", "word"]] >> ops.TargetEncoding("click", kfold=3, p_smooth=smoothing)
     numbers = (price + (mean >> ops.FillMissing(0)) + liked) >> ops.NormalizeMinMax()
-    return pair + shared + level + (["word"] >> ops.HashBucket(words)) + numbers
+    # Parts of a time, as ids, as a key and as a number; a comparison; text.
+    seen = ["seen"] >> DatePart("hour", "weekend", utc_offset="+02:00")
+    hour = seen["seen_hour"] >> RangeIds(0, 23)
+    shop = ["shop"] >> ops.AddMetadata()
+    cross = (shop + seen["seen_weekend"]) >> ops.HashedCross(50)
+    sine = seen["seen_hour"] >> Sine(24) >> ops.FillMissing(0) >> ops.Rename(postfix="_sine")
+    late = ["seen"] >> Compare(">=", "2024-01-20") >> ops.FillMissing(0) >> ops.Rename(name="late")
+    word = ["word"] >> Lowercase() >> ops.HashBucket(words)
+    return pair + shared + level + word + numbers + hour + cross + sine + late
 """
 PARTS = "BOUNDARIES = [0.25, 0.5, 0.75]\n"
 CONFIG = {
@@ -39,6 +49,7 @@ CONFIG = {
             "other": "integer",
             "word": "string",
             "price": "continuous",
+            "seen": {"kind": "time", "feature": True},
             "click": "label",
         }
     },
@@ -58,7 +69,9 @@ def written(folder: Path) -> Path:
         for n in range(ROWS):
             price = "" if n % 13 == 0 else f"{rng.random():.4f}"
             word = "" if n % 17 == 0 else f"w{rng.integers(6)}"
-            out.writerow([rng.integers(8), rng.integers(12), word, price, int(rng.random() < 0.4)])
+            time = "" if n % 19 == 0 else f"2024-01-{1 + n // 20:02} {n % 24:02}:30:00"
+            shop, other = rng.integers(8), rng.integers(12)
+            out.writerow([shop, other, word, price, time, int(rng.random() < 0.4)])
     (folder / "settings" / "graphs").mkdir(parents=True)
     (folder / "settings/graphs/mine.py").write_text(GRAPH)
     (folder / "settings/graphs/parts.py").write_text(PARTS)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from plumbline.features.operators.bucketize import Bucketize
@@ -303,11 +302,12 @@ def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str
         chains(graph())
 
 
-def test_a_vocabulary_as_a_parameter_is_refused(tmp_path: Any) -> None:
-    vocabularies = {"s": pd.Series(["a", "b"])}
-    with pytest.raises(UnsupportedOperator, match=r"'s' uses Categorify\(vocabs="):
-        chains(["s"] >> ops.Categorify(vocabs=vocabularies, out_path=str(tmp_path)))
-
-
 def test_a_target_may_be_an_integer_column() -> None:
     assert list(chains(["s"] >> ops.TargetEncoding(["i"], kfold=1))) == ["TE_s_i"]
+
+
+@pytest.mark.parametrize("bounds", [(2, 1), (0, 0), (-1, -2)])
+def test_a_slice_may_end_before_it_starts(bounds: tuple[int, int]) -> None:
+    graph = ["l"] >> ops.ListSlice(*bounds) >> ops.HashBucket(5)
+    (output,) = compile_unfitted(Workflow(graph + "click"), {"l": "integer_list"}).outputs
+    assert len(output.chain.steps) == 2

@@ -249,3 +249,12 @@ def test_threads_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     sides = {"ours", "ours, one thread", "ours, threads that spin"}
     assert train["sides"].keys() == score["sides"].keys() == sides
     assert beside["sides"].keys() == {*sides, "fair time"}
+
+
+@pytest.mark.timeout(300)
+def test_roofline_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = {case["case"]: case for case in run_quick(command, "roofline", tmp_path)}
+    gather = next(case for name, case in cases.items() if name.startswith("embedding gather"))
+    assert gather["sides"].keys() == {"ours", "copy", "rows at random"}
+    scoring = next(case for name, case in cases.items() if name.startswith("scoring article"))
+    assert scoring["sides"].keys() == {"ours", "copy", "products"}

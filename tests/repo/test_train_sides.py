@@ -7,9 +7,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.harness import Benchmark
-from benchmarks.train import LOSS_TOLERANCE, NOT_NATIVE, Run, Runs
-from benchmarks.train_sides import EAGER_FP32, OURS, PRODUCTS, Ours
+from benchmarks.harness import Benchmark, Case
+from benchmarks.train import LOSS_TOLERANCE, NOT_NATIVE, Run, Runs, judge_with_tiles
+from benchmarks.train_sides import (
+    COMPILED,
+    COMPILED_KEPT,
+    EAGER_FP32,
+    OURS,
+    OURS_BF16_ROWS,
+    PRODUCTS,
+    Ours,
+)
 from benchmarks.train_torch import SeparateTables, TorchTrainer
 from benchmarks.train_work import (
     CARDINALITIES,
@@ -117,3 +125,21 @@ def test_a_side_without_native_kernels_is_noted() -> None:
     runs.of[OURS].append(run(0.5, native=False))
     runs.note_if_not_native(benchmark)
     assert benchmark.notes == [NOT_NATIVE]
+
+
+def test_targets_of_matrix_tiles_are_judged_only_where_there_are_tiles(monkeypatch) -> None:
+    times = {PRODUCTS: 60.0, OURS: 100.0, OURS_BF16_ROWS: 80.0, COMPILED: 170.0, COMPILED_KEPT: 160}
+    case = Case("article", "ms a step", {side: [ms] for side, ms in times.items()})
+    judged, left = Benchmark("train"), Benchmark("train")
+    monkeypatch.setattr("benchmarks.train.has_flag", lambda flag: flag == "amx_tile")
+    judge_with_tiles(judged, "article", case)
+    assert [(t["value"], t["target"], t["met"]) for t in judged.targets] == [
+        (0.75, 0.75, True),
+        (2.0, 2.0, True),
+        (0.6, 0.65, False),
+        (1.6, 2.0, False),
+    ]
+    monkeypatch.setattr("benchmarks.train.has_flag", lambda flag: False)
+    judge_with_tiles(left, "article", case)
+    assert [target["name"] for target in left.targets] == [t["name"] for t in judged.targets]
+    assert all(target["value"] is None for target in left.targets)

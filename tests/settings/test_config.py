@@ -315,7 +315,7 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
             "log: {columns: {F1: flag}, multi_hot: {click: [F1]}}",
             "a feature cannot be named 'click'",
         ),
-        ("model: {bag: max}", "model.bag: wanted one of mean, sum, got 'max'"),
+        ("model: {bag: min}", "model.bag: wanted one of mean, sum, max, got 'min'"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, change: str, expected: str) -> None:

@@ -1,7 +1,8 @@
 """A logistic regression on encoded rows: the baseline that a DLRM has to beat.
 
-It has one weight per id, one per continuous column, and a bias. A list contributes the mean or the
-sum of its ids' weights, like the model's bag. `plumbline.dlrm.baseline.fitting` fits the weights.
+It has one weight per id, one per continuous column, and a bias. A list contributes the sum of its
+ids' weights where the model's bag is the sum, else their mean. `plumbline.dlrm.baseline.fitting`
+fits the weights.
 
 Legend: B rows, F columns with one id a row, C continuous columns, N ids of the list columns, R ids
 of all columns together, W = R + C + 1 weights.
@@ -53,7 +54,7 @@ class Layout:
         starts = np.cumsum([0, *(sizes[name] for name in names)])
         self._start_F = starts[: len(architecture.single)]
         self._start_L = starts[len(architecture.single) : -1]
-        self._is_mean = architecture.bag == "mean"
+        self._is_mean = architecture.bag != "sum"
         self.ids = int(starts[-1])
         self.columns = len(names) + len(architecture.continuous)
         self.weights = self.ids + len(architecture.continuous) + 1

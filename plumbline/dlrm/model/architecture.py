@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from plumbline.settings import Model
 
 
-Bag = Literal["mean", "sum"]
 RowPrecision = Literal["fp32", "bf16"]
 
 
@@ -39,8 +39,9 @@ class Architecture:
     """Widths of the layers before the last one, which gives the logit."""
     bags: tuple[str, ...] = ()
     """Names of the id columns with a list of ids per row, in plan order."""
-    bag: Bag = "mean"
-    """A list's vector: the mean or the sum of its ids' embeddings; zeros for an empty list."""
+    bag: Pooling = "mean"
+    """A list's vector: the mean, the sum or the maximum of its ids' embeddings, element by element;
+    zeros for an empty list."""
     embedding_rows: RowPrecision = "fp32"
     """Precision in which the rows of the tables are stored."""
 
@@ -115,7 +116,7 @@ class Architecture:
                 bottom_mlp=tuple(int(width) for width in content["bottom_mlp"]),
                 top_mlp=tuple(int(width) for width in content["top_mlp"]),
                 bags=tuple(str(name) for name in content["bags"]),
-                bag=cast(Bag, _one_of(Bag, content, "bag")),
+                bag=cast(Pooling, _one_of(Pooling, content, "bag")),
                 embedding_rows=cast(RowPrecision, _one_of(RowPrecision, content, "embedding_rows")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:

@@ -122,7 +122,7 @@ class EmbeddingTables(nn.Module):
                 )
                 for v, (ids_N, offsets_B1) in zip(self._lists, bags, strict=True)
             ),
-            self.architecture.bag == "mean",
+            self.architecture.bag,
         )
 
     def named(self, error: IdOutOfRange) -> ModelError:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-_ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-"""oneDNN's fused linear and ReLU, as torch.compile uses it; not public, so it may be missing."""
+from plumbline.dlrm.ops.relu_gradient.operator import relu_gradient
 
 
 class LinearReLU(nn.Linear):
@@ -21,7 +21,8 @@ class LinearReLU(nn.Linear):
 
     The weights are float32. For an input of bfloat16 or float16 they are first rounded to that
     dtype, as are the output and the gradient of the input. Products are summed in float32. The
-    gradients of the weights are rounded to that dtype, then converted to float32.
+    gradient of the matrix is rounded to that dtype, then converted to float32; the gradient of the
+    bias is not rounded.
     """
 
     def forward(self, x_BI: Tensor) -> Tensor:
@@ -37,8 +38,8 @@ def mlp(width: int, layers: Sequence[int]) -> nn.Sequential:
 
 
 class _LinearReLU(torch.autograd.Function):
-    """Written by hand, because autograd also keeps the output before ReLU, and its sum of the bias
-    gradient over rows is slow on a CPU."""
+    """Written by hand, because autograd also keeps the output before ReLU, and passes over the
+    gradient for ReLU and again for the bias; see `plumbline.dlrm.ops.relu_gradient`."""
 
     @staticmethod
     def forward(ctx: Any, x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
@@ -51,18 +52,29 @@ class _LinearReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x_BI, weight_OI, output_BO = ctx.saved_tensors
-        gradient_BO = torch.ops.aten.threshold_backward(gradients[0], output_BO, 0)
-        ones_1B = gradient_BO.new_ones(1, len(gradient_BO))
+        gradient_BO, bias_gradient_O = relu_gradient(gradients[0], output_BO)
         return (
             gradient_BO @ weight_OI if ctx.needs_input_grad[0] else None,
             (gradient_BO.T @ x_BI).to(ctx.weight_dtype),
-            (ones_1B @ gradient_BO).squeeze(0).to(ctx.weight_dtype),
+            bias_gradient_O.to(ctx.weight_dtype),
         )
 
 
 def _linear_relu(x_BI: Tensor, weight_OI: Tensor, bias_O: Tensor) -> Tensor:
-    if _ONEDNN is not None and x_BI.device.type == "cpu" and x_BI.dtype == torch.bfloat16:
+    if x_BI.device.type == "cpu" and x_BI.dtype == torch.bfloat16 and _has_onednn():
         # One oneDNN call, without separate passes over the output for bias and ReLU.
-        output_BO: Tensor = _ONEDNN(x_BI, weight_OI, bias_O, "relu", [], None)
+        output_BO: Tensor = torch.ops.mkldnn._linear_pointwise(
+            x_BI, weight_OI, bias_O, "relu", [], None
+        )
         return output_BO
     return torch.addmm(bias_O, x_BI, weight_OI.T).relu_()
+
+
+@cache
+def _has_onednn() -> bool:
+    """Whether oneDNN's fused linear and ReLU, as torch.compile uses it, takes bfloat16 here.
+
+    It is not public, so it may be missing, and it needs AVX-512.
+    """
+    onednn = torch.ops.mkldnn
+    return hasattr(onednn, "_linear_pointwise") and bool(onednn._is_mkldnn_bf16_supported())

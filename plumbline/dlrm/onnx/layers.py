@@ -96,8 +96,11 @@ class DlrmLayers:
         minus_one, two = self._integers("last_axis", [-1]), self._integers("list_axis", [2])
         present_BLT1 = add("present_BLT1", "Unsqueeze", present_BLT, minus_one)
         nothing = self._graph.constant("nothing", np.float32(0))
-        kept_BLTD = add("kept_BLTD", "Where", present_BLT1, each_BLTD, nothing)
-        vector_BLD = add("sum_BLD", "ReduceSum", kept_BLTD, two, keepdims=0)
+        if self._architecture.bag == "max":
+            vector_BLD = self._maximum(each_BLTD, present_BLT1, nothing)
+        else:
+            kept_BLTD = add("kept_BLTD", "Where", present_BLT1, each_BLTD, nothing)
+            vector_BLD = add("sum_BLD", "ReduceSum", kept_BLTD, two, keepdims=0)
         if self._architecture.bag == "mean":
             one_BLT = add("one_BLT", "Cast", present_BLT, to=TensorProto.FLOAT)
             length_BL1 = add("length_BL1", "ReduceSum", one_BLT, two, keepdims=1)
@@ -106,6 +109,17 @@ class DlrmLayers:
             vector_BLD = add("mean_BLD", "Div", vector_BLD, share_BL1)
         wrong_BLT = self._unequal("unknown_BLT", safe_BLT, padded_BLT)
         return vector_BLD, add("unknown_BL", "ReduceSum", wrong_BLT, two, keepdims=0)
+
+    def _maximum(self, each_BLTD: str, present_BLT1: str, nothing: str) -> str:
+        """vector_BLD; one more element of each list, -inf, is there if the others are padding."""
+        add = self._graph.add
+        least = self._graph.constant("least", np.float32(-np.inf))
+        kept_BLTD = add("kept_BLTD", "Where", present_BLT1, each_BLTD, least)
+        one_more = self._integers("one_more", [0, 0, 0, 0, 0, 0, 1, 0])
+        longer_BLTD = add("longer_BLTD", "Pad", kept_BLTD, one_more, least)
+        top_BLD = add("top_BLD", "ReduceMax", longer_BLTD, axes=[2], keepdims=0)
+        empty_BLD = add("empty_BLD", "Equal", top_BLD, least)
+        return add("max_BLD", "Where", empty_BLD, nothing, top_BLD)
 
     def _bounds(self, positions: Sequence[int]) -> tuple[list[int], list[int]]:
         """Last id and first row of the tables at these positions in plan order."""

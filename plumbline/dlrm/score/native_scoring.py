@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.scoring.contract import IdTable, ScoringShape
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
@@ -44,7 +45,7 @@ def scoring_shape(architecture: Architecture) -> ScoringShape:
     return ScoringShape(
         single=tuple(tables[name] for name in architecture.single),
         lists=tuple(tables[name] for name in architecture.bags),
-        mean=architecture.bag == "mean",
+        pooling=POOLING_NUMBERS[architecture.bag],
         embedding_dim=architecture.embedding_dim,
         embedding_rows=architecture.embedding_rows,
         continuous=len(architecture.continuous),

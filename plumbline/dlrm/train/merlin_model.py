@@ -23,7 +23,7 @@ from typing import Any
 import merlin.models.torch as mm
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding, embedding_bag
 
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.data.merlin_loader import LIST_SUFFIXES
@@ -81,10 +81,23 @@ class _Bag(mm.EmbeddingTable):
 
     def forward_bag(self, inputs: Tensor, offsets: Tensor | None = None) -> Tensor:
         weight = self.get_parameter("table.weight")
+        if self.seq_combiner == "max" and offsets is not None:
+            return _maximum(inputs, offsets, weight)
         vector_BD: Tensor = embedding_bag(
             inputs, weight, offsets, mode=str(self.seq_combiner), sparse=True
         )
         return vector_BD
+
+
+def _maximum(ids_N: Tensor, offsets_B: Tensor, weight: Tensor) -> Tensor:
+    """vector_BD, differentiable; torch's bag has no sparse gradient of a maximum."""
+    vector_ND = embedding(ids_N, weight, sparse=True)
+    ends_B = torch.cat([offsets_B[1:], offsets_B.new_tensor([len(ids_N)])])
+    length_B = ends_B - offsets_B
+    row_N = torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
+    nothing_BD = vector_ND.new_zeros(len(length_B), weight.shape[1])
+    index_ND = row_N.unsqueeze(1).expand_as(vector_ND)
+    return nothing_BD.scatter_reduce(0, index_ND, vector_ND, "amax", include_self=False)
 
 
 class MerlinDLRM(nn.Module):

@@ -81,6 +81,27 @@ void bind_encoder(nb::module_ &m) {
              std::vector<double> numbers(first, first + given.size());
              return self.numbers_at(positions, parts, {std::move(numbers), null, unseen});
            })
+      .def("date_part",
+           [](Encoder &self, const std::string &part, int64_t offset, size_t times) {
+             return self.date_part(times, DatePart::named(part, offset));
+           })
+      .def("seconds", [](Encoder &self, int64_t since,
+                         std::vector<size_t> times) { return self.seconds(std::move(times), since); })
+      .def("arithmetic",
+           [](Encoder &self, const std::string &operation, double constant, double by_zero,
+              std::vector<size_t> sources) {
+             return self.arithmetic(std::move(sources), arithmetic_named(operation), constant, by_zero);
+           })
+      .def("compare_numbers",
+           [](Encoder &self, const std::string &relation, double constant, size_t source) {
+             return self.compare_numbers(source, relation_named(relation), constant);
+           })
+      .def("compare_integers",
+           [](Encoder &self, const std::string &relation, int64_t constant, size_t source) {
+             return self.compare_integers(source, relation_named(relation), constant);
+           })
+      .def("range_ids", [](Encoder &self, int64_t first, int64_t last,
+                           size_t source) { return self.range_ids(source, first, last); })
       .def("set_outputs", [](Encoder &self, const Outputs &ids, const Outputs &numbers) {
         self.set_outputs(outputs_of(ids), outputs_of(numbers));
       })

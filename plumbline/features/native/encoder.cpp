@@ -136,6 +136,44 @@ size_t Encoder::numbers_at(size_t positions, const std::vector<size_t> &parts, N
   return add(std::make_unique<NumbersAt>(sources_of(positions, parts), std::move(table)));
 }
 
+size_t Encoder::date_part(size_t times, const DatePart &part) {
+  want(times, {Type::kIntegers}, "Times are integers");
+  return add(std::make_unique<DatePartOf>(times, part));
+}
+
+size_t Encoder::seconds(std::vector<size_t> times, int64_t since) {
+  if (times.empty() || times.size() > 2)
+    throw std::invalid_argument("Seconds are from one time to another");
+  for (const size_t time : times) want(time, {Type::kIntegers}, "Times are integers");
+  return add(std::make_unique<Seconds>(std::move(times), since));
+}
+
+size_t Encoder::arithmetic(std::vector<size_t> sources, Arithmetic operation, double constant,
+                           double by_zero) {
+  if (sources.empty() || sources.size() > 2)
+    throw std::invalid_argument("Arithmetic is of two columns, or of one and a constant");
+  for (const size_t source : sources)
+    want(source, {Type::kNumbers, Type::kIntegers}, "Arithmetic is of numbers");
+  return add(std::make_unique<ArithmeticOf>(std::move(sources), operation, constant, by_zero));
+}
+
+size_t Encoder::compare_numbers(size_t source, Relation relation, double constant) {
+  want(source, {Type::kNumbers, Type::kIntegers}, "A number is compared with numbers");
+  return add(std::make_unique<Compare>(source, relation, constant, 0, false));
+}
+
+size_t Encoder::compare_integers(size_t source, Relation relation, int64_t constant) {
+  if (node(source).type == Type::kNumbers)
+    return compare_numbers(source, relation, static_cast<double>(constant));
+  want(source, {Type::kIntegers}, "An integer is compared with numbers");
+  return add(std::make_unique<Compare>(source, relation, 0.0, constant, true));
+}
+
+size_t Encoder::range_ids(size_t source, int64_t first, int64_t last) {
+  want(source, {Type::kIntegers}, "Ids of a range are of integers");
+  return add(std::make_unique<RangeIds>(source, first, last));
+}
+
 void Encoder::set_outputs(std::vector<Output> ids, std::vector<Output> numbers) {
   for (const Output &output : ids) want(output.node, {Type::kIntegers}, "Ids are integers");
   for (const Output &output : numbers) node(output.node);

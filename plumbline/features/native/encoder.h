@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "expression_nodes.h"
 #include "nodes.h"
 
 namespace plumbline {
@@ -29,6 +30,15 @@ class Encoder {
   // `positions` is a node of look_up(), `parts` are those of its key.
   size_t ids_at(size_t positions, const std::vector<size_t> &parts, const Ids &ids);
   size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
+
+  // Of named expressions; see expression_nodes.h. Times are integers.
+  size_t date_part(size_t times, const DatePart &part);
+  size_t seconds(std::vector<size_t> times, int64_t since);
+  size_t arithmetic(std::vector<size_t> sources, Arithmetic operation, double constant,
+                    double by_zero);
+  size_t compare_numbers(size_t source, Relation relation, double constant);
+  size_t compare_integers(size_t source, Relation relation, int64_t constant);
+  size_t range_ids(size_t source, int64_t first, int64_t last);
 
   // A node whose column is written into an output column.
   struct Output {

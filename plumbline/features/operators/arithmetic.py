@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import UNUSED, NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep, as_numbers
 
 Operation: TypeAlias = Literal["add", "subtract", "multiply", "divide"]
@@ -48,6 +50,12 @@ class Arithmetic(ValueStep):
             by_zero = np.nan if self.by_zero is None else self.by_zero
             result_B[np.equal(right, 0.0) & ~np.isnan(left)] = by_zero
         return result_B
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        by_zero = UNUSED if self.by_zero is None else self.by_zero
+        return nodes.arithmetic(self.operation, self.constant or 0.0, by_zero, sources)
 
     def of_missing(self, number: float | None) -> float | None:
         if number is None or self.constant is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -12,19 +13,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Text, Values, is_missing
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep, as_numbers
+from plumbline.features.steps.text_step import FEW_ROWS
 
 Relation: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Constant: TypeAlias = float | int | str
 
-_RELATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "==": (np.equal, pc.equal),
-    "!=": (np.not_equal, pc.not_equal),
-    "<": (np.less, pc.less),
-    "<=": (np.less_equal, pc.less_equal),
-    ">": (np.greater, pc.greater),
-    ">=": (np.greater_equal, pc.greater_equal),
+_RELATIONS: Mapping[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    "==": (np.equal, pc.equal, operator.eq),
+    "!=": (np.not_equal, pc.not_equal, operator.ne),
+    "<": (np.less, pc.less, operator.lt),
+    "<=": (np.less_equal, pc.less_equal, operator.le),
+    ">": (np.greater, pc.greater, operator.gt),
+    ">=": (np.greater_equal, pc.greater_equal, operator.ge),
 }
+"""The relation of arrays, of Arrow arrays, and of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,27 @@ class Compare(ValueStep):
     constant: Constant
 
     def apply(self, values_B: Values) -> NDArray[np.float64]:
-        of_arrays, of_text = _RELATIONS[self.relation]
+        of_arrays, of_text, of_values = _RELATIONS[self.relation]
         if isinstance(values_B, Text):
-            constant = pa.scalar(str(self.constant).encode(), pa.large_binary())
-            holds_B = _mask(of_text(_bytes(values_B), constant))
+            constant = str(self.constant).encode()
+            if len(values_B) <= FEW_ROWS:
+                holds_B = np.array(
+                    [of_values(v, constant) for v in values_B.to_objects()], np.bool_
+                )
+            else:
+                scalar = pa.scalar(constant, pa.large_binary())
+                holds_B = _mask(of_text(values_B.to_arrow_bytes(), scalar))
         else:
             holds_B = of_arrays(_comparable(values_B, self.constant), self.constant)
         return _flags(holds_B, values_B)
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode | None:
+        (source,) = sources
+        if source.is_text or isinstance(self.constant, str):
+            return None
+        return nodes.compare(self.relation, self.constant, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +87,18 @@ class IsIn(ValueStep):
     def apply(self, values_B: Values) -> NDArray[np.float64]:
         if isinstance(values_B, Text):
             words = [str(constant).encode() for constant in self.constants]
-            holds_B = _mask(pc.is_in(_bytes(values_B), pa.array(words, pa.large_binary())))
+            if len(values_B) <= FEW_ROWS:
+                holds_B = np.array([value in words for value in values_B.to_objects()], np.bool_)
+            else:
+                array = values_B.to_arrow_bytes()
+                holds_B = _mask(pc.is_in(array, pa.array(words, pa.large_binary())))
         else:
             numbers_B = _comparable(values_B, *self.constants)
-            holds_B = np.isin(numbers_B, np.array(self.constants, numbers_B.dtype))
+            constants = np.array(self.constants, numbers_B.dtype)
+            if len(values_B) <= FEW_ROWS:
+                holds_B = np.equal(numbers_B[:, np.newaxis], constants).any(axis=1)
+            else:
+                holds_B = np.isin(numbers_B, constants)
         return _flags(holds_B, values_B)
 
 
@@ -81,12 +108,6 @@ def _comparable(values_B: Values, *constants: Constant) -> NDArray[Any]:
     if are_integers and isinstance(values_B, np.ndarray) and values_B.dtype.kind == "i":
         return values_B
     return as_numbers(values_B)
-
-
-def _bytes(text: Text) -> pa.Array:
-    """Not as strings, since a request may have bytes that are not UTF-8."""
-    buffers = [None, pa.py_buffer(text.offsets), pa.py_buffer(text.data)]
-    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(text), buffers)
 
 
 def _mask(flags: pa.Array) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import NULL_INT64
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep
 
 Part: TypeAlias = Literal[
@@ -49,6 +52,11 @@ class DatePart(ValueStep):
         if missing_B.any():
             part_B[missing_B] = NULL_INT64
         return part_B
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.date_part(self.part, self.offset, *sources)
 
     def _part(self, times_B: NDArray[np.int64]) -> NDArray[np.int64]:
         if self.part == "second":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Apply, IdStep
 
 _FIRST_ID = OUT_OF_VOCABULARY_ID + 1
@@ -46,3 +48,8 @@ class RangeIds(IdStep):
 
     def of_missing(self, number: float | None) -> float | None:
         return NULL_ID if number is not None and np.isnan(number) else None
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.range_ids(self.first, self.last, *sources)

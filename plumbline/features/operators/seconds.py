@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.columns.values import NULL_INT64
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep
 
 _PER_SECOND = 1e6
@@ -35,3 +38,8 @@ class Seconds(ValueStep):
         for given_B in times_B:
             seconds_B[np.equal(given_B, NULL_INT64)] = np.nan
         return seconds_B
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.seconds(self.since or 0, sources)

@@ -111,6 +111,31 @@ class NativeNodes:
         number = self.encoder.numbers_at(values, null, unseen, positions.number, _numbers_of(parts))
         return NativeNode(number)
 
+    def date_part(self, part: str, offset: int, times: NativeNode) -> NativeNode:
+        """A part of each time: int64."""
+        return self._node(self.encoder.date_part, part, offset, times.number)
+
+    def seconds(self, since: int, times: Sequence[NativeNode]) -> NativeNode:
+        """From the first time to the second, or from `since` to the only one: float64."""
+        return self._node(self.encoder.seconds, since, _numbers_of(times))
+
+    def arithmetic(
+        self, operation: str, constant: float, by_zero: float, sources: Sequence[NativeNode]
+    ) -> NativeNode:
+        """Of both sources, or of the only one and `constant`: float64."""
+        numbers = _numbers_of(sources)
+        return self._node(self.encoder.arithmetic, operation, constant, by_zero, numbers)
+
+    def compare(self, relation: str, constant: float | int, source: NativeNode) -> NativeNode:
+        """1.0 or 0.0; integers are compared exactly if the constant is an int: float64."""
+        if isinstance(constant, int):
+            return self._node(self.encoder.compare_integers, relation, constant, source.number)
+        return self._node(self.encoder.compare_numbers, relation, constant, source.number)
+
+    def range_ids(self, first: int, last: int, source: NativeNode) -> NativeNode:
+        """The ids of integers from a range: int64."""
+        return self._node(self.encoder.range_ids, first, last, source.number)
+
     def set_outputs(self, ids: Mapping[int, NativeNode], numbers: Mapping[int, NativeNode]) -> None:
         """Set the node of each column of ids and of numbers, by its index."""
         self.encoder.set_outputs(

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.values import NULL_INT64, Text, Values
 from plumbline.features.steps.step import ValueStep
 
-_FEW_ROWS = 64
-"""Up to this number of rows, equal strings are not looked for."""
+FEW_ROWS = 64
+"""Up to this number of rows, a loop over strings is faster than Arrow's functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,9 @@ class TextStep(ValueStep):
         """The text, integer or number of a string that is not missing; None is missing."""
 
     def apply(self, text_B: Text) -> Values:
-        if len(text_B) <= _FEW_ROWS:
+        if len(text_B) <= FEW_ROWS:
             return self._values([self._of(value) for value in text_B.to_objects()])
-        buffers = [None, pa.py_buffer(text_B.offsets), pa.py_buffer(text_B.data)]
-        strings = pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(text_B), buffers)
-        encoded = strings.dictionary_encode()
+        encoded = text_B.to_arrow_bytes().dictionary_encode()
         values = self._values([self._of(value) for value in encoded.dictionary.to_pylist()])
         codes_B = np.asarray(encoded.indices)
         return values.take(codes_B) if isinstance(values, Text) else values[codes_B]

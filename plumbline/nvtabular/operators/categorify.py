@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,15 @@ import pyarrow.parquet as pq
 
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
+from plumbline.base.printable import one_line
 from plumbline.columns.value_hash import modulo
+from plumbline.columns.values import NULL_INT64
 from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.given_vocabulary import GivenVocabulary
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Step
+from plumbline.features.steps.value_types import Element
 from plumbline.nvtabular.library import concat, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
@@ -55,6 +60,9 @@ def categorify(at: OperatorCall) -> Source:
             )
         shared = tuple(sources) if len(group) > 1 else None
         step, taken = _step(at, group, shared), (at.key(at.output, lists=True),)
+        if at.operator.name_sep.join(group) in at.operator.vocabs:
+            element = at.type_of(sources[0]).element
+            return _given(at, group, step, element, taken[0])
 
     def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)
@@ -74,7 +82,6 @@ def categorify(at: OperatorCall) -> Source:
 
 def _refuse_parameters(at: OperatorCall) -> None:
     unsupported = {
-        "vocabs": at.operator.vocabs,
         "single_table": at.operator.single_table,
     }
     for parameter, value in unsupported.items():
@@ -83,6 +90,51 @@ def _refuse_parameters(at: OperatorCall) -> None:
     dtype = np.dtype(at.operator.output_dtype)
     if dtype not in (np.dtype(np.int64), np.dtype(np.int32)):
         raise at.unsupported_parameter("dtype", dtype.name, "Give int32 or int64.")
+
+
+def _given(
+    at: OperatorCall, group: tuple[str, ...], fit: FitCategorify, element: Element, taken: Source
+) -> Source:
+    """The ids of a vocabulary that the graph gives; limits are for those that are learned."""
+    storage = at.operator.name_sep.join(group)
+    values = given_values(at.operator.vocabs[storage], storage, element)
+    digest = hashlib.sha256("\0".join(map(str, values.to_pylist())).encode()).hexdigest()
+    step = GivenVocabulary(digest, fit.num_buckets, fit.shared, values)
+
+    def read(target: Target) -> Step:
+        path = at.learned_value(at.operator.categories, storage)
+        size = f"{storage}_size"
+        if size not in pq.read_schema(path).names:  # NVTabular does not count given values
+            return step.written(np.zeros(len(values), np.int64), target)
+        count = pq.read_table(path, columns=[size])[size].cast(pa.int64())
+        return step.written(np.asarray(count), target)
+
+    return at.fit_step(step, read, taken)
+
+
+def given_values(path: str, name: str, element: Element) -> pa.Array:
+    """The values of a file of `Categorify(vocabs=…)`, in the order of their ids, without nulls.
+
+    Raises
+    ------
+    PlanError
+        It cannot be read, has no column `name` or values of another type, or has a value twice.
+    """
+    wanted = pa.string() if element == "text" else pa.int64()
+    try:
+        values = pq.read_table(path, columns=[name])[name].cast(wanted).combine_chunks()
+    except (OSError, KeyError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = one_line(str(error), 120).removesuffix(".")
+        raise PlanError(
+            f"Categorify(vocabs=…): wanted {wanted} in a column {name!r} of {path}: {reason}."
+        ) from None
+    values = values.drop_null()
+    values = values.filter(pc.not_equal(values, "" if element == "text" else NULL_INT64))
+    counts = pc.value_counts(values)
+    for value, count in zip(counts.field("values"), counts.field("counts"), strict=True):
+        if count.as_py() > 1:
+            raise PlanError(f"Categorify(vocabs=…): {value.as_py()!r} of {name!r} is in it twice.")
+    return values
 
 
 def _group(at: OperatorCall) -> tuple[str, ...]:
@@ -154,6 +206,8 @@ class Categorify(ops.Categorify):
         host = counts if is_host(counts) else counts.to_pandas(nullable=True)
         size = f"{name}_size"
         columns = [column for column in host.columns if column != size]
+        if name in self.vocabs:
+            return self._counted_vocabulary(name, host)
         table = pa.Table.from_pandas(host[[size, *columns]], preserve_index=False)
         # Arrow reads a name such as ".a" as a path.
         names = [str(index) for index in range(len(table.column_names))]
@@ -170,6 +224,17 @@ class Categorify(ops.Categorify):
         if limit:
             ordered = ordered.iloc[: max(limit - first, 0)]
         return ordered.set_index(pd.RangeIndex(first, first + len(ordered)))
+
+    def _counted_vocabulary(self, name: str, counts: Any) -> Any:
+        """The values that the graph gives, in their order, with their counts in training."""
+        size = f"{name}_size"
+        element: Element = "integer" if counts[name].dtype.kind in "iu" else "text"
+        values = given_values(self.vocabs[name], name, element)
+        given = values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get).rename(name)
+        counted = counts.set_index(name)[size].reindex(given, fill_value=0)
+        first = OUT_OF_VOCABULARY_ID + self._buckets(name)
+        index = pd.RangeIndex(first, first + len(given))
+        return pd.DataFrame({name: given.array, size: counted.to_numpy()}, index=index)
 
     def _buckets(self, name: str) -> int:
         return setting(self.num_buckets, name, self._members.get(name, ())) or 1
@@ -209,8 +274,9 @@ class Categorify(ops.Categorify):
     def _compute_properties(self, col_schema: Any, input_schema: Any) -> Any:
         name = self.storage_name.get(col_schema.name, col_schema.name)
         cardinality = OUT_OF_VOCABULARY_ID + self._buckets(name)
-        if name in self.categories:
-            cardinality += pq.read_metadata(self.categories[name]).num_rows
+        path = self.categories.get(name)
+        if path is not None and Path(path).is_file():
+            cardinality += pq.read_metadata(path).num_rows
         return col_schema.with_properties(
             {"domain": {"min": 0, "max": cardinality - 1, "name": name}}
         )

@@ -82,7 +82,7 @@ def check_far_table(module: EmulatedModule) -> None:
         torch.tensor([table_rows]),
         torch.tensor([0]),
         (),
-        False,
+        "sum",
     )
     module.emulate()
     kernels = CudaEmbedding(module)

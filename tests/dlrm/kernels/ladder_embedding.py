@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ from plumbline.dlrm.ops.embedding.contract import (
     IdOutOfRange,
     RowStep,
 )
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 
+POOLINGS: tuple[Pooling, ...] = ("mean", "sum", "max")
 ROW_DTYPES = (torch.float32, torch.bfloat16)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 GUARD = 256
@@ -90,7 +93,7 @@ def draw(
     shape: Shape,
     row_dtype: torch.dtype,
     gradient_dtype: torch.dtype = torch.float32,
-    mean: bool = False,
+    pooling: Pooling = "sum",
     seed: int = 0,
     device: str = "cpu",
 ) -> Case:
@@ -130,7 +133,7 @@ def draw(
         numbers(shape.cardinalities[position] for position in positions),
         numbers(positions),
         tuple(bags),
-        mean,
+        pooling,
     )
     table_rows = int(first_row_V[-1])
     weight_RD = _guarded(
@@ -162,7 +165,11 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
     rows_BFD = case.weight_RD[columns.first_row_F + columns.ids_BF]
     _check_equal(out_BVD[:, columns.position_F], rows_BFD.to(dtype), "a look-up is not exact")
     for bag in columns.bags:
-        occurrence = _of_bag(bag, columns.mean)
+        if columns.pooling == "max":
+            wanted_BD = _maxima(case.weight_RD, bag)[0].to(dtype).to(out_BVD.device)
+            _check_equal(out_BVD[:, bag.position], wanted_BD, "a maximum is not exact")
+            continue
+        occurrence = _of_bag(bag, columns.pooling)
         vector_ND = case.weight_RD[bag.first_row + bag.ids_N].double().cpu().numpy()
         share_N1 = occurrence.share_N[:, None]
         rows = len(columns.ids_BF)
@@ -180,7 +187,7 @@ def look_up(kernels: EmbeddingKernels, case: Case, out_BVD: Tensor) -> None:
     columns = case.columns
     kernels.gather(case.weight_RD, columns, out_BVD)
     for bag in columns.bags:
-        kernels.pool(case.weight_RD, bag, columns.mean, out_BVD)
+        kernels.pool(case.weight_RD, bag, columns.pooling, out_BVD)
 
 
 def update(
@@ -209,11 +216,12 @@ def check_update(
     """Compare changed rows and states with float64, and all others exactly."""
     weight_RD = case.weight_RD.double().cpu().numpy().copy()
     state_R = case.state_R.double().cpu().numpy().copy()
+    rows_before_RD = case.weight_RD.clone()
     before, state_before = case.buffer.clone(), case.state_buffer.clone()
     update(kernels, case, adagrad, learning_rate, scale)
     actual_RD = case.weight_RD.float().cpu().numpy()
     actual_state_R = case.state_R.double().cpu().numpy()
-    for occurrence, gradient_ND in _occurrences(case):
+    for occurrence, gradient_ND in _occurrences(case, rows_before_RD):
         touched_U, index_N, count_U = np.unique(
             occurrence.id_N, return_inverse=True, return_counts=True
         )
@@ -318,14 +326,30 @@ class _Occurrences:
     share_N: NDArray[np.float64]
 
 
-def _of_bag(bag: BagColumn, mean: bool) -> _Occurrences:
+def _of_bag(bag: BagColumn, pooling: Pooling) -> _Occurrences:
     length_B = np.diff(bag.offsets_B1.cpu().numpy())
     row_N = np.repeat(np.arange(len(length_B)), length_B)
-    share_N = 1.0 / length_B[row_N] if mean else np.ones(len(row_N))
+    share_N = 1.0 / length_B[row_N] if pooling == "mean" else np.ones(len(row_N))
     return _Occurrences(row_N, bag.first_row + bag.ids_N.cpu().numpy(), share_N)
 
 
-def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]]]:
+def _maxima(weight_RD: Tensor, bag: BagColumn) -> tuple[Tensor, NDArray[np.bool_]]:
+    """maximum_BD, zeros for an empty list; for each id, whether it has it first, (N, D)."""
+    offsets_B1 = bag.offsets_B1.cpu().numpy()
+    vector_ND = weight_RD[bag.first_row + bag.ids_N].float().cpu().numpy()
+    maximum_BD = np.zeros((len(offsets_B1) - 1, vector_ND.shape[1]), np.float32)
+    has_it_ND = np.zeros(vector_ND.shape, np.bool_)
+    for row, (begin, end) in enumerate(pairwise(offsets_B1)):
+        if end > begin:
+            maximum_BD[row] = vector_ND[begin:end].max(0)
+            first_D = begin + vector_ND[begin:end].argmax(0)
+            has_it_ND[first_D, np.arange(len(first_D))] = True
+    return torch.from_numpy(maximum_BD), has_it_ND
+
+
+def _occurrences(
+    case: Case, weight_RD: Tensor
+) -> Iterator[tuple[_Occurrences, NDArray[np.float64]]]:
     columns = case.columns
     gradient_BVD = case.gradient_BVD.double().cpu().numpy()
     rows = len(gradient_BVD)
@@ -333,8 +357,10 @@ def _occurrences(case: Case) -> Iterator[tuple[_Occurrences, NDArray[np.float64]
         id_B = (columns.first_row_F[column] + columns.ids_BF[:, column]).cpu().numpy()
         yield _Occurrences(np.arange(rows), id_B, np.ones(rows)), gradient_BVD[:, position]
     for bag in columns.bags:
-        occurrence = _of_bag(bag, columns.mean)
+        occurrence = _of_bag(bag, columns.pooling)
         gradient_ND = gradient_BVD[occurrence.row_N, bag.position]
+        if columns.pooling == "max":
+            gradient_ND = gradient_ND * _maxima(weight_RD, bag)[1]
         yield occurrence, occurrence.share_N[:, None] * gradient_ND
 
 

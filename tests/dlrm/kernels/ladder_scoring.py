@@ -49,7 +49,7 @@ def architecture(
 ARCHITECTURES = {
     "usual": architecture(6, 0, 3, 16, (40, 24), (70, 33)),
     "lists too": architecture(4, 3, 5, 8, (17,), (20,), bag="sum", rows="bf16"),
-    "lists alone": architecture(0, 2, 0, 5, (), (9, 7)),
+    "lists alone": architecture(0, 2, 0, 5, (), (9, 7), bag="max"),
     "one column": architecture(1, 0, 1, 3, (), ()),
     "two columns, nothing else": architecture(2, 0, 0, 1),
     "no id column": architecture(0, 0, 4, 7, (19,), (6,)),

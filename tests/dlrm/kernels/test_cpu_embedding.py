@@ -38,11 +38,10 @@ def native(instruction_set: str) -> CpuEmbedding:
 @pytest.mark.parametrize("shape", ladder.SHAPES)
 def test_climbs_the_ladder(kernels, shape, row_dtype):
     for seed, dtype in enumerate(ladder.DTYPES):
-        mean = seed % 2 == 0
-        ladder.check_look_up(kernels, ladder.draw(shape, row_dtype, mean=mean, seed=seed), dtype)
-        for adagrad in (False, True):
-            case = ladder.draw(shape, row_dtype, dtype, mean != adagrad, seed)
-            ladder.check_update(kernels, case, adagrad, scale=0.5)
+        for number, pooling in enumerate(ladder.POOLINGS):
+            case = ladder.draw(shape, row_dtype, dtype, pooling, seed)
+            ladder.check_look_up(kernels, case, dtype)
+            ladder.check_update(kernels, case, adagrad=(seed + number) % 2 == 0, scale=0.5)
 
 
 @pytest.mark.parametrize("row_dtype", ladder.ROW_DTYPES)
@@ -181,5 +180,5 @@ def one_column(rows: int, first_row: int = 0) -> IdColumns:
         torch.tensor([rows]),
         torch.tensor([0]),
         (),
-        False,
+        "sum",
     )

@@ -35,7 +35,7 @@ FAULTS = (
     Fault(
         "panels as high as a whole product, where a vector is shorter",
         FORWARD,
-        "for (int tile = 6; tile < 8; ++tile) shapes.set(tile, sizes_.depth / 2, kTileBytes);",
+        "for (int tile = 6; tile < 8; ++tile) shapes.set(tile, sizes_.pairs, kTileBytes);",
         "for (int tile = 6; tile < 8; ++tile) shapes.set(tile, kTileRows, kTileBytes);",
         "tiles: a product of 16 × 8 and 16 × 16 entries",
     ),

@@ -78,5 +78,5 @@ def test_lists_are_bags(list_world):
 
 
 def test_an_unknown_bag_names_the_file(world):
-    with pytest.raises(ModelError, match=r"model\.json: .*bag 'max', known: mean, sum"):
-        Architecture.from_json({**world.architecture.to_json(), "bag": "max"}, "model.json")
+    with pytest.raises(ModelError, match=r"model\.json: .*bag 'min', known: mean, sum, max"):
+        Architecture.from_json({**world.architecture.to_json(), "bag": "min"}, "model.json")

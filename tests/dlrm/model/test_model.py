@@ -50,10 +50,10 @@ def test_equals_the_formula():
         assert torch.allclose(model(ids_BF, dense_BC)[i], wanted[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("bag", ["mean", "sum"])
-def test_a_list_gives_the_mean_or_the_sum_of_its_embeddings_in_plan_order(bag):
+@pytest.mark.parametrize("bag", ["mean", "sum", "max"])
+def test_a_list_gives_its_pooled_embeddings_in_plan_order(bag):
     model = DLRM(replace(LISTS, bag=bag), seed=1)
-    combine = torch.mean if bag == "mean" else torch.sum
+    combine = {"mean": torch.mean, "sum": torch.sum, "max": torch.amax}[bag]
     ids_BF, dense_BC, bags = rows(LISTS, 6)
     assert 0 in bags[0][1].diff()
 

@@ -42,7 +42,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         bottom_mlp=(*draw(widths), dim) if continuous else (),
         top_mlp=tuple(draw(widths)),
         bags=tuple(name for name in names if name in lists),
-        bag=draw(st.sampled_from(["mean", "sum"])),
+        bag=draw(st.sampled_from(["mean", "sum", "max"])),
         embedding_rows=draw(st.sampled_from(["fp32", "bf16"])),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from plumbline.base.files import file_sha256
+from plumbline.base.files import file_sha256, map_verified
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.mapped_tensors import map_tensors
 from plumbline.dlrm.tensors.tensor_file import write_tensors
@@ -68,3 +68,14 @@ def test_other_files_than_safetensors_are_refused(
     file.write_bytes(content)
     with pytest.raises(ModelError, match=r"x\.safetensors: not a trained model.*" + message):
         map_tensors(file, file_sha256(file))
+
+
+def test_the_mapping_asks_for_large_pages_and_keeps_used_ones(tmp_path: Path) -> None:
+    file = tmp_path / "mapped"
+    file.write_bytes(bytes(1 << 16))
+    mapped = map_verified(file, file_sha256(file), ModelError)
+    areas = Path("/proc/self/smaps").read_text().split(str(file))
+    flags = areas[1].split("VmFlags:")[1].splitlines()[0].split()
+    assert "rr" not in flags and "sr" not in flags  # such look-ups are no uses of a page
+    assert "hg" in flags or not Path("/sys/kernel/mm/transparent_hugepage").exists()
+    assert len(mapped) == 1 << 16

@@ -48,7 +48,7 @@ def rows(
     return ids_BF, torch.randn(count, len(architecture.continuous), generator=generator), bags
 
 
-@pytest.mark.parametrize("bag", ["mean", "sum"])
+@pytest.mark.parametrize("bag", ["mean", "sum", "max"])
 @pytest.mark.parametrize("top", [(16, 8), ()], ids=str)
 def test_same_weights_give_the_same_logits_and_gradients(plan, top, bag):
     settings = SETTINGS.model_copy(update={"top_mlp": top, "bag": bag})
@@ -78,7 +78,7 @@ def test_same_weights_give_the_same_logits_and_gradients(plan, top, bag):
         got["tables"] = torch.cat([table.grad.to_dense() for table in tables])
     assert got.keys() == wanted.keys()
     for name, gradient in wanted.items():
-        assert torch.allclose(got[name], gradient, rtol=1e-5, atol=1e-6), name
+        assert torch.allclose(got[name], gradient, rtol=1e-5, atol=3e-6), name
 
 
 def test_canonical_weights_there_and_back(plan):

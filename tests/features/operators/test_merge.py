@@ -18,6 +18,7 @@ from plumbline.columns.values import NULL_INT64, Text, Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.fill_median import FitMedian
+from plumbline.features.operators.given_vocabulary import GivenVocabulary
 from plumbline.features.operators.join_external import FitJoin
 from plumbline.features.operators.join_groupby import FitGroupStatistic
 from plumbline.features.operators.normalize import FitNormalize
@@ -43,6 +44,7 @@ STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     (FitCategorify(2, 3), ("text",)),
     (FitCategorify(), ("integer", "text")),
     (FitCategorify(shared=("i", "j")), ("integer", "integer")),
+    (GivenVocabulary("", 1, None, pa.array([3, 9, 1])), ("integer",)),
     *((FitGroupStatistic(name, "x"), ("integer",)) for name in ("mean", "std", "min", "max")),
     (FitGroupStatistic("count", None), ("integer", "text")),
     (FitJoin("sha", (pa.array([1, None]),), pa.array([0.5, 1.5])), ("integer",)),

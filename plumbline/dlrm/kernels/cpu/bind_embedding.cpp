@@ -56,10 +56,10 @@ Bad gather_ids(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
 }
 
 Bad pool_lists(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
-               const std::array<int64_t, 6> &bag, int64_t rows, bool mean, uintptr_t out,
+               const std::array<int64_t, 6> &bag, int64_t rows, int pooling, uintptr_t out,
                int out_dtype, int64_t vectors, int threads) {
   return as_tuple(pool(loops_of(set), {at<const void>(weight), static_cast<Dtype>(dtype), dim},
-                       bag_of(bag, rows), mean, result_of(out, out_dtype, rows, vectors, dim),
+                       bag_of(bag, rows), Pooling{pooling}, result_of(out, out_dtype, rows, vectors, dim),
                        threads));
 }
 
@@ -95,7 +95,7 @@ void bind_embedding(nb::module_ &m) {
         "singles"_a, "rows"_a, "columns"_a, "out"_a, "out_dtype"_a, "vectors"_a, "threads"_a,
         released);
   m.def("embedding_pool", &pool_lists, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
-        "bag"_a, "rows"_a, "mean"_a, "out"_a, "out_dtype"_a, "vectors"_a, "threads"_a, released);
+        "bag"_a, "rows"_a, "pooling"_a, "out"_a, "out_dtype"_a, "vectors"_a, "threads"_a, released);
   m.def("embedding_update", &update_rows, "instruction_set"_a, "weight"_a, "row_dtype"_a, "dim"_a,
         "state"_a, "singles"_a, "rows"_a, "columns"_a, "bags"_a, "mean"_a, "gradient"_a,
         "gradient_dtype"_a, "vectors"_a, "learning_rate"_a, "eps"_a, "scale"_a, "k0"_a, "k1"_a,

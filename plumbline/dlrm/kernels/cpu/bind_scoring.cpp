@@ -38,7 +38,7 @@ std::vector<LayerWeights> weights_of(const std::vector<Layer> &layers) {
 
 void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weight, int row_dtype,
           int64_t dim, int64_t continuous, const std::vector<Column> &singles,
-          const std::vector<Column> &lists, bool mean, const std::vector<Layer> &bottom,
+          const std::vector<Column> &lists, int pooling, const std::vector<Layer> &bottom,
           const std::vector<Layer> &top, const Layer &last) {
   ScoringSpec spec;
   spec.dtype = static_cast<Dtype>(dtype);
@@ -51,7 +51,7 @@ void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weig
   }
   for (const auto &[first_row, cardinality, position] : lists)
     spec.lists.push_back({first_row, cardinality, position});
-  spec.mean = mean;
+  spec.pooling = Pooling{pooling};
   spec.bottom = weights_of(bottom);
   spec.top = weights_of(top);
   spec.last = weights_of(last);
@@ -85,7 +85,7 @@ bool score(const ScoringModel &model, const Ids &ids, const Dense &dense,
 void bind_scoring(nb::module_ &m) {
   nb::class_<ScoringModel>(m, "ScoringModel")
       .def("__init__", &make, "instruction_set"_a, "dtype"_a, "tables"_a, "row_dtype"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "mean"_a, "bottom"_a, "top"_a, "last"_a)
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "bottom"_a, "top"_a, "last"_a)
       .def("score", &score, "ids"_a, "dense"_a, "lists"_a, "probability"_a, "threads"_a);
 }
 

@@ -66,7 +66,7 @@ std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const
   return bad_single(singles, bad);
 }
 
-std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, bool mean,
+std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, Pooling pooling,
                           const Result &result, int threads) {
   require_offsets(bag);
   const int64_t parts = parts_of(bag.rows, kListsAtATime);
@@ -77,7 +77,7 @@ std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const B
 #pragma omp for schedule(dynamic)
     for (int64_t part = 0; part < parts; ++part) {
       const int64_t begin = part * kListsAtATime, end = std::min(bag.rows, begin + kListsAtATime);
-      const int64_t found = loops.pool(rows, bag, mean, result, begin, end, sum.get());
+      const int64_t found = loops.pool(rows, bag, pooling, result, begin, end, sum.get());
       if (found >= 0) {
 #pragma omp critical(plumbline_embedding)
         bad = first_of(bad, found);

@@ -30,7 +30,7 @@ std::optional<BadId> gather(const EmbeddingLoops &loops, const Rows &rows, const
 void require_offsets(const Bag &bag);
 
 // Throws as `require_offsets` does.
-std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, bool mean,
+std::optional<BadId> pool(const EmbeddingLoops &loops, const Rows &rows, const Bag &bag, Pooling pooling,
                           const Result &result, int threads);
 
 // Throws as `require_offsets` does, and std::length_error for a column with more than 2³² table

@@ -44,8 +44,13 @@ int64_t gather_as(const Rows &rows, const Singles &singles, const Result &result
   return -1;
 }
 
+// Element by element; a number that is not one stays.
+inline Floats maximum(Floats best, Floats other) {
+  return (other > best) | (other != other) ? other : best;
+}
+
 template <typename Row, typename Out>
-int64_t pool_as(const Rows &rows, const Bag &bag, bool mean, const Result &result, int64_t begin,
+int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result &result, int64_t begin,
                 int64_t end, float *sum) {
   const auto *weight = static_cast<const Row *>(rows.weight) + bag.first_row * rows.dim;
   auto *out = static_cast<Out *>(result.out);
@@ -61,10 +66,13 @@ int64_t pool_as(const Rows &rows, const Bag &bag, bool mean, const Result &resul
         prefetch(weight + id * dim, dim * static_cast<int64_t>(sizeof(Row)));
       }
       const Row *row = weight + bag.ids[position] * dim;
-      for (int64_t d = 0; d < dim; d += kLanes)
-        store(sum + d, load(sum + d) + load(row + d, dim - d));
+      for (int64_t d = 0; d < dim; d += kLanes) {
+        const Floats before = load(sum + d), next = load(row + d, dim - d);
+        const bool takes_maximum = pooling == Pooling::max && position > from;
+        store(sum + d, takes_maximum ? maximum(before, next) : before + next);
+      }
     }
-    const float share = mean && to > from ? 1.0f / static_cast<float>(to - from) : 1.0f;
+    const float share = pooling == Pooling::mean && to > from ? 1.0f / static_cast<float>(to - from) : 1.0f;
     Out *pooled = out + (list * result.vectors + bag.position) * dim;
     for (int64_t d = 0; d < dim; d += kLanes)
       store(pooled + d, load(sum + d) * share, dim - d);

@@ -27,23 +27,23 @@ int64_t gather(const Rows &rows, const Singles &singles, const Result &result, i
 }
 
 template <typename Row>
-int64_t pool_rows(const Rows &rows, const Bag &bag, bool mean, const Result &result, int64_t begin,
+int64_t pool_rows(const Rows &rows, const Bag &bag, Pooling pooling, const Result &result, int64_t begin,
                   int64_t end, float *sum) {
   switch (result.dtype) {
     case Dtype::float32:
-      return pool_as<Row, float>(rows, bag, mean, result, begin, end, sum);
+      return pool_as<Row, float>(rows, bag, pooling, result, begin, end, sum);
     case Dtype::bfloat16:
-      return pool_as<Row, Bfloat16>(rows, bag, mean, result, begin, end, sum);
+      return pool_as<Row, Bfloat16>(rows, bag, pooling, result, begin, end, sum);
     default:
-      return pool_as<Row, Float16>(rows, bag, mean, result, begin, end, sum);
+      return pool_as<Row, Float16>(rows, bag, pooling, result, begin, end, sum);
   }
 }
 
-int64_t pool(const Rows &rows, const Bag &bag, bool mean, const Result &result, int64_t begin,
+int64_t pool(const Rows &rows, const Bag &bag, Pooling pooling, const Result &result, int64_t begin,
              int64_t end, float *sum) {
   return rows.dtype == Dtype::float32
-             ? pool_rows<float>(rows, bag, mean, result, begin, end, sum)
-             : pool_rows<Bfloat16>(rows, bag, mean, result, begin, end, sum);
+             ? pool_rows<float>(rows, bag, pooling, result, begin, end, sum)
+             : pool_rows<Bfloat16>(rows, bag, pooling, result, begin, end, sum);
 }
 
 template <typename Row>

@@ -22,6 +22,10 @@ struct Singles {
   const int64_t *first_row, *cardinality, *position;
 };
 
+// What a list of ids gives: the sum, the mean or, for each element, the maximum of its rows.
+// plumbline/dlrm/ops/embedding/contract.py has the same numbers.
+enum class Pooling : int { sum = 0, mean = 1, max = 2 };
+
 // A column with a list of ids a row: list r is ids[offsets[r]] … ids[offsets[r + 1] - 1].
 struct Bag {
   const int64_t *ids;
@@ -71,7 +75,7 @@ struct EmbeddingLoops {
   int64_t (*gather)(const Rows &, const Singles &, const Result &, int64_t begin, int64_t end);
   // Lists in [begin, end); `sum` has room for dim + kScratch numbers. Returns the index of the
   // first bad id among all ids, or -1.
-  int64_t (*pool)(const Rows &, const Bag &, bool mean, const Result &, int64_t begin, int64_t end,
+  int64_t (*pool)(const Rows &, const Bag &, Pooling, const Result &, int64_t begin, int64_t end,
                   float *sum);
   // All rows whose occurrences are in [begin, end); `sum` is as above.
   void (*update)(const Optimizer &, const Column &, int64_t begin, int64_t end, float *sum);

@@ -118,7 +118,7 @@ class AmxBackward {
     return shapes;
   }
 
-  const Symmetric<LineSquares> &symmetric(int64_t row) const {
+  Symmetric<LineSquares> symmetric(int64_t row) const {
     return stages_[row % 2].symmetric;
   }
 
@@ -170,22 +170,23 @@ class AmxBackward {
   // One or two blocks of S by both halves of the line.
   template <bool kTwoBlocks>
   void product(Tiles &tiles, Unit unit, int64_t block, const Stage &stage) const {
-    const auto &symmetric = this->symmetric(unit.row);
+    const auto symmetric = this->symmetric(unit.row);
     const int64_t stride = symmetric.stride * 2, pair = 2 * kTileBytes;
     const int64_t upper = first_row(block), lower = kTwoBlocks ? first_row(block + 1) : 0;
     // Blocks that are in the tiles since the row's first line stay there.
     const bool load = unit.line == 0 || sizes_.steps > 1 || sizes_.blocks > 2;
     tiles.zero<0>(), tiles.zero<1>();
     if constexpr (kTwoBlocks) tiles.zero<2>(), tiles.zero<3>();
-    for (int64_t step = 0; step < sizes_.steps; ++step) {
-      const Line *pairs = stage.pairs + step * sizes_.depth;
-      if (load) tiles.load<4>(symmetric.at(upper, step * sizes_.depth), stride);
+    const int64_t depth = sizes_.depth;
+    const Line *pairs = stage.pairs;
+    for (int64_t k = 0; k < sizes_.steps * depth; k += depth, pairs += depth) {
+      if (load) tiles.load<4>(symmetric.at(upper, k), stride);
       tiles.load<6>(pairs, pair);
       tiles.load<7>(pairs + 1, pair);
       tiles.dot_bf16<0, 4, 6>();
       tiles.dot_bf16<1, 4, 7>();
       if constexpr (kTwoBlocks) {
-        if (load) tiles.load<5>(symmetric.at(lower, step * sizes_.depth), stride);
+        if (load) tiles.load<5>(symmetric.at(lower, k), stride);
         tiles.dot_bf16<2, 5, 6>();
         tiles.dot_bf16<3, 5, 7>();
       }

@@ -32,8 +32,8 @@ class AmxForward {
           blocks((count - 1 + kTileRows - 1) / kTileRows),
           block_rows(smaller(count - 1, kTileRows)),
           steps((shape.dim + kLine - 1) / kLine),
-          depth(round_up((shape.dim + steps - 1) / steps, 8)),
-          length(steps * depth),
+          pairs(round_up((shape.dim + steps - 1) / steps, 8) / 2),
+          length(steps * pairs * 2),
           copied(length != shape.dim) {}
 
     int64_t panel() const { return length / 2 * kTileRows; }
@@ -49,7 +49,7 @@ class AmxForward {
     int64_t blocks;      // of rows; also panels
     int64_t block_rows;  // rows of every block
     int64_t steps;       // products over the length of a vector
-    int64_t depth;       // elements of a vector in one product: a multiple of 8, at most 32
+    int64_t pairs;       // of a vector in one product: a multiple of 4, at most 16
     int64_t length;      // of a vector with zeros at its end
     bool copied;         // whether vectors need these zeros
   };
@@ -100,8 +100,8 @@ class AmxForward {
   TileShapes shapes() const {
     TileShapes shapes;
     for (int tile = 0; tile < 4; ++tile) shapes.set(tile, sizes_.block_rows, kTileBytes);
-    for (int tile = 4; tile < 6; ++tile) shapes.set(tile, sizes_.block_rows, sizes_.depth * 2);
-    for (int tile = 6; tile < 8; ++tile) shapes.set(tile, sizes_.depth / 2, kTileBytes);
+    for (int tile = 4; tile < 6; ++tile) shapes.set(tile, sizes_.block_rows, sizes_.pairs * 4);
+    for (int tile = 6; tile < 8; ++tile) shapes.set(tile, sizes_.pairs, kTileBytes);
     return shapes;
   }
 
@@ -165,23 +165,27 @@ class AmxForward {
                const Stage &stage) const {
     const int64_t stride = row.dim * 2, dots_stride = sizes_.dots_stride() * 4;
     const int64_t upper = first_row(block), lower = kTwoBlocks ? first_row(block + 1) : 0;
+    const int64_t elements = sizes_.pairs * 2, words = sizes_.pairs * kTileRows;
     const Bfloat16 *above = row[upper], *below = kTwoBlocks ? row[lower] : nullptr;
     const uint32_t *left = stage.panels + panel * sizes_.panel(), *right = left + sizes_.panel();
     tiles.zero<0>();
     if constexpr (!kDiagonal) tiles.zero<1>();
     if constexpr (kTwoBlocks) tiles.zero<2>(), tiles.zero<3>();
-    for (int64_t step = 0; step < sizes_.steps; ++step) {
-      tiles.load<4>(above + step * sizes_.depth, stride);
-      tiles.load<6>(left + step * sizes_.depth / 2 * kTileRows, kTileBytes);
+    for (int64_t step = sizes_.steps; step > 0; --step) {
+      tiles.load<4>(above, stride);
+      tiles.load<6>(left, kTileBytes);
       tiles.dot_bf16<0, 4, 6>();
-      if constexpr (kTwoBlocks || !kDiagonal)
-        tiles.load<7>(right + step * sizes_.depth / 2 * kTileRows, kTileBytes);
+      if constexpr (kTwoBlocks || !kDiagonal) tiles.load<7>(right, kTileBytes);
       if constexpr (!kDiagonal) tiles.dot_bf16<1, 4, 7>();
       if constexpr (kTwoBlocks) {
-        tiles.load<5>(below + step * sizes_.depth, stride);
+        tiles.load<5>(below, stride);
         tiles.dot_bf16<2, 5, 6>();
         tiles.dot_bf16<3, 5, 7>();
+        below += elements;
       }
+      above += elements;
+      left += words;
+      right += words;
     }
     float *to = stage.dots + (upper - 1) * sizes_.dots_stride() + panel * kTileRows;
     tiles.store<0>(to, dots_stride);
@@ -206,7 +210,7 @@ class AmxForward {
     const float *dots = stage.dots;
     for (int64_t i = 1; i < sizes_.count; ++i, dots += sizes_.dots_stride()) {
       for (int64_t j = 0; j < i; j += kLanes)
-        store(to + j, read<Floats>(dots + j), end - (to + j));
+        write_half(to + j, nearest_bfloat16(read<Floats>(dots + j)), end - (to + j));
       to += i;
     }
     std::memset(to, 0, static_cast<size_t>(end - to) * 2);

@@ -37,6 +37,20 @@ inline void write_line(Bfloat16 *to, Line line, int64_t count) {
 #endif
 }
 
+// Writes the first `count` numbers, at most all sixteen.
+inline void write_half(Bfloat16 *to, Halves half, int64_t count) {
+  if (__builtin_expect(count >= kLanes, 1)) {
+    std::memcpy(to, &half, sizeof half);
+    return;
+  }
+#if defined(__AVX512VL__)
+  const auto mask = static_cast<__mmask16>((1u << count) - 1);
+  _mm256_mask_storeu_epi16(to, mask, reinterpret_cast<__m256i>(half));
+#else
+  std::memcpy(to, &half, static_cast<size_t>(count) * sizeof(Bfloat16));
+#endif
+}
+
 // Writes a whole aligned line past the caches, if the processor can.
 inline void stream_line(Bfloat16 *to, Line line) {
 #if defined(__AVX512F__)

@@ -27,7 +27,7 @@ struct Symmetric {
 // Fills S by squares of the triangle: a square below the diagonal is also written transposed above
 // it; a square on the diagonal merges its lower triangle with its transpose.
 template <class Q>
-void spread(const typename Q::Element *triangle, int64_t count, const Symmetric<Q> &symmetric) {
+void spread(const typename Q::Element *triangle, int64_t count, Symmetric<Q> symmetric) {
   constexpr int W = Q::width;
   typename Q::Lanes square[W], across[W];
   for (int64_t first = 0; first < count; first += W) {

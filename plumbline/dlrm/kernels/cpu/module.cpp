@@ -9,5 +9,6 @@ NB_MODULE(_kernels, m) {
   m.def("instruction_sets", &plumbline::instruction_sets);
   plumbline::bind_interaction(m);
   plumbline::bind_embedding(m);
+  plumbline::bind_relu_gradient(m);
   plumbline::bind_scoring(m);
 }

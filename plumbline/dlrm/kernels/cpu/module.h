@@ -9,6 +9,7 @@ namespace plumbline {
 
 void bind_interaction(nanobind::module_ &m);
 void bind_embedding(nanobind::module_ &m);
+void bind_relu_gradient(nanobind::module_ &m);
 void bind_scoring(nanobind::module_ &m);
 
 }  // namespace plumbline

@@ -221,7 +221,7 @@ bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
       const ListIds &ids = rows.lists[list];
       const Bag bag{ids.ids, ids.count,          ids.offsets + first, count,
                     column.first_row, column.cardinality, column.position};
-      if (embedding_loops_.pool(spec_.tables, bag, spec_.mean, result, 0, count, block.sum) >= 0)
+      if (embedding_loops_.pool(spec_.tables, bag, spec_.pooling, result, 0, count, block.sum) >= 0)
         return false;
     }
     interaction_.forward(shape_, shape_.has_dense ? dense : nullptr, block.embeddings, out, 0,

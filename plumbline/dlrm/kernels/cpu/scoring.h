@@ -30,7 +30,7 @@ struct ScoringSpec {
   int64_t continuous;
   std::vector<int64_t> first_row, cardinality, position;  // of the columns with one id a row
   std::vector<ListColumn> lists;
-  bool mean;
+  Pooling pooling;
   std::vector<LayerWeights> bottom, top;
   LayerWeights last;
 };

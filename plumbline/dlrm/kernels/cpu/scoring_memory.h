@@ -11,7 +11,7 @@
 
 namespace plumbline {
 
-// An allocation aligned to a large page if it fills one, else to a cache line.
+// An allocation of whole large pages if it needs at least a quarter of one, else of cache lines.
 class Memory {
  public:
   explicit Memory(int64_t bytes);

@@ -15,14 +15,15 @@ Look-up:
 
 - The result is (B, V, D). Element [b, v] is the table row of column v's id in row b, rounded to
   nearest, ties to even. Rounding to bfloat16 may flush float32 subnormals (below 2⁻¹²⁶) to 0.
-- A list column gives the mean or the sum of its ids' rows, and zeros for an empty list. The rows
-  are added in float32, in list order; the mean is the sum times 1 / length in float32. The result
-  is rounded once.
+- A list column gives the mean, the sum or the maximum of its ids' rows, and zeros for an empty
+  list. The rows are added in float32, in list order; the mean is the sum times 1 / length in
+  float32. The maximum is taken element by element. The result is rounded once.
 
 Update. For each row of `weight_RD` that an id of the batch refers to
 
     g = scale · Σ gradient[b, v]     over its occurrences, in order of b and position in the list,
-                                     each times 1 / length for lists that are averaged
+                                     each times 1 / length for lists that are averaged; of a
+                                     list's maximum, only the elements of the first id that has it
     SGD:               w ← w − learning_rate · g
     row-wise Adagrad:  s ← s + mean(g²);   w ← w − learning_rate / (√s + eps) · g
 
@@ -48,6 +49,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from torch import Tensor
+
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 
 BagIds: TypeAlias = tuple[Tensor, Tensor]
 """A list column's ids: ids_N and offsets_B1, both int64; row b has ids_N[offsets[b]:offsets[b+1]].
@@ -79,8 +82,7 @@ class IdColumns:
     cardinality_F: Tensor
     position_F: Tensor
     bags: tuple[BagColumn, ...]
-    mean: bool
-    """Whether a list gives the mean of its rows, or their sum."""
+    pooling: Pooling
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,8 @@ class EmbeddingKernels(Protocol):
     def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
         """Columns with one id a row: out[b, position[f]] = weight[first_row[f] + ids[b, f]]."""
 
-    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
-        """One list column: out[b, position] = the mean or the sum of the rows of list b."""
+    def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
+        """One list column: out[b, position] = the pooled rows of list b."""
 
     def update(
         self,

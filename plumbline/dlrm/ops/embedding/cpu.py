@@ -14,6 +14,8 @@ from torch import Tensor
 from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
+from plumbline.dlrm.ops.embedding.maxima import without_maxima
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS, Pooling
 
 
 class CpuEmbedding:
@@ -51,7 +53,7 @@ class CpuEmbedding:
         if bad is not None:
             raise IdOutOfRange(*bad)
 
-    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
+    def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
         bad = self._module.embedding_pool(
             self._set,
             weight_RD.data_ptr(),
@@ -59,7 +61,7 @@ class CpuEmbedding:
             weight_RD.shape[1],
             _bag(bag),
             len(out_BVD),
-            mean,
+            POOLING_NUMBERS[pooling],
             out_BVD.data_ptr(),
             NUMBERS[out_BVD.dtype],
             out_BVD.shape[1],
@@ -69,6 +71,17 @@ class CpuEmbedding:
             raise IdOutOfRange(*bad)
 
     def update(
+        self,
+        weight_RD: Tensor,
+        state_R: Tensor | None,
+        columns: IdColumns,
+        gradient_BVD: Tensor,
+        step: RowStep,
+    ) -> None:
+        for part, gradient in without_maxima(weight_RD, columns, gradient_BVD):
+            self._update(weight_RD, state_R, part, gradient, step)
+
+    def _update(
         self,
         weight_RD: Tensor,
         state_R: Tensor | None,
@@ -87,7 +100,7 @@ class CpuEmbedding:
             rows,
             singles,
             [_bag(bag) for bag in columns.bags],
-            columns.mean,
+            columns.pooling == "mean",
             gradient_BVD.data_ptr(),
             NUMBERS[gradient_BVD.dtype],
             gradient_BVD.shape[1],

@@ -21,6 +21,9 @@ from plumbline.dlrm.ops.embedding.contract import (
     RowStep,
     offsets_error,
 )
+from plumbline.dlrm.ops.embedding.maxima import without_maxima
+from plumbline.dlrm.ops.embedding.pooling import Pooling
+from plumbline.dlrm.ops.embedding.reference import pooled, require_bag
 
 NOWHERE = 2**63 - 1
 """Position that stands for "no id is out of range"."""
@@ -66,7 +69,11 @@ class CudaEmbedding:
         if self._waits and int(outside[0]) != NOWHERE:
             raise _single_error(columns, int(outside[0]))
 
-    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
+    def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
+        if pooling == "max":  # in torch: the module has no kernel for it
+            require_bag(bag)
+            out_BVD[:, bag.position] = pooled(weight_RD, bag, pooling)
+            return
         outside = _nowhere(weight_RD)
         with device_of(weight_RD):
             self._module.embedding_pool(
@@ -82,7 +89,7 @@ class CudaEmbedding:
                 bag.position,
                 out_BVD.shape[1],
                 *weight_RD.shape,
-                mean,
+                pooling == "mean",
                 NUMBERS[weight_RD.dtype],
                 NUMBERS[out_BVD.dtype],
                 stream_of(weight_RD),
@@ -103,6 +110,17 @@ class CudaEmbedding:
         step: RowStep,
     ) -> None:
         _require_inside(columns)
+        for part, gradient in without_maxima(weight_RD, columns, gradient_BVD):
+            self._update(weight_RD, state_R, part, gradient, step)
+
+    def _update(
+        self,
+        weight_RD: Tensor,
+        state_R: Tensor | None,
+        columns: IdColumns,
+        gradient_BVD: Tensor,
+        step: RowStep,
+    ) -> None:
         row_M, source_M, share_M = _occurrences(columns, gradient_BVD.shape[1])
         row_M, order_M = _sorted(row_M, len(weight_RD))
         source_M = source_M[order_M]
@@ -155,7 +173,7 @@ def _occurrences(columns: IdColumns, width: int) -> tuple[Tensor, Tensor, Tensor
         row.append(bag.first_row + bag.ids_N)
         source.append(row_N * width + bag.position)
         share.append(1.0 / length_B[row_N].float())
-    is_shared = columns.mean and bool(columns.bags)
+    is_shared = columns.pooling == "mean" and bool(columns.bags)
     return torch.cat(row), torch.cat(source), torch.cat(share) if is_shared else None
 
 

@@ -10,6 +10,7 @@ caller takes the gradient of the result and applies it to the rows with `Embeddi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, IdColumns
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.library import cpu_module, cuda_module
 
@@ -36,7 +38,7 @@ def embedding(
     bag_first_row: list[int],
     bag_cardinality: list[int],
     bag_position: list[int],
-    mean: bool,
+    pooling: str,
     dtype: torch.dtype,
 ) -> Tensor:
     """(B, V, D) of `dtype`, contiguous: `embed` with the columns as separate arguments."""
@@ -55,14 +57,14 @@ def embedding(
             BagColumn(ids_N.contiguous(), offsets_B1.contiguous(), *table)
             for ids_N, offsets_B1, *table in bags
         ),
-        mean,
+        cast(Pooling, pooling),
     )
     out_BVD = _empty_result(weight, ids, bag_ids, dtype)
     kernels = embedding_kernels(weight.device)
     if ids.shape[1]:
         kernels.gather(weight, columns, out_BVD)
     for bag in columns.bags:
-        kernels.pool(weight, bag, mean, out_BVD)
+        kernels.pool(weight, bag, columns.pooling, out_BVD)
     return out_BVD
 
 
@@ -78,7 +80,7 @@ def _(
     bag_first_row: list[int],
     bag_cardinality: list[int],
     bag_position: list[int],
-    mean: bool,
+    pooling: str,
     dtype: torch.dtype,
 ) -> Tensor:
     return _empty_result(weight, ids, bag_ids, dtype)
@@ -97,7 +99,7 @@ def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
         [bag.first_row for bag in columns.bags],
         [bag.cardinality for bag in columns.bags],
         [bag.position for bag in columns.bags],
-        columns.mean,
+        columns.pooling,
         dtype,
     )
     return embedding_BVD

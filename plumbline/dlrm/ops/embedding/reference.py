@@ -17,6 +17,7 @@ from plumbline.dlrm.ops.embedding.contract import (
     RowStep,
     offsets_error,
 )
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.random_bits import low_32, random_bits
 
 
@@ -30,9 +31,9 @@ class ReferenceEmbedding:
         out_BVD[:, columns.position_F] = vectors_BFD.to(out_BVD.dtype)
 
     @torch.no_grad()
-    def pool(self, weight_RD: Tensor, bag: BagColumn, mean: bool, out_BVD: Tensor) -> None:
-        _require_bag(bag)
-        out_BVD[:, bag.position] = _pooled(weight_RD, bag, mean)
+    def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
+        require_bag(bag)
+        out_BVD[:, bag.position] = pooled(weight_RD, bag, pooling)
 
     @torch.no_grad()
     def update(
@@ -45,8 +46,8 @@ class ReferenceEmbedding:
     ) -> None:
         _require_ids(columns)
         for bag in columns.bags:
-            _require_bag(bag)
-        for row_N, gradient_ND in _occurrences(columns, gradient_BVD):
+            require_bag(bag)
+        for row_N, gradient_ND in _occurrences(weight_RD, columns, gradient_BVD):
             row_U, index_N = row_N.unique(return_inverse=True)
             sum_UD = gradient_ND.new_zeros(len(row_U), weight_RD.shape[1])
             gradient_UD = step.scale * sum_UD.index_add_(0, index_N, gradient_ND)
@@ -84,16 +85,37 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
     return vectors.view(rows, columns, weight_RD.shape[1])
 
 
-def _pooled(weight_RD: Tensor, bag: BagColumn, mean: bool) -> Tensor:
-    """vector_BD, float32."""
+def pooled(weight_RD: Tensor, bag: BagColumn, pooling: Pooling) -> Tensor:
+    """vector_BD, float32, of a bag that `require_bag` accepts."""
     length_B = bag.offsets_B1.diff()
     vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
+    if pooling == "max":
+        index_ND = _row_of_each(length_B).unsqueeze(1).expand_as(vector_ND)
+        return vector_BD.scatter_reduce(0, index_ND, vector_ND, "amax", include_self=False)
     vector_BD = vector_BD.index_add(0, _row_of_each(length_B), vector_ND)
-    return vector_BD * _share(length_B, mean).unsqueeze(1)
+    return vector_BD * _share(length_B, pooling).unsqueeze(1)
 
 
-def _occurrences(columns: IdColumns, gradient_BVD: Tensor) -> list[tuple[Tensor, Tensor]]:
+def of_maximum(weight_RD: Tensor, bag: BagColumn, gradient_BD: Tensor) -> Tensor:
+    """gradient_ND of a bag's ids: of each element of its list's maximum, for the first id that has
+    it."""
+    row_N, dim = _row_of_each(bag.offsets_B1.diff()), weight_RD.shape[1]
+    vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
+    has_it_ND = vector_ND == pooled(weight_RD, bag, "max")[row_N]
+    count = len(row_N)
+    number_N = torch.arange(count, device=row_N.device)
+    number_ND = torch.where(has_it_ND, number_N.unsqueeze(1), count)
+    first_BD = number_ND.new_full((len(gradient_BD), dim), count)
+    index_ND = row_N.unsqueeze(1).expand_as(number_ND)
+    first_BD = first_BD.scatter_reduce(0, index_ND, number_ND, "amin")
+    is_first_ND = first_BD[row_N] == number_N.unsqueeze(1)
+    return torch.where(is_first_ND, gradient_BD[row_N], 0)
+
+
+def _occurrences(
+    weight_RD: Tensor, columns: IdColumns, gradient_BVD: Tensor
+) -> list[tuple[Tensor, Tensor]]:
     """For each column, in order: the occurrences' buffer rows and their float32 gradients."""
     occurrences = []
     for column, position in enumerate(columns.position_F.tolist()):
@@ -102,8 +124,12 @@ def _occurrences(columns: IdColumns, gradient_BVD: Tensor) -> list[tuple[Tensor,
     for bag in columns.bags:
         length_B = bag.offsets_B1.diff()
         gradient_BD = gradient_BVD[:, bag.position].float()
-        gradient_BD = gradient_BD * _share(length_B, columns.mean).unsqueeze(1)
-        occurrences.append((bag.first_row + bag.ids_N, gradient_BD[_row_of_each(length_B)]))
+        if columns.pooling == "max":
+            gradient_ND = of_maximum(weight_RD, bag, gradient_BD)
+        else:
+            gradient_BD = gradient_BD * _share(length_B, columns.pooling).unsqueeze(1)
+            gradient_ND = gradient_BD[_row_of_each(length_B)]
+        occurrences.append((bag.first_row + bag.ids_N, gradient_ND))
     return occurrences
 
 
@@ -112,10 +138,10 @@ def _row_of_each(length_B: Tensor) -> Tensor:
     return torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
 
 
-def _share(length_B: Tensor, mean: bool) -> Tensor:
+def _share(length_B: Tensor, pooling: Pooling) -> Tensor:
     """Factor of each id of a list: 1, or 1 / length for the mean."""
     share_B = 1.0 / length_B.clamp(min=1).float()
-    return share_B if mean else torch.ones_like(share_B)
+    return share_B if pooling == "mean" else torch.ones_like(share_B)
 
 
 def _mean_of_squares(gradient_UD: Tensor) -> Tensor:
@@ -139,7 +165,8 @@ def _require_ids(columns: IdColumns) -> None:
         )
 
 
-def _require_bag(bag: BagColumn) -> None:
+def require_bag(bag: BagColumn) -> None:
+    """Raises for an id outside its table, and for offsets that do not fit."""
     length_B = bag.offsets_B1.diff()
     ends = (int(bag.offsets_B1[0]), int(bag.offsets_B1[-1]))
     if ends != (0, len(bag.ids_N)) or (length_B < 0).any():

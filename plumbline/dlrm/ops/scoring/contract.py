@@ -44,8 +44,8 @@ class ScoringShape:
     """Tables of the columns of `ids_BF`."""
     lists: tuple[IdTable, ...]
     """Tables of the list columns."""
-    mean: bool
-    """Whether a list gives the mean of its rows, or their sum."""
+    pooling: int
+    """What a list gives of its rows: see plumbline.dlrm.ops.embedding.pooling."""
     embedding_dim: int
     embedding_rows: ScoringPrecision
     """Precision of the stored tables."""

@@ -59,7 +59,7 @@ class CpuScoring:
             shape.continuous,
             list(shape.single),
             list(shape.lists),
-            shape.mean,
+            shape.pooling,
             _layers(weights, "bottom", shape.bottom_layers),
             _layers(weights, "top", shape.top_layers),
             _layer(weights, "last"),

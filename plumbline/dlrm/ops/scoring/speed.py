@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.fastest import Times, preferred, times_of
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.instruction_sets import build_of, candidates
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
@@ -66,7 +67,7 @@ def scoring_times(module: ModuleType) -> Times:
             CONTINUOUS,
             [(column * CARDINALITY, CARDINALITY, column) for column in range(COLUMNS)],
             [],
-            False,
+            POOLING_NUMBERS["sum"],
             layers(CONTINUOUS, *BOTTOM),
             layers(interaction_width(COLUMNS, DIM, has_dense=True), *TOP),
             layers(TOP[-1], 1)[0],
