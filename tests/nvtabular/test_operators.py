@@ -304,3 +304,10 @@ def test_what_has_no_compiled_form_raises(graph: Callable[[], Any], message: str
 
 def test_a_target_may_be_an_integer_column() -> None:
     assert list(chains(["s"] >> ops.TargetEncoding(["i"], kfold=1))) == ["TE_s_i"]
+
+
+@pytest.mark.parametrize("bounds", [(2, 1), (0, 0), (-1, -2)])
+def test_a_slice_may_end_before_it_starts(bounds: tuple[int, int]) -> None:
+    graph = ["l"] >> ops.ListSlice(*bounds) >> ops.HashBucket(5)
+    (output,) = compile_unfitted(Workflow(graph + "click"), {"l": "integer_list"}).outputs
+    assert len(output.chain.steps) == 2

@@ -7,6 +7,7 @@ that serve the same plan share its pages.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -91,30 +92,54 @@ class Tables:
 
     def numbers(self, file: str) -> NDArray[np.float64]:
         """The value column of a checked file, float64 (V,)."""
+        return arrow_numbers(self._values(file)).astype(np.float64, copy=False)
+
+    def keys(self, file: str) -> Values:
+        """The value column of a checked file, integers or text (V,)."""
+        return part_values(self._values(file))
+
+    def _values(self, file: str) -> pa.Array:
         # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
         with pq.ParquetFile(self._folder / file) as parquet:
-            column = parquet.read([VALUE])[VALUE]
-        return arrow_numbers(column.combine_chunks()).astype(np.float64, copy=False)
+            return parquet.read([VALUE])[VALUE].combine_chunks()
 
 
-def write_look_up(
-    folder: Path, file: str, keys: Sequence[pa.Array], table: pa.Table
-) -> tuple[str, str]:
-    """Write a look-up file and its index; returns the SHA-256 of both.
+class KeyIndex:
+    """The index of distinct keys, built once for all files that it is written to.
 
-    `keys` are the columns of the keys, which must be distinct, in the order of the table's rows.
+    `keys` are the columns of the keys, in the order of the rows of the look-up files.
     """
+
+    def __init__(self, keys: Sequence[pa.Array]) -> None:
+        self._keys = keys
+        self._written: tuple[Path, str] | None = None
+
+    def write(self, file: Path) -> str:
+        """Write the index; returns its SHA-256."""
+        if self._written is None:
+            self._build(file)
+            self._written = file, file_sha256(file)
+        else:
+            partial = file.with_name(file.name + ".partial")
+            shutil.copyfile(self._written[0], partial)
+            partial.replace(file)
+        return self._written[1]
+
+    def _build(self, file: Path) -> None:
+        parts = [part_values(key) for key in self._keys]
+        if len(parts) == 1 and isinstance(parts[0], np.ndarray):
+            build_integer_index(file, parts[0])
+        else:
+            is_text = len(parts) == 1 and isinstance(parts[0], Text)
+            build_text_index(file, parts[0] if is_text else pack(parts))  # type: ignore[arg-type]
+
+
+def write_look_up(folder: Path, file: str, index: KeyIndex, table: pa.Table) -> tuple[str, str]:
+    """Write a look-up file and the index of its keys; returns the SHA-256 of both."""
     target = folder / file
     target.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, target, compression="zstd")
-    index = folder / index_of(file)
-    parts = [part_values(key) for key in keys]
-    if len(parts) == 1 and isinstance(parts[0], np.ndarray):
-        build_integer_index(index, parts[0])
-    else:
-        is_text = len(parts) == 1 and isinstance(parts[0], Text)
-        build_text_index(index, parts[0] if is_text else pack(parts))  # type: ignore[arg-type]
-    return file_sha256(target), file_sha256(index)
+    return file_sha256(target), index.write(folder / index_of(file))
 
 
 def index_of(file: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from plumbline.features.lookup.tables import write_look_up
+from plumbline.features.lookup.tables import KeyIndex, write_look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Vocabulary:
     def write(self, folder: Path, file: str) -> tuple[str, str]:
         """Write the file and its look-up index into a plan folder; returns the SHA-256 of both."""
         table = pa.table({"value": self.value, "id": self.id, "count": self.count})
-        return write_look_up(folder, file, self.parts, table)
+        return write_look_up(folder, file, KeyIndex(self.parts), table)
 
     @classmethod
     def read(cls, file: Path) -> Vocabulary:

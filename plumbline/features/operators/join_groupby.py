@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
-from plumbline.features.statistics.keys import MAX_PARTS, distinct, distinct_of_parts, key_array
+from plumbline.features.statistics.keys import (
+    KeyTable,
+    Parts,
+    distinct,
+    distinct_of_parts,
+    key_array,
+)
 from plumbline.features.statistics.moments import Moments
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
@@ -49,10 +55,10 @@ class FitGroupStatistic(FitStep["KeyTotals"]):
         return KeyTotals(len(types))
 
     def fitted(self, accumulated: KeyTotals, target: Target) -> KeyedValue:
-        totals = accumulated.totals()
+        totals, keys = accumulated.totals(), accumulated.table(target.types)
         # An unseen key has 0 rows; its other statistics are missing.
         default = 0.0 if self.statistic == "count" else None
-        return by_key(target, totals.keys, totals.statistic(self.statistic), default)
+        return by_key(target, keys, totals.statistic(self.statistic), default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +127,23 @@ class KeyTotals(Accumulator):
 
     def __init__(self, keys: int) -> None:
         self._keys = keys
-        self._parts: list[Totals] = []
+        self._parts: Parts[Totals] = Parts()
+        self._table: KeyTable | None = None
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         keys, numbers = values[: self._keys], values[self._keys :]
         numbers_B = as_numbers(numbers[0]) if numbers else np.full(len(keys[0]), np.nan)
-        self._take([Totals.of(key_array(keys), numbers_B)])
+        self._parts.add(Totals.of(key_array(keys), numbers_B))
 
     def merge(self, other: Self) -> None:
-        self._take(other._parts)
+        self._parts.merge(other._parts)
 
     def totals(self) -> Totals:
         """The totals of all rows, with ascending keys."""
-        self._parts = [Totals.merged(self._parts, ascending=True)]
-        return self._parts[0]
+        return self._parts.total()
 
-    def _take(self, parts: Sequence[Totals]) -> None:
-        self._parts += parts
-        if len(self._parts) > MAX_PARTS:
-            self._parts = [Totals.merged(self._parts)]
+    def table(self, types: Sequence[ValueType]) -> KeyTable:
+        """The keys of `totals`, for all statistics; call it after the last row."""
+        if self._table is None:
+            self._table = KeyTable(self.totals().keys, types)
+        return self._table

@@ -12,44 +12,37 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.base.file_names import file_name
-from plumbline.columns.keys import is_all_missing, part_values
+from plumbline.columns.keys import is_all_missing
 from plumbline.columns.values import Values
-from plumbline.features.lookup.tables import VALUE, Tables, index_of, write_look_up
-from plumbline.features.statistics.keys import key_parts
+from plumbline.features.lookup.tables import VALUE, KeyIndex, Tables, index_of, write_look_up
+from plumbline.features.statistics.keys import KeyTable
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, Step
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedValue(Step):
+class Keyed(Step):
     """Looks up the value of a key of one or more columns.
 
     `table` is the file of keys and values, relative to the plan folder; `sha256` is its hash, and
-    `index_sha256` that of its look-up index. `default` is the value of an unknown key, `null` that
-    of a key with all parts missing. None is a missing number.
+    `index_sha256` that of its look-up index.
     """
 
-    op = "keyed_value"
     takes = "categories"
     table: str
     sha256: str
     index_sha256: str
-    default: float | None
-    null: float | None
 
-    @classmethod
-    def written(
-        cls,
+    @staticmethod
+    def write(
         folder: Path,
         name: str,
         parts: Sequence[pa.Array],
         sources: Sequence[str],
-        values: NDArray[np.float64],
-        *,
-        default: float | None,
-        null: float | None,
-    ) -> KeyedValue:
+        values: pa.Array | NDArray[np.float64],
+        index: KeyIndex | None = None,
+    ) -> tuple[str, str, str]:
         """Write `keyed_value/<name>.parquet` (see `plumbline.base.file_names`) and its index.
 
         Parameters
@@ -57,13 +50,18 @@ class KeyedValue(Step):
         parts
             The columns of the distinct keys: an int64 or string array (V,) per source.
         values
-            float64 (V,); NaN is missing.
+            (V,)
+        index
+            The index of the keys, if other values of the same keys are written too.
+
+        Returns
+        -------
+        The fields of a step that looks them up: the file, its hash, and its index's.
         """
         columns = {f"key {source}": part for source, part in zip(sources, parts, strict=True)}
         file = f"keyed_value/{file_name(name)}.parquet"
-        one_nan = np.where(np.isnan(values), np.nan, values)  # 0/0 is a NaN of other bits
-        table = pa.table({**columns, VALUE: one_nan})
-        return cls(file, *write_look_up(folder, file, parts, table), default, null)
+        table = pa.table({**columns, VALUE: values})
+        return file, *write_look_up(folder, file, index or KeyIndex(parts), table)
 
     def files(self) -> Mapping[str, str]:
         return {self.table: self.sha256, index_of(self.table): self.index_sha256}
@@ -78,6 +76,36 @@ class KeyedValue(Step):
             return row_B
 
         return rows_of
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedValue(Keyed):
+    """Looks up a number by a key; see `Keyed`.
+
+    `default` is the value of an unknown key, `null` that of a key with all parts missing. None is a
+    missing number.
+    """
+
+    op = "keyed_value"
+    default: float | None
+    null: float | None
+
+    @classmethod
+    def written(
+        cls,
+        folder: Path,
+        name: str,
+        parts: Sequence[pa.Array],
+        sources: Sequence[str],
+        values: NDArray[np.float64],
+        *,
+        default: float | None,
+        null: float | None,
+        index: KeyIndex | None = None,
+    ) -> KeyedValue:
+        """Write the files (see `Keyed.write`) of `values`, float64 (V,); NaN is missing."""
+        one_nan = np.where(np.isnan(values), np.nan, values)  # 0/0 is a NaN of other bits
+        return cls(*cls.write(folder, name, parts, sources, one_nan, index), default, null)
 
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.rows_of(tables)
@@ -99,22 +127,20 @@ class KeyedValue(Step):
 
 
 def by_key(
-    target: Target, keys: pa.Array, values: NDArray[np.float64], default: float | None
+    target: Target, keys: KeyTable, values: NDArray[np.float64], default: float | None
 ) -> KeyedValue:
     """Write and return the step with `values`, float64 (V,), of `keys`, and a default."""
-    parts = key_parts(keys, target.types)
-    is_null = is_all_missing([part_values(part) for part in parts])
-    of_null = values[is_null]
+    of_null = values[keys.is_null]
     null = float(of_null[0]) if len(of_null) else default
-    present = pa.array(np.flatnonzero(~is_null))
     return KeyedValue.written(
         target.folder,
         target.output,
-        [part.take(present) for part in parts],
+        keys.parts,
         target.columns,
-        values[~is_null],
+        values[~keys.is_null],
         default=default,
         null=None if null is None or math.isnan(null) else null,
+        index=keys.index,
     )
 
 

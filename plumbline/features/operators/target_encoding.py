@@ -18,7 +18,8 @@ from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.exact_sums import ExactSums
 from plumbline.features.statistics.keys import (
-    MAX_PARTS,
+    KeyTable,
+    Parts,
     distinct,
     distinct_of_parts,
     key_array,
@@ -58,7 +59,9 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
     def fitted(self, accumulated: TargetTotals, target: Target) -> KeyedValue:
         sums = accumulated.sums()
         mean = self.mean_of(sums, target.output)
-        return by_key(target, sums.keys, self.smoothed(*sums.by_key(), mean), mean)
+        return by_key(
+            target, KeyTable(sums.keys, target.types), self.smoothed(*sums.by_key(), mean), mean
+        )
 
     def for_training_rows(
         self, accumulated: TargetTotals, fitted: Step, target: Target
@@ -156,26 +159,20 @@ class TargetTotals(Accumulator):
     def __init__(self, seed: int, folds: int) -> None:
         self._seed = seed
         self._folds = folds
-        self._parts: list[FoldSums] = []
+        self._parts: Parts[FoldSums] = Parts()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         *keys, target = values
         target_B = as_numbers(target)
         fold_B = folds_of(self._seed, self._folds, chunk, len(target_B))
-        self._take([FoldSums.of(key_array(keys), target_B, fold_B, self._folds)])
+        self._parts.add(FoldSums.of(key_array(keys), target_B, fold_B, self._folds))
 
     def merge(self, other: Self) -> None:
-        self._take(other._parts)
+        self._parts.merge(other._parts)
 
     def sums(self) -> FoldSums:
         """The sums of all rows, with ascending keys."""
-        self._parts = [FoldSums.merged(self._parts, ascending=True)]
-        return self._parts[0]
-
-    def _take(self, parts: Sequence[FoldSums]) -> None:
-        self._parts += parts
-        if len(self._parts) > MAX_PARTS:
-            self._parts = [FoldSums.merged(self._parts)]
+        return self._parts.total()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +11,72 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.base.native import native, uses_native
-from plumbline.columns.keys import pack, unpack
+from plumbline.columns.keys import is_all_missing, pack, part_values, unpack
 from plumbline.columns.values import Text, Values
+from plumbline.features.lookup.tables import KeyIndex
 from plumbline.features.steps.value_types import ValueType
 
-MAX_PARTS = 16
-"""The most chunks whose statistics by key are kept apart before they are merged."""
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class ByKey(Protocol):
+    """Statistics by key, with a classmethod that merges them."""
+
+    @property
+    def keys(self) -> pa.Array: ...
+
+    @classmethod
+    def merged(cls, parts: Sequence[Self], *, ascending: bool = False) -> Self: ...
+
+
+P = TypeVar("P", bound=ByKey)
+
+
+class Parts(Generic[P]):
+    """Statistics by key of the rows so far, in parts.
+
+    A part is merged with the one before it unless that has more than twice as many keys. So a key
+    is merged a logarithmic number of times, however many chunks there are.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[P] = []
+        self._is_total = False
+
+    def add(self, part: P) -> None:
+        self._is_total = False
+        self._parts.append(part)
+        while len(self._parts) > 1 and len(self._parts[-2].keys) <= 2 * len(self._parts[-1].keys):
+            last = [self._parts.pop(), self._parts.pop()]
+            self._parts.append(type(part).merged(last[::-1]))
+
+    def merge(self, other: Parts[P]) -> None:
+        """Add the parts of `other`."""
+        for part in other._parts:
+            self.add(part)
+
+    def total(self) -> P:
+        """The statistics of all rows, with ascending keys."""
+        if not self._is_total:
+            self._parts = [type(self._parts[0]).merged(self._parts, ascending=True)]
+            self._is_total = True
+        return self._parts[0]
+
+
+class KeyTable:
+    """Distinct keys to write values of. All values of the same keys can share it.
+
+    `is_null`: the mask of the keys with all parts missing, (V,). `parts`: the columns of the other
+    keys, and `index` the index of these.
+    """
+
+    def __init__(self, keys: pa.Array, types: Sequence[ValueType]) -> None:
+        parts = key_parts(keys, types)
+        self.is_null = is_all_missing([part_values(part) for part in parts])
+        present = pa.array(np.flatnonzero(~self.is_null))
+        self.parts = [part.take(present) for part in parts]
+        self.index = KeyIndex(self.parts)
 
 
 def key_array(keys: Sequence[Values]) -> pa.Array:

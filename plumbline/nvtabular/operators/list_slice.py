@@ -42,7 +42,18 @@ def _pad(at: OperatorCall, source: Source) -> int | str:
 
 
 class ListSlice(ops.ListSlice):
-    """Pads on every device; NVTabular pads on cuDF only."""
+    """Pads on every device; NVTabular pads on cuDF only. A slice may be empty in every row."""
+
+    # Merlin refuses the schema of a slice that ends before it starts.
+    def _compute_properties(self, col_schema: Any, input_schema: Any) -> Any:
+        if self.max_elements < 0:
+            return super(ops.ListSlice, self)._compute_properties(col_schema, input_schema)
+        return super()._compute_properties(col_schema, input_schema)
+
+    def _compute_shape(self, col_schema: Any, input_schema: Any) -> Any:
+        if self.max_elements < 0:
+            return super(ops.ListSlice, self)._compute_shape(col_schema, input_schema)
+        return super()._compute_shape(col_schema, input_schema)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         if not is_host(df):

@@ -18,7 +18,7 @@ from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
-from plumbline.features.statistics.keys import key_array, key_parts
+from plumbline.features.statistics.keys import KeyTable, key_array, key_parts
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
@@ -132,7 +132,7 @@ def keyed_step(
     for name, type_ in zip(keys, target.types, strict=True):
         wanted = pa.string() if type_.element == "text" else pa.int64()
         parts.append(part_values(table[name].cast(wanted).combine_chunks()))
-    return by_key(target, key_array(parts), values, default)
+    return by_key(target, KeyTable(key_array(parts), target.types), values, default)
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
