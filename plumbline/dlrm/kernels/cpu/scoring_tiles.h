@@ -15,11 +15,23 @@ namespace {
 
 static_assert(kLanes == kPanel);
 
+// A register's lanes. GCC keeps vectors of this size in registers, but not larger ones.
+#if defined(__AVX512F__)
+constexpr int kPartLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kPartLanes = 8;
+#else
+constexpr int kPartLanes = 4;
+#endif
+constexpr int kParts = kPanel / kPartLanes;
+using Part = float __attribute__((vector_size(4 * kPartLanes)));
+using PartWords = uint32_t __attribute__((vector_size(4 * kPartLanes)));
+
 // A lane of a product is one float32.
 struct Singles32 {
   using Element = float;
   using Lane = float;
-  using Lanes = Floats;
+  using Lanes = Part;
   static constexpr int64_t pair = 1;
 #if defined(__AVX512F__)
   static constexpr int rows = 6, panels = 4;
@@ -29,14 +41,14 @@ struct Singles32 {
   static constexpr int rows = 2, panels = 1;
 #endif
 
-  static Floats multiply_add(Floats sum, Lane a, Lanes b) { return sum + a * b; }
+  static Part multiply_add(Part sum, Lane a, Lanes b) { return sum + a * b; }
 };
 
 // A lane of a product is two bfloat16, the first in the lower half.
 struct Pairs16 {
   using Element = Bfloat16;
   using Lane = uint32_t;
-  using Lanes = Words;
+  using Lanes = PartWords;
   static constexpr int64_t pair = 2;
 #if defined(__AVX512BF16__)
   static constexpr int rows = 6, panels = 4;
@@ -48,14 +60,14 @@ struct Pairs16 {
   static constexpr int rows = 2, panels = 1;
 #endif
 
-  static Floats multiply_add(Floats sum, Lane a, Lanes b) {
+  static Part multiply_add(Part sum, Lane a, Lanes b) {
 #if defined(__AVX512BF16__)
-    return reinterpret_cast<Floats>(_mm512_dpbf16_ps(
+    return reinterpret_cast<Part>(_mm512_dpbf16_ps(
         reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_set1_epi32(int(a))),
         reinterpret_cast<__m512bh>(b)));
 #else
-    sum = sum + number(a << 16) * with_bits(b << 16);
-    return sum + number(a & 0xFFFF0000u) * with_bits(b & 0xFFFF0000u);
+    sum = sum + number(a << 16) * reinterpret_cast<Part>(b << 16);
+    return sum + number(a & 0xFFFF0000u) * reinterpret_cast<Part>(b & 0xFFFF0000u);
 #endif
   }
 
@@ -82,31 +94,33 @@ struct TileOperands {
 
 template <class P, int R, int C>
 void tile(const TileOperands<P> &at) {
-  Floats sum[R][C];
+  Part sum[R][C * kParts];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
-    for (int c = 0; c < C; ++c) sum[r][c] = read<Floats>(at.bias + c * kPanel);
+    for (int c = 0; c < C * kParts; ++c) sum[r][c] = read<Part>(at.bias + c * kPartLanes);
   const typename P::Lane *weight = at.weight;
   const char *in = at.in;
   for (int64_t k = 0; k < at.depth; ++k, weight += at.step, in += sizeof(typename P::Lane)) {
-    typename P::Lanes column[C];
+    typename P::Lanes column[C * kParts];
 #pragma GCC unroll 16
-    for (int c = 0; c < C; ++c) column[c] = read<typename P::Lanes>(weight + c * kPanel);
+    for (int c = 0; c < C * kParts; ++c)
+      column[c] = read<typename P::Lanes>(weight + c * kPartLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       typename P::Lane one;
       std::memcpy(&one, in + r * at.in_stride, sizeof one);
 #pragma GCC unroll 16
-      for (int c = 0; c < C; ++c) sum[r][c] = P::multiply_add(sum[r][c], one, column[c]);
+      for (int c = 0; c < C * kParts; ++c) sum[r][c] = P::multiply_add(sum[r][c], one, column[c]);
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
+      const Floats made = read<Floats>(&sum[r][c * kParts]);
       // This comparison keeps NaN.
-      const Floats kept = sum[r][c] < 0.0f ? Floats{} : sum[r][c];
+      const Floats kept = made < 0.0f ? Floats{} : made;
       const int64_t left = at.width - c * kPanel;
       if (left > 0) store(at.out + r * at.out_stride + c * kPanel, kept, left);
     }
