@@ -15,8 +15,8 @@ using Dense = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
 using Row = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Probability = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Weight = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Bias = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Layer = std::tuple<Weight, Bias>;
+using Numbers = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Layer = std::tuple<Weight, Numbers>;
 using Column = std::tuple<int64_t, int64_t, int64_t>;
 
 void require(bool met, const char *wanted) {
@@ -38,8 +38,8 @@ std::vector<LayerWeights> weights_of(const std::vector<Layer> &layers) {
 
 void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weight, int row_dtype,
           int64_t dim, int64_t continuous, const std::vector<Column> &singles,
-          const std::vector<Column> &lists, int pooling, const std::vector<Layer> &bottom,
-          const std::vector<Layer> &top, const Layer &last) {
+          const std::vector<Column> &lists, int pooling, const std::vector<Numbers> &position_weights,
+          const std::vector<Layer> &bottom, const std::vector<Layer> &top, const Layer &last) {
   ScoringSpec spec;
   spec.dtype = static_cast<Dtype>(dtype);
   spec.tables = {reinterpret_cast<const void *>(weight), static_cast<Dtype>(row_dtype), dim};
@@ -50,8 +50,16 @@ void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weig
     spec.position.push_back(position);
   }
   for (const auto &[first_row, cardinality, position] : lists)
-    spec.lists.push_back({first_row, cardinality, position});
+    spec.lists.push_back({first_row, cardinality, position, {}});
   spec.pooling = Pooling{pooling};
+  const bool weighted = spec.pooling == Pooling::position_weighted;
+  require(position_weights.size() == (weighted ? lists.size() : 0),
+          "the weights of each list column's positions, for that pooling only");
+  for (size_t list = 0; list < position_weights.size(); ++list) {
+    const Numbers &weights = position_weights[list];
+    require(weights.shape(0) > 0, "a position at least");
+    spec.lists[list].weights.assign(weights.data(), weights.data() + weights.shape(0));
+  }
   spec.bottom = weights_of(bottom);
   spec.top = weights_of(top);
   spec.last = weights_of(last);
@@ -85,7 +93,8 @@ bool score(const ScoringModel &model, const Ids &ids, const Dense &dense,
 void bind_scoring(nb::module_ &m) {
   nb::class_<ScoringModel>(m, "ScoringModel")
       .def("__init__", &make, "instruction_set"_a, "dtype"_a, "tables"_a, "row_dtype"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "bottom"_a, "top"_a, "last"_a)
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "position_weights"_a, "bottom"_a,
+           "top"_a, "last"_a)
       .def("score", &score, "ids"_a, "dense"_a, "lists"_a, "probability"_a, "threads"_a);
 }
 

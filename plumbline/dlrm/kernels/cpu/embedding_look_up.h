@@ -1,6 +1,7 @@
 // Look-ups of single ids and of lists. Only for loops, see instruction_set.h.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "embedding_loops.h"
@@ -55,6 +56,7 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
   const auto *weight = static_cast<const Row *>(rows.weight) + bag.first_row * rows.dim;
   auto *out = static_cast<Out *>(result.out);
   const int64_t dim = rows.dim, last = bag.offsets[end];
+  const bool weighted = pooling == Pooling::position_weighted;
   int64_t asked = bag.offsets[begin];
   for (int64_t list = begin; list < end; ++list) {
     const int64_t from = bag.offsets[list], to = bag.offsets[list + 1];
@@ -66,8 +68,10 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
         prefetch(weight + id * dim, dim * static_cast<int64_t>(sizeof(Row)));
       }
       const Row *row = weight + bag.ids[position] * dim;
+      const float factor =
+          weighted ? bag.weights[std::min(position - from, bag.weight_count - 1)] : 1.0f;
       for (int64_t d = 0; d < dim; d += kLanes) {
-        const Floats before = load(sum + d), next = load(row + d, dim - d);
+        const Floats before = load(sum + d), next = load(row + d, dim - d) * factor;
         const bool takes_maximum = pooling == Pooling::max && position > from;
         store(sum + d, takes_maximum ? maximum(before, next) : before + next);
       }

@@ -220,7 +220,8 @@ bool ScoringModel::look_up(const EncodedRows &rows, int64_t begin, int64_t end,
       const ListColumn &column = spec_.lists[list];
       const ListIds &ids = rows.lists[list];
       const Bag bag{ids.ids, ids.count,          ids.offsets + first, count,
-                    column.first_row, column.cardinality, column.position};
+                    column.first_row, column.cardinality, column.position,
+                    column.weights.data(), static_cast<int64_t>(column.weights.size())};
       if (embedding_loops_.pool(spec_.tables, bag, spec_.pooling, result, 0, count, block.sum) >= 0)
         return false;
     }

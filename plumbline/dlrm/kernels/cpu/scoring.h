@@ -21,6 +21,7 @@ namespace plumbline {
 // A column of lists; `position` is the column's index among all id columns.
 struct ListColumn {
   int64_t first_row, cardinality, position;
+  std::vector<float> weights;  // as in Bag
 };
 
 // Definition of a model. The tables are not copied and must outlive it.

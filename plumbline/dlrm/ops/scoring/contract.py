@@ -46,6 +46,8 @@ class ScoringShape:
     """Tables of the list columns."""
     pooling: int
     """What a list gives of its rows: see plumbline.dlrm.ops.embedding.pooling."""
+    weighted_lists: int
+    """Number of list columns with weights of their positions: all or none."""
     embedding_dim: int
     embedding_rows: ScoringPrecision
     """Precision of the stored tables."""

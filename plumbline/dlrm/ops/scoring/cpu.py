@@ -60,6 +60,7 @@ class CpuScoring:
             list(shape.single),
             list(shape.lists),
             shape.pooling,
+            [weights[f"tables.position_weights.{n}"] for n in range(shape.weighted_lists)],
             _layers(weights, "bottom", shape.bottom_layers),
             _layers(weights, "top", shape.top_layers),
             _layer(weights, "last"),
