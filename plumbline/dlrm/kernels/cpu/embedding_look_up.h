@@ -1,7 +1,6 @@
 // Look-ups of single ids and of lists. Only for loops, see instruction_set.h.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "embedding_loops.h"
@@ -68,8 +67,7 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
         prefetch(weight + id * dim, dim * static_cast<int64_t>(sizeof(Row)));
       }
       const Row *row = weight + bag.ids[position] * dim;
-      const float factor =
-          weighted ? bag.weights[std::min(position - from, bag.weight_count - 1)] : 1.0f;
+      const float factor = weighted ? bag.weight_of(position - from) : 1.0f;
       for (int64_t d = 0; d < dim; d += kLanes) {
         const Floats before = load(sum + d), next = load(row + d, dim - d) * factor;
         const bool takes_maximum = pooling == Pooling::max && position > from;

@@ -35,6 +35,10 @@ struct Bag {
   // One per position in a list; the last is for all later positions too. Only for position_weighted.
   const float *weights;
   int64_t weight_count;
+
+  float weight_of(int64_t position_in_list) const {
+    return weights[position_in_list < weight_count ? position_in_list : weight_count - 1];
+  }
 };
 
 // out[(row * vectors + position) * dim …]

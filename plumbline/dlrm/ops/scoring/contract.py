@@ -7,20 +7,18 @@ length.
 `plumbline.dlrm.model.dlrm.DLRM` is the specification. plumbline/dlrm/score/torch_scoring.py runs it
 on a GPU and without a native module; cpu.py runs the native module. Probabilities are float32. In
 bf16 precision, weights, activations and embeddings are rounded to bfloat16, as in bf16 training;
-sums are float32. With the native module a row's probability has the same bits in any batch and with
-any number of threads.
+sums are float32. int8_reference.py defines int8 precision. With the native module a row's
+probability has the same bits in any batch and with any number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
@@ -49,13 +47,20 @@ class ScoringShape:
     weighted_lists: int
     """Number of list columns with weights of their positions: all or none."""
     embedding_dim: int
-    embedding_rows: ScoringPrecision
-    """Precision of the stored tables."""
+    embedding_rows: Literal["fp32", "bf16"]
+    """Precision of the trained tables."""
     continuous: int
     """Number of continuous columns: C."""
     bottom_layers: int
     top_layers: int
     """Number of top layers, without the last one, which gives the logit."""
+
+
+def position_weights(
+    shape: ScoringShape, weights: Mapping[str, NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    """The weights of each weighted list column's positions."""
+    return [weights[f"tables.position_weights.{number}"] for number in range(shape.weighted_lists)]
 
 
 class Scoring(Protocol):
