@@ -14,7 +14,7 @@ class ModelError(ArtifactError):
     remedy = "Run the train stage again."
 
     @classmethod
-    def other_format(cls, file: str, got: int, supported: int) -> ModelError:
+    def other_format(cls, file: str, got: int, supported: str) -> ModelError:
         return cls(
             f"{file}: format version {got}, but this Plumbline reads {supported}. "
             "Train the model with this version, or use the Plumbline that wrote it."

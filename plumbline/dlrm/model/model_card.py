@@ -70,7 +70,8 @@ def read_model_card(folder: Path) -> ModelCard:
         content = json.loads(file.read_text(encoding="utf-8"))
         version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
         if version not in (FORMAT_VERSION, INT8_FORMAT_VERSION):
-            raise ModelError.other_format(str(file), version, FORMAT_VERSION)
+            supported = f"{FORMAT_VERSION} and {INT8_FORMAT_VERSION}"
+            raise ModelError.other_format(str(file), version, supported)
         got = json_sha256(content)
         if got != wanted:
             raise ModelError.damaged(str(file), wanted, got)

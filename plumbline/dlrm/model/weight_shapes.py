@@ -22,7 +22,7 @@ ROW_DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "bf16": np
 
 
 def check_shapes(
-    wanted: Mapping[str, TensorShape], weights: Mapping[str, NDArray[Any]], file: str
+    wanted: dict[str, TensorShape], weights: Mapping[str, NDArray[Any]], file: str
 ) -> None:
     """Raises ModelError, naming `file`, if the tensors are not those wanted."""
     got = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}

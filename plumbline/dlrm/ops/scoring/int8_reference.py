@@ -155,7 +155,8 @@ def _interaction(dense_BD: Floats | None, embeddings: Quantized) -> Floats:
         dense = quantize(dense_BD)
         q_BVD = np.concatenate([dense.q[:, np.newaxis], q_BVD], axis=1)
         scale_BV = np.concatenate([dense.scale[:, np.newaxis], scale_BV], axis=1)
-    numbers_BVD = q_BVD.astype(np.float32 if dim <= 1024 else np.float64)  # sums are exact
+    # Sums are exact.
+    numbers_BVD: NDArray[Any] = q_BVD.astype(np.float32 if dim <= 1024 else np.float64)
     dots_BVV = numbers_BVD @ numbers_BVD.transpose(0, 2, 1)
     later, earlier = np.tril_indices(q_BVD.shape[1], -1)
     scale_BP = scale_BV[:, later] * scale_BV[:, earlier]
