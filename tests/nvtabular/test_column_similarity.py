@@ -97,7 +97,7 @@ def test_a_changed_matrix_is_another_plan(tmp_path: Path) -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(UnsupportedOperator, match="on text.*kind integer"):
+    with pytest.raises(UnsupportedOperator, match=r"on text.*kind integer"):
         compile_unfitted(graph(USERS, columns=("user", "name")), KINDS)
     with pytest.raises(UnsupportedOperator, match="one of tfidf, cosine, inner"):
         compile_unfitted(graph(USERS, metric="dot"), KINDS)
