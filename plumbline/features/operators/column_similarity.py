@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.file_names import file_name
 from plumbline.base.files import file_sha256
-from plumbline.columns.values import Values, offsets_of
+from plumbline.columns.values import offsets_of
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.join_external import NoRows
 from plumbline.features.steps.fit_step import FitStep, Target
@@ -43,30 +43,32 @@ class FeatureMatrix:
         return digest.hexdigest()
 
 
-def similarities(
-    left: FeatureMatrix, right: FeatureMatrix, left_B: NDArray[np.int64], right_B: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The inner products of rows `left_B` and `right_B`, float64 (B,).
+def similarity_of(left: FeatureMatrix, right: FeatureMatrix) -> Callable[..., NDArray[np.float64]]:
+    """A function from row numbers of both, int64 (B,), to their inner products, float64 (B,).
 
     NaN if either is missing or no row of its matrix. Products are added by ascending column, so a
     result does not depend on the other rows.
     """
-    known_B = (left_B >= 0) & (left_B < left.rows) & (right_B >= 0) & (right_B < right.rows)
-    one_K, two_K = left_B[known_B], right_B[known_B]
-    first_K = np.searchsorted(left.row, one_K)
-    count_K = np.searchsorted(left.row, one_K, side="right") - first_K
-    of_N = np.repeat(np.arange(len(one_K)), count_K)
-    entry_N = np.arange(len(of_N)) + np.repeat(first_K - offsets_of(count_K)[:-1], count_K)
     width = 1 + max(left.column.max(initial=0), right.column.max(initial=0))
-    wanted_N = two_K[of_N] * width + left.column[entry_N]
     key = right.row * width + right.column
-    found_N = np.searchsorted(key, wanted_N)
-    shared_N = found_N < len(key)
-    shared_N[shared_N] = key[found_N[shared_N]] == wanted_N[shared_N]
-    products = left.value[entry_N[shared_N]] * right.value[found_N[shared_N]]
-    result_B = np.full(len(left_B), np.nan)
-    result_B[known_B] = np.bincount(of_N[shared_N], products, minlength=len(one_K))
-    return result_B
+
+    def similarities(left_B: NDArray[np.int64], right_B: NDArray[np.int64]) -> NDArray[np.float64]:
+        known_B = (left_B >= 0) & (left_B < left.rows) & (right_B >= 0) & (right_B < right.rows)
+        one_K, two_K = left_B[known_B], right_B[known_B]
+        first_K = np.searchsorted(left.row, one_K)
+        count_K = np.searchsorted(left.row, one_K, side="right") - first_K
+        of_N = np.repeat(np.arange(len(one_K)), count_K)
+        entry_N = np.arange(len(of_N)) + np.repeat(first_K - offsets_of(count_K)[:-1], count_K)
+        wanted_N = two_K[of_N] * width + left.column[entry_N]
+        found_N = np.searchsorted(key, wanted_N)
+        shared_N = found_N < len(key)
+        shared_N[shared_N] = key[found_N[shared_N]] == wanted_N[shared_N]
+        products = left.value[entry_N[shared_N]] * right.value[found_N[shared_N]]
+        result_B = np.full(len(left_B), np.nan)
+        result_B[known_B] = np.bincount(of_N[shared_N], products, minlength=len(one_K))
+        return result_B
+
+    return similarities
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,7 @@ class ColumnSimilarity(Step):
         tables.check(self.files())
         left = _read(tables, self.left, self.left_rows)
         right = _read(tables, self.right, self.right_rows)
-
-        def apply(left_B: Values, right_B: Values) -> NDArray[np.float64]:
-            return similarities(left, right, np.asarray(left_B), np.asarray(right_B))
-
-        return apply
+        return similarity_of(left, right)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from plumbline.base.errors import DataError
 from plumbline.features.operators.column_similarity import (
     FeatureMatrix,
     FitSimilarity,
-    similarities,
+    similarity_of,
 )
 from plumbline.features.operators.join_external import NoRows
 from plumbline.features.steps.chains import Source
@@ -101,11 +101,11 @@ class ColumnSimilarity(ops.ColumnSimilarity):
     """Computes in float64; an id that is missing or no row has no similarity."""
 
     def transform(self, col_selector: Any, df: Any) -> Any:
-        left, right = feature_matrices(self)
+        similarities = similarity_of(*feature_matrices(self))
         columns = {}
         for output, names in self.column_mapping(col_selector).items():
             one_B, two_B = (np.asarray(key_values(df[name])) for name in names)
-            columns[output] = similarities(left, right, one_B, two_B)
+            columns[output] = similarities(one_B, two_B)
         return frame_of(df, columns)
 
 
