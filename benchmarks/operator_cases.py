@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
+from scipy import sparse
 
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.nvtabular.library import ops
@@ -69,6 +71,7 @@ class OperatorCase:
 HASHES = "NVTabular's hash depends on the row's number"
 OWN = "NVTabular does not have this operator"
 ROWS = "NVTabular leaves rows out of one branch alone"
+OUTSIDE = "NVTabular reads outside of the matrix for an unknown id"
 FOLDS = "NVTabular draws other folds, and its sums of clicks wrap at 128"
 
 
@@ -78,6 +81,18 @@ def _case(name: str, build: Build, patched: str | None = None, also: str = "") -
 
 def _lists(node: Any) -> Any:
     return node >> ops.Categorify()
+
+
+def _external() -> pd.DataFrame:
+    """A value for each of the integers."""
+    return pd.DataFrame({"i": np.arange(1, INTEGERS + 1), "value": np.arange(INTEGERS) / 7})
+
+
+def _features() -> sparse.coo_matrix:
+    """Eight features of 64 for each of the integers."""
+    random = np.random.default_rng(5)
+    row = np.repeat(np.arange(INTEGERS), 8)
+    return sparse.coo_matrix((random.random(len(row)), (row, random.integers(0, 64, len(row)))))
 
 
 CASES: tuple[OperatorCase, ...] = (
@@ -113,6 +128,8 @@ CASES: tuple[OperatorCase, ...] = (
           lambda: [["h", "i"]] >> ops.TargetEncoding(["z"], kfold=1, p_smooth=20)),
     _case("TargetEncoding in five folds",
           lambda: ["s"] >> ops.TargetEncoding([CLICK], kfold=5, p_smooth=20), FOLDS),
+    _case("JoinExternal", lambda: (["i"] >> ops.JoinExternal(_external(), on="i"))["value"]),
+    _case("ColumnSimilarity", lambda: [["i", "h"]] >> ops.ColumnSimilarity(_features()), OUTSIDE),
     _case("Rename", lambda: ["x", "y"] >> ops.FillMissing(0.0) >> ops.Rename(postfix="_")),
     _case("Add tags", lambda: ["x", "y"] >> ops.FillMissing(0.0) >> ops.AddTags(["a"])
           >> ops.AddMetadata() >> ops.AddProperties({"a": 1}) >> ops.TagAsUserFeatures(),

@@ -12,10 +12,10 @@ def advise_large_pages(start: int, bytes: int) -> None:
 
 # Pointers are addresses of contiguous memory. Dtypes are 0 float32, 1 bfloat16, 2 float16.
 # `singles` holds the pointers of ids, first_row, cardinality and position; a bag is (ids, number of
-# ids, offsets, first_row, cardinality, position). `position` is the column's index among all id
-# columns, and `vectors` their number. Pooling is 0 sum, 1 mean, 2 max. Each function returns None,
-# or (position, row, id, cardinality) of an id that is out of range. Offsets that do not fit raise
-# ValueError.
+# ids, offsets, first_row, cardinality, position, weights of a list's positions, their number).
+# `position` is the column's index among all id columns, and `vectors` their number. Pooling is
+# 0 sum, 1 mean, 2 max, 3 position-weighted. Each function returns None, or (position, row, id,
+# cardinality) of an id that is out of range. Offsets that do not fit raise ValueError.
 
 def embedding_gather(
     instruction_set: str,
@@ -130,6 +130,7 @@ class ScoringModel:
         singles: list[tuple[int, int, int]],
         lists: list[tuple[int, int, int]],
         pooling: int,
+        position_weights: list[NDArray[Any]],
         bottom: list[tuple[NDArray[Any], NDArray[Any]]],
         top: list[tuple[NDArray[Any], NDArray[Any]]],
         last: tuple[NDArray[Any], NDArray[Any]],
@@ -168,6 +169,7 @@ class Int8ScoringModel:
         singles: list[tuple[int, int, int]],
         lists: list[tuple[int, int, int]],
         pooling: int,
+        position_weights: list[NDArray[Any]],
         first: list[tuple[NDArray[Any], NDArray[Any]]],
         bottom: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
         top: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],

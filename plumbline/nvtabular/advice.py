@@ -34,10 +34,6 @@ OPERATORS: Mapping[str, str] = {
         "integer_list, hex_list or string_list."
     ),
     "DifferenceLag": f"{_ROWS} reads another row. Put the difference into the log as a column.",
-    "ColumnSimilarity": (
-        "Compute the column before the ingest, or join the similarity of each pair of keys with "
-        "JoinExternal."
-    ),
 }
 """By the operator's name in NVTabular."""
 

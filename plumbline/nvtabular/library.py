@@ -21,6 +21,7 @@ with quiet():
     from merlin.dag.ops.subgraph import Subgraph
     from merlin.io import Dataset
     from merlin.io.dataframe_engine import DataFrameDatasetEngine
+    from merlin.io.parquet import ParquetDatasetEngine
     from merlin.io.worker import clean_worker_cache, fetch_table_data, get_worker_cache
     from merlin.schema import ColumnSchema, Schema, Tags
     from nvtabular import ColumnSelector, Workflow, ops
@@ -73,6 +74,7 @@ __all__ = [
     "LocalExecutor",
     "Node",
     "Operator",
+    "ParquetDatasetEngine",
     "Schema",
     "Serial",
     "StatOperator",

@@ -19,6 +19,9 @@ MODELS: dict[str, dict[str, Any]] = {
 """Shapes of the DLRM in NVIDIA's article on Criteo's terabyte, and of the DLRM authors' model for
 Criteo's Kaggle challenge."""
 
+BAG_POSITIONS = 50
+"""`bag_positions` of a position-weighted bag that does not set it."""
+
 
 class Model(Settings):
     """DLRM: `bottom_mlp` ends in `embedding_dim`; a linear layer to one logit follows `top_mlp`."""
@@ -32,9 +35,14 @@ class Model(Settings):
     """Widths of the layers over the continuous columns; the last is `embedding_dim`."""
     top_mlp: tuple[PositiveInt, ...] = (512, 256)
     """Widths of the layers over the interaction, before the logit."""
-    bag: Literal["mean", "sum", "max"] = "mean"
-    """Pooling of a list column: the mean, the sum or the maximum of its ids' embeddings, element by
-    element; zeros for an empty list."""
+    bag: Literal["mean", "sum", "max", "position_weighted"] = "mean"
+    """Pooling of a list column: the mean, the sum, the maximum or the position-weighted sum of its
+    ids' embeddings, element by element; zeros for an empty list. position_weighted trains a weight
+    for each list column and position; only with `--model fused`."""
+    bag_positions: PositiveInt | None = None
+    """Number of weights of each list column, only with `bag: position_weighted`, where none means
+    50. The first weight is for the first id of a list, in the order that `ListSlice` keeps; later
+    ids than the number share the last weight."""
     embedding_rows: Literal["fp32", "bf16"] = "fp32"
     """Precision of the stored embeddings. bf16 needs half the memory, and rounds stochastically
     (see docs/decisions/0012). Only with `--model fused`."""
@@ -45,6 +53,23 @@ class Model(Settings):
         if isinstance(data, dict):
             return {**MODELS.get(data.get("preset", "kaggle"), {}), **data}
         return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_positions(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("bag") == "position_weighted":
+            positions = data.get("bag_positions")
+            return {**data, "bag_positions": BAG_POSITIONS if positions is None else positions}
+        return data
+
+    @model_validator(mode="after")
+    def _positions_have_weights(self) -> Model:
+        if self.bag_positions is not None and self.bag != "position_weighted":
+            raise ValueError(
+                f"bag_positions is only for bag: position_weighted, got {self.bag_positions} with "
+                f"bag: {self.bag}; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _bottom_ends_in_embedding_dim(self) -> Model:

@@ -51,6 +51,7 @@ EXAMPLES: Mapping[str, Any] = {
     "split (by: file).test": [6],
     "workflow.graph": "standard",
     "workflow.options": {"frequency_threshold": 2},
+    "model.bag_positions": 20,
     "training.clip_norm": 10,
     "serving.threads": 2,
 }

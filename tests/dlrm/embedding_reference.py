@@ -30,6 +30,10 @@ def pooled(weight_RD: Tensor, bag: BagColumn, pooling: Pooling) -> Tensor:
         vector_LD = wide_RD[bag.first_row + ids_L]
         if pooling == "max" and len(ids_L):
             pooled_D = torch.gather(vector_LD, 0, vector_LD.argmax(0, keepdim=True)).squeeze(0)
+        elif pooling == "position_weighted":
+            pooled_D = vector_LD.new_zeros(vector_LD.shape[1])
+            for number, vector_D in enumerate(vector_LD):
+                pooled_D = pooled_D + bag.weights_P[min(number, len(bag.weights_P) - 1)] * vector_D
         else:
             pooled_D = vector_LD.sum(0) / (max(len(ids_L), 1) if pooling == "mean" else 1)
         vectors.append(pooled_D)

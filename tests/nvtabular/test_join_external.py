@@ -91,15 +91,22 @@ def test_every_executor_joins_alike(tmp_path: Path) -> None:
 
 def test_the_table_is_one_wherever_it_comes_from(tmp_path: Path) -> None:
     file = tmp_path / "users.parquet"
-    users = USERS.assign(segment=[2**53 + 1, 2, 3, 4])  # Merlin reads no null integers of files
-    users.to_parquet(file)
-    files = Dataset(str(file), engine="parquet", cpu=True)
-    tables = (users, users[::-1], pa.Table.from_pandas(users), files)
+    USERS.to_parquet(file)
+    (tmp_path / "parts").mkdir()
+    for number, part in enumerate((USERS[:1], USERS[1:])):
+        part.to_parquet(tmp_path / "parts" / f"{number}.parquet")
+    files = (Dataset(str(path), engine="parquet", cpu=True) for path in (file, tmp_path / "parts"))
+    tables = (USERS, USERS[::-1], *files)
     hashes = {
         encoded(graph(table), tmp_path / str(number))[0].content_hash
         for number, table in enumerate(tables)
     }
     assert len(hashes) == 1
+    whole = USERS.assign(segment=[2**53 + 1, 2, 3, 4])  # Arrow integers with nulls become floats
+    frame, arrow = (
+        compile_unfitted(graph(table), KINDS) for table in (whole, pa.Table.from_pandas(whole))
+    )
+    assert frame == arrow
     before, after = (
         compile_unfitted(graph(users), KINDS) for users in (USERS, USERS.assign(age=2.0))
     )

@@ -315,7 +315,15 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
             "log: {columns: {F1: flag}, multi_hot: {click: [F1]}}",
             "a feature cannot be named 'click'",
         ),
-        ("model: {bag: min}", "model.bag: wanted one of mean, sum, max, got 'min'"),
+        (
+            "model: {bag: min}",
+            "model.bag: wanted one of mean, sum, max, position_weighted, got 'min'",
+        ),
+        (
+            "model: {bag: sum, bag_positions: 9}",
+            "bag_positions is only for bag: position_weighted, got 9 with bag: sum; leave it out",
+        ),
+        ("model: {bag: position_weighted, bag_positions: 0}", "model.bag_positions: wanted"),
     ],
 )
 def test_wrong_settings(tmp_path: Path, change: str, expected: str) -> None:

@@ -40,8 +40,10 @@ class Architecture:
     bags: tuple[str, ...] = ()
     """Names of the id columns with a list of ids per row, in plan order."""
     bag: Pooling = "mean"
-    """A list's vector: the mean, the sum or the maximum of its ids' embeddings, element by element;
-    zeros for an empty list."""
+    """A list's vector: the mean, the sum, the maximum or the sum with a weight for each position of
+    its ids' embeddings, element by element; zeros for an empty list."""
+    bag_positions: int | None = None
+    """Number of weights of each list column's positions; None if they have none."""
     embedding_rows: RowPrecision = "fp32"
     """Precision in which the rows of the tables are stored."""
 
@@ -55,6 +57,12 @@ class Architecture:
             raise ConfigError(
                 f"architecture: wanted bags among the categorical columns, in their order, got "
                 f"{', '.join(self.bags)}."
+            )
+        weighted, positions = self.bag == "position_weighted", self.bag_positions
+        if weighted != (positions is not None) or (positions is not None and positions < 1):
+            raise ConfigError(
+                "architecture: wanted bag_positions of 1 or more with bag position_weighted, and "
+                f"none with another, got {self.bag_positions} with bag {self.bag}."
             )
         if not self.continuous and len(self.categorical) < 2:
             raise ConfigError(
@@ -83,6 +91,7 @@ class Architecture:
             top_mlp=model.top_mlp,
             bags=tuple(column.name for column in plan.categorical if column.is_list),
             bag=model.bag,
+            bag_positions=model.bag_positions,
             embedding_rows=model.embedding_rows,
         )
 
@@ -102,6 +111,7 @@ class Architecture:
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
+            if value is not None
         }
 
     @classmethod
@@ -117,6 +127,7 @@ class Architecture:
                 top_mlp=tuple(int(width) for width in content["top_mlp"]),
                 bags=tuple(str(name) for name in content["bags"]),
                 bag=cast(Pooling, _one_of(Pooling, content, "bag")),
+                bag_positions=int(content["bag_positions"]) if "bag_positions" in content else None,
                 embedding_rows=cast(RowPrecision, _one_of(RowPrecision, content, "embedding_rows")),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:

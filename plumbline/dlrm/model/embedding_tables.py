@@ -1,7 +1,7 @@
 """All embedding tables of a model in one buffer.
 
-Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
-all tables, D embedding length.
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, P weights
+of its positions, R rows of all tables, D embedding length.
 
 plumbline/dlrm/ops/embedding/contract.py has the contract of the look-up. This module checks its
 inputs: ValueError names what was wanted and what was got.
@@ -21,6 +21,7 @@ from plumbline.dlrm.ops.dtypes import DTYPES, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, Bags, IdColumns, IdOutOfRange
 from plumbline.dlrm.ops.embedding.memory import empty_rows, require_memory
 from plumbline.dlrm.ops.embedding.operator import embed
+from plumbline.dlrm.ops.embedding.position_weights import position_gradient
 
 INITIAL_DEVIATION = 0.01
 FILL = 1 << 20
@@ -31,7 +32,8 @@ class EmbeddingTables(nn.Module):
     """The tables of an architecture's id columns, in plan order, in one buffer.
 
     `weight` (R, D) is a parameter without gradient, on the meta device until `initialize_` or
-    `load_state_dict(..., assign=True)` fills it.
+    `load_state_dict(..., assign=True)` fills it. So are `position_weights`, float32 (P,) for each
+    list column of a model with weighted positions; their gradient is from `position_gradients`.
 
     Parameters
     ----------
@@ -47,6 +49,11 @@ class EmbeddingTables(nn.Module):
         shape = (first_row_V[-1], architecture.embedding_dim)
         empty_RD = torch.empty(shape, dtype=DTYPES[rows], device="meta")
         self.weight = nn.Parameter(empty_RD, requires_grad=False)
+        weighted = () if architecture.bag_positions is None else architecture.bags
+        self.position_weights = nn.ParameterList(
+            nn.Parameter(torch.empty(architecture.bag_positions or 0, device="meta"))
+            for _ in weighted
+        )
         self._first_row = first_row_V[:-1]
         names = architecture.categorical
         self._single = [v for v, name in enumerate(names) if name not in architecture.bags]
@@ -69,6 +76,8 @@ class EmbeddingTables(nn.Module):
     def initialize_(self, generator: torch.Generator, deviation: float = INITIAL_DEVIATION) -> None:
         """Draw rows ~ N(0, deviation²), table by table; bfloat16 rows are the same, rounded.
 
+        The weights of positions are 1: a list's vector is the sum at first.
+
         Raises
         ------
         ConfigError
@@ -79,6 +88,9 @@ class EmbeddingTables(nn.Module):
             require_memory(tables, self.weight.shape[1] * self.weight.element_size())
             rows_RD = empty_rows(self.weight.shape, self.weight.dtype)
             self.weight = nn.Parameter(rows_RD, requires_grad=False)
+        for number, weights_P in enumerate(self.position_weights):
+            ones_P = torch.ones(weights_P.shape, device="cpu")
+            self.position_weights[number] = nn.Parameter(ones_P)
         for position in range(len(self.cardinalities)):
             _fill(self.table(position).flatten(), generator, deviation)
 
@@ -107,6 +119,7 @@ class EmbeddingTables(nn.Module):
         Raises ValueError for inputs that `forward` does not accept.
         """
         self._check(ids_BF, bags)
+        weights = [w.detach() for w in self.position_weights] or [None] * len(bags)
         return IdColumns(
             ids_BF.contiguous(),
             self.first_row_F,
@@ -119,11 +132,29 @@ class EmbeddingTables(nn.Module):
                     self._first_row[v],
                     self.cardinalities[v],
                     v,
+                    weights_P,
                 )
-                for v, (ids_N, offsets_B1) in zip(self._lists, bags, strict=True)
+                for v, (ids_N, offsets_B1), weights_P in zip(
+                    self._lists, bags, weights, strict=True
+                )
             ),
             self.architecture.bag,
         )
+
+    def position_gradients(self, ids_BF: Tensor, bags: Bags, gradient_BVD: Tensor) -> list[Tensor]:
+        """The gradient of each of `position_weights`, from that of the result of `forward`.
+
+        Raises ModelError for an id out of its column's range.
+        """
+        if not self.position_weights:
+            return []
+        try:
+            return [
+                position_gradient(self.weight.detach(), bag, gradient_BVD[:, bag.position])
+                for bag in self.columns(ids_BF, bags).bags
+            ]
+        except IdOutOfRange as error:
+            raise self.named(error) from None
 
     def named(self, error: IdOutOfRange) -> ModelError:
         """The same error, with the column's name."""

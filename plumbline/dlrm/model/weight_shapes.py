@@ -39,6 +39,12 @@ def weight_shapes(architecture: Architecture) -> dict[str, TensorShape]:
     shapes: dict[str, TensorShape] = {
         "tables.weight": (rows, ROW_DTYPES[architecture.embedding_rows])
     }
+    if architecture.bag_positions is not None:
+        for number in range(len(architecture.bags)):
+            shapes[f"tables.position_weights.{number}"] = (
+                (architecture.bag_positions,),
+                np.dtype(np.float32),
+            )
     hidden = (architecture.top_input, *architecture.top_mlp)
     for name, widths in (
         ("bottom", (len(architecture.continuous), *architecture.bottom_mlp)),

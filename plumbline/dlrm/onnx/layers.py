@@ -100,6 +100,9 @@ class DlrmLayers:
             vector_BLD = self._maximum(each_BLTD, present_BLT1, nothing)
         else:
             kept_BLTD = add("kept_BLTD", "Where", present_BLT1, each_BLTD, nothing)
+            if self._architecture.bag_positions is not None:
+                weight_LT1 = self._position_weights(padded_BLT, self._architecture.bag_positions)
+                kept_BLTD = add("weighted_BLTD", "Mul", kept_BLTD, weight_LT1)
             vector_BLD = add("sum_BLD", "ReduceSum", kept_BLTD, two, keepdims=0)
         if self._architecture.bag == "mean":
             one_BLT = add("one_BLT", "Cast", present_BLT, to=TensorProto.FLOAT)
@@ -109,6 +112,25 @@ class DlrmLayers:
             vector_BLD = add("mean_BLD", "Div", vector_BLD, share_BL1)
         wrong_BLT = self._unequal("unknown_BLT", safe_BLT, padded_BLT)
         return vector_BLD, add("unknown_BL", "ReduceSum", wrong_BLT, two, keepdims=0)
+
+    def _position_weights(self, padded_BLT: str, positions: int) -> str:
+        """weight_LT1; positions behind the last weight have the last one."""
+        add, zero, one = self._graph.add, np.int64(0), np.int64(1)
+        rows = []
+        for number in range(len(self._lists)):
+            name = self._graph.weight(f"tables.position_weights.{number}", "F32", positions)
+            axis = self._integers(f"weights_axis_{number}", [0])
+            rows.append(add(f"weight_{number}_1P", "Unsqueeze", name, axis))
+        weight_LP = add("weight_LP", "Concat", *rows, axis=0)
+        shape = add("lists_shape", "Shape", padded_BLT)
+        longest = add("longest", "Gather", shape, self._integers("longest_at", 2))
+        start, step = (self._graph.constant(n, v) for n, v in (("from", zero), ("step", one)))
+        number_T = add("number_T", "Range", start, longest, step)
+        position_T = add(
+            "position_T", "Min", number_T, self._integers("last_position", positions - 1)
+        )
+        weight_LT = add("weight_LT", "Gather", weight_LP, position_T, axis=1)
+        return add("weight_LT1", "Unsqueeze", weight_LT, self._integers("weights_last_axis", [-1]))
 
     def _maximum(self, each_BLTD: str, present_BLT1: str, nothing: str) -> str:
         """vector_BLD; one more element of each list, -inf, is there if the others are padding."""

@@ -62,6 +62,7 @@ def scoring_shape(architecture: Architecture) -> ScoringShape:
         single=tuple(tables[name] for name in architecture.single),
         lists=tuple(tables[name] for name in architecture.bags),
         pooling=POOLING_NUMBERS[architecture.bag],
+        weighted_lists=0 if architecture.bag_positions is None else len(architecture.bags),
         embedding_dim=architecture.embedding_dim,
         embedding_rows=architecture.embedding_rows,
         continuous=len(architecture.continuous),

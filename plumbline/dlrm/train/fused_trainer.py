@@ -1,8 +1,8 @@
 """The fast trainer of a DLRM: mixed precision, native kernels, and a fused embedding update.
 
 A step gathers the embedding vectors, runs forward and backward through the layers by autograd down
-to the vectors, steps the dense layers' optimizer, and makes one pass that sums the gradients of
-each touched row and applies the embedding optimizer.
+to the vectors, makes one pass that sums the gradients of each touched row and applies the embedding
+optimizer, and steps the dense layers' optimizer, which also has the weights of lists' positions.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class FusedTrainer:
         self._dense.zero_grad()
         scale = self._loss_scale.value
         (loss * scale).backward()
+        self._take_position_gradients(batch, vector_BVD.grad)
         self._apply(batch, vector_BVD.grad, factor, scale)
         self._step += 1
         return loss.detach()
@@ -89,6 +90,14 @@ class FusedTrainer:
         if not self._dropout:
             return None
         return Dropout(self._dropout, self._seed, self._step, self.model.last.weight.device)
+
+    def _take_position_gradients(self, batch: Batch, gradient_BVD: Tensor | None) -> None:
+        if gradient_BVD is None:
+            return
+        tables = self.model.tables
+        gradients = tables.position_gradients(batch.ids_BF, batch.bags, gradient_BVD)
+        for weights_P, gradient_P in zip(tables.position_weights, gradients, strict=True):
+            weights_P.grad = gradient_P
 
     def _apply(
         self, batch: Batch, gradient_BVD: Tensor | None, factor: float, scale: float
@@ -99,7 +108,7 @@ class FusedTrainer:
             return
         if scale != 1.0:
             torch._foreach_mul_(gradients, 1 / scale)
-        self._dense.step(factor)
+        # Before the dense step: the rows' gradients have this step's weights of the positions.
         if gradient_BVD is not None:
             self._embeddings.step(
                 batch.ids_BF,
@@ -109,6 +118,7 @@ class FusedTrainer:
                 step=self._step,
                 scale=1 / scale,
             )
+        self._dense.step(factor)
 
     def canonical(self) -> DLRM:
         """The model as stored; shares the weights' memory."""

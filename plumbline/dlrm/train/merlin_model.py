@@ -268,6 +268,11 @@ def _check_architecture(architecture: Architecture) -> None:
             f"model.embedding_rows {architecture.embedding_rows}: Merlin's DLRM has fp32 rows. "
             "Use --model fused, or fp32."
         )
+    if architecture.bag == "position_weighted":
+        raise ConfigError(
+            "model.bag position_weighted: Merlin's DLRM has no weights of positions. Use --model "
+            "fused, or another bag."
+        )
     attributes = {*dir(nn.ModuleDict()), BOTTOM}
     for name in architecture.categorical:
         if name in attributes or "." in name:

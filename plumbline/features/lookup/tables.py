@@ -98,10 +98,14 @@ class Tables:
         """The value column of a checked file, integers or text (V,)."""
         return part_values(self._values(file))
 
-    def _values(self, file: str) -> pa.Array:
+    def table(self, file: str, columns: Sequence[str]) -> pa.Table:
+        """These columns of a checked file."""
         # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
         with pq.ParquetFile(self._folder / file) as parquet:
-            return parquet.read([VALUE])[VALUE].combine_chunks()
+            return parquet.read(list(columns))
+
+    def _values(self, file: str) -> pa.Array:
+        return self.table(file, [VALUE])[VALUE].combine_chunks()
 
 
 class KeyIndex:

@@ -2,7 +2,8 @@
 
 A plan is a folder: `plan.json`, and the look-up files that its steps name
 (`plumbline.features.lookup.tables`): `vocabulary/<column>.parquet` for ids,
-`keyed_value/<column>.parquet` for values by key.
+`keyed_value/<column>.parquet` for values by key, `column_similarity/<output> left.parquet` and
+`… right.parquet` for matrices of features.
 """
 
 from __future__ import annotations

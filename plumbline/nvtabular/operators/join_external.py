@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from plumbline.base.errors import DataError
 from plumbline.columns.keys import part_values
@@ -19,12 +20,24 @@ from plumbline.features.statistics.keys import distinct, key_array
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
-from plumbline.nvtabular.library import ops
+from plumbline.nvtabular.library import ParquetDatasetEngine, ops
 from plumbline.nvtabular.operator_call import EXACT_INTEGERS, CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import as_group, frame_of, is_host, key_frame, looked_up
 
 _VALUE = "\x1fvalue "
 """Before the name of a joined column, which may be that of a key."""
+
+_NULLABLE = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
 
 
 def join_external(at: OperatorCall) -> Source:
@@ -74,9 +87,7 @@ def external_table(operator: Any) -> pa.Table:
         A column has values of another type.
     """
     if "external_table" not in vars(operator):
-        frame = operator.df_ext.to_ddf(columns=operator.columns_ext).compute(
-            scheduler="synchronous"
-        )
+        frame = _frame(operator.df_ext, operator.columns_ext)
         if operator.columns_ext:
             frame = frame[list(operator.columns_ext)]
         if operator.drop_duplicates_ext:
@@ -95,6 +106,17 @@ def joined_columns(operator: Any, table: pa.Table) -> list[str]:
     keys = zip(as_group(operator.on), as_group(operator.on_ext), strict=True)
     shared = [name for name, external in keys if name == external]
     return [name for name in table.column_names if name not in shared]
+
+
+def _frame(dataset: Any, columns: list[str] | None) -> Any:
+    """The columns of a Merlin dataset. Merlin fails on a file of integers with missing values."""
+    engine = dataset.engine
+    if not isinstance(engine, ParquetDatasetEngine):
+        return dataset.to_ddf(columns=columns).compute(scheduler="synchronous")
+    options = {"columns": columns, "filesystem": engine.fs, "filters": engine.filters}
+    files = [pq.read_table(path, **options) for path in engine.stripped_paths]
+    table = pa.concat_tables(files, promote_options="default")
+    return table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
 
 
 def _plain(name: str, column: pa.ChunkedArray) -> pa.Array:
@@ -158,6 +180,10 @@ def _require_distinct(parts: Sequence[pa.Array], names: Sequence[str], output: s
 
 class JoinExternal(ops.JoinExternal):
     """Joins the table that the plan holds: one row per key, nullable integers."""
+
+    def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
+        joined = self.columns_ext or external_table(self).column_names
+        return {name: [name] for name in dict.fromkeys([*col_selector.names, *joined])}
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         table, keys = external_table(self), as_group(self.on)

@@ -32,7 +32,8 @@ from plumbline.dlrm.ops.embedding.contract import (
 )
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 
-POOLINGS: tuple[Pooling, ...] = ("mean", "sum", "max")
+POOLINGS: tuple[Pooling, ...] = ("mean", "sum", "max", "position_weighted")
+POSITIONS = 3
 ROW_DTYPES = (torch.float32, torch.bfloat16)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 GUARD = 256
@@ -117,6 +118,7 @@ def draw(
                     int(first_row_V[position]),
                     cardinality,
                     position,
+                    _position_weights(position, device) if pooling == POOLINGS[3] else None,
                 )
             )
         else:
@@ -174,7 +176,7 @@ def check_look_up(kernels: EmbeddingKernels, case: Case, dtype: torch.dtype) -> 
         share_N1 = occurrence.share_N[:, None]
         rows = len(columns.ids_BF)
         exact_BD = _added(rows, occurrence.row_N, share_N1 * vector_ND)
-        total_BD = _added(rows, occurrence.row_N, share_N1 * np.abs(vector_ND))
+        total_BD = _added(rows, occurrence.row_N, np.abs(share_N1 * vector_ND))
         length_B1 = np.bincount(occurrence.row_N, minlength=rows)[:, None]
         bound_BD = (length_B1 + 2) * ROUNDING * total_BD + _spacing(exact_BD, dtype)
         actual_BD = out_BVD[:, bag.position].double().cpu().numpy()
@@ -319,7 +321,7 @@ def stochastic_rounding(value_UD: NDArray[Any], row_U: NDArray[np.int64]) -> NDA
 
 @dataclass(frozen=True)
 class _Occurrences:
-    """Occurrences of one column, in order: row of the batch, row of the buffer, list share."""
+    """Occurrences of one column, in order: row of the batch, row of the buffer, share or weight."""
 
     row_N: NDArray[np.int64]
     id_N: NDArray[np.int64]
@@ -330,7 +332,15 @@ def _of_bag(bag: BagColumn, pooling: Pooling) -> _Occurrences:
     length_B = np.diff(bag.offsets_B1.cpu().numpy())
     row_N = np.repeat(np.arange(len(length_B)), length_B)
     share_N = 1.0 / length_B[row_N] if pooling == "mean" else np.ones(len(row_N))
+    if bag.weights_P is not None:
+        position_N = np.arange(len(row_N)) - bag.offsets_B1.cpu().numpy()[row_N]
+        share_N = bag.weights_P.double().cpu().numpy()[np.minimum(position_N, POSITIONS - 1)]
     return _Occurrences(row_N, bag.first_row + bag.ids_N.cpu().numpy(), share_N)
+
+
+def _position_weights(seed: int, device: str) -> Tensor:
+    weight_P = np.random.default_rng(seed).normal(size=POSITIONS)
+    return _guarded(weight_P, np.nan, torch.float32, device)
 
 
 def _maxima(weight_RD: Tensor, bag: BagColumn) -> tuple[Tensor, NDArray[np.bool_]]:

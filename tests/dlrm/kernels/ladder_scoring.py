@@ -59,6 +59,7 @@ def architecture(
         top_mlp=top,
         bags=tuple(name for name in names if name.startswith("L")),
         bag=bag,
+        bag_positions=3 if bag == "position_weighted" else None,
         embedding_rows=rows,
     )
 
@@ -67,6 +68,7 @@ ARCHITECTURES = {
     "usual": architecture(6, 0, 3, 16, (40, 24), (70, 33)),
     "lists too": architecture(4, 3, 5, 8, (17,), (20,), bag="sum", rows="bf16"),
     "lists alone": architecture(0, 2, 0, 5, (), (9, 7), bag="max"),
+    "weighted lists": architecture(1, 2, 2, 6, (), (9,), bag="position_weighted", rows="bf16"),
     "one column": architecture(1, 0, 1, 3, (), ()),
     "two columns, nothing else": architecture(2, 0, 0, 1),
     "no id column": architecture(0, 0, 4, 7, (19,), (6,)),
@@ -93,6 +95,9 @@ def model_of(of: Architecture, seed: int = 1) -> DLRM:
     """A model with embeddings large enough for their dots to matter."""
     model = DLRM(of, seed)
     model.tables.weight.mul_(30.0)
+    with torch.no_grad():
+        for weights_P in model.tables.position_weights:
+            weights_P.copy_(torch.linspace(2.0, -0.5, len(weights_P)))
     return model
 
 

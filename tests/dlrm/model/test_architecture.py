@@ -77,6 +77,22 @@ def test_lists_are_bags(list_world):
     assert Architecture.from_json(json.loads(json.dumps(summed.to_json())), "x") == summed
 
 
+def test_weighted_positions_are_stored_with_their_number_and_other_bags_as_before(list_world):
+    weighted = replace(list_world.architecture, bag="position_weighted", bag_positions=7)
+    content = json.loads(json.dumps(weighted.to_json()))
+    assert content["bag_positions"] == 7
+    assert Architecture.from_json(content, "x") == weighted
+    assert "bag_positions" not in list_world.architecture.to_json()
+
+
+@pytest.mark.parametrize(
+    ("bag", "positions"), [("position_weighted", None), ("position_weighted", 0), ("sum", 3)]
+)
+def test_a_number_of_positions_that_does_not_fit_the_bag_is_refused(world, bag, positions):
+    with pytest.raises(ConfigError, match=rf"wanted bag_positions.*got {positions} with bag {bag}"):
+        replace(world.architecture, bag=bag, bag_positions=positions)
+
+
 def test_an_unknown_bag_names_the_file(world):
     with pytest.raises(ModelError, match=r"model\.json: .*bag 'min', known: mean, sum, max"):
         Architecture.from_json({**world.architecture.to_json(), "bag": "min"}, "model.json")

@@ -23,6 +23,7 @@ from plumbline.dlrm.model.model_card import write_model_card
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.onnx.export import write_onnx
 from plumbline.dlrm.onnx.padded_ids import PADDING, padded
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS, Pooling
 from plumbline.dlrm.score.scorer import Scorer
 
 
@@ -34,6 +35,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
     lists = draw(st.sets(st.sampled_from(names))) if names else set()
     dim = draw(st.integers(1, 17))
     widths = st.lists(st.integers(1, 20), max_size=3)
+    bag = draw(st.sampled_from([*POOLING_NUMBERS]))
     return Architecture(
         categorical=names,
         cardinalities=tuple(sizes),
@@ -42,7 +44,8 @@ def architectures(draw: st.DrawFn) -> Architecture:
         bottom_mlp=(*draw(widths), dim) if continuous else (),
         top_mlp=tuple(draw(widths)),
         bags=tuple(name for name in names if name in lists),
-        bag=draw(st.sampled_from(["mean", "sum", "max"])),
+        bag=bag,
+        bag_positions=draw(st.integers(1, 6)) if bag == "position_weighted" else None,
         embedding_rows=draw(st.sampled_from(["fp32", "bf16"])),
     )
 
@@ -52,6 +55,8 @@ def exported(folder: Path, architecture: Architecture, seed: int = 1) -> Scorer:
     model = DLRM(architecture, seed=seed)
     with torch.no_grad():
         model.tables.weight.mul_(100)  # N(0, 1), large enough to matter
+        for weights_P in model.tables.position_weights:
+            weights_P.uniform_(-1, 1, generator=torch.Generator().manual_seed(seed))
     save_model(folder / "model", model, "p" * 64)
     write_onnx(folder / "model", folder / "model.onnx")
     return Scorer.load(folder / "model", "p" * 64)
@@ -107,10 +112,13 @@ LISTS = Architecture(
 )
 
 
-def test_the_length_of_the_padding_changes_nothing(tmp_path: Path) -> None:
-    exported(tmp_path, LISTS)
+@pytest.mark.parametrize("bag", POOLING_NUMBERS)
+def test_the_length_of_the_padding_changes_nothing(tmp_path: Path, bag: Pooling) -> None:
+    positions = 3 if bag == "position_weighted" else None
+    architecture = replace(LISTS, bag=bag, bag_positions=positions)
+    exported(tmp_path, architecture)
     run = session(tmp_path / "model.onnx").run
-    tensors = loader(*random_rows(LISTS, 50, np.random.default_rng(1)))
+    tensors = loader(*random_rows(architecture, 50, np.random.default_rng(1)))
     (short_B1,) = run(None, tensors)
     width = ((0, 0), (0, 0), (0, 9))
     tensors["padded_ids"] = np.pad(tensors["padded_ids"], width, constant_values=PADDING)

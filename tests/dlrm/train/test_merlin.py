@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from merlin.models.torch import DLRMModel
@@ -126,6 +128,12 @@ def test_schema_of_another_plan_is_refused(world, plan_of):
     lacking = merlin_schema(plan_of(PLANS["both"][0], ("I1",)))
     with pytest.raises(ModelError, match=r"lacks the continuous columns \['I10', 'I2'\]"):
         build_merlin(world.architecture, lacking, seed=3)
+
+
+def test_weights_of_positions_are_refused(list_world):
+    weighted = replace(list_world.architecture, bag="position_weighted", bag_positions=3)
+    with pytest.raises(ConfigError, match=r"position_weighted: .*Use --model fused"):
+        build_merlin(weighted, merlin_schema(list_world.plan), seed=3)
 
 
 @pytest.mark.parametrize("name", ["continuous", "user.id", "values", "training", "x__offsets"])

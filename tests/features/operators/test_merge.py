@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from plumbline.columns.values import NULL_INT64, Text, Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.categorify import FitCategorify
+from plumbline.features.operators.column_similarity import FeatureMatrix, FitSimilarity
 from plumbline.features.operators.fill_median import FitMedian
 from plumbline.features.operators.given_vocabulary import GivenVocabulary
 from plumbline.features.operators.join_external import FitJoin
@@ -34,6 +35,7 @@ relaxed = settings(max_examples=15, suppress_health_check=[HealthCheck.function_
 both_implementations = pytest.mark.usefixtures("implementation")
 
 NUMBER: tuple[Element, ...] = ("number",)
+FEATURES = FeatureMatrix(3, np.array([1, 2]), np.array([0, 0]), np.array([0.5, 2.0]))
 STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     (FitNormalize(), NUMBER),
     (FitNormalizeMinMax(), NUMBER),
@@ -48,6 +50,7 @@ STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     *((FitGroupStatistic(name, "x"), ("integer",)) for name in ("mean", "std", "min", "max")),
     (FitGroupStatistic("count", None), ("integer", "text")),
     (FitJoin("sha", (pa.array([1, None]),), pa.array([0.5, 1.5])), ("integer",)),
+    (FitSimilarity("sha", "sha", FEATURES, FEATURES), ("integer", "integer")),
     (FitTargetEncoding("x", 1.0, 1, 0), ("text",)),
     (FitTargetEncoding("x", 2.0, 3, 5), ("integer", "text")),
 ]

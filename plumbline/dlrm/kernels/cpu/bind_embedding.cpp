@@ -42,9 +42,10 @@ Singles singles_of(const std::array<uintptr_t, 4> &pointers, int64_t rows, int64
           at<const int64_t>(pointers[2]), at<const int64_t>(pointers[3])};
 }
 
-Bag bag_of(const std::array<int64_t, 6> &bag, int64_t rows) {
+Bag bag_of(const std::array<int64_t, 8> &bag, int64_t rows) {
   return {at<const int64_t>(static_cast<uintptr_t>(bag[0])), bag[1],
-          at<const int64_t>(static_cast<uintptr_t>(bag[2])), rows, bag[3], bag[4], bag[5]};
+          at<const int64_t>(static_cast<uintptr_t>(bag[2])), rows, bag[3], bag[4], bag[5],
+          at<const float>(static_cast<uintptr_t>(bag[6])), bag[7]};
 }
 
 Bad gather_ids(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
@@ -56,7 +57,7 @@ Bad gather_ids(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
 }
 
 Bad pool_lists(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
-               const std::array<int64_t, 6> &bag, int64_t rows, int pooling, uintptr_t out,
+               const std::array<int64_t, 8> &bag, int64_t rows, int pooling, uintptr_t out,
                int out_dtype, int64_t vectors, int threads) {
   return as_tuple(pool(loops_of(set), {at<const void>(weight), static_cast<Dtype>(dtype), dim},
                        bag_of(bag, rows), Pooling{pooling}, result_of(out, out_dtype, rows, vectors, dim),
@@ -65,7 +66,7 @@ Bad pool_lists(const std::string &set, uintptr_t weight, int dtype, int64_t dim,
 
 Bad update_rows(const std::string &set, uintptr_t weight, int dtype, int64_t dim, uintptr_t state,
                 const std::array<uintptr_t, 4> &singles, int64_t rows, int64_t columns,
-                const std::vector<std::array<int64_t, 6>> &bags, bool mean, uintptr_t gradient,
+                const std::vector<std::array<int64_t, 8>> &bags, bool mean, uintptr_t gradient,
                 int gradient_dtype, int64_t vectors, float learning_rate, float eps, float scale,
                 uint32_t k0, uint32_t k1, int threads) {
   const Optimizer optimizer{at<void>(weight),

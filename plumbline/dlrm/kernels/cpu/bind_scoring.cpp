@@ -16,10 +16,10 @@ using Dense = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
 using Row = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Probability = nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Weight = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Bias = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Layer = std::tuple<Weight, Bias>;
+using Numbers = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Layer = std::tuple<Weight, Numbers>;
 using Int8Weight = nb::ndarray<const int8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using QuantizedLayer = std::tuple<Int8Weight, Bias, Bias>;
+using QuantizedLayer = std::tuple<Int8Weight, Numbers, Numbers>;
 using Column = std::tuple<int64_t, int64_t, int64_t>;
 
 void require(bool met, const char *wanted) {
@@ -55,7 +55,7 @@ std::vector<Int8LayerWeights> weights_of(const std::vector<QuantizedLayer> &laye
 }
 
 IdColumns columns_of(const std::vector<Column> &singles, const std::vector<Column> &lists,
-                     int pooling) {
+                     int pooling, const std::vector<Numbers> &position_weights) {
   IdColumns columns;
   for (const auto &[first_row, cardinality, position] : singles) {
     columns.first_row.push_back(first_row);
@@ -63,20 +63,28 @@ IdColumns columns_of(const std::vector<Column> &singles, const std::vector<Colum
     columns.position.push_back(position);
   }
   for (const auto &[first_row, cardinality, position] : lists)
-    columns.lists.push_back({first_row, cardinality, position});
+    columns.lists.push_back({first_row, cardinality, position, {}});
   columns.pooling = Pooling{pooling};
+  const bool weighted = columns.pooling == Pooling::position_weighted;
+  require(position_weights.size() == (weighted ? lists.size() : 0),
+          "weights of each list column's positions, for that pooling only");
+  for (size_t list = 0; list < position_weights.size(); ++list) {
+    const Numbers &weights = position_weights[list];
+    require(weights.shape(0) > 0, "a weight of a position at least");
+    columns.lists[list].weights.assign(weights.data(), weights.data() + weights.shape(0));
+  }
   return columns;
 }
 
 void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weight, int row_dtype,
           int64_t dim, int64_t continuous, const std::vector<Column> &singles,
-          const std::vector<Column> &lists, int pooling, const std::vector<Layer> &bottom,
-          const std::vector<Layer> &top, const Layer &last) {
+          const std::vector<Column> &lists, int pooling, const std::vector<Numbers> &position_weights,
+          const std::vector<Layer> &bottom, const std::vector<Layer> &top, const Layer &last) {
   ScoringSpec spec;
   spec.dtype = static_cast<Dtype>(dtype);
   spec.tables = {reinterpret_cast<const void *>(weight), static_cast<Dtype>(row_dtype), dim};
   spec.continuous = continuous;
-  spec.columns = columns_of(singles, lists, pooling);
+  spec.columns = columns_of(singles, lists, pooling, position_weights);
   spec.bottom = weights_of(bottom);
   spec.top = weights_of(top);
   spec.last = weights_of(last);
@@ -86,14 +94,14 @@ void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weig
 void make_int8(Int8ScoringModel *model, const std::string &set, uintptr_t weight,
                uintptr_t scale, int64_t dim, int64_t continuous,
                const std::vector<Column> &singles, const std::vector<Column> &lists, int pooling,
-               const std::vector<Layer> &first, const std::vector<QuantizedLayer> &bottom,
+               const std::vector<Numbers> &position_weights, const std::vector<Layer> &first, const std::vector<QuantizedLayer> &bottom,
                const std::vector<QuantizedLayer> &top, const Layer &last) {
   require((continuous > 0) == (first.size() == 1), "one first layer with continuous columns");
   new (model) Int8ScoringModel(
       instruction_set(set),
       {{reinterpret_cast<const int8_t *>(weight), reinterpret_cast<const float *>(scale), dim},
        continuous,
-       columns_of(singles, lists, pooling),
+       columns_of(singles, lists, pooling, position_weights),
        weights_of(first),
        weights_of(bottom),
        weights_of(top),
@@ -127,13 +135,14 @@ bool score(const Model &model, const Ids &ids, const Dense &dense,
 void bind_scoring(nb::module_ &m) {
   nb::class_<ScoringModel>(m, "ScoringModel")
       .def("__init__", &make, "instruction_set"_a, "dtype"_a, "tables"_a, "row_dtype"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "bottom"_a, "top"_a, "last"_a)
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "position_weights"_a, "bottom"_a,
+           "top"_a, "last"_a)
       .def("score", &score<ScoringModel>, "ids"_a, "dense"_a, "lists"_a, "probability"_a,
            "threads"_a);
   nb::class_<Int8ScoringModel>(m, "Int8ScoringModel")
       .def("__init__", &make_int8, "instruction_set"_a, "tables"_a, "scales"_a, "dim"_a,
-           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "first"_a, "bottom"_a, "top"_a,
-           "last"_a)
+           "continuous"_a, "singles"_a, "lists"_a, "pooling"_a, "position_weights"_a, "first"_a,
+           "bottom"_a, "top"_a, "last"_a)
       .def("score", &score<Int8ScoringModel>, "ids"_a, "dense"_a, "lists"_a, "probability"_a,
            "threads"_a);
 }

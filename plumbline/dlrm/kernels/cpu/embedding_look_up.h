@@ -55,6 +55,7 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
   const auto *weight = static_cast<const Row *>(rows.weight) + bag.first_row * rows.dim;
   auto *out = static_cast<Out *>(result.out);
   const int64_t dim = rows.dim, last = bag.offsets[end];
+  const bool weighted = pooling == Pooling::position_weighted;
   int64_t asked = bag.offsets[begin];
   for (int64_t list = begin; list < end; ++list) {
     const int64_t from = bag.offsets[list], to = bag.offsets[list + 1];
@@ -66,8 +67,9 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
         prefetch(weight + id * dim, dim * static_cast<int64_t>(sizeof(Row)));
       }
       const Row *row = weight + bag.ids[position] * dim;
+      const float factor = weighted ? bag.weight_of(position - from) : 1.0f;
       for (int64_t d = 0; d < dim; d += kLanes) {
-        const Floats before = load(sum + d), next = load(row + d, dim - d);
+        const Floats before = load(sum + d), next = load(row + d, dim - d) * factor;
         const bool takes_maximum = pooling == Pooling::max && position > from;
         store(sum + d, takes_maximum ? maximum(before, next) : before + next);
       }

@@ -22,9 +22,9 @@ struct Singles {
   const int64_t *first_row, *cardinality, *position;
 };
 
-// What a list of ids gives: the sum, the mean or, for each element, the maximum of its rows.
-// plumbline/dlrm/ops/embedding/contract.py has the same numbers.
-enum class Pooling : int { sum = 0, mean = 1, max = 2 };
+// What a list of ids gives: the sum, the mean, for each element the maximum, or the sum by the
+// weights of the bag. plumbline/dlrm/ops/embedding/pooling.py has the same numbers.
+enum class Pooling : int { sum = 0, mean = 1, max = 2, position_weighted = 3 };
 
 // A column with a list of ids a row: list r is ids[offsets[r]] … ids[offsets[r + 1] - 1].
 struct Bag {
@@ -32,6 +32,13 @@ struct Bag {
   int64_t count;
   const int64_t *offsets;
   int64_t rows, first_row, cardinality, position;
+  // One per position in a list; the last is for all later positions too. Only for position_weighted.
+  const float *weights;
+  int64_t weight_count;
+
+  float weight_of(int64_t position_in_list) const {
+    return weights[position_in_list < weight_count ? position_in_list : weight_count - 1];
+  }
 };
 
 // out[(row * vectors + position) * dim …]

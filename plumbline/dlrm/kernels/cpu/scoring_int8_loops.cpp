@@ -52,6 +52,7 @@ int64_t gather(const Int8Tables &tables, const Singles &singles, const Int8Vecto
 int64_t pool(const Int8Tables &tables, const Bag &bag, Pooling pooling, const Int8Vectors &out,
              float *sum) {
   const int64_t dim = tables.dim, last = bag.offsets[bag.rows];
+  const bool weighted = pooling == Pooling::position_weighted;
   int64_t asked = bag.offsets[0];
   for (int64_t list = 0; list < bag.rows; ++list) {
     const int64_t from = bag.offsets[list], to = bag.offsets[list + 1];
@@ -65,13 +66,15 @@ int64_t pool(const Int8Tables &tables, const Bag &bag, Pooling pooling, const In
       const int64_t row = bag.first_row + bag.ids[position];
       const int8_t *numbers = tables.weight + row * dim;
       const float scale = tables.scale[row];
+      const float factor = weighted ? bag.weight_of(position - from) : 1.0f;
       if (pooling == Pooling::max && position > from)
         for (int64_t d = 0; d < dim; ++d) {
           const float next = static_cast<float>(numbers[d]) * scale;
           sum[d] = next > sum[d] || next != next ? next : sum[d];
         }
       else
-        for (int64_t d = 0; d < dim; ++d) sum[d] += static_cast<float>(numbers[d]) * scale;
+        for (int64_t d = 0; d < dim; ++d)
+          sum[d] += static_cast<float>(numbers[d]) * scale * factor;
     }
     const bool is_mean = pooling == Pooling::mean && to > from;
     const float share = is_mean ? 1.0f / static_cast<float>(to - from) : 1.0f;

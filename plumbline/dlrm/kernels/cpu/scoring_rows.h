@@ -11,6 +11,7 @@ namespace plumbline {
 // A column of lists; `position` is the column's index among all id columns.
 struct ListColumn {
   int64_t first_row, cardinality, position;
+  std::vector<float> weights;  // as in Bag
 };
 
 // The tables of the id columns.
@@ -39,7 +40,8 @@ struct ListIds {
 // The lists of rows [first, first + count).
 inline Bag bag_of(const ListColumn &column, const ListIds &ids, int64_t first, int64_t count) {
   return {ids.ids,          ids.count,          ids.offsets + first, count,
-          column.first_row, column.cardinality, column.position};
+          column.first_row, column.cardinality, column.position,
+          column.weights.data(), static_cast<int64_t>(column.weights.size())};
 }
 
 // The caller has checked the shapes, and that offsets rise from 0 to `count`.

@@ -1,8 +1,8 @@
 """The contract of the embedding kernels: look-ups in tables that share one buffer, and the
 optimizer on their rows.
 
-Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
-all tables, D embedding length.
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, P weights
+of its positions, R rows of all tables, D embedding length.
 
 `ReferenceEmbedding` is the specification; `CpuEmbedding` and `CudaEmbedding` run native kernels.
 All share one suite of tests.
@@ -15,15 +15,18 @@ Look-up:
 
 - The result is (B, V, D). Element [b, v] is the table row of column v's id in row b, rounded to
   nearest, ties to even. Rounding to bfloat16 may flush float32 subnormals (below 2⁻¹²⁶) to 0.
-- A list column gives the mean, the sum or the maximum of its ids' rows, and zeros for an empty
-  list. The rows are added in float32, in list order; the mean is the sum times 1 / length in
-  float32. The maximum is taken element by element. The result is rounded once.
+- A list column gives the mean, the sum, the maximum or the position-weighted sum of its ids' rows,
+  and zeros for an empty list. The rows are added in float32, in list order; the mean is the sum
+  times 1 / length in float32. The maximum is taken element by element. The weighted sum has each
+  row times the column's weight of its position in the list, counted from 0; positions behind the
+  last weight have the last one. The result is rounded once.
 
 Update. For each row of `weight_RD` that an id of the batch refers to
 
     g = scale · Σ gradient[b, v]     over its occurrences, in order of b and position in the list,
                                      each times 1 / length for lists that are averaged; of a
-                                     list's maximum, only the elements of the first id that has it
+                                     list's maximum, only the elements of the first id that has it;
+                                     of a weighted sum, times the position's weight
     SGD:               w ← w − learning_rate · g
     row-wise Adagrad:  s ← s + mean(g²);   w ← w − learning_rate / (√s + eps) · g
 
@@ -69,6 +72,8 @@ class BagColumn:
     cardinality: int
     position: int
     """Index among all id columns."""
+    weights_P: Tensor | None = None
+    """float32, contiguous, P >= 1: the weights of its positions, for that pooling only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from torch import Tensor
 from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
-from plumbline.dlrm.ops.embedding.maxima import without_maxima
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS, Pooling
+from plumbline.dlrm.ops.embedding.single_ids import as_single_ids
 
 
 class CpuEmbedding:
@@ -78,7 +78,7 @@ class CpuEmbedding:
         gradient_BVD: Tensor,
         step: RowStep,
     ) -> None:
-        for part, gradient in without_maxima(weight_RD, columns, gradient_BVD):
+        for part, gradient in as_single_ids(weight_RD, columns, gradient_BVD):
             self._update(weight_RD, state_R, part, gradient, step)
 
     def _update(
@@ -128,4 +128,6 @@ def _bag(bag: BagColumn) -> tuple[int, ...]:
         bag.first_row,
         bag.cardinality,
         bag.position,
+        address(bag.weights_P),
+        0 if bag.weights_P is None else len(bag.weights_P),
     )

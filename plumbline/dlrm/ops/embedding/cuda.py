@@ -21,9 +21,9 @@ from plumbline.dlrm.ops.embedding.contract import (
     RowStep,
     offsets_error,
 )
-from plumbline.dlrm.ops.embedding.maxima import without_maxima
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.embedding.reference import pooled, require_bag
+from plumbline.dlrm.ops.embedding.single_ids import as_single_ids
 
 NOWHERE = 2**63 - 1
 """Position that stands for "no id is out of range"."""
@@ -70,7 +70,7 @@ class CudaEmbedding:
             raise _single_error(columns, int(outside[0]))
 
     def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
-        if pooling == "max":  # in torch: the module has no kernel for it
+        if pooling not in ("sum", "mean"):  # in torch: the module has no kernel for them
             require_bag(bag)
             out_BVD[:, bag.position] = pooled(weight_RD, bag, pooling)
             return
@@ -110,7 +110,7 @@ class CudaEmbedding:
         step: RowStep,
     ) -> None:
         _require_inside(columns)
-        for part, gradient in without_maxima(weight_RD, columns, gradient_BVD):
+        for part, gradient in as_single_ids(weight_RD, columns, gradient_BVD):
             self._update(weight_RD, state_R, part, gradient, step)
 
     def _update(

@@ -38,6 +38,7 @@ def embedding(
     bag_first_row: list[int],
     bag_cardinality: list[int],
     bag_position: list[int],
+    bag_weights: list[Tensor],
     pooling: str,
     dtype: torch.dtype,
 ) -> Tensor:
@@ -47,7 +48,16 @@ def embedding(
             "embedding: wanted rows of float32 or bfloat16, and a result of float32, bfloat16 or "
             f"float16, got {dtype_name(weight.dtype)} and {dtype_name(dtype)}"
         )
-    bags = zip(bag_ids, bag_offsets, bag_first_row, bag_cardinality, bag_position, strict=True)
+    weights: list[Tensor | None] = [weights_P.contiguous() for weights_P in bag_weights]
+    bags = zip(
+        bag_ids,
+        bag_offsets,
+        bag_first_row,
+        bag_cardinality,
+        bag_position,
+        weights or [None] * len(bag_ids),
+        strict=True,
+    )
     columns = IdColumns(
         ids.contiguous(),
         first_row,
@@ -80,6 +90,7 @@ def _(
     bag_first_row: list[int],
     bag_cardinality: list[int],
     bag_position: list[int],
+    bag_weights: list[Tensor],
     pooling: str,
     dtype: torch.dtype,
 ) -> Tensor:
@@ -99,6 +110,7 @@ def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
         [bag.first_row for bag in columns.bags],
         [bag.cardinality for bag in columns.bags],
         [bag.position for bag in columns.bags],
+        [bag.weights_P for bag in columns.bags if bag.weights_P is not None],
         columns.pooling,
         dtype,
     )

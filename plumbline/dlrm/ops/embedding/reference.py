@@ -1,8 +1,8 @@
 """The embedding kernels in plain torch: the specification, and the fallback without a native
 module.
 
-Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, R rows of
-all tables, U distinct rows of a column's ids, D embedding length.
+Legend: B rows, F columns with one id a row, V id columns in all, N ids of a list column, P weights
+of its positions, R rows of all tables, U distinct rows of a column's ids, D embedding length.
 """
 
 from __future__ import annotations
@@ -87,20 +87,46 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
 
 def pooled(weight_RD: Tensor, bag: BagColumn, pooling: Pooling) -> Tensor:
     """vector_BD, float32, of a bag that `require_bag` accepts."""
-    length_B = bag.offsets_B1.diff()
+    length_B, row_N = bag.offsets_B1.diff(), row_of_each(bag.offsets_B1)
     vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
     if pooling == "max":
-        index_ND = _row_of_each(length_B).unsqueeze(1).expand_as(vector_ND)
+        index_ND = row_N.unsqueeze(1).expand_as(vector_ND)
         return vector_BD.scatter_reduce(0, index_ND, vector_ND, "amax", include_self=False)
-    vector_BD = vector_BD.index_add(0, _row_of_each(length_B), vector_ND)
+    if pooling == "position_weighted":
+        vector_ND = vector_ND * _weight_of_each(bag)
+    vector_BD = vector_BD.index_add(0, row_N, vector_ND)
     return vector_BD * _share(length_B, pooling).unsqueeze(1)
 
 
-def of_maximum(weight_RD: Tensor, bag: BagColumn, gradient_BD: Tensor) -> Tensor:
-    """gradient_ND of a bag's ids: of each element of its list's maximum, for the first id that has
-    it."""
-    row_N, dim = _row_of_each(bag.offsets_B1.diff()), weight_RD.shape[1]
+def of_each_id(weight_RD: Tensor, bag: BagColumn, pooling: Pooling, gradient_BD: Tensor) -> Tensor:
+    """gradient_ND, float32: of each id of a bag, from the gradient of its list's vector."""
+    gradient_BD = gradient_BD.float()
+    if pooling == "max":
+        return _of_maximum(weight_RD, bag, gradient_BD)
+    if pooling == "position_weighted":
+        return gradient_BD[row_of_each(bag.offsets_B1)] * _weight_of_each(bag)
+    gradient_BD = gradient_BD * _share(bag.offsets_B1.diff(), pooling).unsqueeze(1)
+    return gradient_BD[row_of_each(bag.offsets_B1)]
+
+
+def position_of_each(bag: BagColumn) -> Tensor:
+    """position_N: the index of the weight of each id; positions behind the last share it."""
+    assert bag.weights_P is not None
+    first_N = bag.offsets_B1[row_of_each(bag.offsets_B1)]
+    number_N = torch.arange(len(first_N), device=first_N.device)
+    return (number_N - first_N).clamp(max=len(bag.weights_P) - 1)
+
+
+def _weight_of_each(bag: BagColumn) -> Tensor:
+    """weight_N1."""
+    assert bag.weights_P is not None
+    return bag.weights_P[position_of_each(bag)].unsqueeze(1)
+
+
+def _of_maximum(weight_RD: Tensor, bag: BagColumn, gradient_BD: Tensor) -> Tensor:
+    """gradient_ND: of each element of a list's maximum, for the first id that has it."""
+    row_N, dim = row_of_each(bag.offsets_B1), weight_RD.shape[1]
     vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     has_it_ND = vector_ND == pooled(weight_RD, bag, "max")[row_N]
     count = len(row_N)
@@ -122,19 +148,15 @@ def _occurrences(
         row_B = columns.first_row_F[column] + columns.ids_BF[:, column]
         occurrences.append((row_B, gradient_BVD[:, position].float()))
     for bag in columns.bags:
-        length_B = bag.offsets_B1.diff()
-        gradient_BD = gradient_BVD[:, bag.position].float()
-        if columns.pooling == "max":
-            gradient_ND = of_maximum(weight_RD, bag, gradient_BD)
-        else:
-            gradient_BD = gradient_BD * _share(length_B, columns.pooling).unsqueeze(1)
-            gradient_ND = gradient_BD[_row_of_each(length_B)]
+        gradient_BD = gradient_BVD[:, bag.position]
+        gradient_ND = of_each_id(weight_RD, bag, columns.pooling, gradient_BD)
         occurrences.append((bag.first_row + bag.ids_N, gradient_ND))
     return occurrences
 
 
-def _row_of_each(length_B: Tensor) -> Tensor:
-    """The batch row of each id of a list column."""
+def row_of_each(offsets_B1: Tensor) -> Tensor:
+    """row_N: the batch row of each id of a list column."""
+    length_B = offsets_B1.diff()
     return torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
 
 
@@ -174,5 +196,5 @@ def require_bag(bag: BagColumn) -> None:
     outside_N = (bag.ids_N < 0) | (bag.ids_N >= bag.cardinality)
     if outside_N.any():
         position = int(outside_N.nonzero()[0])
-        row = int(_row_of_each(length_B)[position])
+        row = int(row_of_each(bag.offsets_B1)[position])
         raise IdOutOfRange(bag.position, row, int(bag.ids_N[position]), bag.cardinality)

@@ -13,9 +13,9 @@ probability has the same bits in any batch and with any number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class ScoringShape:
     """Tables of the list columns."""
     pooling: int
     """What a list gives of its rows: see plumbline.dlrm.ops.embedding.pooling."""
+    weighted_lists: int
+    """Number of list columns with weights of their positions: all or none."""
     embedding_dim: int
     embedding_rows: Literal["fp32", "bf16"]
     """Precision of the trained tables."""
@@ -52,6 +54,13 @@ class ScoringShape:
     bottom_layers: int
     top_layers: int
     """Number of top layers, without the last one, which gives the logit."""
+
+
+def position_weights(
+    shape: ScoringShape, weights: Mapping[str, NDArray[Any]]
+) -> list[NDArray[np.float32]]:
+    """The weights of each weighted list column's positions."""
+    return [weights[f"tables.position_weights.{number}"] for number in range(shape.weighted_lists)]
 
 
 class Scoring(Protocol):

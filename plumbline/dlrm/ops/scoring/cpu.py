@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.dlrm.ops.scoring.contract import ScoringShape
+from plumbline.dlrm.ops.scoring.contract import ScoringShape, position_weights
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _float_model(
         list(shape.single),
         list(shape.lists),
         shape.pooling,
+        position_weights(shape, weights),
         [_layer(weights, f"bottom.{number}") for number in range(shape.bottom_layers)],
         [_layer(weights, f"top.{number}") for number in range(shape.top_layers)],
         _layer(weights, "last"),
@@ -107,6 +108,7 @@ def _int8_model(
         list(shape.single),
         list(shape.lists),
         shape.pooling,
+        position_weights(shape, weights),
         [_layer(weights, "bottom.0")] if shape.continuous else [],
         [_int8_layer(weights, f"bottom.{number}") for number in range(1, shape.bottom_layers)],
         [_int8_layer(weights, f"top.{number}") for number in range(shape.top_layers)],

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.interaction.width import interaction_width
-from plumbline.dlrm.ops.scoring.contract import ScoringShape
+from plumbline.dlrm.ops.scoring.contract import ScoringShape, position_weights
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
@@ -107,13 +107,15 @@ class Int8Reference:
                 return None
             q_BVD[:, table.position] = weight_RD[table.first_row + ids_B]
             scale_BV[:, table.position] = scale_R[table.first_row + ids_B]
-        for table, bag in zip(shape.lists, bags, strict=True):
+        weights: list[Floats | None] = [*position_weights(shape, self._weights)]
+        weights = weights or [None] * len(bags)
+        for table, bag, weight_P in zip(shape.lists, bags, weights, strict=True):
             ids_N: Any = bag.values
             if ((ids_N < 0) | (ids_N >= table.cardinality)).any():
                 return None
             row_N = table.first_row + ids_N
             vector_ND = weight_RD[row_N].astype(np.float32) * scale_R[row_N, np.newaxis]
-            pooled = quantize(_pooled(vector_ND, bag.offsets, shape.pooling))
+            pooled = quantize(_pooled(vector_ND, bag.offsets, shape.pooling, weight_P))
             q_BVD[:, table.position], scale_BV[:, table.position] = pooled
         return Quantized(q_BVD, scale_BV)
 
@@ -169,13 +171,17 @@ def _interaction(dense_BD: Floats | None, embeddings: Quantized) -> Floats:
     return out_BK
 
 
-def _pooled(vector_ND: Floats, offsets_B1: NDArray[np.int64], pooling: int) -> Floats:
+def _pooled(
+    vector_ND: Floats, offsets_B1: NDArray[np.int64], pooling: int, weight_P: Floats | None
+) -> Floats:
     """In the order of each list, one position of all lists at a time."""
     length_B = np.diff(offsets_B1)
     sum_BD = np.zeros((len(length_B), vector_ND.shape[1]), np.float32)
     for position in range(int(length_B.max(initial=0))):
         longer = np.flatnonzero(length_B > position)
         next_ND = vector_ND[offsets_B1[longer] + position]
+        if weight_P is not None:
+            next_ND = next_ND * weight_P[min(position, len(weight_P) - 1)]
         if pooling == POOLING_NUMBERS["max"] and position > 0:
             sum_BD[longer] = np.maximum(sum_BD[longer], next_ND)
         else:

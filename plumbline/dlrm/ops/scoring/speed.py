@@ -68,6 +68,7 @@ def scoring_times(module: ModuleType) -> Times:
             [(column * CARDINALITY, CARDINALITY, column) for column in range(COLUMNS)],
             [],
             POOLING_NUMBERS["sum"],
+            [],
             layers(CONTINUOUS, *BOTTOM),
             layers(interaction_width(COLUMNS, DIM, has_dense=True), *TOP),
             layers(TOP[-1], 1)[0],
