@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plumbline.base.errors import PlanError
+from plumbline.base.errors import PlanError, PlumblineError
 from plumbline.base.printable import one_line
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.nvtabular.errors import UnknownColumn
@@ -21,16 +21,23 @@ def fit_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow
     UnknownColumn
         The workflow selects or subtracts a column that does not exist.
     PlanError
-        Merlin's `remove_inputs` has cut off a node that is still needed.
+        Merlin's `remove_inputs` has cut off a node that is still needed, or an operator fails for
+        these columns.
     """
     _require_features(workflow, kinds)
     try:
         workflow.fit_schema(merlin_input_schema(kinds))
-    except ValueError as error:
-        _require_selected(workflow)
-        if str(error).startswith("Missing columns"):
-            raise PlanError(f"The workflow has lost columns: {one_line(str(error), 300)}") from None
+    except PlumblineError:
         raise
+    except Exception as error:  # noqa: BLE001 (of an operator, for parameters that do not fit)
+        _require_selected(workflow)
+        text = one_line(str(error), 300)
+        if str(error).startswith("Missing columns"):
+            raise PlanError(f"The workflow has lost columns: {text}") from None
+        raise PlanError(
+            f"NVTabular cannot compute the names of the workflow's columns: {type(error).__name__} "
+            f"{text.removesuffix('.')}. Do the parameters of its operators fit the columns?"
+        ) from None
     _require_selected(workflow)
     return workflow
 
