@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from plumbline.features.steps.value_types import ValueType
 
@@ -45,8 +45,12 @@ PARAMETERS: Mapping[str, str] = {
 """By the parameter's name."""
 
 
-def of_type(operator: str, actual: ValueType) -> str:
-    """For an operator that does not take values of this type."""
+def of_type(operator: str, actual: ValueType, wanted: Sequence[str]) -> str:
+    """For an operator that takes values of the types `wanted`, and not of this one."""
+    if (*wanted,) == ("time",) and not actual.is_list:
+        return "It takes times: declare the column as {kind: time, feature: true}."
+    if (*wanted,) == ("text",) and not actual.is_list and actual.element == "integer":
+        return "It takes text: put Cast('text') before it, or give the column the kind string."
     if operator in ("FillMissing", "FillMedian") and actual.element in ("text", "ids"):
         return (
             "It fills numbers: Categorify gives missing values an id of their own, so leave it out."

@@ -41,6 +41,8 @@ class Expression(ops.Operator):
 
     takes: ClassVar[tuple[Element, ...]]
     gives: ClassVar[Element] = "number"
+    of_integers: Element = "integer"
+    """What integers of a frame are; an engine's frames have times as integers."""
 
     @abstractmethod
     def step(self, output: str, taken: Sequence[Element]) -> Step:
@@ -56,9 +58,15 @@ class Expression(ops.Operator):
         columns = {}
         for output, inputs in self.column_mapping(col_selector).items():
             values = [_values(df[name]) for name in inputs]
-            step = self.step(output, [_element(one) for one in values])
+            step = self.step(output, [self._element(one) for one in values])
             columns[output] = _column(step.bind(_NO_TABLES)(*values))
         return type(df)(columns, index=df.index)
+
+    def _element(self, values: Values) -> Element:
+        if isinstance(values, Text):
+            return "text"
+        is_number = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+        return "number" if is_number else self.of_integers
 
     @property
     def output_dtype(self) -> Any:
@@ -90,12 +98,6 @@ def _values(column: Any) -> Values:
     if host.dtype.kind in "fb":
         return host_numbers(host)
     return key_values(host)
-
-
-def _element(values: Values) -> Element:
-    if isinstance(values, Text):
-        return "text"
-    return "number" if isinstance(values, np.ndarray) and values.dtype.kind == "f" else "integer"
 
 
 def _column(values: Values) -> Any:

@@ -173,7 +173,9 @@ class OperatorCall:
         """
         actual = self.type_of(source)
         if actual.element not in elements or (actual.is_list and not lists):
-            raise self.unsupported(f"{self.name} on {actual}", advice.of_type(self.name, actual))
+            raise self.unsupported(
+                f"{self.name} on {actual}", advice.of_type(self.name, actual, elements)
+            )
         return source
 
     def require_exact(self, source: Source) -> Source:

@@ -84,13 +84,33 @@ def test_constants_fit_the_column() -> None:
     assert step(["t"] >> SecondsSince("1970-01-01T00:00:01Z")) == Seconds(1_000_000)
 
 
+def test_numpys_scalars_are_constants() -> None:
+    def step(graph: Any) -> Any:
+        return compiled(graph).outputs[0].chain.steps[-1]
+
+    for numpys, own in (
+        (["i"] >> Compare("==", np.int64(3)), ["i"] >> Compare("==", 3)),
+        (["x"] >> Compare("<", np.float32(2.5)), ["x"] >> Compare("<", 2.5)),
+        (["i"] >> IsIn(np.array([1, 2])), ["i"] >> IsIn([1, 2])),
+        (["x"] >> Add(np.float32(0.5)), ["x"] >> Add(0.5)),
+        (["x"] >> Sine(np.int64(24)), ["x"] >> Sine(24)),
+        (["i"] >> RangeIds(np.int64(0), np.int64(9)), ["i"] >> RangeIds(0, 9)),
+    ):
+        assert step(numpys) == step(own)
+
+
 @pytest.mark.parametrize(
     ("graph", "message"),
     [
         (lambda: ["t"] >> ops.Categorify(), "Categorify on time.*integers of them with DatePart"),
         (lambda: ["t"] >> ops.LogOp(), "LogOp on time.*numbers with SecondsBetween"),
         (lambda: ["t"] >> ops.Rename(postfix="_"), "time without an operator.*with DatePart"),
-        (lambda: ["i"] >> DatePart("hour"), "DatePart on integer"),
+        (
+            lambda: ["i"] >> DatePart("hour"),
+            "DatePart on integer.*declare .* {kind: time",
+        ),
+        (lambda: ["s"] >> DatePart("hour"), "DatePart on text.*takes times"),
+        (lambda: ["i"] >> Lowercase(), "Lowercase on integer.*put Cast\\('text'\\) before it"),
         (lambda: ["t"] >> DatePart("hour"), "integer without an operator"),
         (lambda: ["s"] >> Lowercase(), "text without an operator"),
         (lambda: ["x"] >> RangeIds(0, 9), "RangeIds on number"),
@@ -99,6 +119,10 @@ def test_constants_fit_the_column() -> None:
         (lambda: ["x"] >> Compare("==", "a"), "wanted a finite number of 64 bits, got 'a'"),
         (lambda: ["s"] >> Compare("==", 1), "wanted text to compare text with, got 1"),
         (lambda: ["t"] >> Compare("==", "soon"), "wanted an instant such as .*, got 'soon'"),
+        (lambda: ["i"] >> Compare(">", "2024-01-01"), "finite number of 64 bits, got '2024-01-01'"),
+        (lambda: ["s"] >> Compare("==", ""), "text with, not empty, got ''"),
+        (lambda: ["s"] >> IsIn(["\ud800"]), r"text with in UTF-8, got '\\ud800'"),
+        (lambda: ["s"] >> ops.FillMissing("\ud800") >> ops.Categorify(), r"fill_val='\\ud800'"),
         (lambda: ["i"] >> IsIn([2**63]), f"wanted a finite number of 64 bits, got {2**63}"),
         (lambda: ["x"] >> Cast("text"), "cast it to an integer first"),
         (lambda: ["s"] >> Cast("text"), "the column is text already"),
@@ -129,6 +153,8 @@ def test_what_does_not_fit_is_refused(graph: Callable[[], Any], message: str) ->
         (lambda: Substring("a"), "wanted positions, got 'a'"),
         (lambda: SplitPart("", 0), "wanted a separator"),
         (lambda: CountSubstring(""), "wanted a text to count"),
+        (lambda: SplitPart("\ud800", 0), "wanted a separator in UTF-8"),
+        (lambda: CountSubstring("\ud800"), "wanted a text to count in UTF-8"),
         (lambda: ["x", "y", "i"] >> Add(), "wanted two columns, got 3: x, y, i"),
         (lambda: ["t"] >> SecondsBetween(), "wanted two columns, got 1: t"),
     ],

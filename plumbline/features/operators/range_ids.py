@@ -39,7 +39,8 @@ class RangeIds(IdStep):
 
     def apply(self, values_B: NDArray[np.int64]) -> NDArray[np.int64]:
         inside_B = (values_B >= self.first) & (values_B <= self.last)
-        ids_B = np.where(inside_B, values_B + (_FIRST_ID - self.first), OUT_OF_VOCABULARY_ID)
+        # The difference first: its sum with the first id fits if the value is inside.
+        ids_B = np.where(inside_B, values_B - self.first + _FIRST_ID, OUT_OF_VOCABULARY_ID)
         ids_B[np.equal(values_B, NULL_INT64)] = NULL_ID
         return ids_B
 

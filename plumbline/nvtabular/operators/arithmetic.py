@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from plumbline.features.operators.arithmetic import Arithmetic, Operation
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
+from plumbline.nvtabular.constants import plain
 from plumbline.nvtabular.expression import Expression, compiled
 from plumbline.nvtabular.operator_call import CompiledOperator
 from plumbline.nvtabular.two_columns import pair
@@ -37,6 +38,7 @@ class _Arithmetic(Expression):
         self.by_zero: float | None = None
 
     def _number(self, parameter: str, value: Any) -> float:
+        value = plain(value)
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value):
             operator = type(self).__name__

@@ -16,6 +16,7 @@ from plumbline.features.operators.compare import Constant, Relation
 from plumbline.features.operators.compare import IsIn as IsInStep
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
+from plumbline.nvtabular.constants import plain, text_of
 from plumbline.nvtabular.expression import Expression, compiled
 from plumbline.nvtabular.instants import microseconds_of
 from plumbline.nvtabular.operator_call import CompiledOperator
@@ -40,7 +41,8 @@ class Compare(Expression):
                 f"Compare: wanted a relation, one of {' '.join(_RELATIONS)}, got {relation!r}"
             )
         self.relation = relation
-        self.constant = constant
+        self.constant = plain(constant)
+        self.of_integers = _of_integers([self.constant])
 
     def step(self, output: str, taken: Sequence[Element]) -> Step:
         return CompareStep(self.relation, _constant("Compare", self.constant, taken[0]))
@@ -55,20 +57,23 @@ class IsIn(Expression):
         super().__init__()
         if isinstance(constants, str):
             raise ValueError(f"IsIn: wanted a list of constants, got {constants!r}")
-        self.constants = tuple(constants)
+        self.constants = tuple(map(plain, constants))
+        self.of_integers = _of_integers(self.constants)
 
     def step(self, output: str, taken: Sequence[Element]) -> Step:
         return IsInStep(tuple(_constant("IsIn", value, taken[0]) for value in self.constants))
 
 
+def _of_integers(constants: Iterable[Any]) -> Element:
+    """What integers of a frame are: times, if they are compared with instants."""
+    return "time" if any(isinstance(one, (str, date)) for one in constants) else "integer"
+
+
 def _constant(operator: str, value: Any, element: Element) -> Constant:
     """The constant as the step compares it; raises ValueError if its type does not fit."""
     if element == "text":
-        if isinstance(value, str) and value:
-            return value
-        raise ValueError(f"{operator}: wanted text to compare text with, got {value!r}")
-    # In a frame, the times of an engine are integers.
-    if element == "time" or (element == "integer" and isinstance(value, (str, date))):
+        return text_of(operator, "text to compare text with", value)
+    if element == "time":
         return microseconds_of(operator, value)
     if isinstance(value, bool):
         return int(value)

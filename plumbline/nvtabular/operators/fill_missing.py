@@ -7,6 +7,7 @@ from typing import Any
 from plumbline.features.operators.fill_key import FillKey
 from plumbline.features.operators.fill_missing import FillMissing as FillMissingStep
 from plumbline.features.steps.chains import Source
+from plumbline.nvtabular.constants import is_utf8
 from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import EXACT_INTEGERS, CompiledOperator, OperatorCall
@@ -21,7 +22,7 @@ def fill_missing(at: OperatorCall) -> Source:
     source, value = at.source(at.output), at.operator.fill_val
     if at.type_of(source).element == "text":
         at.require(source, "text")
-        if not isinstance(value, str) or not value or "\0" in value:
+        if not isinstance(value, str) or not value or "\0" in value or not is_utf8(value):
             raise at.unsupported_parameter("fill_val", value, "Give text, such as 'missing'.")
         return at.step(FillKey(value), source)
     return at.step(FillMissingStep(at.number("fill_val", value)), at.numbers(at.output))

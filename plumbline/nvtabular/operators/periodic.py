@@ -13,6 +13,7 @@ from plumbline.features.operators.periodic import Cosine as CosineStep
 from plumbline.features.operators.periodic import Sine as SineStep
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
+from plumbline.nvtabular.constants import plain
 from plumbline.nvtabular.expression import Expression, compiled
 from plumbline.nvtabular.operator_call import CompiledOperator
 
@@ -22,6 +23,7 @@ class _Periodic(Expression):
 
     def __init__(self, period: float) -> None:
         super().__init__()
+        period = plain(period)
         if not (isinstance(period, (int, float)) and math.isfinite(period) and period > 0):
             raise ValueError(f"{type(self).__name__}: wanted a period above 0, got {period!r}")
         self.period = float(period)

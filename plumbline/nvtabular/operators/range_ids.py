@@ -8,6 +8,7 @@ from typing import Any
 from plumbline.features.operators.range_ids import RangeIds as RangeIdsStep
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
+from plumbline.nvtabular.constants import plain
 from plumbline.nvtabular.expression import Expression, compiled
 from plumbline.nvtabular.operator_call import CompiledOperator
 
@@ -23,6 +24,7 @@ class RangeIds(Expression):
 
     def __init__(self, first: int, last: int) -> None:
         super().__init__()
+        first, last = plain(first), plain(last)
         if not (isinstance(first, int) and isinstance(last, int) and first <= last):
             raise ValueError(
                 f"RangeIds: wanted whole numbers, the first below the last, got {first!r}, {last!r}"

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from plumbline.features.operators import text
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
+from plumbline.nvtabular.constants import text_of
 from plumbline.nvtabular.expression import Expression, compiled
 from plumbline.nvtabular.operator_call import CompiledOperator
 
@@ -53,11 +54,10 @@ class SplitPart(Expression):
 
     def __init__(self, separator: str, index: int) -> None:
         super().__init__()
-        if not isinstance(separator, str) or not separator:
-            raise ValueError(f"SplitPart: wanted a separator, got {separator!r}")
         if not isinstance(index, int):
             raise ValueError(f"SplitPart: wanted the index of a part, got {index!r}")
-        self.separator, self.index = separator, index
+        self.separator = text_of("SplitPart", "a separator", separator)
+        self.index = index
 
     def step(self, output: str, taken: Sequence[Element]) -> Step:
         return text.SplitPart(self.separator, self.index)
@@ -71,9 +71,7 @@ class CountSubstring(Expression):
 
     def __init__(self, substring: str) -> None:
         super().__init__()
-        if not isinstance(substring, str) or not substring:
-            raise ValueError(f"CountSubstring: wanted a text to count, got {substring!r}")
-        self.substring = substring
+        self.substring = text_of("CountSubstring", "a text to count", substring)
 
     def step(self, output: str, taken: Sequence[Element]) -> Step:
         return text.CountSubstring(self.substring)

@@ -219,3 +219,9 @@ STEPS = [
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.op)
 def test_a_step_is_kept_in_a_plan(step: Any) -> None:
     assert step_from_json(step_to_json(step)) == step
+
+
+@pytest.mark.parametrize("first", [-(2**63) + 1, 2**63 - 3])
+def test_a_range_may_be_at_either_end_of_64_bits(first: int) -> None:
+    values = np.array([first, first + 2, 0, NULL_INT64])
+    assert RangeIds(first, first + 2).apply(values).tolist() == [3, 5, 2, 1]
