@@ -1,8 +1,9 @@
-"""Scoring encoded rows on the CPU: ours in bf16 and in fp32, and torch eager in both.
+"""Scoring encoded rows on the CPU: ours in bf16, fp32 and int8, and torch eager in bf16 and fp32.
 
 The article's and Kaggle's models (`benchmarks/train_work.py`), tables of at most 200,000 rows; 1,
 64 and 2,048 rows per call, all in memory. All sides have the same weights, and their probabilities
 must agree. The torch side is `benchmarks/train_torch.py` in inference mode, with autocast for bf16.
+For the largest call there are also only the bf16 matrix products of the layers, in torch.
 
 Legend: B rows, F id columns, C continuous columns.
 """
@@ -33,15 +34,20 @@ ROWS = (1, 64, 2048)
 NOT_NATIVE = "ours: in torch, because the native module was not built."
 
 OURS_FP32 = "ours in fp32"
+OURS_INT8 = "ours in int8"
 EAGER_FP32 = "torch eager fp32"
 EAGER_BF16 = "torch eager bf16"
+PRODUCTS = "bf16 matrix products alone"
 
 TARGETS = {("article", 1): 250.0, ("kaggle", 1): 25.0, ("article", 64): 1000.0}
 """Microseconds at most."""
 RATES = {"article": 72_000.0, "kaggle": 350_000.0}
 """Rows a second at least, in the largest call."""
 
-TOLERANCES = {OURS: 0.02, EAGER_BF16: 0.02, OURS_FP32: 1e-5, EAGER_FP32: 0.0}
+SHARE = 0.6
+"""Of the rate of the products alone at least, on a processor with AMX."""
+
+TOLERANCES = {OURS: 0.02, OURS_INT8: 0.02, EAGER_BF16: 0.02, OURS_FP32: 1e-5, EAGER_FP32: 0.0}
 """Tolerance of a probability, against torch in fp32."""
 
 Score = Callable[[NDArray[np.int64], NDArray[np.float32]], NDArray[np.float32]]
@@ -71,6 +77,7 @@ def sides_of(model: DLRM) -> dict[str, Score]:
     return {
         OURS: Scorer.of(model, precision="bf16").score,
         OURS_FP32: Scorer.of(model, precision="fp32").score,
+        OURS_INT8: Scorer.of(model, precision="int8").score,
         EAGER_BF16: torch_eager(model, bf16=True),
         EAGER_FP32: torch_eager(model, bf16=False),
     }
@@ -108,12 +115,42 @@ def microseconds(
     return side
 
 
+def products_alone(model: DLRM, rows: int) -> Callable[[], float]:
+    """A side that returns the microseconds of one product of `rows` rows for each layer."""
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    operands = [
+        (torch.randn(rows, layer.in_features).bfloat16(), layer.weight.detach().bfloat16().T)
+        for layer in layers
+    ]
+
+    def side() -> float:
+        start = time.perf_counter_ns()
+        for input_BI, weight_IO in operands:
+            torch.mm(input_BI, weight_IO)
+        return (time.perf_counter_ns() - start) / 1e3
+
+    return side
+
+
 def judge(benchmark: Benchmark, name: str, rows: int, case: Case) -> None:
     taken = case.median(OURS)
     if (name, rows) in TARGETS:
         benchmark.at_most(f"{case.name}: microseconds", taken, TARGETS[name, rows])
     if rows == ROWS[-1]:
         benchmark.at_least(f"{case.name}: rows/s", rows / taken * 1e6, RATES[name])
+        benchmark.at_least(
+            f"{case.name}: int8 over fp32", case.median(OURS_FP32) / case.median(OURS_INT8), 1.0
+        )
+        share = f"{case.name}: share of the bf16 products alone"
+        if has_amx():
+            benchmark.at_least(share, case.median(PRODUCTS) / taken, SHARE)
+        else:
+            benchmark.not_measured(f"{share} (not measured: no amx_tile)", SHARE)
+
+
+def has_amx() -> bool:
+    module = cpu_module()
+    return module is not None and "amx" in module.instruction_sets()
 
 
 def main() -> None:
@@ -131,6 +168,8 @@ def main() -> None:
                 side: microseconds(score, *encoded, max(1, calls // rows))
                 for side, score in sides.items()
             }
+            if rows == ROWS[-1]:
+                timed[PRODUCTS] = products_alone(model, rows)
             label = f"{name}, {rows:,} row{'s' if rows > 1 else ''}"
             judge(benchmark, name, rows, benchmark.run(label, "µs", timed, repeats))
     benchmark.report(options.json)

@@ -147,3 +147,38 @@ class ScoringModel:
         A list column is its int64 ids and offsets, which rise from 0 to the number of ids. False
         where a table has no row for an id.
         """
+
+class Int8ScoringModel:
+    """A DLRM in int8, see plumbline/dlrm/kernels/cpu/scoring_int8.h.
+
+    The int8 rows at the address `tables` and their float32 scales at `scales` have to stay there.
+    Columns, `last`, and the first bottom layer, which `first` has if there is one, are as above. A
+    layer of `bottom` (the others) and `top` is an int8 weight (outputs, inputs), and a float32
+    scale and bias (outputs,), all contiguous; they are copied. ValueError where layers do not fit
+    together or are too wide for their sums.
+    """
+
+    def __init__(
+        self,
+        instruction_set: str,
+        tables: int,
+        scales: int,
+        dim: int,
+        continuous: int,
+        singles: list[tuple[int, int, int]],
+        lists: list[tuple[int, int, int]],
+        pooling: int,
+        first: list[tuple[NDArray[Any], NDArray[Any]]],
+        bottom: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
+        top: list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]],
+        last: tuple[NDArray[Any], NDArray[Any]],
+    ) -> None: ...
+    def score(
+        self,
+        ids: NDArray[Any],
+        dense: NDArray[Any],
+        lists: list[tuple[NDArray[Any], NDArray[Any]]],
+        probability: NDArray[Any],
+        threads: int,
+    ) -> bool:
+        """As `ScoringModel.score`."""

@@ -14,7 +14,7 @@ class ModelError(ArtifactError):
     remedy = "Run the train stage again."
 
     @classmethod
-    def other_format(cls, file: str, got: int, supported: int) -> ModelError:
+    def other_format(cls, file: str, got: int, supported: str) -> ModelError:
         return cls(
             f"{file}: format version {got}, but this Plumbline reads {supported}. "
             "Train the model with this version, or use the Plumbline that wrote it."
@@ -25,6 +25,13 @@ class ModelError(ArtifactError):
         return cls(
             f"{file}: wanted a model of feature plan {wanted[:12]}…, found one of {got[:12]}…. "
             "Train it again on this plan."
+        )
+
+    @classmethod
+    def quantized(cls, file: str, wanted: str) -> ModelError:
+        return cls(
+            f"{file}: wanted {wanted}, found one in int8, which has no float weights. Use the "
+            "model that the train stage wrote, or serving.precision int8."
         )
 
     @classmethod

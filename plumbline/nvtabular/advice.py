@@ -34,8 +34,10 @@ OPERATORS: Mapping[str, str] = {
         "integer_list, hex_list or string_list."
     ),
     "DifferenceLag": f"{_ROWS} reads another row. Put the difference into the log as a column.",
-    "JoinExternal": "Declare the table as a side table in the configuration.",
-    "ColumnSimilarity": "Compute the column before the ingest.",
+    "ColumnSimilarity": (
+        "Compute the column before the ingest, or join the similarity of each pair of keys with "
+        "JoinExternal."
+    ),
 }
 """By the operator's name in NVTabular."""
 

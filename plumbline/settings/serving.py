@@ -18,9 +18,10 @@ class Serving(Settings):
     """Processes of each served model."""
     threads: PositiveInt | None = None
     """Threads of one instance; None: the server's cores divided by the instances."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "int8"] = "auto"
     """Precision of the layers' products in offline and served scoring; sums are float32. auto: bf16
-    if it is measured to be faster on this processor, see `plumbline kernels`."""
+    if it is measured to be faster on this processor, see `plumbline kernels`. int8: layers and
+    tables are quantized for serving; the evaluate stage measures what that costs."""
     max_queue_size: PositiveInt = 256
     """Requests that may wait for an instance; more are rejected at once."""
     queue_timeout_ms: PositiveInt = 1000

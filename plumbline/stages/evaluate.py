@@ -1,7 +1,8 @@
 """Stage evaluate: offline scores of the valid, test and probe splits, their metrics, and a verdict.
 
 The model is compared with two baselines: the training split's click rate for every row, and a
-logistic regression on the same encoded rows.
+logistic regression on the same encoded rows. With `serving.precision: int8` the trained model is
+quantized first, and compared with itself in float32.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ from plumbline.dlrm.judgement.verdict import Evidence, LossDifference, Verdict, 
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.pair_counts import PairCounts
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.evaluation import RowScorer, column_blocks, scored_by
+from plumbline.dlrm.score.quantized_model import write_quantized_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
 from plumbline.settings import FileSplit
 from plumbline.stages.run import Run
+from plumbline.stages.served_model import INT8_FOLDER, precision, trained_model
 from plumbline.stages.stage import Finished, Stage, StageResult, parts
 from plumbline.stages.train import validation_of
 
@@ -56,17 +58,20 @@ def settings(run: Run) -> dict[str, Any]:
     }
 
 
-def precision(run: Run) -> ScoringPrecision:
-    """The precision of offline scores: the one that this machine serves in."""
-    return scoring_precision(run.config.serving.precision)
-
-
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     etl, train = inputs["etl"], inputs["train"]
     plan = read_plan(etl.folder / "plan")
-    scorer = Scorer.load(train.folder / "model", plan.content_hash, precision=precision(run))
+    model = trained = trained_model(inputs)
+    is_quantized = precision(run) == "int8"
+    if is_quantized:
+        model = out / INT8_FOLDER
+        write_quantized_model(trained, model)
+    scorer = Scorer.load(model, plan.content_hash, precision=precision(run))
     rate = etl.manifest.facts["click_rate"]["train"]
     baseline = fit_baseline(run, etl, scorer.architecture, rate)
+    compared: list[RowScorer] = [scorer, baseline.regression]
+    if is_quantized:
+        compared.append(Scorer.load(trained, plan.content_hash))
     judged: dict[str, _SplitMetrics] = {}
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
     with progress_bar("scoring", sum(rows.values())) as progress:
@@ -74,9 +79,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             files = parts(etl.folder / split)
             if split in JUDGED:
                 judged[split] = _SplitMetrics.empty(rate, out)
-            scorers: list[RowScorer] = [scorer]
-            if split in JUDGED:
-                scorers.append(baseline.regression)
+            scorers = compared if split in JUDGED else [scorer]
             with (
                 closing(scored_by(scorers, scorer.architecture, files)) as blocks,
                 _ProbabilityFile(out / f"{split}.parquet") as file,
@@ -93,8 +96,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     best = "" if best_auc is None else f" (the click model's own: {best_auc:.4f})"
     console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
     _report(verdict)
+    auc_loss = auc_loss_of(judged) if is_quantized else None
+    if auc_loss is not None:
+        console.print(f"  int8 costs {auc_loss['test']:.6f} of the test AUC")
     facts = {
         **metrics,
+        "auc_loss": auc_loss,
         "bayes_auc": best_auc,
         "baselines": baselines_of(judged, baseline),
         "verdict": asdict(verdict),
@@ -129,24 +136,27 @@ def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: floa
 
 @dataclass(frozen=True, slots=True)
 class _SplitMetrics:
-    """Metrics of one split, for the model and both baselines."""
+    """Metrics of one split, for the model, both baselines, and the model before quantization."""
 
     model: ClickMetrics
     constant: ClickMetrics
     regression: ClickMetrics
+    trained: ClickMetrics
     difference: LossDifference
     rate: float
 
     @classmethod
     def empty(cls, rate: float, folder: Path) -> _SplitMetrics:
-        model, constant, regression = (ClickMetrics(folder=folder) for _ in range(3))
-        return cls(model, constant, regression, LossDifference(), rate)
+        model, constant, regression, trained = (ClickMetrics(folder=folder) for _ in range(4))
+        return cls(model, constant, regression, trained, LossDifference(), rate)
 
     def add(self, click_B: NDArray[np.float32], scores: Sequence[NDArray[np.float32]]) -> None:
-        """`scores` are the model's and the regression's."""
+        """`scores` are the model's, the regression's, and the trained model's if it is another."""
         self.model.add(click_B, scores[0])
         self.constant.add(click_B, np.full(len(click_B), self.rate))
         self.regression.add(click_B, scores[1])
+        for probability_B in scores[2:]:
+            self.trained.add(click_B, probability_B)
         self.difference.add(click_B, scores[0], scores[1])
 
 
@@ -186,6 +196,14 @@ def baselines_of(judged: Mapping[str, _SplitMetrics], baseline: _Baseline) -> di
             "seconds": round(baseline.seconds, 3),
             "valid": asdict(valid.regression.result()),
         },
+    }
+
+
+def auc_loss_of(judged: Mapping[str, _SplitMetrics]) -> dict[str, float]:
+    """The AUC in float32 less the quantized model's, of each split."""
+    return {
+        split: metrics.trained.result().auc - metrics.model.result().auc
+        for split, metrics in judged.items()
     }
 
 

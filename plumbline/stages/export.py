@@ -18,7 +18,8 @@ from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Log, SideTable
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult, finished, parts, reads
+from plumbline.stages.served_model import needs_for_served_model, served_model, trained_model
+from plumbline.stages.stage import Finished, Stage, StageResult, finished, parts
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     release = _release(run, inputs)
     repository = out / REPOSITORY_FOLDER
     write_repository(release, repository, run.config.serving)
-    export_gpu_repository(repository, run.config.serving)
+    export_gpu_repository(repository, run.config.serving, trained_model(inputs))
     return StageResult(facts={"plan_hash": release.plan.content_hash})
 
 
@@ -41,7 +42,7 @@ def release_of(run: Run, folder: Path) -> Release:
 def _release(run: Run, inputs: Mapping[str, Finished]) -> Release:
     return Release.of(
         read_plan(inputs["etl"].folder / "plan"),
-        inputs["train"].folder / "model",
+        served_model(run, inputs),
         _check_rows(inputs["ingest"]),
         run.config.serving,
         _rules(inputs["ingest"]),
@@ -61,4 +62,8 @@ def _rules(ingested: Finished) -> Rules:
     return LogRules.of(Log.model_validate(settings["log"]), tables, sha256).to_json()
 
 
-STAGE = Stage("export", reads("ingest", "etl", "train"), settings, work)
+def needs(run: Run) -> tuple[str, ...]:
+    return ("ingest", "etl", *needs_for_served_model(run))
+
+
+STAGE = Stage("export", needs, settings, work)

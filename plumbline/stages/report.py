@@ -95,6 +95,8 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
         },
         "evaluate": {
             **evaluate.facts["test"],
+            "precision": evaluate.settings["precision"],
+            "auc_loss": evaluate.facts.get("auc_loss"),
             "bayes_auc": evaluate.facts["bayes_auc"],
             "valid": evaluate.facts["valid"],
             "baselines": evaluate.facts["baselines"],

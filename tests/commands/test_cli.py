@@ -88,7 +88,7 @@ def test_operators_are_listed_with_what_they_do() -> None:
     )
     assert ended.stderr == ""
     lines = dict(line.split(maxsplit=1) for line in ended.stdout.splitlines())
-    assert lines["FillMissing"] == "replace missing numbers by a number"
+    assert lines["FillMissing"] == "replace missing numbers, integers or texts by a value"
     assert {"Categorify", "TargetEncoding", "QuantileTransform", "AddTags"} < lines.keys()
 
 

@@ -24,6 +24,8 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.ops.library import cpu_module
+from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.dlrm.score.quantized_model import write_quantized_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
@@ -189,10 +191,17 @@ def test_served_equals_offline(line: Line, server: TritonServer, fused: Client) 
 
 
 @pytest.mark.skipif(cpu_module() is None, reason="no native module: scores depend on the batch")
-def test_served_in_bf16_equals_offline_to_the_bit(line: Line, tmp_path: Path) -> None:
-    settings = Serving(max_batch_size=MAX_BATCH_SIZE, precision="bf16", threads=2)
-    exported = export_repository(line.plan, line.model_folder, tmp_path, settings, line.raw)
-    scorer = Scorer.load(line.model_folder, line.plan.content_hash, precision="bf16")
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_served_equals_offline_to_the_bit(
+    line: Line, tmp_path: Path, precision: ScoringPrecision
+) -> None:
+    settings = Serving(max_batch_size=MAX_BATCH_SIZE, precision=precision, threads=2)
+    model = line.model_folder
+    if precision == "int8":
+        model = tmp_path / "int8_model"
+        write_quantized_model(line.model_folder, model)
+    exported = export_repository(line.plan, model, tmp_path, settings, line.raw)
+    scorer = Scorer.load(line.model_folder, line.plan.content_hash, precision=precision)
     encoded = line.encoded
     wanted_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
     assert not np.array_equal(wanted_B, line.probability_B)

@@ -37,6 +37,7 @@ def report_of(**verdict: Any) -> dict[str, Any]:
         "evaluate": {
             **METRICS,
             "bayes_auc": None,
+            "auc_loss": None,
             "baselines": {
                 "constant": {**METRICS, "logloss": 0.5123},
                 "logistic_regression": {**METRICS, "logloss": 0.4321},

@@ -15,6 +15,8 @@ from plumbline.dlrm.model.architecture import Architecture
 
 FORMAT_VERSION = 3
 """3: all embedding tables are one tensor, `tables.weight`."""
+INT8_FORMAT_VERSION = 4
+"""4: the weights are int8, see `plumbline.dlrm.score.quantization`."""
 CARD_FILE = "model.json"
 WEIGHTS_FILE = "model.safetensors"
 
@@ -28,11 +30,17 @@ class ModelCard:
     """Content hash of the feature plan that encoded the rows."""
     weights_sha256: str
     model_hash: str
-    """Hash of the fields above, and so of what the model computes."""
+    """Hash of the other fields, and so of what the model computes."""
+    quantized_from: str | None = None
+    """`model_hash` of the trained model that was quantized; None for a trained model."""
 
 
 def write_model_card(
-    folder: Path, architecture: Architecture, plan_hash: str, weights_sha256: str
+    folder: Path,
+    architecture: Architecture,
+    plan_hash: str,
+    weights_sha256: str,
+    quantized_from: str | None = None,
 ) -> ModelCard:
     """Write `model.json`, which makes the model complete."""
     content = {
@@ -41,6 +49,8 @@ def write_model_card(
         "plan_hash": plan_hash,
         "weights_sha256": weights_sha256,
     }
+    if quantized_from is not None:
+        content |= {"format_version": INT8_FORMAT_VERSION, "quantized_from": quantized_from}
     write_json(folder / CARD_FILE, {**content, "model_hash": json_sha256(content)})
     return read_model_card(folder)
 
@@ -59,8 +69,9 @@ def read_model_card(folder: Path) -> ModelCard:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
-        if version != FORMAT_VERSION:
-            raise ModelError.other_format(str(file), version, FORMAT_VERSION)
+        if version not in (FORMAT_VERSION, INT8_FORMAT_VERSION):
+            supported = f"{FORMAT_VERSION} and {INT8_FORMAT_VERSION}"
+            raise ModelError.other_format(str(file), version, supported)
         got = json_sha256(content)
         if got != wanted:
             raise ModelError.damaged(str(file), wanted, got)
@@ -69,6 +80,7 @@ def read_model_card(folder: Path) -> ModelCard:
             plan_hash=str(content["plan_hash"]),
             weights_sha256=str(content["weights_sha256"]),
             model_hash=wanted,
+            quantized_from=content["quantized_from"] if version == INT8_FORMAT_VERSION else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError.unreadable(str(file), f"{type(error).__name__} {error}") from None

@@ -1,4 +1,7 @@
-"""Names, shapes and dtypes of a model's tensors, as in `DLRM.state_dict`. Needs no torch."""
+"""Names, shapes and dtypes of a model's tensors: trained, as in `DLRM.state_dict`, and in int8.
+
+Needs no torch.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,9 @@ ROW_DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "bf16": np
 
 
 def check_shapes(
-    architecture: Architecture, weights: Mapping[str, NDArray[Any]], file: str
+    wanted: dict[str, TensorShape], weights: Mapping[str, NDArray[Any]], file: str
 ) -> None:
-    """Raises ModelError, naming `file`, if the tensors do not fit the architecture."""
-    wanted = weight_shapes(architecture)
+    """Raises ModelError, naming `file`, if the tensors are not those wanted."""
     got = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
     if wanted != got:
         name = min(key for key in wanted | got if wanted.get(key) != got.get(key))
@@ -45,6 +47,23 @@ def weight_shapes(architecture: Architecture) -> dict[str, TensorShape]:
         for number, (inputs, outputs) in enumerate(pairwise(widths)):
             shapes |= _layer(f"{name}.{number}", inputs, outputs)
     return shapes | _layer("last", hidden[-1], 1)
+
+
+def int8_layers(architecture: Architecture) -> tuple[str, ...]:
+    """Names of the layers that int8 quantizes: all but the first bottom layer and the last one."""
+    bottom = [f"bottom.{number}" for number in range(1, len(architecture.bottom_mlp))]
+    return (*bottom, *(f"top.{number}" for number in range(len(architecture.top_mlp))))
+
+
+def int8_shapes(architecture: Architecture) -> dict[str, TensorShape]:
+    """Of the quantized form: int8 weights, with a float32 scale for each row of the tables and each
+    output of a layer."""
+    shapes = weight_shapes(architecture)
+    for name in ("tables", *int8_layers(architecture)):
+        shape, _ = shapes[f"{name}.weight"]
+        shapes[f"{name}.weight"] = (shape, np.dtype(np.int8))
+        shapes[f"{name}.scale"] = (shape[:1], np.dtype(np.float32))
+    return shapes
 
 
 def _layer(name: str, inputs: int, outputs: int) -> dict[str, TensorShape]:

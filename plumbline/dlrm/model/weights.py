@@ -34,6 +34,8 @@ def load_model(folder: Path) -> DLRM:
         A file is missing or changed, or the weights do not fit the architecture.
     """
     card = read_model_card(folder)
+    if card.quantized_from is not None:
+        raise ModelError.quantized(str(folder / CARD_FILE), "a trained model")
     file = folder / WEIGHTS_FILE
     state = read_tensors(file, card.weights_sha256)
     model = DLRM(card.architecture, seed=None)

@@ -24,7 +24,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from plumbline.base.files import write_bytes
 from plumbline.dlrm.errors import ModelError
-from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
+from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.graph import GraphBuilder
 from plumbline.dlrm.onnx.layers import DlrmLayers
 from plumbline.dlrm.tensors.tensor_offsets import read_spans
@@ -59,6 +59,8 @@ def write_onnx(model_folder: Path, file: Path) -> None:
 def onnx_model(model_folder: Path) -> ModelProto:
     """The ONNX model, to be stored next to the model's folder."""
     card = read_model_card(model_folder)
+    if card.quantized_from is not None:
+        raise ModelError.quantized(str(model_folder / CARD_FILE), "a trained model for ONNX")
     file = model_folder / WEIGHTS_FILE
     architecture = card.architecture
     graph = GraphBuilder(file, read_spans(file))

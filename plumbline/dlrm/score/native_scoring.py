@@ -1,4 +1,4 @@
-"""The native scoring of an architecture. Needs no torch."""
+"""Scoring of an architecture's weights as arrays. Needs no torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
-from plumbline.dlrm.ops.scoring.contract import IdTable, ScoringShape
+from plumbline.dlrm.ops.scoring.contract import IdTable, Scoring, ScoringShape
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
+from plumbline.dlrm.ops.scoring.int8_reference import Int8Reference
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.dlrm.ops.scoring.speed import scoring_set
+from plumbline.dlrm.score.quantization import quantized_weights
 
 
 def native_scoring(
@@ -26,10 +28,24 @@ def native_scoring(
 ) -> CpuScoring:
     """`CpuScoring` with the instruction set that is the fastest here.
 
-    `weights` must have the architecture's shapes.
+    `weights` must have the architecture's shapes, and be quantized for int8.
     """
     fastest = scoring_set(module, precision)
     return CpuScoring(module, fastest, scoring_shape(architecture), weights, precision, threads)
+
+
+def int8_scoring(
+    module: ModuleType | None,
+    architecture: Architecture,
+    weights: Mapping[str, NDArray[Any]],
+    threads: int | None,
+) -> Scoring:
+    """Of trained or quantized weights; in NumPy without a native module."""
+    if "tables.scale" not in weights:
+        weights = quantized_weights(architecture, weights)
+    if module is None:
+        return Int8Reference(scoring_shape(architecture), weights)
+    return native_scoring(module, architecture, weights, "int8", threads)
 
 
 def scoring_shape(architecture: Architecture) -> ScoringShape:

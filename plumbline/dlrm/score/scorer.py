@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
-from plumbline.dlrm.model.weight_shapes import check_shapes
+from plumbline.dlrm.model.weight_shapes import check_shapes, int8_shapes, weight_shapes
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
-from plumbline.dlrm.score.native_scoring import native_scoring
+from plumbline.dlrm.score.native_scoring import int8_scoring, native_scoring
 from plumbline.dlrm.tensors.mapped_tensors import map_tensors
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Scorer:
     bits in any batch, at any position, with any number of threads. Calls are thread-safe.
 
     `precision` is that of the layers' products. In bf16, weights, activations and embeddings are
-    rounded to bfloat16, as in bf16 training. Sums are always float32.
+    rounded to bfloat16, as in bf16 training. Sums are float32. In int8 they are quantized, and
+    every processor gives the same bits: see `plumbline.dlrm.ops.scoring.int8_reference`.
     """
 
     def __init__(
@@ -67,13 +68,16 @@ class Scorer:
         Raises
         ------
         ModelError
-            The model is damaged, or is of another feature plan than expected (None accepts any).
+            The model is damaged, is of another feature plan than expected (None accepts any), or is
+            quantized and the precision is not int8.
         """
         card = read_model_card(folder)
         if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
             raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, card.plan_hash)
+        if card.quantized_from is not None and precision != "int8":
+            raise ModelError.quantized(str(folder / CARD_FILE), f"a model to score in {precision}")
         module = cpu_module()
-        if module is None:
+        if module is None and precision != "int8":
             from plumbline.dlrm.model.weights import load_model
 
             return cls.of(load_model(folder), precision=precision, threads=threads)
@@ -148,15 +152,18 @@ class Scorer:
 
 
 def _mapped(
-    module: ModuleType,
+    module: ModuleType | None,
     file: Path,
     card: ModelCard,
     precision: ScoringPrecision,
     threads: int | None,
 ) -> Scoring:
-    """The native module; the tables stay in the mapped file."""
+    """The tables stay in the mapped file, unless trained ones are quantized here."""
     weights = map_tensors(file, card.weights_sha256)
-    check_shapes(card.architecture, weights, str(file))
+    shapes_of = weight_shapes if card.quantized_from is None else int8_shapes
+    check_shapes(shapes_of(card.architecture), weights, str(file))
+    if precision == "int8" or module is None:
+        return int8_scoring(module, card.architecture, weights, threads)
     return native_scoring(module, card.architecture, weights, precision, threads)
 
 

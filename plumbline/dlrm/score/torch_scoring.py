@@ -1,5 +1,5 @@
-"""Scoring of a torch model on its device: native on a CPU; in torch on a GPU or without a native
-module.
+"""Scoring of a torch model on its device: native on a CPU and in int8; in torch on a GPU or
+without a native module.
 
 Legend: B rows, F columns with one id a row, C continuous columns.
 """
@@ -7,7 +7,7 @@ Legend: B rows, F columns with one id a row, C continuous columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -18,23 +18,32 @@ from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
-from plumbline.dlrm.score.native_scoring import native_scoring
+from plumbline.dlrm.score.native_scoring import int8_scoring, native_scoring
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
 
 
 def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) -> Scoring:
-    """The fastest scoring for the model's device. On a CPU it copies the layers, not the tables."""
-    module = cpu_module()
+    """The fastest scoring for the model's device. On a CPU it copies the layers, not the tables.
+
+    int8 runs on the CPU, with quantized copies of the tables.
+    """
+    module, architecture = cpu_module(), model.architecture
+    if precision == "int8":
+        return int8_scoring(module, architecture, _arrays(model), threads)
     if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
-    weights = {name: _array(tensor) for name, tensor in model.state_dict().items()}
-    return native_scoring(module, model.architecture, weights, precision, threads)
+    return native_scoring(module, architecture, _arrays(model), precision, threads)
+
+
+def _arrays(model: DLRM) -> dict[str, NDArray[Any]]:
+    return {name: _array(tensor) for name, tensor in model.state_dict().items()}
 
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
-    """The tensor's memory as an array; bfloat16 as its bits."""
+    """The tensor's memory, or a copy from a GPU, as an array; bfloat16 as its bits."""
+    tensor = tensor.cpu()
     bits = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
     return bits.numpy()
 
@@ -45,7 +54,9 @@ class TorchScoring:
     `threads` sets torch's threads for the whole process; None leaves them unchanged.
     """
 
-    def __init__(self, model: DLRM, precision: ScoringPrecision, threads: int | None) -> None:
+    def __init__(
+        self, model: DLRM, precision: Literal["fp32", "bf16"], threads: int | None
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self._model = model.eval()

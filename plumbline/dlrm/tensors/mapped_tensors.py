@@ -16,12 +16,12 @@ from plumbline.base.files import map_verified
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.tensors.tensor_offsets import TensorSpan, spans_in
 
-DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2")}
+DTYPES: dict[str, Any] = {"F32": np.dtype("<f4"), "BF16": np.dtype("<u2"), "I8": np.dtype("i1")}
 """Dtypes of a model's tensors; NumPy has no bfloat16, so its bits are uint16."""
 
 
 def map_tensors(file: Path, sha256: str) -> dict[str, NDArray[Any]]:
-    """Read-only arrays of float32, or bfloat16 as uint16; checks the file's hash first.
+    """Read-only arrays of float32, int8, or bfloat16 as uint16; checks the file's hash first.
 
     Raises
     ------

@@ -23,6 +23,7 @@ DTYPES = {
     torch.bfloat16: "BF16",
     torch.int64: "I64",
     torch.int32: "I32",
+    torch.int8: "I8",
 }
 """The format's names of the dtypes that are written here."""
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from plumbline.dlrm.errors import ModelError
 
-ITEM_BYTES = {"F32": 4, "BF16": 2}
+ITEM_BYTES = {"F32": 4, "BF16": 2, "I8": 1}
 """Size of each dtype of a model's tensors, by the format's name of the dtype."""
 
 _LENGTH_BYTES = 8
@@ -40,7 +40,7 @@ def read_spans(file: Path) -> dict[str, TensorSpan]:
     Raises
     ------
     ModelError
-        The file is missing, or not a safetensors file of float32 and bfloat16.
+        The file is missing, or not a safetensors file of float32, bfloat16 and int8.
     """
     if not file.is_file():
         raise ModelError.missing(str(file))

@@ -58,6 +58,13 @@ def fit(
     learned: dict[Node, Step] = {}
     training_steps: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
+        given = [node for node in ready if not node.step.reads_rows]
+        if given:
+            learned |= {
+                node: node.step.fitted(node.step.accumulator(targets[node].types), targets[node])
+                for node in given
+            }
+            continue
         tables = Tables(folder)
         readers: dict[Hashable, _Reader] = {}
         for node in ready:

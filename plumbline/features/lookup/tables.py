@@ -92,10 +92,16 @@ class Tables:
 
     def numbers(self, file: str) -> NDArray[np.float64]:
         """The value column of a checked file, float64 (V,)."""
+        return arrow_numbers(self._values(file)).astype(np.float64, copy=False)
+
+    def keys(self, file: str) -> Values:
+        """The value column of a checked file, integers or text (V,)."""
+        return part_values(self._values(file))
+
+    def _values(self, file: str) -> pa.Array:
         # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
         with pq.ParquetFile(self._folder / file) as parquet:
-            column = parquet.read([VALUE])[VALUE]
-        return arrow_numbers(column.combine_chunks()).astype(np.float64, copy=False)
+            return parquet.read([VALUE])[VALUE].combine_chunks()
 
 
 class KeyIndex:

@@ -22,19 +22,71 @@ from plumbline.features.steps.step import Apply, Step
 
 
 @dataclass(frozen=True, slots=True)
-class KeyedValue(Step):
+class Keyed(Step):
     """Looks up the value of a key of one or more columns.
 
     `table` is the file of keys and values, relative to the plan folder; `sha256` is its hash, and
-    `index_sha256` that of its look-up index. `default` is the value of an unknown key, `null` that
-    of a key with all parts missing. None is a missing number.
+    `index_sha256` that of its look-up index.
     """
 
-    op = "keyed_value"
     takes = "categories"
     table: str
     sha256: str
     index_sha256: str
+
+    @staticmethod
+    def write(
+        folder: Path,
+        name: str,
+        parts: Sequence[pa.Array],
+        sources: Sequence[str],
+        values: pa.Array | NDArray[np.float64],
+        index: KeyIndex | None = None,
+    ) -> tuple[str, str, str]:
+        """Write `keyed_value/<name>.parquet` (see `plumbline.base.file_names`) and its index.
+
+        Parameters
+        ----------
+        parts
+            The columns of the distinct keys: an int64 or string array (V,) per source.
+        values
+            (V,)
+        index
+            The index of the keys, if other values of the same keys are written too.
+
+        Returns
+        -------
+        The fields of a step that looks them up: the file, its hash, and its index's.
+        """
+        columns = {f"key {source}": part for source, part in zip(sources, parts, strict=True)}
+        file = f"keyed_value/{file_name(name)}.parquet"
+        table = pa.table({**columns, VALUE: values})
+        return file, *write_look_up(folder, file, index or KeyIndex(parts), table)
+
+    def files(self) -> Mapping[str, str]:
+        return {self.table: self.sha256, index_of(self.table): self.index_sha256}
+
+    def rows_of(self, tables: Tables) -> Callable[..., NDArray[np.int64]]:
+        """A function from keys to rows of the table, (B,): -2 if missing, -1 if unknown."""
+        positions = tables.positions(self.table, self.sha256, self.index_sha256)
+
+        def rows_of(*keys: Values) -> NDArray[np.int64]:
+            row_B = positions(*keys)
+            row_B[is_all_missing(keys)] = -2
+            return row_B
+
+        return rows_of
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedValue(Keyed):
+    """Looks up a number by a key; see `Keyed`.
+
+    `default` is the value of an unknown key, `null` that of a key with all parts missing. None is a
+    missing number.
+    """
+
+    op = "keyed_value"
     default: float | None
     null: float | None
 
@@ -51,38 +103,9 @@ class KeyedValue(Step):
         null: float | None,
         index: KeyIndex | None = None,
     ) -> KeyedValue:
-        """Write `keyed_value/<name>.parquet` (see `plumbline.base.file_names`) and its index.
-
-        Parameters
-        ----------
-        parts
-            The columns of the distinct keys: an int64 or string array (V,) per source.
-        values
-            float64 (V,); NaN is missing.
-        index
-            The index of the keys, if other values of the same keys are written too.
-        """
-        columns = {f"key {source}": part for source, part in zip(sources, parts, strict=True)}
-        file = f"keyed_value/{file_name(name)}.parquet"
+        """Write the files (see `Keyed.write`) of `values`, float64 (V,); NaN is missing."""
         one_nan = np.where(np.isnan(values), np.nan, values)  # 0/0 is a NaN of other bits
-        table = pa.table({**columns, VALUE: one_nan})
-        return cls(
-            file, *write_look_up(folder, file, index or KeyIndex(parts), table), default, null
-        )
-
-    def files(self) -> Mapping[str, str]:
-        return {self.table: self.sha256, index_of(self.table): self.index_sha256}
-
-    def rows_of(self, tables: Tables) -> Callable[..., NDArray[np.int64]]:
-        """A function from keys to rows of the table, (B,): -2 if missing, -1 if unknown."""
-        positions = tables.positions(self.table, self.sha256, self.index_sha256)
-
-        def rows_of(*keys: Values) -> NDArray[np.int64]:
-            row_B = positions(*keys)
-            row_B[is_all_missing(keys)] = -2
-            return row_B
-
-        return rows_of
+        return cls(*cls.write(folder, name, parts, sources, one_nan, index), default, null)
 
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.rows_of(tables)

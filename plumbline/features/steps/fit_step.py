@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from plumbline.columns.values import Values
 from plumbline.features.steps.chains import Source
@@ -46,7 +46,12 @@ A = TypeVar("A", bound=Accumulator)
 
 @dataclass(frozen=True, slots=True)
 class FitStep(AnyStep, ABC, Generic[A]):
-    """A step to be fitted on its inputs in the training rows."""
+    """A step to be fitted on its inputs in the training rows.
+
+    reads_rows: whether it learns from them.
+    """
+
+    reads_rows: ClassVar[bool] = True
 
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         """The sources it is fitted on; by default, its inputs."""

@@ -30,7 +30,7 @@ CHECK_ROWS = 64
 _ROLE = b"role"
 _SHAPE = b"shape"
 """The shape of one row, as JSON."""
-_TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2}
+_TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2, "int8": 1e-6}
 
 
 @dataclass(frozen=True, slots=True)

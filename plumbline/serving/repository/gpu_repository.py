@@ -7,7 +7,8 @@
 | `ctr` | ensemble of the two | empty |
 
 `plan/` and `model/` are the files of the first repository, as hard links if the file system has
-them. ONNX Runtime checks no hashes, so `serving.verify` must, before the server starts.
+them. A model in int8 is replaced by the trained one: the graph computes in float32. ONNX Runtime
+checks no hashes, so `serving.verify` must, before the server starts.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from plumbline.base.errors import ConfigError
 from plumbline.base.paths import ROOT
 from plumbline.columns.wire import Tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.export import write_onnx
 from plumbline.dlrm.score.scorer import Scorer
@@ -57,7 +59,7 @@ TENSORRT_BYTES = 1 << 31
 """ONNX Runtime passes TensorRT one protobuf message, with the weights; its limit is 2 GiB."""
 
 
-def export_gpu_repository(repository: Path, settings: Serving) -> Path:
+def export_gpu_repository(repository: Path, settings: Serving, trained: Path | None = None) -> Path:
     """Write `gpu_model_repository` beside an exported repository.
 
     An existing one is replaced. The ONNX model is run on the check rows first.
@@ -66,22 +68,28 @@ def export_gpu_repository(repository: Path, settings: Serving) -> Path:
     ------
     ConfigError
         `settings.tensorrt` is on, and the weights are too large for it.
+    ModelError
+        The repository's model is in int8, and `trained` is not the model that was quantized.
     RepositoryError
         The ONNX model's probabilities differ from the scorer's.
     """
-    encoder, model = (repository / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    encoder, dlrm = (repository / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL))
+    exported = dlrm / MODEL_FOLDER
+    model = _float_model(exported, trained)
     plan = read_plan(encoder / PLAN_FOLDER)
     if settings.tensorrt:
-        _check_size(model / MODEL_FOLDER / WEIGHTS_FILE)
+        _check_size(model / WEIGHTS_FILE)
     folder = repository.with_name(GPU_REPOSITORY_FOLDER)
     with built_beside(folder) as built:
         to_encoder, to_model, to_ensemble = (
             built / name / FIRST_VERSION for name in (FEATURES_MODEL, DLRM_MODEL, ENSEMBLE_MODEL)
         )
         to_ensemble.mkdir(parents=True)
-        _link(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER)
-        _link(model / MODEL_FOLDER, to_model / MODEL_FOLDER)
-        raw, between, probability = _checked_tensors(encoder, model / MODEL_FOLDER, plan)
+        shutil.copytree(encoder / PLAN_FOLDER, to_encoder / PLAN_FOLDER, copy_function=link_or_copy)
+        # A trained model is not linked to, since a later run of its stage may write to it.
+        copy = link_or_copy if model == exported else shutil.copyfile
+        shutil.copytree(model, to_model / MODEL_FOLDER, copy_function=copy)
+        raw, between, probability = _checked_tensors(encoder, model, plan)
         rules = _rules(repository)
         versions = {
             FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between), rules),
@@ -130,8 +138,19 @@ def _model_version(folder: Path, plan: Plan, check: CheckRows) -> Version:
     return write_manifest(folder, plan.content_hash, model_hash, "fp32", files)
 
 
-def _link(source: Path, target: Path) -> None:
-    shutil.copytree(source, target, copy_function=link_or_copy)
+def _float_model(exported: Path, trained: Path | None) -> Path:
+    """The exported model, or the trained one that it was quantized from."""
+    wanted = read_model_card(exported).quantized_from
+    if wanted is None:
+        return exported
+    got = None if trained is None else read_model_card(trained).model_hash
+    if trained is None or got != wanted:
+        raise ModelError(
+            f"{exported / CARD_FILE}: the model is in int8, which ONNX cannot express: wanted the "
+            f"trained model {wanted[:12]}… for the GPU's repository, got "
+            f"{'none' if got is None else f'{got[:12]}…'}. Give the folder of the trained model."
+        )
+    return trained
 
 
 def _check_size(weights: Path) -> None:

@@ -84,7 +84,8 @@ class Release:
         PlanError
             A file of the plan is missing or was changed, or the rows lack a column.
         ModelError
-            The model was trained on another plan, or a file of it is missing or was changed.
+            The model was trained on another plan, a file of it is missing or was changed, or it is
+            in int8 and the settings' precision is not, or the other way round.
         RepositoryError
             There is no row.
         """
@@ -93,6 +94,12 @@ class Release:
             raise PlanError.damaged(str(plan.folder / PLAN_FILE), plan.content_hash, got)
         card = _card_of(plan, model_folder)
         precision = scoring_precision(settings.precision)
+        if precision == "int8" and card.quantized_from is None:
+            raise ModelError(
+                f"{model_folder / CARD_FILE}: wanted a model in int8, as serving.precision says, "
+                "found a trained one. Give the folder that "
+                "plumbline.dlrm.score.quantized_model.write_quantized_model writes."
+            )
         checks = _checks(plan, model_folder, rows, precision)
         return cls(plan, model_folder, card, precision, checks, rules)
 

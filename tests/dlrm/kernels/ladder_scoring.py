@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -18,6 +19,22 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.interaction.reference import interaction_reference
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from tests.dlrm.kernels.tried_sets import tried_sets
+
+SETS = ("plain", "avx2", "emulatedamx", "avx512", "avx512bf16", "amx")
+FEW = ("usual", "lists too", "wide", "no id column")
+"""Names of architectures for tests that take long."""
+
+
+def is_supported(instruction_set: str) -> bool:
+    return instruction_set in tried_sets()
+
+
+def supported(instruction_set: str) -> str:
+    """The set itself; skips the test if this machine does not have it."""
+    if not is_supported(instruction_set):
+        pytest.skip(f"no {instruction_set} kernels here")
+    return instruction_set
 
 
 def architecture(
@@ -77,6 +94,14 @@ def model_of(of: Architecture, seed: int = 1) -> DLRM:
     model = DLRM(of, seed)
     model.tables.weight.mul_(30.0)
     return model
+
+
+def arrays(model: DLRM) -> dict[str, NDArray[np.generic]]:
+    """The model's tensors, bfloat16 as its bits."""
+    return {
+        name: (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+        for name, tensor in model.state_dict().items()
+    }
 
 
 def draw(of: Architecture, rows: int, seed: int = 0) -> Rows:

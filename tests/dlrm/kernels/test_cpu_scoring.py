@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,29 +15,23 @@ from plumbline.dlrm.ops.scoring.cpu import CpuScoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.native_scoring import scoring_shape
 from tests.dlrm.kernels import ladder_scoring as ladder
+from tests.dlrm.kernels.tried_sets import tried_sets
 
-SETS = ("plain", "avx2", "avx512", "avx512bf16")
 PRECISIONS: tuple[ScoringPrecision, ...] = ("fp32", "bf16")
-FEW = ("usual", "lists too", "wide", "no id column")
 
 pytestmark = pytest.mark.skipif(cpu_module() is None, reason="no native module here")
 
 
-@pytest.fixture(params=SETS)
+@pytest.fixture(params=ladder.SETS)
 def instruction_set(request: pytest.FixtureRequest) -> str:
-    if request.param not in cpu_module().instruction_sets():
-        pytest.skip(f"no {request.param} kernels here")
-    return request.param
+    return ladder.supported(request.param)
 
 
 def native(
     model: DLRM, instruction_set: str, precision: ScoringPrecision, threads: int = 1
 ) -> CpuScoring:
-    weights = {
-        name: (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
-        for name, tensor in model.state_dict().items()
-    }
     shape = scoring_shape(model.architecture)
+    weights = ladder.arrays(model)
     return CpuScoring(cpu_module(), instruction_set, shape, weights, precision, threads)
 
 
@@ -75,12 +68,12 @@ def test_bf16_is_near_fp32(instruction_set, name):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", FEW)
+@pytest.mark.parametrize("name", ladder.FEW)
 @given(data=st.data())
 def test_a_row_scores_alone_as_among_others(name, precision, data):
     """Equal bits for rows in any order and any batches."""
     model = ladder.model_of(ladder.ARCHITECTURES[name])
-    instruction_set = data.draw(st.sampled_from(cpu_module().instruction_sets()))
+    instruction_set = data.draw(st.sampled_from(tried_sets()))
     scoring = native(model, instruction_set, precision)
     rows = ladder.draw(model.architecture, 40, seed=2)
     together = scored(scoring, rows)

@@ -87,10 +87,12 @@ def test_card_that_is_none(folder, text):
         load_model(folder)
 
 
-@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize("version", [2, 5])
 def test_another_format(folder, version):
     rewrite(folder, format_version=version)
-    with pytest.raises(ModelError, match=f"format version {version}, but this Plumbline reads 3"):
+    with pytest.raises(
+        ModelError, match=f"format version {version}, but this Plumbline reads 3 and 4"
+    ):
         load_model(folder)
 
 

@@ -19,6 +19,7 @@ def test_there_and_back(tmp_path: Path) -> None:
     file = tmp_path / "t.safetensors"
     tensors = {"rows": torch.randn(7, 5), "empty": torch.ones(0, 3), "one": torch.ones(1)}
     half = torch.randn(4, 3).bfloat16()
+    tensors["bytes"] = torch.tensor([[-127, 0, 127]], dtype=torch.int8)
     sha256 = write_tensors(file, {**tensors, "half": half})
     actual = map_tensors(file, sha256)
     for name, tensor in tensors.items():
@@ -26,7 +27,7 @@ def test_there_and_back(tmp_path: Path) -> None:
         assert not actual[name].flags.writeable
     assert actual["half"].dtype == np.uint16
     assert np.array_equal(actual["half"], half.view(torch.uint16).numpy())
-    assert list(actual) == ["rows", "empty", "one", "half"]
+    assert list(actual) == ["rows", "empty", "one", "bytes", "half"]
 
 
 def test_missing_and_changed_files_are_refused(tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def header(name: str = "t", **changes: object) -> bytes:
         (b"not tensors", "a header of 8317697111234998126 bytes in a file of 11"),
         ((2).to_bytes(8, "little") + b"[]", "no safetensors file"),
         ((3).to_bytes(8, "little") + b"{}}", "no safetensors file"),
-        (header(dtype="F64") + bytes(24), "t: wanted F32 or BF16, got F64"),
+        (header(dtype="F64") + bytes(24), "t: wanted F32 or BF16 or I8, got F64"),
         (header(shape=[2, 4]) + bytes(24), "t: wanted 32 bytes, got 24"),
         (header(shape=[-2, -3]) + bytes(24), r"t: shape \(-2, -3\) at bytes"),
         (header(data_offsets=[-24, 0]) + bytes(24), "t: shape"),

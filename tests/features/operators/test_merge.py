@@ -19,6 +19,7 @@ from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.fill_median import FitMedian
 from plumbline.features.operators.given_vocabulary import GivenVocabulary
+from plumbline.features.operators.join_external import FitJoin
 from plumbline.features.operators.join_groupby import FitGroupStatistic
 from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
@@ -46,6 +47,7 @@ STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     (GivenVocabulary("", 1, None, pa.array([3, 9, 1])), ("integer",)),
     *((FitGroupStatistic(name, "x"), ("integer",)) for name in ("mean", "std", "min", "max")),
     (FitGroupStatistic("count", None), ("integer", "text")),
+    (FitJoin("sha", (pa.array([1, None]),), pa.array([0.5, 1.5])), ("integer",)),
     (FitTargetEncoding("x", 1.0, 1, 0), ("text",)),
     (FitTargetEncoding("x", 2.0, 3, 5), ("integer", "text")),
 ]

@@ -12,9 +12,11 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 from plumbline.base.errors import ConfigError
 from plumbline.columns.wire import to_tensors
+from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.weights import save_model
+from plumbline.dlrm.score.quantized_model import write_quantized_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators.fill_missing import FillMissing
@@ -22,6 +24,7 @@ from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CheckRows
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository import gpu_repository, onnx_check
 from plumbline.serving.repository.configs import read_config
@@ -168,3 +171,26 @@ def test_an_onnx_model_that_computes_something_else_is_not_exported(
         "gpu_model_repository",
         "model_repository",
     ]
+
+
+def test_a_model_in_int8_is_exported_as_it_was_trained(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path / "plan", KINDS)
+    sizes = Model(embedding_dim=4, bottom_mlp=(4,), top_mlp=(4,))
+    for seed in (1, 2):
+        model = DLRM(Architecture.of(plan, sizes), seed=seed)
+        save_model(tmp_path / f"model_{seed}", model, plan.content_hash)
+    trained = tmp_path / "model_1"
+    write_quantized_model(trained, tmp_path / "int8_model")
+    settings = Serving(max_batch_size=64, precision="int8")
+    model_folder = tmp_path / "int8_model"
+    repository = export_repository(plan, model_folder, tmp_path / "out", settings, ROWS)
+    for other, got in ((None, "none"), (tmp_path / "model_2", r"\w{12}…")):
+        with pytest.raises(ModelError, match=f"int8, which ONNX cannot express.* got {got}"):
+            export_gpu_repository(repository, settings, other)
+    gpu = export_gpu_repository(repository, settings, trained)
+    assert verify_repository(gpu, large_files=True) == 3
+    weights = "ctr_dlrm/1/model/model.safetensors"
+    assert (gpu / weights).read_bytes() == (trained / "model.safetensors").read_bytes()
+    assert not (gpu / weights).samefile(trained / "model.safetensors")
+    served = (repository / weights).read_bytes()
+    assert served == (model_folder / "model.safetensors").read_bytes()

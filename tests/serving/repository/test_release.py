@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.dlrm.errors import ModelError
+from plumbline.dlrm.model.model_card import read_model_card
+from plumbline.dlrm.score.quantized_model import write_quantized_model
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.serving.contract.interface import MODELS
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
@@ -109,3 +112,16 @@ def test_a_config_of_another_origin_is_refused(first: Path, text: str | None, me
     config.unlink() if text is None else config.write_text(text)
     with pytest.raises(RepositoryError, match=f"ctr.*{message}"):
         LiveRepository.read(first)
+
+
+def test_int8_wants_a_quantized_model_and_the_other_way_round(tmp_path: Path) -> None:
+    plan = write_small_plan(tmp_path / "plan", ["Oslo", "Rome"])
+    model = model_of(plan, tmp_path / "model", seed=1)
+    int8 = Serving(max_batch_size=64, precision="int8")
+    with pytest.raises(ModelError, match=r"wanted a model in int8, as serving\.precision says"):
+        Release.of(plan, model, ROWS, int8)
+    write_quantized_model(model, tmp_path / "int8_model")
+    release = Release.of(plan, tmp_path / "int8_model", ROWS, int8)
+    assert release.card.quantized_from == read_model_card(model).model_hash
+    with pytest.raises(ModelError, match="to score in fp32, found one in int8"):
+        Release.of(plan, tmp_path / "int8_model", ROWS, SETTINGS)

@@ -19,6 +19,7 @@ constexpr int64_t kLanes = 16;
 
 using Floats = float __attribute__((vector_size(64)));
 using Words = uint32_t __attribute__((vector_size(64)));
+using Ints = int32_t __attribute__((vector_size(64)));
 using Halves = uint16_t __attribute__((vector_size(32)));
 
 inline Words bits_of(Floats values) { return reinterpret_cast<Words>(values); }

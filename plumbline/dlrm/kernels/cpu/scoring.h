@@ -15,45 +15,19 @@
 #include "scoring_loops.h"
 #include "scoring_memory.h"
 #include "scoring_packing.h"
+#include "scoring_rows.h"
+#include "scoring_shape.h"
 
 namespace plumbline {
-
-// A column of lists; `position` is the column's index among all id columns.
-struct ListColumn {
-  int64_t first_row, cardinality, position;
-};
 
 // Definition of a model. The tables are not copied and must outlive it.
 struct ScoringSpec {
   Dtype dtype;  // of the activations: float32 or bfloat16
   Rows tables;
   int64_t continuous;
-  std::vector<int64_t> first_row, cardinality, position;  // of the columns with one id a row
-  std::vector<ListColumn> lists;
-  Pooling pooling;
+  IdColumns columns;
   std::vector<LayerWeights> bottom, top;
   LayerWeights last;
-};
-
-// (rows, columns); strides in numbers.
-template <typename T>
-struct Strided {
-  const T *data;
-  int64_t row_stride, column_stride;
-};
-
-struct ListIds {
-  const int64_t *ids;
-  int64_t count;
-  const int64_t *offsets;
-};
-
-// The caller has checked the shapes, and that offsets rise from 0 to `count`.
-struct EncodedRows {
-  int64_t rows;
-  Strided<int64_t> ids;
-  Strided<float> dense;
-  std::vector<ListIds> lists;
 };
 
 class ScoringModel {
@@ -69,7 +43,6 @@ class ScoringModel {
  private:
   struct Block;
 
-  int64_t rows_at_a_time(int64_t rows, int threads) const;
   bool score_block(const EncodedRows &rows, int64_t begin, int64_t end, float *probability,
                    std::byte *scratch) const;
   bool look_up(const EncodedRows &rows, int64_t begin, int64_t end, const Block &block) const;
@@ -77,6 +50,7 @@ class ScoringModel {
   ScoringSpec spec_;
   ScoringLoops loops_;
   EmbeddingLoops embedding_loops_;
+  NetworkShape network_;
   interaction::Shape shape_;
   interaction::Kernels interaction_;
   PackedLayers bottom_, top_;

@@ -12,11 +12,18 @@ namespace plumbline {
 constexpr int64_t kPanel = 16;
 constexpr int64_t kPanelsInGroup = 4;
 
+// Depths of a tile, see scoring_matrix.h.
+constexpr int64_t kTileDepth = 16;
+
+// Rows of a block at most, which are the rows of a call of linear_relu.
+constexpr int64_t kMostRows = 192;
+
 // A linear layer with packed weights, see scoring_packing.h.
 struct PackedLayer {
   const void *weight;
   const float *bias;  // one per output, padded with zeros to a whole panel
-  int64_t depth;      // lanes of an input row: float32 numbers, or pairs of bfloat16
+  int64_t depth;      // lanes of an input row: float32 numbers, pairs of bfloat16, or four int8
+  int64_t stored;     // depths of the packed weights, whole tiles; zeros after `depth`
   int64_t panels;
 };
 

@@ -3,20 +3,21 @@
 // Outputs are grouped into panels of kPanel, and panels into groups of kPanelsInGroup (the last one
 // may be smaller). A group holds, for each depth, one lane of each of its outputs. In float32 lane
 // k of an output is weight[output][k]; in bfloat16 it is the pair weight[output][2k],
-// weight[output][2k+1]. Missing weights are zeros.
+// weight[output][2k+1]. Missing weights are zeros, and so are depths up to a multiple of kTileDepth:
+// sixteen depths of a panel are a tile.
 #pragma once
 
 #include <vector>
 
 #include "scoring_loops.h"
 #include "scoring_memory.h"
+#include "scoring_shape.h"
 
 namespace plumbline {
 
 // weight (outputs, inputs) and bias (outputs), float32, contiguous.
-struct LayerWeights {
+struct LayerWeights : LayerShape {
   const float *weight, *bias;
-  int64_t inputs, outputs;
 };
 
 class PackedLayers {

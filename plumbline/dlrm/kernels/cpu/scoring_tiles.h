@@ -137,7 +137,7 @@ void linear_relu(const PackedLayer &layer, const Activations &in, const Activati
     TileOperands<P> at;
     at.in_stride = in.stride * static_cast<int64_t>(sizeof(Element));
     at.step = in_group * kPanel;
-    at.weight = weight + group * kPanel * layer.depth + (panel - group) * kPanel;
+    at.weight = weight + group * kPanel * layer.stored + (panel - group) * kPanel;
     at.bias = layer.bias + panel * kPanel;
     at.depth = layer.depth;
     at.out_stride = out.stride;

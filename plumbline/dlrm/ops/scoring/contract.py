@@ -7,20 +7,18 @@ length.
 `plumbline.dlrm.model.dlrm.DLRM` is the specification. plumbline/dlrm/score/torch_scoring.py runs it
 on a GPU and without a native module; cpu.py runs the native module. Probabilities are float32. In
 bf16 precision, weights, activations and embeddings are rounded to bfloat16, as in bf16 training;
-sums are float32. With the native module a row's probability has the same bits in any batch and with
-any number of threads.
+sums are float32. int8_reference.py defines int8 precision. With the native module a row's
+probability has the same bits in any batch and with any number of threads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
@@ -47,8 +45,8 @@ class ScoringShape:
     pooling: int
     """What a list gives of its rows: see plumbline.dlrm.ops.embedding.pooling."""
     embedding_dim: int
-    embedding_rows: ScoringPrecision
-    """Precision of the stored tables."""
+    embedding_rows: Literal["fp32", "bf16"]
+    """Precision of the trained tables."""
     continuous: int
     """Number of continuous columns: C."""
     bottom_layers: int

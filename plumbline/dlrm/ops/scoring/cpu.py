@@ -21,7 +21,7 @@ from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
 
-NUMBERS = {"fp32": 0, "bf16": 1}
+DTYPES = {"fp32": 0, "bf16": 1}
 """As in plumbline/dlrm/kernels/cpu/dtypes.h."""
 
 
@@ -33,8 +33,8 @@ class CpuScoring:
     Parameters
     ----------
     weights
-        Arrays by their names in `DLRM.state_dict`; `tables.weight` is float32, or bfloat16 as
-        uint16. Its memory is shared, not copied.
+        The tensors of `plumbline.dlrm.model.weight_shapes`, for int8 those of `int8_shapes`. The
+        memory of the tables is shared, not copied.
     threads
         None means the number of cores available to the process.
     """
@@ -48,22 +48,10 @@ class CpuScoring:
         precision: ScoringPrecision,
         threads: int | None = None,
     ) -> None:
-        self._tables_RD = weights["tables.weight"]
+        self._weights = weights  # keeps the tables' memory
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._model = module.ScoringModel(
-            instruction_set,
-            NUMBERS[precision],
-            self._tables_RD.ctypes.data,
-            NUMBERS[shape.embedding_rows],
-            shape.embedding_dim,
-            shape.continuous,
-            list(shape.single),
-            list(shape.lists),
-            shape.pooling,
-            _layers(weights, "bottom", shape.bottom_layers),
-            _layers(weights, "top", shape.top_layers),
-            _layer(weights, "last"),
-        )
+        make = _int8_model if precision == "int8" else _float_model
+        self._model = make(module, instruction_set, shape, weights, precision)
 
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
@@ -80,9 +68,55 @@ class CpuScoring:
         return probability_B if in_range else None
 
 
-def _layers(weights: Mapping[str, NDArray[Any]], name: str, count: int) -> list[tuple[Any, Any]]:
-    return [_layer(weights, f"{name}.{number}") for number in range(count)]
+def _float_model(
+    module: ModuleType,
+    instruction_set: str,
+    shape: ScoringShape,
+    weights: Mapping[str, NDArray[Any]],
+    precision: ScoringPrecision,
+) -> Any:
+    return module.ScoringModel(
+        instruction_set,
+        DTYPES[precision],
+        weights["tables.weight"].ctypes.data,
+        DTYPES[shape.embedding_rows],
+        shape.embedding_dim,
+        shape.continuous,
+        list(shape.single),
+        list(shape.lists),
+        shape.pooling,
+        [_layer(weights, f"bottom.{number}") for number in range(shape.bottom_layers)],
+        [_layer(weights, f"top.{number}") for number in range(shape.top_layers)],
+        _layer(weights, "last"),
+    )
+
+
+def _int8_model(
+    module: ModuleType,
+    instruction_set: str,
+    shape: ScoringShape,
+    weights: Mapping[str, NDArray[Any]],
+    _: ScoringPrecision,
+) -> Any:
+    return module.Int8ScoringModel(
+        instruction_set,
+        weights["tables.weight"].ctypes.data,
+        weights["tables.scale"].ctypes.data,
+        shape.embedding_dim,
+        shape.continuous,
+        list(shape.single),
+        list(shape.lists),
+        shape.pooling,
+        [_layer(weights, "bottom.0")] if shape.continuous else [],
+        [_int8_layer(weights, f"bottom.{number}") for number in range(1, shape.bottom_layers)],
+        [_int8_layer(weights, f"top.{number}") for number in range(shape.top_layers)],
+        _layer(weights, "last"),
+    )
 
 
 def _layer(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[Any, Any]:
     return weights[f"{name}.weight"], weights[f"{name}.bias"]
+
+
+def _int8_layer(weights: Mapping[str, NDArray[Any]], name: str) -> tuple[Any, Any, Any]:
+    return weights[f"{name}.weight"], weights[f"{name}.scale"], weights[f"{name}.bias"]

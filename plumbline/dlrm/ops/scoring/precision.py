@@ -7,7 +7,7 @@ from typing import Literal
 from plumbline.dlrm.ops.library import cpu_module, has_bfloat16
 from plumbline.dlrm.ops.scoring.speed import fastest_precision
 
-ScoringPrecision = Literal["fp32", "bf16"]
+ScoringPrecision = Literal["fp32", "bf16", "int8"]
 
 
 def scoring_precision(setting: Literal["auto"] | ScoringPrecision) -> ScoringPrecision:

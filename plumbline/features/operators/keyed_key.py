@@ -1,0 +1,57 @@
+"""The integer or text that belongs to a key, from a table that was joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from plumbline.columns.values import NULL_INT64, Text, Values, concat, take
+from plumbline.features.lookup.tables import Tables
+from plumbline.features.operators.keyed_value import Keyed
+from plumbline.features.steps.step import Apply
+from plumbline.features.steps.value_types import Element, ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedKey(Keyed):
+    """Looks up an integer or a text by a key; see `Keyed`.
+
+    `element` is the type of the values, "integer" or "text". `null` is the value of a key with all
+    parts missing; None is missing, as is the value of an unknown key.
+    """
+
+    op = "keyed_key"
+    is_exact = True
+    element: Element
+    null: int | str | None
+
+    def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
+        super(KeyedKey, self).type_of(taken, output)
+        return ValueType(self.element)
+
+    def bind(self, tables: Tables) -> Apply:
+        rows_of = self.rows_of(tables)
+        values = concat([tables.keys(self.table), self._last()])  # at rows -2 and -1
+
+        def apply(*keys: Values) -> Values:
+            row_B = rows_of(*keys)
+            found: Values = take(values, np.where(row_B < 0, row_B + len(values), row_B))
+            return found
+
+        return apply
+
+    def _last(self) -> Values:
+        if self.element == "text":
+            return Text.from_objects([str(self.null or "").encode(), b""])
+        null = NULL_INT64 if self.null is None else self.null
+        return np.array([null, NULL_INT64], np.int64)
+
+
+def element_of(values: pa.Array) -> Element:
+    """The type of the values of an int64, string or float64 array."""
+    if pa.types.is_floating(values.type):
+        return "number"
+    return "integer" if pa.types.is_integer(values.type) else "text"
