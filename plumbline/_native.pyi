@@ -61,13 +61,14 @@ class Encoder:
     def hash_bucket(self, buckets: int, parts: Sequence[int]) -> int: ...
     def key(self, parts: Sequence[int]) -> int: ...
     def look_up(self, index: Index, source: int) -> int: ...
-    def ids_at(
+    def look_up_ids(
         self,
+        index: Index,
         first: int,
         null: int,
         unseen: int,
         unseen_slots: int,
-        positions: int,
+        source: int,
         parts: Sequence[int],
     ) -> int: ...
     def numbers_at(

@@ -68,10 +68,11 @@ void bind_encoder(nb::module_ &m) {
       .def("key", &Encoder::key)
       .def("look_up", [](Encoder &self, std::shared_ptr<Index> index,
                          size_t source) { return self.look_up(source, std::move(index)); })
-      .def("ids_at",
-           [](Encoder &self, int64_t first, int64_t null, int64_t unseen, uint64_t unseen_slots,
-              size_t positions, const std::vector<size_t> &parts) {
-             return self.ids_at(positions, parts, {first, null, unseen, unseen_slots});
+      .def("look_up_ids",
+           [](Encoder &self, std::shared_ptr<Index> index, int64_t first, int64_t null, int64_t unseen,
+              uint64_t unseen_slots, size_t source, const std::vector<size_t> &parts) {
+             return self.look_up_ids(source, std::move(index), parts,
+                                     {first, null, unseen, unseen_slots});
            })
       .def("numbers_at",
            [](Encoder &self, nb::handle values, double null, double unseen, size_t positions,

@@ -47,11 +47,6 @@ void read(const Strings &values, size_t size, double *to) {
   for (size_t i = 0; i < size; ++i) to[i] = values.length(i) == 0 ? kMissing : 0.0;
 }
 
-bool missing(const Column<const float> &values, size_t row) { return std::isnan(values[row]); }
-bool missing(const Column<const double> &values, size_t row) { return std::isnan(values[row]); }
-bool missing(const Column<const int64_t> &values, size_t row) { return values[row] == kNullInt64; }
-bool missing(const Strings &values, size_t row) { return values.length(row) == 0; }
-
 // One NaN, and -0.0 as 0.0.
 uint64_t hash(double value) {
   return pandas_mix(std::bit_cast<uint64_t>(std::isnan(value) ? kMissing : value + 0.0));
@@ -59,10 +54,10 @@ uint64_t hash(double value) {
 uint64_t hash(const Column<const float> &values, size_t row) { return hash(double{values[row]}); }
 uint64_t hash(const Column<const double> &values, size_t row) { return hash(values[row]); }
 uint64_t hash(const Column<const int64_t> &values, size_t row) {
-  return missing(values, row) ? kMissingHash : pandas_mix(static_cast<uint64_t>(values[row]));
+  return is_missing(values, row) ? kMissingHash : pandas_mix(static_cast<uint64_t>(values[row]));
 }
 uint64_t hash(const Strings &values, size_t row) {
-  return missing(values, row) ? kMissingHash : pandas_text_hash(values.at(row), values.length(row));
+  return is_missing(values, row) ? kMissingHash : pandas_text_hash(values.at(row), values.length(row));
 }
 
 // Integers are packed as 8 bytes, text as 4 bytes of length and its bytes.
@@ -104,7 +99,7 @@ void with_key_part(const Values &part, Work work) {
 }  // namespace
 
 bool is_missing(const Values &values, size_t row) {
-  return std::visit([&](const auto &column) { return missing(column, row); }, values);
+  return std::visit([&](const auto &column) { return is_missing(column, row); }, values);
 }
 
 void read_numbers(const Values &values, size_t size, double *to) {

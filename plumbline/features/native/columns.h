@@ -17,6 +17,14 @@ using Values =
 
 enum class Type { kNumbers, kIntegers, kTexts };
 
+template <class Number>
+bool is_missing(const Column<const Number> &values, size_t row) {
+  return values[row] != values[row];
+}
+inline bool is_missing(const Column<const int64_t> &values, size_t row) {
+  return values[row] == kNullInt64;
+}
+inline bool is_missing(const Strings &values, size_t row) { return values.length(row) == 0; }
 bool is_missing(const Values &values, size_t row);
 
 // `size` values as float64, from `values[0]` on. Text is 0, or missing if empty.

@@ -5,6 +5,7 @@
 #include <map>
 #include <numeric>
 #include <stdexcept>
+#include <typeinfo>
 
 namespace plumbline {
 namespace {
@@ -75,8 +76,9 @@ bool Encoder::is_look_up(size_t number) const {
   return dynamic_cast<const LookUp *>(&node(number)) != nullptr;
 }
 
-void Encoder::want_positions(size_t number) const {
-  if (!is_look_up(number)) throw std::invalid_argument("Positions are those of a look-up");
+void Encoder::want_key_of(const Index &index, size_t number) const {
+  want(number, {index.is_text() ? Type::kTexts : Type::kIntegers},
+       "A look-up wants integers or text, and an index of the same kind");
 }
 
 size_t Encoder::add(std::unique_ptr<Node> added) {
@@ -121,18 +123,19 @@ size_t Encoder::key(std::vector<size_t> parts) {
 }
 
 size_t Encoder::look_up(size_t source, std::shared_ptr<const Index> index) {
-  want(source, {index->is_text() ? Type::kTexts : Type::kIntegers},
-       "A look-up wants integers or text, and an index of the same kind");
-  return add(std::make_unique<LookUp>(source, std::move(index)));
+  want_key_of(*index, source);
+  return add(std::make_unique<LookUp>(std::vector{source}, std::move(index)));
 }
 
-size_t Encoder::ids_at(size_t positions, const std::vector<size_t> &parts, const Ids &ids) {
-  want_positions(positions);
-  return add(std::make_unique<IdsAt>(sources_of(positions, parts), ids));
+size_t Encoder::look_up_ids(size_t source, std::shared_ptr<const Index> index,
+                            const std::vector<size_t> &parts, const Ids &ids) {
+  want_key_of(*index, source);
+  return add(std::make_unique<LookUpIds>(sources_of(source, parts), std::move(index), ids));
 }
 
 size_t Encoder::numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table) {
-  want_positions(positions);
+  if (typeid(node(positions)) != typeid(LookUp))
+    throw std::invalid_argument("Positions are those of a look-up");
   return add(std::make_unique<NumbersAt>(sources_of(positions, parts), std::move(table)));
 }
 
@@ -191,9 +194,18 @@ void Encoder::set_outputs(std::vector<Output> ids, std::vector<Output> numbers) 
   std::map<size_t, std::pair<std::vector<Output>, std::vector<Output>>> outputs;
   for (const Output &output : all_.ids) outputs[first_of(output.node)].first.push_back(output);
   for (const Output &output : all_.numbers) outputs[first_of(output.node)].second.push_back(output);
+  own_slots_.resize(nodes_.size());
+  std::iota(own_slots_.begin(), own_slots_.end(), size_t{0});
   groups_.clear();
-  for (auto &[first, of_group] : outputs)
+  group_slots_.assign(nodes_.size(), 0);
+  used_slots_ = 0;
+  for (auto &[first, of_group] : outputs) {
     groups_.push_back(group_of(std::move(of_group.first), std::move(of_group.second)));
+    size_t slot = 0;
+    for (const size_t number : groups_.back().nodes)
+      if (levels_[number] > 0) group_slots_[number] = slot++;
+    used_slots_ = std::max(used_slots_, slot);
+  }
 }
 
 Encoder::Group Encoder::group_of(std::vector<Output> ids, std::vector<Output> numbers) const {
@@ -229,14 +241,14 @@ size_t Encoder::check(const Request &request, size_t id_columns, size_t dense_co
   for (const size_t number : all_.nodes) {
     if (levels_[number] > 0) break;
     const Position &position = static_cast<const RawColumn &>(*nodes_[number]).position;
-    const std::string name = kTensors[static_cast<size_t>(position.kind)];
+    const char *const name = kTensors[static_cast<size_t>(position.kind)];
     const size_t got = tensors[static_cast<size_t>(position.kind)];
     if (position.tensor >= got)
-      throw std::invalid_argument(name + ": wanted " + std::to_string(position.tensor + 1) +
-                                  " tensor(s), got " + std::to_string(got));
+      throw std::invalid_argument(std::string(name) + ": wanted " +
+                                  std::to_string(position.tensor + 1) + " tensor(s), got " + std::to_string(got));
     const auto [tensor_rows, columns] = shape_of(request, position);
     if (position.column >= columns)
-      throw std::invalid_argument(name + " " + std::to_string(position.tensor) + ": wanted column " +
+      throw std::invalid_argument(std::string(name) + " " + std::to_string(position.tensor) + ": wanted column " +
                                   std::to_string(position.column) + ", got " +
                                   std::to_string(columns) + " column(s)");
     if (rows != SIZE_MAX && rows != tensor_rows)
@@ -248,22 +260,32 @@ size_t Encoder::check(const Request &request, size_t id_columns, size_t dense_co
 }
 
 void Encoder::compute(const Group &group, Tile &tile) const {
-  LookUpQueue queue;
-  size_t level = 0;
-  for (const size_t number : group.nodes) {
-    if (levels_[number] != level) queue.resolve();
-    level = levels_[number];
-    if (tile.size <= kFewRows && nodes_[number]->queue(tile, number, queue)) continue;
-    nodes_[number]->run(tile, number);
+  auto node = group.nodes.begin();
+  const auto end = group.nodes.end();
+  for (; node != end && levels_[*node] == 0; ++node)
+    static_cast<const RawColumn &>(*nodes_[*node]).run(tile, *node);
+  if (tile.size > kFewRows) {
+    for (; node != end; ++node) nodes_[*node]->run(tile, *node);
+    return;
   }
-  queue.resolve();
+  LookUpQueue queue;
+  while (node != end) {
+    const auto first = node;
+    const size_t level = levels_[*first];
+    while (node != end && levels_[*node] == level && nodes_[*node]->queue(tile, *node, queue)) ++node;
+    queue.resolve();
+    std::for_each(first, node, [&](size_t look_up) { nodes_[look_up]->finish(tile, look_up); });
+    for (; node != end && levels_[*node] == level; ++node) nodes_[*node]->run(tile, *node);
+  }
 }
 
 template <class Id>
 void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
                   const std::vector<Column<float>> &dense) const {
   const size_t rows = !ids.empty() ? ids[0].size : dense.empty() ? 0 : dense[0].size;
-  Tile tile(request, nodes_.size(), std::min(rows, kTile));
+  const bool few = rows <= kFewRows;
+  Tile tile(request, few ? own_slots_ : group_slots_, few ? nodes_.size() : used_slots_,
+            std::min(rows, kTile));
   const auto run_group = [&](const Group &group) {
     for (tile.first = 0; tile.first < rows; tile.first += tile.size) {
       tile.size = std::min(kTile, rows - tile.first);
@@ -274,7 +296,7 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
         write_numbers(tile.values(node), dense[out].from(tile.first, tile.size));
     }
   };
-  if (rows <= kFewRows) return run_group(all_);
+  if (few) return run_group(all_);
   for (const Group &group : groups_) run_group(group);
 }
 

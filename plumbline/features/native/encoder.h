@@ -27,8 +27,10 @@ class Encoder {
   size_t hash_bucket(std::vector<size_t> parts, uint64_t buckets);
   size_t key(std::vector<size_t> parts);  // of integers or text
   size_t look_up(size_t source, std::shared_ptr<const Index> index);
+  // The ids of a key, `source`, by its position in an index; `parts` are those of the key.
+  size_t look_up_ids(size_t source, std::shared_ptr<const Index> index,
+                     const std::vector<size_t> &parts, const Ids &ids);
   // `positions` is a node of look_up(), `parts` are those of its key.
-  size_t ids_at(size_t positions, const std::vector<size_t> &parts, const Ids &ids);
   size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
 
   // Of named expressions; see expression_nodes.h. Times are integers.
@@ -65,15 +67,20 @@ class Encoder {
   size_t add(std::unique_ptr<Node> node);
   const Node &node(size_t number) const;
   void want(size_t number, std::initializer_list<Type> types, const char *what) const;
-  void want_positions(size_t number) const;
+  void want_key_of(const Index &index, size_t number) const;
   bool is_look_up(size_t number) const;
   Group group_of(std::vector<Output> ids, std::vector<Output> numbers) const;
   void compute(const Group &group, Tile &tile) const;
 
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<size_t> levels_;  // of each node: one more than the highest of its sources
-  Group all_;                  // for few rows: columns share the queue of look-ups
-  std::vector<Group> groups_;  // for many rows: a group's values stay in the cache
+  // For few rows: columns share the queue of look-ups.
+  Group all_;
+  std::vector<size_t> own_slots_;
+  // For many rows: a group's values stay in the cache, since groups share their memory.
+  std::vector<Group> groups_;
+  std::vector<size_t> group_slots_;
+  size_t used_slots_ = 0;
 };
 
 }  // namespace plumbline

@@ -1,6 +1,5 @@
 // Nodes that look up keys in an index, and what is at their positions.
 #include <algorithm>
-#include <array>
 
 #include "nodes.h"
 
@@ -8,9 +7,10 @@ namespace plumbline {
 namespace {
 
 // Sets out[i] to at(position) or, for a key without a position, to unseen(i) or null.
+// The sources after the first are the parts of the key. `out` may be the memory of the positions.
 template <class T, class At, class Unseen>
-void look_at(const Tile &tile, const std::vector<size_t> &sources, T *out, T null, At at, Unseen unseen) {
-  const int64_t *const positions = std::get<Column<const int64_t>>(tile.values(sources[0])).data();
+void look_at(const Tile &tile, const std::vector<size_t> &sources, const int64_t *positions, T *out,
+             T null, At at, Unseen unseen) {
   const auto is_null = [&](size_t row) {
     return std::all_of(sources.begin() + 1, sources.end(),
                        [&](size_t part) { return is_missing(tile.values(part), row); });
@@ -21,24 +21,32 @@ void look_at(const Tile &tile, const std::vector<size_t> &sources, T *out, T nul
   }
 }
 
+// Replaces positions of a key of one part by ids. No branch depends on a position, since many would be
+// mispredicted.
+void replace_positions(const Values &key, const Ids &ids, size_t size, int64_t *positions) {
+  const int64_t first = ids.first, null = ids.null, unseen = ids.unseen;
+  std::visit([=](const auto column) {
+    for (size_t i = 0; i < size; ++i) {
+      const int64_t absent = is_missing(column, i) ? null : unseen;
+      positions[i] = positions[i] >= 0 ? first + positions[i] : absent;
+    }
+  }, key);
+}
+
 }  // namespace
 
-void LookUpQueue::resolve() {
-  std::array<int64_t, kBlock> found;
+void TextQueue::resolve() {
   for (size_t i = 0; i < count_; ++i) {
     const Query &query = block_[i];
-    const Index &index = *query.index;
-    found[i] = index.is_text() ? index.candidate(query.hash) : index.find(query.hash, query.integer);
-    if (index.is_text() && found[i] >= 0) index.prefetch_offset(found[i]);
+    *query.position = query.index->candidate(query.hash);
+    if (*query.position >= 0) query.index->prefetch_offset(*query.position);
   }
-  const auto is_candidate = [&](size_t i) { return found[i] >= 0 && block_[i].index->is_text(); };
   for (size_t i = 0; i < count_; ++i)
-    if (is_candidate(i)) block_[i].index->prefetch_string(found[i]);
+    if (*block_[i].position >= 0) block_[i].index->prefetch_string(*block_[i].position);
   for (size_t i = 0; i < count_; ++i) {
-    const auto &[index, integer, data, length, hash, position] = block_[i];
-    if (is_candidate(i) && !index->is_at(found[i], data, length))
-      found[i] = index->find(hash, data, length);
-    *position = found[i];
+    const auto &[index, data, length, hash, position] = block_[i];
+    if (*position >= 0 && !index->is_at(*position, data, length))
+      *position = index->find(hash, data, length);
   }
   count_ = 0;
 }
@@ -57,15 +65,22 @@ bool LookUp::queue(Tile &tile, size_t self, LookUpQueue &queue) const {
   if (index_->is_text()) {
     const auto &texts = std::get<Strings>(tile.values(sources[0]));
     for (size_t i = 0; i < tile.size; ++i)
-      queue.put(*index_, texts.at(i), texts.length(i), positions + i);
+      queue.texts.put(*index_, texts.at(i), texts.length(i), positions + i);
   } else {
-    const auto &integers = std::get<Column<const int64_t>>(tile.values(sources[0]));
-    for (size_t i = 0; i < tile.size; ++i) queue.put(*index_, integers[i], positions + i);
+    queue.integers.put(*index_, std::get<Column<const int64_t>>(tile.values(sources[0])), positions);
   }
   return true;
 }
 
-void IdsAt::run(Tile &tile, size_t self) const {
+void LookUpIds::run(Tile &tile, size_t self) const {
+  LookUp::run(tile, self);
+  finish(tile, self);
+}
+
+void LookUpIds::finish(Tile &tile, size_t self) const {
+  int64_t *const ids = tile.integers(self);  // the positions, until they are replaced
+  if (sources.size() == 2 && ids_.unseen_slots <= 1)
+    return replace_positions(tile.values(sources[1]), ids_, tile.size, ids);
   const auto unseen = [&](size_t row) {
     if (ids_.unseen_slots <= 1) return ids_.unseen;
     uint64_t hash = 0;
@@ -74,13 +89,14 @@ void IdsAt::run(Tile &tile, size_t self) const {
     return ids_.unseen + static_cast<int64_t>(hash % ids_.unseen_slots);
   };
   look_at(
-      tile, sources, tile.integers(self), ids_.null,
+      tile, sources, ids, ids, ids_.null,
       [&](size_t position) { return ids_.first + static_cast<int64_t>(position); }, unseen);
 }
 
 void NumbersAt::run(Tile &tile, size_t self) const {
+  const auto &positions = std::get<Column<const int64_t>>(tile.values(sources[0]));
   look_at(
-      tile, sources, tile.numbers(self), table_.null,
+      tile, sources, positions.data(), tile.numbers(self), table_.null,
       [&](size_t position) { return table_.values[position]; },
       [&](size_t) { return table_.unseen; });
 }

@@ -42,12 +42,13 @@ struct NumberTable {
   double null, unseen;
 };
 
-// The rows that go through the nodes together, and each node's column of them once it is computed.
+// The rows that go through the nodes together, and each node's column of them once it is computed. `slots`
+// has a node's part of the memory: nodes whose columns are not needed at the same time can share one.
 class Tile {
  public:
-  Tile(const Request &request, size_t nodes, size_t most_rows)
-      : request(request), stride_(most_rows + 1), values_(nodes),
-        memory_(std::make_unique_for_overwrite<int64_t[]>(nodes * stride_)) {}
+  Tile(const Request &request, const std::vector<size_t> &slots, size_t used_slots, size_t most_rows)
+      : request(request), slots_(slots), stride_(most_rows + 1), values_(slots.size()),
+        memory_(std::make_unique_for_overwrite<int64_t[]>(used_slots * stride_)) {}
 
   const Request &request;
   size_t first = 0, size = 0;
@@ -72,46 +73,87 @@ class Tile {
     return memory;
   }
   // Memory of a node for size + 1 offsets of text, and for its bytes.
-  int64_t *offsets(size_t node) { return memory_.get() + node * stride_; }
+  int64_t *offsets(size_t node) { return memory_.get() + slots_[node] * stride_; }
   std::vector<uint8_t> &bytes(size_t node) { return bytes_[node]; }
 
  private:
+  const std::vector<size_t> &slots_;
   size_t stride_;
   std::vector<Values> values_;
   std::map<size_t, std::vector<uint8_t>> bytes_;
   std::unique_ptr<int64_t[]> memory_;
 };
 
-// Looks up integers and text of any indexes. A full block goes through each step together, so that the
-// memory of many look-ups is fetched at the same time.
-class LookUpQueue {
+// Looks up integers of any indexes. A ring holds the look-ups whose buckets are being fetched.
+class IntegerQueue {
  public:
-  void put(const Index &index, int64_t value, int64_t *position) {
-    add({&index, value, nullptr, 0, integer_hash(value), position});
+  // Sets positions[i] to that of values[i], by the next resolve() at the latest.
+  void put(const Index &index, const Column<const int64_t> values, int64_t *positions) {
+    size_t count = count_;
+    for (size_t i = 0; i < values.size; ++i, ++count) {
+      Query &query = ring_[count % kAhead];
+      if (count >= kAhead) resolve(query);
+      query = {&index, values[i], integer_hash(values[i]), positions + i};
+      index.prefetch(query.hash);
+    }
+    count_ = count;
   }
+  void resolve() {
+    for (size_t at = count_ > kAhead ? count_ - kAhead : 0; at < count_; ++at)
+      resolve(ring_[at % kAhead]);
+    count_ = 0;
+  }
+
+ private:
+  struct Query {
+    const Index *index;
+    int64_t value;
+    uint64_t hash;
+    int64_t *position;
+  };
+  static void resolve(const Query &query) {
+    *query.position = query.index->find(query.hash, query.value);
+  }
+
+  static constexpr size_t kAhead = 32;
+  Query ring_[kAhead];
+  size_t count_ = 0;
+};
+
+// Looks up text of any indexes. A full block goes through each step together, so that the memory of many
+// look-ups is fetched at the same time.
+class TextQueue {
+ public:
   void put(const Index &index, const uint8_t *data, size_t length, int64_t *position) {
-    add({&index, 0, data, length, text_hash(data, length), position});
+    Query &query = block_[count_++];
+    query = {&index, data, length, text_hash(data, length), position};
+    index.prefetch(query.hash);
+    if (count_ == kBlock) resolve();
   }
   void resolve();
 
  private:
   struct Query {
     const Index *index;
-    int64_t integer;
-    const uint8_t *data;  // of text
+    const uint8_t *data;
     size_t length;
     uint64_t hash;
     int64_t *position;
   };
-  void add(const Query &query) {
-    query.index->prefetch(query.hash);
-    block_[count_++] = query;
-    if (count_ == kBlock) resolve();
-  }
 
   static constexpr size_t kBlock = 64;
   Query block_[kBlock];
   size_t count_ = 0;
+};
+
+struct LookUpQueue {
+  void resolve() {
+    integers.resolve();
+    texts.resolve();
+  }
+
+  IntegerQueue integers;
+  TextQueue texts;
 };
 
 class Node {
@@ -121,14 +163,16 @@ class Node {
 
   // Computes the column of node `self` from those of its sources.
   virtual void run(Tile &tile, size_t self) const = 0;
-  // The same by a queue, which the caller resolves. False if the node has no look-ups.
+  // The same in two steps: queue() puts look-ups into a queue, and finish() is called once they are
+  // resolved. queue() returns false if the node has no look-ups.
   virtual bool queue(Tile &, size_t, LookUpQueue &) const { return false; }
+  virtual void finish(Tile &, size_t) const {}
 
   const Type type;
   const std::vector<size_t> sources;
 };
 
-class RawColumn : public Node {
+class RawColumn final : public Node {
  public:
   explicit RawColumn(const Position &position);
   void run(Tile &tile, size_t self) const override;
@@ -171,11 +215,11 @@ class Key : public Node {
   void run(Tile &tile, size_t self) const override;
 };
 
-// The position of the source in an index, or -1.
+// The position of the first source in an index, or -1.
 class LookUp : public Node {
  public:
-  LookUp(size_t source, std::shared_ptr<const Index> index)
-      : Node(Type::kIntegers, {source}), index_(std::move(index)) {}
+  LookUp(std::vector<size_t> sources, std::shared_ptr<const Index> index)
+      : Node(Type::kIntegers, std::move(sources)), index_(std::move(index)) {}
   void run(Tile &tile, size_t self) const override;
   bool queue(Tile &tile, size_t self, LookUpQueue &queue) const override;
 
@@ -183,12 +227,13 @@ class LookUp : public Node {
   std::shared_ptr<const Index> index_;
 };
 
-// The ids of the positions in the first source; the others are the parts of the key.
-class IdsAt : public Node {
+// The ids of the first source by its position in an index; the other sources are the parts of this key.
+class LookUpIds : public LookUp {
  public:
-  IdsAt(std::vector<size_t> sources, const Ids &ids)
-      : Node(Type::kIntegers, std::move(sources)), ids_(ids) {}
+  LookUpIds(std::vector<size_t> sources, std::shared_ptr<const Index> index, const Ids &ids)
+      : LookUp(std::move(sources), std::move(index)), ids_(ids) {}
   void run(Tile &tile, size_t self) const override;
+  void finish(Tile &tile, size_t self) const override;
 
  private:
   Ids ids_;

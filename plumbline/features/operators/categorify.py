@@ -138,8 +138,8 @@ class Categorify(IdStep):
         self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
     ) -> NativeNode:
         positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
-        return nodes.ids_at(
-            nodes.positions(positions, sources),
+        return nodes.ids(
+            positions,
             sources,
             first=self.first_id,
             null=NULL_ID,

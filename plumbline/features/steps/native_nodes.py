@@ -18,7 +18,7 @@ from plumbline.features.lookup.index import TextIndex
 from plumbline.features.lookup.tables import Positions
 
 if TYPE_CHECKING:
-    from plumbline._native import Encoder
+    from plumbline._native import Encoder, Index
 
 Tensor: TypeAlias = Literal["numbers", "doubles", "integers", "texts"]
 
@@ -62,17 +62,11 @@ class NativeNodes:
 
     def positions(self, positions: Positions, parts: Sequence[NativeNode]) -> NativeNode:
         """The positions of a key of integers or text in an index, or -1: int64."""
-        index = positions.index
-        if index.native is None:
-            raise TypeError("the native encoder wants a native index")
-        key = parts[0].number
-        if len(parts) > 1 or parts[0].is_text != isinstance(index, TextIndex):
-            key = self._add(self.encoder.key, _numbers_of(parts))
-        return self._node(self.encoder.look_up, index.native, key)
+        return self._node(self.encoder.look_up, _native_of(positions), self._key(positions, parts))
 
-    def ids_at(
+    def ids(
         self,
-        positions: NativeNode,
+        positions: Positions,
         parts: Sequence[NativeNode],
         *,
         first: int,
@@ -80,18 +74,19 @@ class NativeNodes:
         unseen: int,
         unseen_slots: int,
     ) -> NativeNode:
-        """The ids at positions of the key: int64.
+        """The ids of a key of integers or text by its positions in an index: int64.
 
         Positions have ids from `first` on. A key with all parts missing has the id `null`, any
         other without a position `unseen`, or one of `unseen_slots` from it on, by its hash.
         """
         return self._node(
-            self.encoder.ids_at,
+            self.encoder.look_up_ids,
+            _native_of(positions),
             first,
             null,
             unseen,
             unseen_slots,
-            positions.number,
+            self._key(positions, parts),
             _numbers_of(parts),
         )
 
@@ -143,6 +138,12 @@ class NativeNodes:
             [(node.number, column) for column, node in numbers.items()],
         )
 
+    def _key(self, positions: Positions, parts: Sequence[NativeNode]) -> int:
+        """The node that is looked up: the only part, or the parts packed into a text."""
+        if len(parts) == 1 and parts[0].is_text == isinstance(positions.index, TextIndex):
+            return parts[0].number
+        return self._add(self.encoder.key, _numbers_of(parts))
+
     def _node(self, add: Callable[..., int], *arguments: Any) -> NativeNode:
         return NativeNode(self._add(add, *arguments))
 
@@ -152,6 +153,12 @@ class NativeNodes:
         if key not in self._numbers:
             self._numbers[key] = add(*arguments)
         return self._numbers[key]
+
+
+def _native_of(positions: Positions) -> Index:
+    if positions.index.native is None:
+        raise TypeError("the native encoder wants a native index")
+    return positions.index.native
 
 
 def _numbers_of(nodes: Sequence[NativeNode]) -> tuple[int, ...]:
