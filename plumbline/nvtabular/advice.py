@@ -38,7 +38,6 @@ OPERATORS: Mapping[str, str] = {
 """By the operator's name in NVTabular."""
 
 PARAMETERS: Mapping[str, str] = {
-    "single_table": "Leave it out: each column has a table of embeddings.",
     "drop_folds": "Leave it out.",
     "boundaries": "Give finite boundaries in ascending order.",
 }

@@ -66,31 +66,41 @@ class GraphWalker:
 
     def _input(self, node: Any, parents: Sequence[Any], name: str) -> GraphColumn:
         """The parents' output of that name, or the raw column."""
-        columns: list[GraphColumn] = []
+        branches: dict[GraphColumn, Any] = {}
         for parent in parents:
             if name in parent.output_schema.column_names:
                 column = self._column(parent, name)
-                if column in columns:
-                    columns.remove(column)
-                columns.append(column)
-        if len(columns) > 1:
-            self._require_one_type(node, name, columns)
-        return columns[-1] if columns else GraphColumn(name)
+                branches.pop(column, None)
+                branches[column] = parent
+        if len(branches) > 1:
+            self._require_one_type(node, name, branches)
+        return next(reversed(branches), GraphColumn(name))
 
-    def _require_one_type(self, node: Any, name: str, columns: Sequence[GraphColumn]) -> None:
+    def _require_one_type(self, node: Any, name: str, branches: Mapping[GraphColumn, Any]) -> None:
         """The last of several columns of one name is kept, if all have the same type."""
         kinds: dict[str, FeatureKind] = {**self._kinds, CLICK: "integer"}
-        types = [str(type_of(column.source, kinds, name)) for column in columns]
-        which = f"Column {name!r} is an output of {len(columns)} branches of the workflow"
+        types = [str(type_of(column.source, kinds, name)) for column in branches]
+        makers = [_maker(branch, name) for branch in branches.values()]
+        which = f"Column {name!r} is an output of {len(branches)} branches of the workflow"
         if type(node.op) not in STRUCTURAL:
             raise PlanError(
-                f"{which} that {name_of(type(node.op))} reads. Rename it in all of them but one."
+                f"{which} that {name_of(type(node.op))} reads: {' and '.join(makers)}. Rename it in "
+                "all of them but one."
             )
         if len({*types}) > 1:
+            typed = [f"{type_} ({maker})" for type_, maker in zip(types, makers, strict=True)]
             raise PlanError(
-                f"{which}, of the types {' and '.join(types)}. The last one would be kept: rename "
+                f"{which}, of the types {' and '.join(typed)}. The last one would be kept: rename "
                 "it in all of them but one."
             )
+
+
+def _maker(node: Any, name: str) -> str:
+    """What makes the node's output of that name: an operator's name, or the raw column."""
+    if type(node.op) not in STRUCTURAL:
+        return name_of(type(node.op))
+    parents = [p for p in node.parents_with_dependencies if name in p.output_schema.column_names]
+    return _maker(parents[-1], name) if parents else "the raw column"
 
 
 def is_click(name: str, column: GraphColumn) -> bool:

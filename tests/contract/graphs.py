@@ -261,6 +261,8 @@ def _categorify(draw: st.DrawFn, encode_type: str = "joint") -> Operator:
         parameters["freq_threshold"] = draw(st.integers(1, 3))
     elif chosen == "limit":
         parameters["max_size"] = draw(st.integers(2 + (buckets or 1), 9))
+    if draw(st.booleans()):
+        parameters["single_table"] = True
     return Operator("Categorify", parameters)
 
 

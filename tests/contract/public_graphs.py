@@ -1,8 +1,8 @@
-"""Graphs of the operators that the public example notebooks of NVTabular and Merlin use.
+"""Own graphs of the operators that 34 public example notebooks of NVTabular and Merlin use.
 
-One for each of the 34 notebooks that define a graph. They are written anew, over one log, and kept
-short: what matters is which operators follow each other. `form` says how much of a notebook's graph
-has to change. Nine notebooks group the rows of a session (`Groupby`), which no server can do for
+They are no copies of the notebooks' graphs: they are written anew, over one log, and kept short. What
+matters is which operators follow each other. `form` says what has to change in a notebook with
+such operators. Nine notebooks group the rows of a session (`Groupby`), which no server can do for
 one row: there the log has the session as list columns.
 """
 

@@ -267,7 +267,6 @@ def te(**parameters: Any) -> Any:
             lambda: [["i", "k"]] >> ops.Categorify(encode_type="combo"),
             "'i_k' uses Categorify on lists of integers",
         ),
-        (lambda: ["s"] >> ops.Categorify(single_table=True), r"Categorify\(single_table=True\)"),
         (lambda: ["s"] >> ops.Categorify(dtype=np.int16), r"Categorify\(dtype='int16'\)"),
         (lambda: ["s"] >> ops.Categorify(max_size=2), r"'s' uses Categorify\(max_size=2\)"),
         (lambda: ["s"] >> ops.Categorify(freq_threshold=1.5), r"fy\(freq_threshold=1.5\)"),

@@ -20,7 +20,6 @@ from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import Lists, concat
 from plumbline.features.plan.plan import OutputColumn
-from plumbline.features.steps.step import NULL_ID
 
 BLOCK_ROWS = 65_536
 
@@ -151,6 +150,7 @@ class _IdCounter:
     def __init__(self, column: OutputColumn) -> None:
         self.ids = Ids()
         self._unseen_ids = column.id_step.unseen_ids
+        self._null_id = column.id_step.null_id
 
     def add(self, values: NDArray[Any] | Lists, survey: SplitSurvey) -> None:
         ids = np.asarray(values.values if isinstance(values, Lists) else values)
@@ -159,7 +159,7 @@ class _IdCounter:
         self.ids.add(ids)
         self.ids.count += len(ids)
         if self._unseen_ids:
-            self.ids.missing += int(np.count_nonzero(ids == NULL_ID))
+            self.ids.missing += int(np.count_nonzero(ids == self._null_id))
             unseen = (ids >= self._unseen_ids.start) & (ids < self._unseen_ids.stop)
             self.ids.unseen += int(np.count_nonzero(unseen))
 

@@ -22,7 +22,7 @@ from plumbline.features.statistics.counting import Counts, IntegerCounter, TextC
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
-from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Apply, IdStep
+from plumbline.features.steps.step import OUT_OF_VOCABULARY_ID, Apply, IdStep
 from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Categorify(IdStep):
         limit: int | None,
         num_buckets: int,
         sources: Sequence[str],
+        offset: int = 0,
     ) -> Categorify:
         """Write `vocabulary/<name>.parquet` (see `plumbline.base.file_names`) and its index.
 
@@ -75,12 +76,14 @@ class Categorify(IdStep):
             `sources`, with null for a missing part.
         count
             The number of times each value occurs, int64 (V,).
+        offset
+            Added to the ids in the file; not to the step's.
         """
         first = OUT_OF_VOCABULARY_ID + num_buckets
         value = parts[0]
         if len(parts) > 1:
             value = pa.StructArray.from_arrays(list(parts), list(sources))
-        ids = pa.array(np.arange(first, first + len(value), dtype=np.int64))
+        ids = pa.array(np.arange(len(value), dtype=np.int64) + (offset + first))
         file = f"vocabulary/{file_name(name)}.parquet"
         sha256, index_sha256 = Vocabulary(value, ids, pa.array(count)).write(folder, file)
         return cls(
@@ -100,11 +103,16 @@ class Categorify(IdStep):
     @property
     def first_id(self) -> int:
         """The id of the vocabulary's first value."""
-        return OUT_OF_VOCABULARY_ID + self.num_buckets
+        return self.unseen_ids.stop
+
+    @property
+    def known(self) -> int:
+        """The number of values in the vocabulary."""
+        return self.cardinality - self.first_id
 
     @property
     def unseen_ids(self) -> range:
-        return range(OUT_OF_VOCABULARY_ID, self.first_id)
+        return range(OUT_OF_VOCABULARY_ID, OUT_OF_VOCABULARY_ID + self.num_buckets)
 
     @property
     def vocabulary_file(self) -> str:
@@ -115,13 +123,12 @@ class Categorify(IdStep):
 
     def fewest_values(self, unseen: int) -> float:
         # Unseen values are rarer than the threshold, unless a limit excluded them.
-        known = self.cardinality - self.first_id
         if self.limit is not None:
-            return known
-        return known + unseen / max(self.frequency_threshold - 1, 1)
+            return self.known
+        return self.known + unseen / max(self.frequency_threshold - 1, 1)
 
     def of_missing(self, number: float | None) -> float:
-        return NULL_ID
+        return self.null_id
 
     def bind(self, tables: Tables) -> Apply:
         positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
@@ -142,8 +149,8 @@ class Categorify(IdStep):
             positions,
             sources,
             first=self.first_id,
-            null=NULL_ID,
-            unseen=OUT_OF_VOCABULARY_ID,
+            null=self.null_id,
+            unseen=self.unseen_ids.start,
             unseen_slots=self.num_buckets,
         )
 
@@ -151,10 +158,10 @@ class Categorify(IdStep):
         ids_B = positions(*values)
         unknown_B = np.flatnonzero(ids_B < 0)
         ids_B += self.first_id
-        ids_B[unknown_B] = OUT_OF_VOCABULARY_ID
+        ids_B[unknown_B] = self.unseen_ids.start
         if self.num_buckets > 1:
             ids_B[unknown_B] += modulo(combined_hash(values), self.num_buckets)[unknown_B]
-        ids_B[is_all_missing(values)] = NULL_ID
+        ids_B[is_all_missing(values)] = self.null_id
         return ids_B
 
 
@@ -184,11 +191,20 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
         return ValueCounts(is_text[0])
 
     def fitted(self, accumulated: ValueCounts | CombinationCounts, target: Target) -> Categorify:
-        parts, count = accumulated.vocabulary(max(self.frequency_threshold, 1), self.limit)
-        return self.written(parts, count, target)
+        return self.written(*self.vocabulary(accumulated), target)
+
+    def vocabulary(
+        self, accumulated: ValueCounts | CombinationCounts
+    ) -> tuple[list[pa.Array], Counts]:
+        """The values, or the parts of the combinations, in id order, and their counts."""
+        return accumulated.vocabulary(max(self.frequency_threshold, 1), self.limit)
 
     def written(
-        self, parts: Sequence[pa.Array], count: NDArray[np.int64], target: Target
+        self,
+        parts: Sequence[pa.Array],
+        count: NDArray[np.int64],
+        target: Target,
+        offset: int = 0,
     ) -> Categorify:
         """Write the files of a vocabulary in id order; returns the fitted step."""
         return Categorify.written(
@@ -200,6 +216,7 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
             limit=self.limit,
             num_buckets=self.num_buckets,
             sources=target.columns,
+            offset=offset,
         )
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.features.operators.categorify import Categorify, ValueCounts
+from plumbline.features.statistics.counting import Counts
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import FitStep, Target
 from plumbline.features.steps.value_types import ValueType
@@ -39,19 +40,30 @@ class GivenVocabulary(FitStep[ValueCounts]):
         return ValueCounts(types[0].element == "text")
 
     def fitted(self, accumulated: ValueCounts, target: Target) -> Categorify:
+        return self.written(*self.vocabulary(accumulated), target)
+
+    def vocabulary(self, accumulated: ValueCounts) -> tuple[list[pa.Array], Counts]:
+        """The values in id order, as the only part, and their counts."""
         (counted,), count = accumulated.vocabulary(1, None)
         position = pc.index_in(self.values, counted.cast(self.values.type)).fill_null(-1)
-        return self.written(np.append(count, 0)[np.asarray(position)], target)
+        return [self.values], np.append(count, 0)[np.asarray(position)]
 
-    def written(self, count: NDArray[np.int64], target: Target) -> Categorify:
-        """Write the vocabulary's files; `count` is of each value. Returns the fitted step."""
+    def written(
+        self,
+        parts: Sequence[pa.Array],
+        count: NDArray[np.int64],
+        target: Target,
+        offset: int = 0,
+    ) -> Categorify:
+        """Write the files of a vocabulary in id order; returns the fitted step."""
         return Categorify.written(
             target.folder,
             target.output,
-            [self.values],
+            parts,
             count,
             frequency_threshold=0,
             limit=len(self.values),
             num_buckets=self.num_buckets,
             sources=target.columns,
+            offset=offset,
         )

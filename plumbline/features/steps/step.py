@@ -184,6 +184,11 @@ class IdStep(Step):
         return range(0)
 
     @property
+    def null_id(self) -> int:
+        """The id of a missing value, if ids are not computed."""
+        return NULL_ID
+
+    @property
     def vocabulary_file(self) -> str | None:
         """The file of values, ids and counts; None if ids are computed."""
         return None

@@ -21,6 +21,8 @@ from plumbline.columns.value_hash import modulo
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.given_vocabulary import GivenVocabulary
+from plumbline.features.operators.single_table import FitSingleTable, Member, offsets
+from plumbline.features.statistics.counting import Counts
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Step
@@ -49,67 +51,83 @@ def categorify(at: OperatorCall) -> Source:
     _refuse_parameters(at)
     group = _group(at)
     is_combination = at.operator.encode_type == "combo"
-    sources = [at.key(name, lists=len(group) == 1 or not is_combination) for name in group]
+    member = _member(at, group)
+    taken = member.sources if is_combination else (at.key(at.output, lists=True),)
+    if at.operator.single_table:
+        return _in_single_table(at, group, taken)
+
+    def read(target: Target) -> Step:
+        return member.step.written(*_learned(at, group, member), target)
+
+    return at.fit_step(member.step, read, *taken)
+
+
+def _member(at: OperatorCall, group: tuple[str, ...]) -> Member:
+    """The vocabulary of a group of columns."""
+    is_combination = at.operator.encode_type == "combo"
+    sources = tuple(at.key(name, lists=len(group) == 1 or not is_combination) for name in group)
     if is_combination:
-        step, taken = _step(at, group, None), tuple(sources)
-    else:
-        if len({at.type_of(source).element == "text" for source in sources}) > 1:
-            raise at.unsupported(
-                "Categorify of integers and text together",
-                "Give the columns one kind in the configuration, integer or string.",
-            )
-        shared = tuple(sources) if len(group) > 1 else None
-        step, taken = _step(at, group, shared), (at.key(at.output, lists=True),)
-        if at.operator.name_sep.join(group) in at.operator.vocabs:
-            element = at.type_of(sources[0]).element
-            return _given(at, group, step, element, taken[0])
+        return Member(_step(at, group, None), sources)
+    if len({at.type_of(source).element == "text" for source in sources}) > 1:
+        raise at.unsupported(
+            "Categorify of integers and text together",
+            "Give the columns one kind in the configuration, integer or string.",
+        )
+    step = _step(at, group, sources if len(group) > 1 else None)
+    storage = at.operator.name_sep.join(group)
+    if storage not in at.operator.vocabs:
+        return Member(step, sources)
+    values = given_values(at.operator.vocabs[storage], storage, at.type_of(sources[0]).element)
+    digest = hashlib.sha256("\0".join(map(str, values.to_pylist())).encode()).hexdigest()
+    return Member(GivenVocabulary(digest, step.num_buckets, step.shared, values), sources)
+
+
+def _in_single_table(at: OperatorCall, group: tuple[str, ...], taken: tuple[Source, ...]) -> Source:
+    """The ids of a group, which share one range with those of the other groups."""
+    if at.fitted and not isinstance(at.operator, Categorify):
+        raise at.unsupported(
+            "Categorify(single_table=True) that NVTabular has fitted",
+            "Fit the workflow with Plumbline: NVTabular gives a null the id of the first value.",
+        )
+    members = tuple(_member(at, of_table) for of_table in at.groups)
+    step = FitSingleTable(members, at.groups.index(group))
 
     def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)
-        path = Path(at.learned_value(at.operator.categories, storage))
-        columns = list(group) if at.operator.encode_type == "combo" else [storage]
-        parts, count = read_vocabulary(
-            path,
-            columns,
-            f"{storage}_size",
-            [type_.element for type_ in target.types[: len(columns)]],
-            OUT_OF_VOCABULARY_ID + step.num_buckets,
-        )
-        return step.written(parts, count, target)
+        offset = at.learned_value(at.operator.offsets, storage)
+        parts, count = _learned(at, group, members[step.index], offset)
+        return step.written(parts, count, target, offset, at.operator.ids)
 
     return at.fit_step(step, read, *taken)
 
 
+def _learned(
+    at: OperatorCall, group: tuple[str, ...], member: Member, offset: int = 0
+) -> tuple[list[pa.Array], Counts]:
+    """The values of a group that the operator has learned, in id order, and their counts."""
+    storage = at.operator.name_sep.join(group)
+    path = Path(at.learned_value(at.operator.categories, storage))
+    size = f"{storage}_size"
+    if isinstance(member.step, GivenVocabulary):
+        values = member.step.values
+        if size not in pq.read_schema(path).names:  # NVTabular does not count given values
+            return [values], np.zeros(len(values), np.int64)
+        count = pq.read_table(path, columns=[size])[size].cast(pa.int64())
+        return [values], np.asarray(count)
+    columns = list(group) if at.operator.encode_type == "combo" else [storage]
+    return read_vocabulary(
+        path,
+        columns,
+        size,
+        [at.type_of(source).element for source in member.sources[: len(columns)]],
+        offset + OUT_OF_VOCABULARY_ID + member.step.num_buckets,
+    )
+
+
 def _refuse_parameters(at: OperatorCall) -> None:
-    unsupported = {
-        "single_table": at.operator.single_table,
-    }
-    for parameter, value in unsupported.items():
-        if value:
-            raise at.unsupported_parameter(parameter, value)
     dtype = np.dtype(at.operator.output_dtype)
     if dtype not in (np.dtype(np.int64), np.dtype(np.int32)):
         raise at.unsupported_parameter("dtype", dtype.name, "Give int32 or int64.")
-
-
-def _given(
-    at: OperatorCall, group: tuple[str, ...], fit: FitCategorify, element: Element, taken: Source
-) -> Source:
-    """The ids of a vocabulary that the graph gives; limits are for those that are learned."""
-    storage = at.operator.name_sep.join(group)
-    values = given_values(at.operator.vocabs[storage], storage, element)
-    digest = hashlib.sha256("\0".join(map(str, values.to_pylist())).encode()).hexdigest()
-    step = GivenVocabulary(digest, fit.num_buckets, fit.shared, values)
-
-    def read(target: Target) -> Step:
-        path = at.learned_value(at.operator.categories, storage)
-        size = f"{storage}_size"
-        if size not in pq.read_schema(path).names:  # NVTabular does not count given values
-            return step.written(np.zeros(len(values), np.int64), target)
-        count = pq.read_table(path, columns=[size])[size].cast(pa.int64())
-        return step.written(np.asarray(count), target)
-
-    return at.fit_step(step, read, taken)
 
 
 def given_values(path: str, name: str, element: Element) -> pa.Array:
@@ -184,6 +202,12 @@ class Categorify(ops.Categorify):
     _members: Mapping[str, tuple[str, ...]] = {}
     """Vocabulary name to the columns that share it or are combined in it; empty until fitted."""
 
+    offsets: Mapping[str, int] = {}
+    """Vocabulary name to what is added to its ids; empty unless in a single table."""
+
+    ids: int = 0
+    """The number of ids in the single table."""
+
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         groups = [as_group(name) for name in col_selector.grouped_names]
         self._members = {self.name_sep.join(group): group for group in groups}
@@ -196,10 +220,18 @@ class Categorify(ops.Categorify):
     def fit_finalize(self, categories: dict[str, Any]) -> None:
         folder = Path(self.out_path) / "categories"
         folder.mkdir(parents=True, exist_ok=True)
+        sizes: list[tuple[int, int]] = []
         for name, counts in categories.items():
+            vocabulary = self._vocabulary(name, counts)
+            if self.single_table:
+                *_, offset = offsets(sizes)
+                self.offsets = {**self.offsets, name: offset}
+                vocabulary.index += offset
+                sizes.append((self._buckets(name), len(vocabulary)))
             path = folder / f"unique.{file_name(name)}.parquet"
-            self._vocabulary(name, counts).to_parquet(path)
+            vocabulary.to_parquet(path)
             self.categories[name] = str(path)
+        self.ids = offsets(sizes)[-1] + 1
 
     def _vocabulary(self, name: str, counts: Any) -> Any:
         """The values by count, descending; ties by value from left to right, nulls first."""
@@ -258,17 +290,18 @@ class Categorify(ops.Categorify):
         vocabulary = read_table(self.categories[storage], values)
         if len(names) == 1:
             vocabulary = vocabulary.rename(columns={storage: names[0]})
+        offset = self.offsets.get(storage, 0)
         known = np.zeros(len(values), np.int64)  # 0 where a value is not in the vocabulary
         if len(vocabulary):
-            first = OUT_OF_VOCABULARY_ID + buckets
+            first = offset + OUT_OF_VOCABULARY_ID + buckets
             by_value = vocabulary[names].assign(**{ID: np.arange(first, first + len(vocabulary))})
             known = looked_up(values, by_value, names)[ID].fillna(0).astype(np.int64).to_numpy()
-        unknown = np.full(len(values), OUT_OF_VOCABULARY_ID)
+        unknown = np.full(len(values), offset + OUT_OF_VOCABULARY_ID)
         if buckets > 1:
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])
             unknown = unknown + modulo(combined, buckets)
         ids = np.where(known > 0, known, unknown)
-        ids[values.isna().all(axis=1).to_numpy()] = NULL_ID
+        ids[values.isna().all(axis=1).to_numpy()] = offset + NULL_ID
         return ids
 
     def _compute_properties(self, col_schema: Any, input_schema: Any) -> Any:
@@ -277,6 +310,8 @@ class Categorify(ops.Categorify):
         path = self.categories.get(name)
         if path is not None and Path(path).is_file():
             cardinality += pq.read_metadata(path).num_rows
+        if name in self.offsets:
+            cardinality = self.ids
         return col_schema.with_properties(
             {"domain": {"min": 0, "max": cardinality - 1, "name": name}}
         )

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from plumbline.columns.wire import CONTINUOUS, Tensors
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
-from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
+from plumbline.features.steps.step import IdStep
 
 SECONDS = 1.0
 """Seconds between two reports. A report sends one message to the server for each metric."""
@@ -111,11 +111,11 @@ class Counter:
 
     def __init__(self, plan: Plan | None) -> None:
         columns = [] if plan is None else plan.categorical
-        buckets = [(column.is_list, len(column.id_step.unseen_ids)) for column in columns]
-        self._buckets_F = np.array([n for is_list, n in buckets if not is_list], np.uint64)
-        self._buckets_L = [n for is_list, n in buckets if is_list]
-        self._looked_up = np.flatnonzero(self._buckets_F)
-        self._buckets_F = self._buckets_F[self._looked_up]
+        ids_F = [_special_ids(column.id_step) for column in columns if not column.is_list]
+        self._ids_3F = np.array(ids_F, np.int64).reshape(-1, 3).T
+        self._ids_L = [_special_ids(column.id_step) for column in columns if column.is_list]
+        self._looked_up = np.flatnonzero(self._ids_3F[2])
+        self._ids_3F = self._ids_3F[:, self._looked_up]
 
     def count(
         self,
@@ -127,10 +127,10 @@ class Counter:
         counts = Counts()
         if encoded is not None:
             counts.rows = len(encoded.ids_BF)
-            _add_ids(counts, encoded.ids_BF[:, self._looked_up], self._buckets_F)
-            for bag, buckets in zip(encoded.bags, self._buckets_L, strict=True):
-                if buckets:
-                    _add_ids(counts, bag.values, np.uint64(buckets))
+            _add_ids(counts, encoded.ids_BF[:, self._looked_up], *self._ids_3F)
+            for bag, ids in zip(encoded.bags, self._ids_L, strict=True):
+                if ids[2]:
+                    _add_ids(counts, bag.values, *ids)
         if continuous_BC is not None:
             counts.continuous = continuous_BC.size
             counts.null += int(np.count_nonzero(np.isnan(continuous_BC)))
@@ -142,12 +142,16 @@ class Counter:
         return counts
 
 
-def _add_ids(counts: Counts, ids: Any, buckets: Any) -> None:
-    """`buckets` is the number of out-of-vocabulary ids, of all columns or of each."""
+def _special_ids(step: IdStep) -> tuple[int, int, int]:
+    """The id of null, the first of out of vocabulary, and how many these are."""
+    return step.null_id, step.unseen_ids.start, len(step.unseen_ids)
+
+
+def _add_ids(counts: Counts, ids: Any, null: Any, unseen: Any, buckets: Any) -> None:
+    """The last three are as in `_special_ids`, of all columns or of each."""
     counts.categorical += ids.size
-    counts.null += int(np.count_nonzero(ids == NULL_ID))
-    from_first = (ids - OUT_OF_VOCABULARY_ID).view(np.uint64)
-    counts.unseen += int(np.count_nonzero(from_first < buckets))
+    counts.null += int(np.count_nonzero(ids == null))
+    counts.unseen += int(np.count_nonzero((ids >= unseen) & (ids < unseen + buckets)))
 
 
 Report = Callable[[dict[str, float], dict[str, float]], None]
