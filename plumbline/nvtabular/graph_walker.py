@@ -84,8 +84,8 @@ class GraphWalker:
         which = f"Column {name!r} is an output of {len(branches)} branches of the workflow"
         if type(node.op) not in STRUCTURAL:
             raise PlanError(
-                f"{which} that {name_of(type(node.op))} reads: {' and '.join(makers)}. Rename it in "
-                "all of them but one."
+                f"{which} that {name_of(type(node.op))} reads: {' and '.join(makers)}. Rename it "
+                "in all of them but one."
             )
         if len({*types}) > 1:
             typed = [f"{type_} ({maker})" for type_, maker in zip(types, makers, strict=True)]

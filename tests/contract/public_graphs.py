@@ -1,9 +1,9 @@
 """Own graphs of the operators that 34 public example notebooks of NVTabular and Merlin use.
 
-They are no copies of the notebooks' graphs: they are written anew, over one log, and kept short. What
-matters is which operators follow each other. `form` says what has to change in a notebook with
-such operators. Nine notebooks group the rows of a session (`Groupby`), which no server can do for
-one row: there the log has the session as list columns.
+They are no copies of the notebooks' graphs: they are written anew, over one log, and kept short.
+What matters is which operators follow each other. `form` says what has to change in a notebook
+with such operators. Nine notebooks group the rows of a session (`Groupby`), which no server can
+do for one row: there the log has the session as list columns.
 """
 
 from __future__ import annotations

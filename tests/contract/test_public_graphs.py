@@ -1,4 +1,4 @@
-"""Own graphs of the operators that 34 public notebooks use: they compile, and are served as encoded."""
+"""Own graphs of the operators of 34 public notebooks: they compile, and are served as encoded."""
 
 from __future__ import annotations
 
