@@ -36,7 +36,7 @@ struct Bag {
   const float *weights;
   int64_t weight_count;
 
-  float weight_of(int64_t position_in_list) const {
+  [[gnu::always_inline]] float weight_of(int64_t position_in_list) const {
     return weights[position_in_list < weight_count ? position_in_list : weight_count - 1];
   }
 };
