@@ -146,7 +146,7 @@ def test_the_plan_of_one_column_is_that_of_categorify_but_for_the_name(tmp_path:
 
 
 def test_a_table_that_nvtabular_has_fitted_is_refused(tmp_path: Path) -> None:
-    graph = workflow(["a", "b"])
+    graph = workflow(["a", "b"], out_path=str(tmp_path))
     with quiet():
         graph.fit(Dataset(TRAIN.select(["a", "b", "click"]).to_pandas()))
     with pytest.raises(UnsupportedOperator, match=r"that NVTabular has fitted, .* Fit the workflow"):
