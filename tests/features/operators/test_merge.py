@@ -26,6 +26,7 @@ from plumbline.features.operators.normalize import FitNormalize
 from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
 from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform
+from plumbline.features.operators.single_table import FitSingleTable, Member
 from plumbline.features.operators.target_encoding import FitTargetEncoding
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import Step
@@ -36,6 +37,7 @@ both_implementations = pytest.mark.usefixtures("implementation")
 
 NUMBER: tuple[Element, ...] = ("number",)
 FEATURES = FeatureMatrix(3, np.array([1, 2]), np.array([0, 0]), np.array([0.5, 2.0]))
+TABLE = (Member(FitCategorify(), ("i",)), Member(FitCategorify(2), ("t",)))
 STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     (FitNormalize(), NUMBER),
     (FitNormalizeMinMax(), NUMBER),
@@ -47,6 +49,7 @@ STEPS: list[tuple[FitStep[Any], tuple[Element, ...]]] = [
     (FitCategorify(), ("integer", "text")),
     (FitCategorify(shared=("i", "j")), ("integer", "integer")),
     (GivenVocabulary("", 1, None, pa.array([3, 9, 1])), ("integer",)),
+    (FitSingleTable(TABLE, 0), ("integer", "text")),
     *((FitGroupStatistic(name, "x"), ("integer",)) for name in ("mean", "std", "min", "max")),
     (FitGroupStatistic("count", None), ("integer", "text")),
     (FitJoin("sha", (pa.array([1, None]),), pa.array([0.5, 1.5])), ("integer",)),
@@ -81,7 +84,8 @@ def accumulated(
 
 
 def encoded(step: Step, rows: list[Any], fit: FitStep[Any], elements: Any, folder: Path) -> Any:
-    values = values_of(rows, fit, elements)[: 1 if getattr(fit, "shared", None) else len(elements)]
+    takes_one = isinstance(fit, FitSingleTable) or getattr(fit, "shared", None)
+    values = values_of(rows, fit, elements)[: 1 if takes_one else len(elements)]
     return step.bind(Tables(folder))(*values)
 
 
