@@ -29,7 +29,7 @@ def fit_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow
         workflow.fit_schema(merlin_input_schema(kinds))
     except PlumblineError:
         raise
-    except Exception as error:  # noqa: BLE001 (of an operator, for parameters that do not fit)
+    except Exception as error:
         _require_selected(workflow)
         text = one_line(str(error), 300)
         if str(error).startswith("Missing columns"):
@@ -37,7 +37,7 @@ def fit_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow
         raise PlanError(
             f"NVTabular cannot compute the names of the workflow's columns: {type(error).__name__} "
             f"{text.removesuffix('.')}. Do the parameters of its operators fit the columns?"
-        ) from None
+        ) from error
     _require_selected(workflow)
     return workflow
 

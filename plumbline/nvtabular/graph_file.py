@@ -151,8 +151,10 @@ def _run(body: Callable[[], T], file: Path | None, where: str) -> T:
     try:
         with quiet():
             return body()
-    except PlumblineError:
-        raise
+    except PlumblineError as error:
+        if error.__cause__ is None or not _frames_of(error.__cause__, file):
+            raise
+        raise ConfigError(f"{where}: {_raised(error.__cause__, file)}.") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 (the user's code)
         raise ConfigError(f"{where}: {_raised(error, file)}.") from None
 
@@ -164,11 +166,16 @@ def _raised(error: BaseException, file: Path | None) -> str:
     if isinstance(error, SyntaxError) and error.filename is not None:
         text = _shown(error.msg)
         return f"{type(error).__name__}: {text} ({Path(error.filename).name}, line {error.lineno})"
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if file is not None and frame.filename == str(file)]
+    own = _frames_of(error, file)
     if not own:
         return message
     return f"{message} ({Path(own[-1].filename).name}, line {own[-1].lineno})"
+
+
+def _frames_of(error: BaseException, file: Path | None) -> list[traceback.FrameSummary]:
+    """The frames of the exception that lie in the user's file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if file is not None and frame.filename == str(file)]
 
 
 def _shown(text: str) -> str:

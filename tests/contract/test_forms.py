@@ -84,21 +84,20 @@ OPERATORS: dict[str, Callable[[], Any]] = {
     "smaller": ops.ReduceDtypeSize,
 }
 
-BEFORE: dict[str, Callable[[], Any]] = {
-    "": lambda: None,
-    "ids": ops.Categorify,
-    "fill": lambda: ops.FillMissing(0),
-}
+BEFORE: list[Callable[[], Any]] = [ops.Categorify, lambda: ops.FillMissing(0)]
+"""Operators before one, on the selections `AFTER_ANOTHER`."""
+
+AFTER_ANOTHER: list[list[Any]] = [["id"], ["l"]]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_a_form_compiles_or_is_refused_by_name(name: str) -> None:
     compiled = 0
-    for before, columns in product(BEFORE.values(), COLUMNS):
-        first, operator = before(), OPERATORS[name]()
-        node = ColumnSelector(columns) if first is None else ColumnSelector(columns) >> first
+    nodes = [ColumnSelector(columns) for columns in COLUMNS]
+    nodes += [columns >> before() for before, columns in product(BEFORE, AFTER_ANOTHER)]
+    for node in nodes:
         try:
-            plan = compile_unfitted(Workflow((node >> operator) + ["click"]), KINDS)
+            plan = compile_unfitted(Workflow((node >> OPERATORS[name]()) + ["click"]), KINDS)
         except (PlanError, UnsupportedOperator) as error:
             assert "\n" not in str(error)
         else:

@@ -18,7 +18,7 @@ from tests.contract.public_graphs import EXAMPLES, KINDS, log
 from tests.contract.tables import assert_same, no_progress, online, read, write_splits
 
 COMPILED = [name for name, example in EXAMPLES.items() if example.form != "refused"]
-IN_BOTH_ENGINES = {"multi_stage", "two_branches", "filled_text", "positive_times", "padded_views"}
+IN_BOTH_ENGINES = {"multi_stage", "padded_views"}
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,9 @@ def test_a_table_that_nvtabular_has_fitted_is_refused(tmp_path: Path) -> None:
     graph = workflow(["a", "b"], out_path=str(tmp_path))
     with quiet():
         graph.fit(Dataset(TRAIN.select(["a", "b", "click"]).to_pandas()))
-    with pytest.raises(UnsupportedOperator, match=r"that NVTabular has fitted, .* Fit the workflow"):
+    with pytest.raises(
+        UnsupportedOperator, match=r"that NVTabular has fitted, .* Fit the workflow"
+    ):
         compile_fitted(graph, KINDS, tmp_path)
 
 

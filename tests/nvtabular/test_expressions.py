@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from plumbline import expressions
+from plumbline.base.errors import PlanError
 from plumbline.expressions import (
     Add,
     Cast,
@@ -162,7 +163,7 @@ def test_what_does_not_fit_is_refused(graph: Callable[[], Any], message: str) ->
 def test_wrong_parameters_raise_where_the_graph_is_made(
     make: Callable[[], Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, PlanError), match=message):
         graph = make()
         compiled(graph)
 
