@@ -33,6 +33,7 @@ from rich.table import Table
 
 from plumbline.base.files import write_json
 from plumbline.base.manifest import package_versions
+from plumbline.dlrm.ops.library import cpu_module
 
 OURS = "ours"
 PACKAGES = ("plumbline", "nvtabular", "pandas", "numpy", "pyarrow", "polars", "torch")
@@ -156,7 +157,7 @@ class Benchmark:
             "date": time.strftime("%Y-%m-%d"),
             "commit": _commit(),
             "cpu": _cpuinfo("model name") or platform.machine(),
-            "flags": [flag for flag in FLAGS if has_flag(flag)],
+            "flags": [flag for flag in FLAGS if flag in _cpuinfo("flags").split()],
             "threads": len(os.sched_getaffinity(0)),
             "versions": package_versions(PACKAGES) | self.versions,
             "notes": self.notes,
@@ -175,9 +176,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return arguments
 
 
-def has_flag(flag: str) -> bool:
-    """Whether the processor has this flag of /proc/cpuinfo."""
-    return flag in _cpuinfo("flags").split()
+def has_amx() -> bool:
+    """Whether our kernels use matrix tiles: the processor has them and the system permits it."""
+    module = cpu_module()
+    return module is not None and "amx" in module.instruction_sets()
 
 
 def _rounded(value: float) -> float:

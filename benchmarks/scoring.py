@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from benchmarks.harness import OURS, Benchmark, Case, parser
+from benchmarks.harness import OURS, Benchmark, Case, has_amx, parser
 from benchmarks.train_torch import Layers, SeparateTables
 from benchmarks.train_work import CARDINALITIES, article, kaggle
 from plumbline.base.errors import DataError
@@ -145,12 +145,7 @@ def judge(benchmark: Benchmark, name: str, rows: int, case: Case) -> None:
         if has_amx():
             benchmark.at_least(share, case.median(PRODUCTS) / taken, SHARE)
         else:
-            benchmark.not_measured(f"{share} (not measured: no amx_tile)", SHARE)
-
-
-def has_amx() -> bool:
-    module = cpu_module()
-    return module is not None and "amx" in module.instruction_sets()
+            benchmark.not_measured(f"{share} (not measured: no AMX)", SHARE)
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks.harness import OURS, Benchmark, Case, has_flag, parser
+from benchmarks.harness import OURS, Benchmark, Case, has_amx, parser
 from benchmarks.train_sides import (
     COMPILED,
     COMPILED_KEPT,
@@ -51,8 +51,6 @@ REPEATS = {"article": 2, "kaggle": 3}
 BATCH_SIZE, WARM_UP, STEPS = 8192, 8, 32
 QUICK_LARGEST_TABLE = 1000
 
-AMX = "amx_tile"
-"""Flag of processors with matrix tiles, where products are cheap and the step around them shows."""
 AMX_SHARES = {
     "article": {OURS_BF16_ROWS: 0.75, OURS: 0.65},
     "kaggle": {OURS_BF16_ROWS: 0.5, OURS: 0.5},
@@ -191,8 +189,8 @@ def judge_with_tiles(benchmark: Benchmark, model: str, case: Case) -> None:
             "times torch.compile bf16": (compiled, AMX_TIMES_COMPILED),
         }
         for what, (milliseconds, target) in values.items():
-            name = f"{model}, {rows} rows, {AMX}: {what}"
-            if has_flag(AMX):
+            name = f"{model}, {rows} rows, AMX: {what}"
+            if has_amx():
                 benchmark.at_least(name, milliseconds / case.median(side), target)
             else:
                 benchmark.not_measured(name, target)

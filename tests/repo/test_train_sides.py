@@ -131,7 +131,7 @@ def test_targets_of_matrix_tiles_are_judged_only_where_there_are_tiles(monkeypat
     times = {PRODUCTS: 60.0, OURS: 100.0, OURS_BF16_ROWS: 80.0, COMPILED: 170.0, COMPILED_KEPT: 160}
     case = Case("article", "ms a step", {side: [ms] for side, ms in times.items()})
     judged, left = Benchmark("train"), Benchmark("train")
-    monkeypatch.setattr("benchmarks.train.has_flag", lambda flag: flag == "amx_tile")
+    monkeypatch.setattr("benchmarks.train.has_amx", lambda: True)
     judge_with_tiles(judged, "article", case)
     assert [(t["value"], t["target"], t["met"]) for t in judged.targets] == [
         (0.75, 0.75, True),
@@ -139,7 +139,7 @@ def test_targets_of_matrix_tiles_are_judged_only_where_there_are_tiles(monkeypat
         (0.6, 0.65, False),
         (1.6, 2.0, False),
     ]
-    monkeypatch.setattr("benchmarks.train.has_flag", lambda flag: False)
+    monkeypatch.setattr("benchmarks.train.has_amx", lambda: False)
     judge_with_tiles(left, "article", case)
     assert [target["name"] for target in left.targets] == [t["name"] for t in judged.targets]
     assert all(target["value"] is None for target in left.targets)
