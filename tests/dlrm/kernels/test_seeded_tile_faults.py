@@ -30,7 +30,7 @@ FAULTS = (
         FORWARD,
         "tiles.dot_bf16<2, 5, 6>();",
         "tiles.dot_bf16<2, 4, 6>();",
-        OUT,
+        f"{OUT}|tiles: a product of 16 × 8 and 8 × 16 entries into 10 × 16",
     ),
     Fault(
         "panels as high as a whole product, where a vector is shorter",
@@ -43,19 +43,27 @@ FAULTS = (
     Fault(
         "the last block goes past the last vector",
         FORWARD,
-        "block + 1 < sizes_.blocks ? 1 + block * kTileRows : sizes_.count - sizes_.block_rows",
+        "block + 1 < sizes_.blocks ? 1 + block * kTileRows : sizes_.count - rows",
         "1 + block * kTileRows",
         f"{OUT}|written past the scratch memory",
     ),
     Fault(
         "the next row's panels in the place of this row's",
         FORWARD,
-        "pack(b + 1, stages_[(b + 1) % 2])",
-        "pack(b + 1, stages_[b % 2])",
+        "start_packing(b + 1, stages_[(b + 1) % 2])",
+        "start_packing(b + 1, stages_[b % 2])",
         OUT,
     ),
     Fault(
-        "dots past a row's end", FORWARD, "end - (to + j)", "kLanes", "past the result's end|" + OUT
+        "the last pieces of a row are not transposed",
+        FORWARD,
+        "parts_of(blocks, pairs_of_blocks * (pairs_of_blocks + 1) / 2)",
+        "1",
+        OUT,
+    ),
+    Fault("the last columns of a panel are zero", FORWARD, "columns > 8", "columns > 11", OUT),
+    Fault(
+        "dots past a row's end", FORWARD, "end - (to + j)", "kLine", "past the result's end|" + OUT
     ),
     Fault(
         "padding of the result is left as it was",

@@ -32,11 +32,11 @@ class AmxBackward {
   struct Sizes {
     explicit Sizes(const Shape &shape)
         : count(shape.vectors()),
-          lines((shape.dim + kLine - 1) / kLine),
-          blocks((count + kTileRows - 1) / kTileRows),
+          lines(parts_of(shape.dim, kLine)),
+          blocks(parts_of(count, kTileRows)),
           block_rows(smaller(count, kTileRows)),
-          steps((count + kLine - 1) / kLine),
-          depth(round_up((count + steps - 1) / steps, 2)),
+          steps(parts_of(count, kLine)),
+          depth(round_up(parts_of(count, steps), 2)),
           side(round_up(steps * depth, LineSquares::width)) {}
 
     int64_t pairs() const { return steps * depth / 2; }
@@ -96,9 +96,10 @@ class AmxBackward {
     pack(now, stages_[0]);
     for (int64_t unit = 0; unit < units; ++unit) {
       const Stage &here = stages_[unit % 2], &there = stages_[(unit + 1) % 2];
-      if (unit + 1 < units) pack(next, there);
-      multiply(tiles, now, here);
-      if (unit > 0) write(before, there);
+      multiply(tiles, now, here, [&] {
+        if (unit + 1 < units) pack(next, there);
+        if (unit > 0) write(before, there);
+      });
       before = now, now = next, next = after(next);
     }
     write(before, stages_[(units - 1) % 2]);
@@ -141,9 +142,10 @@ class AmxBackward {
   [[gnu::always_inline]] void pack_line(const Vectors<const Bfloat16> &row, int64_t d,
                                         int64_t count, Line *to) const {
     const int64_t next_row = shape_.features * shape_.dim;
+    LinesAhead ahead(row.embeddings + next_row + d * shape_.features);
     const auto line = [&](int64_t vector) {
       const Bfloat16 *from = row[vector] + d;
-      __builtin_prefetch(from + next_row);
+      ahead.fetch(1);
       return count == kLine ? read<Line>(from) : read_line(from, count);
     };
     for (int64_t k = 0; k < sizes_.count; k += 2, to += 2) {
@@ -158,18 +160,21 @@ class AmxBackward {
     return block + 1 < sizes_.blocks ? block * kTileRows : sizes_.count - sizes_.block_rows;
   }
 
-  void multiply(Tiles &tiles, Unit unit, const Stage &stage) const {
+  // `meanwhile` is called while tiles are multiplied.
+  template <class Meanwhile>
+  void multiply(Tiles &tiles, Unit unit, const Stage &stage, const Meanwhile &meanwhile) const {
     for (int64_t block = 0; block < sizes_.blocks; block += 2) {
       if (block + 1 < sizes_.blocks)
-        product<true>(tiles, unit, block, stage);
+        product<true>(tiles, unit, block, stage, meanwhile);
       else
-        product<false>(tiles, unit, block, stage);
+        product<false>(tiles, unit, block, stage, meanwhile);
     }
   }
 
   // One or two blocks of S by both halves of the line.
-  template <bool kTwoBlocks>
-  void product(Tiles &tiles, Unit unit, int64_t block, const Stage &stage) const {
+  template <bool kTwoBlocks, class Meanwhile>
+  void product(Tiles &tiles, Unit unit, int64_t block, const Stage &stage,
+               const Meanwhile &meanwhile) const {
     const auto symmetric = this->symmetric(unit.row);
     const int64_t stride = symmetric.stride * 2, pair = 2 * kTileBytes;
     const int64_t upper = first_row(block), lower = kTwoBlocks ? first_row(block + 1) : 0;
@@ -191,6 +196,7 @@ class AmxBackward {
         tiles.dot_bf16<3, 5, 7>();
       }
     }
+    if (block == 0) meanwhile();
     tiles.store<0>(stage.sums + upper * kLine, pair);
     tiles.store<1>(stage.sums + upper * kLine + kTileRows, pair);
     if constexpr (kTwoBlocks) {
@@ -220,8 +226,6 @@ class AmxBackward {
   [[gnu::always_inline]] void put_line(Bfloat16 *to, Line line, int64_t count) const {
     if (streamed_)
       stream_line(to, line);
-    else if (count == kLine)
-      std::memcpy(to, &line, sizeof line);
     else
       write_line(to, line, count);
   }

@@ -27,27 +27,17 @@ inline Line read_line(const Bfloat16 *from, int64_t count) {
 #endif
 }
 
-// Writes the first `count` <= 32 numbers.
+// Writes the first `count` numbers, at most all 32.
 inline void write_line(Bfloat16 *to, Line line, int64_t count) {
+  if (__builtin_expect(count >= kLine, 1)) {
+    std::memcpy(to, &line, sizeof line);
+    return;
+  }
 #if defined(__AVX512BW__)
   const auto mask = static_cast<__mmask32>((uint64_t{1} << count) - 1);
   _mm512_mask_storeu_epi16(to, mask, reinterpret_cast<__m512i>(line));
 #else
   std::memcpy(to, &line, static_cast<size_t>(count) * sizeof(Bfloat16));
-#endif
-}
-
-// Writes the first `count` numbers, at most all sixteen.
-inline void write_half(Bfloat16 *to, Halves half, int64_t count) {
-  if (__builtin_expect(count >= kLanes, 1)) {
-    std::memcpy(to, &half, sizeof half);
-    return;
-  }
-#if defined(__AVX512VL__)
-  const auto mask = static_cast<__mmask16>((1u << count) - 1);
-  _mm256_mask_storeu_epi16(to, mask, reinterpret_cast<__m256i>(half));
-#else
-  std::memcpy(to, &half, static_cast<size_t>(count) * sizeof(Bfloat16));
 #endif
 }
 
@@ -66,6 +56,20 @@ inline void end_of_stream() {
   _mm_sfence();
 #endif
 }
+
+// Fetches lines of memory into the L2 cache, one after the other: then the processor fetches ahead by
+// itself, and the L1 cache's few buffers do not limit how many lines are on their way.
+class LinesAhead {
+ public:
+  explicit LinesAhead(const Bfloat16 *from) : at_(from) {}
+
+  void fetch(int64_t lines) {
+    for (; lines > 0; --lines, at_ += kLine) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  const Bfloat16 *at_;
+};
 
 // Sixteen sums and sixteen more, rounded to nearest, ties to even.
 inline Line rounded(Floats first, Floats second) {
@@ -90,35 +94,35 @@ inline void interleave(Line a, Line b, Line (&pairs)[2]) {
   pairs[1] = __builtin_shuffle(a, b, low + 4);
 }
 
-// Four pairs of each of four vectors, side by side.
-inline Words joined(const Bfloat16 *a, const Bfloat16 *b, const Bfloat16 *c, const Bfloat16 *d) {
+// Four pairs of each of the first G of four vectors, side by side; zeros after them.
+template <int G>
+inline Words joined(const Bfloat16 *const (&from)[16], int first, int64_t d) {
 #if defined(__AVX512F__)
   // Masked loads leave the unit for shuffles to the interleaving.
-  const auto quarter = [](const Bfloat16 *from) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
+  const auto quarter = [&](int g) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from[first + 4 * g] + d));
   };
-  __m512i four = _mm512_castsi128_si512(quarter(a));
-  four = _mm512_mask_broadcast_i32x4(four, 0x00F0, quarter(b));
-  four = _mm512_mask_broadcast_i32x4(four, 0x0F00, quarter(c));
-  return reinterpret_cast<Words>(_mm512_mask_broadcast_i32x4(four, 0xF000, quarter(d)));
+  __m512i four = _mm512_zextsi128_si512(quarter(0));
+  if constexpr (G > 1) four = _mm512_mask_broadcast_i32x4(four, 0x00F0, quarter(1));
+  if constexpr (G > 2) four = _mm512_mask_broadcast_i32x4(four, 0x0F00, quarter(2));
+  if constexpr (G > 3) four = _mm512_mask_broadcast_i32x4(four, 0xF000, quarter(3));
+  return reinterpret_cast<Words>(four);
 #else
-  const Quarter quarters[4] = {read<Quarter>(a), read<Quarter>(b), read<Quarter>(c),
-                               read<Quarter>(d)};
+  Quarter quarters[4] = {};
+  for (int g = 0; g < G; ++g) quarters[g] = read<Quarter>(from[first + 4 * g] + d);
   return read<Words>(quarters);
 #endif
 }
 
-// Elements [d, d + 8 Q) of sixteen vectors become 4 Q lines of pairs: from[i] becomes column i.
-template <int Q>
+// Elements [d, d + 8 Q) of the first 4 G of sixteen vectors become 4 Q lines of pairs: from[i] becomes
+// column i.
+template <int Q, int G>
 inline void transpose(const Bfloat16 *const (&from)[16], int64_t d, Words *lines) {
   Words four[Q][4];  // lane 4 g + k of four[q][m] is pair 4 q + k of vector 4 g + m
 #pragma GCC unroll 4
   for (int m = 0; m < 4; ++m)
 #pragma GCC unroll 4
-    for (int q = 0; q < Q; ++q) {
-      const int64_t at = d + 8 * q;
-      four[q][m] = joined(from[m] + at, from[m + 4] + at, from[m + 8] + at, from[m + 12] + at);
-    }
+    for (int q = 0; q < Q; ++q) four[q][m] = joined<G>(from, m, d + 8 * q);
   constexpr Words low = {0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29};
   constexpr Quads low_quads = {0, 8, 2, 10, 4, 12, 6, 14};
 #pragma GCC unroll 4

@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "counts.h"
 #include "interaction.h"
 
 namespace plumbline::interaction {
@@ -36,7 +37,6 @@ namespace {
 template <InstructionSet>
 struct Loops;
 
-constexpr int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The vectors of one row: the dense vector, if any, then the embeddings.
