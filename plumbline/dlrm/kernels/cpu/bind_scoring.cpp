@@ -94,7 +94,8 @@ void make(ScoringModel *model, const std::string &set, int dtype, uintptr_t weig
 void make_int8(Int8ScoringModel *model, const std::string &set, uintptr_t weight,
                uintptr_t scale, int64_t dim, int64_t continuous,
                const std::vector<Column> &singles, const std::vector<Column> &lists, int pooling,
-               const std::vector<Numbers> &position_weights, const std::vector<Layer> &first, const std::vector<QuantizedLayer> &bottom,
+               const std::vector<Numbers> &position_weights,
+               const std::vector<Layer> &first, const std::vector<QuantizedLayer> &bottom,
                const std::vector<QuantizedLayer> &top, const Layer &last) {
   require((continuous > 0) == (first.size() == 1), "one first layer with continuous columns");
   new (model) Int8ScoringModel(

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "counts.h"
 #include "embedding_sort.h"
 #include "with_instruction_set.h"
 
@@ -14,8 +15,6 @@ namespace {
 // Work per task: large enough to amortize scheduling, small enough to balance threads.
 constexpr int64_t kIdsAtATime = 4096;
 constexpr int64_t kListsAtATime = 512;
-
-int64_t parts_of(int64_t count, int64_t at_a_time) { return (count + at_a_time - 1) / at_a_time; }
 
 // The smaller of two indices of bad ids; -1 means none.
 int64_t first_of(int64_t one, int64_t other) {

@@ -50,8 +50,8 @@ inline Floats maximum(Floats best, Floats other) {
 }
 
 template <typename Row, typename Out>
-int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result &result, int64_t begin,
-                int64_t end, float *sum) {
+int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result &result,
+                int64_t begin, int64_t end, float *sum) {
   const auto *weight = static_cast<const Row *>(rows.weight) + bag.first_row * rows.dim;
   auto *out = static_cast<Out *>(result.out);
   const int64_t dim = rows.dim, last = bag.offsets[end];
@@ -61,6 +61,7 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
     const int64_t from = bag.offsets[list], to = bag.offsets[list + 1];
     for (int64_t d = 0; d < dim; d += kLanes) store(sum + d, Floats{});
     for (int64_t position = from; position < to; ++position) {
+      const bool takes_maximum = pooling == Pooling::max && position > from;
       for (; asked < last && asked <= position + kAhead; ++asked) {
         const int64_t id = bag.ids[asked];
         if (id < 0 || id >= bag.cardinality) return asked;
@@ -70,11 +71,11 @@ int64_t pool_as(const Rows &rows, const Bag &bag, Pooling pooling, const Result 
       const float factor = weighted ? bag.weight_of(position - from) : 1.0f;
       for (int64_t d = 0; d < dim; d += kLanes) {
         const Floats before = load(sum + d), next = load(row + d, dim - d) * factor;
-        const bool takes_maximum = pooling == Pooling::max && position > from;
         store(sum + d, takes_maximum ? maximum(before, next) : before + next);
       }
     }
-    const float share = pooling == Pooling::mean && to > from ? 1.0f / static_cast<float>(to - from) : 1.0f;
+    const bool is_mean = pooling == Pooling::mean && to > from;
+    const float share = is_mean ? 1.0f / static_cast<float>(to - from) : 1.0f;
     Out *pooled = out + (list * result.vectors + bag.position) * dim;
     for (int64_t d = 0; d < dim; d += kLanes)
       store(pooled + d, load(sum + d) * share, dim - d);

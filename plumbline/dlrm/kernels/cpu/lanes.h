@@ -48,6 +48,9 @@ inline Floats widened(const Float16 *from) {
   return with_bits((magnitude >= 0x7C00u ? others : finite) | (bits & 0x8000u) << 16);
 }
 
+// This comparison keeps NaN.
+inline Floats relu(Floats values) { return values < 0.0f ? Floats{} : values; }
+
 // Rounds to nearest, ties to even. The native instruction flushes subnormal numbers to zero.
 inline Halves nearest_bfloat16(Floats values) {
 #if defined(__AVX512BF16__)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "counts.h"
 #include "with_instruction_set.h"
 
 namespace plumbline {
@@ -10,18 +11,14 @@ namespace {
 
 constexpr int64_t kRowsAtATime = 256;
 
-int64_t rounded_up(int64_t count, int64_t multiple) {
-  return (count + multiple - 1) / multiple * multiple;
-}
-
 }  // namespace
 
 void relu_gradient(InstructionSet set, Dtype dtype, const ReluGradient &work, float *bias_gradient,
                    int threads) {
   ReluGradientLoop *const loop =
       with(set, [dtype](auto compiled) { return relu_gradient_loops<compiled()>(dtype); });
-  const int64_t parts = (work.rows + kRowsAtATime - 1) / kRowsAtATime;
-  const int64_t width = rounded_up(work.columns, kColumnsAtATime);
+  const int64_t parts = parts_of(work.rows, kRowsAtATime);
+  const int64_t width = round_up(work.columns, kColumnsAtATime);
   const auto sums = std::make_unique_for_overwrite<float[]>(static_cast<size_t>(parts * width));
 #pragma omp parallel for num_threads(threads) schedule(dynamic) if (parts > 1)
   for (int64_t part = 0; part < parts; ++part) {

@@ -17,9 +17,8 @@ inline Halves masked(const Half *gradient, Words kept) {
 // All bits where an output is above zero or NaN. Compilers without vectors of this width split up
 // arithmetic, but would take a comparison apart into single numbers.
 inline Words above_zero(Floats output) {
-  using Integers = int32_t __attribute__((vector_size(64)));
-  const Integers bits = reinterpret_cast<Integers>(output);
-  const Integers positive = -bits & ~bits, nan = 0x7F800000 - (bits & 0x7FFFFFFF);
+  const Ints bits = reinterpret_cast<Ints>(output);
+  const Ints positive = -bits & ~bits, nan = 0x7F800000 - (bits & 0x7FFFFFFF);
   return reinterpret_cast<Words>((positive | nan) >> 31);
 }
 

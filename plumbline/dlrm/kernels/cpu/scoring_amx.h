@@ -11,9 +11,6 @@
 namespace plumbline {
 namespace {
 
-// This comparison keeps NaN.
-inline Floats relu(Floats values) { return values < 0.0f ? Floats{} : values; }
-
 // Bfloat16: `width` numbers of each row of `out` are written. The last inputs, which do not fill a
 // tile, are copied and padded with zeros, because the numbers behind a row may be another one's.
 template <typename Element>
@@ -21,16 +18,15 @@ void linear_relu_on_tiles(const PackedLayer &layer, const Activations &in, const
                           int64_t width, int64_t rows) {
   alignas(64) char tail[kMostRows * kTileBytes];
   MatrixRows inputs{static_cast<const char *>(in.numbers),
-                         in.stride * static_cast<int64_t>(sizeof(Element)),
-                         layer.depth / kTileDepth, nullptr};
+                    in.stride * static_cast<int64_t>(sizeof(Element)),
+                    layer.depth / kTileDepth, nullptr};
   const auto bytes = static_cast<size_t>(layer.depth % kTileDepth * 4);
   if (bytes > 0) {
     inputs.tail = tail;
     for (int64_t row = 0; row < rows; ++row) {
       char *to = tail + row * kTileBytes;
       std::memset(to, 0, kTileBytes);
-      std::memcpy(to, inputs.entries + row * inputs.stride + inputs.whole * kTileBytes,
-                  bytes);
+      std::memcpy(to, inputs.entries + row * inputs.stride + inputs.whole * kTileBytes, bytes);
     }
   }
   const auto keep = [&](int64_t row, int64_t panel, int64_t count, const float *sums) {
@@ -49,7 +45,7 @@ template <typename Layer>
 void int8_linear_relu_on_tiles(const Layer &layer, const Int8Rows &in, float *out,
                                int64_t out_stride, int64_t rows) {
   const MatrixRows inputs{reinterpret_cast<const char *>(in.numbers), in.stride,
-                               layer.stored / kTileDepth, nullptr};
+                          layer.stored / kTileDepth, nullptr};
   const auto keep = [&](int64_t row, int64_t panel, int64_t count, const int32_t *sums) {
     const Floats scale = read<Floats>(layer.scale + panel * kPanel);
     const Floats bias = read<Floats>(layer.bias + panel * kPanel);

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "counts.h"
 #include "scoring_loops.h"
 #include "scoring_memory.h"
 #include "threads.h"
@@ -13,10 +14,6 @@ namespace plumbline {
 
 // Rows whose embeddings are looked up at a time, so they stay in the caches until used.
 constexpr int64_t kLookUpRows = 16;
-
-inline int64_t parts_of(int64_t count, int64_t unit) { return (count + unit - 1) / unit; }
-
-inline int64_t round_up(int64_t count, int64_t unit) { return parts_of(count, unit) * unit; }
 
 // Rows of a block, so that their activations stay in the L2 cache together with a panel's weights.
 inline int64_t rows_of_a_block(int64_t activation_bytes_each) {

@@ -61,8 +61,7 @@ void int8_tile(const Int8Tile &at) {
       const Floats product = __builtin_convertvector(integers(sum[r][c]), Floats) * at.in_scale[r];
       const Floats made = product * read<Floats>(at.scale + c * kPanel) +
                           read<Floats>(at.bias + c * kPanel);
-      // This comparison keeps NaN.
-      store(at.out + r * at.out_stride + c * kPanel, made < 0.0f ? Floats{} : made);
+      store(at.out + r * at.out_stride + c * kPanel, relu(made));
     }
 }
 

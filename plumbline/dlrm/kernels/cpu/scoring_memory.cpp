@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "counts.h"
 #include "embedding_memory.h"
 
 namespace plumbline {
@@ -13,15 +14,10 @@ constexpr int64_t kLargePage = int64_t{2} << 20;
 // Allocations from here on fill whole large pages: a call reads all of them.
 constexpr int64_t kWorthALargePage = kLargePage / 4;
 
-int64_t rounded_up(int64_t bytes) {
-  if (bytes < kWorthALargePage) return bytes;
-  return (bytes + kLargePage - 1) / kLargePage * kLargePage;
-}
-
 }  // namespace
 
 Memory::Memory(int64_t bytes) {
-  bytes = rounded_up(bytes);
+  if (bytes >= kWorthALargePage) bytes = round_up(bytes, kLargePage);
   const std::align_val_t alignment{static_cast<size_t>(bytes < kLargePage ? kLine : kLargePage)};
   held_ = {static_cast<std::byte *>(::operator new(static_cast<size_t>(bytes), alignment)),
            Release{alignment}};

@@ -119,10 +119,8 @@ void tile(const TileOperands<P> &at) {
 #pragma GCC unroll 16
     for (int c = 0; c < C; ++c) {
       const Floats made = read<Floats>(&sum[r][c * kParts]);
-      // This comparison keeps NaN.
-      const Floats kept = made < 0.0f ? Floats{} : made;
       const int64_t left = at.width - c * kPanel;
-      if (left > 0) store(at.out + r * at.out_stride + c * kPanel, kept, left);
+      if (left > 0) store(at.out + r * at.out_stride + c * kPanel, relu(made), left);
     }
 }
 
