@@ -7,11 +7,7 @@
 #include <limits>
 #include <type_traits>
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define PLUMBLINE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PLUMBLINE_CLONES
-#endif
+#include "clones.h"
 
 namespace plumbline {
 namespace {
@@ -19,7 +15,7 @@ namespace {
 constexpr uint64_t kMissingHash = UINT64_MAX;
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
-PLUMBLINE_CLONES
+PLUMBLINE_CLONES("avx512f")
 void widen(const float *from, double *to, size_t size) {
   for (size_t i = 0; i < size; ++i) to[i] = from[i];
 }

@@ -194,18 +194,21 @@ void Encoder::set_outputs(std::vector<Output> ids, std::vector<Output> numbers) 
   std::map<size_t, std::pair<std::vector<Output>, std::vector<Output>>> outputs;
   for (const Output &output : all_.ids) outputs[first_of(output.node)].first.push_back(output);
   for (const Output &output : all_.numbers) outputs[first_of(output.node)].second.push_back(output);
-  own_slots_.resize(nodes_.size());
-  std::iota(own_slots_.begin(), own_slots_.end(), size_t{0});
+  all_slots_ = {std::vector<size_t>(nodes_.size()), 0};
+  give_slots(all_, all_slots_);
   groups_.clear();
-  group_slots_.assign(nodes_.size(), 0);
-  used_slots_ = 0;
+  group_slots_ = {std::vector<size_t>(nodes_.size()), 0};
   for (auto &[first, of_group] : outputs) {
     groups_.push_back(group_of(std::move(of_group.first), std::move(of_group.second)));
-    size_t slot = 0;
-    for (const size_t number : groups_.back().nodes)
-      if (levels_[number] > 0) group_slots_[number] = slot++;
-    used_slots_ = std::max(used_slots_, slot);
+    give_slots(groups_.back(), group_slots_);
   }
+}
+
+void Encoder::give_slots(const Group &group, Slots &slots) const {
+  size_t used = 0;
+  for (const size_t number : group.nodes)
+    if (levels_[number] > 0) slots.of_node[number] = used++;
+  slots.used = std::max(slots.used, used);
 }
 
 Encoder::Group Encoder::group_of(std::vector<Output> ids, std::vector<Output> numbers) const {
@@ -284,8 +287,7 @@ void Encoder::run(const Request &request, const std::vector<Column<Id>> &ids,
                   const std::vector<Column<float>> &dense) const {
   const size_t rows = !ids.empty() ? ids[0].size : dense.empty() ? 0 : dense[0].size;
   const bool few = rows <= kFewRows;
-  Tile tile(request, few ? own_slots_ : group_slots_, few ? nodes_.size() : used_slots_,
-            std::min(rows, kTile));
+  Tile tile(request, few ? all_slots_ : group_slots_, std::min(rows, kTile));
   const auto run_group = [&](const Group &group) {
     for (tile.first = 0; tile.first < rows; tile.first += tile.size) {
       tile.size = std::min(kTile, rows - tile.first);

@@ -70,17 +70,17 @@ class Encoder {
   void want_key_of(const Index &index, size_t number) const;
   bool is_look_up(size_t number) const;
   Group group_of(std::vector<Output> ids, std::vector<Output> numbers) const;
+  void give_slots(const Group &group, Slots &slots) const;
   void compute(const Group &group, Tile &tile) const;
 
   std::vector<std::unique_ptr<Node>> nodes_;
   std::vector<size_t> levels_;  // of each node: one more than the highest of its sources
   // For few rows: columns share the queue of look-ups.
   Group all_;
-  std::vector<size_t> own_slots_;
+  Slots all_slots_;
   // For many rows: a group's values stay in the cache, since groups share their memory.
   std::vector<Group> groups_;
-  std::vector<size_t> group_slots_;
-  size_t used_slots_ = 0;
+  Slots group_slots_;
 };
 
 }  // namespace plumbline

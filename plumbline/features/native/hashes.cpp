@@ -2,11 +2,7 @@
 
 #include <bit>
 
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define PLUMBLINE_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
-#else
-#define PLUMBLINE_CLONES
-#endif
+#include "clones.h"
 
 namespace plumbline {
 namespace {
@@ -44,7 +40,7 @@ uint64_t bits(T value) {
   return std::bit_cast<uint64_t>(value);
 }
 
-PLUMBLINE_CLONES
+PLUMBLINE_CLONES("arch=x86-64-v4")
 void mix_contiguous(const uint64_t *values, uint64_t *hashes, size_t size) {
   for (size_t row = 0; row < size; ++row) hashes[row] = pandas_mix(values[row]);
 }

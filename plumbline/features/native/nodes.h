@@ -42,13 +42,19 @@ struct NumberTable {
   double null, unseen;
 };
 
-// The rows that go through the nodes together, and each node's column of them once it is computed. `slots`
-// has a node's part of the memory: nodes whose columns are not needed at the same time can share one.
+// Each node's part of the memory, in columns. Nodes whose columns are not needed at the same time can
+// share one; raw columns have none.
+struct Slots {
+  std::vector<size_t> of_node;
+  size_t used = 0;
+};
+
+// The rows that go through the nodes together, and each node's column of them once it is computed.
 class Tile {
  public:
-  Tile(const Request &request, const std::vector<size_t> &slots, size_t used_slots, size_t most_rows)
-      : request(request), slots_(slots), stride_(most_rows + 1), values_(slots.size()),
-        memory_(std::make_unique_for_overwrite<int64_t[]>(used_slots * stride_)) {}
+  Tile(const Request &request, const Slots &slots, size_t most_rows)
+      : request(request), slots_(slots), stride_(most_rows + 1), values_(slots.of_node.size()),
+        memory_(std::make_unique_for_overwrite<int64_t[]>(slots.used * stride_)) {}
 
   const Request &request;
   size_t first = 0, size = 0;
@@ -73,11 +79,11 @@ class Tile {
     return memory;
   }
   // Memory of a node for size + 1 offsets of text, and for its bytes.
-  int64_t *offsets(size_t node) { return memory_.get() + slots_[node] * stride_; }
+  int64_t *offsets(size_t node) { return memory_.get() + slots_.of_node[node] * stride_; }
   std::vector<uint8_t> &bytes(size_t node) { return bytes_[node]; }
 
  private:
-  const std::vector<size_t> &slots_;
+  const Slots &slots_;
   size_t stride_;
   std::vector<Values> values_;
   std::map<size_t, std::vector<uint8_t>> bytes_;

@@ -4,20 +4,15 @@
 #include <stdexcept>
 #include <utility>
 
+#include "clones.h"
 #include "logarithm.h"
-
-#if defined(__x86_64__) && defined(__gnu_linux__)
-#define PLUMBLINE_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define PLUMBLINE_CLONES
-#endif
 
 namespace plumbline {
 namespace {
 
 using Code = Operation::Code;
 
-PLUMBLINE_CLONES
+PLUMBLINE_CLONES("avx512f")
 void apply_simple(Code code, double a, double b, double *values, size_t size) {
   switch (code) {
     case Code::kFillMissing:
