@@ -19,12 +19,12 @@ from plumbline.columns.hexadecimal import plain_hexadecimal
 from plumbline.columns.kinds import ELEMENT_KINDS, FeatureKind
 from plumbline.columns.typed import ARROW_TYPES, values_of
 from plumbline.columns.value_rules import text_values
+from plumbline.columns.value_rules.epoch import MICROSECONDS, units_per_second
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.text_values import BLANKS, REFUSED
 from plumbline.columns.values import NULL_INT64, Lists, Text, Values, offsets_of
 
 _MOST = 2**63 - 1
-_MICROSECONDS = 1_000_000
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EXACT_TIMES = 2**51
 _FEW_ROWS = 128
@@ -196,14 +196,11 @@ def _times(name: str, column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.
     if pa.types.is_timestamp(type_):
         units = np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
         a_second = _PER_SECOND[type_.unit]
-        times = units // 1000 if type_.unit == "ns" else units * (_MICROSECONDS // a_second)
+        times = units // 1000 if type_.unit == "ns" else units * (MICROSECONDS // a_second)
     elif pa.types.is_integer(type_) and not (name in rules.time_formats or rules.missing):
         units = np.asarray(_filled(column.cast(pa.int64(), safe=False), NULL_INT64), np.int64)
-        sizes = np.abs(units.astype(np.float64))
-        per_second = np.select(
-            [sizes >= 1e17, sizes >= 1e14, sizes >= 1e11], [1e9, 1e6, 1e3], default=1.0
-        )
-        times = np.rint(units / per_second * _MICROSECONDS).astype(np.int64)
+        per_second = units_per_second(units.astype(np.float64))
+        times = np.rint(units / per_second * MICROSECONDS).astype(np.int64)
     else:
         return None
     missing = np.equal(units, NULL_INT64)

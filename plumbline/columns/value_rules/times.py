@@ -16,15 +16,10 @@ from numpy.typing import NDArray
 
 from plumbline.columns.value_rules import kinds
 from plumbline.columns.value_rules.converted import Converted, by_value, mask_of
+from plumbline.columns.value_rules.epoch import MICROSECONDS, units_per_second
 from plumbline.columns.value_rules.numbers import reals, with_points, without_zero_fraction
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.text_values import REFUSED, Refused
-
-_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
-"""Smallest size of a number in nanoseconds, microseconds, milliseconds, and units per second."""
-
-MICROSECONDS = 1e6
-"""The number of microseconds in a second."""
 
 _END = 2.0**62
 """The time of a feature is closer to 1970 than this, so that differences fit into 64 bits."""
@@ -209,16 +204,16 @@ def _strptime_seconds(text: str, format_: str) -> float | Refused:
 def _of_dates(column: pl.Series) -> pl.Series:
     if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
         column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    seconds: pl.Series = column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+    seconds: pl.Series = (
+        column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / MICROSECONDS
+    )
     return seconds
 
 
 def _scaled(number: pl.Series) -> pl.Series:
     """Numbers as seconds; their size tells the unit."""
     values = number.fill_null(np.nan).to_numpy()
-    size = np.abs(values)
-    unit = np.select([size >= start for start, _ in _UNITS], [unit for _, unit in _UNITS], 1.0)
-    return pl.Series(number.name, values / unit).fill_nan(None)
+    return pl.Series(number.name, values / units_per_second(values)).fill_nan(None)
 
 
 def _hint(name: str, found: object) -> str:
