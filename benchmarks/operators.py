@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import polars as pl
 
 from benchmarks import criteo_rows
@@ -156,7 +157,15 @@ SEVERAL_KEYS: dict[str, Callable[[], Any]] = {
     "statistics of a key": lambda: [["C20", "C23"]] >> ops.JoinGroupby(
         cont_cols=["I1"], stats=["count", "mean", "std"])
     >> ops.FillMissing(0.0) >> ops.Clip(0.0) >> ops.LogOp() >> ops.Normalize(),
+    "a join": lambda: (["C10"] >> ops.JoinExternal(_prices(), on="C10"))["price"]
+    >> ops.FillMissing(0.0) >> ops.Normalize(),
 }  # fmt: skip
+
+
+def _prices() -> pd.DataFrame:
+    """A number for each of the 10,000 commonest values of C10."""
+    rank = np.arange(10_000)
+    return pd.DataFrame({"C10": criteo_rows.value_of(rank), "price": rank % 100 + 0.5})
 
 
 def measure_several_keys(benchmark: Benchmark, scratch: Path, rows: int) -> None:
