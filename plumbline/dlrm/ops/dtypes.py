@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 
+from plumbline.dlrm.ops.dtype_numbers import DTYPE_NUMBERS
+
 Precision = Literal["fp32", "bf16", "fp16"]
 
 DTYPES: dict[Precision, torch.dtype] = {
@@ -16,8 +18,8 @@ DTYPES: dict[Precision, torch.dtype] = {
 
 PRECISIONS = {dtype: precision for precision, dtype in DTYPES.items()}
 
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}
-"""The same as in plumbline/dlrm/kernels/cpu/dtypes.h and plumbline/dlrm/kernels/cuda/api.h."""
+NUMBERS = {dtype: DTYPE_NUMBERS[precision] for precision, dtype in DTYPES.items()}
+"""Of tensors in calls of native kernels."""
 
 
 def dtype_name(dtype: torch.dtype) -> str:

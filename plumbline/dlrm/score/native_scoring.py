@@ -10,7 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from plumbline.dlrm.model.architecture import Architecture
-from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.scoring.contract import IdTable, Scoring, ScoringShape
 from plumbline.dlrm.ops.scoring.cpu import CpuScoring
 from plumbline.dlrm.ops.scoring.int8_reference import Int8Reference
@@ -61,7 +60,7 @@ def scoring_shape(architecture: Architecture) -> ScoringShape:
     return ScoringShape(
         single=tuple(tables[name] for name in architecture.single),
         lists=tuple(tables[name] for name in architecture.bags),
-        pooling=POOLING_NUMBERS[architecture.bag],
+        pooling=architecture.bag,
         weighted_lists=0 if architecture.bag_positions is None else len(architecture.bags),
         embedding_dim=architecture.embedding_dim,
         embedding_rows=architecture.embedding_rows,

@@ -32,6 +32,7 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.embedding_tables import INITIAL_DEVIATION
 from plumbline.dlrm.ops.embedding.contract import Bags
+from plumbline.dlrm.ops.embedding.reference import row_of_each
 from plumbline.dlrm.ops.interaction.operator import interaction
 
 BOTTOM = "continuous"
@@ -92,10 +93,8 @@ class _Bag(mm.EmbeddingTable):
 def _maximum(ids_N: Tensor, offsets_B: Tensor, weight: Tensor) -> Tensor:
     """vector_BD, differentiable; torch's bag has no sparse gradient of a maximum."""
     vector_ND = embedding(ids_N, weight, sparse=True)
-    ends_B = torch.cat([offsets_B[1:], offsets_B.new_tensor([len(ids_N)])])
-    length_B = ends_B - offsets_B
-    row_N = torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
-    nothing_BD = vector_ND.new_zeros(len(length_B), weight.shape[1])
+    row_N = row_of_each(torch.cat([offsets_B, offsets_B.new_tensor([len(ids_N)])]))
+    nothing_BD = vector_ND.new_zeros(len(offsets_B), weight.shape[1])
     index_ND = row_N.unsqueeze(1).expand_as(vector_ND)
     return nothing_BD.scatter_reduce(0, index_ND, vector_ND, "amax", include_self=False)
 

@@ -8,11 +8,9 @@ from types import ModuleType
 import numpy as np
 
 from plumbline.base.fastest import Times, preferred, times_of
+from plumbline.dlrm.ops.dtype_numbers import DTYPE_NUMBERS
 from plumbline.dlrm.ops.instruction_sets import build_of, candidates
 from plumbline.dlrm.ops.interaction.width import interaction_width
-
-DTYPES = {"fp32": 0, "bf16": 1, "fp16": 2}
-"""As in plumbline/dlrm/kernels/cpu/dtypes.h."""
 
 ROWS, FEATURES, DIM = 128, 26, 64
 """The measured work: Criteo's columns, rows that fit into the caches, one thread."""
@@ -33,7 +31,7 @@ def interaction_times(module: ModuleType, precision: str) -> Times:
         dense, dense_gradient = np.zeros((2, ROWS, DIM), dtype)
         embeddings, gradient = np.zeros((2, ROWS, FEATURES, DIM), dtype)
         out = np.zeros((ROWS, width), dtype)
-        number, shape = DTYPES[precision], (ROWS, FEATURES, DIM)
+        number, shape = DTYPE_NUMBERS[precision], (ROWS, FEATURES, DIM)
 
         def call() -> None:
             inputs = dense.ctypes.data, embeddings.ctypes.data

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.dlrm.ops.embedding.pooling import Pooling
+
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
 
@@ -42,8 +44,8 @@ class ScoringShape:
     """Tables of the columns of `ids_BF`."""
     lists: tuple[IdTable, ...]
     """Tables of the list columns."""
-    pooling: int
-    """What a list gives of its rows: see plumbline.dlrm.ops.embedding.pooling."""
+    pooling: Pooling
+    """What a list gives of its rows."""
     weighted_lists: int
     """Number of list columns with weights of their positions: all or none."""
     embedding_dim: int

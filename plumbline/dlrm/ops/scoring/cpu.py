@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.dlrm.ops.dtype_numbers import DTYPE_NUMBERS
+from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.scoring.contract import ScoringShape, position_weights
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
-
-DTYPES = {"fp32": 0, "bf16": 1}
-"""As in plumbline/dlrm/kernels/cpu/dtypes.h."""
 
 
 class CpuScoring:
@@ -50,8 +49,7 @@ class CpuScoring:
     ) -> None:
         self._weights = weights  # keeps the tables' memory
         self._threads = threads or len(os.sched_getaffinity(0))
-        make = _int8_model if precision == "int8" else _float_model
-        self._model = make(module, instruction_set, shape, weights, precision)
+        self._model = _model(module, instruction_set, shape, weights, precision)
 
     def score(
         self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
@@ -68,50 +66,44 @@ class CpuScoring:
         return probability_B if in_range else None
 
 
-def _float_model(
+def _model(
     module: ModuleType,
     instruction_set: str,
     shape: ScoringShape,
     weights: Mapping[str, NDArray[Any]],
     precision: ScoringPrecision,
 ) -> Any:
+    tables = weights["tables.weight"].ctypes.data
+    columns = (
+        shape.embedding_dim,
+        shape.continuous,
+        list(shape.single),
+        list(shape.lists),
+        POOLING_NUMBERS[shape.pooling],
+        position_weights(shape, weights),
+    )
+    bottom = [f"bottom.{number}" for number in range(shape.bottom_layers)]
+    top = [f"top.{number}" for number in range(shape.top_layers)]
+    if precision == "int8":
+        first = bottom[:1] if shape.continuous else []
+        return module.Int8ScoringModel(
+            instruction_set,
+            tables,
+            weights["tables.scale"].ctypes.data,
+            *columns,
+            [_layer(weights, name) for name in first],
+            [_int8_layer(weights, name) for name in bottom[1:]],
+            [_int8_layer(weights, name) for name in top],
+            _layer(weights, "last"),
+        )
     return module.ScoringModel(
         instruction_set,
-        DTYPES[precision],
-        weights["tables.weight"].ctypes.data,
-        DTYPES[shape.embedding_rows],
-        shape.embedding_dim,
-        shape.continuous,
-        list(shape.single),
-        list(shape.lists),
-        shape.pooling,
-        position_weights(shape, weights),
-        [_layer(weights, f"bottom.{number}") for number in range(shape.bottom_layers)],
-        [_layer(weights, f"top.{number}") for number in range(shape.top_layers)],
-        _layer(weights, "last"),
-    )
-
-
-def _int8_model(
-    module: ModuleType,
-    instruction_set: str,
-    shape: ScoringShape,
-    weights: Mapping[str, NDArray[Any]],
-    _: ScoringPrecision,
-) -> Any:
-    return module.Int8ScoringModel(
-        instruction_set,
-        weights["tables.weight"].ctypes.data,
-        weights["tables.scale"].ctypes.data,
-        shape.embedding_dim,
-        shape.continuous,
-        list(shape.single),
-        list(shape.lists),
-        shape.pooling,
-        position_weights(shape, weights),
-        [_layer(weights, "bottom.0")] if shape.continuous else [],
-        [_int8_layer(weights, f"bottom.{number}") for number in range(1, shape.bottom_layers)],
-        [_int8_layer(weights, f"top.{number}") for number in range(shape.top_layers)],
+        DTYPE_NUMBERS[precision],
+        tables,
+        DTYPE_NUMBERS[shape.embedding_rows],
+        *columns,
+        [_layer(weights, name) for name in bottom],
+        [_layer(weights, name) for name in top],
         _layer(weights, "last"),
     )
 

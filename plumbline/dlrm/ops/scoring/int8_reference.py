@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
+from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.interaction.width import interaction_width
 from plumbline.dlrm.ops.scoring.contract import ScoringShape, position_weights
 
@@ -172,7 +172,7 @@ def _interaction(dense_BD: Floats | None, embeddings: Quantized) -> Floats:
 
 
 def _pooled(
-    vector_ND: Floats, offsets_B1: NDArray[np.int64], pooling: int, weight_P: Floats | None
+    vector_ND: Floats, offsets_B1: NDArray[np.int64], pooling: Pooling, weight_P: Floats | None
 ) -> Floats:
     """In the order of each list, one position of all lists at a time."""
     length_B = np.diff(offsets_B1)
@@ -182,11 +182,11 @@ def _pooled(
         next_ND = vector_ND[offsets_B1[longer] + position]
         if weight_P is not None:
             next_ND = next_ND * weight_P[min(position, len(weight_P) - 1)]
-        if pooling == POOLING_NUMBERS["max"] and position > 0:
+        if pooling == "max" and position > 0:
             sum_BD[longer] = np.maximum(sum_BD[longer], next_ND)
         else:
             sum_BD[longer] += next_ND
-    if pooling == POOLING_NUMBERS["mean"]:
+    if pooling == "mean":
         sum_BD *= (np.float32(1) / np.maximum(length_B, 1).astype(np.float32))[:, np.newaxis]
     return sum_BD
 

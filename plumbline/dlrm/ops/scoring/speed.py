@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.fastest import Times, preferred, times_of
+from plumbline.dlrm.ops.dtype_numbers import DTYPE_NUMBERS
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
 from plumbline.dlrm.ops.instruction_sets import build_of, candidates
 from plumbline.dlrm.ops.interaction.width import interaction_width
 
-DTYPES = {"fp32": 0, "bf16": 1}
-"""As in plumbline/dlrm/kernels/cpu/dtypes.h. The exact one is preferred."""
+PRECISIONS = ("fp32", "bf16")
+"""The exact one is preferred."""
 
 ROWS, COLUMNS, CONTINUOUS, DIM = 96, 26, 13, 64
 CARDINALITY = 100
@@ -30,14 +31,14 @@ BOTTOM, TOP = (128, DIM), (512, 256)
 def fastest_precision(module: ModuleType) -> Literal["fp32", "bf16"]:
     """fp32, unless bf16 is clearly faster, each with its own instruction set."""
     times = scoring_times(module)
-    best = {name: times[_way(name, scoring_set(module, name))] for name in DTYPES}
-    return "bf16" if preferred(best, [*DTYPES]) == "bf16" else "fp32"
+    best = {name: times[_way(name, scoring_set(module, name))] for name in PRECISIONS}
+    return "bf16" if preferred(best, PRECISIONS) == "bf16" else "fp32"
 
 
 def scoring_set(module: ModuleType, precision: str) -> str:
     """One of `module.instruction_sets()`: the widest, unless a narrower one is clearly faster."""
     sets = candidates(module)
-    if len(sets) == 1 or precision not in DTYPES:
+    if len(sets) == 1 or precision not in PRECISIONS:
         return sets[0]
     times = scoring_times(module)
     return preferred({name: times[_way(precision, name)] for name in sets}, sets)
@@ -45,7 +46,7 @@ def scoring_set(module: ModuleType, precision: str) -> str:
 
 def scoring_times(module: ModuleType) -> Times:
     """Precision and instruction set to the milliseconds of one call."""
-    ways = {_way(*pair): pair for pair in product(DTYPES, candidates(module))}
+    ways = {_way(*pair): pair for pair in product(PRECISIONS, candidates(module))}
 
     def prepare(way: str) -> Callable[[], None]:
         precision, instruction_set = ways[way]
@@ -60,9 +61,9 @@ def scoring_times(module: ModuleType) -> Times:
         tables = np.full((COLUMNS * CARDINALITY, DIM), 0.01, np.float32)
         model = module.ScoringModel(
             instruction_set,
-            DTYPES[precision],
+            DTYPE_NUMBERS[precision],
             tables.ctypes.data,
-            DTYPES["fp32"],
+            DTYPE_NUMBERS["fp32"],
             DIM,
             CONTINUOUS,
             [(column * CARDINALITY, CARDINALITY, column) for column in range(COLUMNS)],
