@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plumbline.columns.keys import is_all_missing, part_values
-from plumbline.columns.values import Values
 from plumbline.features.operators.keyed_key import KeyedKey, element_of
 from plumbline.features.operators.keyed_value import KeyedValue
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.statistics.keys import KeyTable
+from plumbline.features.steps.fit_step import FitStep, NoRows, Target
 from plumbline.features.steps.value_types import ValueType
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 @dataclass(frozen=True, slots=True)
-class FitJoin(FitStep["NoRows"]):
+class FitJoin(FitStep[NoRows]):
     """Writes the table into the plan; the fitted step is a `KeyedValue` or a `KeyedKey`.
 
     keys: int64 or string arrays (V,), one for each part of the key, which is distinct. values:
@@ -43,30 +38,24 @@ class FitJoin(FitStep["NoRows"]):
         return NoRows()
 
     def fitted(self, accumulated: NoRows, target: Target) -> KeyedValue | KeyedKey:
-        missing = is_all_missing([part_values(key) for key in self.keys])
-        present = pa.array(np.flatnonzero(~missing))
-        keys = [key.take(present) for key in self.keys]
-        of_null = self.values.filter(pa.array(missing)).to_pylist()
+        keys = KeyTable(self.keys)
+        of_null = self.values.filter(pa.array(keys.is_null)).to_pylist()
         null = of_null[0] if of_null else None
-        values = self.values.take(present)
+        values = self.values.filter(pa.array(~keys.is_null))
         if element_of(values) == "number":
             numbers = np.asarray(values.fill_null(np.nan), np.float64)
             null = None if null is None or np.isnan(null) else float(null)
             return KeyedValue.written(
-                target.folder, target.output, keys, target.columns, numbers, default=None, null=null
+                target.folder,
+                target.output,
+                keys.parts,
+                target.columns,
+                numbers,
+                default=None,
+                null=null,
             )
-        files = KeyedKey.write(target.folder, target.output, keys, target.columns, values)
+        files = KeyedKey.write(target.folder, target.output, keys.parts, target.columns, values)
         return KeyedKey(*files, element_of(values), null)
-
-
-class NoRows(Accumulator):
-    """A join learns nothing from the rows."""
-
-    def add(self, chunk: int, values: Sequence[Values]) -> None:
-        pass
-
-    def merge(self, other: Self) -> None:
-        pass
 
 
 def in_order(keys: Sequence[pa.Array]) -> pa.Array:

@@ -128,7 +128,6 @@ class KeyTotals(Accumulator):
     def __init__(self, keys: int) -> None:
         self._keys = keys
         self._parts: Parts[Totals] = Parts()
-        self._table: KeyTable | None = None
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
         keys, numbers = values[: self._keys], values[self._keys :]
@@ -144,6 +143,4 @@ class KeyTotals(Accumulator):
 
     def table(self, types: Sequence[ValueType]) -> KeyTable:
         """The keys of `totals`, for all statistics; call it after the last row."""
-        if self._table is None:
-            self._table = KeyTable(self.totals().keys, types)
-        return self._table
+        return self._parts.table(types)

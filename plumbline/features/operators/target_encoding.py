@@ -12,7 +12,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
-from plumbline.columns.keys import is_all_missing, part_values
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
@@ -23,7 +22,6 @@ from plumbline.features.statistics.keys import (
     distinct,
     distinct_of_parts,
     key_array,
-    key_parts,
 )
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
@@ -59,9 +57,8 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
     def fitted(self, accumulated: TargetTotals, target: Target) -> KeyedValue:
         sums = accumulated.sums()
         mean = self.mean_of(sums, target.output)
-        return by_key(
-            target, KeyTable(sums.keys, target.types), self.smoothed(*sums.by_key(), mean), mean
-        )
+        keys = accumulated.table(target.types)
+        return by_key(target, keys, self.smoothed(*sums.by_key(), mean), mean)
 
     def for_training_rows(
         self, accumulated: TargetTotals, fitted: Step, target: Target
@@ -72,7 +69,7 @@ class FitTargetEncoding(FitStep["TargetTotals"]):
         sums = accumulated.sums()
         mean = self.mean_of(sums, target.output)
         values = self.smoothed(*sums.out_of_fold(), mean)
-        is_null = is_all_missing([part_values(p) for p in key_parts(sums.keys, target.types)])
+        is_null = accumulated.table(target.types).is_null
         # The last two rows are for the missing key and for unseen keys.
         unseen = np.full((1, self.folds), mean)
         of_null = values[is_null] if is_null.any() else unseen
@@ -173,6 +170,10 @@ class TargetTotals(Accumulator):
     def sums(self) -> FoldSums:
         """The sums of all rows, with ascending keys."""
         return self._parts.total()
+
+    def table(self, types: Sequence[ValueType]) -> KeyTable:
+        """The keys of `sums`; call it after the last row."""
+        return self._parts.table(types)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

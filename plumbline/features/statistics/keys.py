@@ -43,6 +43,7 @@ class Parts(Generic[P]):
     def __init__(self) -> None:
         self._parts: list[P] = []
         self._is_total = False
+        self._table: KeyTable | None = None
 
     def add(self, part: P) -> None:
         self._is_total = False
@@ -63,6 +64,12 @@ class Parts(Generic[P]):
             self._is_total = True
         return self._parts[0]
 
+    def table(self, types: Sequence[ValueType]) -> KeyTable:
+        """The keys of `total`, for all that is written of them; call it after the last row."""
+        if self._table is None:
+            self._table = KeyTable(key_parts(self.total().keys, types))
+        return self._table
+
 
 class KeyTable:
     """Distinct keys to write values of. All values of the same keys can share it.
@@ -71,8 +78,7 @@ class KeyTable:
     keys, and `index` the index of these.
     """
 
-    def __init__(self, keys: pa.Array, types: Sequence[ValueType]) -> None:
-        parts = key_parts(keys, types)
+    def __init__(self, parts: Sequence[pa.Array]) -> None:
         self.is_null = is_all_missing([part_values(part) for part in parts])
         present = pa.array(np.flatnonzero(~self.is_null))
         self.parts = [part.take(present) for part in parts]

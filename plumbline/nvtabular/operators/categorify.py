@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.base.printable import one_line
+from plumbline.columns.arrow_hash import columns_sha256
 from plumbline.columns.value_hash import modulo
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.operators.categorify import FitCategorify
@@ -78,7 +78,7 @@ def _member(at: OperatorCall, group: tuple[str, ...]) -> Member:
     if storage not in at.operator.vocabs:
         return Member(step, sources)
     values = given_values(at.operator.vocabs[storage], storage, at.type_of(sources[0]).element)
-    digest = hashlib.sha256("\0".join(map(str, values.to_pylist())).encode()).hexdigest()
+    digest = columns_sha256([values])
     return Member(GivenVocabulary(digest, step.num_buckets, step.shared, values), sources)
 
 

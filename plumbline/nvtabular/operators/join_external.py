@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plumbline.base.errors import DataError
+from plumbline.columns.arrow_hash import columns_sha256
 from plumbline.columns.keys import part_values
-from plumbline.columns.values import Text
-from plumbline.features.operators.join_external import FitJoin, NoRows, in_order
+from plumbline.features.operators.join_external import FitJoin, in_order
 from plumbline.features.operators.keyed_key import element_of
 from plumbline.features.statistics.keys import distinct, key_array
 from plumbline.features.steps.chains import Source
-from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.fit_step import NoRows, Target
 from plumbline.features.steps.step import Step
+from plumbline.nvtabular.constants import EXACT_INTEGERS
 from plumbline.nvtabular.library import ParquetDatasetEngine, ops
-from plumbline.nvtabular.operator_call import EXACT_INTEGERS, CompiledOperator, OperatorCall
+from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import as_group, frame_of, is_host, key_frame, looked_up
 
 _VALUE = "\x1fvalue "
@@ -58,19 +58,15 @@ def join_external(at: OperatorCall) -> Source:
             raise at.unsupported("JoinExternal with a name of the table", "Rename the column.")
         return at.source(at.output)
     sources = tuple(at.require(at.source(name), "integer", "text") for name in keys)
-    parts = []
     for name, source in zip(key_columns, sources, strict=True):
-        parts.append(_as_key(table[name].combine_chunks()))
-        wanted, got = at.type_of(source).element, element_of(parts[-1])
+        wanted, got = at.type_of(source).element, element_of(_key_part(table, name))
         if got != wanted:
             raise at.unsupported(
                 f"JoinExternal(on_ext={name!r}) of {got}", f"Make its values {wanted}."
             )
-    _require_distinct(parts, key_columns, at.output)
-    order = in_order(parts)
-    parts = [part.take(order) for part in parts]
+    parts, order = ordered_keys(operator)
     values = table[at.output].combine_chunks().take(order)
-    step = FitJoin(_sha256([*parts, values]), tuple(parts), values)
+    step = FitJoin(columns_sha256([*parts, values]), parts, values)
 
     def read(target: Target) -> Step:
         return step.fitted(NoRows(), target)
@@ -99,6 +95,24 @@ def external_table(operator: Any) -> pa.Table:
         operator.external_table = pa.table(columns)
     table: pa.Table = operator.external_table
     return table
+
+
+def ordered_keys(operator: Any) -> tuple[tuple[pa.Array, ...], pa.Array]:
+    """The columns of the table's keys, ascending, and that order of its rows; computed once.
+
+    Raises
+    ------
+    DataError
+        A key is in several rows.
+    """
+    if "ordered_keys" not in vars(operator):
+        table, names = external_table(operator), as_group(operator.on_ext)
+        parts = [_key_part(table, name) for name in names]
+        _require_distinct(parts, names)
+        order = in_order(parts)
+        operator.ordered_keys = tuple(part.take(order) for part in parts), order
+    keys: tuple[tuple[pa.Array, ...], pa.Array] = operator.ordered_keys
+    return keys
 
 
 def joined_columns(operator: Any, table: pa.Table) -> list[str]:
@@ -135,8 +149,9 @@ def _plain(name: str, column: pa.ChunkedArray) -> pa.Array:
     )
 
 
-def _as_key(array: pa.Array) -> pa.Array:
+def _key_part(table: pa.Table, name: str) -> pa.Array:
     """Integers that pandas holds as float64, because some are missing, as integers again."""
+    array = table[name].combine_chunks()
     if not pa.types.is_floating(array.type):
         return array
     numbers = np.asarray(array.fill_null(np.nan), np.float64)
@@ -147,23 +162,7 @@ def _as_key(array: pa.Array) -> pa.Array:
     return pa.array(whole.astype(np.int64), mask=missing)
 
 
-def _sha256(columns: Sequence[pa.Array]) -> str:
-    """The hash of columns of equal length, missing values included."""
-    digest = sha256()
-    arrays: Sequence[Any]
-    for column in columns:
-        if pa.types.is_floating(column.type):
-            numbers = np.asarray(column.fill_null(np.nan), np.float64)
-            arrays = [np.where(np.isnan(numbers), np.nan, numbers)]
-        else:
-            values = part_values(column)
-            arrays = [values.offsets, values.data] if isinstance(values, Text) else [values]
-        for array in arrays:
-            digest.update(f"{array.dtype} {len(array)} ".encode() + array.tobytes())
-    return digest.hexdigest()
-
-
-def _require_distinct(parts: Sequence[pa.Array], names: Sequence[str], output: str) -> None:
+def _require_distinct(parts: Sequence[pa.Array], names: Sequence[str]) -> None:
     keys, index = distinct(key_array([part_values(part) for part in parts]))
     if len(keys) == len(index):
         return
@@ -172,9 +171,9 @@ def _require_distinct(parts: Sequence[pa.Array], names: Sequence[str], output: s
         f"{name}={part[repeated].as_py()!r}" for name, part in zip(names, parts, strict=True)
     )
     raise DataError(
-        f"Column {output!r}: JoinExternal wants one row of the table for each key, got "
-        f"{len(index) - len(keys)} rows with the key of an earlier one, such as {example}. Give "
-        "one row per key; drop_duplicates_ext=True drops rows that are equal in every column."
+        f"JoinExternal wants one row of the table for each key, got {len(index) - len(keys)} rows "
+        f"with the key of an earlier one, such as {example}. Give one row per key; "
+        "drop_duplicates_ext=True drops rows that are equal in every column."
     )
 
 
@@ -187,7 +186,7 @@ class JoinExternal(ops.JoinExternal):
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         table, keys = external_table(self), as_group(self.on)
-        parts = [_as_key(table[name].combine_chunks()) for name in as_group(self.on_ext)]
+        parts = [_key_part(table, name) for name in as_group(self.on_ext)]
         names = joined_columns(self, table)
         columns = dict(zip(keys, parts, strict=True))
         columns |= {_VALUE + name: table[name].combine_chunks() for name in names}
