@@ -12,6 +12,15 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+EXACT_INTEGERS = 2**53
+"""The largest absolute value up to which float64 has every integer."""
+
+
+def is_exact_integer(number: float) -> bool:
+    """Whether float64 holds the number as an integer."""
+    return float(number).is_integer() and abs(number) <= EXACT_INTEGERS
+
+
 def text_of(operator: str, wanted: str, value: Any) -> str:
     """The value as text.
 

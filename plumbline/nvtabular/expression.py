@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.columns.values import NULL_INT64, Text, Values
-from plumbline.features.lookup.tables import Tables
+from plumbline.features.lookup.tables import NO_TABLES
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
@@ -23,7 +23,6 @@ from plumbline.nvtabular.library import Tags, dtypes, ops
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import host_numbers, is_host, key_values
 
-_NO_TABLES = Tables(Path())
 _DTYPES = {
     "number": dtypes.float64,
     "integer": dtypes.int64,
@@ -45,8 +44,8 @@ class Expression(ops.Operator):
     """What integers of a frame are; an engine's frames have times as integers."""
 
     @abstractmethod
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
-        """The step of an output column, for inputs of these types.
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
+        """The step of an output column, for inputs of these names and types.
 
         Raises
         ------
@@ -58,8 +57,8 @@ class Expression(ops.Operator):
         columns = {}
         for output, inputs in self.column_mapping(col_selector).items():
             values = [_values(df[name]) for name in inputs]
-            step = self.step(output, [self._element(one) for one in values])
-            columns[output] = _column(step.bind(_NO_TABLES)(*values))
+            step = self.step(output, inputs, [self._element(one) for one in values])
+            columns[output] = _column(step.bind(NO_TABLES)(*values))
         return type(df)(columns, index=df.index)
 
     def _element(self, values: Values) -> Element:
@@ -82,10 +81,26 @@ def compiled(at: OperatorCall) -> Source:
     inputs = at.node.column_mapping[at.output]
     sources = [at.require(at.source(name), *at.operator.takes) for name in inputs]
     try:
-        step = at.operator.step(at.output, [at.type_of(source).element for source in sources])
+        types = [at.type_of(source).element for source in sources]
+        step = at.operator.step(at.output, inputs, types)
     except ValueError as error:
         raise at.unsupported(at.name, f"{error}.") from None
     return at.step(step, *sources)
+
+
+def pair(operator: str, col_selector: Any) -> tuple[str, str]:
+    """The names of the two selected columns, in order.
+
+    Raises
+    ------
+    PlanError
+        Not two columns are selected.
+    """
+    names = list(col_selector.names)
+    if len(names) != 2:
+        raise PlanError(f"{operator}: wanted two columns, got {len(names)}: {', '.join(names)}.")
+    first, second = names
+    return first, second
 
 
 def _values(column: Any) -> Values:

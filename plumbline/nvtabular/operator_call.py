@@ -20,11 +20,9 @@ from plumbline.features.steps.fit_step import FitStep, Target
 from plumbline.features.steps.step import AnyStep, Step
 from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular import advice
+from plumbline.nvtabular.constants import is_exact_integer, is_utf8
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.patching.columns import as_group
-
-EXACT_INTEGERS = 2**53
-"""The largest absolute value up to which float64 has every integer."""
 
 Reader: TypeAlias = Callable[[Target], Step]
 """Makes the fitted step from what the operator has learned."""
@@ -238,6 +236,12 @@ class OperatorCall:
             raise self.unsupported_parameter(parameter, value, "Give a whole number.")
         return int(value)
 
+    def text(self, parameter: str, value: Any, remedy: str) -> str:
+        """The value of a parameter that must be text: not empty, UTF-8, and without NUL."""
+        if not isinstance(value, str) or not value or "\0" in value or not is_utf8(value):
+            raise self.unsupported_parameter(parameter, value, remedy)
+        return value
+
     def require_float_dtype(self, parameter: str, value: Any) -> None:
         """Accept float32, float64 or None: the plan computes in float64 and stores float32.
 
@@ -268,8 +272,7 @@ def filled_key(source: Source, type_of: Callable[[Source], ValueType]) -> Source
         return source
     before, value = source.upto(len(source.steps) - 1), source.steps[-1].value
     inner = filled_key(before if before.steps else before.sources[0], type_of)
-    is_exact = value.is_integer() and abs(value) <= EXACT_INTEGERS
-    if type_of(inner).element != "integer" or not is_exact:
+    if type_of(inner).element != "integer" or not is_exact_integer(value):
         return source
     return then(FillKey(int(value)), (inner,))
 

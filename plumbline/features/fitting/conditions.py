@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.rows import TRAIN, Chunk, Rows, RowSource
-from plumbline.features.lookup.tables import Tables
+from plumbline.features.lookup.tables import NO_TABLES
 from plumbline.features.steps.chains import Chain, Runner
-
-_NO_TABLES = Tables(Path())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Conditions:
         columns = {**rows.columns, CLICK: rows.click.astype(np.int64)}
         kept_B = np.ones(len(rows), np.bool_)
         for chain in self.chains:
-            kept_B &= Runner(chain, _NO_TABLES)(columns) == 1.0
+            kept_B &= Runner(chain, NO_TABLES)(columns) == 1.0
         return kept_B
 
     def keep(self, rows: Rows) -> Rows:

@@ -108,6 +108,10 @@ class Tables:
         return self.table(file, [VALUE])[VALUE].combine_chunks()
 
 
+NO_TABLES = Tables(Path())
+"""For steps without files."""
+
+
 class KeyIndex:
     """The index of distinct keys, built once for all files that it is written to.
 

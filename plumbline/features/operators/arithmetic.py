@@ -59,5 +59,5 @@ class Arithmetic(ValueStep):
 
     def of_missing(self, number: float | None) -> float | None:
         if number is None or self.constant is None:
-            return number if number is not None and np.isnan(number) else None
+            return ValueStep.of_missing(self, number)
         return float(self.apply(np.array([number]))[0])

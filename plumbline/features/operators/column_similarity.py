@@ -16,8 +16,7 @@ from plumbline.base.file_names import file_name
 from plumbline.base.files import file_sha256
 from plumbline.columns.values import offsets_of
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.operators.join_external import NoRows
-from plumbline.features.steps.fit_step import FitStep, Target
+from plumbline.features.steps.fit_step import FitStep, NoRows, Target
 from plumbline.features.steps.step import Apply, Step
 from plumbline.features.steps.value_types import ValueType
 

@@ -22,6 +22,7 @@ class FillKey(Step):
     op = "fill_key"
     takes = "categories"
     gives = "same"
+    fills_missing = True
     is_exact = True
     value: int | str
 

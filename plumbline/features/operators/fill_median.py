@@ -25,6 +25,7 @@ class FitMedian(FitStep["DistinctNumbers"]):
     """Fits `FillMissing` with the median, for an even count the mean of the middle two."""
 
     takes = "numbers"
+    fills_missing = True
     is_exact = True
 
     def accumulator(self, types: Sequence[ValueType]) -> DistinctNumbers:

@@ -20,6 +20,7 @@ class FillMissing(NumberStep):
     """
 
     op = "fill_missing"
+    fills_missing = True
     is_exact = True
     value: float
 

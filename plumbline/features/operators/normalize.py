@@ -75,6 +75,7 @@ class FitNormalize(FitStep["ColumnMoments"]):
     """Fits `Normalize` with the mean and the deviation (n - 1 degrees of freedom)."""
 
     takes = "numbers"
+    keeps_missing = True
 
     def accumulator(self, types: Sequence[ValueType]) -> ColumnMoments:
         return ColumnMoments()

@@ -54,6 +54,7 @@ class FitNormalizeMinMax(FitStep["Bounds"]):
     """Fits `NormalizeMinMax` with the smallest and the largest number."""
 
     takes = "numbers"
+    keeps_missing = True
 
     def accumulator(self, types: Sequence[ValueType]) -> Bounds:
         return Bounds()

@@ -59,6 +59,7 @@ class FitQuantileTransform(FitStep[NumberCounts]):
     """
 
     takes = "numbers"
+    keeps_missing = True
     knots: int
 
     @property

@@ -41,6 +41,16 @@ class Accumulator(ABC):
         """Add the rows of `other`, which must not be used afterwards."""
 
 
+class NoRows(Accumulator):
+    """Of a step that learns nothing from the rows."""
+
+    def add(self, chunk: int, values: Sequence[Values]) -> None:
+        pass
+
+    def merge(self, other: Self) -> None:
+        pass
+
+
 A = TypeVar("A", bound=Accumulator)
 
 
@@ -48,7 +58,7 @@ A = TypeVar("A", bound=Accumulator)
 class FitStep(AnyStep, ABC, Generic[A]):
     """A step to be fitted on its inputs in the training rows.
 
-    reads_rows: whether it learns from them.
+    reads_rows: whether it learns from them; if not, its accumulator is `NoRows`.
     """
 
     reads_rows: ClassVar[bool] = True

@@ -46,6 +46,8 @@ class AnyStep:
     takes_lists: whether it accepts a list per row, and then gives a list.
     gives: values of one type, or of the type of its first input.
     is_exact: whether its numbers are bitwise equal in every implementation.
+    keeps_missing: whether its result is missing if and only if its only input is.
+    fills_missing: whether its result is never missing.
     """
 
     takes: ClassVar[Literal["numbers", "categories", "integers", "texts", "times", "values"]] = (
@@ -54,6 +56,8 @@ class AnyStep:
     takes_lists: ClassVar[bool] = False
     gives: ClassVar[Element | Literal["same"]] = "number"
     is_exact: ClassVar[bool] = False
+    keeps_missing: ClassVar[bool] = False
+    fills_missing: ClassVar[bool] = False
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
         """The type of its result for inputs of the types `taken`.

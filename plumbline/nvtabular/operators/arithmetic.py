@@ -16,9 +16,8 @@ from plumbline.features.operators.arithmetic import Arithmetic, Operation
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
 from plumbline.nvtabular.constants import plain
-from plumbline.nvtabular.expression import Expression, compiled
+from plumbline.nvtabular.expression import Expression, compiled, pair
 from plumbline.nvtabular.operator_call import CompiledOperator
-from plumbline.nvtabular.two_columns import pair
 
 
 class _Arithmetic(Expression):
@@ -51,7 +50,7 @@ class _Arithmetic(Expression):
         first, second = pair(type(self).__name__, col_selector)
         return {self.name or f"{first}_{self.joint}_{second}": [first, second]}
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return Arithmetic(self.operation, self.constant, self.by_zero)
 
 

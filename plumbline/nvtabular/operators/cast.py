@@ -36,7 +36,7 @@ class Cast(Expression):
         self.to: Target = to
         self.rounding: Rounding = rounding
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         element = taken[0]
         if self.to == "number" and element == "integer":
             return cast.ToNumber()

@@ -14,9 +14,8 @@ from plumbline.features.operators.column_similarity import (
     FitSimilarity,
     similarity_of,
 )
-from plumbline.features.operators.join_external import NoRows
 from plumbline.features.steps.chains import Source
-from plumbline.features.steps.fit_step import Target
+from plumbline.features.steps.fit_step import NoRows, Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall

@@ -44,7 +44,7 @@ class Compare(Expression):
         self.constant = plain(constant)
         self.of_integers = _of_integers([self.constant])
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return CompareStep(self.relation, _constant("Compare", self.constant, taken[0]))
 
 
@@ -60,7 +60,7 @@ class IsIn(Expression):
         self.constants = tuple(map(plain, constants))
         self.of_integers = _of_integers(self.constants)
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return IsInStep(tuple(_constant("IsIn", value, taken[0]) for value in self.constants))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from plumbline.base.errors import nearest
 from plumbline.features.operators.date_part import PARTS, Part
@@ -42,9 +42,9 @@ class DatePart(Expression):
     def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
         return {f"{name}_{part}": [name] for name in col_selector.names for part in self.parts}
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
-        part = max((p for p in self.parts if output.endswith(f"_{p}")), key=len)
-        return DatePartStep(part, self.minutes)
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
+        part = output.removeprefix(f"{inputs[0]}_")
+        return DatePartStep(cast(Part, part), self.minutes)
 
 
 def _minutes(utc_offset: str) -> int:

@@ -5,22 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from plumbline.features.operators.compare import Compare
-from plumbline.features.operators.fill_key import FillKey
-from plumbline.features.operators.fill_median import FitMedian
-from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.is_missing import IsMissing
-from plumbline.features.operators.normalize import FitNormalize
-from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
-from plumbline.features.operators.quantile_transform import FitQuantileTransform
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular import advice
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, GraphColumn, OperatorCall, then
-
-_KEEPS_MISSING = FitNormalize, FitNormalizeMinMax, FitQuantileTransform
-"""Steps whose result is missing if and only if their input is."""
-
-_FILLS = FillMissing, FillKey, FitMedian
 
 
 def dropna(at: OperatorCall) -> GraphColumn:
@@ -38,9 +27,9 @@ def _may_be_missing(source: Source) -> Source | None:
     """The source without the last steps that do not matter; None if they fill missing values."""
     while not isinstance(source, str):
         last = source.steps[-1]
-        if isinstance(last, _FILLS):
+        if last.fills_missing:
             return None
-        if not isinstance(last, _KEEPS_MISSING):
+        if not last.keeps_missing:
             break
         before = source.upto(len(source.steps) - 1)
         source = before if before.steps else before.sources[0]

@@ -45,7 +45,8 @@ def filtered(at: OperatorCall) -> GraphColumn:
         )
     source = at.require(at.source(where.column), "number", "integer", "text", "time")
     try:
-        step = Compare(where.relation, where.constant).step(at.output, [at.type_of(source).element])
+        compare = Compare(where.relation, where.constant)
+        step = compare.step(at.output, [where.column], [at.type_of(source).element])
     except ValueError as error:
         raise at.unsupported(f"Filter by {where.column!r}", f"{error}.") from None
     at.keep_training_rows(then(step, (source,)))

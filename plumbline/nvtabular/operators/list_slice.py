@@ -8,7 +8,6 @@ import numpy as np
 
 from plumbline.features.operators.list_slice import ListSlice as ListSliceStep
 from plumbline.features.steps.chains import Source
-from plumbline.nvtabular.constants import is_utf8
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, is_host, listed
@@ -32,9 +31,7 @@ def list_slice(at: OperatorCall) -> Source:
 def _pad(at: OperatorCall, source: Source) -> int | str:
     element, value = at.type_of(source).element, at.operator.pad_value
     if element == "text":
-        if not isinstance(value, str) or not value or "\0" in value or not is_utf8(value):
-            raise at.unsupported_parameter("pad_value", value, "Give text, such as 'none'.")
-        return value
+        return at.text("pad_value", value, "Give text, such as 'none'.")
     if isinstance(value, str) or not float(value).is_integer():
         raise at.unsupported_parameter("pad_value", value, "Give a whole number.")
     if element == "ids" and value != 0:

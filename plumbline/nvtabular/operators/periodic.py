@@ -32,14 +32,14 @@ class _Periodic(Expression):
 class Sine(_Periodic):
     """Of an hour with a period of 24, 23 and 0 are neighbours; use it together with `Cosine`."""
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return SineStep(self.period)
 
 
 class Cosine(_Periodic):
     """See `Sine`."""
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return CosineStep(self.period)
 
 

@@ -33,7 +33,7 @@ class RangeIds(Expression):
             raise ValueError(f"RangeIds: {first} … {last} are too many ids")
         self.first, self.last = first, last
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return RangeIdsStep(self.first, self.last)
 
     @property

@@ -13,10 +13,9 @@ from typing import Any
 from plumbline.features.operators.seconds import Seconds
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element
-from plumbline.nvtabular.expression import Expression, compiled
+from plumbline.nvtabular.expression import Expression, compiled, pair
 from plumbline.nvtabular.instants import microseconds_of
 from plumbline.nvtabular.operator_call import CompiledOperator
-from plumbline.nvtabular.two_columns import pair
 
 
 class SecondsBetween(Expression):
@@ -35,7 +34,7 @@ class SecondsBetween(Expression):
         first, second = pair("SecondsBetween", col_selector)
         return {self.name or f"{first}_to_{second}": [first, second]}
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return Seconds(None)
 
 
@@ -48,7 +47,7 @@ class SecondsSince(Expression):
         super().__init__()
         self.microseconds = microseconds_of("SecondsSince", instant)
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return Seconds(self.microseconds)
 
 

@@ -25,7 +25,7 @@ class Lowercase(Expression):
     takes = ("text",)
     gives = "text"
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return text.Lowercase()
 
 
@@ -42,7 +42,7 @@ class Substring(Expression):
                 raise ValueError(f"Substring: wanted positions, got {position!r}")
         self.start, self.stop = start, stop
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return text.Substring(self.start, self.stop)
 
 
@@ -59,7 +59,7 @@ class SplitPart(Expression):
         self.separator = text_of("SplitPart", "a separator", separator)
         self.index = index
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return text.SplitPart(self.separator, self.index)
 
 
@@ -73,7 +73,7 @@ class CountSubstring(Expression):
         super().__init__()
         self.substring = text_of("CountSubstring", "a text to count", substring)
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return text.CountSubstring(self.substring)
 
 
@@ -83,7 +83,7 @@ class TextLength(Expression):
     takes = ("text",)
     gives = "integer"
 
-    def step(self, output: str, taken: Sequence[Element]) -> Step:
+    def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return text.TextLength()
 
 

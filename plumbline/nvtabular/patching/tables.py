@@ -132,7 +132,7 @@ def keyed_step(
     for name, type_ in zip(keys, target.types, strict=True):
         wanted = pa.string() if type_.element == "text" else pa.int64()
         parts.append(part_values(table[name].cast(wanted).combine_chunks()))
-    return by_key(target, KeyTable(key_array(parts), target.types), values, default)
+    return by_key(target, KeyTable(key_parts(key_array(parts), target.types)), values, default)
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
