@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.errors import UnsupportedOperator
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
 from plumbline.nvtabular.operators import SUPPORTED, purposes
+from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
 
 KINDS: dict[str, Any] = {
@@ -168,7 +170,7 @@ def test_wrong_parameters_raise_where_the_graph_is_made(
         compiled(graph)
 
 
-def test_a_plain_workflow_of_nvtabular_takes_datetimes() -> None:
+def test_a_plain_workflow_of_nvtabular_takes_datetimes(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "t": pd.to_datetime(["2024-02-29 23:30", None, "1969-12-31"]),
@@ -188,6 +190,7 @@ def test_a_plain_workflow_of_nvtabular_takes_datetimes() -> None:
     )
     logs = parts["t_day"] >> Cast("number") >> ops.LogOp() >> ops.Rename(name="log")
     workflow = Workflow(parts + text + numbers + flags + logs)
+    set_folder(workflow, tmp_path)
     with quiet(), Serial():
         result = workflow.fit_transform(Dataset(frame, cpu=True)).to_ddf().compute()
     wanted: dict[str, list[Any]] = {
