@@ -28,7 +28,7 @@ from benchmarks import criteo_rows
 from benchmarks.etl import same_but_for_ties
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.online import microseconds
-from benchmarks.operator_cases import CASES, KINDS, OperatorCase, write_rows
+from benchmarks.operator_cases import CASES, KINDS, OperatorCase, write_one_part, write_rows
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.typed import TypedParquet
@@ -210,12 +210,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         write_rows(scratch / "rows", rows)
+        write_one_part(scratch / "rows", scratch / "one part")
         for case in CASES:
             if options.only in case.name:
-                ratios[case.name] = measure(
-                    benchmark, case, scratch / "rows", scratch, repeats
-                )  # fmt: skip
-                times = one_row(read_plan(scratch / "ours" / "plan"), scratch / "rows")
+                given = scratch / ("one part" if case.one_part else "rows")
+                ratios[case.name] = measure(benchmark, case, given, scratch, repeats)
+                times = one_row(read_plan(scratch / "ours" / "plan"), given)
                 benchmark.add(f"{case.name}, 1 row online", "µs", {OURS: times})
         if options.only in "several keys":
             measure_several_keys(benchmark, scratch, rows // 4)
