@@ -115,7 +115,7 @@ _CONSTANT = st.one_of(
     _one("Divide", constant=_EIGHTH, by_zero=_BY_ZERO),
 )
 _PERIODIC = _one("Sine", period=_PERIOD) | _one("Cosine", period=_PERIOD)
-_NUMBER_END = st.one_of(
+NUMBER_END = st.one_of(
     st.just(()),
     _one("FillMissing", fill_val=_EIGHTH),
     _one("Bucketize", boundaries=st.just([-1.0, 0.5, 3.0])),
@@ -129,21 +129,21 @@ _IDS = st.one_of(
     _one("HashBucket", num_buckets=st.integers(1, 50)),
     _one("Categorify", num_buckets=st.integers(2, 4), freq_threshold=st.integers(0, 2)),
 )
-_TEXT_END = st.one_of(
+TEXT_END = st.one_of(
     _IDS,
-    _then(_one("Compare", relation=_RELATION, constant=_WORD), _NUMBER_END),
+    _then(_one("Compare", relation=_RELATION, constant=_WORD), NUMBER_END),
     _one("IsIn", constants=st.lists(_WORD, max_size=3)),
     _then(_one("Cast", to=st.just("number")), _one("FillMissing", fill_val=_EIGHTH)),
 )
-_INTEGER_END = st.one_of(
+INTEGER_END = st.one_of(
     _IDS,
     _one("RangeIds", first=st.integers(-2, 0), last=st.integers(0, 30)),
-    _then(_one("Cast", to=st.just("number")), _NUMBER_END),
-    _then(_PERIODIC | _CONSTANT, _NUMBER_END),
+    _then(_one("Cast", to=st.just("number")), NUMBER_END),
+    _then(_PERIODIC | _CONSTANT, NUMBER_END),
     _one("Compare", relation=_RELATION, constant=_WHOLE | _EIGHTH),
     _one("IsIn", constants=st.lists(_WHOLE, max_size=3)),
     _one("Clip", min_value=st.just(0), max_value=st.just(9)),
-    _then(_one("Cast", to=st.just("text")), _TEXT_END),
+    _then(_one("Cast", to=st.just("text")), TEXT_END),
 )
 _PARTS = _one("DatePart", utc_offset=st.sampled_from(["+00:00", "+05:30", "-11:00"])).flatmap(
     lambda chain: st.lists(st.sampled_from(PARTS), min_size=1, max_size=3, unique=True).map(
@@ -151,12 +151,12 @@ _PARTS = _one("DatePart", utc_offset=st.sampled_from(["+00:00", "+05:30", "-11:0
     )
 )
 _TIMES = st.one_of(
-    _then(_PARTS, _INTEGER_END),
-    _then(_one("SecondsSince", instant=_INSTANT), _NUMBER_END),
-    _then(_one("Compare", relation=_RELATION, constant=_INSTANT), _NUMBER_END),
+    _then(_PARTS, INTEGER_END),
+    _then(_one("SecondsSince", instant=_INSTANT), NUMBER_END),
+    _then(_one("Compare", relation=_RELATION, constant=_INSTANT), NUMBER_END),
     _one("IsIn", constants=st.lists(_INSTANT, max_size=2)),
 )
-_SECONDS = _then(_one("SecondsBetween", name=st.none() | st.just("delay")), _NUMBER_END)
+_SECONDS = _then(_one("SecondsBetween", name=st.none() | st.just("delay")), NUMBER_END)
 _POSITION = st.none() | st.integers(-2, 2)
 _TEXT = _then(
     st.just(()) | _one("Lowercase"),
@@ -171,15 +171,15 @@ _AS_TEXT = _then(
 )
 _AS_INTEGER = _one("Cast", to=st.just("integer"), rounding=st.sampled_from(["floor", "nearest"]))
 _TEXTS = st.one_of(
-    _then(_TEXT, _TEXT_END),
-    _then(_one("Cast", to=st.just("integer")), _INTEGER_END),
-    _then(_one("CountSubstring", substring=_WORD) | _one("TextLength"), _INTEGER_END),
+    _then(_TEXT, TEXT_END),
+    _then(_one("Cast", to=st.just("integer")), INTEGER_END),
+    _then(_one("CountSubstring", substring=_WORD) | _one("TextLength"), INTEGER_END),
 )
-_INTEGERS = _INTEGER_END
+_INTEGERS = INTEGER_END
 _NUMBERS = st.one_of(
-    _then(_PERIODIC | _CONSTANT, _NUMBER_END),
-    _then(_AS_INTEGER, _INTEGER_END),
-    _then(_one("Compare", relation=_RELATION, constant=_EIGHTH), _NUMBER_END),
+    _then(_PERIODIC | _CONSTANT, NUMBER_END),
+    _then(_AS_INTEGER, INTEGER_END),
+    _then(_one("Compare", relation=_RELATION, constant=_EIGHTH), NUMBER_END),
 )
 _ARITHMETIC = _then(
     st.one_of(
@@ -188,5 +188,5 @@ _ARITHMETIC = _then(
         _one("Multiply"),
         _one("Divide", by_zero=_BY_ZERO),
     ),
-    _NUMBER_END,
+    NUMBER_END,
 )

@@ -30,7 +30,7 @@ from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.graphs import build
 from plumbline.settings import WorkflowSettings
-from tests.contract.expression_graphs import workflows_with_expressions
+from tests.contract.given_graphs import has_conditions, workflows_with_tables
 from tests.contract.graphs import Graph
 from tests.contract.tables import (
     assert_same,
@@ -102,7 +102,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Graph, pa.Table, pa.Table]:
 
     train = table(draw(st.integers(1, 12)), TRAINED)
     test = table(draw(st.integers(0, 8)), VALUES["continuous"])
-    return kinds, draw(workflows_with_expressions(kinds)), train, test
+    return kinds, draw(workflows_with_tables(kinds)), train, test
 
 
 @settings(
@@ -137,6 +137,8 @@ def test_engines_and_online_executor_agree(
             rows = read(raw)
             encoded = read(folder / "nvtabular" / split)
             assert_same(encoded, read(folder / "native" / split))
+            if split == "train" and has_conditions(graph.branches):
+                continue  # rows are left out
             for plan in plans:
                 for native in ("1", "0"):
                     with native_setting(native):
