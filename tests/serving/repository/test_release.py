@@ -124,4 +124,4 @@ def test_int8_wants_a_quantized_model_and_the_other_way_round(tmp_path: Path) ->
     release = Release.of(plan, tmp_path / "int8_model", ROWS, int8)
     assert release.card.quantized_from == read_model_card(model).model_hash
     with pytest.raises(ModelError, match="to score in fp32, found one in int8"):
-        Release.of(plan, tmp_path / "int8_model", ROWS, SETTINGS)
+        Release.of(plan, tmp_path / "int8_model", ROWS, Serving(precision="fp32"))
