@@ -2,7 +2,8 @@
 //
 // The dots of a row's N vectors V are the strict lower triangle of V · Vᵀ. Its rows 1 to N − 1 are
 // computed in blocks of 16. The second of two blocks is as short as it can be; the last of several
-// ends at row N − 1, and so overlaps with the one before, since tiles have one shape throughout. These vectors are the left tiles, read where they are. The right tiles are panels of 16 vectors,
+// ends at row N − 1, and so overlaps with the one before, since tiles have one shape throughout.
+// These vectors are the left tiles, read where they are. The right tiles are panels of 16 vectors,
 // from vector 0 on, transposed: line k of a panel is pair k of each. The blocks on the diagonal need
 // as many panels as their number, so no tile is computed that lies above it.
 //
