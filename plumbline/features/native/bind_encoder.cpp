@@ -82,6 +82,31 @@ void bind_encoder(nb::module_ &m) {
              std::vector<double> numbers(first, first + given.size());
              return self.numbers_at(positions, parts, {std::move(numbers), null, unseen});
            })
+      .def("integers_at",
+           [](Encoder &self, nb::handle values, int64_t null, size_t positions,
+              const std::vector<size_t> &parts) {
+             const Vector<const int64_t> given(values, "values");
+             const int64_t *const first = given.data("values");
+             std::vector<int64_t> integers(first, first + given.size());
+             return self.integers_at(positions, parts, {std::move(integers), null});
+           })
+      .def("texts_at",
+           [](Encoder &self, nb::handle offsets, nb::handle data, nb::bytes null, size_t positions,
+              const std::vector<size_t> &parts) {
+             const TextArrays given(offsets, data, "values");
+             const Strings &texts = given.strings();
+             return self.texts_at(
+                 positions, parts,
+                 {{texts.offsets, texts.offsets + texts.size + 1},
+                  {texts.data, texts.data + texts.offsets[texts.size]},
+                  {null.c_str(), null.size()}});
+           })
+      .def("fill_integers", [](Encoder &self, int64_t value,
+                               size_t source) { return self.fill_integers(source, value); })
+      .def("fill_texts",
+           [](Encoder &self, nb::bytes value, size_t source) {
+             return self.fill_texts(source, std::string(value.c_str(), value.size()));
+           })
       .def("date_part",
            [](Encoder &self, const std::string &part, int64_t offset, size_t times) {
              return self.date_part(times, DatePart::named(part, offset));

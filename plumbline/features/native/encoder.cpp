@@ -76,6 +76,11 @@ bool Encoder::is_look_up(size_t number) const {
   return dynamic_cast<const LookUp *>(&node(number)) != nullptr;
 }
 
+void Encoder::want_positions(size_t number) const {
+  if (typeid(node(number)) != typeid(LookUp))
+    throw std::invalid_argument("Positions are those of a look-up");
+}
+
 void Encoder::want_key_of(const Index &index, size_t number) const {
   want(number, {index.is_text() ? Type::kTexts : Type::kIntegers},
        "A look-up wants integers or text, and an index of the same kind");
@@ -134,9 +139,28 @@ size_t Encoder::look_up_ids(size_t source, std::shared_ptr<const Index> index,
 }
 
 size_t Encoder::numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table) {
-  if (typeid(node(positions)) != typeid(LookUp))
-    throw std::invalid_argument("Positions are those of a look-up");
+  want_positions(positions);
   return add(std::make_unique<NumbersAt>(sources_of(positions, parts), std::move(table)));
+}
+
+size_t Encoder::integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table) {
+  want_positions(positions);
+  return add(std::make_unique<IntegersAt>(sources_of(positions, parts), std::move(table)));
+}
+
+size_t Encoder::texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table) {
+  want_positions(positions);
+  return add(std::make_unique<TextsAt>(sources_of(positions, parts), std::move(table)));
+}
+
+size_t Encoder::fill_integers(size_t source, int64_t value) {
+  want(source, {Type::kIntegers}, "An integer fills integers");
+  return add(std::make_unique<FillIntegers>(source, value));
+}
+
+size_t Encoder::fill_texts(size_t source, std::string value) {
+  want(source, {Type::kTexts}, "A text fills text");
+  return add(std::make_unique<FillTexts>(source, std::move(value)));
 }
 
 size_t Encoder::date_part(size_t times, const DatePart &part) {

@@ -32,6 +32,10 @@ class Encoder {
                      const std::vector<size_t> &parts, const Ids &ids);
   // `positions` is a node of look_up(), `parts` are those of its key.
   size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
+  size_t integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table);
+  size_t texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table);
+  size_t fill_integers(size_t source, int64_t value);
+  size_t fill_texts(size_t source, std::string value);
 
   // Of named expressions; see expression_nodes.h. Times are integers.
   size_t date_part(size_t times, const DatePart &part);
@@ -69,6 +73,7 @@ class Encoder {
   void want(size_t number, std::initializer_list<Type> types, const char *what) const;
   void want_key_of(const Index &index, size_t number) const;
   bool is_look_up(size_t number) const;
+  void want_positions(size_t number) const;
   Group group_of(std::vector<Output> ids, std::vector<Output> numbers) const;
   void give_slots(const Group &group, Slots &slots) const;
   void compute(const Group &group, Tile &tile) const;

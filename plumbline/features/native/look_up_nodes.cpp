@@ -1,5 +1,6 @@
 // Nodes that look up keys in an index, and what is at their positions.
 #include <algorithm>
+#include <array>
 
 #include "nodes.h"
 
@@ -99,6 +100,24 @@ void NumbersAt::run(Tile &tile, size_t self) const {
       tile, sources, positions.data(), tile.numbers(self), table_.null,
       [&](size_t position) { return table_.values[position]; },
       [&](size_t) { return table_.unseen; });
+}
+
+void IntegersAt::run(Tile &tile, size_t self) const {
+  const auto &positions = std::get<Column<const int64_t>>(tile.values(sources[0]));
+  look_at(
+      tile, sources, positions.data(), tile.integers(self), table_.null,
+      [&](size_t position) { return table_.values[position]; },
+      [](size_t) { return kNullInt64; });
+}
+
+void TextsAt::run(Tile &tile, size_t self) const {
+  const auto &positions = std::get<Column<const int64_t>>(tile.values(sources[0]));
+  std::array<std::string_view, kTile> texts;
+  look_at(
+      tile, sources, positions.data(), texts.data(), std::string_view(table_.null),
+      [&](size_t position) { return table_.at(position); },
+      [](size_t) { return std::string_view(); });
+  tile.set_texts(self, texts.data());
 }
 
 }  // namespace plumbline

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "columns.h"
@@ -40,6 +42,24 @@ struct Ids {
 struct NumberTable {
   std::vector<double> values;
   double null, unseen;
+};
+
+// The integers at positions, and of keys whose parts are all missing; others are missing.
+struct IntegerTable {
+  std::vector<int64_t> values;
+  int64_t null;
+};
+
+// The same of texts.
+struct TextTable {
+  std::vector<int64_t> offsets;
+  std::vector<uint8_t> data;
+  std::string null;
+
+  std::string_view at(size_t row) const {
+    const auto *const first = reinterpret_cast<const char *>(data.data()) + offsets[row];
+    return {first, static_cast<size_t>(offsets[row + 1] - offsets[row])};
+  }
 };
 
 // Each node's part of the memory, in columns. Nodes whose columns are not needed at the same time can
@@ -77,6 +97,18 @@ class Tile {
     auto *const memory = reinterpret_cast<double *>(offsets(node));
     values_[node] = Column<const double>{reinterpret_cast<const char *>(memory), 8, size};
     return memory;
+  }
+  // The node's column becomes copies of `size` texts.
+  void set_texts(size_t node, const std::string_view *texts) {
+    int64_t *const ends = offsets(node);
+    std::vector<uint8_t> &copied = bytes(node);
+    copied.clear();
+    ends[0] = 0;
+    for (size_t i = 0; i < size; ++i) {
+      copied.insert(copied.end(), texts[i].begin(), texts[i].end());
+      ends[i + 1] = static_cast<int64_t>(copied.size());
+    }
+    values_[node] = Strings{ends, copied.data(), size};
   }
   // Memory of a node for size + 1 offsets of text, and for its bytes.
   int64_t *offsets(size_t node) { return memory_.get() + slots_.of_node[node] * stride_; }
@@ -214,6 +246,26 @@ class HashBucket : public Node {
   uint64_t buckets_;
 };
 
+// The source, with `value` for each missing integer or text.
+class FillIntegers : public Node {
+ public:
+  FillIntegers(size_t source, int64_t value) : Node(Type::kIntegers, {source}), value_(value) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  int64_t value_;
+};
+
+class FillTexts : public Node {
+ public:
+  FillTexts(size_t source, std::string value)
+      : Node(Type::kTexts, {source}), value_(std::move(value)) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  std::string value_;
+};
+
 // The parts packed into one text.
 class Key : public Node {
  public:
@@ -254,6 +306,28 @@ class NumbersAt : public Node {
 
  private:
   NumberTable table_;
+};
+
+// The same of integers.
+class IntegersAt : public Node {
+ public:
+  IntegersAt(std::vector<size_t> sources, IntegerTable table)
+      : Node(Type::kIntegers, std::move(sources)), table_(std::move(table)) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  IntegerTable table_;
+};
+
+// The same of texts.
+class TextsAt : public Node {
+ public:
+  TextsAt(std::vector<size_t> sources, TextTable table)
+      : Node(Type::kTexts, std::move(sources)), table_(std::move(table)) {}
+  void run(Tile &tile, size_t self) const override;
+
+ private:
+  TextTable table_;
 };
 
 }  // namespace plumbline

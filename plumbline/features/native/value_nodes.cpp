@@ -71,6 +71,22 @@ void HashBucket::run(Tile &tile, size_t self) const {
     ids[i] = static_cast<int64_t>(remainder(hashes[i], buckets_));
 }
 
+void FillIntegers::run(Tile &tile, size_t self) const {
+  const auto values = std::get<Column<const int64_t>>(tile.values(sources[0]));
+  int64_t *const filled = tile.integers(self);
+  for (size_t i = 0; i < tile.size; ++i) filled[i] = is_missing(values, i) ? value_ : values[i];
+}
+
+void FillTexts::run(Tile &tile, size_t self) const {
+  const auto values = std::get<Strings>(tile.values(sources[0]));
+  std::array<std::string_view, kTile> texts;
+  for (size_t i = 0; i < tile.size; ++i) {
+    const auto *const text = reinterpret_cast<const char *>(values.at(i));
+    texts[i] = is_missing(values, i) ? std::string_view(value_) : std::string_view(text, values.length(i));
+  }
+  tile.set_texts(self, texts.data());
+}
+
 void Key::run(Tile &tile, size_t self) const {
   int64_t *const offsets = tile.offsets(self);
   std::vector<uint8_t> &bytes = tile.bytes(self);

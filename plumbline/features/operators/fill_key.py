@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from plumbline.columns.values import Text, Values, concat, is_missing, take
 from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, Step
 
 
@@ -36,6 +38,11 @@ class FillKey(Step):
 
     def bind(self, tables: Tables) -> Apply:
         return self.apply
+
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        return nodes.fill_key(self.value, sources[0])
 
     def _one(self) -> Values:
         """`value` as a column of one row."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 from plumbline.columns.values import NULL_INT64, Text, Values, concat, take
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import Keyed
+from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply
 from plumbline.features.steps.value_types import Element, ValueType
 
@@ -43,11 +44,28 @@ class KeyedKey(Keyed):
 
         return apply
 
+    def native(
+        self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
+    ) -> NativeNode:
+        positions = tables.positions(self.table, self.sha256, self.index_sha256)
+        found = nodes.positions(positions, sources)
+        values, null = tables.keys(self.table), self._null
+        if isinstance(values, Text):
+            return nodes.texts_at(found, sources, values, null=str(null))
+        assert isinstance(values, np.ndarray)
+        return nodes.integers_at(found, sources, values, null=int(null))
+
+    @property
+    def _null(self) -> int | str:
+        """The value of a key with all parts missing, as values have it."""
+        if self.null is None:
+            return "" if self.element == "text" else NULL_INT64
+        return self.null
+
     def _last(self) -> Values:
         if self.element == "text":
-            return Text.from_objects([str(self.null or "").encode(), b""])
-        null = NULL_INT64 if self.null is None else self.null
-        return np.array([null, NULL_INT64], np.int64)
+            return Text.from_objects([str(self._null).encode(), b""])
+        return np.array([self._null, NULL_INT64], np.int64)
 
 
 def element_of(values: pa.Array) -> Element:

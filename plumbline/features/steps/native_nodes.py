@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.native import native
+from plumbline.columns.values import Text
 from plumbline.features.lookup.index import TextIndex
 from plumbline.features.lookup.tables import Positions
 
@@ -105,6 +106,36 @@ class NativeNodes:
         """
         number = self.encoder.numbers_at(values, null, unseen, positions.number, _numbers_of(parts))
         return NativeNode(number)
+
+    def integers_at(
+        self,
+        positions: NativeNode,
+        parts: Sequence[NativeNode],
+        values: NDArray[np.int64],
+        *,
+        null: int,
+    ) -> NativeNode:
+        """The integers at positions of the key: int64.
+
+        A key with all parts missing has `null`; any other without a position is missing.
+        """
+        number = self.encoder.integers_at(values, null, positions.number, _numbers_of(parts))
+        return NativeNode(number)
+
+    def texts_at(
+        self, positions: NativeNode, parts: Sequence[NativeNode], values: Text, *, null: str
+    ) -> NativeNode:
+        """The same of texts."""
+        offsets, data, key = values.offsets, values.data, _numbers_of(parts)
+        number = self.encoder.texts_at(offsets, data, null.encode(), positions.number, key)
+        return NativeNode(number, is_text=True)
+
+    def fill_key(self, value: int | str, source: NativeNode) -> NativeNode:
+        """The source with `value` for what is missing: int64 or text."""
+        if isinstance(value, str):
+            number = self._add(self.encoder.fill_texts, value.encode(), source.number)
+            return NativeNode(number, is_text=True)
+        return self._node(self.encoder.fill_integers, value, source.number)
 
     def date_part(self, part: str, offset: int, times: NativeNode) -> NativeNode:
         """A part of each time: int64."""

@@ -21,9 +21,11 @@ from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.categorify import Categorify
 from plumbline.features.operators.clip import Clip
+from plumbline.features.operators.fill_key import FillKey
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.operators.hashed_cross import HashedCross
 from plumbline.features.operators.is_missing import IsMissing
+from plumbline.features.operators.keyed_key import KeyedKey
 from plumbline.features.operators.keyed_value import KeyedValue
 from plumbline.features.operators.log import Log
 from plumbline.features.operators.normalize import Normalize
@@ -243,6 +245,40 @@ def test_look_ups_of_keys(
     assert np.array_equal(numbers, wanted.astype(np.float32), equal_nan=True)
 
 
+@relaxed
+@given(key_columns(), st.integers(0, 2**32), st.booleans(), st.booleans())
+def test_joined_and_filled_keys(
+    tmp_path_factory: pytest.TempPathFactory,
+    columns: list[Values],
+    seed: int,
+    is_text: bool,
+    of_null: bool,
+) -> None:
+    """Integers or texts of keys that are known, unknown, and missing; then filled; hashed."""
+    folder = tmp_path_factory.mktemp("plan")
+    rows = len(columns[0])
+    parts = part_arrays(columns, np.flatnonzero(np.random.default_rng(seed).random(rows) < 0.6))
+    numbers = [None if n % 5 == 4 else n for n in range(len(parts[0]))]
+    words = [None if n is None else f"é{n}" for n in numbers]
+    values = pa.array(words, pa.string()) if is_text else pa.array(numbers, pa.int64())
+    files = KeyedKey.write(folder, "value", parts, [f"c{n}" for n in range(len(columns))], values)
+    null = ("漢字" if is_text else 7) if of_null else None
+    join = KeyedKey(*files, "text" if is_text else "integer", null)
+    fill, cross = FillKey("filled" if is_text else 2**53 + 1), HashedCross(10**6 + 3)
+    tables = Tables(folder)
+
+    def build(nodes: NativeNodes, sources: list[NativeNode]) -> list[NativeNode]:
+        joined = join.native(nodes, sources, tables)
+        filled = fill.native(nodes, [joined], tables)
+        return [cross.native(nodes, [node], tables) for node in (joined, filled)]
+
+    got = encoded(columns, build, np.int64)
+    with native_setting("0"):
+        joined = join.bind(Tables(folder))(*columns)
+        for one_got, keys in zip(got, (joined, fill.apply(joined)), strict=True):
+            assert np.array_equal(one_got, cross.apply(keys))
+
+
 def test_keys_whose_hashes_collide(tmp_path: Path) -> None:
     """Exclusive or of equal hashes is 0, as of other equal ones: the ids must still differ."""
     one_column = np.array([5, 5, 9, 9, NULL_INT64])
@@ -366,6 +402,10 @@ RAW: tuple[Position, ...] = (("numbers", 0, 0), ("integers", 0, 0), ("texts", 0,
         (lambda e: e.key([0]), "integers or text"),
         (lambda e: e.key([7]), "There is no node 7"),
         (lambda e: e.numbers_at(np.zeros(1), 0.0, 0.0, 1, [1]), "are those of a look-up"),
+        (lambda e: e.integers_at(np.zeros(1, int), 0, 1, [1]), "are those of a look-up"),
+        (lambda e: e.texts_at(np.zeros(1, int), np.zeros(0, np.uint8), b"", 2, [2]), "a look-up"),
+        (lambda e: e.fill_integers(1, 2), "An integer fills integers"),
+        (lambda e: e.fill_texts(b"a", 1), "A text fills text"),
         (lambda e: e.set_outputs([(0, 0)], []), "Ids are integers"),
         (lambda e: e.set_outputs([], [(3, 0)]), "There is no node 3"),
     ],
