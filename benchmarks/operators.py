@@ -157,15 +157,19 @@ SEVERAL_KEYS: dict[str, Callable[[], Any]] = {
     "statistics of a key": lambda: [["C20", "C23"]] >> ops.JoinGroupby(
         cont_cols=["I1"], stats=["count", "mean", "std"])
     >> ops.FillMissing(0.0) >> ops.Clip(0.0) >> ops.LogOp() >> ops.Normalize(),
-    "a join": lambda: (["C10"] >> ops.JoinExternal(_prices(), on="C10"))["price"]
+    "a join": lambda: (["C10"] >> ops.JoinExternal(_items(), on="C10"))["price"]
     >> ops.FillMissing(0.0) >> ops.Normalize(),
+    "a joined category": lambda: (["C10"] >> ops.JoinExternal(_items(), on="C10"))["brand"]
+    >> ops.FillMissing("none") >> ops.Categorify(),
 }  # fmt: skip
 
 
-def _prices() -> pd.DataFrame:
-    """A number for each of the 10,000 commonest values of C10."""
+def _items() -> pd.DataFrame:
+    """A number and a text for each of the 10,000 commonest values of C10."""
     rank = np.arange(10_000)
-    return pd.DataFrame({"C10": criteo_rows.value_of(rank), "price": rank % 100 + 0.5})
+    brands = [f"brand {number % 300}" for number in rank.tolist()]
+    key = criteo_rows.value_of(rank)
+    return pd.DataFrame({"C10": key, "price": rank % 100 + 0.5, "brand": brands})
 
 
 def measure_several_keys(benchmark: Benchmark, scratch: Path, rows: int) -> None:
