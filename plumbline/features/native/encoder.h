@@ -34,6 +34,8 @@ class Encoder {
   size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
   size_t integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table);
   size_t texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table);
+
+  // The source with `value` for what is missing.
   size_t fill_integers(size_t source, int64_t value);
   size_t fill_texts(size_t source, std::string value);
 

@@ -82,7 +82,8 @@ void FillTexts::run(Tile &tile, size_t self) const {
   std::array<std::string_view, kTile> texts;
   for (size_t i = 0; i < tile.size; ++i) {
     const auto *const text = reinterpret_cast<const char *>(values.at(i));
-    texts[i] = is_missing(values, i) ? std::string_view(value_) : std::string_view(text, values.length(i));
+    texts[i] = {text, values.length(i)};
+    if (texts[i].empty()) texts[i] = value_;
   }
   tile.set_texts(self, texts.data());
 }
