@@ -22,5 +22,13 @@ class ServerError(PlumblineError):
     """The Triton server cannot be found, started or reached."""
 
 
+class ServerTimeout(ServerError):
+    """The server did not answer within the time limit of the request."""
+
+
 class ServerUnavailable(ServerError):
     """The server cannot be reached, or accepts no requests at the moment; a retry may succeed."""
+
+
+class ServerBusy(ServerUnavailable):
+    """The server rejected a request because too many others wait, or this one waited too long."""

@@ -46,8 +46,10 @@ class ModelConfig:
 class _Calls:
     """The calls of a client library, blocking or asynchronous, and their exceptions."""
 
-    def __init__(self, connection: Connection, retries: Retries, client: TritonClient) -> None:
-        self._connection, self._retries = connection, retries
+    def __init__(
+        self, connection: Connection, retries: Retries, client: TritonClient, request_id: str = ""
+    ) -> None:
+        self._connection, self._retries, self._request_id = connection, retries, request_id
         self._triton = client
         self._timeout_microseconds = connection.timeout_microseconds
         self._failures = (*FAILURES, *client.broken, *client.foreign)
@@ -66,6 +68,7 @@ class _Calls:
             model,
             inputs,
             version,
+            request_id=self._request_id,
             timeout=self._timeout_microseconds,
             headers=self._headers(),
             **triton.time_limit,
@@ -90,10 +93,15 @@ class _Calls:
 
 
 class Transport(_Calls):
-    """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number."""
+    """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number.
 
-    def __init__(self, connection: Connection, retries: Retries = NEVER) -> None:
-        super().__init__(connection, retries, open_client(connection))
+    The server gets the `request_id` with every request for outputs.
+    """
+
+    def __init__(
+        self, connection: Connection, retries: Retries = NEVER, request_id: str = ""
+    ) -> None:
+        super().__init__(connection, retries, open_client(connection), request_id)
 
     def config(self, model: str, version: str = "") -> ModelConfig:
         """Raises ServerError if the server cannot be reached or has no such model or version."""
