@@ -18,6 +18,10 @@ class RepositoryError(ArtifactError):
         return cls(f"{file}: wanted {wanted}, but {reason}. {cls.remedy}")
 
 
+class WrongAnswer(RepositoryError):
+    """A served model's answers differ from those at export."""
+
+
 class ServerError(PlumblineError):
     """The Triton server cannot be found, started or reached."""
 

@@ -16,7 +16,7 @@ from plumbline import cli
 from plumbline.stages.run_all import STAGES
 from tests.conftest import ROOT, Command
 
-UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE"}
+UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE", "PROCESSES", "BYTES"}
 SLOW = {
     "torch",
     "nvtabular",

@@ -13,7 +13,7 @@ import numpy as np
 from plumbline.serving.check.served_model import (
     answers_to,
     check_rows_of,
-    models_in,
+    exported_models_in,
     newest_version,
 )
 from plumbline.serving.client.transport import Transport
@@ -34,7 +34,8 @@ def check_server(repository: Path, server: Transport, tolerance: float) -> dict[
     ServerError
         The server does not serve these versions.
     """
-    return {model: _check(repository, model, server, tolerance) for model in models_in(repository)}
+    models = exported_models_in(repository)
+    return {model: _check(repository, model, server, tolerance) for model in models}
 
 
 def _check(repository: Path, model: str, server: Transport, tolerance: float) -> float:

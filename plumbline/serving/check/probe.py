@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from plumbline.base.exit_status import exit_status
-from plumbline.serving.check.served_model import check_served, checks_of, models_in
+from plumbline.serving.check.served_model import check_served, checks_of, exported_models_in
 from plumbline.serving.client.connection import (
     SECRET_HEADER,
     Connection,
@@ -49,7 +49,7 @@ def probe(url: str, protocol: Protocol, repository: Path | None, seconds: float)
         A model does not answer, or its server cannot be reached.
     """
     folder = _repository(repository)
-    models = models_in(folder)
+    models = exported_models_in(folder)
     secret = read_secret()
     headers = {} if secret is None else secret_header(protocol, SECRET_HEADER, secret)
     server = checks_of(Connection(url, protocol, seconds, headers))

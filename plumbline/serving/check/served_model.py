@@ -35,6 +35,7 @@ from plumbline.serving.errors import (
     ServerBusy,
     ServerError,
     ServerTimeout,
+    WrongAnswer,
 )
 
 
@@ -44,6 +45,11 @@ def checks_of(connection: Connection) -> Transport:
 
 
 def models_in(repository: Path) -> list[str]:
+    """The models of a repository."""
+    return sorted(config.parent.name for config in repository.glob(f"*/{CONFIG_FILE}"))
+
+
+def exported_models_in(repository: Path) -> list[str]:
     """The models of an exported repository.
 
     Raises
@@ -51,7 +57,7 @@ def models_in(repository: Path) -> list[str]:
     RepositoryError
         The folder is not an exported repository.
     """
-    models = sorted(config.parent.name for config in repository.glob(f"*/{CONFIG_FILE}"))
+    models = models_in(repository)
     if ENSEMBLE_MODEL not in models:
         raise RepositoryError.missing(str(repository / ENSEMBLE_MODEL / CONFIG_FILE))
     return models
@@ -109,14 +115,19 @@ def check_version(
 
     Raises
     ------
+    WrongAnswer
+        The answers differ from those at export.
     RepositoryError
-        The answers differ from those at export, or the version has no check rows.
+        The version has no check rows.
     ServerError
         The version does not answer.
     """
     check = check_rows_of(repository, model, number)
     got = answers_to(check, server, model, number, max_batch_size)
-    check.compare(got, precision, f"Model {model!r}, version {number}")
+    try:
+        check.compare(got, precision, f"Model {model!r}, version {number}")
+    except RepositoryError as error:
+        raise WrongAnswer(str(error)) from None
 
 
 def check_served(server: Transport, repository: Path, model: str) -> None:
@@ -131,7 +142,7 @@ def check_served(server: Transport, repository: Path, model: str) -> None:
         The server is overloaded.
     ServerTimeout
         It did not answer in time.
-    RepositoryError, ServerError
+    WrongAnswer, RepositoryError, ServerError
         As `check_version`.
     """
     try:

@@ -58,6 +58,10 @@ class _Calls:
         triton = self._triton
         return triton.calls.get_model_config(model, version, self._headers(), **triton.as_json)
 
+    def _is_ready(self, model: str, version: str) -> Any:
+        triton = self._triton
+        return triton.calls.is_model_ready(model, version, self._headers(), **triton.time_limit)
+
     def _infer(self, model: str, tensors: Tensors, version: str) -> Any:
         triton, inputs = self._triton, []
         for name, tensor in tensors.items():
@@ -106,6 +110,10 @@ class Transport(_Calls):
     def config(self, model: str, version: str = "") -> ModelConfig:
         """Raises ServerError if the server cannot be reached or has no such model or version."""
         return ModelConfig.from_json(self._send(partial(self._get_config, model, version)))
+
+    def is_ready(self, model: str, version: str) -> bool:
+        """Whether the version is loaded. Raises ServerUnavailable if the server is not reached."""
+        return bool(self._send(partial(self._is_ready, model, version)))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
         """Send one request. The answer has a method `as_numpy(name)`.
