@@ -13,6 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from plumbline.base.verified_files import is_verified, note_verified
+
+_MADV_POPULATE_READ = 22
+
 HASH_CHUNK_BYTES = 1 << 20
 """Bytes; a signal is handled between two chunks."""
 
@@ -69,7 +73,8 @@ def map_verified(file: Path, wanted: str, errors: FileErrors) -> mmap.mmap:
     The hash is taken over the mapping, so the bytes that were hashed are the bytes that are used,
     and every page is in memory before the first look-up: in large pages, where the file system has
     them. Processes share the pages. Look-ups count as uses of a page, so that the system does not
-    take it back first, as it would after `MADV_RANDOM`.
+    take it back first, as it would after `MADV_RANDOM`. A file that an earlier process of the same
+    server verified is only brought into memory (`verified_files`).
 
     Raises
     ------
@@ -79,17 +84,29 @@ def map_verified(file: Path, wanted: str, errors: FileErrors) -> mmap.mmap:
     try:
         with open_to_read(file) as stream:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            with suppress(OSError):  # a system without large pages
+                mapped.madvise(mmap.MADV_HUGEPAGE)
+            if is_verified(stream.fileno(), wanted) and _is_populated(mapped):
+                return mapped
+            mapped.madvise(mmap.MADV_SEQUENTIAL)
+            got = _sha256(mapped)
+            if got != wanted:
+                raise errors.damaged(str(file), wanted, got)
+            note_verified(stream.fileno(), wanted)
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise errors.missing(str(file)) from None
-    with suppress(OSError):  # a system without large pages
-        mapped.madvise(mmap.MADV_HUGEPAGE)
-    mapped.madvise(mmap.MADV_SEQUENTIAL)
-    got = _sha256(mapped)
-    if got != wanted:
-        raise errors.damaged(str(file), wanted, got)
     mapped.seek(0)
     mapped.madvise(mmap.MADV_NORMAL)
     return mapped
+
+
+def _is_populated(mapped: mmap.mmap) -> bool:
+    """Bring all pages into memory; False if the system cannot."""
+    try:
+        mapped.madvise(_MADV_POPULATE_READ)
+    except OSError:  # Linux before 5.14
+        return False
+    return True
 
 
 def file_sha256(file: Path) -> str:
