@@ -2,17 +2,21 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from plumbline.base import files, verified_files
 from plumbline.base.errors import PlanError
-from plumbline.base.files import map_verified
+from plumbline.base.files import map_verified, require_sha256
 from plumbline.base.verified_files import VARIABLE
 
 CONTENT = b"content" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+Verified = Callable[..., bytes]
 
 
 @pytest.fixture
@@ -39,20 +43,31 @@ def mapped(file: Path, sha256: str = SHA256) -> bytes:
         return content.read()
 
 
-def test_it_is_hashed_once(file: Path, reads: list[int]) -> None:
-    assert [mapped(file) for _ in range(3)] == 3 * [CONTENT]
+def required(file: Path, sha256: str = SHA256) -> bytes:
+    require_sha256(file, sha256, PlanError)
+    return file.read_bytes()
+
+
+both = pytest.mark.parametrize("verified", [mapped, required])
+
+
+@both
+def test_it_is_hashed_once(verified: Verified, file: Path, reads: list[int]) -> None:
+    assert [verified(file) for _ in range(3)] == 3 * [CONTENT]
     assert len(reads) == 1
 
 
-def test_another_hash_is_not_taken_for_it(file: Path) -> None:
-    mapped(file)
+@both
+def test_another_hash_is_not_taken_for_it(verified: Verified, file: Path) -> None:
+    verified(file)
     with pytest.raises(PlanError, match="wanted SHA-256"):
-        mapped(file, SHA256[::-1])
+        verified(file, SHA256[::-1])
 
 
 @pytest.mark.parametrize("change", ["written", "replaced", "times set back"])
-def test_a_changed_file_is_refused(file: Path, change: str) -> None:
-    mapped(file)
+@both
+def test_a_changed_file_is_refused(verified: Verified, file: Path, change: str) -> None:
+    verified(file)
     before = file.stat()
     if change == "replaced":
         other = file.with_name("other")
@@ -64,20 +79,21 @@ def test_a_changed_file_is_refused(file: Path, change: str) -> None:
     if change != "written":
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     with pytest.raises(PlanError, match="wanted SHA-256"):
-        mapped(file)
+        verified(file)
 
 
+@both
 def test_without_a_folder_or_too_early_it_is_hashed_again(
-    file: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
+    verified: Verified, file: Path, reads: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verified_files, "_SETTLED_SECONDS", 60.0)
-    mapped(file)
-    mapped(file)
+    verified(file)
+    verified(file)
     assert len(reads) == 2
     monkeypatch.setattr(verified_files, "_SETTLED_SECONDS", -1.0)
-    mapped(file)
+    verified(file)
     monkeypatch.delenv(VARIABLE)
-    mapped(file)
+    verified(file)
     assert len(reads) == 4
 
 
