@@ -140,6 +140,10 @@ class Supervisor:
         with ProcessWatch(server.process, server.instances) as watch, self._open_checks() as checks:
             while True:
                 failure = checks.check(lost)
+                if failure is not None:
+                    lost |= watch.wait(0.0)
+                    if lost:
+                        failure = Failure("model_process_died", failure.text)
                 is_silent = failure is not None and failure.cause == "no_answer"
                 if end := self._end(_SECONDS_TO_DIE if is_silent else 0.0):
                     return end

@@ -193,6 +193,15 @@ def test_a_failed_check_after_it_restarts_it(server: Server) -> None:
     assert states[-1].restarts == {"model_process_died": 1}
 
 
+def test_a_check_that_fails_because_a_process_ended_says_so(server: Server) -> None:
+    def model_ends() -> Failure:
+        server.model.kill()
+        return Failure("error_answer", "The model is not healthy.")
+
+    states = supervised(server, model_ends, None)
+    assert states[-1].restarts == {"model_process_died": 1}
+
+
 def test_failed_restarts_are_repeated_and_counted() -> None:
     errors = (ServerError("no"), ServerDied("no"), OSError(28, "full"))
     server = Server(None, *errors, None)
