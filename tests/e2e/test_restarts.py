@@ -16,8 +16,12 @@ import pytest
 
 from plumbline.base.errors import PlumblineError
 from plumbline.serving.check.probe import probe
+from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.launch.model_processes import instances_of
 from plumbline.serving.launch.owned import REGIONS
+from plumbline.serving.publish.live_server import LiveServer
+from plumbline.serving.publish.publish import publish
+from plumbline.serving.repository.release import Release
 from tests.conftest import ROOT
 from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
@@ -36,10 +40,10 @@ class Launched:
     url: str
 
     @classmethod
-    def start(cls, repository: Path, temporary: Path) -> Launched:
+    def start(cls, repository: Path, temporary: Path, *options: str) -> Launched:
         temporary.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            [sys.executable, "-m", "serving.server", str(repository), *ANY_PORTS],
+            [sys.executable, "-m", "serving.server", str(repository), *ANY_PORTS, *options],
             cwd=ROOT,
             env={**os.environ, "NO_COLOR": "1", "COLUMNS": "300", "TMPDIR": str(temporary)},
             stderr=subprocess.PIPE,
@@ -108,6 +112,11 @@ def all_gone(processes: list[int]) -> bool:
     return not any(command_line(process) for process in processes)
 
 
+def release_of(folder: Path, number: int) -> Release:
+    plan = write_small_plan(folder / f"plan{number}", ["Oslo", "Rome", "Paris"][: number + 1])
+    return Release.of(plan, model_of(plan, folder / f"model{number}", number), ROWS, SETTINGS)
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
@@ -169,6 +178,24 @@ def test_a_stopped_model_process(launched: Launched) -> None:
     assert launched.says().startswith("It was restarted.")
     assert all_gone([stopped])
     assert launched.answers()
+
+
+def test_publishing_is_no_failure(tmp_path: Path) -> None:
+    """Versions come, and the processes of older ones end, under checks all the time."""
+    secret = tmp_path / "secret"
+    secret.write_text("0123456789abcdef")
+    live = tmp_path / "live"
+    publish(release_of(tmp_path, 0), live, SETTINGS, None, lambda line: None)
+    options = ("--allow-model-control", "--secret-file", str(secret), "--check-seconds", "0.1")
+    running = Launched.start(live, tmp_path / "temporary", *options)
+    shown = secret_header("http", SECRET_HEADER, secret.read_text())
+    control = LiveServer(Connection(running.url, "http", 60.0, shown))
+    for number in (1, 2):
+        publish(release_of(tmp_path, number), live, SETTINGS, control, lambda line: None)
+    control.close()
+    assert running.answers()
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.communicate(timeout=SECONDS)[1] == "Stopped.\n"
 
 
 def test_a_killed_launcher_leaves_nothing(repository: Path, tmp_path: Path) -> None:

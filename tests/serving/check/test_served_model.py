@@ -166,7 +166,7 @@ def test_lists_that_the_server_padded_further_are_the_same(
         (raises("ctr", *9 * [ServerBusy("busy")]), None),
         (raises("ctr", *9 * [RepositoryError("cannot be read")]), None),
         (raises("ctr", *9 * [ServerTimeout("late")]), "no_answer"),
-        (raises("ctr", *9 * [ServerUnavailable("refused")]), "no_answer"),
+        (raises("ctr", *9 * [ServerUnavailable("refused")]), "unreachable"),
         (raises("ctr", *9 * [ServerError("not healthy")]), "error_answer"),
         (wrong("ctr_features"), "wrong_answer"),
     ],

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from plumbline.serving.errors import ServerError
+from plumbline.serving.launch import supervisor
 from plumbline.serving.launch.back_off import BackOff
 from plumbline.serving.launch.health import Failure
 from plumbline.serving.launch.model_processes import Instance
@@ -19,6 +20,7 @@ from plumbline.serving.launch.supervisor import State, Supervisor
 
 FUSED = Instance("ctr_fused", "1", "ctr_fused_0_0")
 SILENT = Failure("no_answer", "It does not answer.")
+CLOSED = Failure("unreachable", "It cannot be reached.")
 WRONG = Failure("wrong_answer", "It answers wrongly.")
 
 
@@ -92,6 +94,11 @@ class Checks:
         return answer
 
 
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_SECONDS_TO_DIE", 0.5)
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
@@ -103,7 +110,7 @@ def supervised(server: Server, *answers: object, check_seconds: float = 0.01) ->
     """Run a supervisor until the answers are used up. Returns the states that it told."""
     states: list[State] = []
     checks = Checks(server, *answers)
-    supervisor = Supervisor(
+    supervises = Supervisor(
         server,
         checks.open,
         check_seconds=check_seconds,
@@ -111,9 +118,9 @@ def supervised(server: Server, *answers: object, check_seconds: float = 0.01) ->
         report=lambda line: None,
         back_off=BackOff(first_seconds=0.01, longest_seconds=0.02),
     )
-    supervisor.start()
+    supervises.start()
     with pytest.raises(Over):
-        supervisor.run("again")
+        supervises.run("again")
     server.lost = checks.lost
     return states
 
@@ -142,11 +149,17 @@ def test_it_is_ready_only_when_it_answers_rightly(server: Server) -> None:
     assert states[-1].restarts == {"wrong_answer": 2}
 
 
-def test_only_two_checks_without_an_answer_in_a_row_restart_it(server: Server) -> None:
-    supervised(server, None, SILENT, None, SILENT, None)
-    assert server.started == 1
-    states = supervised(Server(), SILENT, SILENT, None)
-    assert states[-1].restarts == {"no_answer": 1}
+@pytest.mark.parametrize(
+    ("first", "second"), [(SILENT, SILENT), (CLOSED, CLOSED), (CLOSED, SILENT)]
+)
+def test_only_two_checks_without_an_answer_in_a_row_restart_it(
+    server: Server, first: Failure, second: Failure
+) -> None:
+    states = supervised(server, None, first, None, second, None)
+    assert server.started == 1 and [state.ready for state in states] == [True]
+    server.kill()
+    states = supervised(server, first, second, None)
+    assert server.started == 3 and states[-1].restarts == {second.cause: 1}
 
 
 @pytest.mark.parametrize("sign", ["-9", "3"])
@@ -200,6 +213,15 @@ def test_a_check_that_fails_because_a_process_ended_says_so(server: Server) -> N
 
     states = supervised(server, model_ends, None)
     assert states[-1].restarts == {"model_process_died": 1}
+
+
+def test_a_server_that_dies_during_a_check_takes_its_models_along(server: Server) -> None:
+    def server_ends_soon() -> Failure:
+        server.model.kill()
+        subprocess.Popen(["sh", "-c", f"sleep 0.2; kill -9 {server.process}"])
+        return CLOSED
+
+    assert supervised(server, server_ends_soon, None)[-1].restarts == {"died": 1}
 
 
 def test_failed_restarts_are_repeated_and_counted() -> None:
