@@ -113,6 +113,9 @@ def _floats(column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.float32] |
     is_number = pa.types.is_floating(type_) and not pa.types.is_float16(type_)
     if not (is_number or pa.types.is_integer(type_) or pa.types.is_null(type_)):
         return None
+    if pa.types.is_float32(type_) and not rules.missing_numbers:
+        narrow = np.asarray(column, np.float32)
+        return None if np.isinf(narrow).any() else narrow
     wide = np.asarray(_filled(column.cast(pa.float64(), safe=False), float("nan")), np.float64)
     if rules.missing_numbers:
         wide = np.where(np.isin(wide, rules.missing_numbers), np.nan, wide)

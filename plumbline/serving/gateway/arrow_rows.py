@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import flatbuffers.encode
@@ -105,12 +106,17 @@ def _require_plain_type(name: str, type_: pa.DataType) -> None:
     inner = type_
     if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_dictionary(type_):
         inner = type_.value_type
-    if not any(is_plain(inner) for is_plain in _PLAIN):
+    if not _is_plain(inner):
         raise Refused(
             400,
             f"Column {name[:100]!r}: wanted numbers, text, booleans, times or lists of them, got "
             f"Arrow's {str(type_)[:100]}.",
         )
+
+
+@lru_cache
+def _is_plain(type_: pa.DataType) -> bool:
+    return any(is_plain(type_) for is_plain in _PLAIN)
 
 
 def _require_small_values(name: str, column: pa.ChunkedArray, most: int) -> None:
