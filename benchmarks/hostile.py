@@ -21,10 +21,11 @@ _ODD_VALUES = (
 )  # fmt: skip
 
 
-def hostile_request(row: Row, draw: random.Random) -> bytes:
+def hostile_request(row: Row, draw: random.Random, headers: Mapping[str, str]) -> bytes:
     """The bytes of one connection. `row` is one that the model accepts."""
     kind = draw.choice((_odd_value, _odd_json, _mutated, _odd_head, _odd_arrow, _huge_shape))
-    return kind(row, draw)
+    added = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    return kind(row, draw).replace(b"Host: a\r\n", b"Host: a\r\n" + added, 1)
 
 
 def send_and_leave(address: tuple[str, int], content: bytes, seconds: float) -> bytes:
