@@ -18,6 +18,7 @@ from plumbline.commands.arguments import Command
 from plumbline.commands.init import init
 from plumbline.commands.kernels import kernels
 from plumbline.commands.operators import operators
+from plumbline.commands.probe import probe
 from plumbline.commands.publish import export, publish
 from plumbline.commands.score import score
 from plumbline.commands.server import server
@@ -41,7 +42,7 @@ app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
     stage = export if name == "export" else stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)
-for command in (server, score, verify, accept, publish):
+for command in (server, score, verify, accept, probe, publish):
     app.command(cls=Command)(command)
 client.command(cls=Command)(score)
 

@@ -32,9 +32,9 @@ def accept(
 ) -> None:
     """Send an export's check rows to a running server, and compare the answers."""
     from plumbline.serving.check.acceptance import check_server
-    from plumbline.serving.client.transport import Transport
+    from plumbline.serving.check.served_model import checks_of
 
-    server = Transport(Connection(url, protocol, TIMEOUT_SECONDS))
+    server = checks_of(Connection(url, protocol, TIMEOUT_SECONDS))
     try:
         differences = check_server(repository, server, tolerance)
     finally:

@@ -1,54 +1,109 @@
-"""The work of `plumbline server`: serve a repository, and restart a server that crashes."""
+"""The work of `plumbline server`: serve a repository, and keep the server running and right."""
 
 from __future__ import annotations
 
-import shutil
 import signal
-import tempfile
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from plumbline.base.console import say
+from plumbline.serving.client.connection import SECRET_HEADER, secret_header
 from plumbline.serving.contract.versions import verify_repository
-from plumbline.serving.errors import ServerError
+from plumbline.serving.launch.gateway_options import GatewayOptions
+from plumbline.serving.launch.gateway_process import Gateway, gateway_settings
+from plumbline.serving.launch.health import Health
+from plumbline.serving.launch.owned import OwnedFolder
+from plumbline.serving.launch.ports import listener, port_of
 from plumbline.serving.launch.server import LOG_BEFORE_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
+from plumbline.serving.launch.supervisor import State, Supervisor
 from plumbline.serving.publish.publish import roll_back_interrupted
 
 
-def run_server(repository: Path, options: ServerOptions, ready_seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What is started, and how it is watched."""
+
+    server: ServerOptions
+    gateway: GatewayOptions | None
+    """None: clients reach the server itself."""
+    ready_seconds: float
+    check_seconds: float
+
+    @property
+    def warning(self) -> str | None:
+        return self.server.warning if self.gateway is None else self.gateway.warning
+
+
+def run_server(repository: Path, launch: Launch) -> None:
     """Verify the repository, and serve it until Ctrl-C or SIGTERM.
 
     Raises
     ------
     PlumblineError
-        A file was changed after the export, the server does not start, or it exits by itself. Its
-        log is kept then.
+        A file was changed after the export, or the server does not start. Its log is kept then.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         roll_back_interrupted(repository, say)
         verify_repository(repository, large_files=False)
-        _serve(repository, options, ready_seconds)
+        _serve(repository, launch)
     except KeyboardInterrupt:
         say("Stopped.")
 
 
-def _serve(repository: Path, options: ServerOptions, ready_seconds: float) -> None:
-    work = Path(tempfile.mkdtemp(prefix="plumbline-server-"))
+def _serve(repository: Path, launch: Launch) -> None:
+    work = OwnedFolder("server")
     try:
-        with TritonServer(repository, work, options=options, ready_seconds=ready_seconds) as server:
-            if options.warning is not None:
-                say(f"warning: {options.warning}")
-            say(f"HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
-            while (status := server.wait()) < 0:
-                say(f"The Triton server died ({signal.strsignal(-status)}).")
-                server.start_again()
-                say(f"It was restarted. The log of the crash: {work / LOG_BEFORE_FILE}.")
-            raise ServerError(f"The Triton server ended with status {status} (log: {server.log}).")
+        server = TritonServer(
+            repository,
+            work.path,
+            options=launch.server,
+            ready_seconds=launch.ready_seconds,
+            temporary=[work],
+        )
+        with closing(server):
+            server.claim()
+            with _gateway(server, launch.gateway) as (tell, address):
+                supervisor = Supervisor(
+                    server,
+                    partial(Health, repository, server.http_url, _headers(launch.server)),
+                    check_seconds=launch.check_seconds,
+                    tell=tell,
+                    report=say,
+                )
+                supervisor.start()
+                if launch.warning is not None:
+                    say(f"warning: {launch.warning}")
+                say(f"{address}HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
+                log = work.path / LOG_BEFORE_FILE
+                supervisor.run(restarted=f"It was restarted. The log of the crash: {log}.")
     except KeyboardInterrupt:
-        shutil.rmtree(work, ignore_errors=True)
+        work.close()
         raise
-    finally:
-        with suppress(OSError):
-            work.rmdir()  # unless it has the log
+    except BaseException:
+        work.keep()
+        raise
+
+
+@contextmanager
+def _gateway(
+    server: TritonServer, options: GatewayOptions | None
+) -> Iterator[tuple[Callable[[State], None], str]]:
+    """Run the gateway. Yields where to tell it the server's state, and its address to show."""
+    if options is None:
+        yield lambda state: None, ""
+        return
+    opened = listener("gateway", options.host, options.port)
+    settings = gateway_settings(options, server, opened.fileno())
+    with Gateway(opened, settings, options.processes, say) as gateway:
+        yield gateway.tell, f"Gateway {options.host}:{port_of(opened)}; behind it "
+
+
+def _headers(options: ServerOptions) -> dict[str, str]:
+    if options.protect_scoring and options.secret is not None:
+        return secret_header("http", SECRET_HEADER, options.secret)
+    return {}

@@ -9,8 +9,14 @@ import typer
 
 from plumbline.serving.client.connection import SECRET_VARIABLE, read_secret
 from plumbline.serving.errors import ServerError
+from plumbline.serving.launch.gateway_options import GatewayOptions, Limits
 from plumbline.serving.launch.ports import Ports
-from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions, ServerTls
+from plumbline.serving.launch.server_options import (
+    LOOPBACK,
+    ServerOptions,
+    ServerTls,
+    is_loopback,
+)
 
 
 def server(
@@ -66,7 +72,7 @@ def server(
         Path | None,
         typer.Option(
             metavar="PEM",
-            help="Encrypt gRPC with this certificate; HTTP then stays on this machine.",
+            help="Encrypt the gateway with this certificate; without one, gRPC only.",
             show_default="no encryption",
         ),
     ] = None,
@@ -86,23 +92,61 @@ def server(
         float,
         typer.Option(metavar="SECONDS", min=0.0, help="Time limit for loading the models."),
     ] = 120.0,
+    check_seconds: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", min=0.1, help="Time between two checks of the answers."),
+    ] = 2.0,
+    gateway: Annotated[
+        bool | None,
+        typer.Option(
+            help="Put a gateway in front of the server, which then stays on this machine.",
+            show_default="on unless --host is loopback",
+        ),
+    ] = None,
+    gateway_port: Annotated[
+        int, typer.Option(metavar="PORT", help="Port of the gateway; 0 for any free one.")
+    ] = 8080,
+    gateway_processes: Annotated[
+        int, typer.Option(metavar="PROCESSES", help="Processes of the gateway.")
+    ] = 1,
+    max_body: Annotated[
+        int, typer.Option(metavar="BYTES", help="Largest body that the gateway takes.")
+    ] = Limits().body_bytes,
+    max_rows: Annotated[
+        int, typer.Option(metavar="ROWS", help="Most rows of a request to the gateway.")
+    ] = Limits().rows,
+    max_in_flight: Annotated[
+        int, typer.Option(metavar="REQUESTS", help="Most requests that the gateway has at once.")
+    ] = Limits().in_flight,
+    request_seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="Time limit of a request to the gateway.")
+    ] = Limits().seconds,
 ) -> None:
     """Serve a model repository until it is interrupted.
 
-    A server that crashes is restarted, and its log is kept.
+    A server that crashes, or answers otherwise than at export, is restarted.
     """
-    from plumbline.commands.run_server import run_server
+    from plumbline.commands.run_server import Launch, run_server
 
-    options = ServerOptions(
-        host=host,
+    secret = read_secret(secret_file)
+    tls = _tls(tls_certificate, tls_key, tls_client_ca)
+    has_gateway = not is_loopback(host) if gateway is None else gateway
+    server = ServerOptions(
+        host=LOOPBACK if has_gateway else host,
         ports=Ports(http_port, grpc_port, metrics_port),
         allow_model_control=allow_model_control,
         allow_shared_memory=allow_shared_memory,
         protect_scoring=protect_scoring,
-        secret=read_secret(secret_file),
-        tls=_tls(tls_certificate, tls_key, tls_client_ca),
+        secret=secret,
+        tls=None if has_gateway else tls,
     )
-    run_server(repository, options, ready_seconds)
+    limits = Limits(max_body, max_rows, max_in_flight, request_seconds)
+    in_front = (
+        GatewayOptions(host, gateway_port, gateway_processes, secret, tls, limits)
+        if has_gateway
+        else None
+    )
+    run_server(repository, Launch(server, in_front, ready_seconds, check_seconds))
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> ServerTls | None:

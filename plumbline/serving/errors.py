@@ -18,8 +18,16 @@ class RepositoryError(ArtifactError):
         return cls(f"{file}: wanted {wanted}, but {reason}. {cls.remedy}")
 
 
+class WrongAnswer(RepositoryError):
+    """A served model's answers differ from those at export."""
+
+
 class ServerError(PlumblineError):
     """The Triton server cannot be found, started or reached."""
+
+
+class ServerTimeout(ServerError):
+    """The server did not answer within the time limit of the request."""
 
 
 class ServerUnavailable(ServerError):
@@ -35,3 +43,7 @@ class RequestRefused(ServerError):
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(f"Triton at {url}: {reason}")
         self.reason = reason
+
+
+class ServerBusy(ServerUnavailable):
+    """The server rejected a request because too many others wait, or this one waited too long."""

@@ -16,7 +16,7 @@ from plumbline import cli
 from plumbline.stages.run_all import STAGES
 from tests.conftest import ROOT, Command
 
-UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE"}
+UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE", "PROCESSES", "BYTES"}
 SLOW = {
     "torch",
     "nvtabular",
@@ -38,6 +38,7 @@ FILES = {
     "serving/server.py": "server",
     "serving/verify.py": "verify",
     "serving/acceptance.py": "accept",
+    "serving/probe.py": "probe",
 }
 
 
@@ -60,7 +61,8 @@ PARAMETERS = [
 
 def test_the_commands_are_the_documented_ones() -> None:
     others = {
-        *("run", "init", "operators", "kernels", "server", "score", "verify", "accept", "publish")
+        *("run", "init", "operators", "kernels", "server", "score", "verify", "accept"),
+        *("probe", "publish"),
     }
     assert COMMANDS.keys() == others | {"client score"} | STAGES.keys()
 
@@ -123,6 +125,8 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
         (("server", ".", "--allow-model-control"), "secret"),
         (("verify", "."), "missing from the model repository."),
         (("accept", ".", "127.0.0.1:1"), "config.pbtxt: missing"),
+        (("probe", "127.0.0.1:1", "--repository", "."), "config.pbtxt: missing"),
+        (("probe", "127.0.0.1:1"), "Give --repository, or set PLUMBLINE_REPOSITORY."),
         (("score", "nothing.csv", "--url", "127.0.0.1:1"), "127.0.0.1:1"),
     ],
 )

@@ -21,10 +21,11 @@ from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors, require_finite
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
-from plumbline.serving.backend.monitoring import Monitor, Report, metrics_of
+from plumbline.serving.backend.monitoring import CHECK_REQUEST, Monitor, Report, metrics_of
 from plumbline.serving.backend.served_version import ServedVersion
+from plumbline.serving.backend.server_process import end_with_server
 from plumbline.serving.backend.waiting import Waiting, WaitingLine
-from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows, Run
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
 
 
@@ -55,54 +56,74 @@ class BackendModel(ABC):
         """
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        end_with_server()
         version = ServedVersion.open(args)
-        self._monitor: Monitor | None = None
         self._computation = self.load(version)
         plan = self._computation.plan
         self._raw_columns = None if plan is None else wire_columns(plan)
         check = version.folder / CHECK_FILE
-        CheckRows.read(check).verify(self._run, version.precision, str(check))
+        CheckRows.read(check).verify(self._uncounted, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _reject)
-        self._warmups = version.warmups
         names = metrics_of(plan is not None, version.precision is not None)
-        self._idle_monitor = Monitor(plan, _report(version.model, version.number, *names))
+        self._monitor = Monitor(plan, _report(version.model, version.number, *names))
+        self._warmup_rows = version.warmup_rows
+        if not self._warmup_rows:
+            self._monitor.start()
         gc.collect()
         gc.freeze()
 
     def execute(self, requests: Sequence[Any]) -> list[Any] | None:
+        if self._warmup_rows:
+            return self._warm_up(requests)
         started = time.perf_counter()
         if self._line.takes_over(started):
             self._line.put([_waiting(request) for request in requests])
             return None
         responses = self._responses(requests)
         self._line.answered(started, time.perf_counter())
-        if self._warmups:
-            self._warmed_up()
         return responses
 
     def finalize(self) -> None:
         """Called once every request has been answered."""
         self._line.close()
-        if self._monitor is not None:
+        if not self._warmup_rows:
             self._monitor.stop()
 
-    def _warmed_up(self) -> None:
-        """Triton's warm-up calls precede all requests, and are not counted."""
-        self._warmups -= 1
-        if not self._warmups:
-            self._monitor = self._idle_monitor
+    def _warm_up(self, requests: Sequence[Any]) -> list[Any]:
+        """Answer warm-up requests, which precede all others: no limit holds, and none is counted.
+
+        Triton sends a sample of 1,024 rows as 1,024 requests of one row.
+        """
+        responses = self._responses(requests)
+        self._warmup_rows = max(0, self._warmup_rows - sum(map(_rows_of, requests)))
+        if not self._warmup_rows:
             self._monitor.start()
+        return responses
 
     def _responses(self, requests: Sequence[Any]) -> list[Any]:
         try:
-            answers = self._answers([_tensors(request) for request in requests])
-            return [_response(*pair) for pair in zip(requests, answers, strict=True)]
+            answers: dict[int, Tensors | PlumblineError] = {}
+            for run, positions in self._by_run(requests):
+                tensors = [_tensors(requests[position]) for position in positions]
+                answers |= zip(positions, self._answers(tensors, run), strict=True)
+            return [_response(request, answers[p]) for p, request in enumerate(requests)]
         except Exception as error:  # noqa: BLE001  a bug of ours fails these requests, not the server
             pb_utils.Logger.log_error(traceback.format_exc())
             reason = f"The model failed: {type(error).__name__}: {error}. See the server's log."
             return [_error(reason, pb_utils.TritonError.INTERNAL) for _ in requests]
 
-    def _answers(self, requests: Sequence[Tensors]) -> list[Tensors | PlumblineError]:
+    def _by_run(self, requests: Sequence[Any]) -> list[tuple[Run, list[int]]]:
+        """The positions of the requests that the metrics count, and of those that they do not."""
+        uncounted = {
+            position
+            for position, request in enumerate(requests)
+            if self._warmup_rows or request.request_id() == CHECK_REQUEST
+        }
+        counted = [position for position in range(len(requests)) if position not in uncounted]
+        groups = ((self._run, counted), (self._uncounted, sorted(uncounted)))
+        return [(run, positions) for run, positions in groups if positions]
+
+    def _answers(self, requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:
         """The outputs of every request, computed in one pass over the rows of all of them.
 
         If that pass is refused, or the requests' shapes or types differ, each request is computed
@@ -111,30 +132,37 @@ class BackendModel(ABC):
         if len(requests) > 1 and len({_layout(request) for request in requests}) == 1:
             try:
                 joined = {n: np.concatenate([r[n] for r in requests]) for n in requests[0]}
-                return [*_split(self._run(joined), [_rows(request) for request in requests])]
+                return [*_split(run(joined), [_rows(request) for request in requests])]
             except PlumblineError:
                 pass
-        return [self._answer(request) for request in requests]
-
-    def _answer(self, request: Tensors) -> Tensors | PlumblineError:
-        try:
-            return self._run(request)
-        except PlumblineError as error:
-            return error
+        return [_answer(request, run) for request in requests]
 
     def _run(self, tensors: Tensors) -> Tensors:
+        """The outputs, which the metrics count."""
+        encoded, outputs = self._computed(tensors)
+        of_plan = None if self._raw_columns is None else encoded
+        self._monitor.see(tensors, of_plan, outputs.get(CLICK_PROBABILITY))
+        return outputs
+
+    def _uncounted(self, tensors: Tensors) -> Tensors:
+        return self._computed(tensors)[1]
+
+    def _computed(self, tensors: Tensors) -> tuple[Encoded, Tensors]:
         encoded = self._computation.encode(tensors)
         if self._raw_columns is not None:
             require_finite(tensors, self._raw_columns)
-        outputs = self._computation.outputs(encoded)
-        if self._monitor is not None:
-            of_plan = None if self._raw_columns is None else encoded
-            self._monitor.see(tensors, of_plan, outputs.get(CLICK_PROBABILITY))
-        return outputs
+        return encoded, self._computation.outputs(encoded)
 
     def _answer_late(self, requests: list[Any]) -> None:
         for request, response in zip(requests, self._responses(requests), strict=True):
             _send(request, response)
+
+
+def _answer(request: Tensors, run: Run) -> Tensors | PlumblineError:
+    try:
+        return run(request)
+    except PlumblineError as error:
+        return error
 
 
 def _tensors(request: Any) -> Tensors:
@@ -177,8 +205,12 @@ def _error(reason: str, code: Any) -> Any:
     return pb_utils.InferenceResponse([], error=pb_utils.TritonError(reason, code))
 
 
+def _rows_of(request: Any) -> int:
+    return int(request.inputs()[0].shape()[0])
+
+
 def _waiting(request: Any) -> Waiting[Any]:
-    return Waiting(request, request.inputs()[0].shape()[0], request.timeout() / 1e6)
+    return Waiting(request, _rows_of(request), request.timeout() / 1e6)
 
 
 def _reject(request: Any, reason: str) -> None:

@@ -40,6 +40,9 @@ SECONDS = 1.0
 WINDOW_ROWS = 1000
 _PENDING_ROWS = 4096
 
+CHECK_REQUEST = "plumbline-check"
+"""The id of requests that check the server's health. They are not counted."""
+
 ROWS = "plumbline_rows_total"
 _OF_SCORES = ("plumbline_score_sum", "plumbline_mean_score")
 

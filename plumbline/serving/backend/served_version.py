@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.serving.backend.cores import cores
@@ -27,8 +28,8 @@ class ServedVersion:
     threads: int
     """Threads of each instance."""
     limits: Limits
-    warmups: int
-    """Calls that Triton makes before the first request."""
+    warmup_rows: int
+    """Rows of the warm-up requests that Triton sends before the first request."""
 
     @classmethod
     def open(cls, args: Mapping[str, str]) -> ServedVersion:
@@ -58,8 +59,13 @@ class ServedVersion:
                 rows=int(config["max_batch_size"]),
                 call_seconds=0.0 if "dynamic_batching" in config else CALL_SECONDS,
             ),
-            warmups=len(config.get("model_warmup", ())),
+            warmup_rows=sum(map(_rows_of, config.get("model_warmup", ()))),
         )
+
+
+def _rows_of(warmup: Mapping[str, Any]) -> int:
+    """The rows of a sample, which is sent `count` times. The config leaves zeros out or not."""
+    return max(1, int(warmup.get("batch_size", 0))) * max(1, int(warmup.get("count", 0)))
 
 
 def threads_of(setting: str, instances: int) -> int:

@@ -9,7 +9,13 @@ from tritonclient.utils import InferenceServerException
 
 from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe_tls
-from plumbline.serving.errors import RequestRefused, ServerError, ServerUnavailable
+from plumbline.serving.errors import (
+    RequestRefused,
+    ServerBusy,
+    ServerError,
+    ServerTimeout,
+    ServerUnavailable,
+)
 
 FAILURES = (InferenceServerException, OSError, asyncio.TimeoutError)
 """Exceptions of all the libraries; each has a few more."""
@@ -24,6 +30,8 @@ _RESTRICTED = "This protocol is restricted"
 _SPOILT = "incomplete string data for inference input"
 """Triton's Python backend rejects a whole batch if the last string of one request is cut short. The
 requests of this client are not, so that was another one."""
+_BUSY = ("The server is busy", "maximum queue size")
+"""Rejections of this project's backend, and of Triton's own queue."""
 _OTHER_PROTOCOL = "Failed parsing HTTP/2"
 _CLOSED = ("Socket closed", "andshake", "reset by peer", "onnection closed", "disconnected")
 """Messages of a connection that a server accepted and closed."""
@@ -61,11 +69,14 @@ def _refusal(error: InferenceServerException, connection: Connection) -> ServerE
         return _foreign(connection)
     if _NOT_CONNECTED in message:
         return _closed(connection, message)
-    is_busy = error.status() in _UNAVAILABLE and _RESTRICTED not in message
+    is_unavailable = error.status() in _UNAVAILABLE and _RESTRICTED not in message
     if error.status() in _REFUSED and _SPOILT not in message:
         return RequestRefused(connection.url, message)
-    kind = ServerUnavailable if is_busy or _SPOILT in message else ServerError
-    return kind(f"Triton at {connection.url}: {message}")
+    text = f"Triton at {connection.url}: {message}"
+    if is_unavailable and any(words in message for words in _BUSY):
+        return ServerBusy(text)
+    kind = ServerUnavailable if is_unavailable or _SPOILT in message else ServerError
+    return kind(text)
 
 
 def _closed(connection: Connection, cause: object) -> ServerError:
@@ -100,7 +111,7 @@ def _advice(connection: Connection, found: Speaks | None) -> ServerError | None:
 
 
 def _timed_out(url: str) -> ServerError:
-    return ServerError(
+    return ServerTimeout(
         f"Triton at {url} did not answer within the time limit of the request. "
         "Send fewer rows at once, or raise the limit."
     )

@@ -46,8 +46,10 @@ class ModelConfig:
 class _Calls:
     """The calls of a client library, blocking or asynchronous, and their exceptions."""
 
-    def __init__(self, connection: Connection, retries: Retries, client: TritonClient) -> None:
-        self._connection, self._retries = connection, retries
+    def __init__(
+        self, connection: Connection, retries: Retries, client: TritonClient, request_id: str = ""
+    ) -> None:
+        self._connection, self._retries, self._request_id = connection, retries, request_id
         self._triton = client
         self._timeout_microseconds = connection.timeout_microseconds
         self._failures = (*FAILURES, *client.broken, *client.foreign)
@@ -55,6 +57,10 @@ class _Calls:
     def _get_config(self, model: str, version: str) -> Any:
         triton = self._triton
         return triton.calls.get_model_config(model, version, self._headers(), **triton.as_json)
+
+    def _is_ready(self, model: str, version: str) -> Any:
+        triton = self._triton
+        return triton.calls.is_model_ready(model, version, self._headers(), **triton.time_limit)
 
     def _infer(self, model: str, tensors: Tensors, version: str) -> Any:
         triton, inputs = self._triton, []
@@ -66,6 +72,7 @@ class _Calls:
             model,
             inputs,
             version,
+            request_id=self._request_id,
             timeout=self._timeout_microseconds,
             headers=self._headers(),
             **triton.time_limit,
@@ -90,14 +97,23 @@ class _Calls:
 
 
 class Transport(_Calls):
-    """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number."""
+    """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number.
 
-    def __init__(self, connection: Connection, retries: Retries = NEVER) -> None:
-        super().__init__(connection, retries, open_client(connection))
+    The server gets the `request_id` with every request for outputs.
+    """
+
+    def __init__(
+        self, connection: Connection, retries: Retries = NEVER, request_id: str = ""
+    ) -> None:
+        super().__init__(connection, retries, open_client(connection), request_id)
 
     def config(self, model: str, version: str = "") -> ModelConfig:
         """Raises ServerError if the server cannot be reached or has no such model or version."""
         return ModelConfig.from_json(self._send(partial(self._get_config, model, version)))
+
+    def is_ready(self, model: str, version: str) -> bool:
+        """Whether the version is loaded. Raises ServerUnavailable if the server is not reached."""
+        return bool(self._send(partial(self._is_ready, model, version)))
 
     def infer(self, model: str, tensors: Tensors, version: str = "") -> Any:
         """Send one request. The answer has a method `as_numpy(name)`.

@@ -7,21 +7,20 @@ their Python assumes ASCII file names.
 from __future__ import annotations
 
 import re
-import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from plumbline.serving.errors import ServerError
+from plumbline.serving.launch.owned import OwnedFolder, temporary_parents
 
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
-_TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 class PlainNames:
     """Links with plain names, in a temporary folder that is created on demand."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self._folder: OwnedFolder | None = None
         self._links: dict[Path, Path] = {}
 
     def scratch(self, folder: Path) -> Path:
@@ -50,31 +49,34 @@ class PlainNames:
             text = text.replace(str(link), str(folder))
         return text
 
+    @property
+    def folders(self) -> list[OwnedFolder]:
+        """The temporary folder, if there is one."""
+        return [] if self._folder is None else [self._folder]
+
     def close(self) -> None:
         """Remove the links; the folders stay."""
         folder, self._folder = self._folder, None
         self._links.clear()
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.close()
 
     def _temporary(self) -> Path:
         if self._folder is None:
             self._folder = _temporary_folder()
-        return self._folder
+        return self._folder.path
 
 
 def _is_plain(folder: Path) -> bool:
     return _PLAIN.fullmatch(str(folder)) is not None
 
 
-def _temporary_folder() -> Path:
-    parents = dict.fromkeys((tempfile.gettempdir(), *_TEMPORARY))
+def _temporary_folder() -> OwnedFolder:
+    parents = temporary_parents()
     for parent in parents:
         if _is_plain(Path(parent)):
-            try:
-                return Path(tempfile.mkdtemp(prefix="plumbline-names-", dir=parent))
-            except OSError:
-                continue
+            with suppress(OSError):
+                return OwnedFolder("names", parent)
     raise ServerError(
         f"No folder for temporary files with a plain name, which Triton needs, among "
         f"{', '.join(parents)}. Set TMPDIR to one of letters, digits and . _ - /."

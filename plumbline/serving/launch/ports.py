@@ -35,21 +35,35 @@ class Ports:
         with ExitStack() as open_sockets:
             hosts = {name: unencrypted_host or host for name in ("http", "metrics")}
             bound = {
-                name: _bound(open_sockets, name, hosts.get(name, host), getattr(self, name))
+                name: open_sockets.enter_context(
+                    listener(name, hosts.get(name, host), getattr(self, name))
+                )
                 for name in ("http", "grpc", "metrics")
             }
-        return replace(self, **bound)
+            return replace(self, **{name: port_of(opened) for name, opened in bound.items()})
 
 
-def _bound(open_sockets: ExitStack, name: str, host: str, port: int) -> int:
-    listener = open_sockets.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listener(name: str, host: str, port: int) -> socket.socket:
+    """A socket that listens.
+
+    Raises
+    ------
+    ServerError
+        The port is in use, or the host is not an address of this machine.
+    """
+    opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen()
+        opened.bind((host, port))
+        opened.listen()
     except (OSError, OverflowError) as error:
+        opened.close()
         raise ServerError(
             f"Port {port} for {name} on {host} cannot be used ({error}). "
             "Stop the program that uses it, or choose another port."
         ) from None
-    return int(listener.getsockname()[1])
+    return opened
+
+
+def port_of(opened: socket.socket) -> int:
+    return int(opened.getsockname()[1])

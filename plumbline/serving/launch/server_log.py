@@ -11,6 +11,8 @@ _MODEL = re.compile(r"failed to load '(?P<model>[^']+)' version \d+: (?:Internal
 _LINE = re.compile(r'^E\d{4} [\d:.]+ +\d+ \S+\] +(?P<text>".*")$')
 _HARMLESS = "CudaDriverHelper"
 """In every log on a machine without a CUDA driver."""
+_JOINS = "; "
+_LONGEST = 1000
 _LAST = 3
 _SHOWN = 200
 
@@ -18,9 +20,15 @@ _SHOWN = 200
 def cause_of_failure(log: Path) -> str:
     """The first model that failed, and why; else the last error; else the last line. One line.
 
+    Triton joins the errors of a batch's requests; one that repeats is given once.
+
     >>> cause_of_failure(Path("/nowhere"))
     'it wrote no log'
     """
+    return _shortened(_cause(log))
+
+
+def _cause(log: Path) -> str:
     lines = _lines(log)
     errors = list(_errors(lines))
     for error in errors:
@@ -28,6 +36,14 @@ def cause_of_failure(log: Path) -> str:
         if match is not None:
             return f"model {match['model']!r}: {match['cause']}"
     return [*lines[-1:], *errors][-1] if lines else "it wrote no log"
+
+
+def _shortened(text: str) -> str:
+    once = ""
+    for part in (part.strip("; ") for part in text.split(_JOINS)):
+        if part not in once:
+            once += f"{_JOINS}{part}" if once else part
+    return once if len(once) <= _LONGEST else f"{once[:_LONGEST]}…"
 
 
 def last_lines(log: Path) -> str:

@@ -89,7 +89,7 @@ class ServerOptions:
     @property
     def warning(self) -> str | None:
         """What is open to the network, perhaps by mistake; None for a server on loopback."""
-        if _is_loopback(self.host):
+        if is_loopback(self.host):
             return None
         open_to_all = []
         if self.tls is None:
@@ -147,7 +147,7 @@ def _restricted(endpoints: list[str], header: str, value: str) -> list[str]:
     return [f"--http-restricted-api={rule}", f"--grpc-restricted-protocol={rule}"]
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

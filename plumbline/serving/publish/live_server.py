@@ -6,32 +6,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
+from plumbline.serving.backend.monitoring import CHECK_REQUEST
+from plumbline.serving.check.served_model import check_version
 from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.retries import Retries
 from plumbline.serving.client.transport import Transport
-from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
-from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 
 T = TypeVar("T")
-
-_CHECK_OF = {ENSEMBLE_MODEL: FUSED_MODEL}
-"""The ensemble has no check rows; the fused model's are the same."""
 
 _BUSY = Retries(attempts=50, factor=1.5, total_seconds=30.0)
 """A busy server accepts requests again within this time."""
 
 
 class LiveServer(Transport):
-    """A connection that can also load models. Its time limit is that of one load.
+    """A connection that can also load models, and check them. Its time limit is that of one load.
 
     Requests for scores are retried while the server is busy. Loads are not retried: after a broken
     connection the caller must find out whether the model was loaded.
     """
 
     def __init__(self, connection: Connection) -> None:
-        super().__init__(connection, _BUSY)
+        super().__init__(connection, _BUSY, CHECK_REQUEST)
 
     def load(self, model: str) -> None:
         """Let the server read a model's config again, and load the versions that it lists.
@@ -75,17 +70,7 @@ class LiveServer(Transport):
         ServerError
             The version does not answer.
         """
-        check = CheckRows.read(repository / _CHECK_OF.get(model, model) / number / CHECK_FILE)
-        answers = []
-        for start in range(0, check.rows, max_batch_size):
-            rows = slice(start, start + max_batch_size)
-            tensors = {name: tensor[rows] for name, tensor in check.inputs.items()}
-            answers.append(self.infer(model, tensors, number))
-        got = {
-            name: np.concatenate([answer.as_numpy(name) for answer in answers])
-            for name in check.outputs
-        }
-        check.compare(got, precision, f"Model {model!r}, version {number}")
+        check_version(self, repository, model, number, precision, max_batch_size)
 
     def _once(self, call: Callable[[], T]) -> T:
         try:

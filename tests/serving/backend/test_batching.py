@@ -31,9 +31,7 @@ def answer(log: list[str]) -> Answer:
             raise NotImplementedError
 
     def answers(requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:
-        model = Model()
-        model._run = run
-        return model._answers(requests)
+        return Model()._answers(requests, run)
 
     return answers
 

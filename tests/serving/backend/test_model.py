@@ -16,6 +16,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors
 from plumbline.features.lookup.tables import index_of
+from plumbline.serving.backend.monitoring import CHECK_REQUEST
 from tests.conftest import ROOT
 from tests.serving.backend.triton_backend import Error, Request, Response
 from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
@@ -43,11 +44,23 @@ def arguments(repository: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def model(repository: Path, log: list[str]) -> Iterator[Any]:
+def cold(repository: Path, log: list[str]) -> Iterator[Any]:
+    """A model before its warm-up."""
     model = importlib.import_module("serving.models.ctr_fused").TritonPythonModel()
     model.initialize(arguments(repository))
     yield model
     model.finalize()
+
+
+@pytest.fixture
+def model(cold: Any) -> Any:
+    for samples in WARM_UPS:
+        cold.execute([Request(rows(1)) for _ in range(samples)])
+    return cold
+
+
+WARM_UPS = (1, 64)
+"""Rows of the config's samples. Triton sends each row as a request."""
 
 
 def rows(count: int) -> Tensors:
@@ -109,8 +122,6 @@ def test_the_largest_number_and_a_missing_one_are_scored_or_reported(model: Any)
 
 
 def test_a_fault_of_the_model_is_answered_and_logged(model: Any, log: list[str]) -> None:
-    run = model._run
-
     def fails(tensors: Tensors) -> Tensors:
         raise ZeroDivisionError("a bug")
 
@@ -119,7 +130,7 @@ def test_a_fault_of_the_model_is_answered_and_logged(model: Any, log: list[str])
         assert response.error.code == Error.INTERNAL
         assert "The model failed: ZeroDivisionError: a bug" in response.error.message
     assert "Traceback" in log[0]
-    model._run = run
+    del model._run
     scores(model.execute([Request(rows(1))])[0])
 
 
@@ -132,6 +143,42 @@ def test_a_model_that_is_behind_answers_later(model: Any) -> None:
     for request in requests:
         (response,) = request.sent
         np.testing.assert_array_equal(scores(response), wanted)
+
+
+def seen_by(model: Any) -> list[int]:
+    """The rows of each pass that the metrics count, from now on."""
+    seen: list[int] = []
+    model._monitor.see = lambda tensors, encoded, probability_B: seen.append(len(probability_B))
+    return seen
+
+
+@pytest.mark.parametrize("one_request_a_row", [True, False])
+def test_warm_up_requests_are_not_limited_and_not_counted(
+    cold: Any, one_request_a_row: bool
+) -> None:
+    """Other servers send a sample as one request."""
+    seen = seen_by(cold)
+    cold._line.takes_over = lambda now: True
+    for samples in WARM_UPS:
+        requests = [Request(rows(1))] * samples if one_request_a_row else [Request(rows(samples))]
+        for response in cold.execute(requests):
+            scores(response)
+    assert not seen
+    late = Request(rows(3))
+    assert cold.execute([late]) is None, "it is the first of a client"
+    cold._line.close()
+    scores(late.sent[0])
+    assert seen == [3]
+
+
+def test_a_health_check_is_answered_and_not_counted(model: Any) -> None:
+    seen = seen_by(model)
+    checks = [Request(rows(3), id=CHECK_REQUEST), Request(rows(5), id=CHECK_REQUEST)]
+    asked = [checks[0], Request(rows(2)), checks[1], Request(rows(4), id="a client's")]
+    answers = model.execute(asked)
+    assert [len(scores(answer)) for answer in answers] == [3, 2, 5, 4]
+    assert seen == [6]
+    assert model.execute(checks) and seen == [6]
 
 
 def test_an_answer_has_the_outputs_that_were_requested(model: Any) -> None:

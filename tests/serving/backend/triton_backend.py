@@ -30,6 +30,10 @@ class Request:
     timeout_us: int = 0
     sent: list[Any] = field(default_factory=list)
     wanted: tuple[str, ...] = ("ids", "dense", "click_probability")
+    id: str = ""
+
+    def request_id(self) -> str:
+        return self.id
 
     def requested_output_names(self) -> list[str]:
         return list(self.wanted)

@@ -1,11 +1,12 @@
 """Links with plain names to folders of any name."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch import plain_names
+from plumbline.serving.launch import owned
 from plumbline.serving.launch.plain_names import PlainNames
 
 ODD = [
@@ -51,10 +52,10 @@ def test_the_temporary_folder_may_be_odd_too(
 ) -> None:
     odd = tmp_path / "t m p"
     odd.mkdir()
-    monkeypatch.setattr(plain_names.tempfile, "gettempdir", lambda: str(odd))
+    monkeypatch.setattr(tempfile, "tempdir", str(odd))
     names = PlainNames()
     assert odd not in names.of(odd).parents
     names.close()
-    monkeypatch.setattr(plain_names, "_TEMPORARY", ())
+    monkeypatch.setattr(owned, "TEMPORARY", ())
     with pytest.raises(ServerError, match=r"No folder for temporary files .*Set TMPDIR"):
         PlainNames().of(odd)

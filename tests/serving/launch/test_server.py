@@ -74,6 +74,17 @@ def wait_for(file: Path) -> str:
             'E1123 19:42:14.530409 7824 main.cc:245] "failed to start GRPC service: Unavailable"',
             "failed to start GRPC service: Unavailable",
         ),
+        (
+            "E1123 19:40:48.891545 7388 model_lifecycle.cc:642] \"failed to load 'm' version 1: "
+            "Invalid argument: failed to run warmup sample 'b': "
+            + 999 * "It is busy. Wait.; "
+            + '"',
+            "model 'm': Invalid argument: failed to run warmup sample 'b': It is busy. Wait.",
+        ),
+        (
+            f'E1123 19:42:14.530409 7824 main.cc:245] "{" ".join(map(str, range(999)))}"',
+            f"{' '.join(map(str, range(999)))[:1000]}…",
+        ),
         ("", "error: creating server: Internal - failed to load all models"),
     ],
 )
