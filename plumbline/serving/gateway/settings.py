@@ -76,6 +76,8 @@ class LauncherState:
     """Whether every model answered its check rows rightly."""
     restarts: Mapping[str, int] = field(default_factory=dict)
     """Cause to number of restarts."""
+    server_up_since: float = 0.0
+    """Unix seconds; 0 before the server was ready for the first time."""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
