@@ -140,10 +140,11 @@ def run(folder: Path, releases: Releases, seed: int, minutes: float, benchmark: 
 
 def main() -> None:
     wanted = parser(__doc__)
-    wanted.add_argument("--minutes", type=float, default=10.0)
+    wanted.add_argument("--minutes", type=float, help="of faults: 10, or .5 with --quick")
     wanted.add_argument("--seed", type=int, default=1, help="draws the order of the faults")
     options = wanted.parse_args()
-    share, minutes = (1e-3, 0.5) if options.quick else (1.0, options.minutes)
+    share, minutes = (1e-3, 0.5) if options.quick else (1.0, 10.0)
+    minutes = options.minutes or minutes
     benchmark = Benchmark("chaos")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -117,7 +117,7 @@ class Attack:
         row = self.releases.rows[0].as_mappings[0]
         address = ("127.0.0.1", self.server.gateway_port)
         for _ in range(_HOSTILE):
-            send_and_leave(address, hostile_request(row, self.draw, self.server.headers), 5.0)
+            send_and_leave(address, hostile_request(row, self.draw, self.server.headers), 1.0)
 
     def _signal(self, kind: str, number: signal.Signals) -> int:
         """Send a signal to one process of the kind, and return its id."""

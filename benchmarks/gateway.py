@@ -37,7 +37,8 @@ from plumbline.settings import Serving
 
 DIRECT, PREPARED = "direct HTTP, rows", "direct HTTP, tensors"
 LOAD_ROWS = 2048
-SECONDS_OF_A_HOSTILE_REQUEST = 15.0
+SECONDS_OF_A_HOSTILE_REQUEST = 1.0
+"""After which its sender leaves."""
 
 
 @dataclass(frozen=True, slots=True)
