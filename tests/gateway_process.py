@@ -68,15 +68,11 @@ class GatewayProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.fall_silent()
+        self._end.set()
+        self._beats.join()
         assert self.process.stdin is not None
         self.process.stdin.close()
         assert self.process.wait(15) == 0
-
-    def fall_silent(self) -> None:
-        """Send no more heartbeats."""
-        self._end.set()
-        self._beats.join()
 
     def tell(self, state: LauncherState) -> None:
         self.state = state

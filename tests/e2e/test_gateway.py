@@ -266,16 +266,11 @@ def test_a_secret_is_wanted_for_all_but_health(
                 assert gateway.get(path, given).status == 401
         right = {"Authorization": f"Bearer {SECRET}"}
         assert gateway.send(body, **right).json[CLICK_PROBABILITY] == expected(line, ROWS)
-        gateway.fall_silent()
-        time.sleep(5.2)
-        assert gateway.get("/health/live").status == 503
-        assert gateway.send(body, **right).status == 503
 
 
 def test_a_server_that_is_gone_gives_503(tmp_path: Path) -> None:
     settings = GatewaySettings(-1, "127.0.0.1:1", "127.0.0.1:1", limits=LIMITS)
     with GatewayProcess(settings, tmp_path / "log") as gateway:
-        time.sleep(1.0)
         assert gateway.get("/health/live").status == 200
         assert gateway.get("/health/ready").status == 503
         assert gateway.get("/v1/model").status == 503
