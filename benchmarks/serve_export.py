@@ -88,7 +88,7 @@ def export(
     Only the exported copy stays on disk.
     """
     architecture = replace(ARCHITECTURES[name](plan.cardinalities), embedding_rows=rows)
-    save_model(folder / "model", _model(architecture), plan.content_hash)
+    save_model(folder / "model", random_model(architecture), plan.content_hash)
     repository = folder / REPOSITORY_FOLDER
     release = Release.of(plan, folder / "model", checked, settings)
     write_repository(release, repository, settings)
@@ -96,7 +96,8 @@ def export(
     return Served(name, plan, architecture, repository, settings)
 
 
-def _model(architecture: Architecture) -> DLRM:
+def random_model(architecture: Architecture) -> DLRM:
+    """A model whose scores spread, always the same one."""
     model = DLRM(architecture, seed=None)
     state = {name: _empty(weight) for name, weight in model.state_dict().items()}
     model.load_state_dict(state, assign=True)

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import tritonclient.http
 from numpy.typing import NDArray
 from tritonclient.utils import np_to_triton_dtype
 
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ANSWER_SECONDS = 30.0
@@ -48,6 +50,11 @@ class Request:
         )
         headers = {HEADER_LENGTH: str(header), "Content-Type": "application/octet-stream"}
         return cls(f"/v2/models/{model}/infer", bytes(body), headers, expected_B)
+
+    @classmethod
+    def of_gateway(cls, table: pa.Table, expected_B: NDArray[np.float32]) -> Request:
+        """A request to a gateway for the scores of a table, in Arrow."""
+        return cls("/v1/score", arrow_bytes(table), {"Content-Type": MEDIA_TYPE}, expected_B)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +94,26 @@ class Connection:
         ended = time.perf_counter()
         if answer.status != http.client.OK:
             return Outcome(rows, begun, ended, error_kind(content))
-        served_B = np.frombuffer(content[int(answer.headers[HEADER_LENGTH]) :], np.float32)
+        served_B = _scores(answer, content)
         return Outcome(rows, begun, ended, "", differing(served_B, request.expected_B))
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _scores(answer: http.client.HTTPResponse, content: bytes) -> NDArray[np.float32]:
+    """The scores of an answer of Triton, or of the gateway in Arrow."""
+    if answer.headers["Content-Type"] == MEDIA_TYPE:
+        return pa.ipc.open_stream(content).read_all()[CLICK_PROBABILITY].to_numpy()
+    return np.frombuffer(content[int(answer.headers[HEADER_LENGTH]) :], np.float32)
+
+
+def arrow_bytes(table: pa.Table) -> bytes:
+    """The table as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue())
 
 
 def differing(served_B: NDArray[np.float32], expected_B: NDArray[np.float32]) -> int:

@@ -14,7 +14,7 @@ from plumbline.base.errors import DataError
 from plumbline.columns.exact import column
 from plumbline.columns.kinds import CLICK, Kind
 from plumbline.columns.value_rules.convert import convert_column, convert_order
-from plumbline.columns.value_rules.converted import ColumnRefused, Converted
+from plumbline.columns.value_rules.converted import ColumnRefused, Converted, raw_value
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.raw_rows import RawRows
 from plumbline.settings import Label, Table
@@ -76,8 +76,9 @@ def _faults(
     for row in np.flatnonzero(refused).tolist():
         found = next(found for found in converted if found.malformed[row])
         name = found.value.name
-        reason = f"column {name!r}: {found.reason(raw[name][row])}"
-        faults.append(Fault(int(numbers[row]), reason, found.advice(raw[name][row])))
+        value = raw_value(raw[name], row)
+        reason = f"column {name!r}: {found.reason(value)}"
+        faults.append(Fault(int(numbers[row]), reason, found.advice(value)))
     return faults
 
 

@@ -34,5 +34,16 @@ class ServerUnavailable(ServerError):
     """The server cannot be reached, or accepts no requests at the moment; a retry may succeed."""
 
 
+class RequestRefused(ServerError):
+    """The server read the request and refused it: a shape, a type or a value does not fit.
+
+    `reason` is the server's own message.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"Triton at {url}: {reason}")
+        self.reason = reason
+
+
 class ServerBusy(ServerUnavailable):
     """The server rejected a request because too many others wait, or this one waited too long."""

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plumbline.base.errors import PlanError
 from plumbline.columns.kinds import Kind
 from plumbline.columns.unsigned import NO_CODE, signed_code, signed_codes, unsigned_number
 from plumbline.columns.value_rules import kinds as value_kinds
 from plumbline.columns.value_rules import text_values
 from plumbline.columns.value_rules.convert import convert_column, convert_order
-from plumbline.columns.value_rules.converted import ColumnRefused
-from plumbline.columns.value_rules.raw_columns import plain
+from plumbline.columns.value_rules.converted import ColumnRefused, raw_value
+from plumbline.columns.value_rules.raw_columns import plain, values_of_raw
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.values import NULL_INT64
 from plumbline.settings import Label
@@ -440,3 +441,24 @@ def test_times_follow_the_rules_of_numbers() -> None:
     digits = ValueRules(time_formats={"c": "%y%m%d%H"})
     assert results([14102100.0, 14102100.5], "time", digits) == [1413849600.0, REFUSED]
     assert results(["٢٠١٩-10-01"], "time") == [REFUSED]
+
+
+@pytest.mark.parametrize("kind", ["time", "integer"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**62], pa.timestamp("us")),
+        pa.array([-(2**50)], pa.timestamp("s")),
+        pa.array([2**31 - 1], pa.int32()).view(pa.date32()),
+    ],
+    ids=lambda values: str(values.type),
+)
+def test_a_time_beyond_all_years_is_refused_by_its_number(values: pa.Array, kind: Any) -> None:
+    with pytest.raises(PlanError, match="Column 'at'"):
+        values_of_raw("at", pa.chunked_array([values]), kind, ValueRules())
+
+
+def test_a_malformed_time_is_shown_as_a_time() -> None:
+    column = pl.Series("at", [datetime(2024, 5, 1), datetime(1, 1, 1), None], pl.Datetime)
+    assert [raw_value(column, row) for row in range(3)] == column.to_list()
+    assert raw_value(pl.Series("at", [2**62]).cast(pl.Datetime("us")), 0) == 2**62

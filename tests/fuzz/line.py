@@ -56,6 +56,7 @@ class Line:
 
     repository: Path
     executor: OnlineExecutor
+    scorer: Scorer
     pool: Pool
     raw: Tensors
 
@@ -82,7 +83,7 @@ def make_line(folder: Path) -> Line:
     executor = OnlineExecutor(plan)
     raw = odd_tensors(np.random.default_rng(1), executor.columns, KNOWN, _POOL_ROWS)
     scorer = Scorer.load(folder / "model", plan.content_hash)
-    return Line(exported, executor, make_pool(raw, executor, scorer), raw)
+    return Line(exported, executor, scorer, make_pool(raw, executor, scorer), raw)
 
 
 def _ids(name: str, values: object) -> list[object]:

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from plumbline.columns.value_rules.text_values import REFUSED
 
 _SHOWN_CHARACTERS = 40
+_PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_214_400
+"""From year 1 to the last day of year 9999, in seconds since 1970."""
 
 
 class ColumnRefused(ValueError):
@@ -42,6 +45,18 @@ class Converted:
     def reason(self, found: object, where: str = "") -> str:
         """Why a raw value is refused."""
         return f"wanted {self.wanted}, found {shown(found)}{where}{self.hint(found)}"
+
+
+def raw_value(column: pl.Series, row: int) -> object:
+    """A raw value, as Python has it; a time that Python cannot have as the number it is stored as.
+
+    Polars would panic for such a time.
+    """
+    value = column.to_physical()[row]
+    if value is None or not column.dtype.is_temporal():
+        return column[row]
+    a_second = _PER_SECOND.get(getattr(column.dtype, "time_unit", None) or "", 1 / 86_400)
+    return column[row] if _FIRST_SECOND <= value / a_second <= _LAST_SECOND else value
 
 
 def shown(value: object) -> str:

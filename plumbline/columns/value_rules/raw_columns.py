@@ -67,7 +67,7 @@ def _with_polars(
 
     from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
     from plumbline.columns.value_rules.convert import convert_column
-    from plumbline.columns.value_rules.converted import ColumnRefused
+    from plumbline.columns.value_rules.converted import ColumnRefused, raw_value
 
     try:
         raw = pl.Series(name, simple(name, column))
@@ -76,7 +76,9 @@ def _with_polars(
         raise PlanError(f"{str(error)[0].upper()}{str(error)[1:]}.") from None
     if converted.malformed.any():
         row = int(np.argmax(converted.malformed))
-        found = raw[row].strip(BLANKS) if rules.trim and raw.dtype == pl.String else raw[row]
+        found = raw_value(raw, row)
+        if rules.trim and isinstance(found, str):
+            found = found.strip(BLANKS)
         advice = converted.advice(found)
         reason = converted.reason(found, f" in row {row}") + (f"; {advice}" if advice else "")
         raise PlanError(f"Column {name!r}: {reason}.")
@@ -111,6 +113,9 @@ def _floats(column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.float32] |
     is_number = pa.types.is_floating(type_) and not pa.types.is_float16(type_)
     if not (is_number or pa.types.is_integer(type_) or pa.types.is_null(type_)):
         return None
+    if pa.types.is_float32(type_) and not rules.missing_numbers:
+        narrow = np.asarray(column, np.float32)
+        return None if np.isinf(narrow).any() else narrow
     wide = np.asarray(_filled(column.cast(pa.float64(), safe=False), float("nan")), np.float64)
     if rules.missing_numbers:
         wide = np.where(np.isin(wide, rules.missing_numbers), np.nan, wide)

@@ -21,6 +21,7 @@ from plumbline.columns.value_rules.numbers import reals, with_points, without_ze
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.value_rules.text_values import REFUSED, Refused
 
+_SECONDS_A_DAY = 86_400.0
 _END = 2.0**62
 """The time of a feature is closer to 1970 than this, so that differences fit into 64 bits."""
 
@@ -202,12 +203,20 @@ def _strptime_seconds(text: str, format_: str) -> float | Refused:
 
 
 def _of_dates(column: pl.Series) -> pl.Series:
-    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_zone is not None:
-        column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    seconds: pl.Series = (
-        column.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / MICROSECONDS
-    )
-    return seconds
+    """Seconds of a column of dates or times, which are stored in UTC.
+
+    Polars' own conversions panic at times that are far beyond all years.
+    """
+    stored = column.to_physical()
+    unit = getattr(column.dtype, "time_unit", None)
+    if unit == "ns":
+        stored = stored // 1000
+    numbers: pl.Series = stored.cast(pl.Float64)
+    if column.dtype == pl.Date:
+        numbers = numbers * _SECONDS_A_DAY
+    else:
+        numbers = numbers / (1000.0 if unit == "ms" else MICROSECONDS)
+    return numbers
 
 
 def _scaled(number: pl.Series) -> pl.Series:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.list_bytes import unpack_integers
+from plumbline.columns.value_rules.few_rows import FEW_ROWS, tensors_of_few
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.wire import Tensors, WireColumns, to_tensors
 from plumbline.features.encoding.encoder import Encoded
@@ -74,6 +75,14 @@ class ServedModel:
 
         Raises PlanError if the rows do not fit the model.
         """
+        if (
+            type(data) is list
+            and 0 < len(data) <= FEW_ROWS
+            and {type(row) for row in data} == {dict}
+        ):
+            few = tensors_of_few(data, self.columns, self._rules)
+            if few is not None:
+                return few
         return to_tensors(to_table(data, self.columns.names), self.columns, self._rules)
 
     def requests(self, tensors: Tensors) -> Iterator[Tensors]:

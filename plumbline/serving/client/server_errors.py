@@ -9,13 +9,20 @@ from tritonclient.utils import InferenceServerException
 
 from plumbline.serving.client.connection import Connection
 from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe_tls
-from plumbline.serving.errors import ServerBusy, ServerError, ServerTimeout, ServerUnavailable
+from plumbline.serving.errors import (
+    RequestRefused,
+    ServerBusy,
+    ServerError,
+    ServerTimeout,
+    ServerUnavailable,
+)
 
 FAILURES = (InferenceServerException, OSError, asyncio.TimeoutError)
 """Exceptions of all the libraries; each has a few more."""
 
 _UNAVAILABLE = ("429", "502", "503", "StatusCode.UNAVAILABLE")
 """Statuses of Triton over HTTP and gRPC, and of a proxy whose server is down or overloaded."""
+_REFUSED = ("400", "StatusCode.INVALID_ARGUMENT")
 _NOT_CONNECTED = "failed to connect to all addresses"
 """gRPC's message; its status is the same as that of an overloaded server."""
 _RESTRICTED = "This protocol is restricted"
@@ -63,6 +70,8 @@ def _refusal(error: InferenceServerException, connection: Connection) -> ServerE
     if _NOT_CONNECTED in message:
         return _closed(connection, message)
     is_unavailable = error.status() in _UNAVAILABLE and _RESTRICTED not in message
+    if error.status() in _REFUSED and _SPOILT not in message:
+        return RequestRefused(connection.url, message)
     text = f"Triton at {connection.url}: {message}"
     if is_unavailable and any(words in message for words in _BUSY):
         return ServerBusy(text)

@@ -84,8 +84,9 @@ def _unsupported(data: Any) -> PlanError:
 
 
 def _selected(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    names = set(table.column_names)
     _check_once(table.column_names, columns)
-    return table.select([name for name in columns if name in table.column_names])
+    return table.select([name for name in columns if name in names])
 
 
 def _of_stream(data: Any, columns: Sequence[str]) -> pa.Table:

@@ -49,7 +49,6 @@ def gateway_settings(
         "secret": options.secret,
         "tls": None if options.tls is None else _paths(options.tls),
         "model": FUSED_MODEL if is_fused else ENSEMBLE_MODEL,
-        "repository": str(server.repository),
         "limits": asdict(options.limits),
     }
     if server.options.protect_scoring:

@@ -24,7 +24,7 @@ from plumbline.serving import client as clients
 from plumbline.serving.client import AsyncClient, Client
 from plumbline.serving.client.connection import Connection, Tls, secret_header
 from plumbline.serving.client.retries import Retries
-from plumbline.serving.errors import ServerError, ServerUnavailable
+from plumbline.serving.errors import RequestRefused, ServerError, ServerUnavailable
 
 CONFIG = {
     "name": "ctr_fused",
@@ -144,7 +144,8 @@ def test_an_error_of_the_request_is_not_retried(stub: Stub, score: Score, status
     stub.answers = [(200, CONFIG), (status, {"error": "no such thing"})]
     with pytest.raises(ServerError, match=f"Triton at {stub.url}: no such thing") as raised:
         score(stub.url, retries=AT_ONCE)
-    assert type(raised.value) is ServerError
+    assert isinstance(raised.value, RequestRefused) == (status == 400)
+    assert not isinstance(raised.value, ServerUnavailable)
     assert len(stub.paths) == 2
 
 

@@ -100,7 +100,6 @@ def test_the_settings_lead_to_the_server_on_loopback(tmp_path: Path) -> None:
             "client_ca": None,
         },
         "model": "ctr_fused",
-        "repository": str(tmp_path),
         "limits": {"body_bytes": 33554432, "rows": 16384, "in_flight": 64, "seconds": 10.0},
     }
     (tmp_path / "ctr_fused").rmdir()

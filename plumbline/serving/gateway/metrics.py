@@ -1,0 +1,78 @@
+"""The gateway's metrics, in Prometheus' text form, with those of Triton after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from plumbline.serving.gateway.launcher import Launcher
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+class Metrics:
+    """Counts of one gateway process.
+
+    | metric | counts |
+    |---|---|
+    | `plumbline_gateway_requests_total` | requests for scores, by HTTP status |
+    | `plumbline_gateway_rows_total` | rows that got a score |
+    | `plumbline_gateway_request_seconds` | time from a request's head to its answer |
+    | `plumbline_gateway_in_flight` | requests that are converted or scored now |
+    | `plumbline_ready` | 1 if the served models answered their check rows rightly |
+    | `plumbline_restarts_total` | restarts of the server behind the gateway, by cause |
+    """
+
+    def __init__(self, launcher: Launcher) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(_OfLauncher(launcher))
+        self._requests = Counter(
+            "plumbline_gateway_requests",
+            "Requests for scores, by HTTP status",
+            ["status"],
+            registry=self._registry,
+        )
+        self.rows = Counter(
+            "plumbline_gateway_rows", "Rows that got a score", registry=self._registry
+        )
+        self.in_flight = Gauge(
+            "plumbline_gateway_in_flight",
+            "Requests that are converted or scored now",
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "plumbline_gateway_request_seconds",
+            "Time from a request's head to its answer",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def answered(self, status: int, seconds: float) -> None:
+        self._requests.labels(str(status)).inc()
+        self._seconds.observe(seconds)
+
+    def text(self) -> bytes:
+        return bytes(generate_latest(self._registry))
+
+
+class _OfLauncher(Collector):
+    def __init__(self, launcher: Launcher) -> None:
+        self._launcher = launcher
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "plumbline_ready",
+            "Whether the served models answered their check rows rightly",
+            value=float(self._launcher.is_ready),
+        )
+        restarts = CounterMetricFamily(
+            "plumbline_restarts",
+            "Restarts of the server behind the gateway, by cause",
+            labels=["cause"],
+        )
+        for cause, count in self._launcher.state.restarts.items():
+            restarts.add_metric([cause], count)
+        yield restarts
