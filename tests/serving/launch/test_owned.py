@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import owned
 from plumbline.serving.launch.owned import OwnedFolder, OwnedRegions, sweep
 
 OTHER = """
 import sys, time, subprocess, tempfile
 from pathlib import Path
+from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import owned
 owned.REGIONS = Path(sys.argv[1])
 regions, folder = owned.OwnedRegions(), owned.OwnedFolder("server", sys.argv[1])
@@ -88,6 +90,16 @@ def test_a_folder_is_removed_or_kept(tmp_path: Path) -> None:
     sweep()
     assert list(tmp_path.iterdir()) == [kept.path]
     assert [file.name for file in kept.path.iterdir()] == ["triton.log"]
+
+
+def test_places_that_cannot_be_written_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owned, "REGIONS", Path("/nowhere"))
+    with pytest.raises(
+        ServerError, match=r"/nowhere: wanted a folder for shared mem.*\(No such"
+    ):
+        OwnedRegions()
+    with pytest.raises(ServerError, match=r"No temporary folder can be made \(No such.*TMPDIR"):
+        OwnedFolder("server", "/nowhere")
 
 
 def test_files_that_are_not_locks_stay(tmp_path: Path) -> None:
