@@ -94,9 +94,7 @@ def test_a_folder_is_removed_or_kept(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_written_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(owned, "REGIONS", Path("/nowhere"))
-    with pytest.raises(
-        ServerError, match=r"/nowhere: wanted a folder for shared mem.*\(No such"
-    ):
+    with pytest.raises(ServerError, match=r"/nowhere: wanted a folder for shared mem.*\(No such"):
         OwnedRegions()
     with pytest.raises(ServerError, match=r"No temporary folder can be made \(No such.*TMPDIR"):
         OwnedFolder("server", "/nowhere")
