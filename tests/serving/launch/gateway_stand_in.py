@@ -1,28 +1,33 @@
 """A stand-in for the gateway: answers with what it was told on its standard input."""
 
 import json
+import os
 import socket
 import sys
 import threading
-
-settings = json.loads(sys.stdin.readline())
-state: dict[str, object] = {}
+from typing import Any
 
 
-def serve() -> None:
-    listener = socket.socket(fileno=settings["listen_fd"])
-    while True:
-        client, _ = listener.accept()
-        word = client.recv(16)
-        if word == b"die":
-            listener.detach()
-            import os
+class StandIn:
+    def __init__(self) -> None:
+        self.settings = json.loads(sys.stdin.readline())
+        self.state: dict[str, Any] = {}
 
-            os._exit(5)
-        client.sendall(json.dumps({"settings": settings, "state": state}).encode())
-        client.close()
+    def run(self) -> None:
+        threading.Thread(target=self.serve, daemon=True).start()
+        for beats, line in enumerate(sys.stdin):
+            self.state = {**json.loads(line), "beats": beats}
+
+    def serve(self) -> None:
+        listener = socket.socket(fileno=self.settings["listen_fd"])
+        while True:
+            client, _ = listener.accept()
+            if client.recv(16) == b"die":
+                os._exit(5)
+            told = {"settings": self.settings, "state": self.state}
+            client.sendall(json.dumps(told).encode())
+            client.close()
 
 
-threading.Thread(target=serve, daemon=True).start()
-for line in sys.stdin:
-    state = {**json.loads(line), "beats": int(str(state.get("beats", 0))) + 1}
+if __name__ == "__main__":
+    StandIn().run()
