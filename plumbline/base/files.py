@@ -5,10 +5,12 @@ A reader of a file sees the old content or the new one, never a part.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import mmap
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -39,9 +41,29 @@ def write_bytes(file: Path, content: bytes) -> None:
     partial = file.with_name(file.name + ".partial")
     with partial.open("wb") as stream:
         stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
+    flush(partial)
     partial.replace(file)
+    flush(file.parent)
+
+
+def flush(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on the disk before this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without folders' flush
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with its content, or a link but not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def open_to_read(file: Path) -> BinaryIO:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 
 def read_json(file: Path) -> Any:
@@ -31,9 +31,9 @@ def parse_json(text: bytes | str) -> Any:
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        return _refused(text)
+        _refused(text)
     return number
 
 
-def _refused(text: str) -> Any:
+def _refused(text: str) -> NoReturn:
     raise ValueError(f"it has the number {text[:20]}, which is not finite")

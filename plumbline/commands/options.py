@@ -67,6 +67,10 @@ DeviceName = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Run complete stages again.", show_default="off")
 ]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="Check the files of complete stages too.", show_default="off"),
+]
 
 
 def run_of(

@@ -21,8 +21,9 @@ from plumbline.rawlogs.raw_rows import undeclared_columns
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.sources import resolve_files
 from plumbline.rawlogs.text.headers import listed
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult
+from plumbline.stages.stage import Stage, StageResult
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def log_files(run: Run, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
     """The files of the drawn log, or those named on the command line."""
     if "generate" in inputs:
         generated = inputs["generate"]
-        return tuple(generated.folder / name for name in generated.manifest.facts["files"])
+        return tuple(generated.path(name) for name in generated.manifest.facts["files"])
     return resolve_files(run.config.log, run.data)
 
 

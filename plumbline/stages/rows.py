@@ -18,8 +18,8 @@ from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.stages import ingest
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished
 
 
 def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
@@ -40,10 +40,10 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
     log = RawLog(
         run.config,
         _raw_files(run, inputs, read),
-        Survey.read(ingested.folder / SURVEY_FILE),
+        Survey.read(ingested.path(SURVEY_FILE)),
         [Fingerprint(**fields) for fields in read["fingerprints"]],
     )
-    return _LogAndProbe(log, TypedParquet({PROBE: ingested.folder / PROBE}, log.kinds))
+    return _LogAndProbe(log, TypedParquet({PROBE: ingested.path(PROBE)}, log.kinds))
 
 
 def typed_folders(ingested: Finished) -> dict[str, Path]:
@@ -59,7 +59,7 @@ def typed_folders(ingested: Finished) -> dict[str, Path]:
             f"{ingested.folder}: no typed copy of the log, which --engine nvtabular reads. "
             "Run again with --from ingest."
         )
-    return {split: ingested.folder / split for split in (*SPLITS, PROBE)}
+    return {split: ingested.path(split) for split in (*SPLITS, PROBE)}
 
 
 def has_typed_copy(ingested: Finished) -> bool:

@@ -33,10 +33,13 @@ def stage_named(name: str) -> Stage:
     return stage
 
 
-def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool) -> None:
+def run_all(
+    run: Run, folder: Path, *, start: str | None, last: str, force: bool, verify: bool
+) -> None:
     """Run the stages up to `last`, and write the report after the last stage of all.
 
     Complete stages are skipped, except those from `start` on, or all with `force`.
+    With `verify`, the files of skipped stages are checked.
 
     Raises
     ------
@@ -52,7 +55,7 @@ def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool
 
         check_graph(run)
     for name in names:
-        stage_named(name).ensure(run, folder, force=name in again)
+        stage_named(name).ensure(run, folder, force=name in again, verify=verify)
     if last == LAST:
         from plumbline.stages.report import write_report
 
