@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 from plumbline.base.errors import MachineError, PlumblineError
 from plumbline.base.printable import one_line
@@ -32,7 +33,13 @@ _MACHINE_ERRNOS = frozenset(
 """Errors of the machine that a user can fix: rights, space, names, limits, memory."""
 _NATIVE_ERRNO = re.compile(r"\b(?:os error|errno|error code):? (\d+)", re.IGNORECASE)
 """How Rust, Arrow and torch write the number of a system's error in a message of theirs."""
-_NATIVE_MEMORY = ("bad_alloc", "out of memory", "can't start new thread", "failed to map segment")
+_NATIVE_REASONS = {os.strerror(number): number for number in sorted(_MACHINE_ERRNOS)}
+"""How other native code writes it."""
+_NATIVE_MEMORY = re.compile(
+    "bad_alloc|(out of|not enough|cannot allocate|can't allocate) memory|can't start new thread"
+    "|failed to map segment",
+    re.IGNORECASE,
+)
 """In messages of native code, of CUDA, and of a process whose address space is limited."""
 
 
@@ -85,15 +92,22 @@ def _machine_error(error: BaseException, place: Path | None = None) -> str | Non
     if isinstance(error, PlumblineError):
         return None
     text = str(error)
-    if isinstance(error, MemoryError) or any(words in text for words in _NATIVE_MEMORY):
-        detail = "".join(f": {part}" for part in (place, text) if part)
+    if isinstance(error, MemoryError) or _NATIVE_MEMORY.search(text):
+        detail = "".join(f": {part}" for part in (place, shorten(text, 200)) if part)
         return f"out of memory{detail}. Give the process more memory, or a higher limit of it."
-    native = _NATIVE_ERRNO.search(text)
-    number = getattr(error, "errno", None) or (int(native[1]) if native else None)
+    number = getattr(error, "errno", None) or _native_errno(text)
     if number in _MACHINE_ERRNOS:
         file = getattr(error, "filename", None) or place
         return f"{file}: {os.strerror(number)}." if file else f"{os.strerror(number)}."
-    return None if error.__cause__ is None else _machine_error(error.__cause__, place)
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None if cause is None else _machine_error(cause, place)
+
+
+def _native_errno(text: str) -> int | None:
+    """The number of the system's error that a message names."""
+    if found := _NATIVE_ERRNO.search(text):
+        return int(found[1])
+    return next((number for reason, number in _NATIVE_REASONS.items() if reason in text), None)
 
 
 def _reader_of_stdout_has_ended() -> bool:
