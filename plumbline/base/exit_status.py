@@ -12,7 +12,7 @@ import re
 import select
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import shorten
 
@@ -117,7 +117,10 @@ def _reader_of_stdout_has_ended() -> bool:
 
 
 def _end(status: int, label: str, text: str) -> None:
-    in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    shown = f"\x1b[31m{label}\x1b[0m" if in_color else label
-    sys.stderr.write(f"{shown}: {one_line(text)}\n" if text else f"{shown}\n")
+    if sys.stderr is not None:
+        in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        shown = f"\x1b[31m{label}\x1b[0m" if in_color else label
+        with suppress(OSError):  # stderr may be on the full disk
+            sys.stderr.write(f"{shown}: {one_line(text)}\n" if text else f"{shown}\n")
+            sys.stderr.flush()
     sys.exit(status)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from plumbline.base.errors import MachineError
+
 HASH_CHUNK_BYTES = 1 << 20
 """Bytes; a signal is handled between two chunks."""
 
@@ -37,12 +39,19 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_bytes(file: Path, content: bytes) -> None:
+    """Raises MachineError if there is something else in the file's place, such as a device."""
+    if os.path.lexists(file) and not file.is_file():
+        raise MachineError(f"{file}: wanted a file to write, found something else. Name another.")
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
-    with partial.open("wb") as stream:
-        stream.write(content)
-    flush(partial)
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+        flush(partial)
+        partial.replace(file)
+    except Exception:
+        partial.unlink(missing_ok=True)
+        raise
     flush(file.parent)
 
 
@@ -62,8 +71,8 @@ def remove(path: Path) -> None:
     """Remove a file, a folder with its content, or a link but not what it leads to."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    elif os.path.lexists(path):
+        path.unlink()
 
 
 def open_to_read(file: Path) -> BinaryIO:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plumbline.base.errors import DataError, nearest
+from plumbline.base.file_names import is_utf8
 from plumbline.base.printable import sentence
 from plumbline.settings import Log
 
@@ -56,6 +57,8 @@ def resolve_files(log: Log, data: Sequence[Path]) -> tuple[Path, ...]:
 
 def require_readable(file: Path) -> None:
     """Raises DataError if the path is not a file that this process can read."""
+    if not is_utf8(file):
+        raise DataError(f"{file}: wanted a name in UTF-8, found other bytes. Rename it.")
     found = _kind(file)
     if found is None:
         siblings = [found.name for found in _entries(file.parent)] if file.parent.is_dir() else []

@@ -7,6 +7,7 @@ configuration asks for it, the rows are kept as typed Parquet, one folder for ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,18 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     fingerprints = fingerprints_of(run.config, files)
     write = ingest_typed if keeps_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
-    with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
+    tables = table_files(run.config, files)
+    whole = files if run.config.log.format == "parquet" else ()
+    with (
+        progress_bar("reading", estimated_rows(run.config.log, files)) as progress,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        hashes = pool.map(file_sha256, (*whole, *tables.values()))
         ingested = write(run.config, files, out, progress)
+        of_files = [next(hashes) for _ in whole]
+        of_tables = dict(zip(tables, hashes, strict=True))
+    for fingerprint, file in zip(fingerprints, (*files, *tables.values()), strict=True):
+        fingerprint.require(file)
     for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
     for advice in ingested.advice:
@@ -61,9 +72,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(fingerprint) for fingerprint in fingerprints],
-        "tables": {
-            name: file_sha256(file) for name, file in table_files(run.config, files).items()
-        },
+        "sha256": of_files,
+        "tables": of_tables,
     }
     return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
+from plumbline.base.exit_status import machine_errors
 from plumbline.serving.client.connection import (
     SECRET_HEADER,
     Connection,
@@ -68,7 +69,8 @@ def publish_run(
     report = partial(say, label="  ")
     live = None if server is None else _connected(server)
     try:
-        done = publish(release, repository, run.config.serving, live, report)
+        with machine_errors(repository):
+            done = publish(release, repository, run.config.serving, live, report)
     finally:
         if live is not None:
             live.close()

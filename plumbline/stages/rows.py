@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,10 @@ from plumbline.base.manifest import differences
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
 from plumbline.columns.typed import TypedParquet
-from plumbline.rawlogs.fingerprint import Fingerprint
+from plumbline.rawlogs.fingerprint import ChangedContent, Fingerprint
 from plumbline.rawlogs.ingest import PROBE, SURVEY_FILE
 from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.stages import ingest
@@ -37,13 +38,28 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
         return TypedParquet(typed_folders(ingested), run.config.features)
     _require_same_settings(run, ingested)
     read = ingested.manifest.facts["read"]
+    files = _raw_files(run, inputs, read)
+    _check(run, ingested, files)
     log = RawLog(
         run.config,
-        _raw_files(run, inputs, read),
+        files,
         Survey.read(ingested.path(SURVEY_FILE)),
         [Fingerprint(**fields) for fields in read["fingerprints"]],
     )
     return _LogAndProbe(log, TypedParquet({PROBE: ingested.path(PROBE)}, log.kinds))
+
+
+def _check(run: Run, ingested: Finished, files: Sequence[Path]) -> None:
+    """Check the content of a Parquet log's files and of the side tables; see `Finished.checks`.
+
+    Text is checked by `RawLog` as it is read.
+    """
+    read = ingested.manifest.facts["read"]
+    tables = table_files(run.config, tuple(files))
+    hashes = [*zip(files, read["sha256"], strict=False)]
+    hashes += [(file, read["tables"][name]) for name, file in tables.items()]
+    for file, sha256 in hashes:
+        ingested.checks.add(file, sha256, ChangedContent)
 
 
 def typed_folders(ingested: Finished) -> dict[str, Path]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plumbline.base.console import warn
 from plumbline.base.errors import StageError
+from plumbline.base.file_names import is_utf8
 from plumbline.base.json_text import read_json
 from plumbline.base.manifest import MANIFEST_FILE
 from plumbline.stages.run_all import STAGES
@@ -41,6 +42,8 @@ def run_lock(folder: Path) -> Iterator[None]:
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise StageError(f"{folder}: wanted the folder of a run, found something else. Give --out.")
+    if not is_utf8(folder):
+        raise StageError(f"{folder}: wanted a name in UTF-8, found other bytes. Give --out.")
     folder.mkdir(parents=True, exist_ok=True)
     _require_own(folder)
     descriptor = _opened(folder / LOCK_FILE)

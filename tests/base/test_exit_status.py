@@ -140,3 +140,10 @@ def test_an_error_of_the_machine_is_one_line_in_whatever_type_it_comes(
 def test_a_bug_in_a_stage_keeps_its_type(error: Exception) -> None:
     with pytest.raises(type(error)), exit_status(), machine_errors(Path("run/etl")):
         raise error
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-", ">/dev/full 2>&1"])
+def test_an_error_that_cannot_be_shown_keeps_its_status(redirection: str) -> None:
+    code = "from plumbline.base.exit_status import *\nwith exit_status(): raise PlumblineError('x')"
+    command = f'"{sys.executable}" -c "{code}" {redirection}'
+    assert subprocess.run(command, shell=True, check=False).returncode == 2

@@ -187,3 +187,11 @@ def test_a_folder_without_rights_is_named(
         patch.setattr(Path, name, refuse)
         with pytest.raises(DataError, match="data: cannot be read: Permission denied"):
             resolve_files(log(), [tmp_path / "data"])
+
+
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_a_name_that_is_not_utf_8_is_named(tmp_path: Path, way: str) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv"))
+    file.write_text("content")
+    with pytest.raises(DataError, match=r"csv: wanted a name in UTF-8"):
+        resolve_files(log(), [file if way == "file" else tmp_path])

@@ -109,3 +109,10 @@ def test_files_that_no_run_has_made_are_not_emptied(tmp_path: Path) -> None:
     (tmp_path / "train" / "day_0.csv").write_text("1,2\n")
     with pytest.raises(StageError, match="train: wanted no folder here"), run_lock(tmp_path):
         pass
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    with pytest.raises(StageError, match="wanted a name in UTF-8"), run_lock(folder):
+        pass
+    assert not list(tmp_path.iterdir())
