@@ -13,9 +13,9 @@ from typing import Any
 
 from plumbline.base.errors import StageError
 from plumbline.base.file_checks import FileChecks
-from plumbline.base.files import file_sha256, flush, json_sha256, write_json
-from plumbline.base.json_text import read_json
+from plumbline.base.files import file_sha256, flush, json_sha256
 from plumbline.base.read_ahead import THREADS
+from plumbline.base.sealed_json import read_sealed, write_sealed
 
 FORMAT_VERSION = 2
 """2: with the hash of its own content."""
@@ -54,8 +54,7 @@ class Manifest:
         return json_sha256(content)
 
     def write(self, folder: Path) -> None:
-        content = asdict(self)
-        write_json(folder / MANIFEST_FILE, {**content, "sha256": json_sha256(content)})
+        write_sealed(folder / MANIFEST_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -64,31 +63,14 @@ class Manifest:
         if not os.path.lexists(file):
             raise StageError(f"{file}: missing, so the stage is not complete. Run it first.")
         try:
-            if not file.is_file():
-                raise ValueError("it is no file")
-            return cls._of(read_json(file))
+            content = read_sealed(file, FORMAT_VERSION)
+            if content.keys() != {one.name for one in fields(cls)}:
+                raise ValueError(f"found the keys {', '.join(content)}")
+            return cls(**content)
         except ValueError as error:
             raise StageError(
                 f"{file}: not a stage manifest: {error}. Run the stage again with --force."
             ) from None
-
-    @classmethod
-    def _of(cls, content: Any) -> Manifest:
-        """Raises ValueError if the content is not that of a manifest as it was written."""
-        if not isinstance(content, dict):
-            raise ValueError(f"wanted an object, found {type(content).__name__}")
-        version = content.get("format_version")
-        if version != FORMAT_VERSION:
-            raise ValueError(
-                f"format version {version!r}, but this Plumbline reads {FORMAT_VERSION}"
-            )
-        wanted = content.pop("sha256", None)
-        if json_sha256(content) != wanted:
-            raise ValueError("it was changed after the stage wrote it")
-        names = {one.name for one in fields(cls)}
-        if content.keys() != names:
-            raise ValueError(f"wanted the keys {', '.join(sorted(names))}")
-        return cls(**content)
 
     def verify(self, folder: Path) -> None:
         """Raises StageError for a file of the stage that is missing, has changed or was added."""

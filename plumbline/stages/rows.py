@@ -100,8 +100,14 @@ def _require_same_settings(run: Run, ingested: Finished) -> None:
 def _raw_files(
     run: Run, inputs: Mapping[str, Finished], read: Mapping[str, Any]
 ) -> tuple[Path, ...]:
-    """The files that --data names; without it, those that the ingest read."""
-    if run.config.click_model is None and not run.data:
+    """The drawn files, or those that --data names; without it, those that the ingest read.
+
+    They are not checked as files of a stage: `RawLog` does it as it reads them.
+    """
+    if "generate" in inputs:
+        generated = inputs["generate"]
+        return tuple(generated.folder / name for name in generated.manifest.facts["files"])
+    if not run.data:
         return tuple(Path(file) for file in read["files"])
     return ingest.log_files(run, inputs)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import StageError
+from plumbline.base.exit_status import machine_errors
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Stage
 
@@ -59,7 +60,9 @@ def run_all(
     if last == LAST:
         from plumbline.stages.report import write_report
 
-        say(f": {write_report(run, folder, names)}", label="report")
+        with machine_errors(folder):
+            report = write_report(run, folder, names)
+        say(f": {report}", label="report")
 
 
 def _stages_of(run: Run, last: str) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from plumbline.base.console import warn
 from plumbline.base.errors import StageError
+from plumbline.base.exit_status import machine_errors
 from plumbline.base.file_names import is_utf8
 from plumbline.base.json_text import read_json
 from plumbline.base.manifest import MANIFEST_FILE
@@ -40,6 +41,17 @@ def run_lock(folder: Path) -> Iterator[None]:
     StageError
         Another process has the lock; the folder is something else, or one that no run has made.
     """
+    with machine_errors(folder):
+        descriptor = _locked(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """The lock's open file; None if this process may not write it."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise StageError(f"{folder}: wanted the folder of a run, found something else. Give --out.")
     if not is_utf8(folder):
@@ -47,19 +59,18 @@ def run_lock(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     _require_own(folder)
     descriptor = _opened(folder / LOCK_FILE)
-    try:
-        if descriptor is not None:
+    if descriptor is not None:
+        try:
             _lock(descriptor, folder)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _holder().encode(), 0)
-        yield
-    finally:
-        if descriptor is not None:
+        except BaseException:
             os.close(descriptor)
+            raise
+    return descriptor
 
 
 def _opened(file: Path) -> int | None:
-    """The open file; None if this process may not write it."""
     try:
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o644)
     except OSError as error:
