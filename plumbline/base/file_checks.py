@@ -1,13 +1,15 @@
-"""Checks files against their hashes beside the work that reads them."""
+"""Hashes files beside the work that reads them, to record the hashes or to check them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from plumbline.base.files import FileErrors, require_sha256
+from plumbline.base.files import FileErrors, file_sha256, require_sha256
 
 Identity = tuple[int, ...]
 
@@ -71,3 +73,18 @@ def _identity(file: Path, errors: FileErrors) -> Identity:
     except (FileNotFoundError, NotADirectoryError):
         raise errors.missing(str(file)) from None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@contextmanager
+def hashed_beside(files: Iterable[Path]) -> Iterator[dict[Path, str]]:
+    """Hash files in one thread while a block runs; at its end the dictionary has their SHA-256.
+
+    If the block raises, the files that wait are not hashed.
+    """
+    pool, found = ThreadPoolExecutor(1, "file hash"), dict[Path, str]()
+    try:
+        hashed = {file: pool.submit(file_sha256, file) for file in files}
+        yield found
+        found.update({file: future.result() for file, future in hashed.items()})
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

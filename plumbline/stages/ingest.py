@@ -7,13 +7,12 @@ configuration asks for it, the rows are kept as typed Parquet, one folder for ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.console import progress_bar, say
-from plumbline.base.files import file_sha256
+from plumbline.base.file_checks import hashed_beside
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
@@ -53,12 +52,9 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     whole = files if run.config.log.format == "parquet" else ()
     with (
         progress_bar("reading", estimated_rows(run.config.log, files)) as progress,
-        ThreadPoolExecutor(1) as pool,
+        hashed_beside((*whole, *tables.values())) as hashes,
     ):
-        hashes = pool.map(file_sha256, (*whole, *tables.values()))
         ingested = write(run.config, files, out, progress)
-        of_files = [next(hashes) for _ in whole]
-        of_tables = dict(zip(tables, hashes, strict=True))
     for fingerprint, file in zip(fingerprints, (*files, *tables.values()), strict=True):
         fingerprint.require(file)
     for example in ingested.examples:
@@ -72,8 +68,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(fingerprint) for fingerprint in fingerprints],
-        "sha256": of_files,
-        "tables": of_tables,
+        "sha256": [hashes[file] for file in whole],
+        "tables": {name: hashes[file] for name, file in tables.items()},
     }
     return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 
