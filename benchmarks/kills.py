@@ -95,7 +95,6 @@ def kill_in_all_stages(
         for _ in range(KILLS_IN_A_STAGE):
             if sum(hit.values()) == kills or (folder / stage / MANIFEST_FILE).exists():
                 break
-            shared = place.shared_memory()
             attempt = place.start(folder)
             attempt.wait_for(stage)
             attempt.wait(random.uniform(0, whole.manifests[stage].seconds))
@@ -103,7 +102,7 @@ def kill_in_all_stages(
                 break
             attempt.status()
             hit[unfinished(folder)] += 1
-            tallies[unfinished(folder)].left += place.left_behind(shared)
+            tallies[unfinished(folder)].left += place.left_behind()
     last = place.start(folder)
     failed = last.status() != 0
     for stage, count in hit.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from plumbline.stages.run_all import STAGES
 GRACE_SECONDS = 5.0
 """Time for what is left behind to end by itself."""
 SHARED_MEMORY = Path("/dev/shm")
+_REGION = re.compile(r"plumbline_[0-9a-f]{16}_")
 
 _WARM = (
     "plumbline.nvtabular.graphs",
@@ -70,6 +72,7 @@ class Workplace:
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
         os.environ["TMPDIR"] = str(self._temporary)
+        self._prefixes: set[str] = set()
         self._config = folder / "kills.yaml"
         self._config.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         for module in _WARM:
@@ -104,6 +107,7 @@ class Workplace:
         """Kill the process, or also all that it started; False if it had ended before."""
         if attempt.has_ended():
             return False
+        self._prefixes |= set(self._named_regions())
         os.kill(attempt.process, signal.SIGKILL)
         if with_all:
             self._kill_others()
@@ -116,13 +120,13 @@ class Workplace:
                 os.kill(other, signal.SIGKILL)
         return len(others)
 
-    def left_behind(self, before: set[Path]) -> Counter[str]:
+    def left_behind(self) -> Counter[str]:
         """What is still there some seconds after a kill; it is removed."""
         end = time.monotonic() + GRACE_SECONDS
         while any(self._processes()) and time.monotonic() < end:
             time.sleep(0.1)
         processes = self._kill_others()
-        regions = self.shared_memory() - before - in_use(SHARED_MEMORY)
+        regions = [file for prefix in self._prefixes for file in SHARED_MEMORY.glob(f"{prefix}*")]
         folders = list(self._temporary.iterdir())
         for path in (*regions, *folders):
             remove(path)
@@ -143,16 +147,8 @@ class Workplace:
             except OSError:  # it has ended, or is not ours
                 continue
 
-    @staticmethod
-    def shared_memory() -> set[Path]:
-        return set(SHARED_MEMORY.glob("plumbline_*"))
-
-
-def in_use(folder: Path) -> set[Path]:
-    """The folder's files that a process has mapped: they belong to servers of others."""
-    found = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with suppress(OSError):
-            fields = (line.split() for line in maps.read_text(encoding="utf-8").splitlines())
-            found |= {Path(field[5]) for field in fields if len(field) == 6}
-    return {file for file in found if file.parent == folder}
+    def _named_regions(self) -> Iterator[str]:
+        """How the shared memory of the running servers is named, from their command lines."""
+        for process in self._processes():
+            with suppress(OSError):
+                yield from _REGION.findall(Path(f"/proc/{process}/cmdline").read_text())

@@ -69,7 +69,7 @@ Force = Annotated[
 ]
 Verify = Annotated[
     bool,
-    typer.Option("--verify", help="Check the files of complete stages too.", show_default="off"),
+    typer.Option("--verify", help="Check complete stages too, and the log.", show_default="off"),
 ]
 
 

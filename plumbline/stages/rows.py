@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import StageError
 from plumbline.base.manifest import differences
+from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
 from plumbline.columns.typed import TypedParquet
@@ -60,6 +62,23 @@ def _check(run: Run, ingested: Finished, files: Sequence[Path]) -> None:
     hashes += [(file, read["tables"][name]) for name, file in tables.items()]
     for file, sha256 in hashes:
         ingested.checks.add(file, sha256, ChangedContent)
+
+
+def read_log(run: Run, inputs: Mapping[str, Finished]) -> None:
+    """Read the log's rows, if stage etl reads them from it, which checks their content.
+
+    Raises
+    ------
+    DataError
+        See `row_source`.
+    """
+    if has_typed_copy(inputs["ingest"]):
+        return
+    source = row_source(run, inputs)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for split in source.splits:
+            for _ in read_ahead(pool, source.chunks(split), THREADS):
+                pass
 
 
 def typed_folders(ingested: Finished) -> dict[str, Path]:

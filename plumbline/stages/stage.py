@@ -52,6 +52,8 @@ class Stage:
     work: Callable[[Run, Mapping[str, Finished], Path], StageResult]
     derived: Callable[[Run, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
     """Returns further settings, which also depend on the inputs."""
+    read_sources: Callable[[Run, Mapping[str, Finished]], None] = lambda *_: None
+    """Reads what comes from outside of the run, which checks it, for `verify`."""
     resumes_from: Collection[str] = ()
     """Entries of its folder from which a killed stage goes on; removed when it is complete."""
 
@@ -62,7 +64,7 @@ class Stage:
 
         The work starts in an empty folder, except for `resumes_from`. The files that it reads are
         checked against the manifests of their stages; with `verify`, so are those of a complete
-        stage.
+        stage and its sources.
 
         Raises
         ------
@@ -78,7 +80,14 @@ class Stage:
                 # deleted.
                 settings = {**self.settings(run), **self.derived(run, inputs)}
                 if not force and os.path.lexists(out / MANIFEST_FILE):
-                    return self._skipped(settings, inputs, out, verify=verify)
+                    manifest = Manifest.read(out)
+                    self._require_unchanged(manifest, settings, inputs, out)
+                    self._remove_resumable(out)
+                    if verify:
+                        manifest.verify(out)
+                        self.read_sources(run, inputs)
+                    say(": complete, skipped", label=self.name)
+                    return Finished(out, manifest, FileChecks())
                 say("", label=self.name)
                 _prepare(out, () if force else self.resumes_from)
                 started = time.perf_counter()
@@ -97,17 +106,6 @@ class Stage:
             manifest.write(out)
             self._remove_resumable(out)
             return Finished(out, manifest, FileChecks())
-
-    def _skipped(
-        self, settings: dict[str, Any], inputs: Mapping[str, Finished], out: Path, *, verify: bool
-    ) -> Finished:
-        manifest = Manifest.read(out)
-        self._require_unchanged(manifest, settings, inputs, out)
-        self._remove_resumable(out)
-        if verify:
-            manifest.verify(out)
-        say(": complete, skipped", label=self.name)
-        return Finished(out, manifest, FileChecks())
 
     def _remove_resumable(self, out: Path) -> None:
         for name in self.resumes_from:

@@ -144,9 +144,13 @@ def test_a_raw_file_of_the_same_size_and_time_is_known_by_its_content(
 ) -> None:
     run = run_of(tmp_path, name.removeprefix("log.") if name.startswith("log") else "csv")
     stage("ingest").ensure(run, tmp_path / "run")
+    stage("etl").ensure(run, tmp_path / "run")
+    stage("etl").ensure(run, tmp_path / "run", verify=True)
     other_values(tmp_path / name)
     stage("ingest").ensure(run, tmp_path / "run")
-    with pytest.raises(DataError, match=rf"{name}: .*stage ingest read.*--from ingest"):
-        stage("etl").ensure(run, tmp_path / "run")
+    stage("etl").ensure(run, tmp_path / "run")
+    for options in ({"verify": True}, {"force": True}):
+        with pytest.raises(DataError, match=rf"{name}: .*stage ingest read.*--from ingest"):
+            stage("etl").ensure(run, tmp_path / "run", **options)
     stage("ingest").ensure(run, tmp_path / "run", force=True)
     stage("etl").ensure(run, tmp_path / "run")
