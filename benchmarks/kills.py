@@ -162,11 +162,13 @@ def main() -> None:
     random.seed(options.seed)
     kills = 6 if options.quick else options.kills
     tallies = {stage: Tally() for stage in STAGES}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         place = Workplace(folder, CONFIG)
-        if place.start(folder / "whole").status() != 0:
-            sys.exit((folder / "whole.log").read_text(encoding="utf-8"))
+        for name in ("cold", "whole"):  # the second one takes as long as those that are killed
+            whole_run = place.start(folder / name)
+            if whole_run.status() != 0:
+                sys.exit(whole_run.log.read_text(encoding="utf-8"))
         whole = Run.read(folder / "whole")
         while (done := sum(tally.kills for tally in tallies.values())) < kills:
             run = folder / f"run-{done}"
