@@ -5,14 +5,17 @@ A reader of a file sees the old content or the new one, never a part.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import mmap
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from plumbline.base.errors import MachineError
 from plumbline.base.verified_files import is_verified, note_verified
 
 _MADV_POPULATE_READ = 22
@@ -39,13 +42,40 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_bytes(file: Path, content: bytes) -> None:
+    """Raises MachineError if there is something else in the file's place, such as a device."""
+    if os.path.lexists(file) and not file.is_file():
+        raise MachineError(f"{file}: wanted a file to write, found something else. Name another.")
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(file.name + ".partial")
-    with partial.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(file)
+    try:
+        with partial.open("wb") as stream:
+            stream.write(content)
+        flush(partial)
+        partial.replace(file)
+    except Exception:
+        partial.unlink(missing_ok=True)
+        raise
+    flush(file.parent)
+
+
+def flush(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on the disk before this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system without folders' flush
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a folder with its content, or a link but not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        path.unlink()
 
 
 def open_to_read(file: Path) -> BinaryIO:
