@@ -12,6 +12,7 @@ from pathlib import Path
 from plumbline.base.console import say
 from plumbline.serving.client.connection import SECRET_HEADER, secret_header
 from plumbline.serving.contract.versions import verify_repository
+from plumbline.serving.gateway.settings import LauncherState
 from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.gateway_process import Gateway, gateway_settings
 from plumbline.serving.launch.health import Health
@@ -19,7 +20,7 @@ from plumbline.serving.launch.owned import OwnedFolder
 from plumbline.serving.launch.ports import listener, port_of
 from plumbline.serving.launch.server import LOG_BEFORE_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
-from plumbline.serving.launch.supervisor import State, Supervisor
+from plumbline.serving.launch.supervisor import Supervisor
 from plumbline.serving.publish.publish import roll_back_interrupted
 
 
@@ -67,7 +68,7 @@ def _serve(repository: Path, launch: Launch) -> None:
         )
         with closing(server):
             server.claim()
-            with _gateway(server, launch.gateway) as (tell, address):
+            with _gateway(server, launch.gateway, work.path) as (tell, address):
                 supervisor = Supervisor(
                     server,
                     partial(Health, repository, server.http_url, _headers(launch.server)),
@@ -91,15 +92,15 @@ def _serve(repository: Path, launch: Launch) -> None:
 
 @contextmanager
 def _gateway(
-    server: TritonServer, options: GatewayOptions | None
-) -> Iterator[tuple[Callable[[State], None], str]]:
+    server: TritonServer, options: GatewayOptions | None, work: Path
+) -> Iterator[tuple[Callable[[LauncherState], None], str]]:
     """Run the gateway. Yields where to tell it the server's state, and its address to show."""
     if options is None:
         yield lambda state: None, ""
         return
     opened = listener("gateway", options.host, options.port)
     settings = gateway_settings(options, server, opened.fileno())
-    with Gateway(opened, options, settings, say) as gateway:
+    with Gateway(opened, options, settings, work, say) as gateway:
         yield gateway.tell, f"Gateway {options.host}:{port_of(opened)}; behind it "
 
 

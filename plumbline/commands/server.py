@@ -9,7 +9,8 @@ import typer
 
 from plumbline.serving.client.connection import SECRET_VARIABLE, read_secret
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.gateway_options import GatewayOptions, Limits
+from plumbline.serving.gateway.settings import Limits
+from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server_options import (
     LOOPBACK,

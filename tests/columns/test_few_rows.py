@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import PlanError
+from plumbline.columns.few_rows import tensors_of_few
 from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.value_rules.few_rows import tensors_of_few
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.wire import Tensors, WireColumns, to_tensors
 from plumbline.serving.client.tables import to_table

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.columns.few_rows import FEW_ROWS, tensors_of_few
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.list_bytes import unpack_integers
-from plumbline.columns.value_rules.few_rows import FEW_ROWS, tensors_of_few
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.wire import Tensors, WireColumns, to_tensors
 from plumbline.features.encoding.encoder import Encoded

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from plumbline.serving.gateway.launcher import Launcher
 
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Metrics:
-    """Counts of one gateway process.
+    """Counts of all processes of one gateway together.
+
+    The launcher names the folder that they share in an environment variable of prometheus_client.
 
     | metric | counts |
     |---|---|
@@ -28,7 +33,7 @@ class Metrics:
 
     def __init__(self, launcher: Launcher) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_OfLauncher(launcher))
+        self._of_launcher = _OfLauncher(launcher)
         self._requests = Counter(
             "plumbline_gateway_requests",
             "Requests for scores, by HTTP status",
@@ -42,6 +47,7 @@ class Metrics:
             "plumbline_gateway_in_flight",
             "Requests that are converted or scored now",
             registry=self._registry,
+            multiprocess_mode="livesum",
         )
         self._seconds = Histogram(
             "plumbline_gateway_request_seconds",
@@ -55,7 +61,13 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def text(self) -> bytes:
-        return bytes(generate_latest(self._registry))
+        told = CollectorRegistry()
+        told.register(self._of_launcher)
+        counted = self._registry
+        if MULTIPROCESS in os.environ:
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+        return bytes(generate_latest(told) + generate_latest(counted))
 
 
 class _OfLauncher(Collector):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from plumbline.serving.contract.interface import FUSED_MODEL
+from plumbline.serving.errors import ServerError
 
 HEARTBEAT_SECONDS = 1.0
 """The launcher sends its state at least this often."""
@@ -18,14 +19,27 @@ HEARTBEAT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request, and all requests together, may take."""
+    """What one request, and all requests together, may take.
 
-    body_bytes: int = 32 * 2**20
-    rows: int = 16_384
+    Raises ServerError if a limit is not above 0.
+    """
+
+    body_bytes: int = 8 * 2**20
+    rows: int = 8192
     in_flight: int = 64
     """Requests that are converted or scored at a time."""
     seconds: float = 10.0
-    """From the first byte of a request's body to its answer."""
+    """From the head of a request to its answer, its body included."""
+
+    def __post_init__(self) -> None:
+        for option, value in (
+            ("--max-body", self.body_bytes),
+            ("--max-rows", self.rows),
+            ("--max-in-flight", self.in_flight),
+            ("--request-seconds", self.seconds),
+        ):
+            if not value > 0:
+                raise ServerError(f"{option}: wanted a number above 0, got {value}.")
 
 
 @dataclass(frozen=True, slots=True)

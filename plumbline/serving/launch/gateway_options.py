@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from plumbline.serving.errors import ServerError
+from plumbline.serving.gateway.settings import Limits
 from plumbline.serving.launch.server_options import ServerTls, is_loopback
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the gateway passes on at most. Raises ServerError if a limit is not above 0."""
-
-    body_bytes: int = 32 * 2**20
-    rows: int = 16_384
-    in_flight: int = 64
-    seconds: float = 10.0
-    """The longest that a request may take."""
-
-    def __post_init__(self) -> None:
-        for option, value in (
-            ("--max-body", self.body_bytes),
-            ("--max-rows", self.rows),
-            ("--max-in-flight", self.in_flight),
-            ("--request-seconds", self.seconds),
-        ):
-            if not value > 0:
-                raise ServerError(f"{option}: wanted a number above 0, got {value}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +23,7 @@ class GatewayOptions:
     secret: str | None = None
     """If it is set, every request needs it."""
     tls: ServerTls | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     module: str = "plumbline.serving.gateway"
     """What a process runs."""
 

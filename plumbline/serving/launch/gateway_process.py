@@ -6,28 +6,31 @@ and twice a second. It ends when the input ends, so it does not outlive the laun
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any
+
+from prometheus_client.multiprocess import mark_process_dead
 
 from plumbline.base.paths import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
+from plumbline.serving.gateway.settings import GatewaySettings, LauncherState, TlsFiles
 from plumbline.serving.launch.back_off import BackOff
 from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerTls
-from plumbline.serving.launch.supervisor import State
 
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable by which prometheus_client knows that processes share their metrics."""
 DIED = "gateway_died"
 """The cause under which a gateway's restarts are counted."""
 
@@ -39,39 +42,35 @@ _STOP_SECONDS = 2.0
 
 def gateway_settings(
     options: GatewayOptions, server: TritonServer, listen_fd: int
-) -> dict[str, Any]:
-    """The first line of a gateway's input. The server must have its ports."""
+) -> GatewaySettings:
+    """The settings of each process. The server must have its ports."""
     is_fused = (server.repository / FUSED_MODEL).is_dir()
-    settings: dict[str, Any] = {
-        "listen_fd": listen_fd,
-        "triton": server.http_url,
-        "triton_metrics": server.metrics_url,
-        "secret": options.secret,
-        "tls": None if options.tls is None else _paths(options.tls),
-        "model": FUSED_MODEL if is_fused else ENSEMBLE_MODEL,
-        "limits": asdict(options.limits),
-    }
-    if server.options.protect_scoring:
-        settings["triton_secret"] = server.options.secret
-    return settings
+    return GatewaySettings(
+        listen_fd,
+        server.http_url,
+        server.metrics_url,
+        FUSED_MODEL if is_fused else ENSEMBLE_MODEL,
+        options.secret,
+        server.options.secret if server.options.protect_scoring else None,
+        None if options.tls is None else _files(options.tls),
+        options.limits,
+    )
 
 
-def _paths(tls: ServerTls) -> dict[str, str | None]:
-    return {
-        name: None if file is None else str(file.resolve())
-        for name, file in (
-            ("certificate", tls.certificate),
-            ("key", tls.key),
-            ("client_ca", tls.client_ca),
-        )
-    }
+def _files(tls: ServerTls) -> TlsFiles:
+    ca = tls.client_ca
+    return TlsFiles(
+        str(tls.certificate.resolve()),
+        str(tls.key.resolve()),
+        None if ca is None else str(ca.resolve()),
+    )
 
 
 class GatewayProcess:
     """One process of the gateway, which is started again whenever it ends."""
 
-    def __init__(self, settings: Mapping[str, Any], module: str) -> None:
-        self._settings, self._module = settings, module
+    def __init__(self, settings: GatewaySettings, module: str, metrics: Path) -> None:
+        self._settings, self._module, self._metrics = settings, module, metrics
         self._back_off = BackOff()
         self._process: subprocess.Popen[bytes] | None = None
         self._started = self._not_before = 0.0
@@ -85,16 +84,19 @@ class GatewayProcess:
             return None
         status = self._process.poll()
         if status is not None:
+            mark_process_dead(  # type: ignore[no-untyped-call]
+                self._process.pid, str(self._metrics)
+            )
             self._process = None
             self._not_before = now + self._back_off.delay(now - self._started)
         return status
 
-    def send(self, line: Mapping[str, Any]) -> None:
+    def send(self, line: str) -> None:
         """A process that does not read its input any more is killed."""
         if self._process is None or self._process.stdin is None:
             return
         try:
-            os.write(self._process.stdin.fileno(), _line(line))
+            os.write(self._process.stdin.fileno(), line.encode())
         except BlockingIOError:
             self._process.kill()
         except BrokenPipeError:
@@ -116,16 +118,17 @@ class GatewayProcess:
     def _start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": _first_in_path(str(SOURCES))}
         environment.pop(SECRET_VARIABLE, None)
+        environment[METRICS_VARIABLE] = str(self._metrics)
         self._process = subprocess.Popen(
             [sys.executable, "-m", self._module],
             env=environment,
             stdin=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
-            pass_fds=[self._settings["listen_fd"]],
+            pass_fds=[self._settings.listen_fd],
         )
         self._started = time.monotonic()
-        self.send(self._settings)
+        self.send(self._settings.to_line())
         if self._process.stdin is not None:
             os.set_blocking(self._process.stdin.fileno(), False)
 
@@ -140,7 +143,9 @@ class Gateway:
     options
         How many processes there are, and what they run.
     settings
-        The first line of each process's input: `gateway_settings`.
+        Of each process: `gateway_settings`.
+    work
+        A folder in which the processes keep their metrics together.
     report
         Shows a line to the operator.
     """
@@ -149,15 +154,18 @@ class Gateway:
         self,
         listener: socket.socket,
         options: GatewayOptions,
-        settings: Mapping[str, Any],
+        settings: GatewaySettings,
+        work: Path,
         report: Callable[[str], None],
     ) -> None:
         self._listener, self._report = listener, report
+        metrics = work / "gateway-metrics"
+        metrics.mkdir()
         self._processes = [
-            GatewayProcess(settings, options.module) for _ in range(options.processes)
+            GatewayProcess(settings, options.module, metrics) for _ in range(options.processes)
         ]
         self._stop_seconds = options.limits.seconds + _STOP_SECONDS
-        self._state, self._died = State(), 0
+        self._state, self._died = LauncherState(), 0
         self._changed = threading.Event()
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -183,7 +191,7 @@ class Gateway:
             process.wait(max(0.0, until - time.monotonic()))
         self._listener.close()
 
-    def tell(self, state: State) -> None:
+    def tell(self, state: LauncherState) -> None:
         """Send a new state to the processes."""
         self._state = state
         self._changed.set()
@@ -200,21 +208,17 @@ class Gateway:
                     is_change = True
                     self._report(f"A gateway process ended with status {status}.")
             if is_change or time.monotonic() >= next_heartbeat:
-                line = asdict(self._known())
+                line = self._known().to_line()
                 for process in self._processes:
                     process.send(line)
                 next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
             self._changed.wait(_POLL_SECONDS)
 
-    def _known(self) -> State:
+    def _known(self) -> LauncherState:
         state = self._state
         return (
             replace(state, restarts={**state.restarts, DIED: self._died}) if self._died else state
         )
-
-
-def _line(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content).encode() + b"\n"
 
 
 def _first_in_path(folder: str) -> str:

@@ -7,10 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
 
 from plumbline.base.errors import PlumblineError
+from plumbline.serving.gateway.settings import LauncherState
 from plumbline.serving.launch.back_off import BackOff
 from plumbline.serving.launch.health import Failure
 from plumbline.serving.launch.model_processes import Instance, ProcessWatch
@@ -21,17 +21,6 @@ NO_ANSWERS = 2
 _SILENT = ("no_answer", "unreachable")
 _SECONDS_TO_DIE = 3.0
 """A server that closes its connections is dying; its exit status follows within this time."""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the launcher knows of its server."""
-
-    ready: bool = False
-    restarts: Mapping[str, int] = field(default_factory=dict)
-    """Cause to count: the causes of `Failure`, and `failed_start`."""
-    server_up_since: float = 0.0
-    """Unix seconds; 0 before the server was ready for the first time."""
 
 
 class Checks(Protocol):
@@ -78,7 +67,7 @@ class Supervisor:
         open_checks: Callable[[], AbstractContextManager[Checks]],
         *,
         check_seconds: float,
-        tell: Callable[[State], None],
+        tell: Callable[[LauncherState], None],
         report: Callable[[str], None],
         back_off: BackOff | None = None,
     ) -> None:
@@ -174,4 +163,4 @@ class Supervisor:
     def _tell_state(self, *, ready: bool, cause: str | None = None) -> None:
         if cause is not None:
             self._restarts[cause] += 1
-        self._tell(State(ready, dict(self._restarts), self._up_since))
+        self._tell(LauncherState(ready, dict(self._restarts), self._up_since))

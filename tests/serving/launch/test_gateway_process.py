@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch.gateway_options import GatewayOptions, Limits
+from plumbline.serving.gateway.settings import GatewaySettings, LauncherState, Limits, TlsFiles
+from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.gateway_process import Gateway, gateway_settings
 from plumbline.serving.launch.ports import Ports, listener, port_of
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
-from plumbline.serving.launch.supervisor import State
 
 SECRET = "0123456789abcdef"
 STAND_IN = "tests.serving.launch.gateway_stand_in"
@@ -23,11 +23,11 @@ OPTIONS = GatewayOptions("127.0.0.1", module=STAND_IN, limits=Limits(seconds=1.0
 
 
 @pytest.fixture
-def running() -> Iterator[tuple[Gateway, int, list[str]]]:
+def running(tmp_path: Path) -> Iterator[tuple[Gateway, int, list[str]]]:
     opened = listener("gateway", "127.0.0.1", 0)
     reported: list[str] = []
-    settings = {"listen_fd": opened.fileno(), "secret": SECRET}
-    with Gateway(opened, OPTIONS, settings, reported.append) as gateway:
+    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2", secret=SECRET)
+    with Gateway(opened, OPTIONS, settings, tmp_path, reported.append) as gateway:
         yield gateway, port_of(opened), reported
 
 
@@ -52,7 +52,7 @@ def test_it_gets_its_settings_then_states_and_heartbeats(
     gateway, port, _ = running
     assert ask(port)["settings"]["secret"] == SECRET
     assert wait_for(port, bool)["ready"] is False
-    gateway.tell(State(True, {"died": 2}, 5.0))
+    gateway.tell(LauncherState(True, {"died": 2}, 5.0))
     state = wait_for(port, lambda state: state["ready"])
     assert (state["restarts"], state["server_up_since"]) == ({"died": 2}, 5.0)
     wait_for(port, lambda later: later["beats"] >= state["beats"] + 2)
@@ -62,7 +62,7 @@ def test_one_that_dies_is_started_again_and_counted(
     running: tuple[Gateway, int, list[str]],
 ) -> None:
     gateway, port, reported = running
-    gateway.tell(State(True, {"died": 1}))
+    gateway.tell(LauncherState(True, {"died": 1}))
     for deaths in (1, 2):
         assert ask(port, "die") is None
         state = wait_for(port, lambda state: "gateway_died" in state.get("restarts", ()))
@@ -70,11 +70,12 @@ def test_one_that_dies_is_started_again_and_counted(
     assert reported == 2 * ["A gateway process ended with status 5."]
 
 
-def test_it_ends_with_the_launcher_and_several_share_the_port() -> None:
+def test_it_ends_with_the_launcher_and_several_share_the_port(tmp_path: Path) -> None:
     opened = listener("gateway", "127.0.0.1", 0)
     port = port_of(opened)
     options = GatewayOptions("127.0.0.1", processes=2, module=STAND_IN, limits=Limits(seconds=1.0))
-    with Gateway(opened, options, {"listen_fd": opened.fileno()}, print) as gateway:
+    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2")
+    with Gateway(opened, options, settings, tmp_path, print) as gateway:
         ask(port)
         processes = [process._process for process in gateway._processes]
     assert all(process is not None and process.poll() == 0 for process in processes)
@@ -89,25 +90,20 @@ def test_the_settings_lead_to_the_server_on_loopback(tmp_path: Path) -> None:
         (tmp_path / name).write_text("PEM")
     tls = ServerTls(tmp_path / "certificate", tmp_path / "key")
     options = GatewayOptions("0.0.0.0", secret=SECRET, tls=tls)
-    assert gateway_settings(options, server, 7) == {
-        "listen_fd": 7,
-        "triton": "127.0.0.1:1",
-        "triton_metrics": "127.0.0.1:3",
-        "secret": SECRET,
-        "tls": {
-            "certificate": str(tmp_path / "certificate"),
-            "key": str(tmp_path / "key"),
-            "client_ca": None,
-        },
-        "model": "ctr_fused",
-        "limits": {"body_bytes": 33554432, "rows": 16384, "in_flight": 64, "seconds": 10.0},
-    }
+    assert gateway_settings(options, server, 7) == GatewaySettings(
+        listen_fd=7,
+        triton="127.0.0.1:1",
+        triton_metrics="127.0.0.1:3",
+        model="ctr_fused",
+        secret=SECRET,
+        tls=TlsFiles(str(tmp_path / "certificate"), str(tmp_path / "key")),
+    )
     (tmp_path / "ctr_fused").rmdir()
     guarded = ServerOptions(protect_scoring=True, secret=SECRET)
     server = TritonServer(tmp_path, tmp_path, options=guarded)
     settings = gateway_settings(GatewayOptions("127.0.0.1"), server, 7)
-    assert (settings["model"], settings["triton_secret"]) == ("ctr", SECRET)
-    assert settings["secret"] is settings["tls"] is None
+    assert (settings.model, settings.triton_secret) == ("ctr", SECRET)
+    assert settings.secret is settings.tls is None
 
 
 @pytest.mark.parametrize(

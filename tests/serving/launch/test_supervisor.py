@@ -11,12 +11,13 @@ from contextlib import contextmanager
 import pytest
 
 from plumbline.serving.errors import ServerError
+from plumbline.serving.gateway.settings import LauncherState
 from plumbline.serving.launch import supervisor
 from plumbline.serving.launch.back_off import BackOff
 from plumbline.serving.launch.health import Failure
 from plumbline.serving.launch.model_processes import Instance
 from plumbline.serving.launch.server import ServerDied
-from plumbline.serving.launch.supervisor import State, Supervisor
+from plumbline.serving.launch.supervisor import Supervisor
 
 FUSED = Instance("ctr_fused", "1", "ctr_fused_0_0")
 SILENT = Failure("no_answer", "It does not answer.")
@@ -106,9 +107,11 @@ def server() -> Iterator[Server]:
     server.kill()
 
 
-def supervised(server: Server, *answers: object, check_seconds: float = 0.01) -> list[State]:
+def supervised(
+    server: Server, *answers: object, check_seconds: float = 0.01
+) -> list[LauncherState]:
     """Run a supervisor until the answers are used up. Returns the states that it told."""
-    states: list[State] = []
+    states: list[LauncherState] = []
     checks = Checks(server, *answers)
     supervises = Supervisor(
         server,
@@ -171,7 +174,7 @@ def test_a_server_that_ends_is_started_again(server: Server, sign: str) -> None:
             server.running.kill()
 
     states = supervised(server, None, ends, None)
-    assert states[-1] == State(True, {"died": 1}, states[-1].server_up_since)
+    assert states[-1] == LauncherState(True, {"died": 1}, states[-1].server_up_since)
 
 
 def test_a_server_that_ends_between_two_checks_is_noticed_at_once(server: Server) -> None:
