@@ -18,7 +18,7 @@ class BackOff:
         self,
         first_seconds: float = 0.5,
         longest_seconds: float = 30.0,
-        calm_seconds: float = 60.0,
+        calm_seconds: float = 10.0,
     ) -> None:
         self._first, self._longest, self._calm = first_seconds, longest_seconds, calm_seconds
         self._next = 0.0
