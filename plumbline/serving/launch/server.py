@@ -158,7 +158,6 @@ class TritonServer:
             f"--model-repository={self._names.of(self.repository)}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
-            "--allow-gpu-metrics=false",
             f"--backend-config=python,shm-region-prefix-name={regions.prefix}",
             *self.options.arguments(self.ports),
         ]

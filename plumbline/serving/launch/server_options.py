@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plumbline.base.device import resolve_device
 from plumbline.serving.client.connection import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
@@ -19,6 +20,8 @@ _SHARED_MEMORY = ("shared-memory",)
 _MODEL_CONTROL = ("model-repository",)
 _SCORING = ("metadata", "inference", "model-config", "statistics")
 """Endpoints that clients use. Those for health checks are always open."""
+_CLOUD = ("--allow-sagemaker=false", "--allow-vertex-ai=false")
+"""Servers of their own, on all addresses and without Triton's restrictions before 26.03."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ class ServerOptions:
     """Require the secret in requests for scores, configs and statistics too."""
     secret: str | None = field(default=None, repr=False)
     tls: ServerTls | None = None
+    gpu_metrics: bool = field(default_factory=lambda: resolve_device("auto") == "cuda")
+    """Measure the GPUs' load, memory and power; by default, if there is a GPU."""
 
     def __post_init__(self) -> None:
         for name in ("allow_model_control", "allow_shared_memory", "protect_scoring"):
@@ -110,6 +115,8 @@ class ServerOptions:
             f"--grpc-port={ports.grpc}",
             f"--metrics-address={self.unencrypted_host}",
             f"--metrics-port={ports.metrics}",
+            f"--allow-gpu-metrics={str(self.gpu_metrics).lower()}",
+            *_CLOUD,
             *self._restrictions(),
             *(self.tls.arguments() if self.tls is not None else []),
         ]

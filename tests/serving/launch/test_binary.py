@@ -109,3 +109,10 @@ def test_the_servers_python_finds_the_running_interpreters_packages(
 def test_the_secret_is_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECRET_VARIABLE, "0123456789abcdef")
     assert SECRET_VARIABLE not in ServerBinary(Path("/triton")).environment()
+
+
+def test_what_a_cloud_sets_is_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AIP_MODE", "AIP_HTTP_PORT", "AIP_STORAGE_URI", "SAGEMAKER_MULTI_MODEL"):
+        monkeypatch.setenv(name, "PREDICTION")
+    environment = ServerBinary(Path("/triton")).environment()
+    assert not [name for name in environment if name.startswith(("AIP_", "SAGEMAKER_"))]
