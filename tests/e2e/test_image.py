@@ -135,6 +135,9 @@ def test_only_the_gateway_listens_outside_and_scores(
         status, body = ask(gateway, "POST", "/v1/score", Authorization=f"Bearer {SECRET}")
         assert status == 200, body
         assert len(json.loads(body)["click_probability"]) == 2
+        accept = [environment / "bin" / "plumbline", "accept", repositories["cpu"]]
+        done = subprocess.run([*accept, f"127.0.0.1:{triton[0]}"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
 
 def test_the_gpu_servers_models_need_no_other_package(
