@@ -13,6 +13,7 @@ from tritonclient.grpc import service_pb2 as messages
 from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 
 from plumbline.serving.client.connection import SECRET_HEADER, secret_header
+from plumbline.serving.launch.binary import find_server
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
@@ -179,6 +180,11 @@ def failure(stub: Any, method: str, metadata: tuple[tuple[str, str], ...]) -> st
     except grpc.RpcError as error:
         return str(error.details())
     return ""
+
+
+def test_the_wheels_server_takes_its_own_options() -> None:
+    binary = find_server()
+    assert binary.takes("--allow-vertex-ai") and not binary.takes("--allow-client-shm")
 
 
 def test_the_tables_have_every_grpc_method() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -36,6 +38,19 @@ class ServerBinary:
         if self.wheel is None:
             return [str(self.executable)]
         return [str(self.executable), f"--backend-directory={_backends(self.wheel, work)}"]
+
+    def takes(self, option: str) -> bool:
+        """Whether its `--help` names the option, such as `--allow-client-shm`; releases differ."""
+        shown = subprocess.run(
+            [str(self.executable), "--help"],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return re.search(rf"(?<!\S){option}(?![-\w])", shown.stdout + shown.stderr) is not None
 
     def environment(self) -> dict[str, str]:
         """The server's environment, with which its Python processes find this Python's packages.

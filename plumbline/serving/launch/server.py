@@ -160,6 +160,7 @@ class TritonServer:
             "--exit-timeout-secs=5",
             f"--backend-config=python,shm-region-prefix-name={regions.prefix}",
             *self.options.arguments(self.ports),
+            *self.options.arguments_of_later_releases(binary.takes),
         ]
         folders = [*self._temporary, *self._names.folders]
         locks = [regions.lock, *(folder.lock for folder in folders)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 _SETTINGS = ("trace", "logging")
 """Endpoints that change how the server traces and logs."""
 _SHARED_MEMORY = ("shared-memory",)
+_CLIENT_MEMORY = "--allow-client-shm"
 _MODEL_CONTROL = ("model-repository",)
 _SCORING = ("metadata", "inference", "model-config", "statistics")
 """Endpoints that clients use. Those for health checks are always open."""
@@ -120,6 +122,15 @@ class ServerOptions:
             *self._restrictions(),
             *(self.tls.arguments() if self.tls is not None else []),
         ]
+
+    def arguments_of_later_releases(self, takes: Callable[[str], bool]) -> list[str]:
+        """Options that Triton 2.51 does not have, for a server that `takes` them.
+
+        From 26.04 on, Triton refuses clients' shared memory unless told otherwise.
+        """
+        if self.allow_shared_memory and takes(_CLIENT_MEMORY):
+            return [f"{_CLIENT_MEMORY}=true"]
+        return []
 
     def _model_control(self) -> list[str]:
         """Triton listens when all models are loaded, and exits if one does not load.

@@ -46,6 +46,14 @@ def test_the_endpoints_of_clouds_are_always_off() -> None:
         assert {"--allow-sagemaker=false", "--allow-vertex-ai=false"} <= set(arguments)
 
 
+def test_later_releases_are_told_to_allow_shared_memory() -> None:
+    allowed = ServerOptions(allow_shared_memory=True, secret=SECRET)
+    later = allowed.arguments_of_later_releases(lambda option: True)
+    assert later == ["--allow-client-shm=true"]
+    assert allowed.arguments_of_later_releases(lambda option: False) == []
+    assert ServerOptions().arguments_of_later_releases(lambda option: True) == []
+
+
 @pytest.mark.parametrize(("device", "value"), [("cpu", "false"), ("cuda", "true")])
 def test_gpus_are_measured_where_there_are_any(
     device: str, value: str, monkeypatch: pytest.MonkeyPatch
