@@ -8,7 +8,7 @@ NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
 
-.PHONY: env run test lint peers bench soak clean
+.PHONY: env run test lint peers bench soak chaos clean
 
 env: $(BUILT)
 
@@ -58,10 +58,16 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/roofline.py
 	$(VENV)/bin/python benchmarks/scoring.py
 	$(VENV)/bin/python benchmarks/serve.py
+	$(VENV)/bin/python benchmarks/gateway.py
 
 # Ten minutes of mixed load on a server.
 soak: env
 	$(VENV)/bin/python benchmarks/soak.py
+
+# Ten minutes of faults under traffic, and runs that are killed.
+chaos: env
+	$(VENV)/bin/python benchmarks/chaos.py
+	$(VENV)/bin/python benchmarks/kills.py --kills 200
 
 clean:
 	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so

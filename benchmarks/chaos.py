@@ -62,7 +62,7 @@ def attack(server: RunningServer, attacked: Attack, minutes: float) -> list[Outc
             started = time.monotonic()
             FAULTS[fault](attacked)
             _wait_for_calm(traffic, time.monotonic())
-            outcomes.append(_outcome(fault, started, traffic.since(started)))
+            outcomes.append(outcome_of(fault, started, traffic.since(started)))
     return outcomes
 
 
@@ -82,7 +82,7 @@ def _wait_for_calm(traffic: Traffic, since: float) -> None:
             raise RuntimeError(f"no right answers again: {recent[-1:]}")
 
 
-def _outcome(fault: str, started: float, judged: Sequence[Judged]) -> Outcome:
+def outcome_of(fault: str, started: float, judged: Sequence[Judged]) -> Outcome:
     others = [one.ended for one in judged if one.verdict != "right"]
     seconds = max(others) - started if others else 0.0
     return Outcome(fault, seconds, Counter(one.verdict for one in judged))

@@ -93,7 +93,7 @@ class Attack:
 
     def publish_a_bad_version(self) -> None:
         try:
-            self._publish(self.releases.bad)
+            self._publish(self.releases.bad[self.published % 2])
         except PlumblineError:
             return
         raise RuntimeError("a bad version was published")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,8 +50,8 @@ class Releases:
     """Odd versions are `good[0]`, even ones `good[1]`."""
 
     good: tuple[Release, Release]
-    bad: Release
-    """Its check rows have outputs that the model does not give."""
+    bad: tuple[Release, Release]
+    """The same with check rows whose outputs the model does not give."""
     settings: Serving
     rows: tuple[Rows, ...]
 
@@ -73,13 +72,15 @@ def make_releases(folder: Path, share: float) -> Releases:
         made.append(Release.of(plan, folder / name, checked, settings))
         model.last.bias.data.add_(_BIAS)
     first, second = made
-    bad = replace(second, checks={**second.checks, FUSED_MODEL: _shifted(second.checks)})
-    return Releases((first, second), bad, settings, tuple(_rows(plan, folder, settings)))
+    rows = tuple(_rows(plan, folder, settings))
+    return Releases((first, second), (_spoilt(first), _spoilt(second)), settings, rows)
 
 
-def _shifted(checks: Mapping[str, CheckRows]) -> CheckRows:
-    check = checks[FUSED_MODEL]
-    return CheckRows(check.inputs, {name: t + np.float32(0.1) for name, t in check.outputs.items()})
+def _spoilt(release: Release) -> Release:
+    check = release.checks[FUSED_MODEL]
+    outputs = {name: tensor + np.float32(0.1) for name, tensor in check.outputs.items()}
+    checks = {**release.checks, FUSED_MODEL: CheckRows(check.inputs, outputs)}
+    return replace(release, checks=checks)
 
 
 def _rows(plan: Plan, folder: Path, settings: Serving) -> list[Rows]:

@@ -53,7 +53,7 @@ class Scale:
 
 
 FULL = Scale(1.0, 12, 200, (1, 2, 4, 8), 4.0, 1000)
-QUICK = Scale(1e-3, 2, 20, (2,), 0.5, 40)
+QUICK = Scale(1e-3, 1, 20, (2,), 0.5, 20)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,8 @@ class Benchmark:
                 ratio = f"{content['ratios'][side]:.2f}" if side != OURS else ""
                 numbers = [f"{figures[key]:g}" for key in ("median", "min", "max")]
                 table.add_row(case.name, side, case.unit, *numbers, ratio)
-        console.print(table)
+        if self.cases:
+            console.print(table)
         if self.loads:
             loads = Table(*LOAD_COLUMNS.values())
             for load in self.loads:

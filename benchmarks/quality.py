@@ -27,8 +27,9 @@ from plumbline.settings import Config
 from plumbline.settings.configuration import load_config
 from plumbline.stages import etl, generate, ingest
 from plumbline.stages import evaluate as evaluate_stage
+from plumbline.stages.finished import finished_stages
 from plumbline.stages.run import DEFAULT_CONFIG, Run
-from plumbline.stages.stage import finished, parts
+from plumbline.stages.stage import parts
 
 SEEDS = (1, 2, 3)
 QUICK_ROWS = 20_000
@@ -77,8 +78,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         run = encoded(config, folder)
-        inputs = {name: finished(folder, name) for name in ("generate", "etl")}
-        best = evaluate_stage.bayes_auc(run, inputs, folder)
+        with finished_stages(folder, ("generate", "etl")) as inputs:
+            best = evaluate_stage.bayes_auc(run, inputs, folder)
         aucs = {
             side: [auc(config, folder, seed, *kind) for seed in SEEDS]
             for side, kind in SIDES.items()

@@ -26,6 +26,7 @@ from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.tables_peers import PEERS, SIDES, read_split
 from plumbline.base.errors import ConfigError
 from plumbline.base.exit_status import exit_status
+from plumbline.base.manifest import Manifest
 from plumbline.dlrm.metrics.metrics import (
     area_under_curve,
     calibration,
@@ -37,7 +38,7 @@ from plumbline.settings import Config
 from plumbline.settings.configuration import load_config
 from plumbline.stages import etl, evaluate, ingest, train
 from plumbline.stages.run import Run
-from plumbline.stages.stage import finished, parts
+from plumbline.stages.stage import parts
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "tables"
 SEEDS = (1, 2, 3)
@@ -117,7 +118,7 @@ def outcome(config: Config, data: Path, seeds: tuple[int, ...], peers: bool) -> 
             folder = Path(temporary)
             for stage in (ingest.STAGE, etl.STAGE, train.STAGE, evaluate.STAGE):
                 stage.ensure(run, folder)
-            result.add(OURS, finished(folder, "evaluate").manifest.facts["test"])
+            result.add(OURS, Manifest.read(folder / "evaluate").facts["test"])
             _add_peers(result, folder, seed, peers)
     return result
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -42,6 +43,8 @@ class GatewayProcess:
     def __init__(self, settings: GatewaySettings, log: Path) -> None:
         self._settings, self._log = settings, log
         self.state = LauncherState(ready=True, restarts={"died": 2})
+        self.tls: ssl.SSLContext | None = None
+        """How requests are encrypted."""
         self._end = threading.Event()
 
     def __enter__(self) -> GatewayProcess:
@@ -68,15 +71,11 @@ class GatewayProcess:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.fall_silent()
+        self._end.set()
+        self._beats.join()
         assert self.process.stdin is not None
         self.process.stdin.close()
         assert self.process.wait(15) == 0
-
-    def fall_silent(self) -> None:
-        """Send no more heartbeats."""
-        self._end.set()
-        self._beats.join()
 
     def tell(self, state: LauncherState) -> None:
         self.state = state
@@ -97,7 +96,11 @@ class GatewayProcess:
     def request(
         self, method: str, path: str, body: bytes | str | None, headers: Mapping[str, str]
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            if self.tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=self.tls)
+        )
         try:
             connection.request(method, path, body, dict(headers))
             answer = connection.getresponse()

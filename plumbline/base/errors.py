@@ -36,6 +36,10 @@ class StageError(PlumblineError):
     """A stage cannot start, or its earlier output is out of date."""
 
 
+class MachineError(PlumblineError):
+    """A disk is full, a folder is not accessible, memory is short."""
+
+
 class ArtifactError(PlumblineError):
     """A file that a stage wrote is missing, was changed since, or cannot be read.
 

@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from plumbline.base.json_text import read_json
+
 MARGIN = 1.1
 """A way has to be so many times as fast as one that is preferred to it."""
 ROUNDS = 7
@@ -118,7 +120,7 @@ def cache_folder() -> Path | None:
 def _read(file: Path, where: Mapping[str, Any]) -> dict[str, float] | None:
     """None if the file is missing, damaged, or of something else."""
     try:
-        content = json.loads(file.read_bytes())
+        content = read_json(file)
         if any(content[name] != value for name, value in where.items()):
             return None
         times = {way: float(content["milliseconds"][way]) for way in where["ways"]}

@@ -1,9 +1,10 @@
-"""File names made from column names, which may have any length and any characters."""
+"""Names of files: those made from column names, which may be any text, and those given."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 _LONGEST_BYTES = 120
 """With prefix and suffix, less than the 255 bytes that file systems allow."""
@@ -29,3 +30,12 @@ def file_name(name: str) -> str:
         return name
     start = re.sub(r"[^0-9A-Za-z]+", "_", name)[:_KEPT_CHARACTERS].strip("_")
     return f"{start}~{hashlib.sha256(written).hexdigest()[:16]}"
+
+
+def is_utf8(path: Path) -> bool:
+    """Whether libraries that take names in UTF-8 alone, such as Arrow and Polars, can open it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import StageError
-from plumbline.base.files import file_sha256, json_sha256, require_sha256, write_json
+from plumbline.base.file_checks import FileChecks
+from plumbline.base.files import file_sha256, flush, json_sha256
+from plumbline.base.read_ahead import THREADS
+from plumbline.base.sealed_json import read_sealed, write_sealed
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: with the hash of its own content."""
 MANIFEST_FILE = "manifest.json"
 HASH_SUFFIX = "_sha256"
 
@@ -48,33 +54,52 @@ class Manifest:
         return json_sha256(content)
 
     def write(self, folder: Path) -> None:
-        write_json(folder / MANIFEST_FILE, asdict(self))
+        write_sealed(folder / MANIFEST_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Raises StageError if the stage is not complete or its manifest is not readable."""
         file = folder / MANIFEST_FILE
-        if not file.is_file():
+        if not os.path.lexists(file):
             raise StageError(f"{file}: missing, so the stage is not complete. Run it first.")
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            got = int(content["format_version"])
-            if got <= FORMAT_VERSION:
-                return cls(**content)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            content = read_sealed(file, FORMAT_VERSION)
+            if content.keys() != {one.name for one in fields(cls)}:
+                raise ValueError(f"found the keys {', '.join(content)}")
+            return cls(**content)
+        except ValueError as error:
             raise StageError(
-                f"{file}: not a stage manifest ({type(error).__name__} {error}). "
-                "Run the stage again with --force."
+                f"{file}: not a stage manifest: {error}. Run the stage again with --force."
             ) from None
-        raise StageError(
-            f"{file}: format version {got}, but this Plumbline reads {FORMAT_VERSION}. "
-            "Upgrade Plumbline, or run the stage again with --force."
-        )
 
     def verify(self, folder: Path) -> None:
-        """Raises StageError with the name of the first file that is missing or has changed."""
-        for name, wanted in self.files.items():
-            require_sha256(folder / name, wanted, _OutputErrors(self.stage))
+        """Raises StageError for a file of the stage that is missing, has changed or was added."""
+        with FileChecks() as checks:
+            self.check(folder, checks)
+
+    def check(self, folder: Path, checks: FileChecks, name: str = "") -> None:
+        """Let `checks` hash a file or folder of the stage, or all of it.
+
+        Raises
+        ------
+        StageError
+            A file is missing, or there is one that the stage did not write. `checks` raises it for
+            a file that has changed.
+        """
+        errors = _OutputErrors(self.stage)
+        wanted = [file for file in self.files if not name or _is_in(name, file)]
+        if name and not wanted:
+            raise errors.missing(str(folder / name))
+        for file in wanted:
+            checks.add(folder / file, self.files[file], errors)
+        own = {*self.files, MANIFEST_FILE}
+        for found in files_in(folder / name):
+            if found.relative_to(folder).as_posix() not in own:
+                raise errors.added(str(found))
+
+
+def _is_in(name: str, file: str) -> bool:
+    return file == name or file.startswith(f"{name}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +117,44 @@ class _OutputErrors:
             f"{self.stage!r} wrote it. Run it again with --force."
         )
 
+    def added(self, file: str) -> StageError:
+        return StageError(
+            f"{file}: not a file that stage {self.stage!r} wrote. Remove it, or run the stage "
+            "again with --force."
+        )
+
 
 def hash_files(folder: Path, files: Iterable[Path]) -> dict[str, str]:
     """Path relative to `folder`, in POSIX form, to SHA-256, sorted by path."""
     found = {file.relative_to(folder).as_posix(): file_sha256(file) for file in files}
     return dict(sorted(found.items()))
+
+
+def record_files(folder: Path, left_out: Collection[str] = ()) -> dict[str, str]:
+    """`hash_files` of all files in a folder, which are then on the disk, and so are the folders.
+
+    `left_out` are entries of the folder that do not belong to it.
+    """
+    files = [
+        file for entry in folder.iterdir() if entry.name not in left_out for file in files_in(entry)
+    ]
+    with ThreadPoolExecutor(THREADS) as pool:
+        hashes = list(pool.map(_flushed_sha256, files))
+    for parent in {folder, folder.parent, *(file.parent for file in files)}:
+        flush(parent)
+    names = (file.relative_to(folder).as_posix() for file in files)
+    return dict(sorted(zip(names, hashes, strict=True)))
+
+
+def _flushed_sha256(file: Path) -> str:
+    flush(file)
+    return file_sha256(file)
+
+
+def files_in(path: Path) -> Iterator[Path]:
+    """The file itself, or the files in the folder and its subfolders."""
+    inside = path.rglob("*") if path.is_dir() else [path]
+    return (file for file in inside if not file.is_dir())
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import ConfigError
+from plumbline.base.exit_status import machine_errors
 from plumbline.base.files import write_text
 from plumbline.base.paths import ROOT
 from plumbline.rawlogs.inspect.proposal import Proposal, click_counts, propose
@@ -37,8 +38,8 @@ def describe_logs(
         raise ConfigError(f"{out}: the file exists already. Give another --out, or --force.")
     proposal = propose(list(files), name, label, list(click))
     command = _next_command(proposal, out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, to_yaml(proposal, command))
+    with machine_errors(out):
+        write_text(out, to_yaml(proposal, command))
     load_config(out)
     _report(proposal, out, command)
 

@@ -67,6 +67,10 @@ DeviceName = Annotated[
 Force = Annotated[
     bool, typer.Option("--force", help="Run complete stages again.", show_default="off")
 ]
+Verify = Annotated[
+    bool,
+    typer.Option("--verify", help="Check complete stages too, and the log.", show_default="off"),
+]
 
 
 def run_of(

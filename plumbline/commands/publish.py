@@ -17,9 +17,10 @@ from plumbline.commands.options import (
     ModelName,
     Out,
     Scheduler,
+    Verify,
     run_of,
 )
-from plumbline.commands.stages import resumable
+from plumbline.commands.stages import working_in
 from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
 from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import stage_named
@@ -86,6 +87,7 @@ def export(
     model: ModelName = "fused",
     device: DeviceName = "auto",
     force: Force = False,
+    verify: Verify = False,
     publish: Annotated[
         str | None,
         typer.Option(
@@ -110,11 +112,11 @@ def export(
     if publish is None and server is not None:
         raise PlumblineError("--url: wanted --publish with it.")
     run, folder = run_of(config, data, out, engine, scheduler, model, device)
-    with resumable():
+    with working_in(folder):
         if publish is None:
-            stage_named("export").ensure(run, folder, force=force)
+            stage_named("export").ensure(run, folder, force=force, verify=verify)
         else:
-            _publish(run, folder, publish, server, force)
+            _publish(run, folder, publish, server, force, verify)
 
 
 def publish(
@@ -126,6 +128,7 @@ def publish(
     model: ModelName = "fused",
     device: DeviceName = "auto",
     force: Force = False,
+    verify: Verify = False,
     repository: Annotated[
         str, typer.Option(metavar="FOLDER", help="The live repository.", show_default=_LIVE)
     ] = "",
@@ -145,17 +148,22 @@ def publish(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
     )
     run, folder = run_of(config, data, out, engine, scheduler, model, device)
-    with resumable():
-        _publish(run, folder, repository, server, force)
+    with working_in(folder):
+        _publish(run, folder, repository, server, force, verify)
 
 
 def _publish(
-    run: Run, folder: Path, repository: str, server: LoadingServer | None, force: bool
+    run: Run,
+    folder: Path,
+    repository: str,
+    server: LoadingServer | None,
+    force: bool,
+    verify: bool,
 ) -> None:
     from plumbline.stages.publishing import LIVE, publish_run
 
     live = Path(repository) if repository else folder / LIVE
-    publish_run(run, folder, live, server, force=force)
+    publish_run(run, folder, live, server, force=force, verify=verify)
 
 
 def _server(

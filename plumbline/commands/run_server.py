@@ -99,7 +99,7 @@ def _gateway(
         return
     opened = listener("gateway", options.host, options.port)
     settings = gateway_settings(options, server, opened.fileno())
-    with Gateway(opened, settings, options.processes, say) as gateway:
+    with Gateway(opened, options, settings, say) as gateway:
         yield gateway.tell, f"Gateway {options.host}:{port_of(opened)}; behind it "
 
 

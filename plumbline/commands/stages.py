@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,10 +18,12 @@ from plumbline.commands.options import (
     ModelName,
     Out,
     Scheduler,
+    Verify,
     run_of,
 )
 from plumbline.stages.run import DEFAULT_CONFIG
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named
+from plumbline.stages.run_lock import run_lock
 
 
 def _known(stage: str | None) -> str | None:
@@ -54,14 +57,15 @@ def run(
         ),
     ] = LAST,
     force: Force = False,
+    verify: Verify = False,
 ) -> None:
     """Raw logs to served scores: every stage in order, then a report.
 
     A complete stage is skipped, so a killed run continues where it stopped.
     """
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
-    with resumable():
-        run_all(chosen, folder, start=start, last=last, force=force)
+    with working_in(folder):
+        run_all(chosen, folder, start=start, last=last, force=force, verify=verify)
 
 
 def stage_command(name: str) -> Callable[..., None]:
@@ -76,18 +80,20 @@ def stage_command(name: str) -> Callable[..., None]:
         model: ModelName = "fused",
         device: DeviceName = "auto",
         force: Force = False,
+        verify: Verify = False,
     ) -> None:
         chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
-        with resumable():
-            stage_named(name).ensure(chosen, folder, force=force)
+        with working_in(folder):
+            stage_named(name).ensure(chosen, folder, force=force, verify=verify)
 
     return command
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Says after Ctrl-C that complete stages are not lost."""
+def working_in(folder: Path) -> Iterator[None]:
+    """Holds the lock of the run's folder; says after Ctrl-C that complete stages are not lost."""
     try:
-        yield
+        with run_lock(folder):
+            yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the next run goes on from here") from None

@@ -1,4 +1,4 @@
-"""Detects a changed raw file without reading it."""
+"""Detects a changed raw file: without reading it, or by its content."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ class Fingerprint:
     def _shown(self) -> str:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(self.modified_ns // 10**9))
         return f"{self.file} of {self.bytes} bytes, changed {moment} UTC"
+
+
+class ChangedContent:
+    """The errors of a raw file whose content was checked; see `plumbline.base.files.FileErrors`."""
+
+    @staticmethod
+    def missing(file: str) -> DataError:
+        return DataError(f"{file}: missing, but stage ingest has read it. Put it back.")
+
+    @staticmethod
+    def damaged(file: str, wanted: str, got: str) -> DataError:
+        return DataError(
+            f"{file}: wanted the file that stage ingest read (SHA-256 {wanted[:12]}…), found "
+            f"another ({got[:12]}…). Run again with --from ingest."
+        )

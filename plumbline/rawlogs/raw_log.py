@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path
 
 from plumbline.base.errors import DataError
@@ -35,7 +35,8 @@ class RawLog:
     Raises
     ------
     DataError
-        A file has changed since the survey.
+        A file has changed since the survey. Text is checked chunk by chunk as it is read; of a
+        Parquet file and of the side tables, only names, sizes and times are.
     """
 
     def __init__(
@@ -111,6 +112,8 @@ class RawLog:
 
     def _rows(self, chunk: _SurveyedChunk, raw: RawChunk) -> Rows:
         file = self._files[chunk.file]
+        if isinstance(raw, TextBlock) and raw.sha256() != chunk.sha256:
+            raise _changed(file)
         parsed = self._parser.parse(file, raw)
         rows, click = parsed.rows, parsed.rows.click
         if len(click) != chunk.rows:
@@ -125,7 +128,7 @@ class RawLog:
 
 @dataclass(frozen=True, slots=True)
 class _SurveyedChunk:
-    """A chunk: index in its file, first row in the log, number of rows, file and split."""
+    """A chunk: index in its file, first row in the log, rows, file, split, hash of its text."""
 
     number: int
     first: int
@@ -133,6 +136,7 @@ class _SurveyedChunk:
     file: int
     split: int
     split_rows: int
+    sha256: str | None
 
 
 def _chunks_of(
@@ -140,10 +144,11 @@ def _chunks_of(
 ) -> Iterator[_SurveyedChunk]:
     """The chunks of a file with rows of the split; `first` is the file's first row in the log."""
     firsts = accumulate(surveyed.rows, initial=first)
-    chunks = zip(firsts, surveyed.rows, surveyed.split_rows, strict=False)
-    for number, (start, rows, of_splits) in enumerate(chunks):
+    hashes = surveyed.sha256 or repeat(None)
+    chunks = zip(firsts, surveyed.rows, surveyed.split_rows, hashes, strict=False)
+    for number, (start, rows, of_splits, sha256) in enumerate(chunks):
         if of_splits[split]:
-            yield _SurveyedChunk(number, start, rows, file, split, of_splits[split])
+            yield _SurveyedChunk(number, start, rows, file, split, of_splits[split], sha256)
 
 
 def read_text(file: Path, start: int, end: int) -> bytes:

@@ -6,7 +6,6 @@ splits as in a pass over the whole log. It also reports all faults of the log.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.base.files import write_json
+from plumbline.base.json_text import read_json
 from plumbline.columns.kinds import FeatureKind
 from plumbline.rawlogs.estimate import bytes_of_rows
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
@@ -51,6 +51,8 @@ class SurveyedFile:
     """The usable rows of each chunk."""
     split_rows: tuple[tuple[int, ...], ...]
     """For each chunk, its rows in train, valid and test."""
+    sha256: tuple[str, ...]
+    """`TextBlock.sha256` of each chunk of a text file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Survey:
     def read(cls, file: Path) -> Survey:
         """Raises DataError if the file is missing or not a survey."""
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             files = tuple(
                 SurveyedFile(
                     tuple(found["names"]),
@@ -77,6 +79,7 @@ class Survey:
                     tuple(found["ends"]),
                     tuple(found["rows"]),
                     tuple(tuple(rows) for rows in found["split_rows"]),
+                    tuple(found["sha256"]),
                 )
                 for found in content["files"]
             )
@@ -142,6 +145,7 @@ class _ChunkSummary:
     names: tuple[str, ...]
     start: int
     end: int
+    sha256: str
     group: NDArray[np.uint64] | None
 
 
@@ -149,8 +153,8 @@ def _summarize(kinds: Mapping[str, FeatureKind], chunk: RawChunk, parsed: Parsed
     click, candidates = parsed.rows.click, seen_candidates(parsed.rows, kinds)
     if isinstance(chunk, TextBlock):
         names, start, end = tuple(chunk.names), chunk.start, chunk.end
-        return _ChunkSummary(click, candidates, names, start, end, parsed.group)
-    return _ChunkSummary(click, candidates, (), 0, 0, parsed.group)
+        return _ChunkSummary(click, candidates, names, start, end, chunk.sha256(), parsed.group)
+    return _ChunkSummary(click, candidates, (), 0, 0, "", parsed.group)
 
 
 class _FileChunks:
@@ -161,18 +165,20 @@ class _FileChunks:
         self._start = 0
         self._ends: list[int] = []
         self._rows: list[int] = []
+        self._sha256: list[str] = []
 
     def add(self, chunk: _ChunkSummary) -> None:
         if not self._rows:
             self._names, self._start = chunk.names, chunk.start
         self._ends.append(chunk.end)
         self._rows.append(len(chunk.click))
+        self._sha256.append(chunk.sha256)
 
     def frozen(self, split_rows: Iterator[tuple[int, ...]]) -> SurveyedFile:
         """Takes one item of `split_rows` per chunk."""
-        ends = tuple(self._ends) if self._names else ()
+        ends, sha256 = (tuple(self._ends), tuple(self._sha256)) if self._names else ((), ())
         of_chunks = tuple(islice(split_rows, len(self._rows)))
-        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_chunks)
+        return SurveyedFile(self._names, self._start, ends, tuple(self._rows), of_chunks, sha256)
 
 
 class _ChunkSplits:

@@ -18,10 +18,11 @@ from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
 from plumbline.features.plan.unfitted import unfitted_json
+from plumbline.stages.finished import Finished
 from plumbline.stages.peak_memory import peak_memory
-from plumbline.stages.rows import row_source, typed_folders
+from plumbline.stages.rows import read_log, row_source, typed_folders
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult, parts
+from plumbline.stages.stage import Stage, StageResult, parts
 
 if TYPE_CHECKING:
     from plumbline.nvtabular.graphs import Graph
@@ -184,4 +185,4 @@ def needs(run: Run) -> tuple[str, ...]:
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 
-STAGE = Stage("etl", needs, settings, work, derived)
+STAGE = Stage("etl", needs, settings, work, derived, read_log)

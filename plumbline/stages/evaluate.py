@@ -35,9 +35,10 @@ from plumbline.dlrm.score.quantized_model import write_quantized_model
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
 from plumbline.settings import FileSplit
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
 from plumbline.stages.served_model import INT8_FOLDER, precision, trained_model
-from plumbline.stages.stage import Finished, Stage, StageResult, parts
+from plumbline.stages.stage import Stage, StageResult, parts
 from plumbline.stages.train import validation_of
 
 SPLITS = ("valid", "test", "probe")
@@ -60,7 +61,7 @@ def settings(run: Run) -> dict[str, Any]:
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     etl, train = inputs["etl"], inputs["train"]
-    plan = read_plan(etl.folder / "plan")
+    plan = read_plan(etl.path("plan"))
     model = trained = trained_model(inputs)
     is_quantized = precision(run) == "int8"
     if is_quantized:
@@ -76,7 +77,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
     with progress_bar("scoring", sum(rows.values())) as progress:
         for split in SPLITS:
-            files = parts(etl.folder / split)
+            files = parts(etl.path(split))
             if split in JUDGED:
                 judged[split] = _SplitMetrics.empty(rate, out)
             scorers = compared if split in JUDGED else [scorer]
@@ -124,8 +125,8 @@ def fit_baseline(run: Run, etl: Finished, architecture: Architecture, rate: floa
     with progress_bar("baseline", None) as progress:
         fitted = fit_logistic_regression(
             architecture,
-            parts(etl.folder / "train"),
-            parts(etl.folder / "valid"),
+            parts(etl.path("train")),
+            parts(etl.path("valid")),
             seed=run.config.seed,
             click_rate=rate,
             logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
@@ -230,8 +231,8 @@ def bayes_auc(run: Run, inputs: Mapping[str, Finished], out: Path) -> float | No
         )
     drawn = inputs["generate"]
     names = [Path(drawn.manifest.facts["files"][day]).stem for day in split.test]
-    days = [drawn.folder / "click_probability" / f"{name}.parquet" for name in names]
-    clicks = column_blocks(parts(inputs["etl"].folder / "test"), CLICK)
+    days = [drawn.path(f"click_probability/{name}.parquet") for name in names]
+    clicks = column_blocks(parts(inputs["etl"].path("test")), CLICK)
     probabilities = column_blocks(days, "probability")
     pairs = PairCounts(folder=out)
     for click_B, probability_B in zip_longest(clicks, probabilities, fillvalue=np.empty(0)):

@@ -17,9 +17,10 @@ from plumbline.serving.repository.export import REPOSITORY_FOLDER, write_reposit
 from plumbline.serving.repository.gpu_repository import export_gpu_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Log, SideTable
+from plumbline.stages.finished import Finished, finished_stages
 from plumbline.stages.run import Run
 from plumbline.stages.served_model import needs_for_served_model, served_model, trained_model
-from plumbline.stages.stage import Finished, Stage, StageResult, finished, parts
+from plumbline.stages.stage import Stage, StageResult, parts
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -35,13 +36,14 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
 
 
 def release_of(run: Run, folder: Path) -> Release:
-    """The release of a finished run, for publishing."""
-    return _release(run, {name: finished(folder, name) for name in STAGE.needs(run)})
+    """The release of a finished run, for publishing; raises StageError if a file has changed."""
+    with finished_stages(folder, STAGE.needs(run)) as inputs:
+        return _release(run, inputs)
 
 
 def _release(run: Run, inputs: Mapping[str, Finished]) -> Release:
     return Release.of(
-        read_plan(inputs["etl"].folder / "plan"),
+        read_plan(inputs["etl"].path("plan")),
         served_model(run, inputs),
         _check_rows(inputs["ingest"]),
         run.config.serving,
@@ -51,7 +53,7 @@ def _release(run: Run, inputs: Mapping[str, Finished]) -> Release:
 
 def _check_rows(ingested: Finished) -> pa.Table:
     """The raw rows that a model is checked with when it is loaded."""
-    return dataset(parts(ingested.folder / "probe")).head(CHECK_ROWS)
+    return dataset(parts(ingested.path("probe"))).head(CHECK_ROWS)
 
 
 def _rules(ingested: Finished) -> Rules:

@@ -10,8 +10,9 @@ from plumbline.base.console import progress_bar
 from plumbline.base.errors import StageError
 from plumbline.rawlogs.click_model import write_logs
 from plumbline.settings import ClickModel
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult, reads
+from plumbline.stages.stage import Stage, StageResult, reads
 
 
 def settings(run: Run) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.base.console import progress_bar, say
-from plumbline.base.files import file_sha256
+from plumbline.base.file_checks import hashed_beside
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
@@ -21,8 +21,9 @@ from plumbline.rawlogs.raw_rows import undeclared_columns
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.sources import resolve_files
 from plumbline.rawlogs.text.headers import listed
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult
+from plumbline.stages.stage import Stage, StageResult
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -47,8 +48,15 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     fingerprints = fingerprints_of(run.config, files)
     write = ingest_typed if keeps_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
-    with progress_bar("reading", estimated_rows(run.config.log, files)) as progress:
+    tables = table_files(run.config, files)
+    whole = files if run.config.log.format == "parquet" else ()
+    with (
+        progress_bar("reading", estimated_rows(run.config.log, files)) as progress,
+        hashed_beside((*whole, *tables.values())) as hashes,
+    ):
         ingested = write(run.config, files, out, progress)
+    for fingerprint, file in zip(fingerprints, (*files, *tables.values()), strict=True):
+        fingerprint.require(file)
     for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
     for advice in ingested.advice:
@@ -60,9 +68,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     facts["read"] = {
         "files": [str(file.resolve()) for file in files],
         "fingerprints": [asdict(fingerprint) for fingerprint in fingerprints],
-        "tables": {
-            name: file_sha256(file) for name, file in table_files(run.config, files).items()
-        },
+        "sha256": [hashes[file] for file in whole],
+        "tables": {name: hashes[file] for name, file in tables.items()},
     }
     return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
 
@@ -99,7 +106,7 @@ def log_files(run: Run, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:
     """The files of the drawn log, or those named on the command line."""
     if "generate" in inputs:
         generated = inputs["generate"]
-        return tuple(generated.folder / name for name in generated.manifest.facts["files"])
+        return tuple(generated.path(name) for name in generated.manifest.facts["files"])
     return resolve_files(run.config.log, run.data)
 
 

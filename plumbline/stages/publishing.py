@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
+from plumbline.base.exit_status import machine_errors
 from plumbline.serving.client.connection import (
     SECRET_HEADER,
     Connection,
@@ -37,12 +38,19 @@ class LoadingServer:
 
 
 def publish_run(
-    run: Run, folder: Path, repository: Path, server: LoadingServer | None, *, force: bool
+    run: Run,
+    folder: Path,
+    repository: Path,
+    server: LoadingServer | None,
+    *,
+    force: bool,
+    verify: bool,
 ) -> None:
     """Complete the stage export, then publish its plan and model.
 
     A repository that does not exist yet is created. Without a server, the next start of one loads
-    the version. With `force`, the stage is run again.
+    the version. With `force`, the stage is run again; with `verify`, its files are checked if it is
+    complete.
 
     Raises
     ------
@@ -55,13 +63,14 @@ def publish_run(
             f"--publish {repository}: the export of this run replaces this folder, so no server "
             "can serve it. Publish into a folder of its own."
         )
-    export.STAGE.ensure(run, folder, force=force)
+    export.STAGE.ensure(run, folder, force=force, verify=verify)
     release = export.release_of(run, folder)
     say("", label="publish")
     report = partial(say, label="  ")
     live = None if server is None else _connected(server)
     try:
-        done = publish(release, repository, run.config.serving, live, report)
+        with machine_errors(repository):
+            done = publish(release, repository, run.config.serving, live, report)
     finally:
         if live is not None:
             live.close()

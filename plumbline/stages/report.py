@@ -13,7 +13,6 @@ import jinja2
 from plumbline.base.files import write_json, write_text
 from plumbline.base.manifest import Manifest
 from plumbline.stages.run import Run
-from plumbline.stages.stage import finished
 from plumbline.stages.train import validation_of
 
 _TEMPLATE = Path(__file__).parent / "report.html.jinja"
@@ -61,7 +60,7 @@ _SERVE = (
 def write_report(run: Run, folder: Path, stages: Sequence[str]) -> Path:
     """Write both files into the run's folder. Returns the path of report.html."""
     report = report_of(run, folder, stages)
-    loss_curve = finished(folder, "train").manifest.facts["loss_curve"]
+    loss_curve = Manifest.read(folder / "train").facts["loss_curve"]
     write_json(folder / "report.json", report)
     page = folder / "report.html"
     write_text(page, _render(report, loss_curve, _shown_settings(run)))
@@ -69,7 +68,7 @@ def write_report(run: Run, folder: Path, stages: Sequence[str]) -> Path:
 
 
 def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
-    manifests = {stage: finished(folder, stage).manifest for stage in stages}
+    manifests = {stage: Manifest.read(folder / stage) for stage in stages}
     ingest, etl, train, evaluate, serve = (
         manifests[stage] for stage in ("ingest", "etl", "train", "evaluate", "serve")
     )

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import StageError
 from plumbline.base.manifest import differences
+from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk, RowSource
 from plumbline.columns.typed import TypedParquet
-from plumbline.rawlogs.fingerprint import Fingerprint
+from plumbline.rawlogs.fingerprint import ChangedContent, Fingerprint
 from plumbline.rawlogs.ingest import PROBE, SURVEY_FILE
 from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
 from plumbline.stages import ingest
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished
 
 
 def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
@@ -37,13 +40,45 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
         return TypedParquet(typed_folders(ingested), run.config.features)
     _require_same_settings(run, ingested)
     read = ingested.manifest.facts["read"]
+    files = _raw_files(run, inputs, read)
+    _check(run, ingested, files)
     log = RawLog(
         run.config,
-        _raw_files(run, inputs, read),
-        Survey.read(ingested.folder / SURVEY_FILE),
+        files,
+        Survey.read(ingested.path(SURVEY_FILE)),
         [Fingerprint(**fields) for fields in read["fingerprints"]],
     )
-    return _LogAndProbe(log, TypedParquet({PROBE: ingested.folder / PROBE}, log.kinds))
+    return _LogAndProbe(log, TypedParquet({PROBE: ingested.path(PROBE)}, log.kinds))
+
+
+def _check(run: Run, ingested: Finished, files: Sequence[Path]) -> None:
+    """Check the content of a Parquet log's files and of the side tables; see `Finished.checks`.
+
+    Text is checked by `RawLog` as it is read.
+    """
+    read = ingested.manifest.facts["read"]
+    tables = table_files(run.config, tuple(files))
+    hashes = [*zip(files, read["sha256"], strict=False)]
+    hashes += [(file, read["tables"][name]) for name, file in tables.items()]
+    for file, sha256 in hashes:
+        ingested.checks.add(file, sha256, ChangedContent)
+
+
+def read_log(run: Run, inputs: Mapping[str, Finished]) -> None:
+    """Read the log's rows, if stage etl reads them from it, which checks their content.
+
+    Raises
+    ------
+    DataError
+        See `row_source`.
+    """
+    if has_typed_copy(inputs["ingest"]):
+        return
+    source = row_source(run, inputs)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for split in source.splits:
+            for _ in read_ahead(pool, source.chunks(split), THREADS):
+                pass
 
 
 def typed_folders(ingested: Finished) -> dict[str, Path]:
@@ -59,7 +94,7 @@ def typed_folders(ingested: Finished) -> dict[str, Path]:
             f"{ingested.folder}: no typed copy of the log, which --engine nvtabular reads. "
             "Run again with --from ingest."
         )
-    return {split: ingested.folder / split for split in (*SPLITS, PROBE)}
+    return {split: ingested.path(split) for split in (*SPLITS, PROBE)}
 
 
 def has_typed_copy(ingested: Finished) -> bool:
@@ -84,8 +119,14 @@ def _require_same_settings(run: Run, ingested: Finished) -> None:
 def _raw_files(
     run: Run, inputs: Mapping[str, Finished], read: Mapping[str, Any]
 ) -> tuple[Path, ...]:
-    """The files that --data names; without it, those that the ingest read."""
-    if run.config.click_model is None and not run.data:
+    """The drawn files, or those that --data names; without it, those that the ingest read.
+
+    They are not checked as files of a stage: `RawLog` does it as it reads them.
+    """
+    if "generate" in inputs:
+        generated = inputs["generate"]
+        return tuple(generated.folder / name for name in generated.manifest.facts["files"])
+    if not run.data:
         return tuple(Path(file) for file in read["files"])
     return ingest.log_files(run, inputs)
 

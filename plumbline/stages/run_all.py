@@ -10,6 +10,7 @@ from pathlib import Path
 
 from plumbline.base.console import say
 from plumbline.base.errors import StageError
+from plumbline.base.exit_status import machine_errors
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Stage
 
@@ -33,10 +34,13 @@ def stage_named(name: str) -> Stage:
     return stage
 
 
-def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool) -> None:
+def run_all(
+    run: Run, folder: Path, *, start: str | None, last: str, force: bool, verify: bool
+) -> None:
     """Run the stages up to `last`, and write the report after the last stage of all.
 
     Complete stages are skipped, except those from `start` on, or all with `force`.
+    With `verify`, the files of skipped stages are checked.
 
     Raises
     ------
@@ -52,11 +56,13 @@ def run_all(run: Run, folder: Path, *, start: str | None, last: str, force: bool
 
         check_graph(run)
     for name in names:
-        stage_named(name).ensure(run, folder, force=name in again)
+        stage_named(name).ensure(run, folder, force=name in again, verify=verify)
     if last == LAST:
         from plumbline.stages.report import write_report
 
-        say(f": {write_report(run, folder, names)}", label="report")
+        with machine_errors(folder):
+            report = write_report(run, folder, names)
+        say(f": {report}", label="report")
 
 
 def _stages_of(run: Run, last: str) -> list[str]:

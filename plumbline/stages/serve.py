@@ -28,8 +28,9 @@ from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import Protocol
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
 from plumbline.serving.launch.server import TritonServer
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult, reads
+from plumbline.stages.stage import Stage, StageResult, reads
 
 MODELS = {"ensemble": ENSEMBLE_MODEL, "fused": FUSED_MODEL}
 
@@ -39,8 +40,8 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
-    raw = pq.read_table(inputs["ingest"].folder / "probe")
-    repository = inputs["export"].folder / "model_repository"
+    raw = pq.read_table(inputs["ingest"].path("probe"))
+    repository = inputs["export"].path("model_repository")
     work_folder = out / "server"  # has the log, and is kept if the stage fails
     with TritonServer(repository, work_folder) as server:
         compared = _compare(server, raw, inputs)
@@ -59,9 +60,9 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
 
 
 def _compare(server: TritonServer, raw: pa.Table, inputs: Mapping[str, Finished]) -> Comparison:
-    plan = read_plan(inputs["etl"].folder / "plan")
-    encoded = pq.read_table(inputs["etl"].folder / "probe")
-    offline = pq.read_table(inputs["evaluate"].folder / "probe.parquet")["probability"]
+    plan = read_plan(inputs["etl"].path("plan"))
+    encoded = pq.read_table(inputs["etl"].path("probe"))
+    offline = pq.read_table(inputs["evaluate"].path("probe.parquet"))["probability"]
     with (
         Client(server.grpc_url, "grpc", MODELS["ensemble"]) as ensemble,
         Client(server.grpc_url, "grpc", MODELS["fused"]) as fused,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished
 
 INT8_FOLDER = "int8_model"
 """In the folder of stage evaluate."""
@@ -19,7 +19,7 @@ def precision(run: Run) -> ScoringPrecision:
 
 
 def trained_model(inputs: Mapping[str, Finished]) -> Path:
-    return inputs["train"].folder / "model"
+    return inputs["train"].path("model")
 
 
 def needs_for_served_model(run: Run) -> tuple[str, ...]:
@@ -29,5 +29,5 @@ def needs_for_served_model(run: Run) -> tuple[str, ...]:
 
 def served_model(run: Run, inputs: Mapping[str, Finished]) -> Path:
     if precision(run) == "int8":
-        return inputs["evaluate"].folder / INT8_FOLDER
+        return inputs["evaluate"].path(INT8_FOLDER)
     return trained_model(inputs)

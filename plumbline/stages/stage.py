@@ -5,36 +5,32 @@ A stage writes one folder of a run. Its manifest is written last, so a stage wit
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.console import say
 from plumbline.base.errors import StageError
+from plumbline.base.exit_status import machine_errors
+from plumbline.base.file_checks import FileChecks
+from plumbline.base.files import flush, remove
 from plumbline.base.manifest import (
     MANIFEST_FILE,
     Manifest,
     differences,
-    hash_files,
     package_versions,
+    record_files,
 )
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
 
 PACKAGES = (
     "plumbline", "nvtabular", "merlin-core", "merlin-dataloader", "merlin-models", "dask", "pandas",
     "numpy", "pyarrow", "polars", "torch", "nvidia-pytriton", "tritonclient",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A complete stage: its folder and its manifest."""
-
-    folder: Path
-    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,51 +52,64 @@ class Stage:
     work: Callable[[Run, Mapping[str, Finished], Path], StageResult]
     derived: Callable[[Run, Mapping[str, Finished]], dict[str, Any]] = lambda *_: {}
     """Returns further settings, which also depend on the inputs."""
+    read_sources: Callable[[Run, Mapping[str, Finished]], None] = lambda *_: None
+    """Reads what comes from outside of the run, which checks it, for `verify`."""
+    resumes_from: Collection[str] = ()
+    """Entries of its folder from which a killed stage goes on; removed when it is complete."""
 
-    def ensure(self, run: Run, folder: Path, *, force: bool = False) -> Finished:
+    def ensure(
+        self, run: Run, folder: Path, *, force: bool = False, verify: bool = False
+    ) -> Finished:
         """Run the stage in the run's folder, unless it is complete already.
+
+        The work starts in an empty folder, except for `resumes_from`. The files that it reads are
+        checked against the manifests of their stages; with `verify`, so are those of a complete
+        stage and its sources.
 
         Raises
         ------
         StageError
-            A stage that it needs is not complete, or this one is complete but its settings or
-            inputs have changed.
+            A stage that it needs is not complete, this one is complete but its settings or inputs
+            have changed, or a file was changed after its stage wrote it.
         """
-        inputs = {name: finished(folder, name) for name in self.needs(run)}
-        # Before the work, since a graph may be edited meanwhile, and before anything is deleted.
-        settings = {**self.settings(run), **self.derived(run, inputs)}
         out = folder / self.name
-        if force and out.exists():
-            shutil.rmtree(out)
-        if (out / MANIFEST_FILE).is_file():
-            manifest = Manifest.read(out)
-            self._require_unchanged(manifest, settings, inputs, out)
-            say(": complete, skipped", label=self.name)
-            return Finished(out, manifest)
-        say("", label=self.name)
-        return Finished(out, self._complete(run, inputs, settings, out))
+        with machine_errors(out):
+            with FileChecks() as checks:
+                inputs = {name: Finished.read(folder, name, checks) for name in self.needs(run)}
+                # Before the work, since a graph may be edited meanwhile, and before anything is
+                # deleted.
+                settings = {**self.settings(run), **self.derived(run, inputs)}
+                if not force and os.path.lexists(out / MANIFEST_FILE):
+                    manifest = Manifest.read(out)
+                    self._require_unchanged(manifest, settings, inputs, out)
+                    self._remove_resumable(out)
+                    if verify:
+                        manifest.verify(out)
+                        self.read_sources(run, inputs)
+                    say(": complete, skipped", label=self.name)
+                    return Finished(out, manifest, FileChecks())
+                say("", label=self.name)
+                _prepare(out, () if force else self.resumes_from)
+                started = time.perf_counter()
+                result = self.work(run, inputs, out)
+            manifest = Manifest(
+                stage=self.name,
+                settings=settings,
+                inputs={name: finished.manifest.hash for name, finished in inputs.items()},
+                schema=result.schema,
+                rows=result.rows,
+                files=record_files(out, self.resumes_from),
+                versions=package_versions(PACKAGES),
+                seconds=round(time.perf_counter() - started, 3),
+                facts=result.facts,
+            )
+            manifest.write(out)
+            self._remove_resumable(out)
+            return Finished(out, manifest, FileChecks())
 
-    def _complete(
-        self, run: Run, inputs: Mapping[str, Finished], settings: dict[str, Any], out: Path
-    ) -> Manifest:
-        """Do the work in the folder `out`, then write the manifest."""
-        (out / MANIFEST_FILE).unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
-        started = time.perf_counter()
-        result = self.work(run, inputs, out)
-        manifest = Manifest(
-            stage=self.name,
-            settings=settings,
-            inputs={name: finished.manifest.hash for name, finished in inputs.items()},
-            schema=result.schema,
-            rows=result.rows,
-            files=hash_files(out, (file for file in out.rglob("*") if file.is_file())),
-            versions=package_versions(PACKAGES),
-            seconds=round(time.perf_counter() - started, 3),
-            facts=result.facts,
-        )
-        manifest.write(out)
-        return manifest
+    def _remove_resumable(self, out: Path) -> None:
+        for name in self.resumes_from:
+            remove(out / name)
 
     def _require_unchanged(
         self,
@@ -133,7 +142,16 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
-def finished(run_folder: Path, name: str) -> Finished:
-    """A stage of a run; raises StageError if it is not complete."""
-    folder = run_folder / name
-    return Finished(folder, Manifest.read(folder))
+def _prepare(out: Path, kept: Collection[str]) -> None:
+    """Make the folder, or empty it except for the entries `kept`; the manifest goes first."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise StageError(
+            f"{out}: wanted the stage's folder, found something else. Move it away, or run with "
+            "another --out."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    remove(out / MANIFEST_FILE)
+    flush(out)
+    for entry in list(out.iterdir()):
+        if entry.name not in kept:
+            remove(entry)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,8 +13,9 @@ from plumbline.dlrm.judgement.proportion import proportion_warnings
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.train.training_plan import PlannedTraining, planned
 from plumbline.features.plan.plan import Plan, read_plan
+from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
-from plumbline.stages.stage import Finished, Stage, StageResult, parts, reads
+from plumbline.stages.stage import Stage, StageResult, parts, reads
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
@@ -33,12 +33,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     from plumbline.dlrm.train.training import train
 
     etl, config = inputs["etl"], run.config
-    plan = read_plan(etl.folder / "plan")
+    plan = read_plan(etl.path("plan"))
     architecture = Architecture.of(plan, config.model)
     warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
     for text in warnings:
         warn(text)
-    files = parts(etl.folder / "train")
+    files = parts(etl.path("train"))
     clicks, rows = clicks_of(files)
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
@@ -50,14 +50,13 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             loader_of(run, plan, architecture, files, training.batch_size),
             training,
             seed=config.seed,
-            valid_files=parts(etl.folder / "valid"),
+            valid_files=parts(etl.path("valid")),
             out=out,
             plan_hash=plan.content_hash,
             click_rate=(clicks + 0.5) / (rows + 1),
             progress=progress,
             report_epoch=_print_epoch,
         )
-    shutil.rmtree(out / "checkpoint")  # the training is complete
     if training.stops_early:
         console.print(
             f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
@@ -146,4 +145,4 @@ def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [epoch["valid"] for epoch in facts["epochs"]]
 
 
-STAGE = Stage("train", reads("etl"), settings, work)
+STAGE = Stage("train", reads("etl"), settings, work, resumes_from=("checkpoint",))

@@ -109,6 +109,7 @@ def test_another_processor_is_measured(folder: Path, monkeypatch: pytest.MonkeyP
         b"{}",
         b'{"milliseconds": {"wide": 1, "narrow": 1}}',
         b"0" * 9000,
+        b"[" * 100_000,
     ],
 )
 def test_a_damaged_cache_is_measured_again(folder: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +25,6 @@ from plumbline.serving.client.client import Client
 from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.errors import ServerError
-from plumbline.serving.launch import plain_names
 from plumbline.serving.launch.server import LOG_FILE, TritonServer
 from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_server import LiveServer
@@ -63,7 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     repository = export_repository(plan, model, root, SETTINGS, ROWS)
     options = ServerOptions(allow_model_control=True, secret=SECRET)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plain_names.tempfile, "tempdir", str(root))
+        patch.setattr(tempfile, "tempdir", str(root))
         with TritonServer(repository, root / "work", options=options) as running:
             yield running
     assert repository.is_dir()

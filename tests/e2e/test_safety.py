@@ -1,7 +1,5 @@
 """What a real server closes, and to whom it opens the rest: loopback, secret, TLS, and no leaks."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
 from plumbline.serving.publish.live_server import LiveServer
+from tests.certificates import make_certificates
 from tests.serving.releases import SETTINGS, export_repository, model_of, write_small_plan
 
 SECRET = "secret/of~the.test=+-_"
@@ -180,31 +179,7 @@ def addresses_of(port: int) -> set[str]:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, certificates of it for a server and a client, and one of another authority."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the program openssl, to make certificates")
-    folder = tmp_path_factory.mktemp("certificates")
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    for authority in ("ca", "other_ca"):
-        openssl(
-            "req", "-x509", *curve, "-keyout", f"{authority}.key", "-out", f"{authority}.pem",
-            "-days", "2", "-subj", f"/CN={authority}",
-        )  # fmt: skip
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    for name, authority in (("server", "ca"), ("client", "ca"), ("stranger", "other_ca")):
-        openssl(
-            "req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
-        )
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey",
-            f"{authority}.key", "-CAcreateserial", "-out", f"{name}.pem", "-days", "2",
-            "-extfile", "names",
-        )  # fmt: skip
-    return folder
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

@@ -158,6 +158,17 @@ def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_gateway_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    (case,) = run_quick(command, "gateway", tmp_path)
+    assert case["ratios"].keys() == {"direct HTTP, rows", "direct HTTP, tensors"}
+    targets = json.loads((tmp_path / "figures.json").read_text())["targets"]
+    met = {target["name"]: target["met"] for target in targets}
+    assert met["valid requests between hostile ones that failed"]
+    assert met["restarts of the server"]
+    assert met["scores that differ from offline"]
+
+
+@pytest.mark.timeout(300)
 def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = run_quick(command, "soak", tmp_path)
     latencies = {

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from plumbline.base.errors import DataError, PlumblineError, StageError
+from plumbline.base.manifest import Manifest
 from plumbline.settings import Config
 from plumbline.stages import etl, evaluate, ingest, train
 from plumbline.stages.report import warnings_of
@@ -122,10 +123,10 @@ def test_baselines_of_a_training_split_with_fewer_negatives(tmp_path: Path) -> N
 def test_an_evaluation_without_baselines_is_refused(tmp_path: Path) -> None:
     run = run_of(tmp_path, columns_of(600))
     facts_of(run, tmp_path, ingest, etl, train, evaluate)
-    manifest = tmp_path / "run" / "evaluate" / "manifest.json"
-    content = json.loads(manifest.read_text())
-    del content["settings"]["baselines"]
-    manifest.write_text(json.dumps(content))
+    folder = tmp_path / "run" / "evaluate"
+    manifest = Manifest.read(folder)
+    del manifest.settings["baselines"]
+    manifest.write(folder)
     with pytest.raises(StageError, match="baselines"):
         evaluate.STAGE.ensure(run, tmp_path / "run")
 

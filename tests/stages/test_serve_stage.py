@@ -38,7 +38,7 @@ def test_the_log_that_a_message_names_exists(
 ) -> None:
     (tmp_path / "ingest").mkdir()
     pq.write_table(pa.table({"x": [1.0]}), tmp_path / "ingest" / "probe")
-    inputs: Any = {n: SimpleNamespace(folder=tmp_path / n) for n in ("ingest", "export")}
+    inputs: Any = {n: SimpleNamespace(path=(tmp_path / n).joinpath) for n in ("ingest", "export")}
     run: Any = SimpleNamespace(config=SimpleNamespace(serving=SimpleNamespace(latency_requests=1)))
     monkeypatch.setattr(serve, "TritonServer", Server)
     monkeypatch.setattr(Server, "fails", fails)

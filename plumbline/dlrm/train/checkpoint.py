@@ -9,7 +9,7 @@ The JSON is replaced last; until then the older checkpoint is valid.
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 
 from plumbline.base.errors import StageError
-from plumbline.base.files import write_json
 from plumbline.base.manifest import differences
+from plumbline.base.sealed_json import read_sealed, write_sealed
 from plumbline.dlrm.metrics.metrics import Metrics
 from plumbline.dlrm.tensors.tensor_file import read_tensors, under, write_tensors
 from plumbline.dlrm.train.trainer import Stateful
 
-FORMAT_VERSION = 4
-"""4: the state has the trainer's names."""
+FORMAT_VERSION = 5
+"""5: with the hash of its own content."""
 CHECKPOINT_FILE = "checkpoint.json"
 
 
@@ -82,7 +82,7 @@ class Checkpoint:
             "tensors": written,
             "best": self._best,
         }
-        write_json(self._folder / CHECKPOINT_FILE, content)
+        write_sealed(self._folder / CHECKPOINT_FILE, content)
         kept = {file.name} if self._best is None else {file.name, self._best["file"]}
         for other in self._folder.glob("step-*.safetensors*"):
             if other.name not in kept:
@@ -107,29 +107,24 @@ class Checkpoint:
             Its tensors are missing or changed.
         """
         file = self._folder / CHECKPOINT_FILE
-        if not file.is_file():
+        if not os.path.lexists(file):
             return Position()
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            version, identity = int(content["format_version"]), dict(content["identity"])
-            valid = [Metrics(**metrics) for metrics in content["position"].pop("valid")]
-            position = Position(**content["position"], valid=valid)
-            last, best = _named(content["tensors"]), content["best"]
-            self._best = None if best is None else _named(best)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            content = read_sealed(file, FORMAT_VERSION)
+        except ValueError as error:
             raise StageError(
-                f"{file}: not a training checkpoint ({type(error).__name__} {error}). "
-                "Run the train stage again with --force."
+                f"{file}: not a training checkpoint: {error}. Run the train stage again with "
+                "--force."
             ) from None
-        changed = differences(
-            {"format_version": version, **identity},
-            {"format_version": FORMAT_VERSION, **self._identity},
-        )
+        changed = differences(content["identity"], self._identity)
         if changed:
             raise StageError(
                 f"{file}: the checkpoint is from a run with other settings ({'; '.join(changed)}). "
                 "Go back to those, or run the train stage again with --force."
             )
+        valid = [Metrics(**metrics) for metrics in content["position"].pop("valid")]
+        position = Position(**content["position"], valid=valid)
+        last, self._best = content["tensors"], content["best"]
         tensors = self._read(last)
         position.losses = tensors["losses"].tolist()
         self._trainer.load(under("trainer/", tensors))
@@ -137,7 +132,3 @@ class Checkpoint:
 
     def _read(self, written: Mapping[str, str]) -> dict[str, Tensor]:
         return read_tensors(self._folder / Path(written["file"]).name, written["sha256"])
-
-
-def _named(written: Mapping[str, Any]) -> dict[str, str]:
-    return {"file": str(written["file"]), "sha256": str(written["sha256"])}

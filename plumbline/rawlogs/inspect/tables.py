@@ -12,7 +12,7 @@ from plumbline.base.errors import DataError
 from plumbline.rawlogs.inspect.column import Column, number
 from plumbline.rawlogs.inspect.kinds import Guess
 from plumbline.rawlogs.inspect.read import InspectedFile, inspect_file, names_of
-from plumbline.rawlogs.sources import files_below
+from plumbline.rawlogs.sources import files_below, require_readable
 
 _JOINS = ("integer", "hex", "string")
 _COVERED = 0.5
@@ -70,8 +70,7 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise DataError(f"{path}: wanted a folder of log files, but all of them are empty.")
         return sorted(found, key=lambda file: -file.stat().st_size) if _differ(found) else found
-    if not path.exists():
-        raise DataError(f"{path}: wanted a log file, but there is no such file.")
+    require_readable(path)
     return [path]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,12 @@ class TextBlock:
     def end(self) -> int:
         """Offset of the next block; past the file's end if the last newline is missing."""
         return self.start + len(self.text)
+
+    def sha256(self) -> str:
+        """Hash of the columns' names and of the text: what its rows are parsed from."""
+        digest = hashlib.sha256("\n".join([*self.names, ""]).encode("utf-8", "surrogateescape"))
+        digest.update(self.text)
+        return digest.hexdigest()
 
     def count_lines(self) -> int:
         return int(np.count_nonzero(np.frombuffer(self.text, np.uint8) == NEWLINE))

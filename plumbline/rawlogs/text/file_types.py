@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from plumbline.base.json_text import parse_json
 
 START_BYTES = 64 << 10
 """The size of the part that is examined."""
@@ -159,6 +160,6 @@ def _is_json(text: bytes) -> bool:
     if line == b"{":
         return inner.startswith(b'"')
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(parse_json(line), dict)
     except ValueError:
         return False

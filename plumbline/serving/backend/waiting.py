@@ -9,6 +9,7 @@ wait longer than its time-out, or that finds the queue full, is rejected.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -91,6 +92,8 @@ class WaitingLine(Generic[R]):
         self._share = BusyShare(limits.call_seconds)
         self._line: deque[tuple[Waiting[R], float]] = deque()
         """With the time at which each times out."""
+        self._soonest = math.inf
+        """The first of these times, or an earlier one."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._works = self._is_closed = False
@@ -112,7 +115,9 @@ class WaitingLine(Generic[R]):
                 if len(self._line) >= self._limits.requests:
                     full.append(waiting.request)
                     continue
-                self._line.append((waiting, now + self._seconds(waiting)))
+                until = now + self._seconds(waiting)
+                self._line.append((waiting, until))
+                self._soonest = min(self._soonest, until)
                 self._works = True
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -163,6 +168,14 @@ class WaitingLine(Generic[R]):
                 continue
             chosen.append(waiting.request)
             rows += waiting.rows
-        while line and line[0][1] < now + self._pass_seconds:
-            late.append(line.popleft()[0])
-        return chosen, late
+        return chosen, late + self._remove_late(now + self._pass_seconds)
+
+    def _remove_late(self, end: float) -> list[Waiting[R]]:
+        """Remove the requests that time out before the end, wherever they are in the queue."""
+        if end <= self._soonest:
+            return []
+        late = [waiting for waiting, until in self._line if until < end]
+        if late:
+            self._line = deque(entry for entry in self._line if entry[1] >= end)
+        self._soonest = min((until for _, until in self._line), default=math.inf)
+        return late

@@ -38,10 +38,17 @@ from plumbline.serving.errors import (
     WrongAnswer,
 )
 
+_QUEUE_SHARE = 0.2
+"""Of the time limit, for each queue. The ensemble has two."""
+
 
 def checks_of(connection: Connection) -> Transport:
-    """A connection whose requests the served models do not count."""
-    return Transport(connection, request_id=CHECK_REQUEST)
+    """A connection whose requests the served models do not count.
+
+    An overloaded server rejects them long before the time limit, which shows that it works.
+    """
+    queue_seconds = connection.timeout_seconds * _QUEUE_SHARE
+    return Transport(connection, request_id=CHECK_REQUEST, queue_seconds=queue_seconds)
 
 
 def models_in(repository: Path) -> list[str]:

@@ -47,11 +47,18 @@ class _Calls:
     """The calls of a client library, blocking or asynchronous, and their exceptions."""
 
     def __init__(
-        self, connection: Connection, retries: Retries, client: TritonClient, request_id: str = ""
+        self,
+        connection: Connection,
+        retries: Retries,
+        client: TritonClient,
+        request_id: str = "",
+        queue_seconds: float | None = None,
     ) -> None:
         self._connection, self._retries, self._request_id = connection, retries, request_id
         self._triton = client
-        self._timeout_microseconds = connection.timeout_microseconds
+        self._timeout_microseconds = (
+            connection.timeout_microseconds if queue_seconds is None else round(queue_seconds * 1e6)
+        )
         self._failures = (*FAILURES, *client.broken, *client.foreign)
 
     def _get_config(self, model: str, version: str) -> Any:
@@ -99,13 +106,19 @@ class _Calls:
 class Transport(_Calls):
     """A connection to a server. Over HTTP one thread at a time may use it, over gRPC any number.
 
-    The server gets the `request_id` with every request for outputs.
+    The server gets the `request_id` with every request for outputs, and rejects one that has waited
+    for `queue_seconds` in a queue; by default, for the time limit of the connection.
     """
 
     def __init__(
-        self, connection: Connection, retries: Retries = NEVER, request_id: str = ""
+        self,
+        connection: Connection,
+        retries: Retries = NEVER,
+        request_id: str = "",
+        queue_seconds: float | None = None,
     ) -> None:
-        super().__init__(connection, retries, open_client(connection), request_id)
+        client = open_client(connection)
+        super().__init__(connection, retries, client, request_id, queue_seconds)
 
     def config(self, model: str, version: str = "") -> ModelConfig:
         """Raises ServerError if the server cannot be reached or has no such model or version."""

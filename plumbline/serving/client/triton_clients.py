@@ -50,11 +50,15 @@ def open_client(connection: Connection) -> TritonClient:
 
     import http.client
 
+    import gevent
     import gevent.ssl
     import tritonclient.http
     from geventhttpclient.response import HTTPConnectionClosed
     from rapidjson import JSONDecodeError
 
+    hub = gevent.get_hub()
+    if KeyboardInterrupt not in hub.NOT_ERROR:
+        hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)  # it would print one, besides raising
     tls = connection.tls
     context = None if tls is None else tls.context(gevent.ssl.create_default_context)
     client = tritonclient.http.InferenceServerClient(

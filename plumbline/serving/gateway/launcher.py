@@ -16,13 +16,14 @@ _SILENT_SECONDS = 5 * HEARTBEAT_SECONDS
 class Launcher:
     """The last state that the launcher sent, and whether it still sends."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._state = LauncherState()
-        self._heard = time.monotonic()
+        self._heard = clock()
 
     @property
     def is_alive(self) -> bool:
-        return time.monotonic() - self._heard < _SILENT_SECONDS
+        return self._clock() - self._heard < _SILENT_SECONDS
 
     @property
     def is_ready(self) -> bool:
@@ -36,7 +37,7 @@ class Launcher:
     def say(self, line: bytes) -> None:
         """Take over a line that the launcher sent."""
         self._state = LauncherState.from_line(line)
-        self._heard = time.monotonic()
+        self._heard = self._clock()
 
     async def listen(self, source: BinaryIO, at_end: Callable[[], None]) -> None:
         """Take over lines until the launcher ends; then call `at_end`."""

@@ -44,6 +44,8 @@ class GatewayOptions:
     """If it is set, every request needs it."""
     tls: ServerTls | None = None
     limits: Limits = Limits()
+    module: str = "plumbline.serving.gateway"
+    """What a process runs."""
 
     def __post_init__(self) -> None:
         if self.processes < 1:

@@ -28,7 +28,6 @@ from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerTls
 from plumbline.serving.launch.supervisor import State
 
-MODULE = "plumbline.serving.gateway"
 DIED = "gateway_died"
 """The cause under which a gateway's restarts are counted."""
 
@@ -138,25 +137,26 @@ class Gateway:
     ----------
     listener
         The socket that the settings name.
+    options
+        How many processes there are, and what they run.
     settings
         The first line of each process's input: `gateway_settings`.
     report
         Shows a line to the operator.
-    module
-        What is run as a gateway.
     """
 
     def __init__(
         self,
         listener: socket.socket,
+        options: GatewayOptions,
         settings: Mapping[str, Any],
-        processes: int,
         report: Callable[[str], None],
-        module: str = MODULE,
     ) -> None:
         self._listener, self._report = listener, report
-        self._processes = [GatewayProcess(settings, module) for _ in range(processes)]
-        self._stop_seconds = float(settings["limits"]["seconds"]) + _STOP_SECONDS
+        self._processes = [
+            GatewayProcess(settings, options.module) for _ in range(options.processes)
+        ]
+        self._stop_seconds = options.limits.seconds + _STOP_SECONDS
         self._state, self._died = State(), 0
         self._changed = threading.Event()
         self._is_ending = False

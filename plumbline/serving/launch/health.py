@@ -28,7 +28,7 @@ class Failure:
     """Why a server has to be started again."""
 
     cause: str
-    """`died`, `model_process_died`, `wrong_answer`, `error_answer` or `no_answer`."""
+    """`died`, `model_process_died`, `wrong_answer`, `error_answer`, `no_answer`, `unreachable`."""
     text: str
     """A sentence."""
 
@@ -82,8 +82,10 @@ class Health:
                     return failure
             for model in self._models:
                 self._check(model)
-        except (ServerTimeout, ServerUnavailable) as error:
+        except ServerTimeout as error:
             return Failure("no_answer", str(error))
+        except ServerUnavailable as error:
+            return Failure("unreachable", str(error))
         except WrongAnswer as error:
             return Failure("wrong_answer", str(error))
         except ServerError as error:

@@ -50,6 +50,7 @@ class ProcessWatch:
         self._poll = select.poll()
         self._descriptors = ExitStack()
         self._open(server)
+        self._watch_new()
 
     def __enter__(self) -> ProcessWatch:
         return self
@@ -60,8 +61,8 @@ class ProcessWatch:
     def wait(self, seconds: float) -> set[Instance]:
         """Wait until a process ends, at most so many seconds.
 
-        Processes are watched from the next call on. Returns the instances that have lost their
-        process and have no other one: a server that loads a version again replaces it.
+        Returns the instances that have lost their process and have no other one: a server that
+        loads a version again replaces it. A new process is watched from the next call on.
         """
         self._watch_new()
         ended = {descriptor for descriptor, _ in self._poll.poll(seconds * 1000)}

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from plumbline.serving.errors import ServerError
+
 REGIONS = Path("/dev/shm")
 """The Python backend exchanges tensors with the models' processes in this folder."""
 TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
@@ -31,11 +33,17 @@ _KILL_SECONDS = 5.0
 class OwnedRegions:
     """A path prefix for shared memory that no other server has. Its lock file has the prefix too.
 
-    Raises OSError if the folder for shared memory cannot be written.
+    Raises ServerError if the folder for shared memory cannot be written.
     """
 
     def __init__(self) -> None:
-        self.lock, file = _locked(REGIONS)
+        try:
+            self.lock, file = _locked(REGIONS)
+        except OSError as error:
+            raise ServerError(
+                f"{REGIONS}: wanted a folder for shared memory, but no file can be made in it "
+                f"({error.strerror}). Mount one there that this user can write."
+            ) from None
         self.prefix = f"{_REGION}{file.name.removeprefix(_REGION)}_"
         self._lock_file = file.replace(REGIONS / f"{self.prefix}{_LOCK}")
 
@@ -55,11 +63,17 @@ class OwnedRegions:
 
 
 class OwnedFolder:
-    """A temporary folder. Raises OSError if it cannot be made."""
+    """A temporary folder. Raises ServerError if it cannot be made."""
 
     def __init__(self, purpose: str, parent: str | None = None) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{purpose}-", dir=parent))
-        self.lock, file = _locked(self.path)
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix=f"{_FOLDER}{purpose}-", dir=parent))
+            self.lock, file = _locked(self.path)
+        except OSError as error:
+            raise ServerError(
+                f"No temporary folder can be made ({error.strerror}). Set TMPDIR to a folder that "
+                "this user can write."
+            ) from None
         self._lock_file = file.replace(self.path / _LOCK)
 
     def close(self) -> None:

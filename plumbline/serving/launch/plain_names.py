@@ -75,7 +75,7 @@ def _temporary_folder() -> OwnedFolder:
     parents = temporary_parents()
     for parent in parents:
         if _is_plain(Path(parent)):
-            with suppress(OSError):
+            with suppress(ServerError):
                 return OwnedFolder("names", parent)
     raise ServerError(
         f"No folder for temporary files with a plain name, which Triton needs, among "

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from plumbline.base.paths import SOURCES
+from plumbline.base.verified_files import VARIABLE as VERIFIED
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import guard
 from plumbline.serving.launch.binary import ServerBinary, find_server
@@ -169,11 +170,13 @@ class TritonServer:
             json.dumps([str(folder.path) for folder in folders]),
             json.dumps(locks),
         ]
+        verified = (self._work / "verified").resolve()
+        verified.mkdir(exist_ok=True)
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 [*guarded, *program],
                 cwd=SOURCES,  # the wheel's stub looks for modules here first
-                env=binary.environment(),
+                env={**binary.environment(), VERIFIED: str(verified)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

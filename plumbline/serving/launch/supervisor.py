@@ -18,7 +18,8 @@ from plumbline.serving.launch.server import ServerDied
 
 NO_ANSWERS = 2
 """A server that gave no answer in so many checks in a row is started again."""
-_SECONDS_TO_DIE = 1.0
+_SILENT = ("no_answer", "unreachable")
+_SECONDS_TO_DIE = 3.0
 """A server that closes its connections is dying; its exit status follows within this time."""
 
 
@@ -140,9 +141,12 @@ class Supervisor:
         with ProcessWatch(server.process, server.instances) as watch, self._open_checks() as checks:
             while True:
                 failure = checks.check(lost)
-                is_silent = failure is not None and failure.cause == "no_answer"
-                if end := self._end(_SECONDS_TO_DIE if is_silent else 0.0):
+                is_silent = failure is not None and failure.cause in _SILENT
+                is_closed = failure is not None and failure.cause == "unreachable"
+                if end := self._end(_SECONDS_TO_DIE if is_closed else 0.0):
                     return end
+                if failure is not None and (lost := lost | watch.wait(0.0)):
+                    return Failure("model_process_died", failure.text)
                 no_answers = no_answers + 1 if is_silent else 0
                 if failure is None:
                     lost = set()

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import DataError, StageError
-from plumbline.base.files import write_json
+from plumbline.base.sealed_json import write_sealed
 from plumbline.dlrm.data.loader import DataLoader, Order
 from plumbline.dlrm.data.merlin_loader import MerlinLoader
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
@@ -237,10 +237,10 @@ def test_an_interrupted_write_of_a_checkpoint_keeps_the_previous_one(
     def write_the_first_alone(file: Path, content: object) -> None:
         if file.exists():
             raise CutOff
-        write_json(file, content)
+        write_sealed(file, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr("plumbline.dlrm.train.checkpoint.write_json", write_the_first_alone)
+        patch.setattr("plumbline.dlrm.train.checkpoint.write_sealed", write_the_first_alone)
         with pytest.raises(CutOff):
             run("cut")
     assert len(list((tmp_path / "cut" / "checkpoint").glob("*.safetensors"))) == 2
@@ -256,9 +256,12 @@ def test_a_damaged_checkpoint_is_refused(run, tmp_path):
     tensors.write_bytes(tensors.read_bytes()[:-1] + b"?")
     with pytest.raises(ModelError, match=r"step-20.safetensors: wanted SHA-256"):
         run()
-    (folder / "checkpoint.json").write_text("{}")
-    with pytest.raises(StageError, match=r"checkpoint\.json: not a training checkpoint"):
-        run()
+    written = (folder / "checkpoint.json").read_text()
+    edited = written.replace('"step": 20', '"step": "x"')
+    for text in ("{}", "[" * 100_000, '{"format_version": 1e999}', edited, written[:-9]):
+        (folder / "checkpoint.json").write_text(text)
+        with pytest.raises(StageError, match=r"checkpoint\.json: not a training checkpoint"):
+            run()
 
 
 def test_a_loss_that_is_not_finite_names_the_step(run, world, tmp_path):

@@ -294,7 +294,21 @@ def test_the_error_names_json(tmp_path: Path, content: Any, pretty: int | None) 
 
 @pytest.mark.parametrize(
     "word",
-    ["{a}", "[1,2]", '{"a": 1}', "[", "{", "ORC", "PAR1", "PK", "BZh9", "RDX", "MATLAB ", "Obj"],
+    [
+        "{a}",
+        "[1,2]",
+        '{"a": 1}',
+        '{"a":' * 9000,
+        "[",
+        "{",
+        "ORC",
+        "PAR1",
+        "PK",
+        "BZh9",
+        "RDX",
+        "MATLAB ",
+        "Obj",
+    ],
 )
 def test_text_that_begins_like_something_else(tmp_path: Path, word: str) -> None:
     file = tmp_path / "log"

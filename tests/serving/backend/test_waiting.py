@@ -117,6 +117,22 @@ def test_a_full_queue_and_a_late_request_are_rejected() -> None:
     assert "its time-out of 0.3 s" in model.rejected["hurried"]
 
 
+def test_a_hurried_request_is_rejected_in_time_behind_patient_ones() -> None:
+    """A health check must learn from a long queue that the server works."""
+    clock = Clock()
+    model = Model(clock, pass_seconds=0.4)
+    refused_at: dict[str, float] = {}
+    reject: Callable[[str, str], None] = lambda name, _: refused_at.update({name: clock.now})  # noqa: E731
+    line = WaitingLine(Limits(requests=9, seconds=60.0, rows=1), model.answer, reject, clock)
+    line.put([Waiting("first", 1)])
+    assert model.has_begun.wait(10)
+    line.put([*(Waiting(name, 1) for name in "abcd"), Waiting("hurried", 1, seconds=1.0)])
+    model.may_answer.set()
+    line.close()
+    assert [name for passed in model.passes for name in passed] == ["first", *"abcd"]
+    assert refused_at.keys() == {"hurried"} and refused_at["hurried"] <= 101.0
+
+
 def test_a_request_that_the_next_pass_would_make_late_is_rejected_before_it() -> None:
     """The rejection is then sent within the time-out."""
     clock = Clock()
