@@ -48,7 +48,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of the packages in requirements.txt, the checkout, and Triton."""
+    """A virtual environment with the packages of requirements.txt, the checkout and Triton."""
     folder = tmp_path_factory.mktemp("image") / "venv"
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
@@ -61,7 +61,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 link.symlink_to(file.locate())
     (site / "checkout.pth").write_text(f"{ROOT}\n")
     wheel = find_server().wheel
-    assert wheel is not None
+    if wheel is None:
+        pytest.skip("another Triton is named, and has its backends elsewhere")
     (site / "pytriton").mkdir()
     (site / "pytriton" / "tritonserver").symlink_to(wheel)
     program = folder / "bin" / "plumbline"
