@@ -12,10 +12,9 @@ import sys
 import time
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -103,13 +102,13 @@ def served(environment: Path, repository: Path, work: Path) -> Iterator[str]:
         sys.stderr.write(running.communicate(timeout=60)[1])
 
 
-def ask(port: int, method: str, path: str, **shown: str) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-    columns = {kind: None for kind in KINDS}
-    body = json.dumps({"rows": [columns, columns]}) if method == "POST" else None
-    connection.request(method, path, body, {"Content-Type": "application/json", **shown})
-    answer = connection.getresponse()
-    return answer.status, answer.read()
+def ask(port: int, method: str, path: str, **shown: str) -> tuple[int, bytes]:
+    row = {column: None for column in KINDS}
+    body = json.dumps({"rows": [row, row]}) if method == "POST" else None
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request(method, path, body, {"Content-Type": "application/json", **shown})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
 
 
 def wait_until_ready(port: int) -> None:
