@@ -1,23 +1,11 @@
 #!/bin/sh
-# Verify the repository, then run the server. Arguments are passed on to tritonserver, for example
-# options for TLS and protected endpoints.
+# Serve the repository behind the gateway. Arguments are options of `plumbline server`, such as those
+# for TLS; the last of an option counts.
 #
-# The server listens on all addresses of its container. Compose's published ports, or the Kubernetes
-# service and network policy, decide who can reach it.
+# The gateway listens on all addresses of the container, Triton on its loopback alone.
 set -eu
-# Triton reads a request's chunks and its JSON recursively: a stack of 8 MiB is too small.
-ulimit -S -s 1048576 2>/dev/null || ulimit -S -s "$(ulimit -H -s)"
-# Closed endpoints require a header with a random value.
-closed="shared-memory,model-repository,trace,logging:plumbline-closed=$(python3 -c \
-    'import secrets; print(secrets.token_urlsafe())')"
-python3 -m plumbline.serving.check.verify "$PLUMBLINE_REPOSITORY"
-exec tritonserver \
-    --model-repository="$PLUMBLINE_REPOSITORY" \
-    --model-control-mode=none \
-    --strict-readiness=true \
-    --http-restricted-api="$closed" \
-    --grpc-restricted-protocol="$closed" \
-    --disable-auto-complete-config \
-    --exit-on-error=true \
-    --exit-timeout-secs=20 \
-    "$@"
+secret=/run/secrets/plumbline/secret
+if [ -e "$secret" ]; then
+    set -- --secret-file "$secret" "$@"
+fi
+exec plumbline server "$PLUMBLINE_REPOSITORY" --host 0.0.0.0 --ready-seconds 600 "$@"

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from plumbline.dlrm.ops.library import cpu_module
-from plumbline.serving.launch.binary import find_server
-from tests.serving.repository.test_gpu_repository import KINDS, exported
-
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "serving" / "deploy"
-PORTS = {8000, 8001, 8002}
+GATEWAY_PORT = 8080
+TRITON_PORTS = {8000, 8001, 8002}
+SECRET = "/run/secrets/plumbline/secret"
 
 SERVICE_KEYS = {
     "cap_drop",
+    "command",
     "cpuset",
     "deploy",
     "environment",
@@ -33,6 +30,7 @@ SERVICE_KEYS = {
     "pull_policy",
     "read_only",
     "restart",
+    "secrets",
     "security_opt",
     "shm_size",
     "stop_grace_period",
@@ -43,15 +41,26 @@ SERVICE_KEYS = {
 """Those of the compose specification that are used here."""
 
 
+class Loader(yaml.SafeLoader):
+    """Reads compose's `!override`, which replaces a list that an overlay would extend."""
+
+
+Loader.add_constructor("!override", Loader.construct_sequence)
+
+
 def documents(name: str) -> list[dict[str, Any]]:
-    return list(yaml.safe_load_all((DEPLOY / name).read_text(encoding="utf-8")))
+    return list(yaml.load_all((DEPLOY / name).read_text(encoding="utf-8"), Loader))
+
+
+def overlay(name: str) -> dict[str, Any]:
+    (document,) = documents(name)
+    assert document["services"].keys() == {"server"}
+    return dict(document["services"]["server"])
 
 
 @pytest.fixture
 def compose() -> dict[str, Any]:
-    (document,) = documents("compose.yaml")
-    (service,) = document["services"].values()
-    return dict(service)
+    return overlay("compose.yaml")
 
 
 @pytest.fixture
@@ -64,12 +73,49 @@ def pod(kubernetes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return dict(kubernetes["Deployment"]["spec"]["template"]["spec"])
 
 
-def test_compose_publishes_ports_on_loopback_only(compose: dict[str, Any]) -> None:
+def published(service: dict[str, Any]) -> set[tuple[str, int]]:
+    """Address and port on the machine; the container has the same ports."""
+    ports = [port.split(":") for port in service["ports"]]
+    assert all(outside == inside for _, outside, inside in ports)
+    return {(address, int(outside)) for address, outside, _ in ports}
+
+
+def asked(service: dict[str, Any]) -> str:
+    """The path that the health check asks, and its port."""
+    program = service["healthcheck"]["test"][-1]
+    compile(program, "healthcheck", "exec")
+    return re.search(r"http://127\.0\.0\.1(:\d+/[\w/]+)", program)[1]
+
+
+def test_compose_publishes_the_gateway_alone_on_loopback(compose: dict[str, Any]) -> None:
     assert compose.keys() <= SERVICE_KEYS
-    published = [port.rsplit(":", 1) for port in compose["ports"]]
-    assert {(address.split(":")[0], int(port)) for address, port in published} == {
-        ("127.0.0.1", port) for port in PORTS
-    }
+    assert published(compose) == {("127.0.0.1", GATEWAY_PORT)}
+    assert asked(compose) == f":{GATEWAY_PORT}/health/ready"
+    assert "command" not in compose
+
+
+def test_an_overlay_publishes_tritons_ports_for_trusted_clients() -> None:
+    direct = overlay("compose.direct.yaml")
+    assert direct.keys() <= SERVICE_KEYS
+    assert direct["command"] == ["--no-gateway"]
+    assert published(direct) == {("127.0.0.1", port) for port in TRITON_PORTS}
+    assert "ports: !override" in (DEPLOY / "compose.direct.yaml").read_text(encoding="utf-8")
+    assert asked(direct) == ":8000/v2/health/ready"
+
+
+def test_a_secret_comes_from_the_environment_or_a_file(
+    compose: dict[str, Any], pod: dict[str, Any]
+) -> None:
+    assert compose["environment"]["PLUMBLINE_SECRET"] is None, "the caller's, if it is set"
+    (document,) = documents("compose.secret.yaml")
+    ((name, secret),) = document["secrets"].items()
+    (used,) = overlay("compose.secret.yaml")["secrets"]
+    assert used == {"source": name, "target": SECRET} and "PLUMBLINE_SECRET_FILE" in secret["file"]
+    (container,) = pod["containers"]
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "secret"]
+    assert mount == {"name": "secret", "mountPath": str(Path(SECRET).parent), "readOnly": True}
+    (volume,) = [volume["secret"] for volume in pod["volumes"] if "secret" in volume]
+    assert volume["secretName"] == "plumbline" and volume["optional"] is True
 
 
 def test_compose_restricts_the_container(compose: dict[str, Any]) -> None:
@@ -80,13 +126,10 @@ def test_compose_restricts_the_container(compose: dict[str, Any]) -> None:
     assert compose["security_opt"] == ["no-new-privileges:true"]
     limits = compose["deploy"]["resources"]["limits"]
     assert {"memory", "pids"} <= limits.keys() and compose["cpuset"] and compose["shm_size"]
-    assert "/v2/health/ready" in compose["healthcheck"]["test"][-1]
-    compile(compose["healthcheck"]["test"][-1], "healthcheck", "exec")
 
 
 def test_a_gpu_is_laid_over_the_compose_file(compose: dict[str, Any]) -> None:
-    (document,) = documents("compose.gpu.yaml")
-    over = document["services"]["triton"]
+    over = overlay("compose.gpu.yaml")
     (device,) = over["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     assert over["environment"]["PLUMBLINE_REPOSITORY"] == "/models/gpu_model_repository"
@@ -96,7 +139,8 @@ def test_a_gpu_is_laid_over_the_compose_file(compose: dict[str, Any]) -> None:
 def test_kubernetes_serves_inside_the_cluster(kubernetes: dict[str, dict[str, Any]]) -> None:
     service, policy = kubernetes["Service"]["spec"], kubernetes["NetworkPolicy"]["spec"]
     assert service["type"] == "ClusterIP"
-    assert {port["port"] for port in service["ports"]} == PORTS
+    assert [port["port"] for port in service["ports"]] == [GATEWAY_PORT]
+    assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": "gateway"}]]
     assert policy["policyTypes"] == ["Ingress", "Egress"] and policy["egress"] == []
     assert all(rule["from"][0]["podSelector"]["matchLabels"] for rule in policy["ingress"])
     selector = kubernetes["Deployment"]["spec"]["selector"]["matchLabels"]
@@ -107,11 +151,12 @@ def test_kubernetes_serves_inside_the_cluster(kubernetes: dict[str, dict[str, An
 def test_kubernetes_probes_and_limits(pod: dict[str, Any]) -> None:
     (container,) = pod["containers"]
     probes = {name: container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
-    paths = {name: probe["httpGet"]["path"].rsplit("/")[-1] for name, probe in probes.items()}
-    assert paths == {"startup": "ready", "readiness": "ready", "liveness": "live"}
-    names = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert set(names.values()) == PORTS
-    assert all(probe["httpGet"]["port"] in names for probe in probes.values())
+    assert {name: probe["httpGet"] for name, probe in probes.items()} == {
+        "startup": {"path": "/health/ready", "port": "gateway"},
+        "readiness": {"path": "/health/ready", "port": "gateway"},
+        "liveness": {"path": "/health/live", "port": "gateway"},
+    }
+    assert container["ports"] == [{"name": "gateway", "containerPort": GATEWAY_PORT}]
     resources = container["resources"]
     assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
 
@@ -134,16 +179,23 @@ def test_kubernetes_restricts_the_container(pod: dict[str, Any]) -> None:
     assert all("sizeLimit" in v["emptyDir"] for v in volumes.values() if "emptyDir" in v)
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl")
-def test_the_gpu_overlay_only_changes_the_deployment() -> None:
-    def built(folder: str) -> dict[str, dict[str, Any]]:
-        command = ["kubectl", "kustomize", str(DEPLOY / folder)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return {document["kind"]: document for document in yaml.safe_load_all(done.stdout)}
+def built(folder: str) -> dict[str, dict[str, Any]]:
+    """The documents of a folder, by kind."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("no kubectl")
+    command = ["kubectl", "kustomize", str(DEPLOY / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {document["kind"]: document for document in yaml.safe_load_all(done.stdout)}
 
+
+def container_of(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    (container,) = documents.pop("Deployment")["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def test_the_gpu_overlay_only_changes_the_deployment() -> None:
     plain, gpu = built("kubernetes"), built("kubernetes-gpu")
-    (container,) = gpu.pop("Deployment")["spec"]["template"]["spec"]["containers"]
-    (without,) = plain.pop("Deployment")["spec"]["template"]["spec"]["containers"]
+    container, without = container_of(gpu), container_of(plain)
     assert gpu == plain
     assert container["resources"]["limits"].pop("nvidia.com/gpu") == 1
     assert container.pop("env") == [
@@ -153,99 +205,26 @@ def test_the_gpu_overlay_only_changes_the_deployment() -> None:
     assert container == without
 
 
+def test_the_direct_overlay_replaces_the_gateways_port_by_tritons() -> None:
+    direct = built("kubernetes-direct")
+    container = container_of(direct)
+    assert container["args"] == ["--no-gateway"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert set(ports.values()) == TRITON_PORTS
+    for probe, kind in (("startup", "ready"), ("readiness", "ready"), ("liveness", "live")):
+        asked = container[f"{probe}Probe"]["httpGet"]
+        assert asked == {"path": f"/v2/health/{kind}", "port": "http"}
+    service = direct["Service"]["spec"]
+    assert {port["targetPort"]: port["port"] for port in service["ports"]} == ports
+    (rule,) = direct["NetworkPolicy"]["spec"]["ingress"]
+    assert {port["port"] for port in rule["ports"]} == ports.keys()
+    assert rule["from"][0]["podSelector"]["matchLabels"]
+
+
 def test_no_image_has_a_moving_tag() -> None:
     text = "".join(file.read_text() for file in sorted(DEPLOY.rglob("*")) if file.is_file())
     images = re.findall(r"^\s*image: (.*)$", text, re.MULTILINE)
-    assert images == ["plumbline-triton:25.07"] * 2
+    assert images == ["plumbline-triton:26.07"] * 2
     assert ":latest" not in text
     stages = re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert stages == ["${TRITON_IMAGE}", "base", "base"]
-
-
-def test_the_servers_options_are_tritons_own() -> None:
-    script = (DEPLOY / "serve.sh").read_text(encoding="utf-8")
-    used = set(re.findall(r"--[a-z-]+", script[script.index("exec tritonserver") :]))
-    assert {"--model-control-mode", "--strict-readiness", "--model-repository"} <= used
-    assert "--model-control-mode=none" in script
-    server = find_server()
-    shown = subprocess.run(
-        [str(server.executable), "--help"],
-        capture_output=True,
-        text=True,
-        env=server.environment(),
-        check=False,
-    )
-    assert used <= set(re.findall(r"--[a-z-]+", shown.stdout + shown.stderr))
-    subprocess.run(["sh", "-n", str(DEPLOY / "serve.sh")], check=True)
-    assert os.access(DEPLOY / "serve.sh", os.X_OK)
-
-
-def test_the_image_gets_the_sources_of_the_wheel() -> None:
-    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
-    kept = {line[1:] for line in ignored if line.startswith("!")}
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    packages = set(re.findall(r'"(\w+)"', re.search(r"wheel\.packages = (.*)", project)[1]))
-    shipped = set(re.findall(r'^"([\w/]+)" = "plumbline/shipped/', project, re.MULTILINE))
-    built_by = {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"}
-    assert packages | shipped | {"serving"} | built_by == kept
-    assert all((ROOT / name).exists() for name in kept)
-
-
-def requirements() -> set[str]:
-    lines = (DEPLOY / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return {line for line in lines if not line.startswith("#")}
-
-
-def test_the_images_packages_are_the_locks() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    assert requirements() <= {line for line in lock if ";" not in line}
-
-
-ONLY_THE_IMAGES = """
-import sys, types
-from importlib.metadata import packages_distributions
-
-allowed = set(sys.argv[1].split(",")) | {"plumbline"}
-refused = {
-    module
-    for module, owners in packages_distributions().items()
-    if not {owner.lower().replace("_", "-") for owner in owners} & allowed
-}
-
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in refused:
-            raise ModuleNotFoundError(f"No module named {name!r}: not in the image", name=name)
-
-sys.meta_path.insert(0, Refuse())
-sys.modules["triton_python_backend_utils"] = types.ModuleType("triton_python_backend_utils")
-import plumbline.serving.check.verify
-from plumbline.serving.contract.versions import verify_repository
-from serving.gpu_models import ctr_features as _
-from serving.models import ctr_dlrm, ctr_features, ctr_fused
-
-from pathlib import Path
-from plumbline.dlrm.score.scorer import Scorer
-from plumbline.features.encoding.online import OnlineExecutor
-from plumbline.features.plan.plan import read_plan
-from plumbline.serving.contract.check_rows import CheckRows
-from plumbline.serving.contract.outputs import scored
-
-for repository in sys.argv[2:]:
-    verify_repository(Path(repository), large_files=True)
-folder = Path(sys.argv[2]) / "ctr_fused" / "1"
-encode = OnlineExecutor(read_plan(folder / "plan")).transform
-scorer = Scorer.load(folder / "model", None)
-check = CheckRows.read(folder / "check.arrow")
-check.verify(lambda tensors: scored(scorer, encode(tensors)), "fp32", "check.arrow")
-"""
-
-
-@pytest.mark.skipif(cpu_module() is None, reason="the image has the native module")
-def test_the_images_packages_are_enough_to_verify_and_to_serve(tmp_path: Path) -> None:
-    repository = exported(tmp_path, KINDS)
-    repositories = [repository.with_name("model_repository"), repository]
-    names = ",".join(line.split("==")[0] for line in requirements())
-    command = [sys.executable, "-c", ONLY_THE_IMAGES, names, *map(str, repositories)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr

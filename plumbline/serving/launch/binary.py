@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from plumbline.serving.errors import ServerError
 
 SETTING = "PLUMBLINE_TRITONSERVER"
 """Environment variable that names the `tritonserver` to use."""
+_CLOUD = ("AIP_", "SAGEMAKER_")
+"""Beginnings of the variables of Vertex AI and SageMaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,19 @@ class ServerBinary:
             return [str(self.executable)]
         return [str(self.executable), f"--backend-directory={_backends(self.wheel, work)}"]
 
+    def takes(self, option: str) -> bool:
+        """Whether its `--help` names the option, such as `--allow-client-shm`; releases differ."""
+        shown = subprocess.run(
+            [str(self.executable), "--help"],
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        return re.search(rf"(?<!\S){option}(?![-\w])", shown.stdout + shown.stderr) is not None
+
     def environment(self) -> dict[str, str]:
         """The server's environment, with which its Python processes find this Python's packages.
 
@@ -47,10 +64,14 @@ class ServerBinary:
         make a request many times slower. Memory is limited to two arenas, because glibc would
         create many for Triton's threads, and an arena keeps its memory.
 
-        The secret is removed, because the models' processes do not need it.
+        The secret is removed, because the models' processes do not need it; so is what a cloud's
+        prediction service sets, with which Triton opens ports of its own and closes the others.
         """
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2", **os.environ}
-        environment.pop(SECRET_VARIABLE, None)
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"} | {
+            name: value
+            for name, value in os.environ.items()
+            if name != SECRET_VARIABLE and not name.startswith(_CLOUD)
+        }
         packages = [str(SOURCES), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
         environment["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(packages))
         if self.wheel is not None:

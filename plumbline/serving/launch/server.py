@@ -159,9 +159,9 @@ class TritonServer:
             f"--model-repository={self._names.of(self.repository)}",
             "--disable-auto-complete-config",
             "--exit-timeout-secs=5",
-            "--allow-gpu-metrics=false",
             f"--backend-config=python,shm-region-prefix-name={regions.prefix}",
             *self.options.arguments(self.ports),
+            *self.options.arguments_of_later_releases(binary.takes),
         ]
         folders = [*self._temporary, *self._names.folders]
         locks = [regions.lock, *(folder.lock for folder in folders)]

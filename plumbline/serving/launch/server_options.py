@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from plumbline.base.device import resolve_device
 from plumbline.serving.client.connection import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
@@ -16,9 +18,12 @@ LOOPBACK = "127.0.0.1"
 _SETTINGS = ("trace", "logging")
 """Endpoints that change how the server traces and logs."""
 _SHARED_MEMORY = ("shared-memory",)
+_CLIENT_MEMORY = "--allow-client-shm"
 _MODEL_CONTROL = ("model-repository",)
 _SCORING = ("metadata", "inference", "model-config", "statistics")
 """Endpoints that clients use. Those for health checks are always open."""
+_CLOUD = ("--allow-sagemaker=false", "--allow-vertex-ai=false")
+"""Servers of their own, on all addresses and without Triton's restrictions before 26.03."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class ServerOptions:
     """Require the secret in requests for scores, configs and statistics too."""
     secret: str | None = field(default=None, repr=False)
     tls: ServerTls | None = None
+    gpu_metrics: bool = field(default_factory=lambda: resolve_device("auto") == "cuda")
+    """Measure the GPUs' load, memory and power; by default, if there is a GPU."""
 
     def __post_init__(self) -> None:
         for name in ("allow_model_control", "allow_shared_memory", "protect_scoring"):
@@ -110,9 +117,20 @@ class ServerOptions:
             f"--grpc-port={ports.grpc}",
             f"--metrics-address={self.unencrypted_host}",
             f"--metrics-port={ports.metrics}",
+            f"--allow-gpu-metrics={str(self.gpu_metrics).lower()}",
+            *_CLOUD,
             *self._restrictions(),
             *(self.tls.arguments() if self.tls is not None else []),
         ]
+
+    def arguments_of_later_releases(self, takes: Callable[[str], bool]) -> list[str]:
+        """Options that Triton 2.51 does not have, for a server that `takes` them.
+
+        From 26.04 on, Triton refuses clients' shared memory unless told otherwise.
+        """
+        if self.allow_shared_memory and takes(_CLIENT_MEMORY):
+            return [f"{_CLIENT_MEMORY}=true"]
+        return []
 
     def _model_control(self) -> list[str]:
         """Triton listens when all models are loaded, and exits if one does not load.

@@ -109,3 +109,19 @@ def test_the_servers_python_finds_the_running_interpreters_packages(
 def test_the_secret_is_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SECRET_VARIABLE, "0123456789abcdef")
     assert SECRET_VARIABLE not in ServerBinary(Path("/triton")).environment()
+
+
+def test_what_a_cloud_sets_is_not_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AIP_MODE", "AIP_HTTP_PORT", "AIP_STORAGE_URI", "SAGEMAKER_MULTI_MODEL"):
+        monkeypatch.setenv(name, "PREDICTION")
+    environment = ServerBinary(Path("/triton")).environment()
+    assert not [name for name in environment if name.startswith(("AIP_", "SAGEMAKER_"))]
+
+
+def test_the_help_says_which_options_a_server_takes(tmp_path: Path) -> None:
+    program = tmp_path / "tritonserver"
+    program.write_text("#!/bin/sh\necho '  --allow-client-shm <boolean>' >&2\nexit 1\n")
+    program.chmod(0o755)
+    binary = ServerBinary(program)
+    assert binary.takes("--allow-client-shm")
+    assert not binary.takes("--allow-client") and not binary.takes("--client-shm")

@@ -6,6 +6,7 @@ import pytest
 
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
+from plumbline.serving.launch import server_options
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server_options import ServerOptions, ServerTls
 
@@ -37,6 +38,29 @@ def test_by_default_only_scoring_is_open_and_only_on_loopback() -> None:
     closed = {"trace", "logging", "shared-memory", "model-repository"}
     assert rules(options) == {"plumbline-closed": closed}
     assert options.warning is None
+
+
+def test_the_endpoints_of_clouds_are_always_off() -> None:
+    for options in (ServerOptions(), ServerOptions(allow_model_control=True, secret=SECRET)):
+        arguments = options.arguments(PORTS)
+        assert {"--allow-sagemaker=false", "--allow-vertex-ai=false"} <= set(arguments)
+
+
+def test_later_releases_are_told_to_allow_shared_memory() -> None:
+    allowed = ServerOptions(allow_shared_memory=True, secret=SECRET)
+    later = allowed.arguments_of_later_releases(lambda option: True)
+    assert later == ["--allow-client-shm=true"]
+    assert allowed.arguments_of_later_releases(lambda option: False) == []
+    assert ServerOptions().arguments_of_later_releases(lambda option: True) == []
+
+
+@pytest.mark.parametrize(("device", "value"), [("cpu", "false"), ("cuda", "true")])
+def test_gpus_are_measured_where_there_are_any(
+    device: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_options, "resolve_device", lambda requested: device)
+    assert f"--allow-gpu-metrics={value}" in ServerOptions().arguments(PORTS)
+    assert "--allow-gpu-metrics=false" in ServerOptions(gpu_metrics=False).arguments(PORTS)
 
 
 def test_no_header_opens_closed_endpoints() -> None:
