@@ -76,9 +76,13 @@ bool Encoder::is_look_up(size_t number) const {
   return dynamic_cast<const LookUp *>(&node(number)) != nullptr;
 }
 
-void Encoder::want_positions(size_t number) const {
+void Encoder::want_positions(size_t number, size_t rows) const {
   if (typeid(node(number)) != typeid(LookUp))
     throw std::invalid_argument("Positions are those of a look-up");
+  const size_t wanted = static_cast<const LookUp &>(node(number)).index().size();
+  if (rows != wanted)
+    throw std::invalid_argument("A table wants a row for each of " + std::to_string(wanted) +
+                                " positions, got " + std::to_string(rows));
 }
 
 void Encoder::want_key_of(const Index &index, size_t number) const {
@@ -139,17 +143,17 @@ size_t Encoder::look_up_ids(size_t source, std::shared_ptr<const Index> index,
 }
 
 size_t Encoder::numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table) {
-  want_positions(positions);
+  want_positions(positions, table.values.size());
   return add(std::make_unique<NumbersAt>(sources_of(positions, parts), std::move(table)));
 }
 
 size_t Encoder::integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table) {
-  want_positions(positions);
+  want_positions(positions, table.values.size());
   return add(std::make_unique<IntegersAt>(sources_of(positions, parts), std::move(table)));
 }
 
 size_t Encoder::texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table) {
-  want_positions(positions);
+  want_positions(positions, table.offsets.size() - 1);
   return add(std::make_unique<TextsAt>(sources_of(positions, parts), std::move(table)));
 }
 

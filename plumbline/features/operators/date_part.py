@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_fields import Between
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
@@ -44,7 +45,7 @@ class DatePart(ValueStep):
     gives = "integer"
     is_exact = True
     part: Part
-    offset: int
+    offset: Annotated[int, Between(1 - _MINUTES_A_DAY, _MINUTES_A_DAY - 1)]
 
     def apply(self, times_B: NDArray[np.int64]) -> NDArray[np.int64]:
         part_B = self._part(times_B)
