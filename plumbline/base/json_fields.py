@@ -87,7 +87,10 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is tuple and isinstance(value, (list, tuple)):
         return tuple(_value(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(value))
     if origin is not None and origin is not Literal and isinstance(value, dict):
-        return {k: _value(arguments[1], v, f"{where}.{shown(k)}") for k, v in value.items()}
+        return {
+            _value(arguments[0], key, where): _value(arguments[1], one, f"{where}.{shown(key)}")
+            for key, one in value.items()
+        }
     if origin is Literal and isinstance(value, str) and value in arguments:
         return value
     if kind is Any or (origin is None and _is_a(kind, value)):

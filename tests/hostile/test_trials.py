@@ -1,0 +1,54 @@
+"""A few changed artifacts, each used in a process of its own; `make fuzz` runs thousands."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.hostile.signing import sign
+from tests.hostile.trials import KINDS
+from tests.hostile.use import use
+
+SEED = int(os.environ.get("FUZZ_SEED") or (5 if os.environ.get("CI") else secrets.randbits(32)))
+
+
+def test_changed_artifacts_are_used_or_refused() -> None:
+    """`FUZZ_SEED` in the environment draws the same changes again."""
+    command = ["-m", "tests.hostile.trials", "--seed", str(SEED), "--seconds", "5"]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " trials, 0 faults" in done.stdout
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS)))
+def test_signed_artifacts_are_used(folder: Path, original: Path, kind: str) -> None:
+    """So a refusal in a trial is for its change."""
+    sign(folder / kind)
+    assert use(folder / kind, original, random.Random(0)) == "used"
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV after"),
+        ("while True: pass", "SIGALRM after"),
+        ("bytearray(1 << 40)", "MemoryError"),
+        ("raise KeyError('x')", "KeyError: 'x'"),
+    ],
+)
+def test_a_trial_finds_a_fault(tmp_path: Path, body: str, fault: str) -> None:
+    """A crash, an endless loop, a huge allocation, and an error that is not for a user."""
+    code = (
+        "import os, signal, sys; from pathlib import Path; from tests.hostile import trials; "
+        f"trials.SECONDS = 1; trials._use = lambda *given: exec({body!r}); "
+        f"print(trials.Trial(1).run(Path({str(tmp_path)!r}), Path({str(tmp_path)!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert fault in done.stdout, done.stderr
