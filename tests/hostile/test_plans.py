@@ -106,7 +106,11 @@ WRONG: dict[str, tuple[Change, str]] = {
     "one column for two": (of_output("similar", "sources", ["user"]), "takes 2 columns, got 1"),
     "no column": (of_output("hashed", "sources", []), "takes 1 or more columns, got 0"),
     "a column that is none": (of_output("hashed", "sources", ["user", "nobody"]), "reads 'nobody'"),
-    "a source that is none": (of_output("hashed", "sources", [3]), "not a feature plan"),
+    "a source that is none": (of_output("hashed", "sources", [3]), "of sources, steps, got 3"),
+    "a source with more": (
+        of_output("bucket", "sources", [{"sources": ["price"], "steps": [], "x": 1}]),
+        "wanted an object of sources, steps",
+    ),
     "sources as text": (of_output("hashed", "sources", "ab"), "wanted a list, got 'ab'"),
     "text as numbers": (
         of_output("bucket", "sources", ["city"]),

@@ -19,10 +19,15 @@ def chain_to_json(chain: Chain) -> dict[str, Any]:
 
 
 def chain_from_json(content: dict[str, Any]) -> Chain:
-    sources: tuple[Source, ...] = tuple(
-        s if isinstance(s, str) else chain_from_json(s) for s in list_of(content["sources"])
-    )
+    sources = tuple(_source(source) for source in list_of(content["sources"]))
     return Chain(sources, tuple(step_from_json(step) for step in list_of(content["steps"])))
+
+
+def _source(content: Any) -> Source:
+    if isinstance(content, str):
+        return content
+    require_keys(content, "sources", "steps")
+    return chain_from_json(content)
 
 
 def require_keys(content: Any, *wanted: str, optional: str | None = None) -> None:
