@@ -80,6 +80,7 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no points": (of_step("curve", "points", [], 1), "one or more"),
     "equal points": (of_step("curve", "points", [0.0, 1.0, 1.0], 1), "points that ascend"),
     "a period of zero": (of_step("curve", "period", 0.0), "period: wanted"),
+    "an offset of a year": (of_step("hour", "offset", 525_600, 0), "offset: wanted -5999 to 5999"),
     "a negative deviation": (of_step("price", "deviation", -1.0), "deviation: wanted 0"),
     "an empty range": (of_step("hour", "last", -1), "wanted a range of integers"),
     "a range beyond 64 bits": (of_step("hour", "last", 2**63 - 1), "wanted a range of integers"),

@@ -23,6 +23,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 _MICROSECONDS_A_MINUTE = 60_000_000
 _MINUTES_A_DAY = 24 * 60
+_LARGEST_OFFSET = 99 * 60 + 59
+"""In minutes: what ±hh:mm can say."""
 _FIRST_YEAR = 1970
 _THURSDAY = 3
 """1970-01-01 was a Thursday; a week has the year and the number of its Thursday (ISO 8601)."""
@@ -45,7 +47,7 @@ class DatePart(ValueStep):
     gives = "integer"
     is_exact = True
     part: Part
-    offset: Annotated[int, Between(1 - _MINUTES_A_DAY, _MINUTES_A_DAY - 1)]
+    offset: Annotated[int, Between(-_LARGEST_OFFSET, _LARGEST_OFFSET)]
 
     def apply(self, times_B: NDArray[np.int64]) -> NDArray[np.int64]:
         part_B = self._part(times_B)

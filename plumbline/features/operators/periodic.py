@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plumbline.base.json_fields import Between
 from plumbline.features.steps.step import NumberStep
 
-Period: TypeAlias = Annotated[float, Between(sys.float_info.min, sys.float_info.max)]
+Period: TypeAlias = Annotated[float, Between(math.ulp(0.0), sys.float_info.max)]
 
 
 @dataclass(frozen=True, slots=True)
