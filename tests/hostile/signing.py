@@ -31,7 +31,7 @@ def sign(folder: Path) -> None:
 
 
 def sign_plan(folder: Path) -> None:
-    content = json.loads((folder / "plan.json").read_bytes())
+    content = _json(folder / "plan.json")
     for step in _objects(content):
         for key, of_hash in _FILES.items():
             with suppress(*_REFUSED):
@@ -41,17 +41,17 @@ def sign_plan(folder: Path) -> None:
 
 
 def sign_model(folder: Path) -> None:
-    content = json.loads((folder / "model.json").read_bytes())
+    content = _json(folder / "model.json")
     with suppress(*_REFUSED):
         content["weights_sha256"] = _sha256(folder / "model.safetensors")
     with suppress(*_REFUSED):
-        plan = json.loads((folder.parent / "plan" / "plan.json").read_bytes())
+        plan = _json(folder.parent / "plan" / "plan.json")
         content["plan_hash"] = plan["content_hash"]
     _write(folder / "model.json", content, "model_hash")
 
 
 def sign_repository(folder: Path) -> None:
-    integrity = json.loads((folder / "integrity.json").read_bytes())
+    integrity = _json(folder / "integrity.json")
     for name in integrity["files"]:
         with suppress(*_REFUSED):
             if name.endswith("manifest.json"):
@@ -71,13 +71,13 @@ def _sign_version(folder: Path) -> dict[str, str]:
         if (folder / part).is_dir():
             sign(folder / part)
     changed = {}
-    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest = _json(folder / "manifest.json")
     for key, of_file, hash_ in (
         ("plan_hash", "plan/plan.json", "content_hash"),
         ("model_hash", "model/model.json", "model_hash"),
     ):
         with suppress(*_REFUSED):
-            new = json.loads((folder / of_file).read_bytes())[hash_]
+            new = _json(folder / of_file)[hash_]
             changed[manifest[key]] = new
             manifest[key] = new
     for name in manifest["files"]:
@@ -110,8 +110,16 @@ def _objects(content: Any) -> Iterator[dict[str, Any]]:
         )
 
 
+def _json(file: Path) -> Any:
+    return json.loads(_plain(file).read_bytes())
+
+
 def _sha256(file: Path) -> str:
-    """Of a plain file: nobody waits for a pipe."""
+    return file_sha256(_plain(file))
+
+
+def _plain(file: Path) -> Path:
+    """Nobody waits for a pipe, or reads a device to its end."""
     if not file.is_file():
         raise FileNotFoundError(file)
-    return file_sha256(file)
+    return file

@@ -40,7 +40,7 @@ def use(folder: Path, original: Path, draw: random.Random) -> str:
         if folder.name == "repository":
             _use_repository(folder, draw)
         elif folder.name == "plan":
-            _use_plan(folder, original / "model", draw)
+            _use_plan(folder, original / "int8", draw)
         else:
             _use_model(folder, original / "plan", draw)
     except PlumblineError as error:
@@ -54,7 +54,7 @@ def _use_plan(folder: Path, model: Path, draw: random.Random) -> None:
     for column in plan.categorical:
         if column.id_step.vocabulary_file is not None:
             plan.vocabulary(column)
-    scorer = Scorer.load(model, None, threads=1)
+    scorer = Scorer.load(model, None, precision="int8", threads=1)  # in NumPy too, without torch
     for rows in ROWS:
         encoded = executor.transform(tensors_of(plan, rows, draw))
         if encoded.ids_BF.shape[1] == len(scorer.architecture.single):
