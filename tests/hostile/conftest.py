@@ -1,4 +1,4 @@
-"""A fresh copy of the artifacts for every test."""
+"""Fresh copies of the artifacts for every test."""
 
 from __future__ import annotations
 
@@ -17,4 +17,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(original: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(original, tmp_path / "copy"))
+    """The plan and its models."""
+    return Path(
+        shutil.copytree(original, tmp_path / "copy", ignore=shutil.ignore_patterns("repository"))
+    )
+
+
+@pytest.fixture
+def repository(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original / "repository", tmp_path / "repository"))

@@ -24,11 +24,6 @@ from plumbline.serving.repository.configs import read_config
 DEEP = "[" * 100_000 + "]" * 100_000
 
 
-@pytest.fixture
-def repository(folder: Path) -> Path:
-    return folder / "repository"
-
-
 MANIFEST = "ctr_fused/1/manifest.json"
 
 

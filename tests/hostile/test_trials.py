@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,10 +30,11 @@ def test_changed_artifacts_are_used_or_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS)))
-def test_signed_artifacts_are_used(folder: Path, original: Path, kind: str) -> None:
+def test_signed_artifacts_are_used(original: Path, tmp_path: Path, kind: str) -> None:
     """So a refusal in a trial is for its change."""
-    sign(folder / kind)
-    assert use(folder / kind, original, random.Random(0)) == "used"
+    folder = Path(shutil.copytree(original / kind, tmp_path / kind))
+    sign(folder)
+    assert use(folder, original, random.Random(0)) == "used"
 
 
 FAULTS = {
