@@ -7,8 +7,11 @@ STAMP := $(VENV)/.installed
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
+SANITIZED := $(VENV)/sanitized
+FUZZ_SECONDS ?= 200
+FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test lint peers bench soak chaos clean
+.PHONY: env run test lint peers bench soak chaos fuzz clean
 
 env: $(BUILT)
 
@@ -68,6 +71,23 @@ soak: env
 chaos: env
 	$(VENV)/bin/python benchmarks/chaos.py
 	$(VENV)/bin/python benchmarks/kills.py --kills 200
+
+# Ten minutes of artifacts that somebody changed and signed, and of native calls with drawn bytes: in
+# builds with AddressSanitizer and UndefinedBehaviorSanitizer, then with limits of memory. Sanitizers
+# need address space, so it is not limited with them.
+fuzz: env
+	$(VENV)/bin/python -m cmake -S native -B $(SANITIZED) -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DPython_EXECUTABLE="$(abspath $(VENV))/bin/python" \
+		-Dnanobind_DIR="$$($(VENV)/bin/python -m nanobind --cmake_dir)" -DCMAKE_CXX_FLAGS="\
+		-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+	$(VENV)/bin/python -m cmake --build $(SANITIZED) --target _native --parallel 2
+	for part in native_calls trials; do \
+		LD_PRELOAD="$$(g++ -print-file-name=libasan.so) $$(g++ -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+		$(VENV)/bin/python -m tests.hostile.$$part --seed $(FUZZ_SEED) --seconds $(FUZZ_SECONDS) \
+			--module $(SANITIZED)/features/_native.*.so || exit 1; \
+	done
+	$(VENV)/bin/python -m tests.hostile.trials --seed $(FUZZ_SEED)1 --seconds $(FUZZ_SECONDS)
 
 clean:
 	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so

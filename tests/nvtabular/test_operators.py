@@ -237,6 +237,7 @@ def te(**parameters: Any) -> Any:
         (lambda: ["i"] >> ops.FillMissing(2**60) >> ops.Categorify(), "Categorify on number"),
         (lambda: ["s"] >> ops.ListSlice(2), "'s' uses ListSlice on text"),
         (lambda: ["k"] >> ops.ListSlice(0, pad=True), r"ListSlice\(pad=True\) without a length"),
+        (lambda: ["k"] >> ops.ListSlice(2**20, pad=True), "to 1048576 elements.* up to 65536"),
         (lambda: ["k"] >> ops.ListSlice(2, pad=True, pad_value=0.5), r"\(pad_value=0.5\)"),
         (lambda: ["w"] >> ops.ListSlice(2, pad=True), r"ListSlice\(pad_value=0.0\)"),
         (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from plumbline.base.errors import ConfigError
+from plumbline.base.json_fields import Positive, from_json
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.interaction.width import interaction_width
@@ -28,14 +28,14 @@ class Architecture:
 
     categorical: tuple[str, ...]
     """Names of the id columns, in plan order."""
-    cardinalities: tuple[int, ...]
+    cardinalities: tuple[Positive, ...]
     """Number of ids of each id column, which is the number of rows of its embedding table."""
     continuous: tuple[str, ...]
     """Names of the float columns, in plan order: the columns of `dense_BC`."""
-    embedding_dim: int
-    bottom_mlp: tuple[int, ...]
+    embedding_dim: Positive
+    bottom_mlp: tuple[Positive, ...]
     """Widths of the layers over the continuous columns; empty without such columns."""
-    top_mlp: tuple[int, ...]
+    top_mlp: tuple[Positive, ...]
     """Widths of the layers before the last one, which gives the logit."""
     bags: tuple[str, ...] = ()
     """Names of the id columns with a list of ids per row, in plan order."""
@@ -53,6 +53,8 @@ class Architecture:
                 f"architecture: wanted a cardinality for each of {len(self.categorical)} "
                 f"categorical columns, got {len(self.cardinalities)}."
             )
+        if len({*self.categorical, *self.continuous}) < len(self.categorical + self.continuous):
+            raise ConfigError("architecture: wanted columns of different names, got one twice.")
         if self.bags != tuple(name for name in self.categorical if name in self.bags):
             raise ConfigError(
                 f"architecture: wanted bags among the categorical columns, in their order, got "
@@ -115,27 +117,10 @@ class Architecture:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], file: str) -> Architecture:
+    def from_json(cls, content: Any, file: str) -> Architecture:
         """Raises ModelError, naming `file`, if `content` is not an architecture's JSON."""
         try:
-            return cls(
-                categorical=tuple(str(name) for name in content["categorical"]),
-                cardinalities=tuple(int(number) for number in content["cardinalities"]),
-                continuous=tuple(str(name) for name in content["continuous"]),
-                embedding_dim=int(content["embedding_dim"]),
-                bottom_mlp=tuple(int(width) for width in content["bottom_mlp"]),
-                top_mlp=tuple(int(width) for width in content["top_mlp"]),
-                bags=tuple(str(name) for name in content["bags"]),
-                bag=cast(Pooling, _one_of(Pooling, content, "bag")),
-                bag_positions=int(content["bag_positions"]) if "bag_positions" in content else None,
-                embedding_rows=cast(RowPrecision, _one_of(RowPrecision, content, "embedding_rows")),
-            )
-        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            return from_json(cls, content)
+        except (ValueError, ConfigError) as error:
             reason = f"its architecture is not usable ({type(error).__name__} {error})"
             raise ModelError.unreadable(file, reason) from None
-
-
-def _one_of(kinds: Any, content: Mapping[str, Any], key: str) -> object:
-    if content[key] not in get_args(kinds):
-        raise ValueError(f"{key} {content[key]!r}, known: {', '.join(get_args(kinds))}")
-    return content[key]

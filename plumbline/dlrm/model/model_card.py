@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from plumbline.base.files import json_sha256, write_json
+from plumbline.base.json_fields import from_json
+from plumbline.base.json_text import read_json
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 
@@ -33,6 +34,15 @@ class ModelCard:
     """Hash of the other fields, and so of what the model computes."""
     quantized_from: str | None = None
     """`model_hash` of the trained model that was quantized; None for a trained model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashes:
+    """What `model.json` has besides its architecture."""
+
+    plan_hash: str
+    weights_sha256: str
+    quantized_from: str | None = None
 
 
 def write_model_card(
@@ -67,7 +77,7 @@ def read_model_card(folder: Path) -> ModelCard:
     if not file.is_file():
         raise ModelError.missing(str(file))
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         version, wanted = int(content["format_version"]), str(content.pop("model_hash"))
         if version not in (FORMAT_VERSION, INT8_FORMAT_VERSION):
             supported = f"{FORMAT_VERSION} and {INT8_FORMAT_VERSION}"
@@ -75,12 +85,10 @@ def read_model_card(folder: Path) -> ModelCard:
         got = json_sha256(content)
         if got != wanted:
             raise ModelError.damaged(str(file), wanted, got)
-        return ModelCard(
-            architecture=Architecture.from_json(content["architecture"], str(file)),
-            plan_hash=str(content["plan_hash"]),
-            weights_sha256=str(content["weights_sha256"]),
-            model_hash=wanted,
-            quantized_from=content["quantized_from"] if version == INT8_FORMAT_VERSION else None,
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if (version == INT8_FORMAT_VERSION) != ("quantized_from" in content):
+            raise ValueError(f"quantized_from is for format version {INT8_FORMAT_VERSION}")
+        del content["format_version"]
+        architecture = Architecture.from_json(content.pop("architecture"), str(file))
+        return ModelCard(architecture, **asdict(from_json(_Hashes, content)), model_hash=wanted)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError.unreadable(str(file), f"{type(error).__name__} {error}") from None

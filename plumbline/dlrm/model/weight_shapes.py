@@ -7,27 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
-
-TensorShape: TypeAlias = tuple[tuple[int, ...], np.dtype[Any]]
+from plumbline.dlrm.tensors.mapped_tensors import TensorShape
 
 ROW_DTYPES: dict[str, np.dtype[Any]] = {"fp32": np.dtype(np.float32), "bf16": np.dtype(np.uint16)}
 """Dtypes of the tables; bfloat16 is represented by its bits."""
 
 
 def check_shapes(
-    wanted: dict[str, TensorShape], weights: Mapping[str, NDArray[Any]], file: str
+    wanted: Mapping[str, TensorShape], got: Mapping[str, TensorShape], file: str
 ) -> None:
     """Raises ModelError, naming `file`, if the tensors are not those wanted."""
-    got = {name: (tensor.shape, tensor.dtype) for name, tensor in weights.items()}
     if wanted != got:
-        name = min(key for key in wanted | got if wanted.get(key) != got.get(key))
+        name = min(key for key in {**wanted, **got} if wanted.get(key) != got.get(key))
         raise ModelError.unreadable(
             file, f"{name}: wanted {_text(wanted.get(name))}, found {_text(got.get(name))}"
         )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
+from plumbline.base.inside import file_inside
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.model_card import (
@@ -15,7 +14,10 @@ from plumbline.dlrm.model.model_card import (
     read_model_card,
     write_model_card,
 )
+from plumbline.dlrm.model.weight_shapes import check_shapes, weight_shapes
+from plumbline.dlrm.tensors.mapped_tensors import shapes_in
 from plumbline.dlrm.tensors.tensor_file import read_tensors, write_tensors
+from plumbline.dlrm.tensors.tensor_offsets import read_spans
 
 
 def save_model(folder: Path, model: DLRM, plan_hash: str) -> ModelCard:
@@ -36,18 +38,9 @@ def load_model(folder: Path) -> DLRM:
     card = read_model_card(folder)
     if card.quantized_from is not None:
         raise ModelError.quantized(str(folder / CARD_FILE), "a trained model")
-    file = folder / WEIGHTS_FILE
+    file = file_inside(folder, WEIGHTS_FILE, ModelError)
     state = read_tensors(file, card.weights_sha256)
+    check_shapes(weight_shapes(card.architecture), shapes_in(read_spans(file)), str(file))
     model = DLRM(card.architecture, seed=None)
-    wanted, got = _shapes(model.state_dict()), _shapes(state)
-    if wanted != got:
-        name = min(key for key in wanted | got if wanted.get(key) != got.get(key))
-        raise ModelError.unreadable(
-            str(file), f"{name}: wanted {wanted.get(name)}, found {got.get(name)}"
-        )
     model.load_state_dict(state, assign=True)
     return model.eval()
-
-
-def _shapes(state: dict[str, Tensor]) -> dict[str, str]:
-    return {name: f"{tuple(tensor.shape)} {tensor.dtype}" for name, tensor in state.items()}

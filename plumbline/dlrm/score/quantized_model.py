@@ -16,7 +16,7 @@ from plumbline.dlrm.model.model_card import (
 )
 from plumbline.dlrm.model.weight_shapes import check_shapes, weight_shapes
 from plumbline.dlrm.score.quantization import quantized_weights
-from plumbline.dlrm.tensors.mapped_tensors import map_tensors
+from plumbline.dlrm.tensors.mapped_tensors import map_tensors, shapes_of
 from plumbline.dlrm.tensors.tensor_file import write_tensors
 
 
@@ -35,7 +35,7 @@ def write_quantized_model(trained: Path, folder: Path) -> ModelCard:
     if card.quantized_from is not None:
         raise ModelError.quantized(str(trained / CARD_FILE), "a trained model")
     weights = map_tensors(trained / WEIGHTS_FILE, card.weights_sha256)
-    check_shapes(weight_shapes(card.architecture), weights, str(trained / WEIGHTS_FILE))
+    check_shapes(weight_shapes(card.architecture), shapes_of(weights), str(trained / WEIGHTS_FILE))
     quantized = quantized_weights(card.architecture, weights)
     (folder / CARD_FILE).unlink(missing_ok=True)
     tensors = {name: torch.from_numpy(values) for name, values in quantized.items()}

@@ -21,7 +21,7 @@ from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.dlrm.score.native_scoring import int8_scoring, native_scoring
-from plumbline.dlrm.tensors.mapped_tensors import map_tensors
+from plumbline.dlrm.tensors.mapped_tensors import map_tensors, shapes_of
 
 if TYPE_CHECKING:
     from plumbline.columns.values import Lists
@@ -160,8 +160,8 @@ def _mapped(
 ) -> Scoring:
     """The tables stay in the mapped file, unless trained ones are quantized here."""
     weights = map_tensors(file, card.weights_sha256)
-    shapes_of = weight_shapes if card.quantized_from is None else int8_shapes
-    check_shapes(shapes_of(card.architecture), weights, str(file))
+    wanted = weight_shapes if card.quantized_from is None else int8_shapes
+    check_shapes(wanted(card.architecture), shapes_of(weights), str(file))
     if precision == "int8" or module is None:
         return int8_scoring(module, card.architecture, weights, threads)
     return native_scoring(module, card.architecture, weights, precision, threads)

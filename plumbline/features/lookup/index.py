@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.base.native import native, uses_native
 from plumbline.columns.values import NULL_INT64, Text
 from plumbline.features.lookup import index_numpy
@@ -81,7 +82,7 @@ class IntegerIndex:
         Raises
         ------
         PlanError
-            The file is missing, or is not an index of this kind.
+            The file is missing or damaged, or is not an index of this kind.
         """
         return cls(file, read_shape(file, INTEGERS))
 
@@ -113,7 +114,7 @@ class TextIndex:
         Raises
         ------
         PlanError
-            The file is missing, or is not an index of this kind.
+            The file is missing or damaged, or is not an index of this kind.
         """
         return cls(file, read_shape(file, TEXT))
 
@@ -136,7 +137,7 @@ def open_index(file: Path) -> IntegerIndex | TextIndex:
     Raises
     ------
     PlanError
-        The file is missing, or is not an index.
+        The file is missing or damaged, or is not an index.
     """
     shape = read_shape(file, None)
     return IntegerIndex(file, shape) if shape.kind == INTEGERS else TextIndex(file, shape)
@@ -145,14 +146,17 @@ def open_index(file: Path) -> IntegerIndex | TextIndex:
 def _native_index(file: Path, shape: Shape) -> native.Index | None:
     if not uses_native():
         return None
-    return native.Index(
-        str(file),
-        is_text=shape.kind == TEXT,
-        count=shape.count,
-        homes=shape.homes,
-        buckets=shape.buckets,
-        data_bytes=shape.data_bytes,
-    )
+    try:
+        return native.Index(
+            str(file),
+            is_text=shape.kind == TEXT,
+            count=shape.count,
+            homes=shape.homes,
+            buckets=shape.buckets,
+            data_bytes=shape.data_bytes,
+        )
+    except (RuntimeError, OSError) as error:
+        raise PlanError.unreadable(str(file), str(error)) from None
 
 
 def _refuse_missing(missing: NDArray[np.bool_]) -> None:

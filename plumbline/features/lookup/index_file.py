@@ -21,6 +21,9 @@ The hash of an integer x and of a string's zero-padded eight-byte words w, modul
     h = length * A; for each w: h = (h ^ w) * B, h ^= h >> 32; h *= A     B = 0xD1342543DE82EF95
 
 Missing values (-2⁶³ and the empty string) are never in an index.
+
+Positions and offsets are checked once, when an index is opened: look-ups trust them. So a file by
+anybody can give wrong positions, but none out of range.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ INTEGERS, TEXT = 1, 2
 HEADER = struct.Struct("<8sIIQQQQ16x")
 BUCKET_BYTES = 64
 MAX_VALUES = 2**31 - 2
+DAMAGED = "wanted as many positions as values, and ascending offsets, each in range"
 
 _KIND_NAMES = {INTEGERS: "integers", TEXT: "text"}
 

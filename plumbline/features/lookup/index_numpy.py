@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.base.files import open_to_read
 from plumbline.columns.pandas_hash import text_words
 from plumbline.columns.values import Text
-from plumbline.features.lookup.index_file import HEADER, Shape
+from plumbline.features.lookup.index_file import DAMAGED, HEADER, TEXT, Shape
 
 SLOTS = 5
 """The number of slots in a bucket."""
@@ -71,6 +72,7 @@ class Buckets:
     """A mapped index file."""
 
     def __init__(self, file: Path, shape: Shape) -> None:
+        """Raises PlanError for positions or offsets out of range, which are checked only here."""
         with open_to_read(file) as stream:
             mapped = np.memmap(stream, np.uint8, "r")
         end = HEADER.size + shape.buckets * BUCKET.itemsize
@@ -78,8 +80,22 @@ class Buckets:
         self._buckets = mapped[64:end].view(BUCKET)
         pool = end + (shape.count + 1) * 8
         self._text = (
-            Text(mapped[end:pool].view("<i8"), mapped[pool:]) if pool <= len(mapped) else None
+            Text(mapped[end:pool].view("<i8"), mapped[pool:]) if shape.kind == TEXT else None
         )
+        if not (self._has_as_many_positions(shape.count) and self._has_ascending_offsets()):
+            raise PlanError.unreadable(str(file), DAMAGED)
+
+    def _has_as_many_positions(self, count: int) -> bool:
+        positions = self._buckets["positions"]
+        used = positions[positions > 0]
+        return len(used) == count and int(used.max(initial=0)) <= count
+
+    def _has_ascending_offsets(self) -> bool:
+        if self._text is None:
+            return True
+        offsets = self._text.offsets
+        ends = offsets[0] == 0 and offsets[-1] == len(self._text.data)
+        return bool(ends and (np.diff(offsets) >= 0).all())
 
     def integer_positions(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """The position of each value, or -1; int64 (N,)."""

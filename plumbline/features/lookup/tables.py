@@ -8,8 +8,9 @@ that serve the same plan share its pages.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
 from plumbline.base.files import file_sha256, require_sha256
+from plumbline.base.inside import file_inside
 from plumbline.base.read_ahead import THREADS
 from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.keys import pack, part_values
@@ -42,6 +44,13 @@ class Positions:
     """Maps keys of one or more columns to their row in the Parquet file, or -1."""
 
     index: IntegerIndex | TextIndex
+
+    def require_keys(self, file: str, are_text: Sequence[bool]) -> None:
+        """Raises PlanError, naming the index of `file`, if these keys cannot be looked up."""
+        if isinstance(self.index, IntegerIndex) and list(are_text) != [False]:
+            keys = ", ".join("text" if is_text else "integers" for is_text in are_text)
+            reason = f"an index of integers cannot have keys of {keys}"
+            raise PlanError.unreadable(index_of(file), reason)
 
     def __call__(self, *keys: Values) -> NDArray[np.int64]:
         """Rows, int64 (B,). An index of text also takes several columns, of any type."""
@@ -76,7 +85,7 @@ class Tables:
         unchecked = {file: sha for file, sha in files.items() if file not in self._checked}
         if not unchecked:
             return
-        paths = [self._folder / file for file in unchecked]
+        paths = [file_inside(self._folder, file, PlanError) for file in unchecked]
         with ThreadPoolExecutor(THREADS) as pool:
             for _ in pool.map(require_sha256, paths, unchecked.values(), repeat(PlanError)):
                 pass
@@ -90,26 +99,69 @@ class Tables:
             self._loaded[index_sha256] = Positions(open_index(self._folder / index))
         return self._loaded[index_sha256]
 
-    def numbers(self, file: str) -> NDArray[np.float64]:
-        """The value column of a checked file, float64 (V,)."""
-        return arrow_numbers(self._values(file)).astype(np.float64, copy=False)
+    def numbers(self, file: str, rows: int) -> NDArray[np.float64]:
+        """The value column of a checked file, float64 (rows,); raises PlanError as `columns`."""
+        (values,) = self.columns(file, {VALUE: pa.float64()}, rows)
+        return arrow_numbers(values)
 
-    def keys(self, file: str) -> Values:
-        """The value column of a checked file, integers or text (V,)."""
-        return part_values(self._values(file))
+    def keys(self, file: str, rows: int, *, is_text: bool) -> Values:
+        """The value column of a checked file, integers or text (rows,); raises as `columns`."""
+        (values,) = self.columns(file, {VALUE: pa.string() if is_text else pa.int64()}, rows)
+        return part_values(values)
 
-    def table(self, file: str, columns: Sequence[str]) -> pa.Table:
-        """These columns of a checked file."""
-        # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
-        with pq.ParquetFile(self._folder / file) as parquet:
-            return parquet.read(list(columns))
+    def columns(
+        self, file: str, types: Mapping[str, pa.DataType], rows: int | None = None
+    ) -> list[pa.Array]:
+        """These columns of a checked file. Only integers and text may be missing.
 
-    def _values(self, file: str) -> pa.Array:
-        return self.table(file, [VALUE])[VALUE].combine_chunks()
+        Raises
+        ------
+        PlanError
+            It is not a Parquet file with columns of these types, or does not have `rows` rows.
+        """
+        wanted = pa.schema(types)
+        with parquet_of(self._folder / file, rows) as parquet:
+            got = parquet.schema_arrow
+            if any(name not in got.names or got.field(name).type != types[name] for name in types):
+                reason = f"wanted {_shown(wanted)}, found {_shown(got)}"
+                raise PlanError.unreadable(file, reason)
+            table = parquet.read(list(types))
+        arrays = [table[name].combine_chunks() for name in types]
+        if any(pa.types.is_floating(array.type) and array.null_count for array in arrays):
+            raise PlanError.unreadable(file, "wanted numbers, none of them null")
+        return arrays
 
 
 NO_TABLES = Tables(Path())
 """For steps without files."""
+
+
+@contextmanager
+def parquet_of(file: Path, rows: int | None) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of a plan; `rows` of None accepts any number of rows.
+
+    Raises
+    ------
+    PlanError
+        The file is missing, has another number of rows, or is damaged, which is found when it is
+        read in the block.
+    """
+    try:
+        # Not pq.read_table: it imports pyarrow.dataset, and with it pandas.
+        with pq.ParquetFile(file) as parquet:
+            got = parquet.metadata.num_rows
+            if rows is not None and got != rows:
+                raise PlanError.unreadable(str(file), f"wanted {rows} rows, found {got}")
+            yield parquet
+    except FileNotFoundError:
+        raise PlanError.missing(str(file)) from None
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
+        reason = f"it cannot be read ({type(error).__name__}: {error})"
+        raise PlanError.unreadable(str(file), reason) from None
+
+
+def _shown(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name} of {field.type}" for field in schema)
 
 
 class KeyIndex:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from plumbline.features.lookup.tables import KeyIndex, write_look_up
+from plumbline.base.errors import PlanError
+from plumbline.features.lookup.tables import KeyIndex, parquet_of, write_look_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,12 @@ class Vocabulary:
         return write_look_up(folder, file, KeyIndex(self.parts), table)
 
     @classmethod
-    def read(cls, file: Path) -> Vocabulary:
-        table = pq.read_table(file, columns=["value", "id", "count"])
+    def read(cls, file: Path, rows: int) -> Vocabulary:
+        """Raises PlanError if the file is not a vocabulary of `rows` values."""
+        with parquet_of(file, rows) as parquet:
+            table = parquet.read()
+        types = {field.name: field.type for field in table.schema}
+        if list(types) != ["value", "id", "count"] or {types["id"], types["count"]} != {pa.int64()}:
+            found = ", ".join(f"{name} of {type_}" for name, type_ in types.items())
+            raise PlanError.unreadable(str(file), f"wanted values, ids and counts, found {found}")
         return cls(*(column.combine_chunks() for column in table.columns))

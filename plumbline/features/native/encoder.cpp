@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 #include <typeinfo>
 
@@ -76,9 +77,13 @@ bool Encoder::is_look_up(size_t number) const {
   return dynamic_cast<const LookUp *>(&node(number)) != nullptr;
 }
 
-void Encoder::want_positions(size_t number) const {
+void Encoder::want_positions(size_t number, size_t rows) const {
   if (typeid(node(number)) != typeid(LookUp))
     throw std::invalid_argument("Positions are those of a look-up");
+  const size_t wanted = static_cast<const LookUp &>(node(number)).index().size();
+  if (rows != wanted)
+    throw std::invalid_argument("A table wants a row for each of " + std::to_string(wanted) +
+                                " positions, got " + std::to_string(rows));
 }
 
 void Encoder::want_key_of(const Index &index, size_t number) const {
@@ -139,17 +144,17 @@ size_t Encoder::look_up_ids(size_t source, std::shared_ptr<const Index> index,
 }
 
 size_t Encoder::numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table) {
-  want_positions(positions);
+  want_positions(positions, table.values.size());
   return add(std::make_unique<NumbersAt>(sources_of(positions, parts), std::move(table)));
 }
 
 size_t Encoder::integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table) {
-  want_positions(positions);
+  want_positions(positions, table.values.size());
   return add(std::make_unique<IntegersAt>(sources_of(positions, parts), std::move(table)));
 }
 
 size_t Encoder::texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table) {
-  want_positions(positions);
+  want_positions(positions, table.offsets.size() - 1);
   return add(std::make_unique<TextsAt>(sources_of(positions, parts), std::move(table)));
 }
 
@@ -237,14 +242,18 @@ void Encoder::give_slots(const Group &group, Slots &slots) const {
 
 Encoder::Group Encoder::group_of(std::vector<Output> ids, std::vector<Output> numbers) const {
   Group group{{}, std::move(ids), std::move(numbers)};
-  std::vector<bool> is_needed(nodes_.size());
-  for (const Output &output : group.ids) is_needed[output.node] = true;
-  for (const Output &output : group.numbers) is_needed[output.node] = true;
-  for (size_t number = nodes_.size(); number-- > 0;)
-    if (is_needed[number])
-      for (const size_t source : nodes_[number]->sources) is_needed[source] = true;
-  for (size_t number = 0; number < nodes_.size(); ++number)
-    if (is_needed[number]) group.nodes.push_back(number);
+  std::vector<size_t> waiting;
+  for (const Output &output : group.ids) waiting.push_back(output.node);
+  for (const Output &output : group.numbers) waiting.push_back(output.node);
+  std::set<size_t> needed;
+  while (!waiting.empty()) {
+    const size_t number = waiting.back();
+    waiting.pop_back();
+    if (!needed.insert(number).second) continue;
+    const std::vector<size_t> &sources = nodes_[number]->sources;
+    waiting.insert(waiting.end(), sources.begin(), sources.end());
+  }
+  group.nodes.assign(needed.begin(), needed.end());
   // Look-ups first, so that those of a level are in the queue together.
   std::stable_sort(group.nodes.begin(), group.nodes.end(), [&](size_t one, size_t other) {
     const auto key = [&](size_t number) {

@@ -30,7 +30,7 @@ class Encoder {
   // The ids of a key, `source`, by its position in an index; `parts` are those of the key.
   size_t look_up_ids(size_t source, std::shared_ptr<const Index> index,
                      const std::vector<size_t> &parts, const Ids &ids);
-  // `positions` is a node of look_up(), `parts` are those of its key.
+  // `positions` is a node of look_up(), `parts` are those of its key; the table has a row a position.
   size_t numbers_at(size_t positions, const std::vector<size_t> &parts, NumberTable table);
   size_t integers_at(size_t positions, const std::vector<size_t> &parts, IntegerTable table);
   size_t texts_at(size_t positions, const std::vector<size_t> &parts, TextTable table);
@@ -75,7 +75,7 @@ class Encoder {
   void want(size_t number, std::initializer_list<Type> types, const char *what) const;
   void want_key_of(const Index &index, size_t number) const;
   bool is_look_up(size_t number) const;
-  void want_positions(size_t number) const;
+  void want_positions(size_t number, size_t rows) const;
   Group group_of(std::vector<Output> ids, std::vector<Output> numbers) const;
   void give_slots(const Group &group, Slots &slots) const;
   void compute(const Group &group, Tile &tile) const;

@@ -277,7 +277,7 @@ Index::Index(const std::string &file, const Shape &shape) : shape_(shape) {
   if (fstat(in.number(), &status) != 0) refuse_file(file);
   const size_t bytes = shape.file_bytes();
   if (static_cast<size_t>(status.st_size) != bytes || shape.buckets == 0 || shape.homes > shape.buckets)
-    throw std::runtime_error(file + ": wanted the size given in its header, got another one");
+    throw std::runtime_error("wanted the size given in its header, got another one");
   mapped_ = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, in.number(), 0);
   if (mapped_ == MAP_FAILED) refuse_file(file);
   const char *at = static_cast<const char *>(mapped_) + kHeaderBytes;
@@ -287,6 +287,29 @@ Index::Index(const std::string &file, const Shape &shape) : shape_(shape) {
     const auto *offsets = reinterpret_cast<const int64_t *>(end_);
     strings_ = {offsets, reinterpret_cast<const uint8_t *>(offsets + shape.count + 1), shape.count};
   }
+  if (positions_fit() && offsets_fit()) return;
+  munmap(mapped_, bytes);
+  throw std::runtime_error(
+      "wanted as many positions as values, and ascending offsets, each in range");
+}
+
+bool Index::positions_fit() const {
+  size_t used = 0;
+  uint32_t largest = 0;
+  for (const Bucket *bucket = buckets_; bucket != end_; ++bucket)
+    for (size_t slot = 0; slot < kBucketSlots; ++slot) {
+      used += bucket->positions[slot] != 0;
+      largest = std::max(largest, bucket->positions[slot]);
+    }
+  return used == shape_.count && largest <= shape_.count;
+}
+
+bool Index::offsets_fit() const {
+  if (!shape_.is_text) return true;
+  const int64_t *const at = strings_.offsets;
+  bool ascending = at[0] == 0 && at[shape_.count] == static_cast<int64_t>(shape_.data_bytes);
+  for (size_t row = 0; row < shape_.count; ++row) ascending &= at[row] <= at[row + 1];
+  return ascending;
 }
 
 Index::~Index() { munmap(mapped_, shape_.file_bytes()); }

@@ -1,7 +1,7 @@
 // Index files: look up the position of a value in a vocabulary.
 // plumbline/features/lookup/index_file.py describes the format, and checks header and size before an
-// index is opened here. The contents are trusted, since the plan checks the file's SHA-256, but a search
-// never leaves the buckets.
+// index is opened here. The constructor checks every position and offset, so look-ups trust them, and a
+// search never leaves the buckets.
 //
 // An open index is read-only, and thread-safe.
 #pragma once
@@ -59,7 +59,8 @@ class Index {
     size_t file_bytes() const;
   };
 
-  // Maps the file. Throws std::system_error, or std::runtime_error if the file has another size.
+  // Maps the file. Throws std::system_error, or std::runtime_error if the file has another size, or
+  // positions or offsets out of range.
   Index(const std::string &file, const Shape &shape);
   ~Index();
   Index(const Index &) = delete;
@@ -96,6 +97,9 @@ class Index {
   void positions(const Strings &strings, int64_t *out) const;
 
  private:
+  bool positions_fit() const;
+  bool offsets_fit() const;
+
   Shape shape_;
   void *mapped_ = nullptr;
   const Bucket *buckets_ = nullptr, *end_ = nullptr;

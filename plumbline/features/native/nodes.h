@@ -280,6 +280,7 @@ class LookUp : public Node {
       : Node(Type::kIntegers, std::move(sources)), index_(std::move(index)) {}
   void run(Tile &tile, size_t self) const override;
   bool queue(Tile &tile, size_t self, LookUpQueue &queue) const override;
+  const Index &index() const { return *index_; }
 
  private:
   std::shared_ptr<const Index> index_;

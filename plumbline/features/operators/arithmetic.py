@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import UNUSED, NativeNode, NativeNodes
-from plumbline.features.steps.step import ValueStep, as_numbers
+from plumbline.features.steps.step import ONE, TWO, ValueStep, as_numbers
 
 Operation: TypeAlias = Literal["add", "subtract", "multiply", "divide"]
 
@@ -40,6 +40,10 @@ class Arithmetic(ValueStep):
     operation: Operation
     constant: float | None
     by_zero: float | None
+
+    @property
+    def arity(self) -> range:
+        return TWO if self.constant is None else ONE
 
     def apply(self, *values_B: Values) -> NDArray[np.float64]:
         left, *others = (as_numbers(values) for values in values_B)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,10 @@ class Bucketize(IdStep):
     op = "bucketize"
     takes = "numbers"
     boundaries: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if any(one > other for one, other in pairwise(self.boundaries)):
+            raise ValueError("wanted boundaries that ascend")
 
     @property
     def ids(self) -> int:

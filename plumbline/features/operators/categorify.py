@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
+from plumbline.base.json_fields import Count, Positive
 from plumbline.columns.keys import is_all_missing, pack, text_array, unpack
 from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Lists, Text, Values
@@ -22,7 +24,7 @@ from plumbline.features.statistics.counting import Counts, IntegerCounter, TextC
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
-from plumbline.features.steps.step import OUT_OF_VOCABULARY_ID, Apply, IdStep
+from plumbline.features.steps.step import OUT_OF_VOCABULARY_ID, SEVERAL, Apply, IdStep
 from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
@@ -45,13 +47,17 @@ class Categorify(IdStep):
     op = "categorify"
     takes = "categories"
     takes_lists = True
-    frequency_threshold: int
-    limit: int | None
-    num_buckets: int
-    cardinality: int
+    frequency_threshold: Count
+    limit: Count | None
+    num_buckets: Positive
+    cardinality: Positive
     vocabulary: str
     sha256: str
     index_sha256: str
+
+    @property
+    def arity(self) -> range:
+        return SEVERAL
 
     @classmethod
     def written(
@@ -107,7 +113,6 @@ class Categorify(IdStep):
 
     @property
     def known(self) -> int:
-        """The number of values in the vocabulary."""
         return self.cardinality - self.first_id
 
     @property
@@ -130,8 +135,11 @@ class Categorify(IdStep):
     def of_missing(self, number: float | None) -> float:
         return self.null_id
 
+    def check_keys(self, tables: Tables, taken: Sequence[ValueType]) -> None:
+        self._positions(tables).require_keys(self.vocabulary, [t.element == "text" for t in taken])
+
     def bind(self, tables: Tables) -> Apply:
-        positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
+        positions = self._positions(tables)
 
         def apply(*values: Values) -> NDArray[np.int64] | Lists:
             if len(values) == 1 and isinstance(values[0], Lists):
@@ -144,7 +152,7 @@ class Categorify(IdStep):
     def native(
         self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
     ) -> NativeNode:
-        positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
+        positions = self._positions(tables)
         return nodes.ids(
             positions,
             sources,
@@ -153,6 +161,15 @@ class Categorify(IdStep):
             unseen=self.unseen_ids.start,
             unseen_slots=self.num_buckets,
         )
+
+    def _positions(self, tables: Tables) -> Positions:
+        positions = tables.positions(self.vocabulary, self.sha256, self.index_sha256)
+        if len(positions.index) != self.known:
+            raise PlanError.unreadable(
+                index_of(self.vocabulary),
+                f"the step has {self.known} values, its index {len(positions.index)}",
+            )
+        return positions
 
     def _ids(self, positions: Positions, values: tuple[Values, ...]) -> NDArray[np.int64]:
         ids_B = positions(*values)

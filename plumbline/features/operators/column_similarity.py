@@ -12,15 +12,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.base.files import file_sha256
+from plumbline.base.json_fields import Count
+from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.values import offsets_of
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.fit_step import FitStep, NoRows, Target
-from plumbline.features.steps.step import Apply, Step
+from plumbline.features.steps.step import TWO, Apply, Step
 from plumbline.features.steps.value_types import ValueType
 
-_COLUMNS = ("row", "column", "value")
+_COLUMNS = {"row": pa.int64(), "column": pa.int64(), "value": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,14 @@ class ColumnSimilarity(Step):
     takes = "integers"
     left: str
     left_sha256: str
-    left_rows: int
+    left_rows: Count
     right: str
     right_sha256: str
-    right_rows: int
+    right_rows: Count
+
+    @property
+    def arity(self) -> range:
+        return TWO
 
     def files(self) -> Mapping[str, str]:
         return {self.left: self.left_sha256, self.right: self.right_sha256}
@@ -122,12 +129,18 @@ def _write(target: Target, side: str, matrix: FeatureMatrix) -> tuple[str, str, 
     file = f"column_similarity/{file_name(f'{target.output} {side}')}.parquet"
     path: Path = target.folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries = pa.table([matrix.row, matrix.column, matrix.value], names=_COLUMNS)
+    entries = pa.table([matrix.row, matrix.column, matrix.value], names=list(_COLUMNS))
     pq.write_table(entries, path, compression="zstd")
     return file, file_sha256(path), matrix.rows
 
 
 def _read(tables: Tables, file: str, rows: int) -> FeatureMatrix:
-    entries = tables.table(file, _COLUMNS)
-    row, column, value = (np.asarray(entries[name].combine_chunks()) for name in _COLUMNS)
+    row, column, value = map(arrow_numbers, tables.columns(file, _COLUMNS))
+    width = 1 + int(column.max(initial=0))
+    fits = rows * width < 2**63 and np.isfinite(value).all() and column.min(initial=0) >= 0
+    fits = fits and (not len(row) or 0 <= row.min() <= row.max() < rows)
+    if not fits or (np.diff(row * width + column) <= 0).any():
+        raise PlanError.unreadable(
+            file, f"wanted finite numbers of {rows} rows, by row and column, none of them twice"
+        )
     return FeatureMatrix(rows, row, column, value)

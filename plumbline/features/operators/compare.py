@@ -12,11 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from plumbline.base.errors import PlanError
 from plumbline.columns.values import Text, Values, is_missing
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import ValueStep, as_numbers
 from plumbline.features.steps.text_step import FEW_ROWS
+from plumbline.features.steps.value_types import ValueType
 
 Relation: TypeAlias = Literal["==", "!=", "<", "<=", ">", ">="]
 Constant: TypeAlias = float | int | str
@@ -47,6 +49,9 @@ class Compare(ValueStep):
     is_exact = True
     relation: Relation
     constant: Constant
+
+    def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
+        return _fitting(ValueStep.type_of(self, taken, output), taken, output, (self.constant,))
 
     def apply(self, values_B: Values) -> NDArray[np.float64]:
         of_arrays, of_text, of_values = _RELATIONS[self.relation]
@@ -84,6 +89,9 @@ class IsIn(ValueStep):
     is_exact = True
     constants: tuple[Constant, ...]
 
+    def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
+        return _fitting(ValueStep.type_of(self, taken, output), taken, output, self.constants)
+
     def apply(self, values_B: Values) -> NDArray[np.float64]:
         if isinstance(values_B, Text):
             words = [str(constant).encode() for constant in self.constants]
@@ -100,6 +108,15 @@ class IsIn(ValueStep):
             else:
                 holds_B = np.isin(numbers_B, constants)
         return _flags(holds_B, values_B)
+
+
+def _fitting(
+    result: ValueType, taken: Sequence[ValueType], output: str, constants: Sequence[Constant]
+) -> ValueType:
+    """The result's type, for constants that the values can be compared with."""
+    if taken[0].element != "text" and any(isinstance(constant, str) for constant in constants):
+        raise PlanError(f"Column {output!r}: {taken[0]} is compared with a number, got a text.")
+    return result
 
 
 def _comparable(values_B: Values, *constants: Constant) -> NDArray[Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_fields import Between
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
@@ -22,6 +23,8 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 _MICROSECONDS_A_MINUTE = 60_000_000
 _MINUTES_A_DAY = 24 * 60
+_LARGEST_OFFSET = 99 * 60 + 59
+"""In minutes: what ±hh:mm can say."""
 _FIRST_YEAR = 1970
 _THURSDAY = 3
 """1970-01-01 was a Thursday; a week has the year and the number of its Thursday (ISO 8601)."""
@@ -44,7 +47,7 @@ class DatePart(ValueStep):
     gives = "integer"
     is_exact = True
     part: Part
-    offset: int
+    offset: Annotated[int, Between(-_LARGEST_OFFSET, _LARGEST_OFFSET)]
 
     def apply(self, times_B: NDArray[np.int64]) -> NDArray[np.int64]:
         part_B = self._part(times_B)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plumbline.base.errors import PlanError
 from plumbline.columns.values import Text, Values, concat, is_missing, take
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply, Step
+from plumbline.features.steps.value_types import ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class FillKey(Step):
     fills_missing = True
     is_exact = True
     value: int | str
+
+    def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
+        result = Step.type_of(self, taken, output)
+        if (result.element == "text") != isinstance(self.value, str):
+            raise PlanError(f"Column {output!r}: FillKey fills {result} with {self.value!r}.")
+        return result
 
     def apply(self, values: Values) -> Values:
         missing_B = is_missing(values)

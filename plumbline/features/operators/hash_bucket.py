@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_fields import Positive
 from plumbline.columns.value_hash import modulo, value_hash
 from plumbline.columns.values import Lists, Values
 from plumbline.features.lookup.tables import Tables
@@ -21,7 +22,7 @@ class HashBucket(IdStep):
 
     op = "hash_bucket"
     takes_lists = True
-    num_buckets: int
+    num_buckets: Positive
 
     @property
     def ids(self) -> int:

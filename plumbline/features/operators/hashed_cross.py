@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_fields import Positive
 from plumbline.columns.value_hash import combined_hash, modulo
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
-from plumbline.features.steps.step import Apply, IdStep
+from plumbline.features.steps.step import SEVERAL, Apply, IdStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,11 @@ class HashedCross(IdStep):
     """The exclusive or of the values' hashes, modulo `num_buckets`."""
 
     op = "hashed_cross"
-    num_buckets: int
+    num_buckets: Positive
+
+    @property
+    def arity(self) -> range:
+        return SEVERAL
 
     @property
     def ids(self) -> int:

@@ -42,7 +42,8 @@ class FitJoin(FitStep[NoRows]):
         of_null = self.values.filter(pa.array(keys.is_null)).to_pylist()
         null = of_null[0] if of_null else None
         values = self.values.filter(pa.array(~keys.is_null))
-        if element_of(values) == "number":
+        element = element_of(values)
+        if element == "number":
             numbers = np.asarray(values.fill_null(np.nan), np.float64)
             null = None if null is None or np.isnan(null) else float(null)
             return KeyedValue.written(
@@ -55,7 +56,7 @@ class FitJoin(FitStep[NoRows]):
                 null=null,
             )
         files = KeyedKey.write(target.folder, target.output, keys.parts, target.columns, values)
-        return KeyedKey(*files, element_of(values), null)
+        return KeyedKey(*files, element, null)
 
 
 def in_order(keys: Sequence[pa.Array]) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import Keyed
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import Apply
-from plumbline.features.steps.value_types import Element, ValueType
+from plumbline.features.steps.value_types import ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,12 @@ class KeyedKey(Keyed):
 
     op = "keyed_key"
     is_exact = True
-    element: Element
+    element: Literal["integer", "text"]
     null: int | str | None
+
+    def __post_init__(self) -> None:
+        if self.null is not None and isinstance(self.null, str) != (self.element == "text"):
+            raise ValueError(f"null: wanted {self.element}, got {self.null!r}")
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
         super(KeyedKey, self).type_of(taken, output)
@@ -35,7 +40,7 @@ class KeyedKey(Keyed):
 
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.rows_of(tables)
-        values = concat([tables.keys(self.table), self._last()])  # at rows -2 and -1
+        values = concat([self._values(tables), self._last()])  # at rows -2 and -1
 
         def apply(*keys: Values) -> Values:
             row_B = rows_of(*keys)
@@ -47,13 +52,16 @@ class KeyedKey(Keyed):
     def native(
         self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
     ) -> NativeNode:
-        positions = tables.positions(self.table, self.sha256, self.index_sha256)
-        found = nodes.positions(positions, sources)
-        values, null = tables.keys(self.table), self._null
+        found = nodes.positions(self.positions(tables), sources)
+        values, null = self._values(tables), self._null
         if isinstance(values, Text):
             return nodes.texts_at(found, sources, values, null=str(null))
         assert isinstance(values, np.ndarray)
         return nodes.integers_at(found, sources, values, null=int(null))
+
+    def _values(self, tables: Tables) -> Values:
+        rows = len(self.positions(tables).index)
+        return tables.keys(self.table, rows, is_text=self.element == "text")
 
     @property
     def _null(self) -> int | str:
@@ -68,7 +76,7 @@ class KeyedKey(Keyed):
         return np.array([self._null, NULL_INT64], np.int64)
 
 
-def element_of(values: pa.Array) -> Element:
+def element_of(values: pa.Array) -> Literal["number", "integer", "text"]:
     """The type of the values of an int64, string or float64 array."""
     if pa.types.is_floating(values.type):
         return "number"

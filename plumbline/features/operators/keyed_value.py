@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 from plumbline.base.file_names import file_name
 from plumbline.columns.keys import is_all_missing
 from plumbline.columns.values import Values
-from plumbline.features.lookup.tables import VALUE, KeyIndex, Tables, index_of, write_look_up
+from plumbline.features.lookup.tables import (
+    VALUE,
+    KeyIndex,
+    Positions,
+    Tables,
+    index_of,
+    write_look_up,
+)
 from plumbline.features.statistics.keys import KeyTable
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
-from plumbline.features.steps.step import Apply, Step
+from plumbline.features.steps.step import SEVERAL, Apply, Step
+from plumbline.features.steps.value_types import ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class Keyed(Step):
     table: str
     sha256: str
     index_sha256: str
+
+    @property
+    def arity(self) -> range:
+        return SEVERAL
 
     @staticmethod
     def write(
@@ -66,9 +78,16 @@ class Keyed(Step):
     def files(self) -> Mapping[str, str]:
         return {self.table: self.sha256, index_of(self.table): self.index_sha256}
 
+    def check_keys(self, tables: Tables, taken: Sequence[ValueType]) -> None:
+        self.positions(tables).require_keys(self.table, [t.element == "text" for t in taken])
+
+    def positions(self, tables: Tables) -> Positions:
+        """The rows of the keys in the table."""
+        return tables.positions(self.table, self.sha256, self.index_sha256)
+
     def rows_of(self, tables: Tables) -> Callable[..., NDArray[np.int64]]:
         """A function from keys to rows of the table, (B,): -2 if missing, -1 if unknown."""
-        positions = tables.positions(self.table, self.sha256, self.index_sha256)
+        positions = self.positions(tables)
 
         def rows_of(*keys: Values) -> NDArray[np.int64]:
             row_B = positions(*keys)
@@ -110,20 +129,22 @@ class KeyedValue(Keyed):
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.rows_of(tables)
         last = _or_nan(self.null), _or_nan(self.default)
-        values = np.append(tables.numbers(self.table), last)  # at rows -2 and -1
+        values = np.append(self._values(tables), last)  # at rows -2 and -1
         return lambda *keys: values[rows_of(*keys)]
 
     def native(
         self, nodes: NativeNodes, sources: Sequence[NativeNode], tables: Tables
     ) -> NativeNode:
-        positions = tables.positions(self.table, self.sha256, self.index_sha256)
         return nodes.numbers_at(
-            nodes.positions(positions, sources),
+            nodes.positions(self.positions(tables), sources),
             sources,
-            tables.numbers(self.table),
+            self._values(tables),
             null=_or_nan(self.null),
             unseen=_or_nan(self.default),
         )
+
+    def _values(self, tables: Tables) -> NDArray[np.float64]:
+        return tables.numbers(self.table, len(self.positions(tables).index))
 
 
 def by_key(

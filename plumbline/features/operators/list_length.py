@@ -28,8 +28,10 @@ class ListLength(Step):
     is_exact = True
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
-        if not taken[0].is_list:
-            raise PlanError(f"Column {output!r}: ListLength wants lists, got {taken[0]}.")
+        if len(taken) != 1 or not taken[0].is_list:
+            raise PlanError(
+                f"Column {output!r}: ListLength wants lists, got {', '.join(map(str, taken))}."
+            )
         return ValueType("number")
 
     def apply(self, lists: Lists) -> NDArray[np.float64]:

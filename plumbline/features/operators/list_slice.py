@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
+from plumbline.base.json_fields import Between
 from plumbline.columns.values import Lists, Text, concat, offsets_of, take
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.step import Apply, Step
 from plumbline.features.steps.value_types import ValueType
+
+LONGEST = 65_536
+"""The most elements that a list is filled up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,15 @@ class ListSlice(Step):
     is_exact = True
     start: int
     end: int | None
-    width: int | None
+    width: Annotated[int, Between(1, LONGEST)] | None
     pad: int | str | None
 
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
-        if not taken[0].is_list:
-            raise PlanError(f"Column {output!r}: ListSlice wants lists, got {taken[0]}.")
+        if len(taken) != 1 or not taken[0].is_list:
+            got = ", ".join(map(str, taken))
+            raise PlanError(f"Column {output!r}: ListSlice wants lists, got {got}.")
+        if self.pad is not None and (taken[0].element == "text") != isinstance(self.pad, str):
+            raise PlanError(f"Column {output!r}: ListSlice pads {taken[0]} with {self.pad!r}.")
         return taken[0]
 
     def apply(self, lists: Lists) -> Lists:

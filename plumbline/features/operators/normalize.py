@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
+from plumbline.base.json_fields import Between
 from plumbline.columns.values import Values
 from plumbline.features.statistics.moments import Moments
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
@@ -33,6 +35,9 @@ def without_rounding(mean: float, deviation: float) -> float:
     return deviation if deviation > ROUNDING * abs(mean) else 0.0
 
 
+NotNegative: TypeAlias = Annotated[float, Between(0.0, sys.float_info.max)]
+
+
 @dataclass(frozen=True, slots=True)
 class Normalize(NumberStep):
     """With a deviation of 0 the column is only centred, as in NVTabular.
@@ -43,7 +48,7 @@ class Normalize(NumberStep):
 
     op = "normalize"
     mean: float
-    deviation: float
+    deviation: NotNegative
 
     @classmethod
     def checked(cls, columns: Sequence[str], mean: float, deviation: float) -> Normalize:

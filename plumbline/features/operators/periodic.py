@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_fields import Between
 from plumbline.features.steps.step import NumberStep
+
+Period: TypeAlias = Annotated[float, Between(math.ulp(0.0), sys.float_info.max)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Sine(NumberStep):
     """
 
     op = "sine"
-    period: float
+    period: Period
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.sin(_angles(values_B, self.period)))
@@ -31,7 +36,7 @@ class Cosine(NumberStep):
     """cos(2π x / period); missing stays missing."""
 
     op = "cosine"
-    period: float
+    period: Period
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.cos(_angles(values_B, self.period)))

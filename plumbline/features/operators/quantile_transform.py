@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -35,6 +36,8 @@ class Interpolate(NumberStep):
                 f"interpolate: wanted as many heights as points, one or more, got "
                 f"{len(self.heights)} and {len(self.points)}"
             )
+        if any(one >= other for one, other in pairwise(self.points)):
+            raise ValueError("interpolate: wanted points that ascend")
 
     def apply(self, values_B: NDArray[np.float64]) -> NDArray[np.float64]:
         points, heights = np.array(self.points), np.array(self.heights)

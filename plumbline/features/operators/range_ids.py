@@ -29,6 +29,10 @@ class RangeIds(IdStep):
     first: int
     last: int
 
+    def __post_init__(self) -> None:
+        if not NULL_INT64 < self.first <= self.last or self.ids >= 2**63:
+            raise ValueError(f"wanted a range of integers, got {self.first} to {self.last}")
+
     @property
     def ids(self) -> int:
         return _FIRST_ID + self.last - self.first + 1

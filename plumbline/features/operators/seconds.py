@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plumbline.columns.values import NULL_INT64
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
-from plumbline.features.steps.step import ValueStep
+from plumbline.features.steps.step import ONE, TWO, ValueStep
 
 _PER_SECOND = 1e6
 
@@ -31,6 +31,10 @@ class Seconds(ValueStep):
     takes = "times"
     is_exact = True
     since: int | None
+
+    @property
+    def arity(self) -> range:
+        return TWO if self.since is None else ONE
 
     def apply(self, *times_B: NDArray[np.int64]) -> NDArray[np.float64]:
         start_B = times_B[0] if self.since is None else np.int64(self.since)

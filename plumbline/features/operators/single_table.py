@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 import pyarrow as pa
 
+from plumbline.base.json_fields import Count
 from plumbline.columns.values import Values
 from plumbline.features.operators.categorify import (
     Categorify,
@@ -32,8 +33,12 @@ class SingleTableCategorify(Categorify):
     """
 
     op = "single_table_categorify"
-    offset: int
-    values: int
+    offset: Count
+    values: Count
+
+    def __post_init__(self) -> None:
+        if self.unseen_ids.stop + self.values > self.cardinality:
+            raise ValueError(f"wanted ids below {self.cardinality}, got more values")
 
     @classmethod
     def of(cls, step: Categorify, offset: int, cardinality: int) -> SingleTableCategorify:

@@ -25,7 +25,7 @@ from plumbline.features.statistics.keys import (
 )
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
-from plumbline.features.steps.step import Apply, Step, as_numbers
+from plumbline.features.steps.step import SEVERAL, Apply, Step, as_numbers
 from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
@@ -187,6 +187,10 @@ class OutOfFold(Step):
     keyed: KeyedValue
     values: NDArray[np.float64]
     seed: int
+
+    @property
+    def arity(self) -> range:
+        return SEVERAL
 
     def bind(self, tables: Tables) -> Apply:
         rows_of = self.keyed.rows_of(tables)

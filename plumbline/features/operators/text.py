@@ -52,6 +52,10 @@ class SplitPart(TextStep):
     separator: str
     index: int
 
+    def __post_init__(self) -> None:
+        if not self.separator:
+            raise ValueError("wanted a separator, got no text")
+
     def of(self, text: str) -> str | None:
         parts = text.split(self.separator)
         return parts[self.index] if -len(parts) <= self.index < len(parts) else None

@@ -8,19 +8,28 @@ A plan is a folder: `plan.json`, and the look-up files that its steps name
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import plumbline.features.operators  # noqa: F401 - registers the steps
 from plumbline.base.errors import PlanError
-from plumbline.base.files import json_sha256, require_sha256, write_json
+from plumbline.base.files import json_sha256, write_json
+from plumbline.base.json_fields import shown
+from plumbline.base.json_text import read_json
 from plumbline.columns.kinds import PLAN_KINDS, FeatureKind
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.lookup.vocabulary import Vocabulary
-from plumbline.features.steps.chains import Chain, Source, type_of
-from plumbline.features.steps.step import IdStep, step_from_json, step_to_json
+from plumbline.features.plan.chain_json import (
+    chain_from_json,
+    chain_to_json,
+    list_of,
+    name_of,
+    require_distinct,
+    require_keys,
+)
+from plumbline.features.steps.chains import Chain, check_keys, type_of
+from plumbline.features.steps.step import IdStep
 
 FORMAT_VERSION = 2
 PLAN_FILE = "plan.json"
@@ -114,10 +123,12 @@ class Plan:
         Raises
         ------
         PlanError
-            A file is missing or was changed.
+            A file is missing or was changed, or does not fit the steps that it belongs to.
         """
         tables = Tables(self.folder)
         tables.check(self.files)
+        for column in self.outputs:
+            check_keys(column.chain, self.kinds, column.name, tables)
         return tables
 
     def vocabulary(self, column: OutputColumn) -> Vocabulary:
@@ -125,8 +136,8 @@ class Plan:
         file = column.id_step.vocabulary_file if column.is_categorical else None
         if file is None:
             raise PlanError(f"Column {column.name!r} has no vocabulary: its ids are computed.")
-        require_sha256(self.folder / file, column.id_step.files()[file], PlanError)
-        return Vocabulary.read(self.folder / file)
+        Tables(self.folder).check({file: column.id_step.files()[file]})
+        return Vocabulary.read(self.folder / file, column.id_step.known)
 
 
 def output_column(name: str, chain: Chain, inputs: tuple[InputColumn, ...]) -> OutputColumn:
@@ -156,12 +167,12 @@ def write_plan(
         "format_version": FORMAT_VERSION,
         "inputs": [{"name": column.name, "kind": column.kind} for column in inputs],
         "outputs": [
-            {"name": column.name, "dtype": column.dtype, **_to_json(column.chain)}
+            {"name": column.name, "dtype": column.dtype, **chain_to_json(column.chain)}
             for column in outputs
         ],
     }
     if conditions:
-        content["training_rows"] = [_to_json(condition) for condition in conditions]
+        content["training_rows"] = [chain_to_json(condition) for condition in conditions]
     content_hash = json_sha256(content)
     write_json(folder / PLAN_FILE, {**content, "content_hash": content_hash})
     return Plan(folder, inputs, outputs, content_hash, conditions)
@@ -179,53 +190,60 @@ def read_plan(folder: Path) -> Plan:
     if not file.is_file():
         raise PlanError.missing(str(file))
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         version, wanted = int(content["format_version"]), str(content.pop("content_hash"))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        got = json_sha256(content)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
     if version > FORMAT_VERSION:
         raise PlanError.newer_format(str(file), version, FORMAT_VERSION)
-    got = json_sha256(content)
     if got != wanted:
         raise PlanError.damaged(str(file), wanted, got)
     if version < FORMAT_VERSION:
         raise PlanError.unreadable(str(file), f"format version {version} of an older Plumbline")
     try:
-        return Plan(
-            folder,
-            tuple(InputColumn(c["name"], _kind(c["kind"])) for c in content["inputs"]),
-            tuple(
-                OutputColumn(c["name"], _from_json(c), _dtype(c["dtype"]))
-                for c in content["outputs"]
-            ),
-            wanted,
-            tuple(_from_json(condition) for condition in content.get("training_rows", ())),
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        return _plan(folder, content, wanted)
+    except (PlanError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PlanError.unreadable(str(file), f"{type(error).__name__} {error}") from None
 
 
-def _to_json(chain: Chain) -> dict[str, Any]:
-    return {
-        "sources": [s if isinstance(s, str) else _to_json(s) for s in chain.sources],
-        "steps": [step_to_json(step) for step in chain.fitted],
-    }
+def _plan(folder: Path, content: Any, content_hash: str) -> Plan:
+    """The plan of a JSON object; raises PlanError, or what Python does for other content."""
+    require_keys(content, "format_version", "inputs", "outputs", optional="training_rows")
+    inputs = tuple(_input(column) for column in list_of(content["inputs"]))
+    require_distinct("inputs", (column.name for column in inputs))
+    outputs = tuple(_output(column, inputs) for column in list_of(content["outputs"]))
+    require_distinct("outputs", (column.name for column in outputs))
+    conditions = tuple(_condition(one) for one in list_of(content.get("training_rows", [])))
+    return Plan(folder, inputs, outputs, content_hash, conditions)
 
 
-def _from_json(content: dict[str, Any]) -> Chain:
-    sources: tuple[Source, ...] = tuple(
-        s if isinstance(s, str) else _from_json(s) for s in content["sources"]
-    )
-    return Chain(sources, tuple(step_from_json(step) for step in content["steps"]))
+def _input(content: Any) -> InputColumn:
+    require_keys(content, "name", "kind")
+    return InputColumn(name_of(content["name"]), _kind(content["kind"]))
 
 
-def _kind(kind: str) -> FeatureKind:
+def _output(content: Any, inputs: tuple[InputColumn, ...]) -> OutputColumn:
+    require_keys(content, "name", "dtype", "sources", "steps")
+    dtype = _dtype(content["dtype"])
+    column = output_column(name_of(content["name"]), chain_from_json(content), inputs)
+    if column.dtype != dtype:
+        raise ValueError(f"column {column.name!r}: its steps give {column.dtype}, not {dtype}")
+    return column
+
+
+def _condition(content: Any) -> Chain:
+    require_keys(content, "sources", "steps")
+    return chain_from_json(content)
+
+
+def _kind(kind: Any) -> FeatureKind:
     if kind not in PLAN_KINDS:
-        raise ValueError(f"column kind {kind!r}, known: {', '.join(PLAN_KINDS)}")
+        raise ValueError(f"column kind {shown(kind)}, known: {', '.join(PLAN_KINDS)}")
     return cast(FeatureKind, kind)
 
 
-def _dtype(dtype: str) -> Dtype:
+def _dtype(dtype: Any) -> Dtype:
     if dtype not in _DTYPES:
-        raise ValueError(f"dtype {dtype!r}, known: {', '.join(_DTYPES)}")
+        raise ValueError(f"dtype {shown(dtype)}, known: {', '.join(_DTYPES)}")
     return cast(Dtype, dtype)

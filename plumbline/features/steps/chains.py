@@ -84,13 +84,20 @@ class Runner:
         return result
 
 
-def type_of(source: Source, kinds: Mapping[str, FeatureKind], output: str) -> ValueType:
+MOST_STEPS = 100
+"""The most steps from a raw column to an output: chains are followed recursively."""
+
+
+def type_of(
+    source: Source, kinds: Mapping[str, FeatureKind], output: str, most: int = MOST_STEPS
+) -> ValueType:
     """The type of the values of a chain, fitted or not; errors name the column `output`.
 
     Raises
     ------
     PlanError
-        A column is not in `kinds`, or a step does not accept the type of its input.
+        A column is not in `kinds`, a step does not accept the type of its input, or there are more
+        than `most` steps, one after the other.
     """
     if isinstance(source, str):
         if source not in kinds:
@@ -99,10 +106,30 @@ def type_of(source: Source, kinds: Mapping[str, FeatureKind], output: str) -> Va
                 f"{', '.join(kinds)}."
             )
         return ValueType.of_kind(kinds[source])
-    types = [type_of(inner, kinds, output) for inner in source.sources]
+    before = most - max(len(source.steps), 1)
+    if before < 0:
+        raise PlanError(
+            f"Column {output!r}: wanted at most {MOST_STEPS} steps from a raw column to an output, "
+            "got more."
+        )
+    types = [type_of(inner, kinds, output, before) for inner in source.sources]
     for step in source.steps:
         types = [step.type_of(types, output)]
     return types[0]
+
+
+def check_keys(
+    source: Source, kinds: Mapping[str, FeatureKind], output: str, tables: Tables
+) -> None:
+    """Check the look-up files of a fitted chain whose types fit; see `Step.check_keys`."""
+    if isinstance(source, str):
+        return
+    for inner in source.sources:
+        check_keys(inner, kinds, output, tables)
+    types = [type_of(inner, kinds, output) for inner in source.sources]
+    for step in source.fitted:
+        step.check_keys(tables, types)
+        types = [step.type_of(types, output)]
 
 
 def _fitted(step: AnyStep) -> Step:

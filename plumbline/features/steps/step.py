@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
+from plumbline.base.json_fields import from_json, shown
 from plumbline.columns.values import NULL_INT64, Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
@@ -23,6 +24,9 @@ OUT_OF_VOCABULARY_ID = 2
 
 Apply: TypeAlias = Callable[..., Any]
 """A step with its files loaded: maps the values of its sources to its result."""
+
+ONE, TWO, SEVERAL = range(1, 2), range(2, 3), range(1, 1025)
+"""The numbers of sources that a step may have."""
 
 _BY_OP: dict[str, type[Step]] = {}
 
@@ -59,15 +63,23 @@ class AnyStep:
     keeps_missing: ClassVar[bool] = False
     fills_missing: ClassVar[bool] = False
 
+    @property
+    def arity(self) -> range:
+        """The numbers of sources that it may have."""
+        return SEVERAL
+
     def type_of(self, taken: Sequence[ValueType], output: str) -> ValueType:
         """The type of its result for inputs of the types `taken`.
 
         Raises
         ------
         PlanError
-            It does not accept them; the error names the column `output`.
+            It does not accept them, or not as many; the error names the column `output`.
         """
         name = type(self).__name__
+        if len(taken) not in self.arity:
+            wanted = f"{self.arity.start}{' or more' * (len(self.arity) > 1)}"
+            raise PlanError(f"Column {output!r}: {name} takes {wanted} columns, got {len(taken)}.")
         if len(taken) > 1 and any(one.is_list for one in taken):
             raise PlanError(
                 f"Column {output!r}: {name} of several columns wants single values, got lists."
@@ -93,6 +105,10 @@ class Step(AnyStep, ABC):
 
     op: ClassVar[str]
 
+    @property
+    def arity(self) -> range:
+        return ONE
+
     def __init_subclass__(cls) -> None:
         # slots=True creates the class twice; the second one, which is used, stays registered.
         if "op" not in cls.__dict__:
@@ -115,6 +131,9 @@ class Step(AnyStep, ABC):
     def files(self) -> Mapping[str, str]:
         """The step's files, relative to the plan folder, with their SHA-256."""
         return {}
+
+    def check_keys(self, tables: Tables, taken: Sequence[ValueType]) -> None:
+        """Raises PlanError if the keys in the step's files cannot be looked up by its inputs."""
 
     def of_missing(self, number: float | None) -> float | None:
         """The step's result in a row whose raw value is missing.
@@ -183,6 +202,11 @@ class IdStep(Step):
         """The number of ids, which start at 0."""
 
     @property
+    def known(self) -> int:
+        """The number of values in the vocabulary; 0 if ids are computed."""
+        return 0
+
+    @property
     def unseen_ids(self) -> range:
         """The ids of values outside the vocabulary; empty if ids are computed."""
         return range(0)
@@ -228,13 +252,12 @@ def step_to_json(step: Step) -> dict[str, Any]:
 
 
 def step_from_json(content: Mapping[str, Any]) -> Step:
-    """Raises ValueError for an unknown operation, or for missing or unknown fields."""
+    """Raises ValueError for an unknown operation, or for fields that are not the operation's."""
     arguments = {key: value for key, value in content.items() if key != "op"}
     op = content.get("op")
-    if op not in _BY_OP:
-        raise ValueError(f"unknown step {op!r}, known: {', '.join(sorted(_BY_OP))}")
-    wanted = {field.name for field in fields(_BY_OP[op])}
-    if set(arguments) != wanted:
-        raise ValueError(f"step {op!r} wants {sorted(wanted)}, got {sorted(arguments)}")
-    hashable = {k: tuple(v) if isinstance(v, list) else v for k, v in arguments.items()}
-    return _BY_OP[op](**hashable)
+    if not isinstance(op, str) or op not in _BY_OP:
+        raise ValueError(f"unknown step {shown(op)}, known: {', '.join(sorted(_BY_OP))}")
+    try:
+        return from_json(_BY_OP[op], arguments)
+    except ValueError as error:
+        raise ValueError(f"step {op!r}: {error}") from None

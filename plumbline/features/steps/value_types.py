@@ -36,4 +36,4 @@ class ValueType:
         return cls(_ELEMENTS[kind], kind.endswith(LIST_SUFFIX))
 
     def __str__(self) -> str:
-        return f"lists of {self.element}s" if self.is_list else self.element
+        return f"lists of {self.element.removesuffix('s')}s" if self.is_list else self.element

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from plumbline.features.operators.list_slice import LONGEST
 from plumbline.features.operators.list_slice import ListSlice as ListSliceStep
 from plumbline.features.steps.chains import Source
 from plumbline.nvtabular.library import ops
@@ -25,6 +26,10 @@ def list_slice(at: OperatorCall) -> Source:
     width = at.operator.max_elements
     if (end is None and start >= 0) or width < 1:
         raise at.unsupported("ListSlice(pad=True) without a length", "Give a start and an end.")
+    if width > LONGEST:
+        raise at.unsupported(
+            f"ListSlice(pad=True) to {width} elements", f"Fill lists up to {LONGEST} at most."
+        )
     return at.step(ListSliceStep(start, end, int(width), _pad(at, source)), source)
 
 

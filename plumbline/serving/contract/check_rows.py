@@ -16,6 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from plumbline.base.inside import file_inside
+from plumbline.base.json_fields import shown
+from plumbline.base.json_text import parse_json
 from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.wire import Tensors
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
@@ -30,6 +33,7 @@ CHECK_ROWS = 64
 _ROLE = b"role"
 _SHAPE = b"shape"
 """The shape of one row, as JSON."""
+_ELEMENTS = (pa.float32(), pa.int64(), pa.large_binary())
 _TOLERANCES = {"fp32": 1e-6, "bf16": 2e-2, "int8": 1e-6}
 
 
@@ -62,15 +66,20 @@ class CheckRows:
     @classmethod
     def read(cls, file: Path) -> CheckRows:
         """Raises RepositoryError if the file was not written by `write`."""
+        file_inside(file.parent, file.name, RepositoryError)
         roles: dict[bytes, Tensors] = {b"input": {}, b"output": {}}
         try:
             with pa.OSFile(str(file), "rb") as stream:
                 table = pa.ipc.open_file(stream).read_all()
+                table.validate(full=True)
+                _require_uncompressed(table, stream.size())
             for field in table.schema:
-                shape = json.loads(field.metadata[_SHAPE])
+                shape = parse_json(field.metadata[_SHAPE])
                 roles[field.metadata[_ROLE]][field.name] = _from_arrow(table[field.name], shape)
-        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, MemoryError) as error:
             raise RepositoryError.wrong_content(str(file), "check rows", str(error)) from None
+        if not (roles[b"input"] and roles[b"output"] and len(table)):
+            raise RepositoryError.wrong_content(str(file), "check rows", "there are none")
         return cls(roles[b"input"], roles[b"output"])
 
     def verify(self, run: Run, precision: str | None, where: str) -> None:
@@ -122,8 +131,19 @@ def _to_arrow(tensor: NDArray[Any]) -> Any:
     return pa.FixedSizeListArray.from_arrays(values, width)
 
 
-def _from_arrow(column: Any, shape: list[int]) -> NDArray[Any]:
+def _require_uncompressed(table: Any, file_bytes: int) -> None:
+    if table.get_total_buffer_size() > file_bytes:
+        raise ValueError("its buffers are compressed")
+
+
+def _from_arrow(column: Any, shape: Any) -> NDArray[Any]:
+    if not pa.types.is_fixed_size_list(column.type) or column.type.value_type not in _ELEMENTS:
+        raise ValueError(f"a column is of {column.type}")
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"the shape of a row is {shown(shape)}")
     values = column.combine_chunks().flatten()
+    if values.null_count:
+        raise ValueError("a value is null")
     if pa.types.is_large_binary(values.type):
         flat = np.array(values.to_pylist(), np.object_)
     else:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from plumbline.base.errors import PlanError
+from plumbline.base.json_text import parse_json
 from plumbline.base.manifest import differences
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.wire import (
@@ -155,7 +156,9 @@ def read_wire_columns(model: str, parameters: Mapping[str, str]) -> WireColumns:
         Plumbline did not export the model, or its inputs are not raw columns.
     """
     try:
-        kinds = json.loads(parameters[KINDS])
+        kinds = parse_json(parameters[KINDS])
+        if not isinstance(kinds, dict):
+            raise ValueError("kinds are an object")
     except (KeyError, ValueError):
         raise ServerError(
             f"Model {model!r}: its config has no readable parameter {KINDS!r}, so it takes no raw "

@@ -11,13 +11,14 @@ of rows with them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from plumbline.base.json_fields import shown
+from plumbline.base.json_text import parse_json
 from plumbline.serving.contract.interface import LOG, TABLES
 from plumbline.serving.contract.versions import Rules
 from plumbline.serving.errors import ServerError
@@ -79,8 +80,8 @@ class LogRules:
         if LOG not in parameters:
             return None
         try:
-            log = Log.model_validate(json.loads(parameters[LOG]))
-            tables = json.loads(parameters.get(TABLES, "{}"))
+            log = Log.model_validate(parse_json(parameters[LOG]))
+            tables = parse_json(parameters.get(TABLES, "{}"))
             return cls(log, {name: _table(content) for name, content in tables.items()})
         except (ValidationError, ValueError, TypeError, AttributeError) as error:
             raise ServerError(
@@ -97,7 +98,10 @@ def _json(table: Table) -> dict[str, Any]:
 
 def _table(content: Mapping[str, Any]) -> RuledTable:
     settings = {name: value for name, value in content.items() if name != _SHA256}
-    return RuledTable(SideTable.model_validate(settings), content.get(_SHA256))
+    sha256 = content.get(_SHA256)
+    if not isinstance(sha256, str | None):
+        raise ValueError(f"{_SHA256}: wanted text, got {shown(sha256)}")
+    return RuledTable(SideTable.model_validate(settings), sha256)
 
 
 def _reason(error: Exception) -> str:

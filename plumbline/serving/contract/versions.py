@@ -15,9 +15,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from plumbline.base.files import file_sha256, require_sha256, write_json
+from plumbline.base.inside import file_inside
+from plumbline.base.json_fields import from_json
+from plumbline.base.json_text import parse_json, read_json
 from plumbline.base.manifest import MANIFEST_FILE, hash_files
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, read_model_card
@@ -92,6 +95,14 @@ class VersionManifest:
         return file_sha256(folder / MANIFEST_FILE)
 
 
+@dataclass(frozen=True, slots=True)
+class _Integrity:
+    """The content of `integrity.json`."""
+
+    files: Mapping[str, str]
+    """Path in the repository to SHA-256."""
+
+
 def newest(versions: Iterable[str]) -> str:
     """The highest version number.
 
@@ -108,8 +119,11 @@ def versions_to_json(versions: Versions) -> str:
 def versions_from_json(model: str, text: str) -> dict[str, Version]:
     """Raises RepositoryError if the text was not written by `versions_to_json`."""
     try:
-        return {number: Version(**content) for number, content in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError) as error:
+        versions = {number: from_json(Version, one) for number, one in parse_json(text).items()}
+        if any(not (number.isascii() and number.isdecimal()) for number in versions):
+            raise ValueError("a version is called by its number")
+        return versions
+    except (ValueError, AttributeError) as error:
         raise RepositoryError.wrong_content(
             f"Model {model!r}", f"the config parameter {VERSIONS!r}", f"{error}"
         ) from None
@@ -213,7 +227,7 @@ def verify_repository(repository: Path, *, large_files: bool) -> int:
                 "the export did not write. Remove it."
             )
     for name, sha256 in hashes.items():
-        file = repository / name
+        file = file_inside(repository, name, RepositoryError)
         if file.name == MANIFEST_FILE:
             _verified_manifest(file.parent, sha256)
             if large_files or (file.parent / ONNX_FILE).exists():
@@ -225,10 +239,11 @@ def verify_repository(repository: Path, *, large_files: bool) -> int:
 
 
 def _verified_manifest(folder: Path, sha256: str) -> VersionManifest:
-    require_sha256(folder / MANIFEST_FILE, sha256, RepositoryError)
-    manifest = _read_manifest(folder / MANIFEST_FILE)
+    file = file_inside(folder, MANIFEST_FILE, RepositoryError)
+    require_sha256(file, sha256, RepositoryError)
+    manifest = _read_manifest(file)
     for name, wanted in manifest.files.items():
-        require_sha256(folder / name, wanted, RepositoryError)
+        require_sha256(file_inside(folder, name, RepositoryError), wanted, RepositoryError)
     return manifest
 
 
@@ -237,7 +252,8 @@ def _verify_large_files(folder: Path) -> None:
         read_plan(folder / PLAN_FOLDER).tables()
     if (folder / MODEL_FOLDER).is_dir():
         wanted = read_model_card(folder / MODEL_FOLDER).weights_sha256
-        require_sha256(folder / MODEL_FOLDER / WEIGHTS_FILE, wanted, ModelError)
+        weights = file_inside(folder / MODEL_FOLDER, WEIGHTS_FILE, ModelError)
+        require_sha256(weights, wanted, ModelError)
 
 
 def _remove_compiled(folder: Path) -> None:
@@ -255,27 +271,24 @@ def _remove_compiled(folder: Path) -> None:
 
 def _read_manifest(file: Path) -> VersionManifest:
     try:
-        manifest = VersionManifest(**_versioned_json(file))
-        if manifest.precision not in (None, *get_args(ScoringPrecision)):
-            raise ValueError(f"its precision is {manifest.precision!r}")
+        return from_json(VersionManifest, _versioned_json(file))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"a version's manifest of format version {FORMAT_VERSION}"
         raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
-    return manifest
 
 
 def _read_integrity(file: Path) -> dict[str, str]:
     if not file.is_file():
         raise RepositoryError.missing(str(file))
     try:
-        return {str(name): str(sha256) for name, sha256 in _versioned_json(file)["files"].items()}
+        return dict(from_json(_Integrity, _versioned_json(file)).files)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         wanted = f"the hashes of a repository, of format version {FORMAT_VERSION}"
         raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None
 
 
 def _versioned_json(file: Path) -> dict[str, Any]:
-    content = json.loads(file.read_text(encoding="utf-8"))
+    content = read_json(file)
     got = content.pop("format_version")
     if got != FORMAT_VERSION:
         raise ValueError(f"it is of format version {got}")

@@ -6,7 +6,6 @@ Lock and journal are files in the repository's folder, where Triton ignores file
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plumbline.base.files import write_json, write_text
+from plumbline.base.json_fields import from_json
+from plumbline.base.json_text import read_json
 from plumbline.base.manifest import differences
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.contract.interface import (
@@ -122,6 +123,15 @@ def publish_lock(folder: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the file of a journal has; see `Journal`."""
+
+    number: str
+    configs: Mapping[str, str]
+    integrity: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """The state of a repository before the publish of version `number`."""
 
@@ -165,10 +175,13 @@ class Journal:
         if not file.is_file():
             return None
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             if content.pop("format_version") != FORMAT_VERSION:
                 raise ValueError("it is of another format version")
-            return cls(folder, **content)
+            kept = from_json(_Kept, content)
+            if not kept.number.isdecimal() or kept.configs.keys() != set(MODELS):
+                raise ValueError("its version or its configs are of another repository")
+            return cls(folder, kept.number, kept.configs, kept.integrity)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             wanted = "the journal of a publish"
             raise RepositoryError.wrong_content(str(file), wanted, str(error)) from None

@@ -144,7 +144,7 @@ def read_config(file: Path) -> Any:
         raise RepositoryError.missing(str(file))
     try:
         return text_format.Parse(file.read_text(encoding="utf-8"), ModelConfig())
-    except (text_format.ParseError, UnicodeDecodeError) as error:
+    except (text_format.ParseError, UnicodeDecodeError, RecursionError) as error:
         raise RepositoryError.wrong_content(str(file), "a model config", str(error)) from None
 
 

@@ -42,6 +42,7 @@ from plumbline.serving.contract.versions import (
     write_integrity,
     write_manifest,
 )
+from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.configs import (
     gpu_configs,
     parameters_in,
@@ -117,7 +118,11 @@ def _rules(repository: Path) -> Rules | None:
     """The log's rules, from the first repository's config."""
     parameters = parameters_in(read_config(repository / FEATURES_MODEL / CONFIG_FILE))
     listed = parameters.get(VERSIONS, "")
-    return versions_from_json(FEATURES_MODEL, listed)[FIRST_VERSION].rules
+    versions = versions_from_json(FEATURES_MODEL, listed)
+    if FIRST_VERSION not in versions:
+        wanted = f"version {FIRST_VERSION} in its config"
+        raise RepositoryError.wrong_content(str(repository / FEATURES_MODEL), wanted, "it has none")
+    return versions[FIRST_VERSION].rules
 
 
 def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:

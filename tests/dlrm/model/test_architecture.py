@@ -94,5 +94,7 @@ def test_a_number_of_positions_that_does_not_fit_the_bag_is_refused(world, bag, 
 
 
 def test_an_unknown_bag_names_the_file(world):
-    with pytest.raises(ModelError, match=r"model\.json: .*bag 'min', known: mean, sum, max"):
+    with pytest.raises(
+        ModelError, match=r"model\.json: .*bag: wanted one of mean, sum, max, .* got 'min'"
+    ):
         Architecture.from_json({**world.architecture.to_json(), "bag": "min"}, "model.json")

@@ -442,3 +442,16 @@ def test_pack_objects() -> None:
 def test_parts_of_keys_that_differ_in_their_rows_are_refused() -> None:
     with pytest.raises(ValueError, match="differ in their rows"):
         native.pack_keys([np.zeros(2, np.int64), np.zeros(3, np.int64)])
+
+
+@pytest.mark.timeout(10)
+def test_many_outputs_are_grouped_in_time_for_each() -> None:
+    """A plan by anybody may have as many as its file has room for."""
+    encoder = native.Encoder()
+    source = encoder.raw_column("numbers", 0, 0)
+    nodes = [encoder.operation("clip", [0.0, float(number)], source) for number in range(60_000)]
+    encoder.set_outputs([], [(node, column) for column, node in enumerate(nodes)])
+    numbers = np.full((70, 1), 1e9, np.float32)
+    ids, dense = np.empty((70, 0), np.int64), np.empty((70, len(nodes)), np.float32, order="F")
+    encoder.run([numbers], [], [], [], ids, dense)
+    assert np.array_equal(dense[3], np.arange(len(nodes)))

@@ -174,8 +174,8 @@ def test_keyed_values(tmp_path: Path) -> None:
     [
         ({"op": "hash"}, "unknown step 'hash', known: .*clip, .*log, "),
         ({}, "unknown step None"),
-        ({"op": "log", "base": 2}, r"step 'log' wants \[\], got \['base'\]"),
-        ({"op": "clip", "minimum": 1}, r"step 'clip' wants \['maximum', 'minimum'\], got"),
+        ({"op": "log", "base": 2}, r"step 'log': wanted \[\], got \['base'\]"),
+        ({"op": "clip", "minimum": 1}, r"step 'clip': wanted \['maximum', 'minimum'\], got"),
     ],
 )
 def test_unknown_steps_and_fields_are_refused(content: dict[str, object], message: str) -> None:

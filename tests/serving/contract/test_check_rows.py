@@ -99,7 +99,7 @@ def test_what_a_server_reads_imports_no_pandas(rows: CheckRows, tmp_path: Path) 
         "from plumbline.features.lookup.tables import Tables; "
         "from plumbline.serving.contract.check_rows import CheckRows; "
         f"folder = Path({str(tmp_path)!r}); CheckRows.read(folder / 'check.arrow'); "
-        f"print(Tables(folder).numbers({step.table!r})); sys.exit('pandas' in sys.modules)"
+        f"print(Tables(folder).numbers({step.table!r}, 2)); sys.exit('pandas' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[0.5 nan]\n"
