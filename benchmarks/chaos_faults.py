@@ -16,7 +16,7 @@ import psutil
 
 from benchmarks.chaos_releases import Releases
 from benchmarks.hostile import hostile_request, send_and_leave
-from benchmarks.running_server import GATEWAY, STUB, TRITON, RunningServer
+from benchmarks.running_server import GATEWAY, GUARD, STUB, TRITON, RunningServer
 from benchmarks.serve_requests import Connection, Request
 from plumbline.base.errors import PlumblineError
 from plumbline.serving.client.connection import SECRET_HEADER
@@ -50,6 +50,9 @@ class Attack:
 
     def kill_triton(self) -> None:
         self._signal(TRITON, signal.SIGKILL)
+
+    def kill_the_guard(self) -> None:
+        self._signal(GUARD, signal.SIGKILL)
 
     def kill_the_gateway(self) -> None:
         self._signal(GATEWAY, signal.SIGKILL)
@@ -144,6 +147,7 @@ class Attack:
 FAULTS: dict[str, Callable[[Attack], None]] = {
     "kill -9 of a model process": Attack.kill_a_model_process,
     "kill -9 of Triton": Attack.kill_triton,
+    "kill -9 of the guard": Attack.kill_the_guard,
     "kill -9 of the gateway": Attack.kill_the_gateway,
     "kill -9 of Triton while it restarts": Attack.kill_triton_while_it_restarts,
     "kill -9 of the launcher, started again": Attack.kill_the_launcher,

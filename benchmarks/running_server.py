@@ -23,7 +23,7 @@ STUB, TRITON, GATEWAY, GUARD = "model process", "Triton", "gateway", "guard"
 _MARKS = {
     "triton_python_backend_stub": STUB,
     "plumbline.serving.gateway": GATEWAY,
-    "with_parent": GUARD,
+    "launch/guard.py": GUARD,
     "tritonserver": TRITON,
 }
 """What a process has in its command line; the first mark that fits counts."""

@@ -20,6 +20,8 @@ from plumbline.base.verified_files import is_verified, note_verified
 
 _MADV_POPULATE_READ = 22
 
+SMALL_BYTES = 16 << 20
+"""More than any configuration, graph or secret has; a device such as /dev/zero has no end."""
 HASH_CHUNK_BYTES = 1 << 20
 """Bytes; a signal is handled between two chunks."""
 
@@ -76,6 +78,15 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     elif os.path.lexists(path):
         path.unlink()
+
+
+def read_small(file: Path) -> bytes:
+    """The content of a file that people write. Raises OSError (EFBIG) if it has no end near by."""
+    with file.open("rb") as stream:
+        content = stream.read(SMALL_BYTES + 1)
+    if len(content) > SMALL_BYTES:
+        raise OSError(errno.EFBIG, f"it has more than {SMALL_BYTES:,} bytes", str(file))
+    return content
 
 
 def open_to_read(file: Path) -> BinaryIO:

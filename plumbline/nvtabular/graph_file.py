@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from plumbline.base.errors import ConfigError, PlumblineError, nearest
+from plumbline.base.files import read_small
 from plumbline.base.paths import ROOT
 from plumbline.base.printable import one_line, sentence
 from plumbline.nvtabular.quiet import quiet
@@ -91,7 +92,7 @@ def _shipped(graph: str, where: str) -> Path:
 def _executed(file: Path, where: str) -> Iterator[ModuleType]:
     """The module of an executed file."""
     try:
-        source = file.read_bytes()
+        source = read_small(file)
     except FileNotFoundError:
         raise ConfigError(f"{where}: there is no file {file}.") from None
     except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from plumbline.base.errors import ConfigError
+from plumbline.base.files import read_small
 from plumbline.base.printable import one_line
 
 KeyPath = tuple[str | int, ...]
@@ -77,7 +78,7 @@ def read_as(value: object) -> str | None:
 
 def _text(file: Path) -> str:
     try:
-        content = file.read_bytes()
+        content = read_small(file)
     except FileNotFoundError:
         raise ConfigError.unreadable(str(file), "there is no such file") from None
     except OSError as error:

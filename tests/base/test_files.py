@@ -8,7 +8,7 @@ import pytest
 
 from plumbline.base import files
 from plumbline.base.errors import MachineError
-from plumbline.base.files import remove, write_text
+from plumbline.base.files import read_small, remove, write_text
 
 
 def link_to_a_device(path: Path) -> None:
@@ -46,3 +46,10 @@ def test_a_removed_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
     assert (tmp_path / "folder" / "file").exists() and not (tmp_path / "link").is_symlink()
     remove(tmp_path / "folder")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_people_write_has_an_end(tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"x")
+    assert read_small(tmp_path / "small") == b"x"
+    with pytest.raises(OSError, match="more than 16,777,216 bytes"):
+        read_small(Path("/dev/zero"))

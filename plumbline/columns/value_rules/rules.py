@@ -10,6 +10,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Protocol
 
+from plumbline.base.json_text import parse_json
+
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _HEX = re.compile("-?[0-9a-fA-F]{1,16}")
 
@@ -57,7 +59,7 @@ class ValueRules:
     @classmethod
     def from_json(cls, text: str) -> ValueRules:
         """From the JSON of these rules, or of all settings of a log; raises ValueError."""
-        settings = json.loads(text)
+        settings = parse_json(text)
         if not isinstance(settings, dict):
             raise ValueError(f"wanted a JSON object, got {type(settings).__name__}")
         return cls.from_settings(settings)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from plumbline.base.files import read_small
 from plumbline.serving.errors import ServerError
 
 Protocol = Literal["http", "grpc"]
@@ -129,7 +130,7 @@ def read_secret(file: Path | None = None) -> str | None:
     else:
         source = str(file)
         try:
-            secret = file.read_text(encoding="utf-8").strip()
+            secret = read_small(file).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ServerError(
                 f"{file}: wanted a file with the secret, but it cannot be read "

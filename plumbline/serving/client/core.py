@@ -7,13 +7,13 @@ Legend: B rows, F columns with one id a row, C continuous columns.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plumbline.base.json_text import parse_json
 from plumbline.columns.few_rows import FEW_ROWS, tensors_of_few
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.list_bytes import unpack_integers
@@ -61,12 +61,12 @@ class ServedModel:
         parameters = _parameters(config, version)
         self.parameters: Mapping[str, str] = parameters
         self.columns: WireColumns = read_wire_columns(config.model, parameters)
-        self.kinds: dict[str, FeatureKind] = json.loads(parameters[KINDS])
+        self.kinds: dict[str, FeatureKind] = parse_json(parameters[KINDS])
         self.plan_hash = parameters.get(PLAN_HASH, "")
         self.model_hash = parameters.get(MODEL_HASH, "")
         self._rules = _value_rules(config.model, parameters)
         self._columns_of = {
-            tensor: [str(n) for n in json.loads(parameters.get(f"{tensor}_columns", "[]"))]
+            tensor: _names(config.model, parameters, f"{tensor}_columns")
             for tensor in (IDS, LIST_IDS, DENSE)
         }
 
@@ -199,6 +199,19 @@ def _parameters(config: ModelConfig, version: str) -> Mapping[str, str]:
         return parameters_of(config.model, config.parameters, version)[0]
     except RepositoryError as error:
         raise ServerError(str(error)) from None
+
+
+def _names(model: str, parameters: Mapping[str, str], name: str) -> list[str]:
+    """A list of columns among the config's parameters; empty if there is none."""
+    try:
+        names = parse_json(parameters.get(name, "[]"))
+    except ValueError:
+        names = None
+    if not isinstance(names, list):
+        raise ServerError(
+            f"Model {model!r}: its config has no readable parameter {name!r}. Export it again."
+        )
+    return [str(column) for column in names]
 
 
 def _value_rules(model: str, parameters: Mapping[str, str]) -> ValueRules:

@@ -1,17 +1,23 @@
-"""HTTP/1.1 by uvicorn, with limits on what comes before a request reaches the application.
+"""HTTP/1.1 by uvicorn, with limits on what a connection may take besides requests' bodies.
 
-uvicorn limits neither the size of a request's head nor the time that a client takes for it.
+uvicorn limits neither the size of a request's head nor the time that a client takes for it, nor for
+reading an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 2**10
 HEAD_SECONDS = 10.0
+READ_SECONDS = 30.0
+"""In this time a client has to read what does not fit into the buffers of a connection."""
+MOST_PIPELINED = 16
+"""Requests that wait for the answer to the one before."""
 MOST_CONNECTIONS = 10_000
 
 _TOO_LARGE = (
@@ -21,13 +27,14 @@ _TOO_LARGE = (
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """A connection that is closed if a request's head is too large, or takes too long."""
+    """A connection that ends if its client takes too much memory or time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
         self._is_in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -37,7 +44,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        _stop(self._head_timer)
+        _stop(self._read_timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -54,19 +62,28 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_head, self._head_bytes = False, 0
-        self._stop_timer()
+        _stop(self._head_timer)
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_PIPELINED:
+            self.transport.abort()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._read_timer = self._after(READ_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _stop(self._read_timer)
 
     def _await_head(self) -> None:
         self._is_in_head = True
-        self._stop_timer()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._too_late)
+        _stop(self._head_timer)
+        self._head_timer = self._after(HEAD_SECONDS, self.transport.close)
 
-    def _too_late(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+    def _after(self, seconds: float, end: Callable[[], None]) -> asyncio.TimerHandle:
+        return self.loop.call_later(seconds, end)
 
-    def _stop_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+
+def _stop(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()
