@@ -31,8 +31,8 @@ from benchmarks.serve_export import READY_SECONDS
 from plumbline.serving.publish.publish import publish
 
 CALM_SECONDS = 10.0
-"""Time with right answers alone after which the next fault comes. A server that ran well for so long
-is started again at once."""
+"""Time with right answers alone after which the next fault comes. A server that ran well for so
+long is started again at once."""
 MOST_SECONDS = {
     "kill -9 of a model process": 5.0,
     "kill -9 of Triton": 10.0,

@@ -22,7 +22,7 @@ from plumbline.commands.options import (
     run_of,
 )
 from plumbline.stages.run import DEFAULT_CONFIG
-from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named
+from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
 from plumbline.stages.run_lock import run_lock
 
 
@@ -64,8 +64,9 @@ def run(
     A complete stage is skipped, so a killed run continues where it stopped.
     """
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
+    names = stages_to_run(chosen, start=start, last=last)
     with working_in(folder):
-        run_all(chosen, folder, start=start, last=last, force=force, verify=verify)
+        run_all(chosen, folder, names, start=start, force=force, verify=verify)
 
 
 def stage_command(name: str) -> Callable[..., None]:

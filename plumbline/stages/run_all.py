@@ -34,10 +34,28 @@ def stage_named(name: str) -> Stage:
     return stage
 
 
+def stages_to_run(run: Run, *, start: str | None, last: str) -> list[str]:
+    """The stages of a run up to `last`; its graph is compiled, before anything is read or made.
+
+    Raises
+    ------
+    PlumblineError
+        This run has no stage `start`, or its graph cannot be compiled.
+    """
+    names = _stages_of(run, last)
+    if start is not None and start not in names:
+        raise StageError(f"--from {start}: this run has the stages {', '.join(names)}.")
+    if "etl" in names:
+        from plumbline.stages.etl import check_graph
+
+        check_graph(run)
+    return names
+
+
 def run_all(
-    run: Run, folder: Path, *, start: str | None, last: str, force: bool, verify: bool
+    run: Run, folder: Path, names: list[str], *, start: str | None, force: bool, verify: bool
 ) -> None:
-    """Run the stages up to `last`, and write the report after the last stage of all.
+    """Run these stages, and write the report after the last stage of all.
 
     Complete stages are skipped, except those from `start` on, or all with `force`.
     With `verify`, the files of skipped stages are checked.
@@ -45,19 +63,12 @@ def run_all(
     Raises
     ------
     PlumblineError
-        This run has no stage `start`, or see `Stage.ensure`.
+        See `Stage.ensure`.
     """
-    names = _stages_of(run, last)
-    if start is not None and start not in names:
-        raise StageError(f"--from {start}: this run has the stages {', '.join(names)}.")
     again = names if force else names[names.index(start) :] if start else []
-    if "etl" in names:
-        from plumbline.stages.etl import check_graph
-
-        check_graph(run)
     for name in names:
         stage_named(name).ensure(run, folder, force=name in again, verify=verify)
-    if last == LAST:
+    if names[-1] == LAST:
         from plumbline.stages.report import write_report
 
         with machine_errors(folder):

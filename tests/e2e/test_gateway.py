@@ -21,7 +21,7 @@ import pytest
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.wire import to_tensors
 from plumbline.serving.client.tables import to_table
-from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.contract.interface import CLICK_PROBABILITY, FUSED_MODEL
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE
 from plumbline.serving.gateway.settings import GatewaySettings, LauncherState, Limits, TlsFiles
 from plumbline.serving.launch.server import TritonServer
@@ -54,7 +54,7 @@ def server(line: Line, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tri
 
 def settings_for(server: TritonServer, **changes: Any) -> GatewaySettings:
     metrics = f"127.0.0.1:{server.ports.metrics}"
-    settings = GatewaySettings(-1, server.http_url, metrics, limits=LIMITS)
+    settings = GatewaySettings(-1, server.http_url, metrics, FUSED_MODEL, limits=LIMITS)
     return replace(settings, **changes)
 
 
@@ -288,7 +288,7 @@ def test_tls_with_certificates_on_both_sides(
 
 
 def test_a_server_that_is_gone_gives_503(tmp_path: Path) -> None:
-    settings = GatewaySettings(-1, "127.0.0.1:1", "127.0.0.1:1", limits=LIMITS)
+    settings = GatewaySettings(-1, "127.0.0.1:1", "127.0.0.1:1", FUSED_MODEL, limits=LIMITS)
     with GatewayProcess(settings, tmp_path / "log") as gateway:
         assert gateway.get("/health/live").status == 200
         assert gateway.get("/health/ready").status == 503

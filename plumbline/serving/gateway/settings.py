@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from plumbline.serving.contract.interface import FUSED_MODEL
 from plumbline.serving.errors import ServerError
 
 HEARTBEAT_SECONDS = 1.0
@@ -60,7 +59,7 @@ class GatewaySettings:
     triton: str
     """Host and port of Triton's HTTP."""
     triton_metrics: str
-    model: str = FUSED_MODEL
+    model: str
     """The model that scores."""
     secret: str | None = field(default=None, repr=False)
     """If given, every request but those for health must have it as bearer token."""

@@ -26,7 +26,7 @@ OPTIONS = GatewayOptions("127.0.0.1", module=STAND_IN, limits=Limits(seconds=1.0
 def running(tmp_path: Path) -> Iterator[tuple[Gateway, int, list[str]]]:
     opened = listener("gateway", "127.0.0.1", 0)
     reported: list[str] = []
-    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2", secret=SECRET)
+    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2", "ctr", secret=SECRET)
     with Gateway(opened, OPTIONS, settings, tmp_path, reported.append) as gateway:
         yield gateway, port_of(opened), reported
 
@@ -74,7 +74,7 @@ def test_it_ends_with_the_launcher_and_several_share_the_port(tmp_path: Path) ->
     opened = listener("gateway", "127.0.0.1", 0)
     port = port_of(opened)
     options = GatewayOptions("127.0.0.1", processes=2, module=STAND_IN, limits=Limits(seconds=1.0))
-    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2")
+    settings = GatewaySettings(opened.fileno(), "127.0.0.1:1", "127.0.0.1:2", "ctr")
     with Gateway(opened, options, settings, tmp_path, print) as gateway:
         ask(port)
         processes = [process._process for process in gateway._processes]
