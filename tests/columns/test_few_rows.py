@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plumbline.base.errors import PlanError
-from plumbline.columns.few_rows import tensors_of_few
+from plumbline.columns.few_rows import FewRows
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.value_rules.rules import ValueRules
 from plumbline.columns.wire import Tensors, WireColumns, to_tensors
@@ -72,7 +72,7 @@ def test_common_rows_are_read_and_have_the_tables_tensors(
         {name: data.draw(st.sampled_from(values)) for name, values in COMMON.items()}
         for _ in range(count)
     ]
-    few, wanted = tensors_of_few(rows, COLUMNS, rules), read(rows, rules)
+    few, wanted = FewRows(COLUMNS, rules).tensors(rows), read(rows, rules)
     assert few is not None
     assert wanted is not None
     assert same(few, wanted)
@@ -88,7 +88,7 @@ def test_odd_values_have_the_tables_tensors_or_are_left_to_it(
         {name: values[0] for name, values in COMMON.items()} | {odd: data.draw(value)}
         for _ in range(count)
     ]
-    few = tensors_of_few(rows, COLUMNS, rules)
+    few = FewRows(COLUMNS, rules).tensors(rows)
     if few is not None:
         wanted = read(rows, rules)
         assert wanted is not None
@@ -97,4 +97,4 @@ def test_odd_values_have_the_tables_tensors_or_are_left_to_it(
 
 @pytest.mark.parametrize("row", [{}, {"a": 1}])
 def test_a_row_that_lacks_a_column_is_left_to_the_table(row: dict[str, Any]) -> None:
-    assert tensors_of_few([row], COLUMNS, ValueRules()) is None
+    assert FewRows(COLUMNS, ValueRules()).tensors([row]) is None

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.json_text import parse_json
-from plumbline.columns.few_rows import FEW_ROWS, tensors_of_few
+from plumbline.columns.few_rows import FEW_ROWS, FewRows
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.list_bytes import unpack_integers
 from plumbline.columns.value_rules.rules import ValueRules
@@ -65,6 +65,7 @@ class ServedModel:
         self.plan_hash = parameters.get(PLAN_HASH, "")
         self.model_hash = parameters.get(MODEL_HASH, "")
         self._rules = _value_rules(config.model, parameters)
+        self._few_rows = FewRows(self.columns, self._rules)
         self._columns_of = {
             tensor: _names(config.model, parameters, f"{tensor}_columns")
             for tensor in (IDS, LIST_IDS, DENSE)
@@ -80,7 +81,7 @@ class ServedModel:
             and 0 < len(data) <= FEW_ROWS
             and {type(row) for row in data} == {dict}
         ):
-            few = tensors_of_few(data, self.columns, self._rules)
+            few = self._few_rows.tensors(data)
             if few is not None:
                 return few
         return to_tensors(to_table(data, self.columns.names), self.columns, self._rules)

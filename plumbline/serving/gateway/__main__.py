@@ -6,6 +6,7 @@ See `plumbline.serving.gateway.settings` for what it reads on standard input.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import socket
@@ -44,6 +45,8 @@ async def serve(settings: GatewaySettings) -> None:
         **_tls(settings),
     )
     server = uvicorn.Server(config)
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and need not be looked through again
 
     def end() -> None:
         server.should_exit = True

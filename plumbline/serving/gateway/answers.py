@@ -17,6 +17,7 @@ from plumbline.serving.gateway.errors import Refused
 from plumbline.serving.gateway.scoring import Scores
 
 RETRY_SECONDS = 1
+BUG = "The gateway failed: {}. The server's log says more."
 _LONGEST_REASON = 2000
 _BODY_UNREAD = (413, 415, 503, 504)
 """With these statuses the connection ends: the client may still be sending."""
@@ -72,4 +73,4 @@ def http_error(_: Request, error: Exception) -> Response:
 
 def bug(_: Request, error: Exception) -> Response:
     """The traceback is in the log, where Starlette's server writes it."""
-    return failed(500, f"The gateway failed: {type(error).__name__}. The server's log says more.")
+    return failed(500, BUG.format(type(error).__name__))

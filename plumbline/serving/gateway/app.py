@@ -12,57 +12,42 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
-import anyio
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from plumbline.base.errors import PlanError
 from plumbline.serving.client.core import ServedModel
-from plumbline.serving.errors import ServerError
 from plumbline.serving.gateway import answers
-from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE, table_of_arrow
-from plumbline.serving.gateway.body import BodyReader
 from plumbline.serving.gateway.docs_page import docs_page
-from plumbline.serving.gateway.errors import Refused
-from plumbline.serving.gateway.json_rows import rows_of_json
 from plumbline.serving.gateway.launcher import Launcher
 from plumbline.serving.gateway.metrics import Metrics
 from plumbline.serving.gateway.openapi import openapi
-from plumbline.serving.gateway.scoring import Scores, Scoring
+from plumbline.serving.gateway.score_endpoint import ScoreEndpoint
+from plumbline.serving.gateway.scoring import Scoring
 from plumbline.serving.gateway.security import BearerSecret
 from plumbline.serving.gateway.settings import GatewaySettings
 from plumbline.serving.gateway.triton_metrics import triton_metrics
 
-AT_ONCE_BYTES = 32 * 2**10
-"""Bodies up to this size are converted in the event loop, larger ones in a thread."""
-JSON = "application/json"
+SCORE = "/v1/score"
 
 
 class Gateway:
-    """What the routes of one gateway process share."""
+    """The ASGI application of one gateway process."""
 
     def __init__(self, settings: GatewaySettings, launcher: Launcher) -> None:
         self._settings, self._launcher = settings, launcher
-        self._limits = settings.limits
-        self._bodies = BodyReader(settings.limits.body_bytes)
         self._scoring = Scoring(settings)
         self._metrics = Metrics(launcher)
-        self._in_flight = 0
-
-    def app(self) -> Starlette:
-        secret = self._settings.secret
-        return Starlette(
+        self._score = ScoreEndpoint(settings.limits, launcher, self._scoring, self._metrics)
+        self._others = Starlette(
             routes=[
-                Route("/v1/score", self.score, methods=["POST"]),
+                Route(SCORE, self._score, methods=["POST"]),
                 Route("/v1/model", self.model),
                 Route("/health/live", self.live),
                 Route("/health/ready", self.ready),
@@ -70,10 +55,18 @@ class Gateway:
                 Route("/openapi.json", self.openapi),
                 Route("/docs", self.docs),
             ],
-            middleware=[] if secret is None else [Middleware(BearerSecret, secret=secret)],
             exception_handlers={HTTPException: answers.http_error, Exception: answers.bug},
             lifespan=self._lifespan,
         )
+
+    def app(self) -> ASGIApp:
+        secret = self._settings.secret
+        return self if secret is None else BearerSecret(self, secret)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Requests for scores take the short way: routing them would take as long as a score."""
+        is_score = scope["type"] == "http" and scope["path"] == SCORE and scope["method"] == "POST"
+        await (self._score if is_score else self._others)(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -84,60 +77,8 @@ class Gateway:
             await refreshing
         await self._scoring.close()
 
-    async def score(self, request: Request) -> Response:
-        started = time.perf_counter()
-        try:
-            with anyio.fail_after(self._limits.seconds):
-                scores, in_arrow = await self._scores(request)
-            self._metrics.rows.inc(len(scores.probability_B))
-            answer = answers.scored(scores, in_arrow)
-        except TimeoutError:
-            answer = answers.failed(504, f"No answer within {self._limits.seconds:g} s.")
-        except (PlanError, ServerError, Refused) as error:
-            answer = answers.refused(error)
-        self._metrics.answered(answer.status_code, time.perf_counter() - started)
-        return answer
-
-    async def _scores(self, request: Request) -> tuple[Scores, bool]:
-        """The scores of a request's rows, and whether the answer is Arrow."""
-        if not self._launcher.is_ready:
-            raise Refused.busy("The server is not ready: it starts, or restarts.")
-        kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-        if kind not in (JSON, MEDIA_TYPE):
-            raise Refused(415, f"Content-Type: wanted {JSON} or {MEDIA_TYPE}, got {kind[:80]!r}.")
-        with self._bodies.held() as held:
-            body = await self._bodies.read(request, held)
-            at_once = len(body) <= AT_ONCE_BYTES
-            with self._place():
-                rows = await self._rows(body, kind, at_once)
-                scores = await self._scoring.score(rows, at_once=at_once)
-        return scores, answers.wants_arrow(request.headers.get("accept", ""), kind)
-
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """One of the places for requests in flight."""
-        if self._in_flight >= self._limits.in_flight:
-            raise Refused.busy(f"The gateway has {self._in_flight} requests in flight.")
-        self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
-
-    async def _rows(self, body: bytes, kind: str, at_once: bool) -> Any:
-        limits = self._limits
-
-        def read() -> Any:
-            if kind == MEDIA_TYPE:
-                return table_of_arrow(body, limits.rows, limits.body_bytes)
-            return rows_of_json(body, limits.rows)
-
-        return read() if at_once else await asyncio.to_thread(read)
-
     async def model(self, _: Request) -> Response:
-        served, limits = self._served(), self._limits
+        served, limits = self._served(), self._settings.limits
         return JSONResponse(
             {
                 "model": served.name,
@@ -164,11 +105,11 @@ class Gateway:
 
     async def openapi(self, _: Request) -> Response:
         return JSONResponse(
-            openapi(self._served(), self._limits, self._settings.secret is not None)
+            openapi(self._served(), self._settings.limits, self._settings.secret is not None)
         )
 
     async def docs(self, _: Request) -> Response:
-        return HTMLResponse(docs_page(self._served(), self._limits))
+        return HTMLResponse(docs_page(self._served(), self._settings.limits))
 
     def _served(self) -> ServedModel:
         served = self._scoring.served

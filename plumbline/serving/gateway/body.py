@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from plumbline.serving.gateway.errors import Refused
 
@@ -29,7 +29,7 @@ class BodyReader:
         finally:
             self._all -= held.bytes
 
-    async def read(self, request: Request, held: Held) -> bytes:
+    async def read(self, headers: Mapping[bytes, bytes], receive: Receive, held: Held) -> bytes:
         """The body.
 
         Raises
@@ -37,25 +37,27 @@ class BodyReader:
         Refused
             It is too large or encoded, all bodies together are too large, or the client is gone.
         """
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding != "identity":
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity":
             raise Refused(415, f"Content-Encoding {encoding[:40]!r}: wanted a plain body.")
-        announced = request.headers.get("content-length", "0")
+        announced = headers.get(b"content-length", b"0")
         if len(announced) > 18 or int(announced) > self._most:
             raise self._too_large()
-        chunks = []
-        try:
-            async for chunk in request.stream():
-                held.bytes += len(chunk)
-                self._all += len(chunk)
-                if held.bytes > self._most:
-                    raise self._too_large()
-                if self._all > BODIES_IN_MEMORY * self._most:
-                    raise Refused.busy("The gateway holds as many bytes of requests as it may.")
-                chunks.append(chunk)
-        except ClientDisconnect:
-            raise Refused(400, "The client ended the connection inside the body.") from None
-        return b"".join(chunks)
+        chunks, more = [], True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "The client ended the connection inside the body.")
+            chunk = message.get("body", b"")
+            more = message.get("more_body", False)
+            held.bytes += len(chunk)
+            self._all += len(chunk)
+            if held.bytes > self._most:
+                raise self._too_large()
+            if self._all > BODIES_IN_MEMORY * self._most:
+                raise Refused.busy("The gateway holds as many bytes of requests as it may.")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _too_large(self) -> Refused:
         return Refused(

@@ -17,6 +17,7 @@ from plumbline.serving.client.transport import AsyncTransport, ModelConfig
 from plumbline.serving.contract.versions import VERSIONS, newest, versions_from_json
 from plumbline.serving.errors import ServerError
 from plumbline.serving.gateway.settings import GatewaySettings
+from plumbline.serving.gateway.triton import Triton
 
 REFRESH_SECONDS = 1.0
 """How soon a published version is noticed."""
@@ -42,7 +43,8 @@ class Scoring:
         headers = {} if secret is None else secret_header("http", SECRET_HEADER, secret)
         connection = Connection(settings.triton, "http", settings.limits.seconds, headers=headers)
         self._name = settings.model
-        self._transport = AsyncTransport(connection, settings.limits.in_flight)
+        self._transport = AsyncTransport(connection, concurrency=1)
+        self._triton = Triton(connection)
         self._served: ServedModel | None = None
 
     @property
@@ -51,6 +53,7 @@ class Scoring:
         return self._served
 
     async def close(self) -> None:
+        self._triton.close()
         await self._transport.close()
 
     async def refresh(self) -> ServedModel:
@@ -99,15 +102,15 @@ class Scoring:
             tensors = served.tensors(data)
         else:
             tensors = await asyncio.to_thread(served.tensors, data)
-        answers = [await self._infer(served, request) for request in served.requests(tensors)]
-        probability_B = served.probabilities(answers)
+        requests = served.requests(tensors)
+        probability_B = np.concatenate([await self._asked(served, each) for each in requests])
         rows, scores = rows_of(tensors), len(probability_B)
         if scores != rows:
             raise ServerError(f"Model {served.name!r}: wanted {rows} scores, got {scores}.")
         return Scores(probability_B, served)
 
-    async def _infer(self, served: ServedModel, tensors: Tensors) -> Any:
-        return await self._transport.infer(served.name, tensors, served.version)
+    async def _asked(self, served: ServedModel, tensors: Tensors) -> NDArray[np.float32]:
+        return await self._triton.scores(served.name, served.version, tensors)
 
 
 def _newest(config: ModelConfig) -> str:
