@@ -11,7 +11,7 @@ SANITIZED := $(VENV)/sanitized
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test lint peers bench soak chaos fuzz clean
+.PHONY: env run test test-slow lint peers bench soak chaos fuzz clean
 
 env: $(BUILT)
 
@@ -36,6 +36,10 @@ run: env
 
 test: env
 	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+
+# Benchmarks at small sizes, and what else takes long.
+test-slow: env
+	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadgroup
 
 lint: env
 	$(VENV)/bin/ruff check .

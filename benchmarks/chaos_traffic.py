@@ -28,6 +28,8 @@ Verdict = Literal["right", "wrong", "refused", "failed"]
 
 SENDERS = 6
 PAUSE_SECONDS = 0.02
+RETRY_SECONDS = 0.25
+"""The pause after an answer that was not right: clients wait before they try again."""
 _ANSWER_SECONDS = 30.0
 
 
@@ -77,8 +79,7 @@ class Traffic:
     def _send(self, number: int, ask: Callable[[Rows], Judged]) -> None:
         draw = random.Random(number)
         while not self._end.is_set():
-            self._judged.append(ask(draw.choice(self._releases.rows)))
-            time.sleep(draw.uniform(0.0, 2 * PAUSE_SECONDS))
+            self._take(ask(draw.choice(self._releases.rows)), draw)
 
     def _json(self, rows: Rows) -> Judged:
         body = json.dumps({"rows": rows.as_mappings[:256]})
@@ -127,8 +128,13 @@ class Traffic:
             else:
                 is_right = any(np.array_equal(scores, wanted) for wanted in rows.scores)
                 judged = self._done("direct", begun, "right" if is_right else "wrong")
-            self._judged.append(judged)
-            time.sleep(draw.uniform(0.0, 2 * PAUSE_SECONDS))
+            self._take(judged, draw)
+
+    def _take(self, judged: Judged, draw: random.Random) -> None:
+        """Keep an answer, and pause before the next request."""
+        self._judged.append(judged)
+        is_right = judged.verdict == "right"
+        time.sleep(draw.uniform(0.0, 2 * PAUSE_SECONDS) if is_right else RETRY_SECONDS)
 
     def _done(self, by: str, begun: float, verdict: Verdict, reason: str = "") -> Judged:
         return Judged(by, begun, time.monotonic(), verdict, reason)

@@ -106,7 +106,7 @@ def cases(draw: st.DrawFn) -> tuple[dict[str, Any], Graph, pa.Table, pa.Table]:
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
     derandomize=True,
     phases=[Phase.generate],  # cases are small already, and shrinking would take minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -180,6 +180,7 @@ def test_a_stopped_model_process(launched: Launched) -> None:
     assert launched.answers()
 
 
+@pytest.mark.slow
 def test_publishing_is_no_failure(tmp_path: Path) -> None:
     """Versions come, and the processes of older ones end, under checks all the time."""
     secret = tmp_path / "secret"

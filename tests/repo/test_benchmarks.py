@@ -33,6 +33,7 @@ def run_quick(command: Command, name: str, folder: Path, *options: str) -> list[
     return cases
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_etl_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = run_quick(command, "etl", tmp_path)
@@ -72,6 +73,7 @@ def test_interaction_runs_and_writes_json(command: Command, tmp_path: Path) -> N
         assert case["ratios"].keys() == {"bmm and gather", "copy of the bytes"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_train_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     (case,) = run_quick(command, "train", tmp_path)
@@ -140,6 +142,7 @@ def test_the_error_for_missing_tables(command: Command, tmp_path: Path) -> None:
     assert "found none" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = {case["case"]: case for case in run_quick(command, "serve", tmp_path)}
@@ -157,6 +160,7 @@ def test_serve_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert met["kaggle: errors that are no refusals"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_gateway_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     (case,) = run_quick(command, "gateway", tmp_path)
@@ -168,6 +172,7 @@ def test_gateway_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     assert met["scores that differ from offline"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_soak_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     cases = run_quick(command, "soak", tmp_path)
@@ -256,6 +261,7 @@ def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> Non
     assert "--quick" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_threads_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     train, score, beside = run_quick(command, "threads", tmp_path)
