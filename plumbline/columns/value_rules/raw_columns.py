@@ -114,7 +114,7 @@ def _floats(column: pa.ChunkedArray, rules: ValueRules) -> NDArray[np.float32] |
     if not (is_number or pa.types.is_integer(type_) or pa.types.is_null(type_)):
         return None
     if pa.types.is_float32(type_) and not rules.missing_numbers:
-        narrow = np.asarray(column, np.float32)
+        narrow = np.asarray(_one_array(column).to_numpy(zero_copy_only=False), np.float32)
         return None if np.isinf(narrow).any() else narrow
     wide = np.asarray(_filled(column.cast(pa.float64(), safe=False), float("nan")), np.float64)
     if rules.missing_numbers:
@@ -130,7 +130,8 @@ def _integers(column: pa.ChunkedArray, kind: str, rules: ValueRules) -> NDArray[
     fits = pa.types.is_integer(type_) and not pa.types.is_uint64(type_)
     if not (fits or pa.types.is_null(type_)):
         return None
-    values = np.asarray(_filled(column.cast(pa.int64()), NULL_INT64), np.int64)
+    array = _one_array(column).cast(pa.int64())
+    values = np.asarray(_filled(array, NULL_INT64).to_numpy(), np.int64)
     nulls = column.null_count
     words = rules.missing_hexadecimals if kind == "hex" else rules.missing_integers
     if words and not pa.types.is_null(type_):
@@ -223,6 +224,11 @@ def _is_utf8(column: pa.ChunkedArray) -> bool:
     return True
 
 
-def _filled(column: pa.ChunkedArray, value: float) -> pa.ChunkedArray:
+def _one_array(column: pa.ChunkedArray) -> pa.Array:
+    """The column without its wrapping, which costs as much as the rest of a small column."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _filled(column: pa.Array | pa.ChunkedArray, value: float) -> Any:
     """Skip `fill_null` without nulls: on one row it takes as long as everything else here."""
     return pc.fill_null(column, value) if column.null_count else column

@@ -103,7 +103,7 @@ class Triton:
                     "name": name,
                     "shape": tensor.shape,
                     "datatype": np_to_triton_dtype(tensor.dtype),
-                    "parameters": {"binary_data_size": len(content)},
+                    "parameters": {"binary_data_size": content.nbytes},
                 }
             )
         output = {"name": CLICK_PROBABILITY, "parameters": {"binary_data": True}}
@@ -114,7 +114,7 @@ class Triton:
                 "outputs": [output],
             }
         ).encode()
-        size = len(described) + sum(map(len, contents))
+        size = len(described) + sum(content.nbytes for content in contents)
         head = (
             f"POST /v2/models/{model}/versions/{version}/infer HTTP/1.1\r\n"
             f"Host: {self._connection.url}\r\n{self._headers}"
@@ -181,8 +181,8 @@ class _Exchange(asyncio.Protocol):
             self._answer.set_result((head, body))
 
 
-def _content(tensor: NDArray[Any]) -> bytes:
+def _content(tensor: NDArray[Any]) -> memoryview:
     if tensor.dtype != np.object_:
-        return tensor.tobytes()
+        return np.ascontiguousarray(tensor).data.cast("B")
     serialized = serialize_byte_tensor(tensor)
-    return bytes(serialized.item()) if serialized.size else b""
+    return memoryview(serialized.item() if serialized.size else b"")
