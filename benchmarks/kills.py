@@ -4,7 +4,8 @@ A run of seconds, from a click model's log to served scores, is killed with SIGK
 each stage: by turns its process alone, or all that it started too. It goes on after each kill. In
 the end its manifests, and with them plan, weights and scores, must have the hashes of a run that
 was never killed. What a kill leaves behind is counted: files in the run's folder at its end;
-processes, shared memory and temporary folders some seconds after the kill.
+processes, shared memory and temporary folders some seconds after the kill, or after the next start
+if all was killed, the server's guard too.
 """
 
 from __future__ import annotations
@@ -98,13 +99,15 @@ def kill_in_all_stages(
             attempt = place.start(folder)
             attempt.wait_for(stage)
             attempt.wait(random.uniform(0, whole.manifests[stage].seconds))
-            if not place.kill(attempt, with_all=sum(hit.values()) % 2 == 1):
+            with_all = sum(hit.values()) % 2 == 1
+            if not place.kill(attempt, with_all=with_all):
                 break
             attempt.status()
             hit[unfinished(folder)] += 1
-            tallies[unfinished(folder)].left += place.left_behind()
+            tallies[unfinished(folder)].left += place.left_behind(with_memory=not with_all)
     last = place.start(folder)
     failed = last.status() != 0
+    tallies[unfinished(folder)].left += place.left_behind(with_memory=True)
     for stage, count in hit.items():
         tallies[stage].kills += count
         tallies[stage].resumed += count - (failed and stage == unfinished(folder) and count > 0)

@@ -120,13 +120,18 @@ class Workplace:
                 os.kill(other, signal.SIGKILL)
         return len(others)
 
-    def left_behind(self) -> Counter[str]:
-        """What is still there some seconds after a kill; it is removed."""
+    def left_behind(self, *, with_memory: bool) -> Counter[str]:
+        """What is still there some seconds after a kill; it is removed.
+
+        The shared memory of a server whose guard was killed too is removed by the next server's
+        start: look `with_memory` after that.
+        """
         end = time.monotonic() + GRACE_SECONDS
         while any(self._processes()) and time.monotonic() < end:
             time.sleep(0.1)
         processes = self._kill_others()
-        regions = [file for prefix in self._prefixes for file in SHARED_MEMORY.glob(f"{prefix}*")]
+        prefixes = self._prefixes if with_memory else ()
+        regions = [file for prefix in prefixes for file in SHARED_MEMORY.glob(f"{prefix}*")]
         folders = list(self._temporary.iterdir())
         for path in (*regions, *folders):
             remove(path)

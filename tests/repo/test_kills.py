@@ -82,6 +82,6 @@ def test_what_a_killed_process_leaves_is_found_and_removed(
     assert place.kill(attempt, with_all=False)
     assert attempt.status() == -signal.SIGKILL
     left = {"processes": 1, "shared memory": 1, "temporary folders": 1}
-    assert place.left_behind() == left
+    assert place.left_behind(with_memory=True) == left
     time.sleep(0.2)
-    assert not place.left_behind() and (tmp_path / "plumbline_of_others").exists()
+    assert not place.left_behind(with_memory=True) and (tmp_path / "plumbline_of_others").exists()

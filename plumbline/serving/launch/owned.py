@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import select
 import shutil
@@ -27,6 +28,8 @@ TEMPORARY = ("/tmp", "/var/tmp", "/dev/shm")
 _LOCK = "lock"
 _REGION = "plumbline_"
 _FOLDER = "plumbline-"
+_PREFIX = re.compile(f"{_REGION}[0-9a-f]{{16}}_")
+"""The lock file of a prefix is there before its regions, and as long as they are in use."""
 _KILL_SECONDS = 5.0
 
 
@@ -93,6 +96,11 @@ def sweep() -> None:
     """Remove what servers left behind whose launcher and guard were both killed."""
     for lock_file in _left(REGIONS.glob(f"{_REGION}*_{_LOCK}")):
         _clear(lock_file.name.removesuffix(_LOCK))
+    for region in REGIONS.glob(f"{_REGION}*"):
+        prefix = _PREFIX.match(region.name)
+        if prefix is not None and not (REGIONS / f"{prefix[0]}{_LOCK}").exists():
+            with suppress(OSError):  # made by a process that died later than its lock file
+                region.unlink()
     for parent in temporary_parents():
         for lock_file in _left(Path(parent).glob(f"{_FOLDER}*/{_LOCK}")):
             shutil.rmtree(lock_file.parent, ignore_errors=True)

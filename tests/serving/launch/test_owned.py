@@ -109,3 +109,16 @@ def test_files_that_are_not_locks_stay(tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     sweep()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_region_without_a_lock_file_is_removed(tmp_path: Path) -> None:
+    """A process that dies later than its lock file may still make one."""
+    regions = OwnedRegions()
+    mine = Path(regions.path_prefix + "model")
+    orphan = tmp_path / f"plumbline_{'0' * 16}_model"
+    other = tmp_path / "plumbline_other_model"
+    for file in (mine, orphan, other):
+        file.touch()
+    sweep()
+    assert mine.exists() and other.exists() and not orphan.exists()
+    regions.close()
