@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
+import httptools
 import numpy as np
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, serialize_byte_tensor
@@ -23,10 +24,15 @@ from plumbline.serving.client.server_errors import server_error
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import ServerError, ServerUnavailable
 
-_STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
-_JSON_LENGTH = re.compile(rb"\r\ninference-header-content-length: *(\d+)\r\n", re.IGNORECASE)
-_END_OF_HEAD = b"\r\n\r\n"
+_JSON_LENGTH = b"inference-header-content-length"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    json_bytes: int | None
+    """The scores follow this much JSON. None if the body is JSON alone."""
+    body: bytes
 
 
 class Triton:
@@ -53,24 +59,20 @@ class Triton:
         """
         request = self._request(model, version, tensors)
         try:
-            head, body = await self._ask(request)
+            answer = await self._ask(request)
         except OSError as error:
             raise ServerUnavailable(
                 f"Triton at {self._connection.url} cannot be reached ({error})."
             ) from None
-        status = _STATUS.match(head)
-        if status is None or status[1] != b"200":
-            raise self._error(b"" if status is None else status[1], body)
-        json_bytes = _JSON_LENGTH.search(head)
-        if json_bytes is None:
-            raise self._error(b"200", body)
-        return np.frombuffer(body, np.float32, offset=int(json_bytes[1]))
+        if answer.status != 200 or answer.json_bytes is None:
+            raise self._error(answer)
+        return np.frombuffer(answer.body, np.float32, offset=answer.json_bytes)
 
     def close(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
-    async def _ask(self, request: bytes) -> tuple[bytes, bytes]:
+    async def _ask(self, request: bytes) -> _Answer:
         while self._idle:
             exchange = self._idle.pop()
             if not exchange.is_open:
@@ -84,7 +86,7 @@ class Triton:
         )
         return await self._over(exchange, request)
 
-    async def _over(self, exchange: _Exchange, request: bytes) -> tuple[bytes, bytes]:
+    async def _over(self, exchange: _Exchange, request: bytes) -> _Answer:
         try:
             answer = await exchange.send(request)
         except BaseException:
@@ -122,12 +124,12 @@ class Triton:
         )
         return b"".join((head.encode(), described, *contents))
 
-    def _error(self, status: bytes, body: bytes) -> ServerError:
+    def _error(self, answer: _Answer) -> ServerError:
         try:
-            message = str(parse_json(body)["error"])
+            message = str(parse_json(answer.body)["error"])
         except (ValueError, TypeError, KeyError):
-            message = f"it gave an answer of status {status.decode()} that cannot be read"
-        answered = InferenceServerException(message, status.decode())
+            message = f"it gave an answer of status {answer.status} that cannot be read"
+        answered = InferenceServerException(message, str(answer.status))
         return server_error(answered, self._connection)
 
 
@@ -136,18 +138,18 @@ class _Exchange(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: Any = None
-        self._received = bytearray()
-        self._head_end = self._size = 0
-        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._json_bytes: int | None = None
+        self._body: list[bytes] = []
+        self._answer: asyncio.Future[_Answer] | None = None
 
     @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def send(self, request: bytes) -> tuple[bytes, bytes]:
-        """Head and body of the answer. Raises ConnectionError if the connection ends before it."""
-        self._received.clear()
-        self._head_end = self._size = 0
+    async def send(self, request: bytes) -> _Answer:
+        """Raises ConnectionError if the connection ends before the answer does."""
+        self._json_bytes, self._body = None, []
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
@@ -160,25 +162,30 @@ class _Exchange(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        if not self._head_end:
-            found = self._received.find(_END_OF_HEAD)
-            if found < 0:
-                return
-            self._head_end = found + len(_END_OF_HEAD)
-            length = _LENGTH.search(self._received, 0, self._head_end)
-            self._size = self._head_end + (0 if length is None else int(length[1]))
-        if len(self._received) >= self._size and self._answer is not None:
-            received = bytes(self._received)
-            self._finish(received[: self._head_end], received[self._head_end : self._size])
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, ValueError) as error:
+            self._fail(ServerError(f"Triton: wanted an answer of HTTP, got another one ({error})."))
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ConnectionResetError(str(exc or "it ended the connection")))
+        self._fail(ConnectionResetError(str(exc or "it ended the connection")))
 
-    def _finish(self, head: bytes, body: bytes) -> None:
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == _JSON_LENGTH:
+            self._json_bytes = int(value)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
         if self._answer is not None and not self._answer.done():
-            self._answer.set_result((head, body))
+            status = self._parser.get_status_code()
+            self._answer.set_result(_Answer(status, self._json_bytes, b"".join(self._body)))
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
 
 
 def _content(tensor: NDArray[Any]) -> memoryview:
