@@ -10,15 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from plumbline.serving.check.served_model import (
-    answers_to,
-    check_rows_of,
-    exported_models_in,
-    newest_version,
-)
+from plumbline.serving.check.served_model import answers_to, check_rows_of, exported_models_in
 from plumbline.serving.client.transport import Transport
 from plumbline.serving.contract.check_rows import CheckRows
-from plumbline.serving.contract.versions import CONFIG_FILE
+from plumbline.serving.contract.versions import CONFIG_FILE, newest_version
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.repository.configs import parameters_in, read_config
 

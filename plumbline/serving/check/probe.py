@@ -1,7 +1,7 @@
 """Probe a running server: does every model give the right answers?
 
-The server's image has no command-line library, so it runs this module:
-`python3 -m plumbline.serving.check.probe HOST:PORT`. It imports NumPy, PyArrow and Triton's client.
+`python3 -m plumbline.serving.check.probe HOST:PORT` is `plumbline probe` for a machine that watches
+servers and has only NumPy, PyArrow and Triton's client.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ The server's metrics of values and scores do not count requests of `checks_of`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,7 @@ from plumbline.serving.contract.interface import (
     FEATURES_MODEL,
     PRECISION,
 )
-from plumbline.serving.contract.versions import (
-    CONFIG_FILE,
-    VERSIONS,
-    newest,
-    versions_from_json,
-)
+from plumbline.serving.contract.versions import CONFIG_FILE, newest_version
 from plumbline.serving.errors import (
     RepositoryError,
     ServerBusy,
@@ -68,17 +62,6 @@ def exported_models_in(repository: Path) -> list[str]:
     if ENSEMBLE_MODEL not in models:
         raise RepositoryError.missing(str(repository / ENSEMBLE_MODEL / CONFIG_FILE))
     return models
-
-
-def newest_version(model: str, parameters: Mapping[str, str]) -> str:
-    """The highest version in a config's parameters. Raises RepositoryError if there is none."""
-    versions = versions_from_json(model, parameters.get(VERSIONS, "{}"))
-    if not versions:
-        raise RepositoryError(
-            f"Model {model!r}: wanted versions in its config, there are none. "
-            "Serve a repository that Plumbline exported."
-        )
-    return newest(versions)
 
 
 def check_rows_of(repository: Path, model: str, number: str) -> CheckRows:

@@ -112,6 +112,17 @@ def newest(versions: Iterable[str]) -> str:
     return max(versions, key=int)
 
 
+def newest_version(model: str, parameters: Mapping[str, str]) -> str:
+    """The highest version in a config's parameters. Raises RepositoryError if there is none."""
+    versions = versions_from_json(model, parameters.get(VERSIONS, "{}"))
+    if not versions:
+        raise RepositoryError(
+            f"Model {model!r}: wanted versions in its config, there are none. "
+            "Serve a repository that Plumbline exported."
+        )
+    return newest(versions)
+
+
 def versions_to_json(versions: Versions) -> str:
     return json.dumps({number: versions[number].to_json() for number in sorted(versions, key=int)})
 

@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from plumbline.base.errors import PlanError
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
-from plumbline.serving.errors import RequestRefused, ServerError, ServerUnavailable
+from plumbline.serving.errors import RepositoryError, RequestRefused, ServerError, ServerUnavailable
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE
 from plumbline.serving.gateway.errors import Refused
 from plumbline.serving.gateway.scoring import Scores
 
+JSON = "application/json"
 RETRY_SECONDS = 1
 BUG = "The gateway failed: {}. The server's log says more."
 _LONGEST_REASON = 2000
@@ -29,7 +30,7 @@ def wants_arrow(accept: str, content_type: str) -> bool:
     """Whether the answer is Arrow: as the header Accept says, else as the request was."""
     if MEDIA_TYPE in accept:
         return True
-    return content_type == MEDIA_TYPE and "application/json" not in accept
+    return content_type == MEDIA_TYPE and JSON not in accept
 
 
 def scored(scores: Scores, in_arrow: bool) -> Response:
@@ -43,7 +44,7 @@ def scored(scores: Scores, in_arrow: bool) -> Response:
         return Response(sink.getvalue().to_pybytes(), media_type=MEDIA_TYPE)
 
 
-def refused(error: PlanError | ServerError | Refused) -> Response:
+def refused(error: PlanError | ServerError | RepositoryError | Refused) -> Response:
     """The answer to a request that has no scores. What happens inside is for the log alone."""
     if isinstance(error, Refused):
         return failed(error.status, str(error))

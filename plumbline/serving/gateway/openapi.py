@@ -7,6 +7,7 @@ from typing import Any
 from plumbline.columns.kinds import FeatureKind
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.contract.interface import CLICK_PROBABILITY
+from plumbline.serving.gateway.answers import JSON
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE
 from plumbline.serving.gateway.settings import Limits
 
@@ -67,12 +68,12 @@ def openapi(served: ServedModel, limits: Limits, with_secret: bool) -> dict[str,
         "has every column; a missing value is null. An Arrow stream has the same columns.",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": wanted}, **arrow},
+            "content": {JSON: {"schema": wanted}, **arrow},
         },
         "responses": {
             "200": {
                 "description": "One click probability a row, in order",
-                "content": {"application/json": {"schema": got}, **arrow},
+                "content": {JSON: {"schema": got}, **arrow},
             },
             **{status: _failure(reason) for status, reason in _FAILURES.items()},
         },
@@ -106,7 +107,7 @@ _SECURITY: dict[str, Any] = {
 
 def _failure(reason: str) -> dict[str, Any]:
     error = {"type": "object", "properties": {"error": {"type": "string"}}}
-    return {"description": reason, "content": {"application/json": {"schema": error}}}
+    return {"description": reason, "content": {JSON: {"schema": error}}}
 
 
 def _get(summary: str) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from plumbline.base.errors import PlanError
-from plumbline.serving.errors import ServerError
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.gateway import answers
+from plumbline.serving.gateway.answers import JSON
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE, table_of_arrow
 from plumbline.serving.gateway.body import BodyReader
 from plumbline.serving.gateway.deadline import Deadline
@@ -27,7 +28,6 @@ from plumbline.serving.gateway.settings import Limits
 
 AT_ONCE_BYTES = 32 * 2**10
 """Bodies up to this size are converted in the event loop, larger ones in a thread."""
-JSON = "application/json"
 
 _log = logging.getLogger("plumbline.gateway")
 
@@ -57,7 +57,7 @@ class ScoreEndpoint:
             return answers.scored(scores, in_arrow)
         except TimeoutError:
             return answers.failed(504, f"No answer within {self._limits.seconds:g} s.")
-        except (PlanError, ServerError, Refused) as error:
+        except (PlanError, ServerError, RepositoryError, Refused) as error:
             return answers.refused(error)
         except Exception as error:  # noqa: BLE001  a bug of ours fails this request alone
             _log.exception("a request for scores")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from plumbline.columns.wire import Tensors
 from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.client.core import ServedModel, rows_of
-from plumbline.serving.client.transport import AsyncTransport, ModelConfig
-from plumbline.serving.contract.versions import VERSIONS, newest, versions_from_json
-from plumbline.serving.errors import ServerError
+from plumbline.serving.client.transport import AsyncTransport
+from plumbline.serving.contract.versions import newest_version
+from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.gateway.settings import GatewaySettings
 from plumbline.serving.gateway.triton import Triton
 
@@ -57,9 +57,17 @@ class Scoring:
         await self._transport.close()
 
     async def refresh(self) -> ServedModel:
-        """Ask the server which version is the newest. Raises ServerError if it does not say."""
+        """Ask the server which version is the newest.
+
+        Raises
+        ------
+        ServerError
+            It does not say.
+        RepositoryError
+            The model's config lists no version.
+        """
         config = await self._transport.config(self._name)
-        version = _newest(config)
+        version = newest_version(config.model, config.parameters)
         served = self._served
         if served is None or served.version != version:
             served = self._served = ServedModel(config, version)
@@ -68,7 +76,7 @@ class Scoring:
     async def keep_fresh(self) -> None:
         """Refresh at an interval, for ever."""
         while True:
-            with suppress(ServerError):  # it is down, or busy: the launcher looks after it
+            with suppress(ServerError, RepositoryError):  # the launcher looks after the server
                 await self.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
 
@@ -87,6 +95,8 @@ class Scoring:
             The server cannot be reached or is overloaded.
         ServerError
             It answered with another error.
+        RepositoryError
+            The model's config lists no version.
         """
         served = self._served or await self.refresh()
         try:
@@ -111,7 +121,3 @@ class Scoring:
 
     async def _asked(self, served: ServedModel, tensors: Tensors) -> NDArray[np.float32]:
         return await self._triton.scores(served.name, served.version, tensors)
-
-
-def _newest(config: ModelConfig) -> str:
-    return newest(versions_from_json(config.model, config.parameters.get(VERSIONS, "{}")))
