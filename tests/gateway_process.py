@@ -42,7 +42,7 @@ class GatewayProcess:
 
     def __init__(self, settings: GatewaySettings, log: Path) -> None:
         self._settings, self._log = settings, log
-        self.state = LauncherState(ready=True, restarts={"died": 2})
+        self.state = LauncherState(ready=True, restarts={"died": 2}, server_up_since=1.5e9)
         self.tls: ssl.SSLContext | None = None
         """How requests are encrypted."""
         self._end = threading.Event()

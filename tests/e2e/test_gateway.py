@@ -138,6 +138,7 @@ def test_metrics_are_those_of_gateway_launcher_and_server(gateway: GatewayProces
     assert 'plumbline_restarts_total{cause="died"} 2.0' in text
     assert 'plumbline_gateway_requests_total{status="200"}' in text
     assert "plumbline_ready 1.0" in text
+    assert "plumbline_server_start_time_seconds 1.5e+09" in text
     assert "nv_inference_request_success" in text
 
 

@@ -114,13 +114,12 @@ class BackendModel(ABC):
 
     def _by_run(self, requests: Sequence[Any]) -> list[tuple[Run, list[int]]]:
         """The positions of the requests that the metrics count, and of those that they do not."""
-        uncounted = {
-            position
-            for position, request in enumerate(requests)
-            if self._warmup_rows or request.request_id() == CHECK_REQUEST
-        }
-        counted = [position for position in range(len(requests)) if position not in uncounted]
-        groups = ((self._run, counted), (self._uncounted, sorted(uncounted)))
+        counted: list[int] = []
+        uncounted: list[int] = []
+        for position, request in enumerate(requests):
+            is_check = self._warmup_rows or request.request_id() == CHECK_REQUEST
+            (uncounted if is_check else counted).append(position)
+        groups = ((self._run, counted), (self._uncounted, uncounted))
         return [(run, positions) for run, positions in groups if positions]
 
     def _answers(self, requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:

@@ -11,8 +11,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from plumbline.serving.gateway.launcher import Launcher
+from plumbline.serving.gateway.settings import METRICS_VARIABLE
 
-MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -28,6 +28,7 @@ class Metrics:
     | `plumbline_gateway_request_seconds` | time from a request's head to its answer |
     | `plumbline_gateway_in_flight` | requests that are converted or scored now |
     | `plumbline_ready` | 1 if the served models answered their check rows rightly |
+    | `plumbline_server_start_time_seconds` | when the server was last ready after a start |
     | `plumbline_restarts_total` | restarts of the server behind the gateway, by cause |
     """
 
@@ -64,7 +65,7 @@ class Metrics:
         told = CollectorRegistry()
         told.register(self._of_launcher)
         counted = self._registry
-        if MULTIPROCESS in os.environ:
+        if METRICS_VARIABLE in os.environ:
             counted = CollectorRegistry()
             MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
         return bytes(generate_latest(told) + generate_latest(counted))
@@ -79,6 +80,11 @@ class _OfLauncher(Collector):
             "plumbline_ready",
             "Whether the served models answered their check rows rightly",
             value=float(self._launcher.is_ready),
+        )
+        yield GaugeMetricFamily(
+            "plumbline_server_start_time_seconds",
+            "Unix time at which the server was last ready after a start; 0 before the first",
+            value=self._launcher.state.server_up_since,
         )
         restarts = CounterMetricFamily(
             "plumbline_restarts",

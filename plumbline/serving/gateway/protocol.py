@@ -7,7 +7,6 @@ reading an answer.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -69,7 +68,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._read_timer = self._after(READ_SECONDS, self.transport.abort)
+        self._read_timer = self.loop.call_later(READ_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -78,10 +77,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _await_head(self) -> None:
         self._is_in_head = True
         _stop(self._head_timer)
-        self._head_timer = self._after(HEAD_SECONDS, self.transport.close)
-
-    def _after(self, seconds: float, end: Callable[[], None]) -> asyncio.TimerHandle:
-        return self.loop.call_later(seconds, end)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
 
 def _stop(timer: asyncio.TimerHandle | None) -> None:

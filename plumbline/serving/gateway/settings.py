@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 
 from plumbline.serving.errors import ServerError
 
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable by which prometheus_client knows that processes share their metrics."""
 HEARTBEAT_SECONDS = 1.0
 """The launcher sends its state at least this often."""
 

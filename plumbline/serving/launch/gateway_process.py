@@ -23,18 +23,21 @@ from prometheus_client.multiprocess import mark_process_dead
 from plumbline.base.paths import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
 from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FUSED_MODEL
-from plumbline.serving.gateway.settings import GatewaySettings, LauncherState, TlsFiles
+from plumbline.serving.gateway.settings import (
+    HEARTBEAT_SECONDS,
+    METRICS_VARIABLE,
+    GatewaySettings,
+    LauncherState,
+    TlsFiles,
+)
 from plumbline.serving.launch.back_off import BackOff
 from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_options import ServerTls
 
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable by which prometheus_client knows that processes share their metrics."""
 DIED = "gateway_died"
 """The cause under which a gateway's restarts are counted."""
 
-_HEARTBEAT_SECONDS = 0.5
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 2.0
 """A process has this time to end, in addition to the time limit of a request."""
@@ -211,7 +214,7 @@ class Gateway:
                 line = self._known().to_line()
                 for process in self._processes:
                     process.send(line)
-                next_heartbeat = time.monotonic() + _HEARTBEAT_SECONDS
+                next_heartbeat = time.monotonic() + HEARTBEAT_SECONDS / 2
             self._changed.wait(_POLL_SECONDS)
 
     def _known(self) -> LauncherState:

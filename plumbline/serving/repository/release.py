@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from plumbline.base.errors import PlanError
+from plumbline.base.files import flush
 from plumbline.base.manifest import differences
 from plumbline.base.paths import ROOT
 from plumbline.columns.wire import to_tensors
@@ -147,11 +148,7 @@ def flush_version(repository: Path, number: str) -> None:
     for model in MODELS:
         version = repository / model / number
         for entry in (repository / model, version, *version.rglob("*")):
-            descriptor = os.open(entry, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flush(entry)
 
 
 def _with_manifest(release: Release, model: str, folder: Path) -> Version:
