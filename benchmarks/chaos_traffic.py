@@ -24,9 +24,11 @@ from plumbline.serving.errors import ServerError
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE
 
 Verdict = Literal["right", "wrong", "refused", "failed"]
-"""Refused: the server said that it cannot answer now, or its port was closed."""
+"""Refused: the gateway said that it cannot answer now, or a client of Triton raised an error."""
 
 SENDERS = 6
+JSON_ROWS = 256
+"""At most so many rows go into a request in JSON."""
 PAUSE_SECONDS = 0.02
 RETRY_SECONDS = 0.25
 """The pause after an answer that was not right: clients wait before they try again."""
@@ -82,13 +84,15 @@ class Traffic:
             self._take(ask(draw.choice(self._releases.rows)), draw)
 
     def _json(self, rows: Rows) -> Judged:
-        body = json.dumps({"rows": rows.as_mappings[:256]})
-        return self._ask(rows, body.encode(), "application/json", _of_json)
+        sent = rows.as_mappings[:JSON_ROWS]
+        body = json.dumps({"rows": sent}).encode()
+        return self._ask(rows, len(sent), body, "application/json", _of_json)
 
     def _arrow(self, rows: Rows) -> Judged:
-        return self._ask(rows, arrow_bytes(rows.table), MEDIA_TYPE, _of_arrow)
+        return self._ask(rows, rows.table.num_rows, arrow_bytes(rows.table), MEDIA_TYPE, _of_arrow)
 
-    def _ask(self, rows: Rows, body: bytes, media_type: str, read: Any) -> Judged:
+    def _ask(self, rows: Rows, sent: int, body: bytes, media_type: str, read: Any) -> Judged:
+        """The answer to the first rows, so many as were sent."""
         begun = time.monotonic()
         connection = http.client.HTTPConnection(self._server.gateway_url, timeout=_ANSWER_SECONDS)
         try:
@@ -104,9 +108,7 @@ class Traffic:
             verdict: Verdict = "refused" if answer.status == 503 else "failed"
             return self._done("gateway", begun, verdict, f"{answer.status} {content[:120]!r}")
         version, scores = read(content)
-        wanted = self._releases.expected(rows, version)[: len(scores)]
-        is_right = len(scores) in (256, len(rows.tensors[next(iter(rows.tensors))]))
-        is_right = is_right and np.array_equal(scores, wanted)
+        is_right = np.array_equal(scores, self._releases.expected(rows, version)[:sent])
         return self._done("gateway", begun, "right" if is_right else "wrong")
 
     def _send_directly(self, number: int, model: str) -> None:

@@ -6,11 +6,10 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +17,9 @@ import psutil
 
 from plumbline.base.paths import SOURCES
 from plumbline.serving.client.connection import SECRET_VARIABLE
+from plumbline.serving.launch.ports import Ports, listener, port_of
 
+_HOST = "127.0.0.1"
 STUB, TRITON, GATEWAY, GUARD = "model process", "Triton", "gateway", "guard"
 _MARKS = {
     "triton_python_backend_stub": STUB,
@@ -41,22 +42,19 @@ class RunningServer:
         ready_seconds: float,
         secret: str | None = None,
     ) -> None:
-        self.http_port, self.grpc_port, self.metrics_port, self.gateway_port = _free_ports(4)
+        with listener("the gateway", _HOST, 0) as held:
+            self._ports, self.gateway_port = Ports.free().resolved(_HOST), port_of(held)
         self._repository, self._log, self._options = repository, log, options
         self._ready_seconds, self._secret = ready_seconds, secret
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def http_url(self) -> str:
-        return f"127.0.0.1:{self.http_port}"
-
-    @property
-    def grpc_url(self) -> str:
-        return f"127.0.0.1:{self.grpc_port}"
+        return f"{_HOST}:{self._ports.http}"
 
     @property
     def gateway_url(self) -> str:
-        return f"127.0.0.1:{self.gateway_port}"
+        return f"{_HOST}:{self.gateway_port}"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -86,8 +84,8 @@ class RunningServer:
                 [
                     *(sys.executable, "-m", "plumbline", "server", str(self._repository)),
                     *("--gateway", "--gateway-port", str(self.gateway_port)),
-                    *("--http-port", str(self.http_port), "--grpc-port", str(self.grpc_port)),
-                    *("--metrics-port", str(self.metrics_port)),
+                    *("--http-port", str(self._ports.http), "--grpc-port", str(self._ports.grpc)),
+                    *("--metrics-port", str(self._ports.metrics)),
                     *("--ready-seconds", str(self._ready_seconds), *self._options),
                 ],
                 cwd=SOURCES,
@@ -145,11 +143,3 @@ class RunningServer:
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
         return had
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [int(one.getsockname()[1]) for one in sockets]
