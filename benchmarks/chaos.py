@@ -14,6 +14,7 @@ import secrets
 import statistics
 import tempfile
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,9 +51,11 @@ class Outcome:
     answers: Counter[str]
 
 
-def attack(server: RunningServer, attacked: Attack, minutes: float) -> list[Outcome]:
+def attack(
+    server: RunningServer, attacked: Attack, minutes: float, retry_seconds: float
+) -> list[Outcome]:
     """The faults in random order, each once before any comes again, for so many minutes."""
-    traffic, outcomes = Traffic(server, attacked.releases), []
+    traffic, outcomes = Traffic(server, attacked.releases, retry_seconds), []
     end = time.monotonic() + 60.0 * minutes
     with traffic.running():
         _wait_for_calm(traffic, time.monotonic())
@@ -121,7 +124,7 @@ def judge(benchmark: Benchmark, outcomes: Sequence[Outcome], attacked: Attack) -
     benchmark.at_most("processes left behind by a killed launcher", attacked.left_behind, 0)
 
 
-def run(folder: Path, releases: Releases, seed: int, minutes: float, benchmark: Benchmark) -> None:
+def run(folder: Path, releases: Releases, options: Namespace, benchmark: Benchmark) -> None:
     secret = secrets.token_hex(16)
     repository = folder / "live"
     publish(releases.good[0], repository, releases.settings, None, lambda _: None)
@@ -133,8 +136,8 @@ def run(folder: Path, releases: Releases, seed: int, minutes: float, benchmark: 
         secret=secret,
     )
     with server:
-        attacked = Attack(server, releases, repository, secret, random.Random(seed))
-        outcomes = attack(server, attacked, minutes)
+        attacked = Attack(server, releases, repository, secret, random.Random(options.seed))
+        outcomes = attack(server, attacked, options.minutes, options.retry_seconds)
     show(outcomes)
     judge(benchmark, outcomes, attacked)
 
@@ -143,13 +146,17 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--minutes", type=float, help="of faults: 10, or .5 with --quick")
     wanted.add_argument("--seed", type=int, default=1, help="draws the order of the faults")
+    wanted.add_argument(
+        "--retry-seconds", type=float, default=0.25, help="a client waits after a bad answer"
+    )
     options = wanted.parse_args()
     share, minutes = (1e-3, 0.5) if options.quick else (1.0, 10.0)
-    minutes = options.minutes or minutes
+    options.minutes = options.minutes or minutes
     benchmark = Benchmark("chaos")
+    benchmark.notes.append(f"A client waits {options.retry_seconds:g} s after a bad answer.")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        run(folder, make_releases(folder, share), options.seed, minutes, benchmark)
+        run(folder, make_releases(folder, share), options, benchmark)
     benchmark.report(options.json)
 
 

@@ -30,8 +30,6 @@ SENDERS = 6
 JSON_ROWS = 256
 """At most so many rows go into a request in JSON."""
 PAUSE_SECONDS = 0.02
-RETRY_SECONDS = 0.25
-"""The pause after an answer that was not right: clients wait before they try again."""
 _ANSWER_SECONDS = 30.0
 
 
@@ -47,10 +45,14 @@ class Judged:
 
 
 class Traffic:
-    """Senders in threads, each to the gateway or to Triton's ports, until the block ends."""
+    """Senders in threads, each to the gateway or to Triton's ports, until the block ends.
 
-    def __init__(self, server: RunningServer, releases: Releases) -> None:
+    After an answer that was not right a sender waits `retry_seconds`.
+    """
+
+    def __init__(self, server: RunningServer, releases: Releases, retry_seconds: float) -> None:
         self._server, self._releases = server, releases
+        self._retry_seconds = retry_seconds
         self._end = threading.Event()
         self._judged: list[Judged] = []
 
@@ -136,7 +138,7 @@ class Traffic:
         """Keep an answer, and pause before the next request."""
         self._judged.append(judged)
         is_right = judged.verdict == "right"
-        time.sleep(draw.uniform(0.0, 2 * PAUSE_SECONDS) if is_right else RETRY_SECONDS)
+        time.sleep(draw.uniform(0.0, 2 * PAUSE_SECONDS) if is_right else self._retry_seconds)
 
     def _done(self, by: str, begun: float, verdict: Verdict, reason: str = "") -> Judged:
         return Judged(by, begun, time.monotonic(), verdict, reason)

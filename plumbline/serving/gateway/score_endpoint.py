@@ -67,7 +67,7 @@ class ScoreEndpoint:
         self, headers: Mapping[bytes, bytes], receive: Receive
     ) -> tuple[Scores, bool]:
         """The scores of a request's rows, and whether the answer is Arrow."""
-        if not self._launcher.is_ready:
+        if not await self._launcher.becomes_ready():
             raise Refused.busy("The server is not ready: it starts, or restarts.")
         kind = _text(headers, b"content-type", JSON).partition(";")[0].strip().lower()
         if kind not in (JSON, MEDIA_TYPE):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 
 import pytest
 
-from plumbline.serving.gateway.launcher import Launcher
+from plumbline.serving.gateway.launcher import PATIENCE_SECONDS, Launcher
 from plumbline.serving.gateway.settings import (
     GatewaySettings,
     LauncherState,
@@ -27,6 +28,28 @@ def test_a_silent_launcher_is_neither_alive_nor_ready() -> None:
     assert launcher.is_ready
     now[0] += 0.2
     assert (launcher.is_alive, launcher.is_ready) == (False, False)
+
+
+def test_a_request_waits_a_little_for_a_server_that_starts() -> None:
+    launcher = Launcher()
+    ready, busy = LauncherState(ready=True).to_line().encode(), LauncherState().to_line().encode()
+
+    async def wait() -> tuple[bool, bool]:
+        started = time.monotonic()
+        is_ready = await launcher.becomes_ready()
+        return is_ready, time.monotonic() - started > 0.9 * PATIENCE_SECONDS
+
+    async def waits() -> None:
+        assert await wait() == (False, True)
+        waiting = asyncio.create_task(launcher.becomes_ready())
+        await asyncio.sleep(0.0)
+        launcher.say(ready)
+        assert await waiting
+        assert await wait() == (True, False)
+        launcher.say(busy)
+        assert await wait() == (False, True)
+
+    asyncio.run(waits())
 
 
 def test_the_end_of_the_input_is_told() -> None:
