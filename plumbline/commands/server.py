@@ -91,7 +91,11 @@ def server(
     ] = None,
     ready_seconds: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0.0, help="Time limit for loading the models."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0.0,
+            help="Time limit for loading the models; time in which they compute counts a tenth.",
+        ),
     ] = 120.0,
     check_seconds: Annotated[
         float,

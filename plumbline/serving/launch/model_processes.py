@@ -32,6 +32,17 @@ def instances_of(guard: int) -> dict[int, Instance]:
     return found
 
 
+def processor_seconds(process: int) -> float:
+    """Processor time of a process and of all below it, in seconds; 0 for one that has ended."""
+    below = sum(processor_seconds(child) for child in _children(process))
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return below
+    user, system = status.rpartition(")")[2].split()[11:13]
+    return below + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class ProcessWatch:
     """Reports the ends of a server and of its models' processes.
 

@@ -19,12 +19,13 @@ from plumbline.base.verified_files import VARIABLE as VERIFIED
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import guard
 from plumbline.serving.launch.binary import ServerBinary, find_server
-from plumbline.serving.launch.model_processes import Instance, instances_of
+from plumbline.serving.launch.model_processes import Instance, instances_of, processor_seconds
 from plumbline.serving.launch.owned import OwnedFolder, OwnedRegions, sweep
 from plumbline.serving.launch.plain_names import PlainNames
 from plumbline.serving.launch.server_log import cause_of_failure, last_lines
 from plumbline.serving.launch.server_options import LOOPBACK, ServerOptions
 from plumbline.serving.launch.shared_memory import SharedMemory
+from plumbline.serving.launch.start_limit import StartLimit
 
 LOG_FILE = "triton.log"
 LOG_BEFORE_FILE = "triton.before.log"
@@ -54,7 +55,7 @@ class TritonServer:
         Where the server listens and what it allows. By default, it listens on free ports of this
         machine, and only scores.
     ready_seconds
-        Time limit for loading the models.
+        Time limit for loading the models, of which time in which they compute counts a tenth.
     temporary
         Temporary folders that are removed if this process is killed.
     """
@@ -228,7 +229,7 @@ class TritonServer:
             self._regions.clear()
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes], space: SharedMemory) -> None:
-        deadline = time.monotonic() + self._ready_seconds
+        limit = StartLimit(self._ready_seconds, lambda: processor_seconds(process.pid))
         while not self._is_ready():
             space.look()
             status = process.poll()
@@ -240,11 +241,12 @@ class TritonServer:
                     f"The Triton server ended with status {status} before it was ready: "
                     f"{cause} (log: {self.log}).{suspicion}"
                 )
-            if time.monotonic() > deadline:
+            if limit.is_over():
                 last = self._names.resolved(last_lines(self.log))
                 raise ServerError(
-                    f"The Triton server was not ready after {self._ready_seconds:.0f} s. Its log "
-                    f"ends with: {last} (log: {self.log}). Give it more time, or read the log."
+                    f"The Triton server was not ready within {self._ready_seconds:g} s, in which "
+                    "time that it computed counts a tenth. Its log ends with: "
+                    f"{last} (log: {self.log})."
                 )
             time.sleep(_POLL_SECONDS)
 

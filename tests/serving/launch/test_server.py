@@ -109,7 +109,7 @@ def test_a_server_that_is_not_ready_in_time_is_stopped(repository: Path, tmp_pat
     pid_file = tmp_path / "pid"
     body = f"import os, time\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     with (
-        pytest.raises(ServerError, match="was not ready after 1 s"),
+        pytest.raises(ServerError, match="was not ready within 1 s"),
         TritonServer(
             repository, tmp_path / "work", binary=program(tmp_path, body), ready_seconds=1.0
         ),
