@@ -25,7 +25,7 @@ from plumbline.nvtabular.frames import FrameReader
 from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.nvtabular.operators.quantile_transform import QuantileTransform
-from plumbline.nvtabular.patched import patched
+from plumbline.nvtabular.patched import patched, set_folder
 from plumbline.nvtabular.patching.tables import read_vocabulary
 from plumbline.nvtabular.quiet import quiet
 
@@ -191,6 +191,38 @@ def test_a_vocabulary_in_parts_is_read_in_the_order_of_its_ids(tmp_path: Path) -
     (tmp_path / "part.2.parquet").unlink()
     with pytest.raises(PlanError, match="wanted ids from 3 on without a gap"):
         read_vocabulary(tmp_path, ["i"], "i_size", ["integer"], 3)
+
+
+WHOLE = pd.DataFrame({"i": [7.0, np.nan, 7.0, 9.0], "y": [0.0, 1.0, 2.0, 3.0]})
+"""As pandas reads integers of which one is missing."""
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        lambda: ["i"] >> ops.Categorify(),
+        lambda: ["i"] >> ops.TargetEncoding("y", kfold=1),
+        lambda: ["i"] >> ops.JoinGroupby(cont_cols=["y"], stats=["sum"]),
+    ],
+    ids=["Categorify", "TargetEncoding", "JoinGroupby"],
+)
+def test_integers_that_pandas_made_floats_of_are_integers(graph: Any, tmp_path: Path) -> None:
+    def of(frame: pd.DataFrame, name: str) -> Plan:
+        folder = tmp_path / name
+        for number in range(3):  # TargetEncoding does not make its folder
+            (folder / f"{number}").mkdir(parents=True)
+        workflow = Workflow(graph())
+        set_folder(workflow, folder)
+        with quiet(), Serial():
+            workflow.fit(Dataset(frame, cpu=True))
+        write_plan(folder / "plan", *compile_fitted(workflow, KINDS, folder / "plan"))
+        return read_plan(folder / "plan")
+
+    as_integers = WHOLE.assign(i=WHOLE["i"].astype("Int64"))
+    assert of(WHOLE, "floats").content_hash == of(as_integers, "integers").content_hash
+    fractions = WHOLE.assign(i=WHOLE["i"] + 0.5)
+    with pytest.raises(PlanError, match=r"Column 'i': the feature plan wants .* of int64, got d"):
+        of(fractions, "fractions")
 
 
 def test_statistics_that_are_not_finite_raise(tmp_path: Path) -> None:

@@ -78,18 +78,31 @@ def read_vocabulary(
             "Was the vocabulary written by another version of NVTabular? Fit the workflow again."
         )
     table = pa.concat_tables([pq.read_table(file, columns=[*columns, size]) for file in files])
-    parts = [_values(table[c], c, e) for c, e in zip(columns, elements, strict=True)]
+    parts = [
+        _values(table[c], c, e, "a vocabulary") for c, e in zip(columns, elements, strict=True)
+    ]
     return parts, np.asarray(table[size].cast(pa.int64()), dtype=np.int64)
 
 
-def _values(values: pa.ChunkedArray, column: str, element: str) -> pa.Array:
+def _values(values: pa.ChunkedArray, column: str, element: str, what: str) -> pa.Array:
+    """The values as text, or as integers.
+
+    Raises
+    ------
+    PlanError
+        They have another type; `what` says what they are.
+    """
     wanted = pa.string() if element == "text" else pa.int64()
     if len(values) == values.null_count:  # pandas writes a column without strings as nulls
         return pa.nulls(len(values), wanted)
     is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
-    if is_text != (element == "text") or not (is_text or pa.types.is_integer(values.type)):
-        raise PlanError.wrong_type(column, f"a vocabulary of {wanted}", str(values.type))
-    return values.cast(wanted).combine_chunks()
+    try:
+        if is_text == (element == "text"):
+            # Floats too: pandas makes floats of integers if one is missing.
+            return values.cast(wanted).combine_chunks()
+    except pa.ArrowInvalid:  # fractions
+        pass
+    raise PlanError.wrong_type(column, f"{what} of {wanted}", str(values.type))
 
 
 def _part_number(part: Path) -> int:
@@ -127,11 +140,16 @@ def keyed_step(
     values: NDArray[np.float64],
     default: float | None,
 ) -> KeyedValue:
-    """The step that maps the keys of the table to `values`, one per row."""
+    """The step that maps the keys of the table to `values`, one per row.
+
+    Raises
+    ------
+    PlanError
+        The keys have another type than the target.
+    """
     parts = []
     for name, type_ in zip(keys, target.types, strict=True):
-        wanted = pa.string() if type_.element == "text" else pa.int64()
-        parts.append(part_values(table[name].cast(wanted).combine_chunks()))
+        parts.append(part_values(_values(table[name], name, type_.element, "keys")))
     return by_key(target, KeyTable(key_parts(key_array(parts), target.types)), values, default)
 
 
