@@ -1,36 +1,34 @@
-"""The choice of a device, for all commands."""
+"""Devices, and what a machine lacks to use a GPU."""
 
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from typing import Literal
-
-from plumbline.base.errors import PlumblineError
 
 Device = Literal["cpu", "cuda"]
 RequestedDevice = Literal["auto", "cpu", "cuda"]
 
 
-def resolve_device(requested: RequestedDevice) -> Device:
-    """`auto` means CUDA if the driver finds a device, else the CPU.
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that a GPU needs and the machine lacks."""
 
-    Raises
-    ------
-    PlumblineError
-        `cuda` is requested, but the driver finds no device.
-    """
-    if requested == "cpu":
-        return "cpu"
-    count = _cuda_device_count()
-    if count > 0:
-        return "cuda"
-    if requested == "cuda":
-        raise PlumblineError("--device cuda: the CUDA driver finds no device. Use --device cpu.")
-    return "cpu"
+    what: str
+    """A clause: `the CUDA kernels were not built`."""
+    remedy: str
+    """What to do, as the start of a sentence: `Install nvcc`."""
 
 
-def _cuda_device_count() -> int:
-    """Asks the CUDA driver itself, which needs no package; 0 without a driver."""
+def missing_driver() -> Missing | None:
+    """None if the CUDA driver finds a device."""
+    if cuda_devices():
+        return None
+    return Missing("the CUDA driver finds no device", "Install NVIDIA's driver for the GPU")
+
+
+def cuda_devices() -> int:
+    """Number of CUDA devices. Asks the driver itself, which needs no package; 0 without one."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

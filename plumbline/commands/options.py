@@ -7,16 +7,12 @@ from typing import Annotated
 
 import typer
 
-from plumbline.base.device import RequestedDevice, resolve_device
+from plumbline.base.console import warn
+from plumbline.base.device import RequestedDevice
 from plumbline.base.paths import ROOT
 from plumbline.settings.configuration import load_config
-from plumbline.stages.run import (
-    DEFAULT_CONFIG,
-    RequestedEngine,
-    Run,
-    TrainedModel,
-    resolve_engine,
-)
+from plumbline.stages.machine import choose
+from plumbline.stages.run import DEFAULT_CONFIG, RequestedEngine, Run, TrainedModel
 
 ConfigFile = Annotated[
     Path,
@@ -44,7 +40,8 @@ EngineName = Annotated[
     RequestedEngine,
     typer.Option(
         "--engine",
-        help="Engine that fits and encodes the features; auto: native on a CPU, else nvtabular.",
+        help="Engine that fits and encodes the features; auto: nvtabular with cuDF or a cluster, "
+        "else native.",
     ),
 ]
 Scheduler = Annotated[
@@ -62,7 +59,7 @@ ModelName = Annotated[
 ]
 DeviceName = Annotated[
     RequestedDevice,
-    typer.Option("--device", help="auto: cuda if the driver finds a device."),
+    typer.Option("--device", help="auto: cuda if driver, torch and our kernels have it."),
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Run complete stages again.", show_default="off")
@@ -87,15 +84,19 @@ def run_of(
     Raises
     ------
     PlumblineError
-        The configuration is wrong, or two options contradict each other.
+        The configuration is wrong, two options contradict each other, or the machine lacks what
+        an option needs.
     """
-    chosen = resolve_device(device)
+    choice = choose(device, engine, scheduler)
+    for note in choice.notes:
+        warn(note)
     run = Run(
         config=load_config(config),
         data=tuple(data or ()),
-        engine=resolve_engine(engine, chosen, scheduler),
+        engine=choice.engine,
         model=model,
-        device=chosen,
+        device=choice.device,
         scheduler=scheduler,
+        engine_device=choice.engine_device,
     )
     return run, out if out is not None else Path("runs") / run.config.name

@@ -153,7 +153,7 @@ def _run_engine(
     if run.engine == "nvtabular":
         from plumbline.nvtabular.engine import NVTabularEngine
 
-        engine = NVTabularEngine(run.device, run.scheduler)
+        engine = NVTabularEngine(run.engine_device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
         return engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
     source = row_source(run, inputs)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from plumbline.base.device import Device
-from plumbline.base.errors import PlumblineError
 from plumbline.base.paths import ROOT
 from plumbline.settings import Config
 
@@ -35,6 +34,8 @@ class Run:
         The trainer of the DLRM: our own kernels (`fused`), or Merlin Models.
     scheduler
         The Dask cluster of the NVTabular engine: `local`, an address, or none.
+    engine_device
+        The device of NVTabular and of Merlin's data loader: `cuda` only where cuDF imports.
     """
 
     config: Config
@@ -43,21 +44,4 @@ class Run:
     model: TrainedModel
     device: Device
     scheduler: str | None
-
-
-def resolve_engine(requested: RequestedEngine, device: Device, scheduler: str | None) -> Engine:
-    """The engine to use. `auto` is native on a CPU, and NVTabular on a GPU or a Dask cluster.
-
-    Raises
-    ------
-    PlumblineError
-        `native` was requested together with a scheduler, which it cannot use.
-    """
-    if requested == "native" and scheduler is not None:
-        raise PlumblineError(
-            f"--scheduler {scheduler}: a Dask cluster is for --engine nvtabular, and --engine "
-            "native was given. Leave one of the two out."
-        )
-    if requested == "auto":
-        return "native" if device == "cpu" and scheduler is None else "nvtabular"
-    return requested
+    engine_device: Device = "cpu"

@@ -2,30 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.errors import PlumblineError
-from plumbline.stages.run import resolve_engine
 from tests.conftest import Command
-
-
-@pytest.mark.parametrize(
-    ("requested", "device", "scheduler", "engine"),
-    [
-        ("auto", "cpu", None, "native"),
-        ("auto", "cpu", "local", "nvtabular"),
-        ("auto", "cuda", None, "nvtabular"),
-        ("native", "cpu", None, "native"),
-        ("native", "cuda", None, "native"),
-        ("nvtabular", "cpu", None, "nvtabular"),
-        ("nvtabular", "cpu", "tcp://127.0.0.1:8786", "nvtabular"),
-    ],
-)
-def test_the_engine_follows_the_machine(requested, device, scheduler, engine) -> None:
-    assert resolve_engine(requested, device, scheduler) == engine
-
-
-def test_a_scheduler_without_use_is_refused() -> None:
-    with pytest.raises(PlumblineError, match="--scheduler local: a Dask cluster is for --engine"):
-        resolve_engine("native", "cpu", "local")
 
 
 @pytest.mark.parametrize("out", ["file/run", "n" * 300, "file"])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from plumbline.base.device import resolve_device
+from plumbline.base.device import cuda_devices
 from plumbline.serving.client.connection import SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
@@ -77,7 +77,7 @@ class ServerOptions:
     """Require the secret in requests for scores, configs and statistics too."""
     secret: str | None = field(default=None, repr=False)
     tls: ServerTls | None = None
-    gpu_metrics: bool = field(default_factory=lambda: resolve_device("auto") == "cuda")
+    gpu_metrics: bool = field(default_factory=lambda: cuda_devices() > 0)
     """Measure the GPUs' load, memory and power; by default, if there is a GPU."""
 
     def __post_init__(self) -> None:

@@ -54,11 +54,11 @@ def test_later_releases_are_told_to_allow_shared_memory() -> None:
     assert ServerOptions().arguments_of_later_releases(lambda option: True) == []
 
 
-@pytest.mark.parametrize(("device", "value"), [("cpu", "false"), ("cuda", "true")])
+@pytest.mark.parametrize(("devices", "value"), [(0, "false"), (2, "true")])
 def test_gpus_are_measured_where_there_are_any(
-    device: str, value: str, monkeypatch: pytest.MonkeyPatch
+    devices: int, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_options, "resolve_device", lambda requested: device)
+    monkeypatch.setattr(server_options, "cuda_devices", lambda: devices)
     assert f"--allow-gpu-metrics={value}" in ServerOptions().arguments(PORTS)
     assert "--allow-gpu-metrics=false" in ServerOptions(gpu_metrics=False).arguments(PORTS)
 
