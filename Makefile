@@ -61,6 +61,7 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/operators.py
 	$(VENV)/bin/python benchmarks/interaction.py
 	$(VENV)/bin/python benchmarks/train.py
+	$(VENV)/bin/python benchmarks/gpu_loader.py
 	$(VENV)/bin/python benchmarks/threads.py
 	$(VENV)/bin/python benchmarks/roofline.py
 	$(VENV)/bin/python benchmarks/scoring.py

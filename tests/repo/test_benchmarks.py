@@ -277,3 +277,10 @@ def test_roofline_runs_and_writes_json(command: Command, tmp_path: Path) -> None
     assert gather["sides"].keys() == {"ours", "copy", "rows at random"}
     scoring = next(case for name, case in cases.items() if name.startswith("scoring article"))
     assert scoring["sides"].keys() == {"ours", "copy", "products"}
+
+
+@pytest.mark.timeout(300)
+def test_gpu_loader_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    whole, gather = run_quick(command, "gpu_loader", tmp_path)
+    assert whole["ratios"].keys() == {"loader for a CPU"}
+    assert gather["ratios"].keys() == {"copy"}

@@ -60,6 +60,19 @@ class EncodedRows:
             tuple((torch.from_numpy(bag.values), torch.from_numpy(bag.offsets)) for bag in bags),
         )
 
+    def gather(
+        self,
+        rows_B: NDArray[np.int64],
+        ids_BF: NDArray[Any],
+        dense_BC: NDArray[np.float32],
+        click_B: NDArray[np.float32],
+    ) -> None:
+        """Write the rows with these indices, in this order, into arrays of these dtypes."""
+        for values, out in zip(
+            (self.ids_BF, self.dense_BC, self.click_B), (ids_BF, dense_BC, click_B), strict=True
+        ):
+            values.take(rows_B, axis=0, out=out, mode="clip")  # "raise" would write a copy first
+
 
 class EncodedColumns:
     """The columns of encoded files that a model and its label need."""
@@ -69,10 +82,18 @@ class EncodedColumns:
         self.names = [*architecture.categorical, *architecture.continuous, CLICK]
 
     def has_wide_ids(self, file: Path, schema: pa.Schema) -> bool:
-        """Whether an id may need 64 bits; raises DataError where the file lacks a column."""
+        """Whether an id of a column with one id a row may need 64 bits.
+
+        Raises DataError where the file lacks a column.
+        """
         check_columns(file, schema, self.names)
         types = [schema.field(name).type for name in self._architecture.single]
         return any(type_ != pa.int32() for type_ in types)
+
+    def has_wide_lists(self, schema: pa.Schema) -> bool:
+        """Whether an id of a list column may need 64 bits."""
+        types = [schema.field(name).type for name in self._architecture.bags]
+        return any(getattr(type_, "value_type", None) != pa.int32() for type_ in types)
 
     def rows(
         self, parts: Iterable[tuple[Path, pa.RecordBatch]], count: int, wide_ids: bool

@@ -1,5 +1,7 @@
 """Batches on the CPU from encoded Parquet files, read ahead in a thread.
 
+Legend: N rows of a window.
+
 pyarrow decodes column by column. The columns of a window are converted to row-major arrays, and
 each batch gathers its rows from them. The row order depends on the seed, the epoch and the row
 groups of the files, and not on the batch size or on thread timing.
@@ -8,22 +10,35 @@ groups of the files, and not on the batch size or on thread timing.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.base.read_ahead import iterate_ahead
-from plumbline.dlrm.data.encoded_rows import EncodedColumns, readable
+from plumbline.dlrm.data.encoded_rows import EncodedColumns, EncodedRows, readable
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
 from plumbline.dlrm.model.architecture import Architecture
 
 BATCHES_AHEAD = 8
 """Batches queued ahead, to bridge the reading of the next window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one window that are in one batch."""
+
+    window: EncodedRows
+    taken_N: NDArray[np.int64]
+    """Their indices in the window, in the order of the batch."""
+    ends_batch: bool
 
 
 class ParquetLoader:
@@ -40,7 +55,9 @@ class ParquetLoader:
     """
 
     def __init__(self, files: Sequence[Path], architecture: Architecture, batch_size: int) -> None:
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        self.wide_lists = False
+        """Whether an id of a list column may need 64 bits."""
         self._columns = EncodedColumns(architecture)
         self._groups: list[RowGroup] = []
         self._wide_ids = False
@@ -49,6 +66,7 @@ class ParquetLoader:
                 metadata = pq.read_metadata(file)
                 schema = metadata.schema.to_arrow_schema()
             self._wide_ids |= self._columns.has_wide_ids(file, schema)
+            self.wide_lists |= self._columns.has_wide_lists(schema)
             for number in range(metadata.num_row_groups):
                 rows = metadata.row_group(number).num_rows
                 self._groups.append(RowGroup(file, number, rows))
@@ -64,10 +82,23 @@ class ParquetLoader:
         return iterate_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
 
     def _batches(self, order: Order | None, skip: int) -> Iterator[Batch]:
-        skipped = skip * self._batch_size
-        readers: dict[RowGroup, _Reader] = {}
         parts: list[Batch] = []
-        missing = self._batch_size
+        for piece in self.pieces(order, skip):
+            parts.append(piece.window.batch(piece.taken_N))
+            if piece.ends_batch:
+                yield _together(parts)
+                parts = []
+            del piece  # before the next window is read
+
+    def pieces(self, order: Order | None, skip: int) -> Iterator[Piece]:
+        """The batches' rows in pieces, in order, read in this thread; see `DataLoader.batches`.
+
+        A window stays in memory for as long as one of its pieces does.
+        """
+        skipped = min(skip * self.batch_size, self._rows)
+        left = self._rows - skipped
+        readers: dict[RowGroup, _Reader] = {}
+        missing = self.batch_size
         for window in windows(self._groups, order):
             if skipped >= window.rows:
                 skipped -= window.rows
@@ -76,16 +107,13 @@ class ParquetLoader:
             permutation = window.permutation(order)
             start, skipped = skipped, 0
             while start < window.rows:
-                taken = permutation[start : start + missing]
-                parts.append(rows.batch(taken))
-                start += len(taken)
-                missing -= len(taken)
-                if not missing:
-                    yield _together(parts)
-                    parts, missing = [], self._batch_size
+                taken_N = permutation[start : start + missing]
+                start += len(taken_N)
+                missing -= len(taken_N)
+                left -= len(taken_N)
+                yield Piece(rows, taken_N, ends_batch=not missing or not left)
+                missing = missing or self.batch_size
             del rows  # before the next window is read
-        if parts:
-            yield _together(parts)
 
     def _parts(
         self, window: Window, readers: dict[RowGroup, _Reader]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -18,10 +19,12 @@ import torch
 from plumbline.base.errors import DataError
 from plumbline.dlrm.data import merlin_loader as merlin_loader
 from plumbline.dlrm.data import row_order
+from plumbline.dlrm.data.device_loader import DeviceLoader
 from plumbline.dlrm.data.loader import Batch, DataLoader, Order
 from plumbline.dlrm.data.merlin_loader import MerlinLoader
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
 from plumbline.nvtabular.merlin_data import merlin_dataset
+from tests.dlrm.data.late_transfer import LateTransfer
 
 MakeLoader = Callable[..., DataLoader]
 
@@ -35,7 +38,11 @@ def parquet(world, files: Sequence[Path], batch_size: int) -> DataLoader:
     return ParquetLoader(files, world.architecture, batch_size)
 
 
-@pytest.fixture(params=[merlin, parquet], ids=lambda make: make.__name__)
+def device(world, files: Sequence[Path], batch_size: int) -> DataLoader:
+    return DeviceLoader(ParquetLoader(files, world.architecture, batch_size), LateTransfer())
+
+
+@pytest.fixture(params=[merlin, parquet, device], ids=lambda make: make.__name__)
 def make_loader(request) -> MakeLoader:
     return request.param
 
@@ -221,9 +228,9 @@ def test_an_epoch_of_lists_resumes_where_it_stopped(list_world, make_loader):
     assert with_lists(list(loader.batches(Order(1, 0), skip=3))) == whole[3 * 64 :]
 
 
-def test_both_give_the_same_batches_in_file_order(world, list_world):
-    for data in (world, list_world):
-        got = [make(data, data.train_files, 50).batches() for make in (merlin, parquet)]
+def test_all_give_the_same_batches_in_file_order(world, list_world):
+    for data, make in itertools.product((world, list_world), (merlin, device)):
+        got = [make_(data, data.train_files, 50).batches() for make_ in (make, parquet)]
         for one, other in zip(*got, strict=True):
             assert torch.equal(one.ids_BF, other.ids_BF)
             assert torch.equal(one.dense_BC, other.dense_BC)
