@@ -10,6 +10,7 @@ Systems", https://arxiv.org/abs/1906.00091.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ class DLRM(nn.Module):
     ----------
     seed
         Seed of the initial weights, which are drawn on the CPU and so are equal on every device.
-        None leaves them on the meta device, to be filled by `load_state_dict(..., assign=True)`.
+        None leaves them on the meta device; see `of_weights`.
     embedding_deviation
         Standard deviation of the initial embedding rows.
     """
@@ -57,6 +58,14 @@ class DLRM(nn.Module):
             self.last = nn.Linear((architecture.top_input, *architecture.top_mlp)[-1], 1)
         if seed is not None:
             _initialize(self, torch.Generator().manual_seed(seed), embedding_deviation)
+
+    @classmethod
+    def of_weights(cls, architecture: Architecture, state: Mapping[str, Tensor]) -> DLRM:
+        """A model with the weights of a state dict, in their memory and on their device."""
+        model = cls(architecture, seed=None)
+        model.load_state_dict(state, assign=True)
+        model.tables.move_offsets()
+        return model
 
     def forward(self, ids_BF: Tensor, dense_BC: Tensor, bags: Bags = ()) -> Tensor:
         """logit_B, float32, from int64 ids below the cardinalities and float32 values.

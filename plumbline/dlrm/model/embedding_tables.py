@@ -32,7 +32,7 @@ class EmbeddingTables(nn.Module):
     """The tables of an architecture's id columns, in plan order, in one buffer.
 
     `weight` (R, D) is a parameter without gradient, on the meta device until `initialize_` or
-    `load_state_dict(..., assign=True)` fills it. So are `position_weights`, float32 (P,) for each
+    `load_state_dict(..., assign=True)` fills it; after the latter, call `move_offsets`. So are `position_weights`, float32 (P,) for each
     list column of a model with weighted positions; their gradient is from `position_gradients`.
 
     Parameters
@@ -71,6 +71,11 @@ class EmbeddingTables(nn.Module):
         """Register an int64 buffer that moves with the module and is not saved with its weights."""
         tensor = torch.tensor(numbers, dtype=torch.int64, device="cpu")
         self.register_buffer(name, tensor, persistent=False)
+
+    def move_offsets(self) -> None:
+        """Move the tables' offsets, which are not saved with the weights, to the rows' device."""
+        for name, tensor in self.named_buffers():
+            self.register_buffer(name, tensor.to(self.weight.device), persistent=False)
 
     @torch.no_grad()
     def initialize_(self, generator: torch.Generator, deviation: float = INITIAL_DEVIATION) -> None:
@@ -162,6 +167,11 @@ class EmbeddingTables(nn.Module):
         return ModelError.id_out_of_range(name, error.got, error.cardinality)
 
     def _check(self, ids_BF: Tensor, bags: Bags) -> None:
+        if self.first_row_F.device != self.weight.device:
+            raise ValueError(
+                f"embedding: wanted the tables' offsets on {self.weight.device} like the rows, got "
+                f"{self.first_row_F.device}: call move_offsets"
+            )
         if ids_BF.dim() != 2 or ids_BF.shape[1] != len(self._single):
             raise ValueError(
                 f"embedding: wanted ids of shape (B, {len(self._single)}), got {_shape(ids_BF)}"

@@ -41,6 +41,4 @@ def load_model(folder: Path) -> DLRM:
     file = file_inside(folder, WEIGHTS_FILE, ModelError)
     state = read_tensors(file, card.weights_sha256)
     check_shapes(weight_shapes(card.architecture), shapes_in(read_spans(file)), str(file))
-    model = DLRM(card.architecture, seed=None)
-    model.load_state_dict(state, assign=True)
-    return model.eval()
+    return DLRM.of_weights(card.architecture, state).eval()

@@ -67,13 +67,11 @@ class AveragedTrainer:
     def canonical(self) -> DLRM:
         """A model of the averaged weights; shares the memory of those of the model's precision."""
         live = self._trainer.canonical()
-        model = DLRM(live.architecture, seed=None)
         state = live.state_dict()
-        model.load_state_dict(
+        return DLRM.of_weights(
+            live.architecture,
             {name: average.to(state[name].dtype) for name, average in self._average.items()},
-            assign=True,
         )
-        return model
 
     def state(self) -> dict[str, Tensor]:
         """The wrapped trainer's state, the average, and the number of steps."""

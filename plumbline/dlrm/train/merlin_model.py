@@ -207,10 +207,12 @@ def to_canonical(merlin_model: MerlinDLRM) -> dict[str, Tensor]:
     state = {name: p.detach() for name, p in merlin_model.dense_parameters().items()}
     tables = [table.detach() for table in merlin_model.table_parameters().values()]
     architecture = merlin_model.architecture
-    state["tables.weight"] = torch.cat([torch.empty(0, architecture.embedding_dim), *tables])
+    none = state["last.weight"].new_empty(0, architecture.embedding_dim)
+    state["tables.weight"] = torch.cat([none, *tables])
     if architecture.continuous:
-        order = _sorted_order(architecture.continuous)
-        state["bottom.0.weight"] = state["bottom.0.weight"][:, order].contiguous()
+        first = state["bottom.0.weight"]
+        order = _sorted_order(architecture.continuous).to(first.device)
+        state["bottom.0.weight"] = first.index_select(1, order)
     return state
 
 
@@ -231,7 +233,8 @@ def load_canonical(merlin_model: MerlinDLRM, state: Mapping[str, Tensor]) -> Non
     for name, parameter in parameters.items():
         values = state[name]
         if name == "bottom.0.weight":
-            values = values[:, torch.argsort(_sorted_order(architecture.continuous))]
+            order = torch.argsort(_sorted_order(architecture.continuous))
+            values = values.index_select(1, order.to(values.device))
         parameter.copy_(values)
 
 

@@ -81,9 +81,7 @@ class MerlinTrainer:
 
     def canonical(self) -> DLRM:
         """The same model as a `DLRM`, on the same device; the tables are a copy."""
-        canonical = DLRM(self._model.architecture, seed=None)
-        canonical.load_state_dict(to_canonical(self._model), assign=True)
-        return canonical
+        return DLRM.of_weights(self._model.architecture, to_canonical(self._model))
 
     def state(self) -> dict[str, Tensor]:
         """Weights by their names in `DLRM`, and the optimizers' state."""

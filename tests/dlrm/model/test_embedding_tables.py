@@ -214,6 +214,16 @@ def test_inputs_of_another_shape_or_dtype_are_refused(ids_BF, bags, message):
         tables(ids_BF, [bag] * bags)
 
 
+def test_offsets_on_another_device_than_the_rows_are_refused():
+    tables = tables_of(architecture_of((3, 2)))
+    tables.weight = torch.nn.Parameter(tables.weight.to("meta"), requires_grad=False)
+    ids_BF = torch.zeros(2, 2, dtype=torch.int64, device="meta")
+    with pytest.raises(ValueError, match=r"wanted the tables' offsets on meta .* got cpu: call"):
+        tables(ids_BF)
+    tables.move_offsets()
+    assert tables(ids_BF).shape == (2, 2, 4)
+
+
 def test_a_result_of_another_dtype_is_refused():
     tables = tables_of(architecture_of([5]))
     with pytest.raises(ValueError, match="got float32 and float64"):

@@ -125,6 +125,16 @@ def test_the_first_rows_have_the_deviation_that_is_asked_for():
     assert torch.equal(wide.last.weight, narrow.last.weight)
 
 
+def test_a_model_of_weights_is_whole_on_their_device():
+    state = {name: tensor.to("meta") for name, tensor in DLRM(BOTH, seed=1).state_dict().items()}
+    model = DLRM.of_weights(BOTH, state)
+    everything = [*model.parameters(), *model.buffers()]
+    assert {tensor.device.type for tensor in everything} == {"meta"}
+    state = DLRM(BOTH, seed=1).state_dict()
+    model = DLRM.of_weights(BOTH, state)
+    assert model.tables.weight.data_ptr() == state["tables.weight"].data_ptr()
+
+
 def test_without_a_seed_it_takes_no_memory():
     model = DLRM(BOTH, seed=None)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}

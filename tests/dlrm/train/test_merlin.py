@@ -7,15 +7,18 @@ from dataclasses import replace
 import pytest
 import torch
 from merlin.models.torch import DLRMModel
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.contract import BagIds
+from plumbline.dlrm.train.averaging import AveragedTrainer
 from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
+from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.nvtabular.merlin_data import merlin_schema
-from plumbline.settings import Model
+from plumbline.settings import Model, Training
 from tests.dlrm.embedding_reference import embedding_reference
 
 SETTINGS = Model(embedding_dim=4, bottom_mlp=(8, 4), top_mlp=(16, 8))
@@ -149,3 +152,16 @@ def test_weights_of_another_architecture_are_refused(world):
     del state["top.0.bias"]
     with pytest.raises(ModelError, match=r"these are in only one of the two: top\.0\.bias"):
         load_canonical(merlin, state)
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_a_model_on_a_gpu_becomes_a_dlrm_on_that_gpu(plan, averaged):
+    """With tensors of torch's that have a device and no memory, and no two devices in one call."""
+    architecture = Architecture.of(plan, SETTINGS)
+    settings = Training(learning_rate=0.1, embedding_learning_rate=0.1)
+    trainer = MerlinTrainer(architecture, settings, 3, "cpu", merlin_schema(plan))
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        trainer._model._apply(lambda tensor: torch.empty_like(tensor, device="cuda"))
+        model = (AveragedTrainer(trainer, 8) if averaged else trainer).canonical()
+    everything = [*model.parameters(), *model.buffers()]
+    assert {tensor.device.type for tensor in everything} == {"cuda"}
