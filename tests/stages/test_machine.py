@@ -12,7 +12,7 @@ import pytest
 from plumbline.base.device import Missing, cuda_devices
 from plumbline.base.errors import PlumblineError
 from plumbline.commands import options
-from plumbline.dlrm.ops import missing_cuda
+from plumbline.dlrm.ops import library, missing_torch
 from plumbline.nvtabular.missing_cudf import missing_cudf
 from plumbline.stages.machine import Choice, Machine, choose
 from plumbline.stages.run import DEFAULT_CONFIG
@@ -116,25 +116,25 @@ def test_this_machine_is_asked() -> None:
 
 
 def test_a_build_of_torch_without_cuda(monkeypatch) -> None:
-    monkeypatch.setattr(missing_cuda.torch.version, "cuda", None)
-    missing = missing_cuda.missing_torch()
+    monkeypatch.setattr(missing_torch.torch.version, "cuda", None)
+    missing = missing_torch.missing_torch()
     assert missing is not None and missing.what.endswith(" is built without CUDA")
-    monkeypatch.setattr(missing_cuda.torch.version, "cuda", "99.0")
-    monkeypatch.setattr(missing_cuda.torch.cuda, "is_available", lambda: False)
-    missing = missing_cuda.missing_torch()
+    monkeypatch.setattr(missing_torch.torch.version, "cuda", "99.0")
+    monkeypatch.setattr(missing_torch.torch.cuda, "is_available", lambda: False)
+    missing = missing_torch.missing_torch()
     assert missing is not None and "built for CUDA 99.0, does not work with" in missing.what
-    monkeypatch.setattr(missing_cuda.torch.cuda, "is_available", lambda: True)
-    assert missing_cuda.missing_torch() is None
+    monkeypatch.setattr(missing_torch.torch.cuda, "is_available", lambda: True)
+    assert missing_torch.missing_torch() is None
 
 
 def test_kernels_that_were_not_built_or_are_turned_off(monkeypatch) -> None:
-    monkeypatch.setattr(missing_cuda, "cuda_module", lambda: None)
-    missing = missing_cuda.missing_kernels()
+    monkeypatch.setattr(library, "_cuda_module", lambda: None)
+    missing = library.missing_cuda_module()
     assert missing is not None and "were not built" in missing.what
-    monkeypatch.setattr(missing_cuda, "cuda_module", lambda: sys)
-    assert missing_cuda.missing_kernels() is None
+    monkeypatch.setattr(library, "_cuda_module", lambda: sys)
+    assert library.missing_cuda_module() is None
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
-    missing = missing_cuda.missing_kernels()
+    missing = library.missing_cuda_module()
     assert missing is not None and missing.remedy == "Unset PLUMBLINE_NATIVE"
 
 

@@ -15,6 +15,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
+from plumbline.base.device import Device
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture, RowPrecision
 from plumbline.dlrm.ops.dtypes import DTYPES, dtype_name
@@ -32,8 +33,9 @@ class EmbeddingTables(nn.Module):
     """The tables of an architecture's id columns, in plan order, in one buffer.
 
     `weight` (R, D) is a parameter without gradient, on the meta device until `initialize_` or
-    `load_state_dict(..., assign=True)` fills it; after the latter, call `move_offsets`. So are `position_weights`, float32 (P,) for each
-    list column of a model with weighted positions; their gradient is from `position_gradients`.
+    `load_state_dict(..., assign=True)` fills it; after the latter, call `move_offsets`. So are
+    `position_weights`, float32 (P,) for each list column of a model with weighted positions; their
+    gradient is from `position_gradients`.
 
     Parameters
     ----------
@@ -89,8 +91,7 @@ class EmbeddingTables(nn.Module):
             The rows and their optimizer state do not fit in memory.
         """
         if self.weight.is_meta:
-            tables = dict(zip(self.architecture.categorical, self.cardinalities, strict=True))
-            require_memory(tables, self.weight.shape[1] * self.weight.element_size())
+            self.require_memory("cpu")
             rows_RD = empty_rows(self.weight.shape, self.weight.dtype)
             self.weight = nn.Parameter(rows_RD, requires_grad=False)
         for number, weights_P in enumerate(self.position_weights):
@@ -98,6 +99,12 @@ class EmbeddingTables(nn.Module):
             self.position_weights[number] = nn.Parameter(ones_P)
         for position in range(len(self.cardinalities)):
             _fill(self.table(position).flatten(), generator, deviation)
+
+    def require_memory(self, device: Device) -> None:
+        """Raise ConfigError if the rows and their optimizer state do not fit in what is free."""
+        tables = dict(zip(self.architecture.categorical, self.cardinalities, strict=True))
+        row_bytes = self.weight.shape[1] * self.weight.element_size()
+        require_memory(tables, row_bytes, device=device)
 
     def table(self, position: int) -> Tensor:
         """The rows of the id column at this position in plan order, as a view."""

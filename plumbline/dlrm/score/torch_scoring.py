@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.ops.cuda_products import sum_products_in_float32
 from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.contract import Scoring
@@ -61,6 +62,8 @@ class TorchScoring:
             torch.set_num_threads(threads)
         self._model = model.eval()
         self._device = next(model.parameters()).device
+        if self._device.type == "cuda":
+            sum_products_in_float32()
         self._dtype = DTYPES[precision]
         architecture = model.architecture
         sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))

@@ -20,8 +20,8 @@ from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.model.dropout import Dropout
 from plumbline.dlrm.ops.dtypes import DTYPES
 from plumbline.dlrm.tensors.tensor_file import under
+from plumbline.dlrm.train.device import prepare
 from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
-from plumbline.dlrm.train.memory import keep_freed_memory
 from plumbline.dlrm.train.optimizers import dense_optimizer
 from plumbline.dlrm.train.precision import LossScale, training_precision
 from plumbline.dlrm.train.training_plan import PlannedTraining
@@ -49,8 +49,7 @@ class FusedTrainer:
         device: Device,
         logit_offset: float = 0.0,
     ) -> None:
-        if device == "cpu":
-            keep_freed_memory()
+        prepare(device, architecture)
         self.precision = training_precision(training.precision, device)
         self.model = DLRM(architecture, seed, training.embedding_deviation).to(device)
         parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}

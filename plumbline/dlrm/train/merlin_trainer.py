@@ -16,6 +16,7 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.dtypes import Precision
 from plumbline.dlrm.tensors.tensor_file import under
+from plumbline.dlrm.train.device import prepare
 from plumbline.dlrm.train.merlin_model import (
     build_merlin,
     load_canonical,
@@ -54,6 +55,8 @@ class MerlinTrainer:
                 f"training.dropout {training.dropout:g}: Merlin's DLRM has no dropout. "
                 "Use --model fused, or 0."
             )
+        if device == "cuda":
+            prepare(device, architecture)
         deviation = training.embedding_deviation
         self._model = build_merlin(architecture, schema, seed, deviation).to(device).train()
         self._optimizers = {"dense": dense_optimizer(self._model.dense_parameters(), training)}

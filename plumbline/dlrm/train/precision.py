@@ -48,7 +48,8 @@ class LossScale:
         """Whether to apply the step; adjusts the scale for later steps."""
         if not self._active:
             return True
-        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+        finite = [torch.isfinite(gradient).all() for gradient in gradients]
+        if not torch.stack(finite).all():  # waits for the device, once for all gradients
             self.value, self._good_steps = self.value / 2, 0
             return False
         self._good_steps += 1

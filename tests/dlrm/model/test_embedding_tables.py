@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,16 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plumbline.base.errors import ConfigError
+from plumbline.base.errors import ConfigError, MachineError
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model import embedding_tables
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.embedding_tables import EmbeddingTables
+from plumbline.dlrm.ops import library
 from plumbline.dlrm.ops.embedding import memory as embedding_memory
 from plumbline.dlrm.ops.embedding import operator as embedding_module
 from plumbline.dlrm.ops.embedding import position_weights
 from plumbline.dlrm.ops.embedding.operator import embedding_kernels
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS
+from plumbline.dlrm.ops.interaction.operator import interaction_kernels
 from tests.dlrm.embedding_reference import embedding_reference
 
 
@@ -182,6 +186,22 @@ def test_the_operator_keeps_its_promises_to_torch(weights):
 def test_without_a_native_module_the_reference_runs(monkeypatch):
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
     assert type(embedding_kernels(torch.device("cpu"))).__name__ == "ReferenceEmbedding"
+
+
+def test_on_a_gpu_the_reference_never_takes_the_kernels_place(monkeypatch):
+    gpu = torch.device("cuda")
+    kernels_of = (embedding_kernels, partial(interaction_kernels, dtype=torch.bfloat16))
+    monkeypatch.setattr(library, "_cuda_module", lambda: ModuleType("stub"))
+    for kernels in kernels_of:
+        assert type(kernels(gpu)).__name__ in ("CudaEmbedding", "CudaInteraction")
+    monkeypatch.setattr(library, "_cuda_module", lambda: None)
+    for kernels in kernels_of:
+        with pytest.raises(MachineError, match=r"_kernels_cuda, were not built\. Install nvcc"):
+            kernels(gpu)
+    monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
+    for kernels in kernels_of:
+        with pytest.raises(MachineError, match="Unset PLUMBLINE_NATIVE, or use --device cpu"):
+            kernels(gpu)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.dlrm.train.precision import LossScale
 from plumbline.nvtabular.merlin_data import merlin_schema
 from plumbline.settings import Training
+from tests.dlrm.waits import waits
 
 SGD = {"optimizer": "sgd", "embedding_optimizer": "sgd"}
 
@@ -212,3 +213,15 @@ def test_the_tables_are_one_buffer(world):
     trainer = FusedTrainer(world.architecture, training(), 3, "cpu")
     assert isinstance(trainer.model.tables, EmbeddingTables)
     assert trainer.model.tables.weight.shape == (sum(world.architecture.cardinalities), 4)
+
+
+@pytest.mark.parametrize("bad", [None, 0, 3])
+def test_the_loss_scale_waits_once_for_all_gradients(bad):
+    scale = LossScale("fp16")
+    gradients = [torch.ones(3), torch.ones(2, 2, dtype=torch.float16), torch.ones(5), torch.ones(1)]
+    if bad is not None:
+        gradients[bad][-1] = float("nan")
+    with waits() as found:
+        accepted = scale.accepts(gradients)
+    assert accepted == (bad is None)
+    assert found == ["aten._local_scalar_dense"]

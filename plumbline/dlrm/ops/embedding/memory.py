@@ -9,6 +9,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from plumbline.base.device import Device
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.ops.library import cpu_module
 
@@ -24,7 +25,12 @@ CGROUP_FOLDERS = {
 """Files of the limit and the usage, and the prefix of the lines of `memory.stat`."""
 
 
-def require_memory(tables: Mapping[str, int], row_bytes: int, available: int | None = None) -> None:
+def require_memory(
+    tables: Mapping[str, int],
+    row_bytes: int,
+    available: int | None = None,
+    device: Device = "cpu",
+) -> None:
     """Raise ConfigError if the tables and the optimizer's state exceed the available memory.
 
     Parameters
@@ -34,18 +40,20 @@ def require_memory(tables: Mapping[str, int], row_bytes: int, available: int | N
     row_bytes
         Bytes of one row, without the optimizer's state.
     available
-        Available bytes; None means `available_memory()`.
+        Available bytes; None means `available_memory()`, or what is free on the current GPU.
     """
     size_of = {name: rows * (row_bytes + STATE_BYTES) for name, rows in tables.items()}
     needed = sum(size_of.values())
-    available = available_memory() if available is None else available
+    if available is None:
+        available = available_memory() if device == "cpu" else torch.cuda.mem_get_info()[0]
     if needed > available:
         largest = sorted(size_of.items(), key=lambda item: -item[1])[:LARGEST_NAMED]
         names = ", ".join(f"{name} {size / 1e9:.2f} GB" for name, size in largest)
+        where = "" if device == "cpu" else " on the GPU"
         raise ConfigError(
             f"Embedding tables: wanted memory for {needed / 1e9:.2f} GB of rows and optimizer "
-            f"state, but {available / 1e9:.2f} GB is available. The largest tables: {names}. Set "
-            "rows: bf16, lower model.embedding_dim, or raise frequency_threshold of these columns."
+            f"state, but {available / 1e9:.2f} GB is available{where}. The largest tables: "
+            f"{names}. Set rows: bf16, lower model.embedding_dim, or raise frequency_threshold of these columns."
         )
 
 

@@ -20,7 +20,7 @@ from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, I
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
-from plumbline.dlrm.ops.library import cpu_module, cuda_module
+from plumbline.dlrm.ops.library import cpu_module, required_cuda_module
 
 DTYPES = tuple(NUMBERS)
 ROW_DTYPES = (torch.float32, torch.bfloat16)
@@ -121,15 +121,15 @@ def embedding_kernels(device: torch.device) -> EmbeddingKernels:
     """The fastest kernels for tensors of this device.
 
     On a GPU an id out of range raises only in the update: a check at every gather would wait for
-    the device.
+    the device. Raises MachineError for a GPU if the CUDA kernels were not built.
     """
-    module = cpu_module() if device.type == "cpu" else cuda_module()
-    if module is None or device.type not in ("cpu", "cuda"):
-        return ReferenceEmbedding()
     if device.type == "cuda":
         from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
 
-        return CudaEmbedding(module, waits=False)
+        return CudaEmbedding(required_cuda_module(), waits=False)
+    module = cpu_module() if device.type == "cpu" else None
+    if module is None:
+        return ReferenceEmbedding()
     return CpuEmbedding(module, module.instruction_sets()[-1])
 
 

@@ -17,7 +17,7 @@ from plumbline.dlrm.ops.interaction.cpu import CpuInteraction
 from plumbline.dlrm.ops.interaction.reference import ReferenceInteraction
 from plumbline.dlrm.ops.interaction.speed import interaction_set
 from plumbline.dlrm.ops.interaction.width import interaction_width
-from plumbline.dlrm.ops.library import cpu_module, cuda_module
+from plumbline.dlrm.ops.library import cpu_module, required_cuda_module
 
 
 @torch.library.custom_op("plumbline::interaction", mutates_args=())
@@ -25,7 +25,7 @@ def interaction(dense: Tensor | None, embeddings: Tensor) -> Tensor:
     """Pairwise dots of a dense (B, D) and embedding vectors (B, F, D): (B, K)."""
     check_inputs(dense, embeddings)
     out = _empty_result(dense, embeddings)
-    kernels = _kernels(embeddings)
+    kernels = interaction_kernels(embeddings.device, embeddings.dtype)
     kernels.forward(_contiguous(dense), embeddings.contiguous(), out)
     return out
 
@@ -47,7 +47,7 @@ def interaction_backward(
     check_inputs(dense, embeddings)
     check_gradient(gradient, dense, embeddings)
     dense_gradient, embedding_gradient = _empty_gradients(dense, embeddings)
-    _kernels(embeddings).backward(
+    interaction_kernels(embeddings.device, embeddings.dtype).backward(
         gradient.contiguous(),
         _contiguous(dense),
         embeddings.contiguous(),
@@ -77,11 +77,16 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:
 interaction.register_autograd(_backward, setup_context=_save_inputs)
 
 
-def _kernels(embeddings: Tensor) -> InteractionKernels:
-    """The fastest kernels for tensors of this device and dtype."""
-    if embeddings.device.type == "cpu":
-        return _cpu_kernels(cpu_module(), embeddings.dtype)
-    return _cuda_kernels(cuda_module() if embeddings.device.type == "cuda" else None)
+def interaction_kernels(device: torch.device, dtype: torch.dtype) -> InteractionKernels:
+    """The fastest kernels for tensors of this device and dtype.
+
+    Raises MachineError for a GPU if the CUDA kernels were not built.
+    """
+    if device.type == "cpu":
+        return _cpu_kernels(cpu_module(), dtype)
+    if device.type == "cuda":
+        return _cuda_kernels(required_cuda_module())
+    return ReferenceInteraction()
 
 
 @cache
@@ -92,9 +97,7 @@ def _cpu_kernels(module: ModuleType | None, dtype: torch.dtype) -> InteractionKe
 
 
 @cache
-def _cuda_kernels(module: ModuleType | None) -> InteractionKernels:
-    if module is None:
-        return ReferenceInteraction()
+def _cuda_kernels(module: ModuleType) -> InteractionKernels:
     from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
 
     return CudaInteraction(module)
