@@ -64,6 +64,10 @@ class AveragedTrainer:
                 self._average[name].lerp_(weight.float(), share)
         return loss
 
+    def check(self) -> None:
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
+        self._trainer.check()
+
     def canonical(self) -> DLRM:
         """A model of the averaged weights; shares the memory of those of the model's precision."""
         live = self._trainer.canonical()

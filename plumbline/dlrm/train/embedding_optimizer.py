@@ -20,7 +20,7 @@ from plumbline.dlrm.model.embedding_tables import EmbeddingTables
 from plumbline.dlrm.ops.dtypes import dtype_name
 from plumbline.dlrm.ops.embedding.contract import Bags, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.memory import empty_rows
-from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels
+from plumbline.dlrm.ops.embedding.operator import DTYPES, embedding_kernels, id_faults
 from plumbline.dlrm.ops.random_bits import step_keys
 
 Kind = Literal["sgd", "rowwise_adagrad"]
@@ -31,6 +31,8 @@ STATE = "mean_square_sum"
 
 class EmbeddingOptimizer:
     """SGD or row-wise Adagrad on the rows of `tables`.
+
+    On a GPU a step does not wait to learn whether an id is wrong: see `faults` and `check`.
 
     Parameters
     ----------
@@ -46,6 +48,7 @@ class EmbeddingOptimizer:
         self._tables = tables
         self._seed = seed
         self._eps = eps
+        self.faults = id_faults(tables.weight.device)
         self._state_R: Tensor | None = None
         if kind == "rowwise_adagrad":
             self._state_R = _zeros(len(tables.weight), tables.weight.device)
@@ -73,7 +76,7 @@ class EmbeddingOptimizer:
         ValueError
             A shape, dtype or device does not fit.
         ModelError
-            An id is out of range; no row has changed then.
+            An id is out of range; no row has changed then. On a GPU `check` raises it.
         """
         tables = self._tables
         columns = tables.columns(ids_BF, bags)
@@ -81,11 +84,23 @@ class EmbeddingOptimizer:
         row_step = RowStep(learning_rate, self._eps, scale, *step_keys(self._seed, step))
         weight_RD = tables.weight.detach()
         try:
-            embedding_kernels(weight_RD.device).update(
+            embedding_kernels(weight_RD.device, self.faults).update(
                 weight_RD, self._state_R, columns, gradient_BVD.contiguous(), row_step
             )
         except IdOutOfRange as error:
             raise tables.named(error) from None
+
+    def check(self) -> None:
+        """Raise for a wrong id in a step on a GPU, as `step` does on a CPU; waits for the GPU.
+
+        Since the step with that id, no step has changed a row.
+        """
+        if self.faults is None:
+            return
+        try:
+            self.faults.raise_first()
+        except IdOutOfRange as error:
+            raise self._tables.named(error) from None
 
     def state(self) -> dict[str, Tensor]:
         """Name to tensor: `mean_square_sum`, float32 (R,), of row-wise Adagrad; SGD has none."""

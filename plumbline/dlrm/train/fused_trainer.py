@@ -53,7 +53,7 @@ class FusedTrainer:
         self.precision = training_precision(training.precision, device)
         self.model = DLRM(architecture, seed, training.embedding_deviation).to(device)
         parameters = {n: p for n, p in self.model.named_parameters() if p.requires_grad}
-        self._dense = dense_optimizer(parameters, training)
+        self._dense = dense_optimizer(parameters, training, rate_in_memory=device == "cuda")
         self._parameters = list(parameters.values())
         self._embeddings = EmbeddingOptimizer(self.model.tables, training.embedding_optimizer, seed)
         self._embedding_learning_rate = training.embedding_learning_rate
@@ -117,7 +117,12 @@ class FusedTrainer:
                 step=self._step,
                 scale=1 / scale,
             )
-        self._dense.step(factor)
+        faults = self._embeddings.faults
+        self._dense.step(factor, skip=None if faults is None else faults.seen)
+
+    def check(self) -> None:
+        """See `plumbline.dlrm.train.trainer.Trainer`."""
+        self._embeddings.check()
 
     def canonical(self) -> DLRM:
         """The model as stored; shares the weights' memory."""

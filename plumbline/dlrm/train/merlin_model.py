@@ -93,7 +93,7 @@ class _Bag(mm.EmbeddingTable):
 def _maximum(ids_N: Tensor, offsets_B: Tensor, weight: Tensor) -> Tensor:
     """vector_BD, differentiable; torch's bag has no sparse gradient of a maximum."""
     vector_ND = embedding(ids_N, weight, sparse=True)
-    row_N = row_of_each(torch.cat([offsets_B, offsets_B.new_tensor([len(ids_N)])]))
+    row_N = row_of_each(torch.cat([offsets_B, offsets_B.new_full((1,), len(ids_N))]), len(ids_N))
     nothing_BD = vector_ND.new_zeros(len(offsets_B), weight.shape[1])
     index_ND = row_N.unsqueeze(1).expand_as(vector_ND)
     return nothing_BD.scatter_reduce(0, index_ND, vector_ND, "amax", include_self=False)

@@ -82,6 +82,9 @@ class MerlinTrainer:
             optimizer.step(factor)
         return loss.detach()
 
+    def check(self) -> None:
+        """See `plumbline.dlrm.train.trainer.Trainer`; here every step raises for itself."""
+
     def canonical(self) -> DLRM:
         """The same model as a `DLRM`, on the same device; the tables are a copy."""
         return DLRM.of_weights(self._model.architecture, to_canonical(self._model))

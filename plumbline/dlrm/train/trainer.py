@@ -38,6 +38,13 @@ class Trainer(Stateful, Protocol):
         step, on the device."""
         ...
 
+    def check(self) -> None:
+        """Raise ModelError for a wrong id in an earlier step, if steps do not raise themselves.
+
+        Waits for the device. From the step with that id on, no weight has changed.
+        """
+        ...
+
     def canonical(self) -> DLRM:
         """The model as stored."""
         ...

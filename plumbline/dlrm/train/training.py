@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from plumbline.dlrm.train.training_plan import PlannedTraining
 
 CHECK_EVERY = 20
-"""Steps between two reads of the loss, which wait for the device."""
+"""Steps between two reads of the loss, and of wrong ids, which wait for the device."""
 
 FINAL_STEPS = 100
 CURVE_POINTS = 200
@@ -125,6 +125,8 @@ def train(
         loss is not finite.
     DataError
         The validation split has no clicks or only clicks.
+    ModelError
+        A row has an id that its column's table has not.
     """
     valid_clicks, valid_rows = clicks_of(valid_files)
     check_outcomes(valid_clicks, valid_rows)
@@ -263,12 +265,14 @@ def _run_epoch(
         position.samples += len(batch)
         checkpoint_due = position.step % training.checkpoint_every == 0
         if checkpoint_due or len(pending) == CHECK_EVERY:
+            trainer.check()
             _book(pending, position)
         if checkpoint_due:
             position.seconds += time.perf_counter() - since
             checkpoint.save(position)
             since = time.perf_counter()
         report(len(batch))
+    trainer.check()
     _book(pending, position)
     position.seconds += time.perf_counter() - since
 

@@ -15,6 +15,7 @@ from plumbline.dlrm.ops.address import address
 from plumbline.dlrm.ops.dtypes import NUMBERS
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns, IdOutOfRange, RowStep
 from plumbline.dlrm.ops.embedding.pooling import POOLING_NUMBERS, Pooling
+from plumbline.dlrm.ops.embedding.reference import require_bag
 from plumbline.dlrm.ops.embedding.single_ids import as_single_ids
 
 
@@ -78,6 +79,9 @@ class CpuEmbedding:
         gradient_BVD: Tensor,
         step: RowStep,
     ) -> None:
+        if columns.pooling not in ("sum", "mean"):  # as_single_ids reads their rows
+            for bag in columns.bags:
+                require_bag(bag)
         for part, gradient in as_single_ids(weight_RD, columns, gradient_BVD):
             self._update(weight_RD, state_R, part, gradient, step)
 

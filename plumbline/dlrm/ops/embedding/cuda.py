@@ -21,6 +21,7 @@ from plumbline.dlrm.ops.embedding.contract import (
     RowStep,
     offsets_error,
 )
+from plumbline.dlrm.ops.embedding.faults import IdFaults, inside, wrong_offsets
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.embedding.reference import pooled, require_bag
 from plumbline.dlrm.ops.embedding.single_ids import as_single_ids
@@ -32,21 +33,27 @@ NOWHERE = 2**63 - 1
 class CudaEmbedding:
     """Implements `EmbeddingKernels` on the current stream of the rows' device.
 
-    The device detects ids out of range, and reading the result back waits for the device. `update`
-    reads it back once, before it changes a row.
+    The device detects ids out of range, and reading the result back waits for the device.
 
     Parameters
     ----------
     module
         `plumbline.dlrm._kernels_cuda`, or the emulated one, whose tensors are on the CPU.
     waits
-        Whether `gather` and `pool` read it back too. If not, they never wait: an id out of range
-        gives zeros or is left out of its list, and `update` raises for it.
+        Whether `gather` and `pool` read it back, and raise. If not, they never wait, and the result
+        of an id out of range is undefined.
+    faults
+        Where `update` notes a wrong id. It then never waits nor raises, and with finite gradients
+        it changes no row once a fault is noted. If None, it reads the result back once, before it
+        changes a row.
     """
 
-    def __init__(self, module: ModuleType, waits: bool = True) -> None:
+    def __init__(
+        self, module: ModuleType, waits: bool = True, faults: IdFaults | None = None
+    ) -> None:
         self._module = module
         self._waits = waits
+        self._faults = faults
 
     def gather(self, weight_RD: Tensor, columns: IdColumns, out_BVD: Tensor) -> None:
         outside = _nowhere(weight_RD)
@@ -71,8 +78,9 @@ class CudaEmbedding:
 
     def pool(self, weight_RD: Tensor, bag: BagColumn, pooling: Pooling, out_BVD: Tensor) -> None:
         if pooling not in ("sum", "mean"):  # in torch: the module has no kernel for them
-            require_bag(bag)
-            out_BVD[:, bag.position] = pooled(weight_RD, bag, pooling)
+            if self._waits:
+                require_bag(bag)
+            out_BVD[:, bag.position] = pooled(weight_RD, inside(bag), pooling)
             return
         outside = _nowhere(weight_RD)
         with device_of(weight_RD):
@@ -109,7 +117,10 @@ class CudaEmbedding:
         gradient_BVD: Tensor,
         step: RowStep,
     ) -> None:
-        _require_inside(columns)
+        if self._faults is None:
+            _require_inside(columns)
+        else:
+            columns = self._faults.look(columns)
         for part, gradient in as_single_ids(weight_RD, columns, gradient_BVD):
             self._update(weight_RD, state_R, part, gradient, step)
 
@@ -125,6 +136,9 @@ class CudaEmbedding:
         row_M, order_M = _sorted(row_M, len(weight_RD))
         source_M = source_M[order_M]
         share_M = None if share_M is None else share_M[order_M]
+        if self._faults is not None:  # shares of 0 leave all rows as they are
+            kept = 1 - self._faults.seen
+            share_M = kept.expand(len(row_M)).contiguous() if share_M is None else kept * share_M
         gradient_rows = gradient_BVD.shape[0] * gradient_BVD.shape[1]
         count, (rows, dim) = len(row_M), weight_RD.shape
         partial = row_M.new_empty(self._module.embedding_partial(count, dim), dtype=torch.float32)
@@ -190,7 +204,7 @@ def _require_inside(columns: IdColumns) -> None:
     outside_BF = (columns.ids_BF < 0) | (columns.ids_BF >= columns.cardinality_F)
     faults = [outside_BF.any()]
     for bag in columns.bags:
-        faults += [_has_wrong_offsets(bag), _outside(bag).any()]
+        faults += [wrong_offsets(bag), _outside(bag).any()]
     single, *of_bags = torch.stack(faults).tolist()
     if single:
         position = int(outside_BF.flatten().nonzero()[0])
@@ -200,12 +214,6 @@ def _require_inside(columns: IdColumns) -> None:
             raise offsets_error(bag.position, len(bag.ids_N))
         if outside:
             raise _bag_error(bag, int(_outside(bag).nonzero()[0]))
-
-
-def _has_wrong_offsets(bag: BagColumn) -> Tensor:
-    offsets_B1 = bag.offsets_B1
-    rises = (offsets_B1.diff() >= 0).all()
-    return (offsets_B1[0] != 0) | (offsets_B1[-1] != len(bag.ids_N)) | ~rises
 
 
 def _outside(bag: BagColumn) -> Tensor:

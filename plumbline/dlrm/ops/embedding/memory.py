@@ -53,7 +53,8 @@ def require_memory(
         raise ConfigError(
             f"Embedding tables: wanted memory for {needed / 1e9:.2f} GB of rows and optimizer "
             f"state, but {available / 1e9:.2f} GB is available{where}. The largest tables: "
-            f"{names}. Set rows: bf16, lower model.embedding_dim, or raise frequency_threshold of these columns."
+            f"{names}. Set rows: bf16, lower model.embedding_dim, or raise frequency_threshold of "
+            "these columns."
         )
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from plumbline.dlrm.ops.dtypes import NUMBERS, dtype_name
 from plumbline.dlrm.ops.embedding.contract import BagColumn, EmbeddingKernels, IdColumns
 from plumbline.dlrm.ops.embedding.cpu import CpuEmbedding
+from plumbline.dlrm.ops.embedding.faults import IdFaults
 from plumbline.dlrm.ops.embedding.pooling import Pooling
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from plumbline.dlrm.ops.library import cpu_module, required_cuda_module
@@ -117,16 +118,26 @@ def embed(weight_RD: Tensor, columns: IdColumns, dtype: torch.dtype) -> Tensor:
     return embedding_BVD
 
 
-def embedding_kernels(device: torch.device) -> EmbeddingKernels:
+def id_faults(device: torch.device) -> IdFaults | None:
+    """Where the updates of a GPU note wrong ids; None for a CPU, where they raise at once."""
+    return IdFaults(device) if device.type == "cuda" else None
+
+
+def embedding_kernels(device: torch.device, faults: IdFaults | None = None) -> EmbeddingKernels:
     """The fastest kernels for tensors of this device.
 
-    On a GPU an id out of range raises only in the update: a check at every gather would wait for
+    On a GPU a look-up does not raise for an id out of range: a check at every gather would wait for
     the device. Raises MachineError for a GPU if the CUDA kernels were not built.
+
+    Parameters
+    ----------
+    faults
+        See `CudaEmbedding`; None on a CPU.
     """
     if device.type == "cuda":
         from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
 
-        return CudaEmbedding(required_cuda_module(), waits=False)
+        return CudaEmbedding(required_cuda_module(), waits=False, faults=faults)
     module = cpu_module() if device.type == "cpu" else None
     if module is None:
         return ReferenceEmbedding()

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from plumbline.dlrm.ops.embedding.contract import BagColumn
-from plumbline.dlrm.ops.embedding.reference import position_of_each, require_bag, row_of_each
+from plumbline.dlrm.ops.embedding.faults import usable
+from plumbline.dlrm.ops.embedding.reference import position_of_each, row_of_each
 
 AT_A_TIME = 1 << 16
 """Ids whose rows are in memory as float32 at a time."""
@@ -24,11 +25,11 @@ def position_gradient(weight_RD: Tensor, bag: BagColumn, gradient_BD: Tensor) ->
     Raises
     ------
     IdOutOfRange, ValueError
-        As in plumbline/dlrm/ops/embedding/contract.py.
+        As in plumbline/dlrm/ops/embedding/contract.py; on a GPU a wrong id counts as id 0.
     """
-    require_bag(bag)
+    bag = usable(bag)
     assert bag.weights_P is not None
-    row_N = row_of_each(bag.offsets_B1)
+    row_N = row_of_each(bag.offsets_B1, len(bag.ids_N))
     position_N = position_of_each(bag)
     total_P = torch.zeros(len(bag.weights_P), dtype=torch.float64, device=weight_RD.device)
     parts = (tensor.split(AT_A_TIME) for tensor in (bag.ids_N, row_N, position_N))

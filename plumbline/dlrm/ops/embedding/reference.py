@@ -87,7 +87,7 @@ def _gathered(weight_RD: Tensor, ids_BF: Tensor, first_row_F: Tensor) -> Tensor:
 
 def pooled(weight_RD: Tensor, bag: BagColumn, pooling: Pooling) -> Tensor:
     """vector_BD, float32, of a bag that `require_bag` accepts."""
-    length_B, row_N = bag.offsets_B1.diff(), row_of_each(bag.offsets_B1)
+    length_B, row_N = bag.offsets_B1.diff(), row_of_each(bag.offsets_B1, len(bag.ids_N))
     vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     vector_BD = vector_ND.new_zeros(len(length_B), weight_RD.shape[1])
     if pooling == "max":
@@ -105,15 +105,15 @@ def of_each_id(weight_RD: Tensor, bag: BagColumn, pooling: Pooling, gradient_BD:
     if pooling == "max":
         return _of_maximum(weight_RD, bag, gradient_BD)
     if pooling == "position_weighted":
-        return gradient_BD[row_of_each(bag.offsets_B1)] * _weight_of_each(bag)
+        return gradient_BD[row_of_each(bag.offsets_B1, len(bag.ids_N))] * _weight_of_each(bag)
     gradient_BD = gradient_BD * _share(bag.offsets_B1.diff(), pooling).unsqueeze(1)
-    return gradient_BD[row_of_each(bag.offsets_B1)]
+    return gradient_BD[row_of_each(bag.offsets_B1, len(bag.ids_N))]
 
 
 def position_of_each(bag: BagColumn) -> Tensor:
     """position_N: the index of the weight of each id; positions behind the last share it."""
     assert bag.weights_P is not None
-    first_N = bag.offsets_B1[row_of_each(bag.offsets_B1)]
+    first_N = bag.offsets_B1[row_of_each(bag.offsets_B1, len(bag.ids_N))]
     number_N = torch.arange(len(first_N), device=first_N.device)
     return (number_N - first_N).clamp(max=len(bag.weights_P) - 1)
 
@@ -126,7 +126,7 @@ def _weight_of_each(bag: BagColumn) -> Tensor:
 
 def _of_maximum(weight_RD: Tensor, bag: BagColumn, gradient_BD: Tensor) -> Tensor:
     """gradient_ND: of each element of a list's maximum, for the first id that has it."""
-    row_N, dim = row_of_each(bag.offsets_B1), weight_RD.shape[1]
+    row_N, dim = row_of_each(bag.offsets_B1, len(bag.ids_N)), weight_RD.shape[1]
     vector_ND = weight_RD.index_select(0, bag.first_row + bag.ids_N).float()
     has_it_ND = vector_ND == pooled(weight_RD, bag, "max")[row_N]
     count = len(row_N)
@@ -154,10 +154,11 @@ def _occurrences(
     return occurrences
 
 
-def row_of_each(offsets_B1: Tensor) -> Tensor:
-    """row_N: the batch row of each id of a list column."""
+def row_of_each(offsets_B1: Tensor, ids: int) -> Tensor:
+    """row_N: the batch row of each id of a list column, whose offsets rise from 0 to `ids`."""
     length_B = offsets_B1.diff()
-    return torch.arange(len(length_B), device=length_B.device).repeat_interleave(length_B)
+    row_B = torch.arange(len(length_B), device=length_B.device)
+    return row_B.repeat_interleave(length_B, output_size=ids)  # or a GPU waits for the size
 
 
 def _share(length_B: Tensor, pooling: Pooling) -> Tensor:
@@ -196,5 +197,5 @@ def require_bag(bag: BagColumn) -> None:
     outside_N = (bag.ids_N < 0) | (bag.ids_N >= bag.cardinality)
     if outside_N.any():
         position = int(outside_N.nonzero()[0])
-        row = int(row_of_each(bag.offsets_B1)[position])
+        row = int(row_of_each(bag.offsets_B1, len(bag.ids_N))[position])
         raise IdOutOfRange(bag.position, row, int(bag.ids_N[position]), bag.cardinality)

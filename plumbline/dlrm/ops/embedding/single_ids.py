@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from plumbline.dlrm.ops.embedding.contract import BagColumn, IdColumns
-from plumbline.dlrm.ops.embedding.reference import of_each_id, require_bag
+from plumbline.dlrm.ops.embedding.reference import of_each_id
 
 
 def as_single_ids(
@@ -20,14 +19,12 @@ def as_single_ids(
 ) -> Iterator[tuple[IdColumns, Tensor]]:
     """The same update in parts, for kernels that take each id with a whole gradient or a share.
 
-    Sums and means stay as they are. For a maximum or weighted positions all lists are checked
-    before the first part; then each list column is a column of N rows with one id.
+    Sums and means stay as they are. For a maximum or weighted positions, each list column is a
+    column of N rows with one id; the caller has checked all lists.
     """
     if columns.pooling in ("sum", "mean"):
         yield columns, gradient_BVD
         return
-    for bag in columns.bags:
-        require_bag(bag)
     if columns.ids_BF.shape[1]:
         yield replace(columns, bags=()), gradient_BVD
     for bag in columns.bags:
@@ -38,7 +35,7 @@ def as_single_ids(
 
 def _column_of(bag: BagColumn) -> IdColumns:
     def number(value: int) -> Tensor:
-        return torch.tensor([value], dtype=torch.int64, device=bag.ids_N.device)
+        return bag.ids_N.new_full((1,), value)
 
     return IdColumns(
         bag.ids_N.unsqueeze(1),
