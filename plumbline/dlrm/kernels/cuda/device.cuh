@@ -15,9 +15,12 @@
 #include <mma.h>
 
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace plumbline {
 
@@ -62,6 +65,7 @@ struct Device {
 };
 
 [[noreturn]] inline void fail_launch(const char *what, cudaError_t error) {
+  cudaGetLastError();  // clears it: the next good launch would report it
   throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
@@ -84,6 +88,25 @@ struct Unchanged {
   using type = T;  // excludes a parameter from deduction
 };
 
+// Lets a kernel use all of the current device's shared memory. The limit is the kernel's, not a
+// launch's: if each launch set its own, threads would lower each other's.
+inline cudaError_t allow_all_shared_memory(const void *kernel) {
+  static std::mutex mutex;
+  static std::set<std::pair<const void *, int>> allowed;  // kernel and device
+  int device = 0, most = 0;
+  cudaFuncAttributes attributes{};
+  cudaError_t error = cudaGetDevice(&device);
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (error != cudaSuccess || allowed.count({kernel, device})) return error;
+  error = cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error == cudaSuccess) error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error == cudaSuccess)
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 most - static_cast<int>(attributes.sharedSizeBytes));
+  if (error == cudaSuccess) allowed.insert({kernel, device});
+  return error;
+}
+
 // launch(kernel, arguments...); throws std::runtime_error if CUDA refuses it.
 struct Launch {
   const char *name;
@@ -97,8 +120,7 @@ struct Launch {
     constexpr int64_t kWithoutAsking = 48 * 1024;
     cudaError_t error = cudaSuccess;
     if (shared_bytes > kWithoutAsking)
-      error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                   static_cast<int>(shared_bytes));
+      error = allow_all_shared_memory(reinterpret_cast<const void *>(kernel));
     if (error == cudaSuccess) {
       kernel<<<grid, block, shared_bytes, stream>>>(arguments...);
       error = cudaGetLastError();
