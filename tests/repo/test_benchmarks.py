@@ -281,6 +281,6 @@ def test_roofline_runs_and_writes_json(command: Command, tmp_path: Path) -> None
 
 @pytest.mark.timeout(300)
 def test_gpu_loader_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
-    whole, gather = run_quick(command, "gpu_loader", tmp_path)
-    assert whole["ratios"].keys() == {"loader for a CPU"}
+    whole, clock, gather = run_quick(command, "gpu_loader", tmp_path)
+    assert whole["ratios"].keys() == clock["ratios"].keys() == {"loader for a CPU"}
     assert gather["ratios"].keys() == {"copy"}

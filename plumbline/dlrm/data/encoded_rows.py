@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK
-from plumbline.columns.values import Lists, concat, offsets_of
+from plumbline.columns.values import Lists, offsets_of
 from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.model.architecture import Architecture
 
@@ -95,35 +95,39 @@ class EncodedColumns:
         types = [schema.field(name).type for name in self._architecture.bags]
         return any(getattr(type_, "value_type", None) != pa.int32() for type_ in types)
 
-    def rows(
-        self, parts: Iterable[tuple[Path, pa.RecordBatch]], count: int, wide_ids: bool
-    ) -> EncodedRows:
-        """Concatenate the parts, `count` rows in all; each part comes with its file.
+    def empty(self, count: int, wide_ids: bool) -> EncodedRows:
+        """Uninitialised arrays for `count` rows, without lists."""
+        single, continuous = self._architecture.single, self._architecture.continuous
+        return EncodedRows(
+            np.empty((count, len(single)), np.int64 if wide_ids else np.int32),
+            np.empty((count, len(continuous)), np.float32),
+            np.empty(count, np.float32),
+            (),
+        )
+
+    def fill(
+        self, rows: EncodedRows, start: int, parts: Iterable[tuple[Path, pa.RecordBatch]]
+    ) -> list[list[Lists]]:
+        """Write the parts into `rows` from row `start` on; returns each part's list columns.
+
+        Each part comes with its file. Parts of other rows may be written by other threads.
 
         Raises
         ------
         DataError
             A column has nulls or another type than the plan gives.
         """
-        single, continuous = self._architecture.single, self._architecture.continuous
-        ids_BF = np.empty((count, len(single)), np.int64 if wide_ids else np.int32)
-        dense_BC = np.empty((count, len(continuous)), np.float32)
-        click_B = np.empty(count, np.float32)
-        bags: dict[str, list[Lists]] = {name: [] for name in self._architecture.bags}
-        start = 0
+        lists = []
         for file, part in parts:
-            rows = slice(start, start + len(part))
-            for column, name in enumerate(single):
-                ids_BF[rows, column] = _numbers(file, part, name, pa.int64())
-            for column, name in enumerate(continuous):
-                dense_BC[rows, column] = _numbers(file, part, name, pa.float32())
-            click_B[rows] = _numbers(file, part, CLICK, pa.int8())
-            for name, lists in bags.items():
-                lists.append(_lists(file, part, name))
-            start = rows.stop
-        return EncodedRows(
-            ids_BF, dense_BC, click_B, tuple(concat(lists) for lists in bags.values())
-        )
+            at = slice(start, start + len(part))
+            for column, name in enumerate(self._architecture.single):
+                rows.ids_BF[at, column] = _numbers(file, part, name, pa.int64())
+            for column, name in enumerate(self._architecture.continuous):
+                rows.dense_BC[at, column] = _numbers(file, part, name, pa.float32())
+            rows.click_B[at] = _numbers(file, part, CLICK, pa.int8())
+            lists.append([_lists(file, part, name) for name in self._architecture.bags])
+            start = at.stop
+        return lists
 
 
 def check_columns(file: Path, schema: pa.Schema, names: Sequence[str]) -> None:

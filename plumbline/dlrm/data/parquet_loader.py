@@ -10,8 +10,10 @@ groups of the files, and not on the batch size or on thread timing.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.base.read_ahead import iterate_ahead
+from plumbline.columns.values import Lists, concat
 from plumbline.dlrm.data.encoded_rows import EncodedColumns, EncodedRows, readable
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
@@ -90,10 +93,13 @@ class ParquetLoader:
                 parts = []
             del piece  # before the next window is read
 
-    def pieces(self, order: Order | None, skip: int) -> Iterator[Piece]:
-        """The batches' rows in pieces, in order, read in this thread; see `DataLoader.batches`.
+    def pieces(
+        self, order: Order | None, skip: int, pool: Executor | None = None
+    ) -> Iterator[Piece]:
+        """The batches' rows in pieces, in order; see `DataLoader.batches`.
 
-        A window stays in memory for as long as one of its pieces does.
+        A window stays in memory for as long as one of its pieces does. The slices of a window are
+        decoded side by side in the pool, or one by one in this thread.
         """
         skipped = min(skip * self.batch_size, self._rows)
         left = self._rows - skipped
@@ -103,7 +109,7 @@ class ParquetLoader:
             if skipped >= window.rows:
                 skipped -= window.rows
                 continue
-            rows = self._columns.rows(self._parts(window, readers), window.rows, self._wide_ids)
+            rows = self._decoded(window, readers, pool)
             permutation = window.permutation(order)
             start, skipped = skipped, 0
             while start < window.rows:
@@ -115,17 +121,30 @@ class ParquetLoader:
                 missing = missing or self.batch_size
             del rows  # before the next window is read
 
+    def _decoded(
+        self, window: Window, readers: dict[RowGroup, _Reader], pool: Executor | None
+    ) -> EncodedRows:
+        """The window's rows; `readers` holds the row groups in progress."""
+        rows = self._columns.empty(window.rows, self._wide_ids)
+        starts = accumulate((slice_.rows for slice_ in window.slices), initial=0)
+
+        def fill(slice_: Slice, start: int) -> list[list[Lists]]:
+            return self._columns.fill(rows, start, self._parts(slice_, readers))
+
+        run = map if pool is None else pool.map
+        parts = [part for filled in run(fill, window.slices, starts) for part in filled]
+        return replace(rows, bags=tuple(map(concat, zip(*parts, strict=True))))
+
     def _parts(
-        self, window: Window, readers: dict[RowGroup, _Reader]
+        self, slice_: Slice, readers: dict[RowGroup, _Reader]
     ) -> Iterator[tuple[Path, pa.RecordBatch]]:
-        """The window's rows as decoded; `readers` holds the row groups in progress."""
-        for slice_ in window.slices:
-            group = slice_.group
-            reader = readers.pop(group, None) or _Reader(group, self._columns.names)
-            for part in reader.read(slice_):
-                yield group.file, part
-            if not slice_.ends_group:
-                readers[group] = reader
+        """The slice's rows as decoded. A row group has one slice in a window."""
+        group = slice_.group
+        reader = readers.pop(group, None) or _Reader(group, self._columns.names)
+        for part in reader.read(slice_):
+            yield group.file, part
+        if not slice_.ends_group:
+            readers[group] = reader
 
 
 class _Reader:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Barrier
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from plumbline.base.errors import DataError
-from plumbline.dlrm.data import row_order
+from plumbline.dlrm.data import device_loader, row_order
 from plumbline.dlrm.data.device_loader import BUFFERS, DeviceLoader
+from plumbline.dlrm.data.encoded_rows import EncodedColumns
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
 from plumbline.dlrm.data.transfer import CudaTransfer, Transfer, tensors_of
@@ -43,6 +45,23 @@ def test_batches_are_those_of_the_cpu_loader(
         got, wanted = both(data, LateTransfer(), batch_size, order)
         assert len(got) == len(wanted)
         assert all(map(are_equal, got, wanted))
+
+
+def test_slices_are_decoded_in_several_threads(world, monkeypatch):
+    """Each waits for another one."""
+    both_are_here = Barrier(2, timeout=60)
+    fill = EncodedColumns.fill
+
+    def waiting(*arguments):
+        both_are_here.wait()
+        return fill(*arguments)
+
+    monkeypatch.setattr(device_loader, "DECODING", 2)
+    monkeypatch.setattr(EncodedColumns, "fill", waiting)
+    files = world.train_files[:2]
+    loader = ParquetLoader(files, world.architecture, 64)
+    got = [*DeviceLoader(loader, LateTransfer()).batches(Order(1, 0))]
+    assert sum(map(len, got)) == 551
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -177,13 +177,13 @@ def test_no_columns_of_a_kind(tmp_path):
 def test_skipped_windows_are_not_converted(world, monkeypatch):
     monkeypatch.setattr(row_order, "SLICE_ROWS", 30)
     converted = []
-    rows = EncodedColumns.rows
+    empty = EncodedColumns.empty
 
-    def counted(self, parts, count, wide_ids):
+    def counted(self, count, wide_ids):
         converted.append(count)
-        return rows(self, parts, count, wide_ids)
+        return empty(self, count, wide_ids)
 
-    monkeypatch.setattr(EncodedColumns, "rows", counted)
+    monkeypatch.setattr(EncodedColumns, "empty", counted)
     loader = ParquetLoader(world.train_files, world.architecture, 64)
     list(loader.batches(Order(1, 0), skip=17))
     assert 0 < sum(converted) < 64 + 3 + 8 * 30
