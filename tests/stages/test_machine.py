@@ -16,6 +16,7 @@ from plumbline.dlrm.ops import library, missing_torch
 from plumbline.nvtabular.missing_cudf import missing_cudf
 from plumbline.stages.machine import Choice, Machine, choose
 from plumbline.stages.run import DEFAULT_CONFIG
+from tests.conftest import Command
 
 
 def there() -> None:
@@ -113,6 +114,16 @@ def test_this_machine_is_asked() -> None:
     assert choose("auto", "auto", None) == Choice("cpu", "native", "cpu", ())
     with pytest.raises(PlumblineError, match="--device cuda: the CUDA driver finds no device"):
         choose("cuda", "auto", None)
+
+
+@pytest.mark.skipif(cuda_devices() > 0, reason="there is a CUDA device")
+def test_the_command_ends_with_status_2(command: Command) -> None:
+    ended = command("plumbline/__main__.py", "run", "--device", "cuda")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "error: --device cuda: the CUDA driver finds no device. Install NVIDIA's driver for the "
+        "GPU, or use --device cpu.\n"
+    )
 
 
 def test_a_build_of_torch_without_cuda(monkeypatch) -> None:

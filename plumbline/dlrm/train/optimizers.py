@@ -48,6 +48,9 @@ class NamedOptimizer:
         if rate_in_memory:
             self._rate = next(iter(parameters.values())).new_zeros((), dtype=torch.float32)
             self._set_rate(self._rate)
+            for group in self._optimizer.param_groups:
+                if "capturable" in group:  # Adam's permission to be captured
+                    group["capturable"] = True
 
     def zero_grad(self) -> None:
         self._optimizer.zero_grad()

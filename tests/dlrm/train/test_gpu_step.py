@@ -13,6 +13,7 @@ from torch import Tensor
 
 from plumbline.dlrm.data.loader import Batch
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
+from plumbline.dlrm.data.transfer import mapped
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.ops.embedding import operator, position_weights
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
@@ -238,3 +239,51 @@ def test_a_rate_in_memory_gives_the_same_steps(optimizer):
             assert rate.item() == pytest.approx(0.005)
         stepped.append(parameter.detach())
     torch.testing.assert_close(*stepped, rtol=1e-6, atol=0)
+
+
+on_a_device = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+
+
+def on_gpu(batch: Batch) -> Batch:
+    return mapped(batch, lambda tensor: tensor.cuda())
+
+
+@pytest.mark.gpu
+@on_a_device
+@pytest.mark.parametrize("pooling", POOLED)
+def test_on_a_device_nothing_changes_from_a_wrong_id_on(world, list_world, pooling):
+    architecture = worlds_of(world, list_world, pooling)
+    trainer = FusedTrainer(architecture, training(), 3, "cuda")
+    first, second, third = map(on_gpu, batches(architecture, 3))
+    trainer.step(first, 1.0)
+    trainer.check()
+    before = everything(trainer)
+    trainer.step(with_wrong(second, "single"), 1.0)
+    trainer.step(third, 1.0)
+    for name, tensor in everything(trainer).items():
+        assert torch.equal(tensor, before[name]), name
+    with pytest.raises(ModelError, match=FAULTS["single"]):
+        trainer.check()
+
+
+@pytest.mark.gpu
+@on_a_device
+@pytest.mark.parametrize("pooling", POOLED)
+def test_on_a_device_a_step_can_be_captured(world, list_world, pooling):
+    architecture = worlds_of(world, list_world, pooling)
+    trainer = FusedTrainer(architecture, training(), 3, "cuda")
+    (batch,) = map(on_gpu, batches(architecture, 1))
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            trainer.step(batch, 1.0)
+    stream.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        loss = trainer.step(batch, 1.0)
+    losses = []
+    for _ in range(3):
+        graph.replay()
+        losses.append(loss.item())
+    assert losses[0] > losses[1] > losses[2]
+    trainer.check()

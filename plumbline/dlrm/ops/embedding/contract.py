@@ -39,7 +39,9 @@ in the mean. The random bits are a hash of two keys and the element's index in t
 
 An id outside [0, cardinality) raises IdOutOfRange, and offsets that do not rise from 0 to the
 number of ids raise ValueError. After either error the result of a look-up is undefined, and an
-update has changed nothing.
+update has changed nothing. On a GPU nobody waits to learn of them: look-ups do not raise, and an
+update notes them on the device, from where they are raised later; see
+plumbline/dlrm/ops/embedding/faults.py.
 
 Deterministic for any number of threads. Implementations differ by the rounding of the sums, never
 in the random bits.
