@@ -9,7 +9,7 @@ SHOWN = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def kernels() -> None:
-    """Print this processor's kernels, their measured times, and what `auto` takes."""
+    """Print this processor's kernels, their measured times, and what `auto` takes, of a GPU too."""
     from plumbline.base.fastest import Times, cache_folder, processor
     from plumbline.dlrm.ops.instruction_sets import candidates
     from plumbline.dlrm.ops.interaction.speed import interaction_set, interaction_times
@@ -18,6 +18,7 @@ def kernels() -> None:
     from plumbline.dlrm.ops.scoring.speed import scoring_set, scoring_times
     from plumbline.dlrm.train.precision import training_precision
     from plumbline.dlrm.train.speed import products_times
+    from plumbline.stages.machine import Machine
 
     def show(name: str, value: str) -> None:
         typer.echo(f"{name:24}  {value}")
@@ -28,6 +29,8 @@ def kernels() -> None:
     here, module = processor(), cpu_module()
     show("processor", f"{here['model']}, {here['cores']} cores")
     show("flags", ", ".join(flag for flag in SHOWN if flag in here["flags"]) or "none of ours")
+    missing = Machine().missing_for_gpu()
+    show("gpu", "used" if missing is None else f"not used: {missing.what}")
     show("serving.precision auto", scoring_precision("auto"))
     show("training.precision auto", training_precision("auto", "cpu"))
     if module is None:

@@ -42,6 +42,10 @@ class Machine:
     kernels: Callable[[], Missing | None] = _kernels
     cudf: Callable[[], Missing | None] = _cudf
 
+    def missing_for_gpu(self) -> Missing | None:
+        """The first thing that is missing to train and score on a GPU."""
+        return self.driver() or self.torch() or self.kernels()
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -84,8 +88,7 @@ def choose(
             "native was given. Leave one of the two out."
         )
     machine = Machine() if machine is None else machine
-    on_cpu: Engine = "native" if engine == "native" or scheduler is None else "nvtabular"
-    on_cpu = "nvtabular" if engine == "nvtabular" else on_cpu
+    on_cpu: Engine = "nvtabular" if engine == "nvtabular" or scheduler is not None else "native"
     chosen, notes = _device(device, machine)
     if chosen == "cpu":
         return Choice("cpu", on_cpu, "cpu", notes)
@@ -106,16 +109,14 @@ def choose(
 def _device(requested: RequestedDevice, machine: Machine) -> tuple[Device, tuple[str, ...]]:
     if requested == "cpu":
         return "cpu", ()
-    for ask in (machine.driver, machine.torch, machine.kernels):
-        missing = ask()
-        if missing is None:
-            continue
-        if requested == "cuda":
-            raise PlumblineError(
-                f"--device cuda: {missing.what}. {missing.remedy}, or use --device cpu."
-            )
-        if ask is machine.driver:
-            return "cpu", ()  # a machine without a GPU
-        note = f"there is a GPU, but {missing.what}: the CPU is used. {missing.remedy}."
-        return "cpu", (note,)
-    return "cuda", ()
+    missing = machine.missing_for_gpu()
+    if missing is None:
+        return "cuda", ()
+    if requested == "cuda":
+        raise PlumblineError(
+            f"--device cuda: {missing.what}. {missing.remedy}, or use --device cpu."
+        )
+    if machine.driver() is not None:
+        return "cpu", ()  # a machine without a GPU
+    note = f"there is a GPU, but {missing.what}: the CPU is used. {missing.remedy}."
+    return "cpu", (note,)

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from plumbline.cli import app
 from plumbline.dlrm.ops.scoring.precision import scoring_precision
 from plumbline.dlrm.train.precision import training_precision
+from plumbline.stages.machine import Machine
 
 
 @pytest.mark.parametrize("native", ["1", "0"])
@@ -24,4 +25,6 @@ def test_the_choices_are_printed(
     values = {name: value.strip() for name, value in printed.items()}
     assert values["serving.precision auto"] == scoring_precision("auto")
     assert values["training.precision auto"] == training_precision("auto", "cpu")
+    missing = Machine().missing_for_gpu()
+    assert values["gpu"] == ("used" if missing is None else f"not used: {missing.what}")
     assert values["kept in"] == str(tmp_path / "plumbline")

@@ -1,10 +1,10 @@
 """Batches on the CPU from encoded Parquet files, read ahead in a thread.
 
-Legend: N rows of a window.
-
 pyarrow decodes column by column. The columns of a window are converted to row-major arrays, and
 each batch gathers its rows from them. The row order depends on the seed, the epoch and the row
 groups of the files, and not on the batch size or on thread timing.
+
+Legend: N rows of a window.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ParquetLoader:
     """A `DataLoader` over encoded Parquet files.
 
     At most `LANES * SLICE_ROWS` rows (see `plumbline.dlrm.data.row_order`), the queued batches and
-    one decoded slice are in memory.
+    one decoded slice are in memory; with a pool of threads, a decoded slice a thread.
 
     Raises
     ------
