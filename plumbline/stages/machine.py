@@ -12,15 +12,15 @@ from plumbline.stages.run import Engine, RequestedEngine
 
 
 def _torch() -> Missing | None:
-    from plumbline.dlrm.ops.missing_torch import missing_torch
+    from plumbline.dlrm.ops.missing_cuda import missing_torch
 
     return missing_torch()
 
 
 def _kernels() -> Missing | None:
-    from plumbline.dlrm.ops.library import missing_cuda_module
+    from plumbline.dlrm.ops.missing_cuda import missing_kernels
 
-    return missing_cuda_module()
+    return missing_kernels()
 
 
 def _cudf() -> Missing | None:

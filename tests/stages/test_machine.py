@@ -5,14 +5,16 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from plumbline.base.device import Missing, cuda_devices
 from plumbline.base.errors import PlumblineError
 from plumbline.commands import options
-from plumbline.dlrm.ops import library, missing_torch
+from plumbline.dlrm.ops import library, missing_cuda
 from plumbline.nvtabular.missing_cudf import missing_cudf
 from plumbline.stages.machine import Choice, Machine, choose
 from plumbline.stages.run import DEFAULT_CONFIG
@@ -127,26 +129,42 @@ def test_the_command_ends_with_status_2(command: Command) -> None:
 
 
 def test_a_build_of_torch_without_cuda(monkeypatch) -> None:
-    monkeypatch.setattr(missing_torch.torch.version, "cuda", None)
-    missing = missing_torch.missing_torch()
+    monkeypatch.setattr(missing_cuda.torch.version, "cuda", None)
+    missing = missing_cuda.missing_torch()
     assert missing is not None and missing.what.endswith(" is built without CUDA")
-    monkeypatch.setattr(missing_torch.torch.version, "cuda", "99.0")
-    monkeypatch.setattr(missing_torch.torch.cuda, "is_available", lambda: False)
-    missing = missing_torch.missing_torch()
+    monkeypatch.setattr(missing_cuda.torch.version, "cuda", "99.0")
+    monkeypatch.setattr(missing_cuda.torch.cuda, "is_available", lambda: False)
+    missing = missing_cuda.missing_torch()
     assert missing is not None and "built for CUDA 99.0, does not work with" in missing.what
-    monkeypatch.setattr(missing_torch.torch.cuda, "is_available", lambda: True)
-    assert missing_torch.missing_torch() is None
+    monkeypatch.setattr(missing_cuda.torch.cuda, "is_available", lambda: True)
+    assert missing_cuda.missing_torch() is None
 
 
 def test_kernels_that_were_not_built_or_are_turned_off(monkeypatch) -> None:
     monkeypatch.setattr(library, "_cuda_module", lambda: None)
-    missing = library.missing_cuda_module()
+    missing = missing_cuda.missing_kernels()
     assert missing is not None and "were not built" in missing.what
-    monkeypatch.setattr(library, "_cuda_module", lambda: sys)
-    assert library.missing_cuda_module() is None
     monkeypatch.setenv("PLUMBLINE_NATIVE", "0")
-    missing = library.missing_cuda_module()
+    missing = missing_cuda.missing_kernels()
     assert missing is not None and missing.remedy == "Unset PLUMBLINE_NATIVE"
+
+
+def test_kernels_without_code_for_the_device(monkeypatch) -> None:
+    module = SimpleNamespace(resources=lambda: "entry 'a' for 'sm_80'\nentry 'a' for 'sm_120'")
+    monkeypatch.setattr(library, "_cuda_module", lambda: module)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (8, 9))
+    assert missing_cuda.missing_kernels() is None
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 0))
+    missing = missing_cuda.missing_kernels()
+    assert missing is not None
+    assert missing.what == "the CUDA kernels were built for sm_80, sm_120, and the GPU is sm_70"
+
+
+@pytest.mark.skipif(library.cuda_module() is None, reason="the CUDA kernels were not built")
+@pytest.mark.parametrize(("capability", "is_missing"), [((9, 0), False), ((6, 1), True)])
+def test_the_kernels_say_what_they_were_built_for(monkeypatch, capability, is_missing) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert (missing_cuda.missing_kernels() is not None) == is_missing
 
 
 @pytest.mark.parametrize(
