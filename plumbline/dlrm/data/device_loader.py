@@ -1,10 +1,10 @@
 """Batches on a device from encoded Parquet files: read ahead, gathered into a ring of host buffers,
 and copied beside the device's work.
 
-A pool of threads decodes a window, and a reading thread gathers each batch straight from it into
-the next buffer of the ring and starts its copy.
-Before it writes to a buffer again, it waits until the copy has read it. Ids that are int32 in the
-files cross the bus as int32, 160 bytes a row for 26 ids, 13 floats and a click.
+A pool of threads decodes the next window. A reading thread gathers each batch straight from this
+one into the next buffer of the ring and starts its copy. Before it writes to a buffer again, it
+waits until the copy has read it. Ids that are int32 in the files cross the bus as int32: 160 bytes
+a row for 26 ids, 13 floats and a click.
 
 Legend: B rows, F columns with one id a row, C continuous columns, N ids of a list column.
 """
@@ -42,7 +42,10 @@ BATCHES_AHEAD = 4
 
 
 class DeviceLoader:
-    """A `DataLoader` with the batches of a `ParquetLoader`, to the bit, on a transfer's device."""
+    """A `DataLoader` with the batches of a `ParquetLoader`, to the bit, on a transfer's device.
+
+    On the host, up to three windows and the ring are in memory.
+    """
 
     def __init__(self, loader: ParquetLoader, transfer: Transfer) -> None:
         self._loader = loader

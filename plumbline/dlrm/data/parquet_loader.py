@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -48,7 +49,7 @@ class ParquetLoader:
     """A `DataLoader` over encoded Parquet files.
 
     At most `LANES * SLICE_ROWS` rows (see `plumbline.dlrm.data.row_order`), the queued batches and
-    one decoded slice are in memory; with a pool of threads, a decoded slice a thread.
+    one decoded slice are in memory.
 
     Raises
     ------
@@ -98,28 +99,35 @@ class ParquetLoader:
     ) -> Iterator[Piece]:
         """The batches' rows in pieces, in order; see `DataLoader.batches`.
 
-        A window stays in memory for as long as one of its pieces does. The slices of a window are
-        decoded side by side in the pool, or one by one in this thread.
+        A window stays in memory for as long as one of its pieces does. With a pool, the slices of a
+        window are decoded there side by side, while the rows of the window before are taken.
         """
         skipped = min(skip * self.batch_size, self._rows)
-        left = self._rows - skipped
+        left, missing = self._rows - skipped, self.batch_size
+        decode = partial(self._windows, order, skipped, pool)
+        with closing(decode() if pool is None else iterate_ahead(decode, 1)) as decoded:
+            for rows, order_N in decoded:
+                start = 0
+                while start < len(order_N):
+                    taken_N = order_N[start : start + missing]
+                    start += len(taken_N)
+                    missing -= len(taken_N)
+                    left -= len(taken_N)
+                    yield Piece(rows, taken_N, ends_batch=not missing or not left)
+                    missing = missing or self.batch_size
+                del rows  # before the next window is read
+
+    def _windows(
+        self, order: Order | None, skipped: int, pool: Executor | None
+    ) -> Generator[tuple[EncodedRows, NDArray[np.int64]], None, None]:
+        """Each window, and the order of its rows without the first `skipped` rows of all."""
         readers: dict[RowGroup, _Reader] = {}
-        missing = self.batch_size
         for window in windows(self._groups, order):
             if skipped >= window.rows:
                 skipped -= window.rows
                 continue
-            rows = self._decoded(window, readers, pool)
-            permutation = window.permutation(order)
-            start, skipped = skipped, 0
-            while start < window.rows:
-                taken_N = permutation[start : start + missing]
-                start += len(taken_N)
-                missing -= len(taken_N)
-                left -= len(taken_N)
-                yield Piece(rows, taken_N, ends_batch=not missing or not left)
-                missing = missing or self.batch_size
-            del rows  # before the next window is read
+            yield self._decoded(window, readers, pool), window.permutation(order)[skipped:]
+            skipped = 0
 
     def _decoded(
         self, window: Window, readers: dict[RowGroup, _Reader], pool: Executor | None
