@@ -11,6 +11,7 @@ def interaction_forward(
     features: int,
     dim: int,
     number: int,
+    form: int,
     stream: int,
 ) -> None: ...
 def interaction_backward(
@@ -23,6 +24,7 @@ def interaction_backward(
     features: int,
     dim: int,
     number: int,
+    form: int,
     stream: int,
 ) -> None: ...
 def embedding_gather(

@@ -45,13 +45,14 @@ class Device:
 
 VOLTA = Device(70, 96, 80)
 TURING = Device(75, 64, 40)
+AMPERE = Device(80, 163, 108)
 HOPPER = Device(90, 227, 132)
 
 ADDRESS, SIZE, NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 FLOAT, KEY = ctypes.c_float, ctypes.c_uint32
 PARAMETERS: dict[str, list[Any]] = {
-    "interaction_forward": [*[ADDRESS] * 3, *[SIZE] * 3, NUMBER, ADDRESS],
-    "interaction_backward": [*[ADDRESS] * 5, *[SIZE] * 3, NUMBER, ADDRESS],
+    "interaction_forward": [*[ADDRESS] * 3, *[SIZE] * 3, *[NUMBER] * 2, ADDRESS],
+    "interaction_backward": [*[ADDRESS] * 5, *[SIZE] * 3, *[NUMBER] * 2, ADDRESS],
     "embedding_gather": [*[ADDRESS] * 7, *[SIZE] * 5, *[NUMBER] * 2, ADDRESS],
     "embedding_pool": [*[ADDRESS] * 5, *[SIZE] * 8, *[NUMBER] * 3, ADDRESS],
     "embedding_update": [

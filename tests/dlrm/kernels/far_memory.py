@@ -11,7 +11,7 @@ from torch import Tensor
 
 from plumbline.dlrm.ops.embedding.contract import IdColumns, RowStep
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
-from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction, Form
 from plumbline.dlrm.ops.interaction.width import interaction_width
 from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 from tests.dlrm.kernels.emulated import Device, EmulatedModule
@@ -41,7 +41,7 @@ def sparse(*shape: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     return torch.frombuffer(memory, dtype=dtype).view(shape)
 
 
-def check_far_rows(module: EmulatedModule, compute_capability: int) -> None:
+def check_far_rows(module: EmulatedModule, form: Form) -> None:
     """The last rows of a batch whose arrays exceed 2³¹ items equal the same rows alone."""
     rows = (1 << 31) // DIM + NEAR
     near = ladder_interaction.draw(NEAR, 1, DIM, True, torch.bfloat16)
@@ -57,13 +57,13 @@ def check_far_rows(module: EmulatedModule, compute_capability: int) -> None:
         (far.gradient_BK, near.gradient_BK),
     ):
         far_tensor[-NEAR:] = near_tensor
-    module.emulate(Device(compute_capability, 227, MANY_PROCESSORS), last_blocks=NEAR)
-    kernels = CudaInteraction(module)
+    module.emulate(Device(90, 227, MANY_PROCESSORS), last_blocks=NEAR)
+    kernels = CudaInteraction(module, form)
     out_BK = sparse(*far.gradient_BK.shape)
     gradients = sparse(rows, 1, DIM), sparse(rows, DIM)
     kernels.forward(far.dense_BD, far.embeddings_BFD, out_BK)
     kernels.backward(far.gradient_BK, far.dense_BD, far.embeddings_BFD, gradients[1], gradients[0])
-    module.emulate(Device(compute_capability, 227, MANY_PROCESSORS))
+    module.emulate(Device(90, 227, MANY_PROCESSORS))
     assert torch.equal(out_BK[-NEAR:], ladder_interaction.run_forward(kernels, near))
     for got, wanted in zip(gradients, ladder_interaction.run_backward(kernels, near), strict=True):
         assert torch.equal(got[-NEAR:], wanted)

@@ -19,6 +19,9 @@ from plumbline.dlrm.ops.interaction.width import interaction_width
 
 VECTORS = (1, 2, 16, 17, 27, 31, 32, 33, 64)
 DIMS = (1, 8, 16, 37, 64, 120, 128, 136, 256)
+COMMON_DIMS = (16, 32, 64, 128)
+"""The lengths that have CUDA kernels of their own."""
+
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 GUARD = 256
 """Elements on each side of every buffer: a multiple of every alignment that a kernel may use."""
@@ -186,6 +189,8 @@ def check_rows_are_apart(
         tensor[1] = float("inf")
         tensor[1, ..., ::2] = float("nan")
     after = [run_forward(kernels, case), *run_backward(kernels, case)]
+    content = content_of(features, dim, has_dense)
+    assert (after[0][:, content:] == 0).all(), "a value that is not finite is in the padding"
     for one, other in zip(before, after, strict=True):
         assert torch.equal(one, other[others]), "a row's value leaked into another row"
 

@@ -19,6 +19,8 @@ from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 REGISTERS = {
     "interaction_forward_tensor": 128,  # of four warps: shared memory limits how many there are
     "interaction_backward_tensor": 128,
+    "interaction_forward_mma": 128,
+    "interaction_backward_mma": 128,
     "interaction_forward_general": 128,  # eight blocks of 64 threads fill a processor's registers
     "interaction_backward_general": 128,
     "embedding_gather": 64,  # 32 warps a processor
@@ -31,6 +33,8 @@ REGISTERS = {
 NUMBERS = {
     "interaction_forward_tensor": 2,
     "interaction_backward_tensor": 2,
+    "interaction_forward_mma": 8,  # and lengths of vectors
+    "interaction_backward_mma": 8,
     "interaction_forward_general": 3,
     "interaction_backward_general": 3,
     "embedding_gather": 6,

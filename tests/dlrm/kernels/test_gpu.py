@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
-from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction, Form
 from plumbline.dlrm.ops.library import cuda_module
 from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 
@@ -28,8 +28,11 @@ def module() -> ModuleType:
 @pytest.mark.parametrize("dtype", ladder_interaction.DTYPES, ids=str)
 @pytest.mark.parametrize("has_dense", [True, False])
 @pytest.mark.parametrize("rows", [0, 1, 5, 20_001])
-def test_interaction(module: ModuleType, rows: int, has_dense: bool, dtype: torch.dtype) -> None:
-    kernels = CudaInteraction(module)
+@pytest.mark.parametrize("form", Form, ids=str)
+def test_interaction(
+    module: ModuleType, form: Form, rows: int, has_dense: bool, dtype: torch.dtype
+) -> None:
+    kernels = CudaInteraction(module, form)
     shapes = [(26, 16)] if rows > 5 else ladder_interaction.shapes(has_dense)
     for features, dim in shapes:
         for check in (ladder_interaction.check_forward, ladder_interaction.check_backward):
@@ -38,8 +41,9 @@ def test_interaction(module: ModuleType, rows: int, has_dense: bool, dtype: torc
 
 
 @pytest.mark.parametrize("dtype", ladder_interaction.DTYPES, ids=str)
-def test_a_row_changes_no_other(module: ModuleType, dtype: torch.dtype) -> None:
-    kernels = CudaInteraction(module)
+@pytest.mark.parametrize("form", Form, ids=str)
+def test_a_row_changes_no_other(module: ModuleType, form: Form, dtype: torch.dtype) -> None:
+    kernels = CudaInteraction(module, form)
     ladder_interaction.check_rows_are_apart(kernels, 6, 26, 128, True, dtype, "cuda")
 
 

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
-from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
+from plumbline.dlrm.ops.interaction.cuda import CudaInteraction, Form
 from tests.dlrm.kernels import far_memory, ladder_embedding, ladder_interaction
 from tests.dlrm.kernels.emulated import Device
 from tests.dlrm.kernels.seeded_faults import Fault, FaultyModule
 
 TENSOR, GENERAL = "interaction_tensor.cuh", "interaction_general.cuh"
+MMA, FORWARD, BACKWARD = (f"interaction_mma{part}.cuh" for part in ("", "_forward", "_backward"))
 INTERACTION = (
     Fault(
         "no warp barrier after a fragment is stored",
@@ -123,12 +124,233 @@ INTERACTION = (
         "out of bound",
     ),
 )
-FAR_INTERACTION = Fault(
-    "offsets of 32 bits",
-    TENSOR,
-    "b * shape.features * shape.dim",
-    "int64_t(int(unsigned(b) * unsigned(shape.features * shape.dim)))",
-    "global access to items -2147483",
+INTERACTION_MMA = (
+    Fault(
+        "the copies of a row are not waited for, forward",
+        FORWARD,
+        "cp_async_wait<1>();",
+        "",
+        r"interaction_forward_mma, .*: read .* before thread \d+ waited for its copy to it",
+    ),
+    Fault(
+        "the copies of a row are not waited for, backward",
+        BACKWARD,
+        "cp_async_wait<1>();",
+        "",
+        r"interaction_backward_mma, .*: read .* before thread \d+ waited for its copy to it",
+    ),
+    Fault(
+        "one group of copies too few is waited for",
+        FORWARD,
+        "cp_async_wait<1>();",
+        "cp_async_wait<2>();",
+        r"interaction_forward_mma, .*: read .* before thread \d+ waited for its copy to it",
+    ),
+    Fault(
+        "copies that belong to no group",
+        BACKWARD,
+        "cp_async_commit();",
+        "",
+        r"interaction_backward_mma, .*: read .* before thread \d+ waited for its copy to it",
+    ),
+    Fault(
+        "no warp barrier after the wait, forward",
+        FORWARD,
+        "__syncwarp();  // every lane's copies of this row have arrived",
+        "",
+        "interaction_forward_mma, .*: read .* (no barrier since|before thread .* waited|written)",
+    ),
+    Fault(
+        "no warp barrier after the wait, backward",
+        BACKWARD,
+        "__syncwarp();  // every lane's copies of this row have arrived",
+        "",
+        "interaction_backward_mma, .* (no barrier since|before thread .* waited|never written)",
+    ),
+    Fault(
+        "no warp barrier before the dots of other lanes are read",
+        FORWARD,
+        "__syncwarp();  // the lanes below read dots of other lanes",
+        "",
+        "interaction_forward_mma, .*: (read|write) of shared memory .* no barrier since",
+    ),
+    Fault(
+        "no warp barrier before the next rows, forward",
+        FORWARD,
+        "__syncwarp();  // the next rows take the place of these",
+        "",
+        "interaction_forward_mma, .*: write of shared memory .* no barrier since",
+    ),
+    Fault(
+        "no warp barrier before the next rows, backward",
+        BACKWARD,
+        "__syncwarp();  // the next rows take the place of these",
+        "",
+        "interaction_backward_mma, .*: write of shared memory .* no barrier since",
+    ),
+    Fault(
+        "no warp barrier before the results take the vectors' place",
+        BACKWARD,
+        "__syncwarp();  // the results below take the place of the vectors",
+        "",
+        "interaction_backward_mma, .*: write of shared memory .* no barrier since",
+    ),
+    Fault(
+        "no warp barrier before the results of other lanes are read",
+        BACKWARD,
+        "__syncwarp();  // the lanes below read results of other lanes",
+        "",
+        "interaction_backward_mma, .*: (read|write) of shared memory .* no barrier since",
+    ),
+    Fault(
+        "a warp barrier that one lane does not reach, before a load of all lanes",
+        FORWARD,
+        "__syncwarp();  // every lane's copies of this row have arrived",
+        "if (lane != 5) __syncwarp();",
+        "interaction_forward_mma, .*: lanes meet in different operations: .*ldmatrix",
+    ),
+    Fault(
+        "the next row is copied over this one",
+        FORWARD,
+        "own + (memory.stage - stage)",
+        "own + stage",
+        "shared memory at byte .* (no barrier since|before thread .* waited)",
+    ),
+    Fault(
+        "vectors past the last one are read",
+        MMA,
+        "min(top + lane % kTile, shape.vectors())",
+        "lane % kTile + top",
+        "shared access to items|never written|before thread .* waited|out of bound",
+    ),
+    Fault(
+        "the lines of a block's lower half are those of its upper half",
+        MMA,
+        "top + lane % kTile",
+        "top + lane % kPackItems",
+        "out of bound",
+    ),
+    Fault(
+        "the halves of a block are exchanged",
+        MMA,
+        "lane / kTile * kPackItems",
+        "(1 - lane / kTile) * kPackItems",
+        "out of bound",
+    ),
+    Fault(
+        "lines of vectors without their distance",
+        MMA,
+        "(line + lane / kPacks) * kStride",
+        "(line + lane / kPacks) * D",
+        "shared memory .* (no barrier since|never written|waited)|out of bound",
+    ),
+    Fault(
+        "lines that share banks",
+        MMA,
+        "line * kStride",
+        "line * (kStride - kSkew)",
+        "ldmatrix of lines that share banks",
+    ),
+    Fault(
+        "packs that start in the middle of one",
+        MMA,
+        "lane % kPacks * kPackItems",
+        "lane % kPacks * kPackItems + 4",
+        "not aligned to 16 bytes",
+    ),
+    Fault(
+        "one vector too few is copied",
+        MMA,
+        "is_row ? features_ : 0",
+        "is_row ? features_ - 1 : 0",
+        "out of bound",
+    ),
+    Fault(
+        "a row past the batch's end is copied",
+        FORWARD,
+        "left > 1",
+        "left > 0",
+        "interaction_forward_mma, .*: global access to items",
+    ),
+    Fault(
+        "right factors of the wrong half",
+        FORWARD,
+        "lower[half + 2]",
+        "lower[half + 1]",
+        "out of bound",
+    ),
+    Fault(
+        "dots on the diagonal",
+        FORWARD,
+        "column + 1 < line",
+        "column < line",
+        "write of shared memory .* no barrier since|out of bound",
+    ),
+    Fault(
+        "dots of the padding vectors in the padding of a row",
+        FORWARD,
+        "(i < shape.vectors() ? 0 : padding)",
+        "0",
+        "a value that is not finite is in the padding",
+    ),
+    Fault(
+        "nothing is zeroed, forward",
+        FORWARD,
+        "fill_zero(own, memory.items, lane);",
+        "",
+        "interaction_forward_mma, .*: read of shared memory that was never written",
+    ),
+    Fault(
+        "nothing is zeroed, backward",
+        BACKWARD,
+        "fill_zero(own, memory.items, lane);",
+        "",
+        "interaction_backward_mma, .*: read of shared memory that was never written",
+    ),
+    Fault(
+        "the dense vector's direct gradient is left out",
+        BACKWARD,
+        "shape.has_dense ? vectors : -1",
+        "-1",
+        "out of bound",
+    ),
+    Fault(
+        "lines of the symmetric matrix of other vectors",
+        BACKWARD,
+        "(i < vectors ? dots_of(i) : zeros)",
+        "dots_of(lane / 4)",
+        "out of bound",
+    ),
+    Fault(
+        "columns of the symmetric matrix one line off",
+        BACKWARD,
+        "dots_of(j) + lane / 4",
+        "dots_of(j) + lane / 4 + 1",
+        "out of bound",
+    ),
+    Fault(
+        "results of the lines below take the place of those above",
+        BACKWARD,
+        "rounded_pair<T>(sum[below * 2], sum[below * 2 + 1])",
+        "rounded_pair<T>(sum[0], sum[1])",
+        "out of bound",
+    ),
+)
+FAR_INTERACTION = (
+    Fault(
+        "offsets of 32 bits, wmma",
+        TENSOR,
+        "b * shape.features * shape.dim",
+        "int64_t(int(unsigned(b) * unsigned(shape.features * shape.dim)))",
+        "global access to items -2147483",
+    ),
+    Fault(
+        "offsets of 32 bits, mma",
+        MMA,
+        "rows.first * items",
+        "int64_t(int(unsigned(rows.first) * unsigned(items)))",
+        "global access to items -2147483",
+    ),
 )
 
 UPDATE = "embedding_update.cuh"
@@ -184,22 +406,31 @@ EMBEDDING = (
     ),
 )
 
-FAR_EMBEDDING = Fault(
-    "offsets of 32 bits",
-    "embedding_gather.cuh",
-    "(first_row[column] + id) * shape.dim",
-    "int64_t(int(unsigned(first_row[column] + id) * unsigned(shape.dim)))",
-    "a look-up of a far row is wrong",
+FAR_EMBEDDING = (
+    Fault(
+        "offsets of 32 bits",
+        "embedding_gather.cuh",
+        "(first_row[column] + id) * shape.dim",
+        "int64_t(int(unsigned(first_row[column] + id) * unsigned(shape.dim)))",
+        "a look-up of a far row is wrong",
+    ),
 )
 
 ONE_PROCESSOR = Device(compute_capability=90, shared_kib=227, processors=1)
+FEW_WARPS = Device(compute_capability=90, shared_kib=48, processors=1)
 SEEDS = (0, 1, 2)
 
 
 def climb_interaction(module: FaultyModule, seed: int) -> None:
     """A short ladder whose shapes cover every path of the sources, also more rows than threads."""
+    module.module.emulate(FEW_WARPS, seed)
+    kernels = CudaInteraction(module.module, Form.MMA)
+    for rows, features, dim in ((18, 26, 32), (5, 12, 64)):
+        ladder_interaction.check_forward(kernels, rows, features, dim, True, torch.bfloat16)
+        ladder_interaction.check_backward(kernels, rows, features, dim, True, torch.bfloat16)
+    ladder_interaction.check_rows_are_apart(kernels, 3, 4, 16, True, torch.bfloat16)
     module.module.emulate(ONE_PROCESSOR, seed)
-    kernels = CudaInteraction(module.module)
+    kernels = CudaInteraction(module.module, Form.WMMA)
     for dtype, rows, features, dim in (
         (torch.bfloat16, 5, 26, 40),
         (torch.bfloat16, 131, 2, 8),
@@ -225,7 +456,8 @@ def climb_embedding(module: FaultyModule, seed: int) -> None:
 
 
 def far_interaction(module: FaultyModule) -> None:
-    far_memory.check_far_rows(module.module, compute_capability=90)
+    for form in (Form.WMMA, Form.MMA):
+        far_memory.check_far_rows(module.module, form)
 
 
 def far_embedding(module: FaultyModule) -> None:
@@ -238,12 +470,14 @@ class Ladder:
 
     faults: tuple[Fault, ...]
     climb: Callable[[FaultyModule, int], None]
-    far_fault: Fault
+    far_faults: tuple[Fault, ...]
     climb_far: Callable[[FaultyModule], None]
 
 
 LADDERS = {
-    "interaction": Ladder(INTERACTION, climb_interaction, FAR_INTERACTION, far_interaction),
+    "interaction": Ladder(
+        INTERACTION + INTERACTION_MMA, climb_interaction, FAR_INTERACTION, far_interaction
+    ),
     "embedding": Ladder(EMBEDDING, climb_embedding, FAR_EMBEDDING, far_embedding),
 }
 
@@ -252,7 +486,7 @@ LADDERS = {
 def test_every_fault_is_found(operator: str, tmp_path: Path) -> None:
     """Every fault is detected under every schedule tried, and none without a fault."""
     ladder = LADDERS[operator]
-    module = FaultyModule(operator, (*ladder.faults, ladder.far_fault), tmp_path)
+    module = FaultyModule(operator, (*ladder.faults, *ladder.far_faults), tmp_path)
     for seed in SEEDS:
         module.choose(None)
         ladder.climb(module, seed)
@@ -261,7 +495,8 @@ def test_every_fault_is_found(operator: str, tmp_path: Path) -> None:
             with pytest.raises((RuntimeError, AssertionError), match=fault.says):
                 ladder.climb(module, seed)
                 pytest.fail(f"not found under seed {seed}: {fault.name}")
-    module.choose(ladder.far_fault)
-    with pytest.raises((RuntimeError, AssertionError), match=ladder.far_fault.says):
-        ladder.climb_far(module)
-        pytest.fail("offsets of 32 bits are not found")
+    for fault in ladder.far_faults:
+        module.choose(fault)
+        with pytest.raises((RuntimeError, AssertionError), match=fault.says):
+            ladder.climb_far(module)
+            pytest.fail(f"not found: {fault.name}")

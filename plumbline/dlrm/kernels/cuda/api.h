@@ -12,16 +12,19 @@
 
 #define PLUMBLINE_CUDA_API extern "C" __attribute__((visibility("default")))
 
-// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K).
+// dense (B, D) or nullptr; embeddings (B, F, D); out (B, K). `form` permits kernels: 0 those for
+// any shape, 1 also those on tensor cores through wmma, 2 also those for common shapes through
+// mma.sync.
 PLUMBLINE_CUDA_API const char *plumbline_interaction_forward(const void *dense,
                                                              const void *embeddings, void *out,
                                                              int64_t rows, int64_t features,
-                                                             int64_t dim, int number, void *stream);
+                                                             int64_t dim, int number, int form,
+                                                             void *stream);
 
 // gradient (B, K); the results have the shapes of dense and embeddings.
 PLUMBLINE_CUDA_API const char *plumbline_interaction_backward(
     const void *gradient, const void *dense, const void *embeddings, void *dense_gradient,
-    void *embedding_gradient, int64_t rows, int64_t features, int64_t dim, int number,
+    void *embedding_gradient, int64_t rows, int64_t features, int64_t dim, int number, int form,
     void *stream);
 
 // out[b, position[f]] = weight[first_row[f] + ids[b, f]] for ids (B, F), out (B, V, D). `outside`

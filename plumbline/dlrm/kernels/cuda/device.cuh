@@ -83,13 +83,9 @@ inline Device current_device() {
   return {10 * major + minor, shared, processors};
 }
 
-template <typename T>
-struct Unchanged {
-  using type = T;  // excludes a parameter from deduction
-};
-
-// Lets a kernel use all of the current device's shared memory. The limit is the kernel's, not a
-// launch's: if each launch set its own, threads would lower each other's.
+// Lets a kernel use all of the current device's shared memory, and takes as much of the L1 cache for
+// it as can be. The limit is the kernel's, not a launch's: if each launch set its own, threads would
+// lower each other's.
 inline cudaError_t allow_all_shared_memory(const void *kernel) {
   static std::mutex mutex;
   static std::set<std::pair<const void *, int>> allowed;  // kernel and device
@@ -103,9 +99,31 @@ inline cudaError_t allow_all_shared_memory(const void *kernel) {
   if (error == cudaSuccess)
     error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                  most - static_cast<int>(attributes.sharedSizeBytes));
+  if (error == cudaSuccess)
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                 cudaSharedmemCarveoutMaxShared);
   if (error == cudaSuccess) allowed.insert({kernel, device});
   return error;
 }
+
+// Blocks of a kernel that a processor holds at a time.
+template <typename... Parameters>
+int64_t resident_blocks(void (*kernel)(Parameters...), int64_t threads, int64_t shared_bytes) {
+  int blocks = 0;
+  cudaError_t error = allow_all_shared_memory(reinterpret_cast<const void *>(kernel));
+  if (error == cudaSuccess)
+    error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel,
+                                                          static_cast<int>(threads), shared_bytes);
+  if (error == cudaSuccess && blocks > 0) return blocks;
+  fail_launch(("a block of " + std::to_string(threads) + " threads and " +
+               std::to_string(shared_bytes) + " bytes of shared memory").c_str(),
+              error == cudaSuccess ? cudaErrorInvalidConfiguration : error);
+}
+
+template <typename T>
+struct Unchanged {
+  using type = T;  // excludes a parameter from deduction
+};
 
 // launch(kernel, arguments...); throws std::runtime_error if CUDA refuses it.
 struct Launch {

@@ -5,6 +5,8 @@
 #include "api.h"
 #include "entry.h"
 #include "interaction_general.cuh"
+#include "interaction_mma_backward.cuh"
+#include "interaction_mma_forward.cuh"
 #include "interaction_tensor.cuh"
 
 namespace plumbline {
@@ -15,6 +17,9 @@ constexpr int64_t kMostTiles = 65535;          // of the second dimension of a g
 constexpr int kMostWarps = 4;                  // per block
 constexpr int64_t kMostWarpBytes = 48 * 1024;  // above, the general kernel keeps more threads busy
 constexpr int64_t kMostVectors = int64_t(1) << 24;  // exact in float32, see row_of
+
+// What the kernels multiply with: a call permits one form and those before it.
+enum class Form : int { general = 0, wmma = 1, mma = 2 };
 
 struct Tensors {
   const void *gradient, *dense, *embeddings;
@@ -77,12 +82,60 @@ bool packs_fit(const Tensors &given, const InteractionShape &shape) {
   return true;
 }
 
+// Calls work(std::integral_constant<int, D>()) if there are kernels for the length D.
+template <typename Work>
+bool with_dim(int dim, Work work) {
+  const auto is = [&](auto known) {
+    if (dim == known) work(known);
+    return dim == known;
+  };
+  return is(std::integral_constant<int, 16>()) || is(std::integral_constant<int, 32>()) ||
+         is(std::integral_constant<int, 64>()) || is(std::integral_constant<int, 128>());
+}
+
+// Launches a kernel of common shapes on as many blocks as the device holds at a time.
+template <typename... Parameters, typename... Arguments>
+void launch_mma(const char *name, void (*kernel)(Parameters...), int warp_items,
+                const InteractionShape &shape, const Device &device, void *stream,
+                const Arguments &...arguments) {
+  const int64_t warp_bytes = int64_t(warp_items) * kHalfBytes;
+  const int64_t warps = std::min<int64_t>(kMmaWarps, device.shared_bytes / warp_bytes);
+  const int64_t threads = warps * kWarp, shared_bytes = warps * warp_bytes;
+  const int64_t most = device.processors * resident_blocks(kernel, threads, shared_bytes);
+  const int64_t blocks = std::min((shape.rows + warps - 1) / warps, most);
+  Launch{name, dim3{unsigned(blocks)}, dim3{unsigned(threads)}, shared_bytes,
+         static_cast<cudaStream_t>(stream)}(kernel, arguments...);
+}
+
+// Returns whether there is a kernel for this shape.
 template <typename T>
-void run(const Tensors &given, const InteractionShape &shape, bool forward, void *stream) {
+bool run_mma(const Tensors &given, const Arrays<T> &arrays, const InteractionShape &shape,
+             bool forward, const Device &device, void *stream) {
+  if (!has_mma(device) || shape.vectors() > kMostMmaVectors || !packs_fit(given, shape) ||
+      !aligned(given.out, 0, kPackBytes) || !aligned(given.gradient, 0, kPackBytes))
+    return false;
+  return with_dim(shape.dim, [&](auto known) {
+    constexpr int D = decltype(known)::value;
+    if (forward)
+      launch_mma("interaction_forward_mma", interaction_forward_mma<T, D>,
+                 MmaForwardMemory<D>(shape).items, shape, device, stream, arrays.dense,
+                 arrays.embeddings, arrays.out, shape);
+    else
+      launch_mma("interaction_backward_mma", interaction_backward_mma<T, D>,
+                 MmaBackwardMemory<D>(shape).items, shape, device, stream, arrays.gradient,
+                 arrays.dense, arrays.embeddings, arrays.dense_gradient, arrays.embedding_gradient,
+                 shape);
+  });
+}
+
+template <typename T>
+void run(const Tensors &given, const InteractionShape &shape, Form form, bool forward,
+         void *stream) {
   const Arrays<T> arrays(given, shape);
   const Device device = current_device();
   if constexpr (!std::is_same_v<T, float>) {
-    const int warps = warps_of<T>(shape, forward, device);
+    if (form >= Form::mma && run_mma<T>(given, arrays, shape, forward, device, stream)) return;
+    const int warps = form >= Form::wmma ? warps_of<T>(shape, forward, device) : 0;
     const bool wide = packs_fit(given, shape);
     if (warps > 0 && forward) {
       warps_launch("interaction_forward_tensor", shape, forward, warps, device, stream)(
@@ -109,7 +162,7 @@ void run(const Tensors &given, const InteractionShape &shape, bool forward, void
 }
 
 void run_any(const Tensors &given, int64_t rows, int64_t features, int64_t dim, int number,
-             bool forward, void *stream) {
+             int form, bool forward, void *stream) {
   if (features > kMostVectors || dim > kMostVectors)
     throw std::invalid_argument("interaction: more or longer vectors than the kernels support");
   const InteractionShape shape{rows, static_cast<int>(features), static_cast<int>(dim),
@@ -117,11 +170,11 @@ void run_any(const Tensors &given, int64_t rows, int64_t features, int64_t dim, 
   if (rows == 0 || (forward && shape.width() == 0)) return;
   switch (static_cast<Number>(number)) {
     case Number::float32:
-      return run<float>(given, shape, forward, stream);
+      return run<float>(given, shape, static_cast<Form>(form), forward, stream);
     case Number::bfloat16:
-      return run<bfloat16>(given, shape, forward, stream);
+      return run<bfloat16>(given, shape, static_cast<Form>(form), forward, stream);
     case Number::float16:
-      return run<float16>(given, shape, forward, stream);
+      return run<float16>(given, shape, static_cast<Form>(form), forward, stream);
   }
   throw std::invalid_argument("interaction: no kernel for dtype " + std::to_string(number));
 }
@@ -131,19 +184,19 @@ void run_any(const Tensors &given, int64_t rows, int64_t features, int64_t dim, 
 
 const char *plumbline_interaction_forward(const void *dense, const void *embeddings, void *out,
                                           int64_t rows, int64_t features, int64_t dim, int number,
-                                          void *stream) {
+                                          int form, void *stream) {
   return plumbline::answered([=] {
     plumbline::run_any({nullptr, dense, embeddings, out, nullptr, nullptr}, rows, features, dim,
-                       number, true, stream);
+                       number, form, true, stream);
   });
 }
 
 const char *plumbline_interaction_backward(const void *gradient, const void *dense,
                                            const void *embeddings, void *dense_gradient,
                                            void *embedding_gradient, int64_t rows, int64_t features,
-                                           int64_t dim, int number, void *stream) {
+                                           int64_t dim, int number, int form, void *stream) {
   return plumbline::answered([=] {
     plumbline::run_any({gradient, dense, embeddings, nullptr, dense_gradient, embedding_gradient},
-                       rows, features, dim, number, false, stream);
+                       rows, features, dim, number, form, false, stream);
   });
 }

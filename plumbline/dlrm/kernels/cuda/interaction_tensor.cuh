@@ -7,16 +7,11 @@
 // rounds it. Warps share nothing, so no block barrier is needed.
 #pragma once
 
-#include "interaction.cuh"
+#include "interaction_halves.cuh"
 
 namespace plumbline {
 
-constexpr int kWarp = 32;
-constexpr int kTile = 16;
 constexpr int kTileStride = kTile + 4;
-constexpr int kSkew = 8;        // items between the end of a row in shared memory and the next one
-constexpr int kPackBytes = 16;  // moved by a lane at a time
-constexpr int kHalfBytes = 2;   // size of bfloat16 and float16, the inputs of tensor cores
 constexpr int kArrayAlignment = 32;  // bytes: alignment of a fragment's address
 
 // Whether the target architecture multiplies this dtype; the host calls `multiplies`.
@@ -32,9 +27,6 @@ template <typename T>
 bool multiplies(const Device &device) {
   return device.compute_capability >= (std::is_same_v<T, float16> ? 70 : 80);
 }
-
-template <typename T>
-using HalfPack = Pack<T, kPackBytes / kHalfBytes>;
 
 // Layout of a warp's shared memory in both kernels: offsets, and sizes in items.
 struct WarpMemory {
@@ -62,25 +54,16 @@ struct WarpMemory {
   }
 };
 
-template <typename T>
-__device__ __forceinline__ void fill_zero(const Shared<T> &array, int items, int lane) {
-  const HalfPack<T> zeros{};
-  constexpr int kItems = kPackBytes / kHalfBytes;
-  for (int pack = lane; pack < items / kItems; pack += kWarp)
-    store_wide(array, pack * kItems, zeros);
-}
-
 // Copies `count` vectors, from item `first` of `from`, to the rows of `to` from `row` on.
 template <typename T>
 __device__ __forceinline__ void copy_vectors(const Global<const T> &from, int64_t first, int count,
                                              int dim, const Shared<T> &to, int row, int stride,
                                              bool wide, int lane) {
-  constexpr int kItems = kPackBytes / kHalfBytes;
   if (wide) {
-    const int packs = dim / kItems;
+    const int packs = dim / kPackItems;
 #pragma unroll 4
     for (int pack = lane; pack < count * packs; pack += kWarp) {
-      const int vector = pack / packs, index = (pack - vector * packs) * kItems;
+      const int vector = pack / packs, index = (pack - vector * packs) * kPackItems;
       store_wide(to, (row + vector) * stride + index,
                  load_wide<HalfPack<T>>(from, first + int64_t(vector) * dim + index));
     }
@@ -156,8 +139,7 @@ __global__ void interaction_forward_tensor(Global<const T> dense, Global<const T
 
       const int64_t first = b * memory.row_items;
       if (wide_out) {
-        constexpr int kItems = kPackBytes / kHalfBytes;
-        for (int item = lane * kItems; item < memory.row_items; item += kWarp * kItems)
+        for (int item = lane * kPackItems; item < memory.row_items; item += kWarp * kPackItems)
           store_wide(out, first + item, load_wide<HalfPack<T>>(row, item));
       } else {
         for (int item = lane; item < memory.row_items; item += kWarp) out[first + item] = row[item];
@@ -182,7 +164,6 @@ __global__ void interaction_backward_tensor(Global<const T> gradient, Global<con
     const Shared<T> symmetric =
         shared_array<T>(start + memory.extra_offset, memory.symmetric_items());
     const int pairs = static_cast<int>(shape.first_zero() - shape.first_dot());
-    constexpr int kItems = kPackBytes / kHalfBytes;
 
     // The padding and the diagonal are not written again.
     fill_zero(vectors, memory.vector_items(), lane);
@@ -216,14 +197,14 @@ __global__ void interaction_backward_tensor(Global<const T> gradient, Global<con
           wmma::store_matrix_sync(tile, sum, kTileStride, wmma::mem_row_major);
           __syncwarp();  // the lanes below read what other lanes stored
           // Each lane rounds half a line.
-          const int i = top + lane / 2, d = left + lane % 2 * kItems;
+          const int i = top + lane / 2, d = left + lane % 2 * kPackItems;
           if (i < shape.vectors() && d < shape.dim) {
             const bool is_dense = shape.has_dense && i == 0;
             const int64_t first = is_dense
                                       ? b * shape.dim + d
                                       : (b * shape.features + i - shape.has_dense) * shape.dim + d;
             const auto item_at = [&](int each) {
-              float number = tile[lane / 2 * kTileStride + lane % 2 * kItems + each];
+              float number = tile[lane / 2 * kTileStride + lane % 2 * kPackItems + each];
               if (is_dense) number += to_float(gradient[first_gradient + d + each]);
               return from_float<T>(number);
             };
@@ -231,10 +212,10 @@ __global__ void interaction_backward_tensor(Global<const T> gradient, Global<con
             if (wide) {
               HalfPack<T> pack;
 #pragma unroll
-              for (int each = 0; each < kItems; ++each) pack.items[each] = item_at(each);
+              for (int each = 0; each < kPackItems; ++each) pack.items[each] = item_at(each);
               store_wide(to, first, pack);
             } else {
-              for (int each = 0; each < kItems && d + each < shape.dim; ++each)
+              for (int each = 0; each < kPackItems && d + each < shape.dim; ++each)
                 to[first + each] = item_at(each);
             }
           }

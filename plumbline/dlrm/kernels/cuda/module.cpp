@@ -30,17 +30,19 @@ void require(const char *answer) {
 }
 
 void interaction_forward(Address dense, Address embeddings, Address out, int64_t rows,
-                         int64_t features, int64_t dim, int number, Address stream) {
+                         int64_t features, int64_t dim, int number, int form,
+                         Address stream) {
   require(plumbline_interaction_forward(at(dense), at(embeddings), at(out), rows, features, dim,
-                                        number, at(stream)));
+                                        number, form, at(stream)));
 }
 
 void interaction_backward(Address gradient, Address dense, Address embeddings,
                           Address dense_gradient, Address embedding_gradient, int64_t rows,
-                          int64_t features, int64_t dim, int number, Address stream) {
+                          int64_t features, int64_t dim, int number, int form,
+                          Address stream) {
   require(plumbline_interaction_backward(at(gradient), at(dense), at(embeddings),
                                          at(dense_gradient), at(embedding_gradient), rows, features,
-                                         dim, number, at(stream)));
+                                         dim, number, form, at(stream)));
 }
 
 void embedding_gather(Address weight, Address ids, Address first_row, Address cardinality,

@@ -36,6 +36,18 @@ struct alignas(sizeof(T) * Count) Pack {
   T items[Count];
 };
 
+// Two numbers, rounded by one instruction of sm_80 and newer.
+template <typename T>
+__device__ __forceinline__ Pack<T, 2> rounded_pair(float first, float second) {
+  if constexpr (std::is_same_v<T, float16>) {
+    const __half2 pair = __floats2half2_rn(first, second);
+    return {pair.x, pair.y};
+  } else {
+    const __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
+    return {pair.x, pair.y};
+  }
+}
+
 __host__ __device__ __forceinline__ int64_t rounded_up(int64_t count, int64_t to) {
   return (count + to - 1) / to * to;
 }

@@ -1,6 +1,7 @@
 // Launches, and the device that a module emulates.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <type_traits>
@@ -37,6 +38,14 @@ void check_launch(const std::string &name, const dim3 &grid, const dim3 &block,
 }  // namespace emulation
 
 inline Device current_device() { return emulation::settings().device; }
+
+// As in cuda/device.cuh, of a processor with shared memory for one block of the largest size.
+template <typename... Parameters>
+int64_t resident_blocks(void (*)(Parameters...), int64_t threads, int64_t shared_bytes) {
+  constexpr int64_t kMostThreads = 2048, kMostBlocks = 32;
+  const int64_t by_memory = current_device().shared_bytes / std::max<int64_t>(shared_bytes, 1);
+  return std::min({by_memory, kMostThreads / threads, kMostBlocks});
+}
 
 // As in cuda/device.cuh.
 struct Launch {

@@ -19,10 +19,15 @@ namespace emulation {
 void new_shared_memory(size_t bytes);
 unsigned char *shared_memory(size_t offset, size_t bytes);
 
-// Record an access of the running thread. Fails if no barrier orders it after another thread's
-// access to the same bytes, or if it reads bytes that were never written.
-void shared_read(const void *place, size_t bytes);
+// Record an access of a thread, by default the running one. Fails if no barrier orders it after
+// another thread's access to the same bytes, if it reads bytes that were never written, or if an
+// asynchronous copy to them is under way.
+void shared_read(const void *place, size_t bytes, const Thread &reader = thread());
 void shared_write(const void *place, size_t bytes);
+
+// The same for a copy that is under way from the one call to the other.
+void shared_copy_begins(void *place, size_t bytes);
+void shared_copy_ends(void *place, size_t bytes);
 
 [[noreturn]] void fail_bounds(const char *memory, int64_t first, int64_t items, int64_t count);
 [[noreturn]] void fail_alignment(const char *memory, int64_t first, size_t wanted);

@@ -42,5 +42,20 @@ inline __nv_bfloat16 __float2bfloat16_rn(float number) {
   return {uint16_t((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
 }
 
+struct __nv_bfloat162 {
+  __nv_bfloat16 x, y;
+};
+
+struct __half2 {
+  __half x, y;
+};
+
+inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) {
+  return {__float2bfloat16_rn(x), __float2bfloat16_rn(y)};
+}
+
 inline float __half2float(__half number) { return float(number.value); }
 inline __half __float2half_rn(float number) { return {_Float16(number)}; }
+inline __half2 __floats2half2_rn(float x, float y) {
+  return {__float2half_rn(x), __float2half_rn(y)};
+}
