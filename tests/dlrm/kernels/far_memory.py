@@ -69,12 +69,12 @@ def check_far_rows(module: EmulatedModule, form: Form) -> None:
         assert torch.equal(got[-NEAR:], wanted)
 
 
-def check_far_table(module: EmulatedModule) -> None:
+def check_far_table(module: EmulatedModule, dim: int) -> None:
     """Rows at the end of a table of more than 2³² numbers: look-up, step and random bits."""
-    table_rows = (1 << 32) // DIM + NEAR
+    table_rows = (1 << 32) // dim + NEAR
     row_B = torch.arange(table_rows - NEAR, table_rows)
-    weight_RD = sparse(table_rows, DIM)
-    weight_RD[-NEAR:] = torch.randn(NEAR, DIM, generator=torch.Generator().manual_seed(0))
+    weight_RD = sparse(table_rows, dim)
+    weight_RD[-NEAR:] = torch.randn(NEAR, dim, generator=torch.Generator().manual_seed(0))
     before_BD = weight_RD[-NEAR:].clone()
     columns = IdColumns(
         row_B.unsqueeze(1),
@@ -86,10 +86,10 @@ def check_far_table(module: EmulatedModule) -> None:
     )
     module.emulate()
     kernels = CudaEmbedding(module)
-    out_BVD = torch.empty(NEAR, 1, DIM, dtype=torch.bfloat16)
+    out_BVD = torch.empty(NEAR, 1, dim, dtype=torch.bfloat16)
     kernels.gather(weight_RD, columns, out_BVD)
     assert torch.equal(out_BVD[:, 0], before_BD), "a look-up of a far row is wrong"
-    gradient_BVD = torch.full((NEAR, 1, DIM), 0.001)
+    gradient_BVD = torch.full((NEAR, 1, dim), 0.001)
     step = RowStep(1.0, 1e-8, 1.0, *ladder_embedding.KEYS)
     kernels.update(weight_RD, None, columns, gradient_BVD, step)
     value_BD = (before_BD.float() - 0.001).numpy()

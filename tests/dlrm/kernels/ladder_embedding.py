@@ -36,6 +36,9 @@ POOLINGS: tuple[Pooling, ...] = ("mean", "sum", "max", "position_weighted")
 POSITIONS = 3
 ROW_DTYPES = (torch.float32, torch.bfloat16)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+COMMON_DIMS = (16, 32, 64, 128)
+"""The lengths that have CUDA kernels of their own."""
+
 GUARD = 256
 """Elements on either side of every buffer."""
 

@@ -24,6 +24,7 @@ REGISTERS = {
     "interaction_forward_general": 128,  # eight blocks of 64 threads fill a processor's registers
     "interaction_backward_general": 128,
     "embedding_gather": 64,  # 32 warps a processor
+    "embedding_gather_common": 72,
     "embedding_pool": 64,
     "embedding_update_parts": 72,
     "embedding_update_spans": 72,
@@ -38,6 +39,7 @@ NUMBERS = {
     "interaction_forward_general": 3,
     "interaction_backward_general": 3,
     "embedding_gather": 6,
+    "embedding_gather_common": 24,
     "embedding_pool": 6,
     "embedding_update_parts": 6,
     "embedding_update_spans": 2,

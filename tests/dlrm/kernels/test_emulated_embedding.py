@@ -12,6 +12,7 @@ from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from tests.dlrm.kernels import far_memory
 from tests.dlrm.kernels.emulated import Device, EmulatedModule, compiled
 from tests.dlrm.kernels.ladder_embedding import (
+    COMMON_DIMS,
     DTYPES,
     POOLINGS,
     ROW_DTYPES,
@@ -56,6 +57,38 @@ def test_look_up_and_update(
 
 
 @pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dim", COMMON_DIMS)
+def test_look_ups_of_common_lengths(
+    module: EmulatedModule, dim: int, row_dtype: torch.dtype, dtype: torch.dtype
+) -> None:
+    module.emulate()
+    case = draw(Shape((7, 300, 1), (False,) * 3, rows=45, dim=dim), row_dtype)
+    check_look_up(CudaEmbedding(module), case, dtype)
+    assert module.launches() == ["embedding_gather_common"]
+
+
+@pytest.mark.parametrize("unaligned", ["table", "result"])
+def test_unaligned_addresses(module: EmulatedModule, unaligned: str) -> None:
+    case = draw(Shape((5, 9), (False, False), rows=6, dim=16), torch.float32)
+    wanted_BVD = torch.empty(6, 2, 16)
+    look_up(ReferenceEmbedding(), case, wanted_BVD)
+    for shift, kernel in ((1, "embedding_gather"), (4, "embedding_gather_common")):
+        module.emulate()
+        moved = _shifted(case.weight_RD, shift) if unaligned == "table" else case.weight_RD
+        out_BVD = _shifted(torch.empty(6, 2, 16), shift if unaligned == "result" else 0)
+        look_up(CudaEmbedding(module), replace(case, weight_RD=moved), out_BVD)
+        assert torch.equal(out_BVD, wanted_BVD)
+        assert module.launches() == [kernel]
+
+
+def _shifted(tensor: torch.Tensor, shift: int) -> torch.Tensor:
+    """A copy that starts so many items behind an aligned address."""
+    buffer = torch.empty(tensor.numel() + shift, dtype=tensor.dtype)
+    return buffer[shift:].view(tensor.shape).copy_(tensor)
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_schedules(module: EmulatedModule, row_dtype: torch.dtype, seed: int) -> None:
     """No order of threads and blocks, nor how many there are, changes a bit."""
@@ -74,7 +107,7 @@ def test_groups_loop_over_rows(module: EmulatedModule, row_dtype: torch.dtype) -
     case = draw(FREQUENT, row_dtype)
     check_look_up(CudaEmbedding(module), case, torch.bfloat16)
     check_update(CudaEmbedding(module), case, adagrad=True)
-    shape = replace(FREQUENT, cardinalities=(2, 9, 5), rows=64 * 128 // 16 + 9, dim=64)
+    shape = Shape((2, 9, 5, 7), (False,) * 4, rows=64 * 128 // 4 + 50, dim=16)
     check_look_up(CudaEmbedding(module), draw(shape, row_dtype), torch.float32)
 
 
@@ -92,16 +125,17 @@ def test_wrong_ids_and_offsets(kernels: CudaEmbedding, row_dtype: torch.dtype) -
     check_bad_offsets(kernels, row_dtype)
 
 
-def test_a_look_up_that_does_not_wait(module: EmulatedModule) -> None:
+@pytest.mark.parametrize("dim", [8, 16])
+def test_a_look_up_that_does_not_wait(module: EmulatedModule, dim: int) -> None:
     """An id without a row gives zeros, or is left out of its list."""
     module.emulate()
-    case = draw(Shape((5, 9), (False, True), rows=4, dim=8), torch.float32)
+    case = draw(Shape((5, 9), (False, True), rows=4, dim=dim), torch.float32)
     bag = case.columns.bags[0]
     bad = case.columns.ids_BF.clone(), bag.ids_N.clone()
     bad[0][2, 0], bad[1][0] = 5, -1
     fitting = replace(bag, ids_N=bag.ids_N[1:], offsets_B1=(bag.offsets_B1 - 1).clamp(min=0))
     columns = replace(case.columns, ids_BF=bad[0], bags=(replace(bag, ids_N=bad[1]),))
-    out_BVD, wanted_BVD = torch.empty(4, 2, 8), torch.empty(4, 2, 8)
+    out_BVD, wanted_BVD = torch.empty(4, 2, dim), torch.empty(4, 2, dim)
     look_up(CudaEmbedding(module, waits=False), replace(case, columns=columns), out_BVD)
     wanted = replace(case, columns=replace(case.columns, bags=(fitting,)))
     look_up(ReferenceEmbedding(), wanted, wanted_BVD)
@@ -109,5 +143,6 @@ def test_a_look_up_that_does_not_wait(module: EmulatedModule) -> None:
     torch.testing.assert_close(out_BVD, wanted_BVD)
 
 
-def test_more_than_32_bits(module: EmulatedModule) -> None:
-    far_memory.check_far_table(module)
+@pytest.mark.parametrize("dim", [24, 32])
+def test_more_than_32_bits(module: EmulatedModule, dim: int) -> None:
+    far_memory.check_far_table(module, dim)

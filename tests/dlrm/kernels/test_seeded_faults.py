@@ -353,8 +353,44 @@ FAR_INTERACTION = (
     ),
 )
 
-UPDATE = "embedding_update.cuh"
+UPDATE, GATHER = "embedding_update.cuh", "embedding_gather_common.cuh"
 EMBEDDING = (
+    Fault(
+        "the place of another lane's row",
+        GATHER,
+        "__shfl_sync(kAll, from, (first + each) * kAtOnce + of_group)",
+        "__shfl_sync(kAll, from, (first + each) * kAtOnce)",
+        "a look-up is not exact",
+    ),
+    Fault(
+        "a lane that is not there when others take its place",
+        GATHER,
+        "start[each] = __shfl_sync(kAll, to, (first + each) * kAtOnce + of_group);",
+        "start[each] = to; if (to != kNone) "
+        "start[each] = __shfl_sync(kAll, to, (first + each) * kAtOnce + of_group);",
+        "threads wait for others that never arrive|different operations",
+    ),
+    Fault(
+        "lanes past the last id look one up",
+        GATHER,
+        "item < count",
+        "item - lane < count",
+        "embedding_gather_common, .*: global access to items",
+    ),
+    Fault(
+        "groups of twice the lanes",
+        GATHER,
+        "lane % kLanes * kItems",
+        "lane % (2 * kLanes) * kItems",
+        "a look-up is not exact|global access to items",
+    ),
+    Fault(
+        "the column is not carried into the next row",
+        GATHER,
+        "column >= columns",
+        "column > columns",
+        "global access to items|a look-up is not exact",
+    ),
     Fault(
         "no barrier between the lanes' reads of a state and its write",
         UPDATE,
@@ -408,11 +444,18 @@ EMBEDDING = (
 
 FAR_EMBEDDING = (
     Fault(
-        "offsets of 32 bits",
+        "offsets of 32 bits, any length",
         "embedding_gather.cuh",
         "(first_row[column] + id) * shape.dim",
         "int64_t(int(unsigned(first_row[column] + id) * unsigned(shape.dim)))",
-        "a look-up of a far row is wrong",
+        "a look-up of a far row is wrong|global access to items",
+    ),
+    Fault(
+        "offsets of 32 bits, common lengths",
+        GATHER,
+        "(first_row[column] + id) * D",
+        "int64_t(int(unsigned(first_row[column] + id) * unsigned(D)))",
+        "a look-up of a far row is wrong|global access to items",
     ),
 )
 
@@ -445,6 +488,9 @@ def climb_interaction(module: FaultyModule, seed: int) -> None:
 def climb_embedding(module: FaultyModule, seed: int) -> None:
     module.module.emulate(ONE_PROCESSOR, seed)
     kernels = CudaEmbedding(module.module)
+    gathered = ladder_embedding.Shape((3, 4, 5), (False,) * 3, rows=2735, dim=16)
+    case = ladder_embedding.draw(gathered, torch.float32, seed=seed)
+    ladder_embedding.check_look_up(kernels, case, torch.bfloat16)
     for shape in (
         ladder_embedding.Shape((3, 4), (True, False), rows=50, dim=37),
         ladder_embedding.Shape((2, 6), (False, False), rows=130, dim=24),
@@ -461,7 +507,8 @@ def far_interaction(module: FaultyModule) -> None:
 
 
 def far_embedding(module: FaultyModule) -> None:
-    far_memory.check_far_table(module.module)
+    for dim in (24, 32):
+        far_memory.check_far_table(module.module, dim)
 
 
 @dataclass(frozen=True)

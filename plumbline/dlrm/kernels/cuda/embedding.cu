@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "embedding_gather.cuh"
+#include "embedding_gather_common.cuh"
 #include "embedding_update.cuh"
 #include "entry.h"
 
@@ -52,6 +53,14 @@ Launch groups_launch(const char *name, int64_t groups, int64_t threads, int grou
           static_cast<cudaStream_t>(stream)};
 }
 
+// Whether addresses and rows allow the kernels for common lengths to move whole packs.
+template <typename W, typename T>
+bool packs_fit(const void *weight, const void *out, int64_t dim) {
+  constexpr int64_t kItems = kGatherItems<W, T>;
+  return aligned(weight, dim * int64_t(sizeof(W)), kItems * sizeof(W)) &&
+         aligned(out, dim * int64_t(sizeof(T)), kItems * sizeof(T));
+}
+
 // Threads per block of the update; each group has a row's sum in shared memory.
 int64_t update_threads(int64_t dim, int group) {
   const int64_t limit = current_device().shared_bytes, of_group = rounded_up(dim, kQuad) * 4;
@@ -79,6 +88,19 @@ const char *plumbline_embedding_gather(const void *weight, const int64_t *ids,
       using T = typename decltype(out_type)::type;
       const int64_t count = rows * columns;
       if (count == 0) return;
+      const auto common = [&](auto known) {
+        if (dim != known || !packs_fit<W, T>(weight, out, dim)) return false;
+        groups_launch("embedding_gather_common", count, kGatherThreads, 1, 0, stream)(
+            embedding_gather_common<W, T, decltype(known)::value>,
+            global<const W>(weight, table_rows * dim), global<const int64_t>(ids, count),
+            global<const int64_t>(first_row, columns), global<const int64_t>(cardinality, columns),
+            global<const int64_t>(position, columns), global<T>(out, rows * vectors * dim),
+            global<long long>(outside, 1), count, columns, vectors);
+        return true;
+      };
+      if (common(std::integral_constant<int, 16>()) || common(std::integral_constant<int, 32>()) ||
+          common(std::integral_constant<int, 64>()) || common(std::integral_constant<int, 128>()))
+        return;
       const VectorShape shape{dim, vectors, group_of(dim), quads_fit<W>(weight, dim),
                               quads_fit<T>(out, dim)};
       groups_launch("embedding_gather", count, kThreads, shape.group, 0, stream)(

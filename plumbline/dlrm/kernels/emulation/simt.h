@@ -43,23 +43,36 @@ inline void __syncwarp(unsigned mask = 0xffffffffu) {
   emulation::meet_warp("__syncwarp", mask, nullptr, nullptr);
 }
 
-// Exchange of values between lanes: every lane of `mask` passes a value and returns that of the
-// lane whose index differs in the bits of `lanes`.
-inline float __shfl_xor_sync(unsigned mask, float value, int lanes) {
+// Exchange of values between lanes: every lane of `mask` passes a value and returns that of lane
+// `from`.
+template <typename T>
+T exchanged(const char *operation, unsigned mask, T value, int from) {
   struct Operand {
-    float given, taken;
+    const char *operation;
+    T given, taken;
     int from;
-  } operand{value, 0.0f, emulation::thread().lane ^ lanes};
-  emulation::meet_warp("__shfl_xor_sync", mask, &operand, [](emulation::Operands &all) {
+  } operand{operation, value, value, from};
+  emulation::meet_warp(operation, mask, &operand, [](emulation::Operands &all) {
     for (void *each : all) {
       if (each == nullptr) continue;
       auto &taker = *static_cast<Operand *>(each);
       const auto *giver = static_cast<Operand *>(all.at(taker.from));
-      if (giver == nullptr) emulation::fail("__shfl_xor_sync takes from a lane outside its mask");
+      if (giver == nullptr)
+        emulation::fail(std::string(taker.operation) + " takes from a lane outside its mask");
       taker.taken = giver->given;
     }
   });
   return operand.taken;
+}
+
+// The value of the lane whose index differs in the bits of `lanes`.
+inline float __shfl_xor_sync(unsigned mask, float value, int lanes) {
+  return exchanged("__shfl_xor_sync", mask, value, emulation::thread().lane ^ lanes);
+}
+
+template <typename T>
+T __shfl_sync(unsigned mask, T value, int lane) {
+  return exchanged("__shfl_sync", mask, value, lane % emulation::kWarp);
 }
 
 inline long long atomicMin(long long *place, long long value) {
