@@ -27,7 +27,9 @@ REGISTERS = {
     "embedding_gather_common": 72,
     "embedding_pool": 64,
     "embedding_update_parts": 72,
+    "embedding_update_parts_quads": 72,
     "embedding_update_spans": 72,
+    "embedding_update_long_spans": 72,
 }
 """Most registers per thread, on any architecture."""
 
@@ -42,7 +44,9 @@ NUMBERS = {
     "embedding_gather_common": 24,
     "embedding_pool": 6,
     "embedding_update_parts": 6,
+    "embedding_update_parts_quads": 6,
     "embedding_update_spans": 2,
+    "embedding_update_long_spans": 2,
 }
 """Number of dtype combinations of each kernel."""
 

@@ -10,7 +10,7 @@ import torch
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
 from plumbline.dlrm.ops.embedding.reference import ReferenceEmbedding
 from tests.dlrm.kernels import far_memory
-from tests.dlrm.kernels.emulated import Device, EmulatedModule, compiled
+from tests.dlrm.kernels.emulated import HOPPER, TURING, Device, EmulatedModule, compiled
 from tests.dlrm.kernels.ladder_embedding import (
     COMMON_DIMS,
     DTYPES,
@@ -31,6 +31,8 @@ from tests.dlrm.kernels.ladder_embedding import (
 ONE_PROCESSOR = Device(compute_capability=90, shared_kib=227, processors=1)
 FREQUENT = Shape((2, 900, 5), (False, False, True), rows=700, dim=8, longest=3)
 """More groups than a processor's blocks have, and rows with occurrences in many parts of 32."""
+MOST_FREQUENT = Shape((1, 3, 900), (False,) * 3, rows=1_500, dim=8)
+"""Rows with occurrences in more than 33 parts, and others."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +111,39 @@ def test_groups_loop_over_rows(module: EmulatedModule, row_dtype: torch.dtype) -
     check_update(CudaEmbedding(module), case, adagrad=True)
     shape = Shape((2, 9, 5, 7), (False,) * 4, rows=64 * 128 // 4 + 50, dim=16)
     check_look_up(CudaEmbedding(module), draw(shape, row_dtype), torch.float32)
+
+
+@pytest.mark.parametrize("row_dtype", ROW_DTYPES, ids=str)
+@pytest.mark.parametrize("dim", [4, 8, 16, 32, 64, 128])
+def test_updates_of_one_quad_a_lane(
+    module: EmulatedModule, dim: int, row_dtype: torch.dtype
+) -> None:
+    """They have the bits of the kernel for any length, which takes unaligned rows."""
+    shape = Shape((2, 900, 5), (False, False, True), rows=90, dim=dim, longest=3)
+    for adagrad in (True, False):
+        case, unaligned = draw(shape, row_dtype), draw(shape, row_dtype)
+        unaligned = replace(unaligned, weight_RD=_shifted(unaligned.weight_RD, 1))
+        module.emulate()
+        check_update(CudaEmbedding(module), case, adagrad)
+        assert module.launches()[0] == "embedding_update_parts_quads"
+        module.emulate()
+        update(CudaEmbedding(module), unaligned, adagrad)
+        assert module.launches()[0] == "embedding_update_parts"
+        assert torch.equal(case.weight_RD, unaligned.weight_RD)
+        assert torch.equal(case.state_R, unaligned.state_R)
+
+
+@pytest.mark.parametrize("dim", [8, 37, 128])
+def test_rows_with_very_many_occurrences(module: EmulatedModule, dim: int) -> None:
+    """They are summed by blocks, in an order that no device and no schedule changes."""
+    wanted = None
+    for number, device in enumerate((HOPPER, TURING, ONE_PROCESSOR)):
+        module.emulate(device, seed=number)
+        case = draw(replace(MOST_FREQUENT, dim=dim), torch.float32)
+        check_update(CudaEmbedding(module), case, adagrad=True)
+        assert "embedding_update_long_spans" in module.launches()
+        assert wanted is None or torch.equal(case.buffer, wanted)
+        wanted = case.buffer
 
 
 def test_a_row_longer_than_a_blocks_shared_memory(kernels: CudaEmbedding) -> None:

@@ -354,6 +354,7 @@ FAR_INTERACTION = (
 )
 
 UPDATE, GATHER = "embedding_update.cuh", "embedding_gather_common.cuh"
+QUADS = "embedding_update_quads.cuh"
 EMBEDDING = (
     Fault(
         "the place of another lane's row",
@@ -442,6 +443,92 @@ EMBEDDING = (
     ),
 )
 
+EMBEDDING_QUADS = (
+    Fault(
+        "no warp barrier before a part is read",
+        QUADS,
+        "__syncwarp();  // the groups below read what other lanes stored",
+        "",
+        "embedding_update_parts_quads, .*: read of shared memory .*(no barrier|never written)",
+    ),
+    Fault(
+        "no warp barrier before the next part",
+        QUADS,
+        "__syncwarp();  // the next part takes the place of this one",
+        "",
+        "embedding_update_parts_quads, .*: (read|write) of shared memory .* no barrier since",
+    ),
+    Fault(
+        "rows that are counted from themselves on",
+        QUADS,
+        "(1u << lane) - 1",
+        "(1u << lane)",
+        "no barrier since|never written|shared access to items",
+    ),
+    Fault(
+        "the lane before is this one",
+        QUADS,
+        "max(lane - 1, 0)",
+        "max(lane, 0)",
+        "a row is not near enough|a state is not near enough",
+    ),
+    Fault(
+        "occurrences past the last one",
+        QUADS,
+        "min(lane, items - 1)",
+        "lane",
+        "embedding_update_parts_quads, .*: global access to items",
+    ),
+    Fault(
+        "the numbers of this row for the next one",
+        QUADS,
+        "load_ahead(number + groups);",
+        "load_ahead(number);",
+        "a row is not near enough|a state is not near enough",
+    ),
+    Fault(
+        "the state of the part's first row",
+        QUADS,
+        "memory.state[first] + mean",
+        "memory.state[0] + mean",
+        "a state is not near enough",
+    ),
+    Fault(
+        "a row that continues is stepped",
+        QUADS,
+        "number == count - 1 && goes_on",
+        "false",
+        "a row is not near enough|a state is not near enough",
+    ),
+    Fault(
+        "no block barrier before the sums of other groups are added",
+        UPDATE,
+        "__syncthreads();  // the groups' sums so far",
+        "",
+        "embedding_update_long_spans, .* (no barrier since|never written)",
+    ),
+    Fault(
+        "a block barrier that some groups do not reach",
+        UPDATE,
+        "if (group >= apart) continue;",
+        "if (group >= apart) break;",
+        "threads wait for others that never arrive|no barrier since",
+    ),
+    Fault(
+        "rows with very many occurrences are stepped twice",
+        UPDATE,
+        "last - part > kLong",
+        "false",
+        "a row is not near enough|a state is not near enough",
+    ),
+    Fault(
+        "a group leaves out its first part",
+        UPDATE,
+        "part + 1 + group",
+        "part + 1 + group + groups",
+        "a row is not near enough|a state is not near enough",
+    ),
+)
 FAR_EMBEDDING = (
     Fault(
         "offsets of 32 bits, any length",
@@ -491,6 +578,10 @@ def climb_embedding(module: FaultyModule, seed: int) -> None:
     gathered = ladder_embedding.Shape((3, 4, 5), (False,) * 3, rows=2735, dim=16)
     case = ladder_embedding.draw(gathered, torch.float32, seed=seed)
     ladder_embedding.check_look_up(kernels, case, torch.bfloat16)
+    quads = ladder_embedding.Shape((300, 4), (False, True), rows=21, dim=16)
+    ladder_embedding.check_update(
+        kernels, ladder_embedding.draw(quads, torch.bfloat16, seed=seed), adagrad=True
+    )
     for shape in (
         ladder_embedding.Shape((3, 4), (True, False), rows=50, dim=37),
         ladder_embedding.Shape((2, 6), (False, False), rows=130, dim=24),
@@ -499,6 +590,8 @@ def climb_embedding(module: FaultyModule, seed: int) -> None:
             case = ladder_embedding.draw(shape, dtype, seed=seed)
             ladder_embedding.check_look_up(kernels, case, torch.float32)
             ladder_embedding.check_update(kernels, case, adagrad=True)
+    many = ladder_embedding.draw(gathered, torch.float32, seed=seed)
+    ladder_embedding.check_update(kernels, many, adagrad=True)
 
 
 def far_interaction(module: FaultyModule) -> None:
@@ -525,7 +618,7 @@ LADDERS = {
     "interaction": Ladder(
         INTERACTION + INTERACTION_MMA, climb_interaction, FAR_INTERACTION, far_interaction
     ),
-    "embedding": Ladder(EMBEDDING, climb_embedding, FAR_EMBEDDING, far_embedding),
+    "embedding": Ladder(EMBEDDING + EMBEDDING_QUADS, climb_embedding, FAR_EMBEDDING, far_embedding),
 }
 
 

@@ -5,7 +5,7 @@
 #include "api.h"
 #include "embedding_gather.cuh"
 #include "embedding_gather_common.cuh"
-#include "embedding_update.cuh"
+#include "embedding_update_quads.cuh"
 #include "entry.h"
 
 namespace plumbline {
@@ -61,11 +61,22 @@ bool packs_fit(const void *weight, const void *out, int64_t dim) {
          aligned(out, dim * int64_t(sizeof(T)), kItems * sizeof(T));
 }
 
+int64_t sum_bytes(int64_t dim) { return rounded_up(dim, kQuad) * int64_t(sizeof(float)); }
+
+// Threads per block for long spans: the order of a sum depends on them, so they do not depend on
+// the device.
+int64_t long_span_threads(int64_t dim, int group) {
+  constexpr int64_t kMost = 512, kMostBytes = 48 * 1024;
+  int64_t threads = kMost;
+  while (threads > kWarp && threads / group * sum_bytes(dim) > kMostBytes) threads /= 2;
+  return threads;
+}
+
 // Threads per block of the update; each group has a row's sum in shared memory.
 int64_t update_threads(int64_t dim, int group) {
-  const int64_t limit = current_device().shared_bytes, of_group = rounded_up(dim, kQuad) * 4;
+  const int64_t limit = current_device().shared_bytes;
   for (int64_t threads = kThreads; threads >= kWarp; threads /= 2)
-    if (threads / group * of_group <= limit) return threads;
+    if (threads / group * sum_bytes(dim) <= limit) return threads;
   throw std::invalid_argument("embedding: rows of " + std::to_string(dim) +
                               " numbers do not fit into a block's shared memory of " +
                               std::to_string(limit) + " bytes");
@@ -155,21 +166,32 @@ const char *plumbline_embedding_update(void *weight, float *state, const int64_t
                               quads_fit<T>(gradient, dim)};
       const Step by{learning_rate, eps, scale, k0, k1};
       const int64_t threads = update_threads(dim, group), parts = (count + kPart - 1) / kPart;
-      const int64_t shared_bytes = threads / group * rounded_up(dim, kQuad) * sizeof(float);
+      const int64_t shared_bytes = threads / group * sum_bytes(dim);
       const auto rows = global<const int64_t>(row, count);
       const auto weights = global<W>(weight, table_rows * dim);
       const auto states = global<float>(state, state ? table_rows : 0);
-      groups_launch("embedding_update_parts", parts, threads, group, shared_bytes, stream)(
-          embedding_update_parts<W, T>, weights, states, rows, global<const int64_t>(source, count),
-          global<const float>(share, share ? count : 0),
-          global<const T>(gradient, gradient_rows * dim),
-          global<float>(partial, plumbline_embedding_partial(count, dim)), state != nullptr,
-          share != nullptr, shape, by);
+      const auto sources = global<const int64_t>(source, count);
+      const auto shares = global<const float>(share, share ? count : 0);
+      const auto gradients = global<const T>(gradient, gradient_rows * dim);
+      const auto partials = global<float>(partial, plumbline_embedding_partial(count, dim));
+      if (dim == group * kQuad && shape.wide_weight && shape.wide_gradient)
+        groups_launch("embedding_update_parts_quads", parts, kThreads, kWarp,
+                      kThreads / kWarp * PartMemory::kBytes, stream)(
+            embedding_update_parts_quads<W, T>, weights, states, rows, sources, shares, gradients,
+            partials, state != nullptr, share != nullptr, shape, by);
+      else
+        groups_launch("embedding_update_parts", parts, threads, group, shared_bytes, stream)(
+            embedding_update_parts<W, T>, weights, states, rows, sources, shares, gradients,
+            partials, state != nullptr, share != nullptr, shape, by);
       if (parts == 1) return;
       groups_launch("embedding_update_spans", parts - 1, threads, group, shared_bytes, stream)(
-          embedding_update_spans<W>, weights, states, rows,
-          global<const float>(partial, plumbline_embedding_partial(count, dim)), state != nullptr,
-          shape, by);
+          embedding_update_spans<W>, weights, states, rows, partials, state != nullptr, shape, by);
+      if (parts <= kLong + 1) return;
+      const int64_t long_threads = long_span_threads(dim, group);
+      groups_launch("embedding_update_long_spans", (parts + kLong - 1) / kLong, long_threads,
+                    static_cast<int>(long_threads), long_threads / group * sum_bytes(dim),
+                    stream)(embedding_update_long_spans<W>, weights, states, rows, partials,
+                            state != nullptr, shape, by);
     });
   });
 }

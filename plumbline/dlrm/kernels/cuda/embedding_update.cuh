@@ -10,7 +10,8 @@
 // A group of lanes processes a part of 32 occurrences and sums the gradients of each row in it, in
 // order. A row within one part is stepped at once. Sums of a row that spans parts are stored, at
 // most two per part: of its first row and of its last row. A second kernel adds these up, part by
-// part, and steps their rows. So a row with very many occurrences is summed by many groups.
+// part, and steps their rows. So a row with very many occurrences is summed by many groups. If it
+// has more than 33 parts, the groups of a block add up its sums, in a third kernel.
 #pragma once
 
 #include "groups.cuh"
@@ -18,6 +19,7 @@
 namespace plumbline {
 
 constexpr int kPart = 32;  // occurrences
+constexpr int kLong = 32;  // parts
 
 struct UpdateShape {
   int64_t count, dim;
@@ -55,6 +57,33 @@ __device__ __forceinline__ bfloat16 stored<bfloat16>(float number, int64_t eleme
   return __ushort_as_bfloat16(static_cast<unsigned short>((bits + random) >> 16));
 }
 
+// Mask of the lanes of a lane's group.
+__device__ __forceinline__ unsigned group_mask(int group, int lane) {
+  return (group == kWarp ? ~0u : (1u << group) - 1) << (lane / group * group);
+}
+
+// Adds the values of a group's lanes; every lane gets the same bits.
+__device__ __forceinline__ float sum_over_group(float value, int group, unsigned lanes) {
+  for (int apart = group / 2; apart > 0; apart /= 2) value += __shfl_xor_sync(lanes, value, apart);
+  return value;
+}
+
+__device__ __forceinline__ float squares_of(float4 sum, float scale) {
+  float squares = 0.0f;
+  for (const float each : {sum.x, sum.y, sum.z, sum.w}) squares += (scale * each) * (scale * each);
+  return squares;
+}
+
+// A quad after its step; `element` is the index of its first number in the buffer.
+template <typename W>
+__device__ __forceinline__ Pack<W, kQuad> stepped(float4 old, float4 sum, float rate,
+                                                  int64_t element, const Step &by) {
+  return {stored<W>(old.x - rate * (by.scale * sum.x), element, by),
+          stored<W>(old.y - rate * (by.scale * sum.y), element + 1, by),
+          stored<W>(old.z - rate * (by.scale * sum.z), element + 2, by),
+          stored<W>(old.w - rate * (by.scale * sum.w), element + 3, by)};
+}
+
 // A group's sum of one row, in shared memory; each lane accesses only its own quads.
 struct RowSum {
   Shared<float> numbers;
@@ -68,15 +97,7 @@ struct RowSum {
             rounded_up(update.dim, kQuad))),
         shape(update),
         lane(here.lane),
-        lanes((update.group == kWarp ? ~0u : (1u << update.group) - 1)
-              << (threadIdx.x % kWarp / update.group * update.group)) {}
-
-  // Adds the values of all lanes; every lane gets the same bits.
-  __device__ float over_group(float value) const {
-    for (int apart = shape.group / 2; apart > 0; apart /= 2)
-      value += __shfl_xor_sync(lanes, value, apart);
-    return value;
-  }
+        lanes(group_mask(update.group, static_cast<int>(threadIdx.x % kWarp))) {}
 
   template <typename W>
   __device__ void step(const Global<W> &weight, const Global<float> &state, bool has_state,
@@ -84,12 +105,10 @@ struct RowSum {
     float rate = by.learning_rate;
     if (has_state) {
       float squares = 0.0f;
-      for (int64_t d = lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
-        const float4 sum = load_wide<float4>(numbers, d);
-        for (const float each : {sum.x, sum.y, sum.z, sum.w})
-          squares += (by.scale * each) * (by.scale * each);
-      }
-      const float mean = over_group(squares) / static_cast<float>(shape.dim);
+      for (int64_t d = lane * kQuad; d < shape.dim; d += shape.group * kQuad)
+        squares += squares_of(load_wide<float4>(numbers, d), by.scale);
+      const float mean =
+          sum_over_group(squares, shape.group, lanes) / static_cast<float>(shape.dim);
       const float total = state[row] + mean;
       rate = by.learning_rate / (sqrtf(total) + by.eps);
       __syncwarp(lanes);  // all lanes have read the state
@@ -99,11 +118,8 @@ struct RowSum {
     for (int64_t d = lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
       const float4 sum = load_wide<float4>(numbers, d);
       const float4 old = load_quad<W>(weight, first + d, end, shape.wide_weight);
-      const Pack<W, kQuad> pack{stored<W>(old.x - rate * (by.scale * sum.x), first + d, by),
-                                stored<W>(old.y - rate * (by.scale * sum.y), first + d + 1, by),
-                                stored<W>(old.z - rate * (by.scale * sum.z), first + d + 2, by),
-                                stored<W>(old.w - rate * (by.scale * sum.w), first + d + 3, by)};
-      store_quad<W>(weight, first + d, end, shape.wide_weight, pack);
+      store_quad<W>(weight, first + d, end, shape.wide_weight,
+                    stepped<W>(old, sum, rate, first + d, by));
     }
   }
 };
@@ -165,7 +181,15 @@ __device__ __forceinline__ int64_t end_of(const Global<const int64_t> &row, int6
   return end;
 }
 
-// Each group processes a part: the row, if any, that begins in it and continues in the next part.
+// Whether a row begins in the part and continues in the next one.
+__device__ __forceinline__ bool span_begins(const Global<const int64_t> &row, int64_t part) {
+  const int64_t begin = part * kPart, end = begin + kPart, of = row[end - 1];
+  const bool began_before = begin > 0 && row[begin] == of && row[begin - 1] == of;
+  return !began_before && row[end] == of;
+}
+
+// Each group processes a part: the row, if any, that begins in it and continues in the next part,
+// but not in more than `kLong` of them.
 template <typename W>
 __global__ void embedding_update_spans(Global<W> weight, Global<float> state,
                                        Global<const int64_t> row, Global<const float> partial,
@@ -174,10 +198,10 @@ __global__ void embedding_update_spans(Global<W> weight, Global<float> state,
   const RowSum sum(shape, here);
   const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);
   for (int64_t part = here.group; part + 1 < parts; part += here.groups) {
-    const int64_t begin = part * kPart, end = begin + kPart, of = row[end - 1];
-    const bool began_before = begin > 0 && row[begin] == of && row[begin - 1] == of;
-    if (began_before || row[end] != of) continue;
+    if (!span_begins(row, part)) continue;
+    const int64_t end = (part + 1) * kPart, of = row[end - 1];
     const int64_t last = (end_of(row, of, end, shape.count) - 1) / kPart;
+    if (last - part > kLong) continue;
     for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
       float4 total = load_wide<float4>(partial, (part * 2 + 1) * padded + d);
 #pragma unroll 8
@@ -186,6 +210,47 @@ __global__ void embedding_update_spans(Global<W> weight, Global<float> state,
       store_wide(sum.numbers, d, total);
     }
     sum.step<W>(weight, state, has_state, of, by);
+  }
+}
+
+// The rows that continue in more than `kLong` parts, of which at most one begins in any `kLong`
+// parts. A block sums such a row: each group every groupth part, then groups in pairs.
+template <typename W>
+__global__ void embedding_update_long_spans(Global<W> weight, Global<float> state,
+                                            Global<const int64_t> row, Global<const float> partial,
+                                            bool has_state, UpdateShape shape, Step by) {
+  static_assert(kLong == kWarp);  // a lane looks at one of them
+  const GroupPlace here(shape.group);
+  const RowSum sum(shape, here);
+  const int groups = blockDim.x / shape.group, group = threadIdx.x / shape.group;
+  const int64_t parts = (shape.count + kPart - 1) / kPart, padded = rounded_up(shape.dim, kQuad);
+  const Shared<float> sums = shared_array<float>(0, groups * padded);
+  for (int64_t section = blockIdx.x; section * kLong < parts; section += gridDim.x) {
+    const int64_t own = section * kLong + threadIdx.x % kWarp, beyond = own + kLong + 1;
+    const bool is_long =
+        beyond < parts && span_begins(row, own) && row[beyond * kPart] == row[(own + 1) * kPart];
+    const unsigned found = __ballot_sync(~0u, is_long);
+    if (found == 0) continue;  // in every warp of the block
+    const int64_t part = section * kLong + __ffs(found) - 1, end = (part + 1) * kPart;
+    const int64_t of = row[end], last = (end_of(row, of, end, shape.count) - 1) / kPart;
+    for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad) {
+      float4 total = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+      if (group == 0) total = load_wide<float4>(partial, (part * 2 + 1) * padded + d);
+#pragma unroll 8
+      for (int64_t at = part + 1 + group; at <= last; at += groups)
+        total = added(total, load_wide<float4>(partial, at * 2 * padded + d), 1.0f);
+      store_wide(sum.numbers, d, total);
+    }
+    for (int apart = groups / 2; apart > 0; apart /= 2) {
+      __syncthreads();  // the groups' sums so far
+      if (group >= apart) continue;
+      for (int64_t d = here.lane * kQuad; d < shape.dim; d += shape.group * kQuad)
+        store_wide(sum.numbers, d,
+                   added(load_wide<float4>(sum.numbers, d),
+                         load_wide<float4>(sums, (group + apart) * padded + d), 1.0f));
+    }
+    if (group == 0) sum.step<W>(weight, state, has_state, of, by);
+    __syncthreads();  // the next row takes the place of this one
   }
 }
 

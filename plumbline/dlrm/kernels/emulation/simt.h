@@ -12,6 +12,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -74,6 +75,25 @@ template <typename T>
 T __shfl_sync(unsigned mask, T value, int lane) {
   return exchanged("__shfl_sync", mask, value, lane % emulation::kWarp);
 }
+
+// One bit for each lane of `mask`: its predicate.
+inline unsigned __ballot_sync(unsigned mask, bool predicate) {
+  struct Operand {
+    bool given;
+    unsigned taken;
+  } operand{predicate, 0};
+  emulation::meet_warp("__ballot_sync", mask, &operand, [](emulation::Operands &all) {
+    unsigned bits = 0;
+    for (int lane = 0; lane < emulation::kWarp; ++lane)
+      if (all[lane] != nullptr && static_cast<Operand *>(all[lane])->given) bits |= 1u << lane;
+    for (void *each : all)
+      if (each != nullptr) static_cast<Operand *>(each)->taken = bits;
+  });
+  return operand.taken;
+}
+
+inline int __popc(unsigned bits) { return std::popcount(bits); }
+inline int __ffs(unsigned bits) { return bits == 0 ? 0 : std::countr_zero(bits) + 1; }
 
 inline long long atomicMin(long long *place, long long value) {
   const long long before = *place;
