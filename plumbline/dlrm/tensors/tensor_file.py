@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from plumbline.base.files import require_sha256
@@ -83,6 +81,9 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def read_tensors(file: Path, sha256: str) -> dict[str, Tensor]:
     """Read tensors to the CPU; raises ModelError if the file is missing, changed or malformed."""
+    from safetensors import SafetensorError  # training without checkpoints does not need it
+    from safetensors.torch import load_file
+
     require_sha256(file, sha256, ModelError)
     try:
         return load_file(file)

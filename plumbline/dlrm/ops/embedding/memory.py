@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -63,7 +62,7 @@ def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
 
     The page cache can be reclaimed and does not count as used.
     """
-    available = int(psutil.virtual_memory().available)
+    available = _free_memory()
     for folder, (limit_file, usage_file, prefix) in CGROUP_FOLDERS.items():
         try:
             limit = int((cgroup / folder / limit_file).read_text())
@@ -76,6 +75,16 @@ def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
             usage -= int(size_of.get(prefix + kind, 0))
         available = min(available, max(0, limit - usage))
     return available
+
+
+def _free_memory() -> int:
+    """Linux' estimate of the memory that can be allocated without swapping.
+
+    https://docs.kernel.org/filesystems/proc.html#meminfo
+    """
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    size_of = dict(line.split(":") for line in lines)
+    return 1024 * int(size_of["MemAvailable"].removesuffix("kB"))
 
 
 def empty_rows(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
