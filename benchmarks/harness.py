@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import time
@@ -27,9 +28,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from plumbline.base.files import write_json
 from plumbline.base.manifest import package_versions
@@ -125,6 +123,9 @@ class Benchmark:
         )
 
     def report(self, file: Path | None) -> None:
+        from rich.console import Console  # not needed to collect figures
+        from rich.table import Table
+
         console = Console()
         table = Table("case", "side", "unit", "median", "min", "max", "peer / ours")
         for case in self.cases:
@@ -150,9 +151,10 @@ class Benchmark:
         for note in self.notes:
             console.print(note)
         if file is not None:
-            write_json(file, self._to_json())
+            write_json(file, self.to_json())
 
-    def _to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
+        """The content of the result file."""
         content = {
             "benchmark": self.name,
             "date": time.strftime("%Y-%m-%d"),
@@ -195,6 +197,8 @@ def _cell(value: object) -> str:
 
 
 def _commit() -> str:
+    if shutil.which("git") is None:
+        return ""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 DOCS = ROOT / "docs"
 PAGE = DOCS / "benchmarks.md"
+OWN_PAGE = "gpu-check"
+"""Such a result has a page of its own beside it: `benchmarks/gpu_check`."""
 FIGURES = re.compile(r"(<!-- figures: (\S+) (\d+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 HEAD = """# Benchmarks
@@ -34,9 +36,8 @@ over ours, so above 1 we are faster. What was tried and why is in [log.md](log.m
 
 def page() -> str:
     """The page's text."""
-    results = [
-        json.loads(file.read_text(encoding="utf-8")) for file in sorted(RESULTS.glob("*.json"))
-    ]
+    files = [file for file in sorted(RESULTS.glob("*.json")) if OWN_PAGE not in file.stem]
+    results = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     results.sort(key=lambda result: result["date"], reverse=True)
     return "\n".join([HEAD, *("\n".join(_section(result)) for result in results)])
 
@@ -44,11 +45,11 @@ def page() -> str:
 def filled(text: str) -> str:
     """A page's text with its figures as the result files have them."""
 
-    def table(match: re.Match[str]) -> str:
+    def figures(match: re.Match[str]) -> str:
         chosen = _result(match[2])["tables"][int(match[3]) - 1]
-        return match[1] + "\n".join(_table(chosen["columns"], chosen["rows"])) + match[4]
+        return match[1] + "\n".join(table(chosen["columns"], chosen["rows"])) + match[4]
 
-    return FIGURES.sub(table, text)
+    return FIGURES.sub(figures, text)
 
 
 def write() -> None:
@@ -68,26 +69,34 @@ def _section(result: dict[str, Any]) -> Iterator[str]:
     yield f"## {result['date']}: {result.get('title', result['benchmark'])}\n"
     yield f"{_processor(result)}; commit {result['commit']}; `{_command(result)}`\n"
     if "tables" in result:
-        for table in result["tables"]:
-            yield from _table(table["columns"], table["rows"])
+        for shown in result["tables"]:
+            yield from table(shown["columns"], shown["rows"])
         return
-    yield from _table(
-        ["case", "side", "unit", "median (min to max)", "peer / ours"],
-        list(_cases(result["cases"])),
-    )
+    yield from cases(result["cases"])
     if result["targets"]:
-        rows = [
-            [target["name"], _value(target["value"]), f"{target['target']:g}", _met(target)]
-            for target in result["targets"]
-        ]
-        yield from _table(["target", "value", "wanted", ""], rows)
+        yield from targets(result["targets"])
     yield from (f"- {note}" for note in result["notes"])
     if result["notes"]:
         yield ""
 
 
-def _cases(cases: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
-    for case in cases:
+def cases(measured: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Lines of the table of a result's cases."""
+    columns = ["case", "side", "unit", "median (min to max)", "peer / ours"]
+    yield from table(columns, list(_sides(measured)))
+
+
+def targets(judged: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Lines of the table of a result's targets."""
+    rows = [
+        [target["name"], _value(target["value"]), f"{target['target']:g}", _met(target)]
+        for target in judged
+    ]
+    yield from table(["target", "value", "wanted", ""], rows)
+
+
+def _sides(measured: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    for case in measured:
         for side, figures in case["sides"].items():
             spread = f"{figures['median']:,g} ({figures['min']:,g} to {figures['max']:,g})"
             ratio = case["ratios"].get(side)
@@ -100,7 +109,8 @@ def _cases(cases: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
             ]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a Markdown table."""
     yield f"| {' | '.join(columns)} |"
     yield "|" + "---|" * len(columns)
     yield from (f"| {' | '.join(row)} |" for row in rows)
