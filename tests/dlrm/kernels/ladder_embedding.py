@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+from unittest import TestCase
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -45,6 +45,9 @@ GUARD = 256
 UNTOUCHED = 123.0
 ROUNDING = 2.0**-24
 """Relative rounding error of one float32 operation."""
+
+RAISES = TestCase().assertRaisesRegex
+"""Needs no pytest: the check of a GPU climbs the ladder too."""
 
 EPS = 1e-8
 KEYS = (0x9ABCDEF1, 0x12345678)
@@ -262,9 +265,11 @@ def check_update(
     _check_equal(case.state_buffer, state_before, "a state that no id names was written")
 
 
-def check_repeatable(kernels: EmbeddingKernels, shape: Shape, row_dtype: torch.dtype) -> Case:
+def check_repeatable(
+    kernels: EmbeddingKernels, shape: Shape, row_dtype: torch.dtype, device: str = "cpu"
+) -> Case:
     """Two updates of equal inputs give equal bits; returns the case after one of them."""
-    one, two = draw(shape, row_dtype), draw(shape, row_dtype)
+    one, two = draw(shape, row_dtype, device=device), draw(shape, row_dtype, device=device)
     update(kernels, one, adagrad=True)
     update(kernels, two, adagrad=True)
     _check_equal(one.buffer, two.buffer, "two updates differ")
@@ -280,28 +285,31 @@ def check_bad_ids(kernels: EmbeddingKernels, row_dtype: torch.dtype, device: str
             out_BVD = torch.empty((11, 3, 8), device=case.weight_RD.device)
             before = case.buffer.clone()
             message = f"column {position}, row {row}: .*, got {bad}"
-            with pytest.raises(IdOutOfRange, match=message) as raised:
+            with RAISES(IdOutOfRange, message) as raised:
                 look_up(kernels, case, out_BVD)
-            assert (raised.value.position, raised.value.got) == (position, bad)
-            with pytest.raises(IdOutOfRange, match=message):
+            assert (raised.exception.position, raised.exception.got) == (position, bad)
+            with RAISES(IdOutOfRange, message):
                 update(kernels, case, adagrad=True)
             _check_equal(case.buffer, before, "a refused update wrote rows")
     # The first id past each table, whose row belongs to another table.
     for case, position, _ in _spoilt(draw(shape, row_dtype, device=device), None):
-        with pytest.raises(IdOutOfRange, match=f"column {position}"):
+        with RAISES(IdOutOfRange, f"column {position}"):
             update(kernels, case, adagrad=False)
 
 
-def check_bad_offsets(kernels: EmbeddingKernels, row_dtype: torch.dtype) -> None:
+def check_bad_offsets(
+    kernels: EmbeddingKernels, row_dtype: torch.dtype, device: str = "cpu"
+) -> None:
     """Offsets that do not rise from 0 to the number of ids are refused."""
-    case = draw(Shape((5, 9), (False, True), rows=4, dim=8, longest=0), row_dtype)
-    bag = replace(case.columns.bags[0], ids_N=torch.tensor([1, 2, 3]))
+    shape = Shape((5, 9), (False, True), rows=4, dim=8, longest=0)
+    case = draw(shape, row_dtype, device=device)
+    bag = replace(case.columns.bags[0], ids_N=torch.tensor([1, 2, 3], device=device))
     for offsets in ([1, 1, 2, 2, 3], [0, 1, 2, 2, 2], [0, 2, 1, 3, 3], [0, 9, 3, 3, 3]):
-        wrong = replace(bag, offsets_B1=torch.tensor(offsets))
+        wrong = replace(bag, offsets_B1=torch.tensor(offsets, device=device))
         wrong_case = replace(case, columns=replace(case.columns, bags=(wrong,)))
-        with pytest.raises(ValueError, match="column 1: wanted offsets that rise from 0 to 3"):
-            look_up(kernels, wrong_case, torch.empty(4, 2, 8))
-        with pytest.raises(ValueError, match="column 1: wanted offsets that rise from 0 to 3"):
+        with RAISES(ValueError, "column 1: wanted offsets that rise from 0 to 3"):
+            look_up(kernels, wrong_case, torch.empty(4, 2, 8, device=device))
+        with RAISES(ValueError, "column 1: wanted offsets that rise from 0 to 3"):
             update(kernels, wrong_case, adagrad=False)
 
 
