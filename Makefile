@@ -8,10 +8,11 @@ NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
 SANITIZED := $(VENV)/sanitized
+GPU_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test test-slow lint peers bench soak chaos fuzz clean
+.PHONY: env run test test-slow lint peers bench gpu-check soak chaos fuzz clean
 
 env: $(BUILT)
 
@@ -68,6 +69,11 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/serve.py
 	$(VENV)/bin/python benchmarks/gateway.py
 
+# Everything that runs on a GPU, in eight minutes; EMULATED=1 runs the CUDA sources on the CPU. Needs
+# nothing of `make env` but torch, numpy, pyarrow and pydantic: GPU_PYTHON=/path/to/python has them.
+gpu-check:
+	$(GPU_PYTHON) -m benchmarks.gpu_check $(if $(EMULATED),--emulated) $(if $(OUT),--out "$(OUT)")
+
 # Ten minutes of mixed load on a server.
 soak: env
 	$(VENV)/bin/python benchmarks/soak.py
@@ -95,5 +101,5 @@ fuzz: env
 	$(VENV)/bin/python -m tests.hostile.trials --seed $(FUZZ_SEED)1 --seconds $(FUZZ_SECONDS)
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PEERS).partial runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so
+	rm -rf $(VENV) $(PEERS) $(PEERS).partial .gpu-check runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so
 	-git clean -fdXq native
