@@ -119,7 +119,7 @@ def update_call(place: Place, row_dtype: torch.dtype, ids: Ids) -> Call:
     touched = len((columns.first_row_F + columns.ids_BF).unique())
     row_bytes = 2 * touched * (DIM * row_dtype.itemsize + state_R.itemsize)
     step = RowStep(learning_rate=1e-3, eps=1e-8, scale=1.0, k0=1, k1=2)
-    kernels = place.embedding()
+    kernels = place.embedding(waits=False)
     return Call(
         f"update {_name(row_dtype)}, ids {ids}",
         "embedding_update",

@@ -51,6 +51,7 @@ def check(place: Place, report: Report) -> None:
         report.note(f"The whole step is not captured: {str(error).splitlines()[0]}")
         report.at_least("a whole training step is captured", 0, 1)
         return
+    trainer.check()
     report.at_least("a whole training step is captured", 1, 1)
     sides = {
         OURS: place.microseconds(graph.replay),

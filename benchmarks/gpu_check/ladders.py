@@ -11,6 +11,9 @@ import torch
 
 from benchmarks.gpu_check.place import Place
 from benchmarks.gpu_check.report import Report
+from plumbline.dlrm.ops.embedding.contract import IdOutOfRange
+from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.embedding.faults import IdFaults
 from plumbline.dlrm.ops.embedding.operator import embedding
 from plumbline.dlrm.ops.interaction.cuda import Form
 from plumbline.dlrm.ops.interaction.operator import interaction
@@ -54,6 +57,7 @@ def rungs(is_small: bool) -> Iterator[tuple[str, Check]]:
             yield name, partial(_embedding, shape, row_dtype, dtype)
     for row_dtype in ladder_embedding.ROW_DTYPES:
         yield f"wrong ids and offsets, rows {row_dtype}", partial(_wrong, row_dtype)
+        yield f"wrong ids that are noted, rows {row_dtype}", partial(_noted, row_dtype)
         yield f"repeated updates, rows {row_dtype}", partial(_repeated, row_dtype)
         yield f"look-ups without waiting, rows {row_dtype}", partial(_without_waiting, row_dtype)
     yield "operator interaction", _interaction_operator
@@ -91,6 +95,23 @@ def _embedding(
 def _wrong(row_dtype: torch.dtype, place: Place) -> None:
     ladder_embedding.check_bad_ids(place.embedding(), row_dtype, place.device)
     ladder_embedding.check_bad_offsets(place.embedding(), row_dtype, place.device)
+
+
+def _noted(row_dtype: torch.dtype, place: Place) -> None:
+    """From the first wrong id on, updates that note it change nothing and raise nothing."""
+    shape = ladder_embedding.Shape((5, 9), (False, True), rows=11, dim=8)
+    case = ladder_embedding.draw(shape, row_dtype, device=place.device)
+    faults = IdFaults(case.weight_RD.device)
+    kernels = CudaEmbedding(place.library, waits=False, faults=faults)
+    before = case.buffer.clone()
+    ids_BF = case.columns.ids_BF.clone()
+    ids_BF[6, 0] = -1
+    wrong = replace(case, columns=replace(case.columns, ids_BF=ids_BF))
+    for each in (wrong, case):
+        ladder_embedding.update(kernels, each, adagrad=True)
+        assert torch.equal(case.buffer, before), "an update after a wrong id changed rows"
+    with ladder_embedding.RAISES(IdOutOfRange, "column 0, row 6: .*, got -1"):
+        faults.raise_first()
 
 
 def _repeated(row_dtype: torch.dtype, place: Place) -> None:

@@ -22,6 +22,7 @@ PARTS = (
     Part("build", 50, "The kernels are built", is_first_step=True),
     Part("ceilings", 15, "Ceilings: a copy and a product"),
     Part("ladders", 80, "The kernels against their contracts"),
+    Part("loader", 20, "Batches that arrive on the device"),
     Part("trainer", 40, "Training on the device against the CPU"),
     Part("large", 20, "Arrays of more than 2³² items"),
     Part("times", 60, "Times of the kernels"),

@@ -19,6 +19,7 @@ from benchmarks.gpu_check.library_file import library_file
 from plumbline.base.device import Device
 from plumbline.dlrm.ops.embedding import operator as embedding_operator
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
+from plumbline.dlrm.ops.embedding.faults import IdFaults
 from plumbline.dlrm.ops.interaction import operator as interaction_operator
 from plumbline.dlrm.ops.interaction.cuda import FORM, CudaInteraction, Form
 from plumbline.dlrm.ops.library import cuda_module
@@ -71,7 +72,9 @@ class Place:
         return CudaInteraction(self.library, form)
 
     def embedding(self, waits: bool = True) -> CudaEmbedding:
-        return CudaEmbedding(self.library, waits)
+        """Without waiting, updates note wrong ids on the device, as in training."""
+        faults = None if waits else IdFaults(torch.device(self.device))
+        return CudaEmbedding(self.library, waits, faults)
 
     @contextmanager
     def operators(self) -> Iterator[None]:
@@ -83,10 +86,17 @@ class Place:
         if not self.is_emulated:
             yield
             return
+
+        def embedding(device: torch.device, faults: IdFaults | None = None) -> CudaEmbedding:
+            return CudaEmbedding(self.library, waits=False, faults=faults)
+
         with (
-            patch.object(interaction_operator, "_kernels", lambda _: self.interaction()),
-            patch.object(embedding_operator, "embedding_kernels", lambda _: self.embedding(False)),
-            patch.object(embedding_optimizer, "embedding_kernels", lambda _: self.embedding(False)),
+            patch.object(
+                interaction_operator, "interaction_kernels", lambda *_: self.interaction()
+            ),
+            patch.object(embedding_operator, "embedding_kernels", embedding),
+            patch.object(embedding_optimizer, "embedding_kernels", embedding),
+            patch.object(embedding_optimizer, "id_faults", IdFaults),
         ):
             yield
 

@@ -44,7 +44,7 @@ def check(place: Place, report: Report) -> None:
             strict=True,
         )
         for call, wmma, peer in sides:
-            peers: Peers = {PEER: peer, "ours with wmma": wmma.work}
+            peers: Peers = {PEER: peer, "wmma": wmma.work}
             rows.append(_measured(place, report, call, peers, is_target=True))
     for row_dtype in (torch.float32, torch.bfloat16):
         peer = _index_select(place, row_dtype)

@@ -52,6 +52,7 @@ def check(place: Place, report: Report) -> None:
         rows, steps = (SMALL_ROWS, SMALL_STEPS) if small else (ROWS, STEPS)
         batches = [draw_batch(model, rows, seed, device) for seed in range(BATCHES)]
         losses = [trainer.step(batches[step % BATCHES], 1.0) for step in range(steps)]
+        trainer.check()
         return Course(torch.stack(losses).tolist(), first_RD, trainer.state())
 
     rows = []
