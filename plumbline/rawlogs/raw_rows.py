@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.exact import columns
+from plumbline.columns.parquet import read_batches
 from plumbline.columns.value_rules.arrow_types import TypeRefused, simple
 from plumbline.rawlogs.malformed import Fault
 from plumbline.rawlogs.partitions import partition_values
@@ -238,7 +239,7 @@ def _read_parquet(file: Path, table: Table, wanted: Sequence[str]) -> Iterator[R
     first = 1
     try:
         with pq.ParquetFile(file) as parquet:
-            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=read):
+            for batch in read_batches(parquet, PARQUET_BATCH_ROWS, read):
                 found = [_column(file, name, batch[name]) for name in read]
                 frame = pl.DataFrame(found, height=len(batch)).with_columns(literals)
                 numbers = np.arange(first, first + len(batch), dtype=np.int64)

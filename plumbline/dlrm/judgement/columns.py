@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK
+from plumbline.columns.parquet import read_batches
 from plumbline.columns.values import Lists, concat
 from plumbline.features.plan.plan import OutputColumn
 
@@ -107,7 +108,7 @@ def survey_split(
     held: dict[str, list[Any]] = {column.name: [] for column in outputs} | {CLICK: []}
     for file in files:
         with pq.ParquetFile(file) as parquet:
-            for block in parquet.iter_batches(BLOCK_ROWS, columns=list(held)):
+            for block in read_batches(parquet, BLOCK_ROWS, held):
                 left = max(wanted - survey.rows, 0)
                 for column, values in _values_of(block):
                     if column != CLICK:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.columns.kinds import CLICK
+from plumbline.columns.parquet import read_batches
 from plumbline.columns.values import Lists
 from plumbline.dlrm.data.encoded_rows import check_columns, readable
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
@@ -135,7 +136,7 @@ def column_blocks(
     for file in files:
         with readable(file), pq.ParquetFile(file) as parquet:
             check_columns(file, parquet.schema_arrow, [name])
-            for part in parquet.iter_batches(rows, columns=[name]):
+            for part in read_batches(parquet, rows, [name]):
                 values = part.column(name).to_numpy(zero_copy_only=False)
                 while len(values):
                     held.append(values[:missing])

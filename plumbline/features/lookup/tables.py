@@ -26,6 +26,7 @@ from plumbline.base.inside import file_inside
 from plumbline.base.read_ahead import THREADS
 from plumbline.columns.arrow_numbers import arrow_numbers
 from plumbline.columns.keys import pack, part_values
+from plumbline.columns.parquet import read_columns
 from plumbline.columns.values import Text, Values
 from plumbline.features.lookup.index import (
     IntegerIndex,
@@ -125,7 +126,7 @@ class Tables:
             if any(name not in got.names or got.field(name).type != types[name] for name in types):
                 reason = f"wanted {_shown(wanted)}, found {_shown(got)}"
                 raise PlanError.unreadable(file, reason)
-            table = parquet.read(list(types))
+            table = read_columns(parquet, types)
         arrays = [table[name].combine_chunks() for name in types]
         if any(pa.types.is_floating(array.type) and array.null_count for array in arrays):
             raise PlanError.unreadable(file, "wanted numbers, none of them null")

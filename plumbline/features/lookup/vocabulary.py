@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from plumbline.base.errors import PlanError
+from plumbline.columns.parquet import read_columns
 from plumbline.features.lookup.tables import KeyIndex, parquet_of, write_look_up
 
 
@@ -40,7 +41,7 @@ class Vocabulary:
     def read(cls, file: Path, rows: int) -> Vocabulary:
         """Raises PlanError if the file is not a vocabulary of `rows` values."""
         with parquet_of(file, rows) as parquet:
-            table = parquet.read()
+            table = read_columns(parquet)
         types = {field.name: field.type for field in table.schema}
         if list(types) != ["value", "id", "count"] or {types["id"], types["count"]} != {pa.int64()}:
             found = ", ".join(f"{name} of {type_}" for name, type_ in types.items())

@@ -12,6 +12,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from plumbline.base.errors import DataError
+from plumbline.columns.parquet import read_batches
 from plumbline.rawlogs.inspect.column import (
     SERIES,
     Column,
@@ -261,7 +262,7 @@ def _inspect_parquet(file: Path) -> InspectedFile:
     parquet = _parquet(file)
     try:
         batches, taken, size = [], 0, 0
-        for batch in parquet.iter_batches(16_384):
+        for batch in read_batches(parquet, 16_384):
             batches.append(batch)
             taken, size = taken + len(batch), size + batch.nbytes
             if taken >= SAMPLE_ROWS or size >= _PARQUET_BYTES:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plumbline.base.errors import DataError
+from plumbline.columns.parquet import read_batches
 from plumbline.rawlogs.partitions import partition_values
 
 _ROWS_AT_ONCE = 65_536
@@ -52,7 +53,7 @@ class KeptColumns:
                 with pq.ParquetFile(file) as parquet:
                     of_folders = {n: v for n, v in partition_values(file).items() if n in names}
                     read = [name for name in names if name not in of_folders]
-                    for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=read):
+                    for batch in read_batches(parquet, _ROWS_AT_ONCE, read):
                         yield self._table(batch, of_folders)
             except (pa.ArrowException, OSError) as error:
                 reason = " ".join(str(error).split())
