@@ -47,16 +47,15 @@ def ours() -> Callable[[str, Path, Path], None]:
 
 def nvtabular() -> Callable[[str, Path, Path], None]:
     """Unpatched NVTabular on pandas, with its own reader and writer."""
-    import nvtabular
-
     from benchmarks.criteo_workflow import criteo_workflow
+    from plumbline.nvtabular.library import Dataset
 
     def run(file_format: str, given: Path, out: Path) -> None:
         if file_format == "parquet":
-            log = nvtabular.Dataset(str(given), engine="parquet", cpu=True)
+            log = Dataset(str(given), engine="parquet", cpu=True)
         else:
             types = dict.fromkeys(CONTINUOUS, "float32") | dict.fromkeys(CATEGORICAL, "str")
-            log = nvtabular.Dataset(
+            log = Dataset(
                 str(given), engine="csv", cpu=True, sep="\t", names=TEXT_COLUMNS,
                 dtype={CLICK: "int8", **types},
             )  # fmt: skip

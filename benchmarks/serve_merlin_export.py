@@ -14,12 +14,15 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from merlin.systems.dag.ensemble import Ensemble
-from merlin.systems.dag.ops.workflow import TransformWorkflow
 
 from benchmarks.criteo_rows import KINDS
 from benchmarks.criteo_workflow import fit_criteo
+from plumbline.base.merlin_imports import merlin_imports
 from plumbline.columns.kinds import CLICK
+
+with merlin_imports():
+    from merlin.systems.dag.ensemble import Ensemble
+    from merlin.systems.dag.ops.workflow import TransformWorkflow
 
 WHOLE_ROWS = 1000
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import distributed
-
 from plumbline.base.device import Device
 from plumbline.base.errors import PlumblineError
-from plumbline.nvtabular.library import Serial, clean_worker_cache, set_dask_client
+from plumbline.base.merlin_imports import merlin_imports
+from plumbline.nvtabular.library import Serial, clean_worker_cache, distributed, set_dask_client
 
 LOCAL = "local"
 """The name of a Dask cluster that is started on this machine and closed again."""
@@ -68,7 +67,17 @@ def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Sc
             yield from _on(client)
     else:
         with _connect(address) as client, client.as_current():
+            client.register_plugin(_Imports())
             yield from _on(client)
+
+
+class _Imports(distributed.WorkerPlugin):
+    """Imports this module on the workers of a running cluster, before a task imports Dask's frames.
+
+    So they have the settings of `merlin_imports`; local workers get them from this process.
+    """
+
+    name = "plumbline imports"
 
 
 def _on(client: distributed.Client) -> Iterator[Scheduler]:
@@ -81,8 +90,8 @@ def _on(client: distributed.Client) -> Iterator[Scheduler]:
 
 def _local_cluster(device: Device, scratch: Path) -> Any:
     if device == "cuda":
-        # This has not run on a GPU yet.
-        from dask_cuda import LocalCUDACluster
+        with merlin_imports():  # This has not run on a GPU yet.
+            from dask_cuda import LocalCUDACluster
 
         return LocalCUDACluster(local_directory=str(scratch), dashboard_address=None)
     return distributed.LocalCluster(

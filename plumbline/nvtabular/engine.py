@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from dask import delayed
 
 from plumbline.base.device import Device
 from plumbline.columns.kinds import CLICK, FeatureKind
+from plumbline.columns.parquet import read_columns
 from plumbline.columns.rows import TRAIN, Rows
 from plumbline.columns.typed import values_of
 from plumbline.features.engine.encoded import (
@@ -30,7 +30,7 @@ from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.cluster import Scheduler, scheduler
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted, with_schema
 from plumbline.nvtabular.frames import FrameReader, write_encoded
-from plumbline.nvtabular.library import Workflow
+from plumbline.nvtabular.library import Workflow, delayed
 from plumbline.nvtabular.patched import patched, set_training
 from plumbline.nvtabular.quiet import quiet
 
@@ -127,7 +127,7 @@ def _kept(
     kept = []
     for part in parts:
         with pq.ParquetFile(part.source) as parquet:
-            table = parquet.read(columns=[*kinds, CLICK])
+            table = read_columns(parquet, [*kinds, CLICK])
         columns = {name: values_of(table[name]) for name in kinds}
         rows = Rows(columns, np.asarray(table[CLICK], dtype=np.int8))
         table = table.filter(pa.array(conditions.hold(rows)))

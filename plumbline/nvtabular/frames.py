@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -24,7 +23,7 @@ from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FeatureKind
 from plumbline.columns.typed import read_typed, typed_schema, values_of
 from plumbline.columns.values import Lists, Text, offsets_of
 from plumbline.features.engine.part_files import write_part
-from plumbline.nvtabular.library import ColumnSchema, Dataset, Schema, Tags, dtypes
+from plumbline.nvtabular.library import ColumnSchema, Dataset, Schema, Tags, dask_frames, dtypes
 
 
 def merlin_input_schema(kinds: Mapping[str, FeatureKind]) -> Schema:
@@ -75,7 +74,7 @@ class FrameReader:
     def dataset(self, files: Sequence[Path]) -> Dataset:
         """A lazy data set; partition i is files[i]."""
         meta = self.frame(typed_schema(self.kinds).empty_table())
-        frame = dd.from_map(self, list(files), meta=meta, enforce_metadata=False)
+        frame = dask_frames.from_map(self, list(files), meta=meta, enforce_metadata=False)
         return Dataset(frame, cpu=self.device == "cpu", schema=merlin_input_schema(self.kinds))
 
 

@@ -1,13 +1,17 @@
-"""NVTabular and Merlin Core, imported in one place.
+"""NVTabular, Merlin Core and Dask, imported in one place.
 
 Merlin's warnings about frameworks that are not installed are silenced.
 """
 
 from __future__ import annotations
 
+from plumbline.base.merlin_imports import merlin_imports
 from plumbline.nvtabular.quiet import quiet
 
-with quiet():
+with quiet(), merlin_imports():
+    import dask.dataframe as dask_frames
+    import distributed
+    from dask import delayed
     from merlin import dtypes
     from merlin.core.dispatch import concat, encode_list_column
     from merlin.core.utils import Serial, set_dask_client
@@ -83,6 +87,9 @@ __all__ = [
     "Workflow",
     "clean_worker_cache",
     "concat",
+    "dask_frames",
+    "delayed",
+    "distributed",
     "dtypes",
     "encode_list_column",
     "fetch_table_data",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import dask.dataframe as dd
 import pyarrow.parquet as pq
 
 from plumbline.base.device import Device
@@ -19,6 +18,7 @@ from plumbline.nvtabular.library import (
     Dataset,
     Schema,
     Tags,
+    dask_frames,
     dtypes,
 )
 from plumbline.nvtabular.quiet import quiet
@@ -54,7 +54,7 @@ def merlin_dataset(files: Sequence[Path], plan: Plan, device: Device) -> Dataset
     reader = _Reader(tuple(schema.column_names), device)
     rows = [pq.read_metadata(file).num_rows for file in files]
     with quiet():
-        frame = dd.from_map(reader, list(files), meta=reader(files[0]).iloc[:0])
+        frame = dask_frames.from_map(reader, list(files), meta=reader(files[0]).iloc[:0])
         dataset = Dataset(frame, cpu=device == "cpu", schema=schema)
     dataset.engine = _OrderedFiles(frame, device, rows)
     return dataset
@@ -78,7 +78,7 @@ class _Reader:
 class _OrderedFiles(DataFrameDatasetEngine):
     """Partitions whose numbers of rows are known."""
 
-    def __init__(self, frame: dd.DataFrame, device: Device, rows: Sequence[int]) -> None:
+    def __init__(self, frame: dask_frames.DataFrame, device: Device, rows: Sequence[int]) -> None:
         super().__init__(frame, cpu=device == "cpu")
         self._rows = list(rows)
 

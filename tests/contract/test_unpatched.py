@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -33,7 +32,7 @@ from plumbline.features.plan.plan import Plan, read_plan, write_plan
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted
 from plumbline.nvtabular.frames import FrameReader, merlin_input_schema
-from plumbline.nvtabular.library import Dataset, Serial, Workflow, ops
+from plumbline.nvtabular.library import Dataset, Serial, Workflow, dask_frames, ops
 from plumbline.nvtabular.operators import SUPPORTED
 from plumbline.nvtabular.patched import set_folder
 from plumbline.nvtabular.quiet import quiet
@@ -146,7 +145,7 @@ def fitted(graph: Graph, train: pa.Table, folder: Path, partitions: int) -> Work
     folder.mkdir()
     for number in range(40):  # TargetEncoding does not make its folder
         (folder / f"{number}").mkdir()
-    frame = dd.from_pandas(FrameReader(KINDS, "cpu").frame(train), npartitions=partitions)
+    frame = dask_frames.from_pandas(FrameReader(KINDS, "cpu").frame(train), npartitions=partitions)
     with quiet(), Serial():
         return workflow.fit(Dataset(frame, cpu=True, schema=merlin_input_schema(KINDS)))
 

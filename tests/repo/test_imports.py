@@ -26,10 +26,10 @@ MAY_IMPORT_TOO = {"plumbline.serving.score": {"rawlogs"}}
 """A file of rows is read by the code that reads the log."""
 ONLY_IN = {
     "nvtabular": {"nvtabular"},
-    "merlin.core": {"nvtabular"},
+    "merlin.core": {"nvtabular", "base"},
     "merlin.io": {"nvtabular"},
     "merlin.schema": {"nvtabular"},
-    "dask": {"nvtabular"},
+    "dask": {"nvtabular", "base"},
     "distributed": {"nvtabular"},
     "dask_cuda": {"nvtabular"},
     "cudf": {"nvtabular"},
@@ -39,6 +39,8 @@ ONLY_IN = {
     "onnx": {"dlrm"},
     "onnxruntime": {"serving"},
 }
+WITH_SETTINGS = {"dask", "distributed", "dask_cuda", "nvtabular", "merlin"}
+"""Imported inside `with merlin_imports():`, so that Dask's settings are set first."""
 NO_ONE = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 SOURCES = {
@@ -59,6 +61,26 @@ def imported(file: Path) -> set[str]:
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     return found
+
+
+def imported_without_settings(file: Path) -> set[str]:
+    """The libraries of `WITH_SETTINGS` that a file imports outside of `with merlin_imports():`."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.With)]
+    inside = {
+        id(node)
+        for block in blocks
+        if any(ast.unparse(item.context_expr) == "merlin_imports()" for item in block.items)
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and id(node) not in inside:
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and id(node) not in inside:
+            found.add((node.module or "").partition(".")[0])
+    return found & WITH_SETTINGS
 
 
 IMPORTED = {module: imported(file) for module, file in SOURCES.items()}
@@ -85,6 +107,26 @@ def test_a_library_is_imported_only_in_its_package(library: str) -> None:
         package = module.split(".")[1] if module.startswith("plumbline.") else None
         if package is not None and package not in ONLY_IN[library]:
             assert not reaches(library, names), f"{module} imports {library}"
+
+
+@pytest.mark.parametrize("folder", ["plumbline", "pipelines", "serving", "tests", "benchmarks"])
+def test_dask_and_merlin_are_imported_with_their_settings(folder: str) -> None:
+    """Graphs are not looked at: they are imported by `plumbline.nvtabular`."""
+    settings = ROOT / "plumbline" / "base" / "merlin_imports.py"
+    files = set((ROOT / folder).rglob("*.py"))
+    assert files
+    without = {str(file): imported_without_settings(file) for file in files - {settings}}
+    assert {file: names for file, names in without.items() if names} == {}
+
+
+def test_the_check_finds_an_import_without_settings(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(
+        "with quiet(), merlin_imports():\n    import dask\n"
+        "def f():\n    with quiet():\n        from merlin.io import Dataset\n"
+        "import dask_cuda.utils\n"
+    )
+    assert imported_without_settings(file) == {"merlin", "dask_cuda"}
 
 
 @pytest.mark.parametrize("library", sorted(NO_ONE))

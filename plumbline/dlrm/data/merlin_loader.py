@@ -14,17 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from merlin.dataloader.torch import Loader
 from numpy.typing import NDArray
 from torch import Tensor
 
 from plumbline.base.device import Device
 from plumbline.base.errors import DataError
+from plumbline.base.merlin_imports import merlin_imports
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import offsets_of
 from plumbline.dlrm.data.loader import Batch, Order
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.embedding.contract import BagIds
+
+with merlin_imports():
+    from merlin.dataloader.torch import Loader
 
 PARTITIONS_PER_CHUNK = 4
 """Partitions in memory at a time, whose rows are shuffled together."""

@@ -20,12 +20,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import merlin.models.torch as mm
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag
 
 from plumbline.base.errors import ConfigError
+from plumbline.base.merlin_imports import merlin_imports
 from plumbline.dlrm.data.merlin_loader import LIST_SUFFIXES
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
@@ -34,6 +34,9 @@ from plumbline.dlrm.model.embedding_tables import INITIAL_DEVIATION
 from plumbline.dlrm.ops.embedding.contract import Bags
 from plumbline.dlrm.ops.embedding.reference import row_of_each
 from plumbline.dlrm.ops.interaction.operator import interaction
+
+with merlin_imports():
+    import merlin.models.torch as mm
 
 BOTTOM = "continuous"
 """Merlin's name of the bottom MLP's output among the embeddings."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from dask import delayed
+from plumbline.nvtabular.library import delayed
 
 T = TypeVar("T")
 

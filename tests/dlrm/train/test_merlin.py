@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from merlin.models.torch import DLRMModel
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from plumbline.base.errors import ConfigError
@@ -15,7 +14,13 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.ops.embedding.contract import BagIds
 from plumbline.dlrm.train.averaging import AveragedTrainer
-from plumbline.dlrm.train.merlin_model import MerlinDLRM, build_merlin, load_canonical, to_canonical
+from plumbline.dlrm.train.merlin_model import (
+    MerlinDLRM,
+    build_merlin,
+    load_canonical,
+    mm,
+    to_canonical,
+)
 from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.nvtabular.merlin_data import merlin_schema
 from plumbline.settings import Model, Training
@@ -103,7 +108,7 @@ def check_all_parameters_are_named(merlin: MerlinDLRM) -> None:
 
 def test_it_is_merlins_model_with_sparse_embeddings(world):
     merlin = build_merlin(world.architecture, merlin_schema(world.plan), seed=3)
-    assert isinstance(merlin.model, DLRMModel)
+    assert isinstance(merlin.model, mm.DLRMModel)
     merlin(*rows(world.architecture)).sum().backward()
     assert all(table.weight.grad.is_sparse for table in merlin.tables())
     assert tuple(merlin.table_parameters()) == world.architecture.categorical
@@ -112,7 +117,7 @@ def test_it_is_merlins_model_with_sparse_embeddings(world):
 
 def test_lists_have_sparse_gradients_too(list_world):
     merlin = build_merlin(list_world.architecture, merlin_schema(list_world.plan), seed=3)
-    assert isinstance(merlin.model, DLRMModel)
+    assert isinstance(merlin.model, mm.DLRMModel)
     merlin(*rows(list_world.architecture)).sum().backward()
     assert all(table.weight.grad.is_sparse for table in merlin.tables())
     check_all_parameters_are_named(merlin)
