@@ -1,9 +1,10 @@
-# The environment is .venv in this checkout; a second call reuses it. Everything is pinned in
-# requirements.lock. PYTHON=/path/to/python3.11 chooses the interpreter.
+# The environment is .venv in this checkout; a second call reuses it. Everything is pinned in the files
+# requirements*.lock. PYTHON=/path/to/python3.12 chooses the interpreter; `make env GPU=1` adds RAPIDS.
 
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
+GPU_STAMP := $(VENV)/.installed-gpu
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
@@ -14,14 +15,24 @@ FUZZ_SEED ?= $(shell date +%s)
 
 .PHONY: env run test test-slow lint peers bench gpu-check soak chaos fuzz clean
 
-env: $(BUILT)
+ifneq ($(filter-out 1,$(GPU)),)
+$(error GPU=$(GPU): wanted GPU=1 for a GPU machine, or no GPU at all)
+endif
 
-$(STAMP): requirements.lock
+env: $(BUILT) $(if $(GPU),$(GPU_STAMP))
+
+# merlin-core declares pandas < 1.6, but works with the pandas of requirements.lock.
+$(STAMP): requirements.lock requirements-merlin.lock
 	@test -n "$(PYTHON)" || { ./find-python.sh --explain; exit 2; }
 	rm -f $@
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet "$$(grep '^pip==' requirements.lock)"
 	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock
+	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock --no-deps -r requirements-merlin.lock
+	touch $@
+
+$(GPU_STAMP): $(STAMP) requirements-gpu.lock
+	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock -r requirements-gpu.lock
 	touch $@
 
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
