@@ -54,7 +54,7 @@ def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Sc
     Raises
     ------
     PlumblineError
-        No scheduler answers at the address.
+        No scheduler answers at the address, or its workers cannot import this package.
     """
     if address is None:
         with Serial():
@@ -67,7 +67,7 @@ def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Sc
             yield from _on(client)
     else:
         with _connect(address) as client, client.as_current():
-            client.register_plugin(_Imports())
+            _import_on_workers(client, address)
             yield from _on(client)
 
 
@@ -78,6 +78,18 @@ class _Imports(distributed.WorkerPlugin):
     """
 
     name = "plumbline imports"
+
+
+def _import_on_workers(client: distributed.Client, address: str) -> None:
+    try:
+        client.register_plugin(_Imports())
+    except Exception as error:  # noqa: BLE001 (any error of a worker, as text)
+        reason = " ".join(str(error).split())
+        raise PlumblineError(
+            f"Wanted workers of the Dask scheduler at {address} that can import Plumbline, but one "
+            f"raises: {reason}. Install Plumbline with its locks there, and start the workers with "
+            "DASK_DATAFRAME__QUERY_PLANNING=False in their environment."
+        ) from None
 
 
 def _on(client: distributed.Client) -> Iterator[Scheduler]:

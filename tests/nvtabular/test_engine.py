@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,7 @@ from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import read_plan
+from plumbline.nvtabular.cluster import scheduler
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.errors import UnsupportedOperator
@@ -25,6 +30,7 @@ from plumbline.nvtabular.library import ColumnSelector, Tags, Workflow, ops
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.settings import WorkflowSettings
 
+ROOT = Path(__file__).parents[2]
 KINDS: dict[str, Any] = {
     "x": "continuous",
     "i": "integer",
@@ -202,6 +208,61 @@ def test_a_local_cluster_writes_the_same_files(splits: dict[str, Path], tmp_path
     assert files == _files(cluster)
     for file in files:
         assert (single / file).read_bytes() == (cluster / file).read_bytes()
+
+
+CLUSTER = """
+import sys
+from distributed import Client, LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        if sys.argv[1] == "with frames":
+            with Client(cluster) as client:
+                client.run(__import__, "dask.dataframe")
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+"""A cluster that somebody else started; its workers know nothing of Plumbline."""
+
+
+@contextmanager
+def running_cluster(folder: Path, state: str) -> Iterator[str]:
+    """The address of the cluster's scheduler."""
+    script = folder / "cluster.py"
+    script.write_text(CLUSTER)
+    process = subprocess.Popen(
+        [sys.executable, str(script), state], stdin=PIPE, stdout=PIPE, text=True, cwd=ROOT
+    )
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait(60)
+
+
+def test_a_running_cluster_gets_the_settings_of_merlin(
+    splits: dict[str, Path], tmp_path: Path
+) -> None:
+    workflow = Workflow(numbers_and_ids() + "click")
+    with running_cluster(tmp_path, "new") as address:
+        with scheduler("cpu", address, tmp_path) as runner:
+            planner = runner.client.run(
+                lambda: sys.modules["dask"].config.get("dataframe.query-planning")
+            )
+        assert list(planner.values()) == [False]
+        on_cluster = run(splits, tmp_path / "cluster", workflow=workflow, scheduler=address)
+    in_process = run(splits, tmp_path / "single", workflow=workflow)
+    assert on_cluster.plan.content_hash == in_process.plan.content_hash
+
+
+def test_a_cluster_with_other_settings_is_refused(splits: dict[str, Path], tmp_path: Path) -> None:
+    with (
+        running_cluster(tmp_path, "with frames") as address,
+        pytest.raises(
+            PlumblineError, match=r"that can import Plumbline, but .* without the query planner"
+        ),
+    ):
+        run(splits, tmp_path / "cluster", scheduler=address)
 
 
 def test_both_engines_learn_the_same_to_the_bit(splits: dict[str, Path], tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_wrong_parameters_raise_where_the_graph_is_made(
 def test_a_plain_workflow_of_nvtabular_takes_datetimes(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
-            "t": pd.to_datetime(["2024-02-29 23:30", None, "1969-12-31"]),
+            "t": pd.to_datetime(["2024-02-29 23:30", None, "1969-12-31 00:00"]),
             "u": pd.to_datetime(["2024-03-01", None, "1970-01-01"]).tz_localize("UTC"),
             "x": np.array([1.5, math.nan, -2.0], np.float32),
             "y": [0.0, 1.0, 4.0],
