@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -21,7 +21,7 @@ from tests.dlrm.kernels import ladder_embedding, ladder_interaction
 
 SMALL_SHAPES = ((26, 128), (5, 37), (1, 8))
 """Features and length: on tensor cores, with a length that is not aligned, and the least."""
-MANY_ROWS, MANY_ROWS_SHAPE = 20_001, (5, 16)
+MANY_ROWS, MANY_ROWS_SHAPES = 20_001, ((5, 16), (26, 128))
 """More rows than the warps of any device: each takes several."""
 
 Check = Callable[[Place], None]
@@ -44,7 +44,7 @@ def rungs(is_small: bool) -> Iterator[tuple[str, Check]]:
         name = f"interaction, {form.name}, {dtype}, {dense} a dense vector"
         shapes = SMALL_SHAPES if is_small else ladder_interaction.shapes(has_dense)
         for rows in (3,) if is_small else (0, 1, 5, MANY_ROWS):
-            chosen = [MANY_ROWS_SHAPE] if rows == MANY_ROWS else shapes
+            chosen = MANY_ROWS_SHAPES if rows == MANY_ROWS else shapes
             yield (
                 f"{name}, {rows} rows",
                 partial(_interaction, form, rows, chosen, has_dense, dtype),
@@ -60,6 +60,9 @@ def rungs(is_small: bool) -> Iterator[tuple[str, Check]]:
         yield f"wrong ids that are noted, rows {row_dtype}", partial(_noted, row_dtype)
         yield f"repeated updates, rows {row_dtype}", partial(_repeated, row_dtype)
         yield f"look-ups without waiting, rows {row_dtype}", partial(_without_waiting, row_dtype)
+        for dim in (16, 37):
+            name = f"rows with very many occurrences, {row_dtype}, length {dim}"
+            yield name, partial(_many_occurrences, row_dtype, dim)
     yield "operator interaction", _interaction_operator
     yield "operator embedding", _embedding_operator
 
@@ -67,7 +70,7 @@ def rungs(is_small: bool) -> Iterator[tuple[str, Check]]:
 def _interaction(
     form: Form,
     rows: int,
-    shapes: list[tuple[int, int]],
+    shapes: Sequence[tuple[int, int]],
     has_dense: bool,
     dtype: torch.dtype,
     place: Place,
@@ -118,6 +121,12 @@ def _repeated(row_dtype: torch.dtype, place: Place) -> None:
     rows = 300 if place.is_small else 20_000
     shape = ladder_embedding.Shape((2, 900, 5), (False, False, True), rows, dim=8, longest=3)
     ladder_embedding.check_repeatable(place.embedding(), shape, row_dtype, place.device)
+
+
+def _many_occurrences(row_dtype: torch.dtype, dim: int, place: Place) -> None:
+    shape = ladder_embedding.Shape((1, 3, 900), (False,) * 3, 1200 if place.is_small else 3000, dim)
+    case = ladder_embedding.draw(shape, row_dtype, device=place.device)
+    ladder_embedding.check_update(place.embedding(), case, adagrad=True)
 
 
 def _without_waiting(row_dtype: torch.dtype, place: Place) -> None:
