@@ -116,7 +116,8 @@ int64_t resident_blocks(void (*kernel)(Parameters...), int64_t threads, int64_t 
                                                           static_cast<int>(threads), shared_bytes);
   if (error == cudaSuccess && blocks > 0) return blocks;
   fail_launch(("a block of " + std::to_string(threads) + " threads and " +
-               std::to_string(shared_bytes) + " bytes of shared memory").c_str(),
+               std::to_string(shared_bytes) + " bytes of shared memory")
+                  .c_str(),
               error == cudaSuccess ? cudaErrorInvalidConfiguration : error);
 }
 

@@ -99,19 +99,15 @@ const char *plumbline_embedding_gather(const void *weight, const int64_t *ids,
       using T = typename decltype(out_type)::type;
       const int64_t count = rows * columns;
       if (count == 0) return;
-      const auto common = [&](auto known) {
-        if (dim != known || !packs_fit<W, T>(weight, out, dim)) return false;
+      const auto run_common = [&](auto known) {
         groups_launch("embedding_gather_common", count, kGatherThreads, 1, 0, stream)(
             embedding_gather_common<W, T, decltype(known)::value>,
             global<const W>(weight, table_rows * dim), global<const int64_t>(ids, count),
             global<const int64_t>(first_row, columns), global<const int64_t>(cardinality, columns),
             global<const int64_t>(position, columns), global<T>(out, rows * vectors * dim),
             global<long long>(outside, 1), count, columns, vectors);
-        return true;
       };
-      if (common(std::integral_constant<int, 16>()) || common(std::integral_constant<int, 32>()) ||
-          common(std::integral_constant<int, 64>()) || common(std::integral_constant<int, 128>()))
-        return;
+      if (packs_fit<W, T>(weight, out, dim) && with_common_dim(dim, run_common)) return;
       const VectorShape shape{dim, vectors, group_of(dim), quads_fit<W>(weight, dim),
                               quads_fit<T>(out, dim)};
       groups_launch("embedding_gather", count, kThreads, shape.group, 0, stream)(

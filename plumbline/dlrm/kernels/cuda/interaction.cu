@@ -82,17 +82,6 @@ bool packs_fit(const Tensors &given, const InteractionShape &shape) {
   return true;
 }
 
-// Calls work(std::integral_constant<int, D>()) if there are kernels for the length D.
-template <typename Work>
-bool with_dim(int dim, Work work) {
-  const auto is = [&](auto known) {
-    if (dim == known) work(known);
-    return dim == known;
-  };
-  return is(std::integral_constant<int, 16>()) || is(std::integral_constant<int, 32>()) ||
-         is(std::integral_constant<int, 64>()) || is(std::integral_constant<int, 128>());
-}
-
 // Launches a kernel of common shapes on as many blocks as the device holds at a time.
 template <typename... Parameters, typename... Arguments>
 void launch_mma(const char *name, void (*kernel)(Parameters...), int warp_items,
@@ -114,7 +103,7 @@ bool run_mma(const Tensors &given, const Arrays<T> &arrays, const InteractionSha
   if (!has_mma(device) || shape.vectors() > kMostMmaVectors || !packs_fit(given, shape) ||
       !aligned(given.out, 0, kPackBytes) || !aligned(given.gradient, 0, kPackBytes))
     return false;
-  return with_dim(shape.dim, [&](auto known) {
+  return with_common_dim(shape.dim, [&](auto known) {
     constexpr int D = decltype(known)::value;
     if (forward)
       launch_mma("interaction_forward_mma", interaction_forward_mma<T, D>,

@@ -90,6 +90,18 @@ __device__ __forceinline__ Pack<T, kQuad> rounded(float4 numbers) {
           from_float<T>(numbers.w)};
 }
 
+// Host side: calls work(std::integral_constant<int, D>()) if `dim` is one of the lengths D that
+// have kernels of their own; returns whether it is.
+template <typename Work>
+bool with_common_dim(int64_t dim, Work work) {
+  const auto is = [&](auto known) {
+    if (dim == known) work(known);
+    return dim == known;
+  };
+  return is(std::integral_constant<int, 16>()) || is(std::integral_constant<int, 32>()) ||
+         is(std::integral_constant<int, 64>()) || is(std::integral_constant<int, 128>());
+}
+
 // Host side: whether an address and a row's length allow moves of whole packs of `bytes`.
 inline bool aligned(const void *start, int64_t row_bytes, int64_t bytes) {
   return reinterpret_cast<uintptr_t>(start) % bytes == 0 && row_bytes % bytes == 0;

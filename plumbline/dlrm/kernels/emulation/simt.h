@@ -4,10 +4,12 @@
 // only where they wait: at a barrier or at an operation of a whole warp. A kernel that is correct
 // in CUDA is correct here. These faults raise an exception that names kernel, block, thread and
 // index:
-//   memory.h   accesses outside an array, unaligned vectors, reads of unwritten shared memory, and
-//              races: accesses of two threads to the same bytes without a barrier between them
-//   block.h    a barrier that some threads never reach, and lanes that meet in different operations
-//   wmma.h     fragments of another shape, or at an address that the hardware refuses
+//   memory.h       accesses outside an array, unaligned vectors, reads of unwritten shared memory,
+//                  races: accesses of two threads to the same bytes without a barrier between
+//   block.h        threads that never reach a barrier, lanes that meet in different operations
+//   wmma.h         fragments of another shape, or at an address that the hardware refuses
+//   async_copy.h   accesses to the place of a copy that is under way
+//   tensor_core.h  lines of a matrix that share banks
 // It does not model speed, caches, or hardware scheduling.
 #pragma once
 
