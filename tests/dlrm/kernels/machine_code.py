@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ _CODE: dict[tuple[Path, int], str] = {}
 
 def _code(module: Path, architecture: int) -> str:
     if (module, architecture) not in _CODE:
-        folders = [os.environ.get("PATH", ""), "/usr/local/cuda/bin"]
+        folders = [f"{sysconfig.get_path('purelib')}/nvidia/cu13/bin", os.environ.get("PATH", "")]
         cuobjdump = shutil.which("cuobjdump", path=os.pathsep.join(folders))
         if cuobjdump is None or shutil.which("nvdisasm", path=os.pathsep.join(folders)) is None:
             pytest.skip("there is no cuobjdump with nvdisasm to read the machine code")
