@@ -121,7 +121,7 @@ def iso_seconds(text: str) -> float | Refused:
 def _day(text: str) -> date | None:
     try:
         if "W" in text:
-            return date.fromisoformat(text)
+            return _day_of_week(text)
         if len(text) == 10 or text.count("-") == 2:
             year, month, day = map(int, text.split("-"))
             return date(year, month, day)
@@ -136,6 +136,15 @@ def _day(text: str) -> date | None:
         return day_of_year
     except ValueError:
         return None
+
+
+def _day_of_week(text: str) -> date | None:
+    """As `date.fromisoformat` of Python 3.11; that of 3.10 takes no weeks."""
+    digits = text.replace("-", "").replace("W", "")
+    has_day = len(digits) == 7
+    if text.count("-") not in (0, 1 + has_day):
+        return None
+    return date.fromisocalendar(int(digits[:4]), int(digits[4:6]), int(digits[6:] or 1))
 
 
 def _offset(zone: str) -> int | None:
