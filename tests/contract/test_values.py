@@ -139,8 +139,6 @@ NUMBERS: list[tuple[pa.Array, list[int | None]]] = [
     (pa.array([3.0, None, float("nan")]), [3, None, None]),
     (pa.array([D("3"), None], pa.decimal128(38, 0)), [3, None]),
     (pa.array([D("3.00"), None], pa.decimal128(38, 2)), [3, None]),
-    (pa.array([D("3.0")], pa.decimal32(5, 1)), [3]),
-    (pa.array([D("3.0")], pa.decimal64(9, 1)), [3]),
     (pa.array([D("3.00"), None], pa.decimal256(60, 2)), [3, None]),
     (pa.array([3, 3, None]).dictionary_encode(), [3, 3, None]),
     (pa.array([3, 3], pa.run_end_encoded(pa.int32(), pa.int64())), [3, 3]),

@@ -82,6 +82,12 @@ class Launched:
         assert self.process.stderr is not None
         return self.process.stderr.readline()
 
+    def comes_back(self) -> bool:
+        """Triton 2.51 sometimes aborts as it starts. It is started again then."""
+        while "ended with status -6 before it was ready" in (line := self.says()):
+            assert "It is started again in" in line
+        return line.startswith("It was restarted.")
+
     def processes(self) -> list[int]:
         """All but the launcher."""
         return [self.guard, self.triton, *instances_of(self.guard)]
@@ -141,7 +147,7 @@ def test_a_killed_model_process(launched: Launched) -> None:
     assert launched.answers()
     os.kill(launched.stub("ctr_fused"), signal.SIGKILL)
     assert "model 'ctr_fused'" in launched.says().lower()
-    assert launched.says().startswith("It was restarted.")
+    assert launched.comes_back()
     assert launched.answers()
 
 
@@ -155,7 +161,7 @@ def test_a_killed_server_that_is_killed_again_while_it_starts(launched: Launched
     failed = launched.says()
     assert "ended with status -9 before it was ready" in failed
     assert "It is started again in 0" in failed or "It is started again in 1" in failed
-    assert launched.says().startswith("It was restarted.")
+    assert launched.comes_back()
     assert launched.answers()
     assert not {region for region in regions if region.exists()} - {
         region for region in regions if region.name.endswith("lock")
@@ -175,7 +181,7 @@ def test_a_stopped_model_process(launched: Launched) -> None:
     stopped = launched.stub("ctr_dlrm")
     os.kill(stopped, signal.SIGSTOP)
     launched.says()
-    assert launched.says().startswith("It was restarted.")
+    assert launched.comes_back()
     assert all_gone([stopped])
     assert launched.answers()
 
