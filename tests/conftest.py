@@ -22,6 +22,7 @@ settings.register_profile("ci", settings.get_profile("hand"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "hand")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A worker runs whole files; the tests with real servers all run in one worker."""
     for item in items:

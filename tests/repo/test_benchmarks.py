@@ -103,6 +103,7 @@ def draw_table(folder: Path, name: str, rows: int) -> None:
     (folder / f"{name}.yaml").write_text(TABLE.format(name=name))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_tables_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     draw_table(tmp_path, "large", 2000)
@@ -202,6 +203,7 @@ def test_scoring_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
         assert case["ratios"].keys() == sides | alone
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_number_graphs_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     ways = ("--ways", "normalize", "clip", "buckets alone", "ours")
