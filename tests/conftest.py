@@ -22,9 +22,12 @@ settings.register_profile("ci", settings.get_profile("hand"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "hand")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker runs whole files; the tests with real servers all run in one worker."""
+    """A worker runs whole files; the tests with real servers all run in one worker.
+
+    This has no effect with pytest 9.2: pytest-xdist 3.8 sets an attribute of the items, `_nodeid`,
+    that pytest no longer reads.
+    """
     for item in items:
         is_with_servers = "e2e" in item.path.parts
         group = "servers" if is_with_servers else str(item.path)
