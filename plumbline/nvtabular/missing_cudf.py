@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plumbline.base.device import Missing
 
-REMEDY = "Install RAPIDS, which environment.yml pins"
+REMEDY = "Install RAPIDS with `make env GPU=1`"
 
 
 def missing_cudf() -> Missing | None:
