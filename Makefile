@@ -47,11 +47,11 @@ run: env
 	$(VENV)/bin/python pipelines/run_all.py
 
 test: env
-	$(VENV)/bin/python -m pytest -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # Benchmarks at small sizes, and what else takes long.
 test-slow: env
-	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: env
 	$(VENV)/bin/ruff check .

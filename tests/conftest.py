@@ -22,18 +22,6 @@ settings.register_profile("ci", settings.get_profile("hand"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "hand")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A worker runs whole files; the tests with real servers all run in one worker.
-
-    This has no effect with pytest 9.2: pytest-xdist 3.8 sets an attribute of the items, `_nodeid`,
-    that pytest no longer reads.
-    """
-    for item in items:
-        is_with_servers = "e2e" in item.path.parts
-        group = "servers" if is_with_servers else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""

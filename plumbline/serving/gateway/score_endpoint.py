@@ -46,8 +46,11 @@ class ScoreEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         answer = await self._answer(dict(scope["headers"]), receive)
-        self._metrics.answered(answer.status_code, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
         await answer(scope, receive, send)
+        # uvloop writes what was sent before its next turn, so the client does not wait for this
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._metrics.answered, answer.status_code, seconds)
 
     async def _answer(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
         try:
