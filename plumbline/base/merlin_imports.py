@@ -21,20 +21,11 @@ DASK_SETTINGS = {"dataframe.query-planning": False, "dataframe.convert-string": 
 def merlin_imports() -> Iterator[None]:
     """Inside, Dask, NVTabular and the Merlin packages can be imported.
 
-    Raises
-    ------
-    PlumblineError
-        Dask's data frames were imported before, with the query planner.
+    The settings come too late if Dask's data frames were imported before. A graph can be compiled
+    nevertheless; what reads data by Merlin calls `require_no_query_planner`.
     """
     import dask
 
-    frames = sys.modules.get("dask.dataframe")
-    if frames is not None and frames._dask_expr_enabled():
-        raise PlumblineError(
-            "NVTabular needs Dask's data frames without the query planner, but `dask.dataframe` "
-            "was imported before with it. Import `plumbline.nvtabular.library` first, or set "
-            "DASK_DATAFRAME__QUERY_PLANNING=False in the environment."
-        )
     dask.config.set(DASK_SETTINGS)
 
     from merlin.core.compat import cudf
@@ -42,6 +33,17 @@ def merlin_imports() -> Iterator[None]:
     if cudf is not None:
         complete(cudf.core.column)
     yield
+
+
+def require_no_query_planner() -> None:
+    """Raises PlumblineError if Dask's data frames were imported with the query planner."""
+    frames = sys.modules.get("dask.dataframe")
+    if frames is not None and frames._dask_expr_enabled():
+        raise PlumblineError(
+            "NVTabular needs Dask's data frames without the query planner, but `dask.dataframe` "
+            "was imported before with it. Import `plumbline.nvtabular.library` first, or set "
+            "DASK_DATAFRAME__QUERY_PLANNING=False in the environment."
+        )
 
 
 def complete(column: Any) -> None:

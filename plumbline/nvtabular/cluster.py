@@ -10,7 +10,7 @@ from typing import Any
 
 from plumbline.base.device import Device
 from plumbline.base.errors import PlumblineError
-from plumbline.base.merlin_imports import merlin_imports
+from plumbline.base.merlin_imports import merlin_imports, require_no_query_planner
 from plumbline.nvtabular.library import Serial, clean_worker_cache, distributed, set_dask_client
 
 LOCAL = "local"
@@ -78,6 +78,9 @@ class _Imports(distributed.WorkerPlugin):
     """
 
     name = "plumbline imports"
+
+    def setup(self, worker: object) -> None:
+        require_no_query_planner()
 
 
 def _import_on_workers(client: distributed.Client, address: str) -> None:

@@ -42,14 +42,21 @@ def fit_schema(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflow
     return workflow
 
 
-def _require_features(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> None:
-    known = (*kinds, CLICK)
+def columns_read(workflow: Workflow) -> list[str]:
+    """The raw columns that a workflow selects, in the order of its nodes."""
+    names: list[str] = []
     for node in iter_nodes([workflow.output_node]):
         if node.selector is None or node.parents_with_dependencies:
             continue  # it selects nothing, or among the columns of other nodes
-        for name in node.selector.names:
-            if name not in known:
-                raise UnknownColumn.named("There is no feature", name, known)
+        names += node.selector.names
+    return names
+
+
+def _require_features(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> None:
+    known = (*kinds, CLICK)
+    for name in columns_read(workflow):
+        if name not in known:
+            raise UnknownColumn.named("There is no feature", name, known)
 
 
 def _require_selected(workflow: Workflow) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plumbline.base.device import Device
+from plumbline.base.merlin_imports import require_no_query_planner
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.parquet import read_columns
 from plumbline.columns.rows import TRAIN, Rows
@@ -80,7 +81,10 @@ class NVTabularEngine:
             another type, or statistics that are not finite.
         UnsupportedOperator
             The workflow has no compiled form. This is checked before anything is read.
+        PlumblineError
+            Dask's data frames were imported with the query planner.
         """
+        require_no_query_planner()
         kinds = dict(kinds)
         conditions = compile_unfitted(workflow, kinds).conditions
         workflow = _with_click(workflow, kinds)

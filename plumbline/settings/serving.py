@@ -31,5 +31,5 @@ class Serving(Settings):
     probe_rows: Annotated[int, Field(ge=1000)] = 1000
     """Number of raw test rows that are scored by the server and compared with offline scoring."""
     latency_requests: PositiveInt = 200
-    """Number of timed requests for each model, protocol and batch size; fewer if the model is so slow
-    that they would take more than 20 seconds."""
+    """Number of timed requests for each model, protocol and batch size; fewer if they would take
+    more than 20 seconds."""

@@ -32,11 +32,31 @@ def test_every_way_to_merlin_sets_the_settings(module: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_settings_that_come_too_late_are_refused() -> None:
-    done = ended("import dask.dataframe\nimport plumbline.nvtabular.library")
-    error = done.stderr.splitlines()[-1]
+TOO_LATE = "import nvtabular\nfrom nvtabular import ops\n"
+
+
+@pytest.mark.parametrize(
+    "reads_data",
+    [
+        "from plumbline.nvtabular.engine import NVTabularEngine\n"
+        "NVTabularEngine('cpu', 'single').fit_transform(None, {}, {}, None, None)",
+        "from plumbline.dlrm.data.merlin_loader import MerlinLoader\n"
+        "MerlinLoader(None, None, 1, 'cpu')",
+    ],
+)
+def test_settings_that_come_too_late_are_refused_before_data_is_read(reads_data: str) -> None:
+    error = ended(TOO_LATE + reads_data).stderr.splitlines()[-1]
     assert "PlumblineError: NVTabular needs Dask's data frames without the query planner" in error
     assert "Import `plumbline.nvtabular.library` first" in error
+
+
+def test_a_graph_compiles_whatever_was_imported_first() -> None:
+    done = ended(
+        TOO_LATE + "import plumbline\n"
+        "plan = plumbline.fit(['city'] >> ops.Categorify(), {'city': ['a', 'b', None]})\n"
+        "assert plan.encode({'city': ['b', 'c']})['city'].to_pylist() == [4, 2]\n"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_merlin_imports_from_cudf() -> None:

@@ -175,7 +175,8 @@ def test_nothing_in_a_package_imports_in_a_circle(package: str) -> None:
 
 def test_no_modules_import_each_other() -> None:
     """Nor does a module import from its own package what the package imports from it."""
-    assert not cycle({module: names & SOURCES.keys() for module, names in IMPORTED.items()})
+    others = SOURCES.keys() - {"plumbline"}  # which imports the library's names when they are used
+    assert not cycle({module: IMPORTED[module] & others for module in others})
 
 
 def test_the_check_finds_a_cycle() -> None:

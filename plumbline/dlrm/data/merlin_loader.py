@@ -19,7 +19,7 @@ from torch import Tensor
 
 from plumbline.base.device import Device
 from plumbline.base.errors import DataError
-from plumbline.base.merlin_imports import merlin_imports
+from plumbline.base.merlin_imports import merlin_imports, require_no_query_planner
 from plumbline.columns.kinds import CLICK
 from plumbline.columns.values import offsets_of
 from plumbline.dlrm.data.loader import Batch, Order
@@ -52,11 +52,14 @@ class MerlinLoader:
     ------
     DataError
         The data set has other columns than the architecture and the label.
+    PlumblineError
+        Dask's data frames were imported with the query planner.
     """
 
     def __init__(
         self, dataset: Any, architecture: Architecture, batch_size: int, device: Device
     ) -> None:
+        require_no_query_planner()
         wanted = {*architecture.categorical, *architecture.continuous, CLICK}
         got = set(dataset.schema.column_names)
         if got != wanted:

@@ -1,0 +1,37 @@
+"""The snippets of docs/library.md run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from plumbline.serving.repository.export import REPOSITORY_FOLDER
+from tests.conftest import ROOT
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
+
+FIT, SCORE = re.findall(
+    r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(encoding="utf-8"), re.DOTALL
+)
+
+
+def test_fit_and_encode() -> None:
+    frame = pl.DataFrame({"price": [1.0, 2.0], "user": [7, 8], "city": ["Oslo", None]})
+    names: dict[str, Any] = {"frame": frame}
+    exec(FIT, names)
+    assert names["encoded"].columns == ["user", "city", "price"]
+    assert names["encoded"]["city"].to_list() == [3, 1]
+
+
+def test_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = write_small_plan(tmp_path / "plan", ["Oslo"])
+    export = tmp_path / "runs" / "shop" / "export"
+    trained = model_of(plan, tmp_path / "model", seed=1)
+    assert export_repository(plan, trained, export, SETTINGS, ROWS) == export / REPOSITORY_FOLDER
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"frame": ROWS}
+    exec(SCORE, names)
+    assert names["probabilities"].shape == (3,)
