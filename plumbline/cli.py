@@ -23,6 +23,7 @@ from plumbline.commands.publish import export, publish
 from plumbline.commands.score import score
 from plumbline.commands.server import server
 from plumbline.commands.stages import run, stage_command
+from plumbline.commands.status import status
 from plumbline.commands.verify import verify
 from plumbline.stages.run_all import STAGES
 
@@ -42,7 +43,7 @@ app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
     stage = export if name == "export" else stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)
-for command in (server, score, verify, accept, probe, publish):
+for command in (status, server, score, verify, accept, probe, publish):
     app.command(cls=Command)(command)
 client.command(cls=Command)(score)
 

@@ -50,6 +50,18 @@ def run_lock(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
+def lock_holder(folder: Path) -> str | None:
+    """The process that works in a run's folder; None if there is none. Takes no lock itself."""
+    file = folder / LOCK_FILE
+    try:
+        inode = file.stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    held = {line.split()[5].rpartition(":")[2] for line in locks if " FLOCK " in line}
+    return _shown(file).rstrip(",") if str(inode) in held else None
+
+
 def _locked(folder: Path) -> int | None:
     """The lock's open file; None if this process may not write it."""
     if os.path.lexists(folder) and not folder.is_dir():
