@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.library_log import library_log
 from plumbline.commands.options import (
     ConfigFile,
     Data,
@@ -24,6 +25,8 @@ from plumbline.commands.options import (
 from plumbline.stages.run import DEFAULT_CONFIG
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
 from plumbline.stages.run_lock import run_lock
+
+LIBRARY_LOG = "libraries.log"
 
 
 def _known(stage: str | None) -> str | None:
@@ -92,9 +95,12 @@ def stage_command(name: str) -> Callable[..., None]:
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Holds the lock of the run's folder; says after Ctrl-C that complete stages are not lost."""
+    """Holds the lock of the run's folder; says after Ctrl-C that complete stages are not lost.
+
+    What libraries log is in `LIBRARY_LOG` of the folder.
+    """
     try:
-        with run_lock(folder):
+        with run_lock(folder), library_log(folder / LIBRARY_LOG):
             yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the next run goes on from here") from None
