@@ -9,6 +9,7 @@
 
 #include "block.h"
 #include "random.h"
+#include "stream.h"
 
 namespace plumbline {
 
@@ -60,6 +61,13 @@ struct Launch {
     emulation::Settings &settings = emulation::settings();
     emulation::check_launch(name, grid, block, shared_bytes);
     settings.launched += std::string(settings.launched.empty() ? "" : " ") + name;
+    emulation::enqueue(stream, [=, launch = *this] { launch.run(kernel, arguments...); });
+  }
+
+ private:
+  template <typename... Parameters>
+  void run(void (*kernel)(Parameters...), const Parameters &...arguments) const {
+    const emulation::Settings &settings = emulation::settings();
     const uint64_t blocks = uint64_t(grid.x) * grid.y;
     const uint64_t first = settings.last_blocks > 0 && blocks > uint64_t(settings.last_blocks)
                                ? blocks - settings.last_blocks
