@@ -43,7 +43,7 @@ class KernelLibrary(ModuleType):
         for declared in FUNCTION.finditer(NOT_CODE.sub("", API.read_text(encoding="utf-8"))):
             function = getattr(self.library, PREFIX + declared["name"], None)
             if function is not None:
-                parameters = [_type(parameter) for parameter in declared["of"].split(",")]
+                parameters = [_type(one) for one in declared["of"].split(",") if one.strip()]
                 result = _type(declared["result"] + "result")
                 setattr(self, declared["name"], _callable(function, parameters, result))
 

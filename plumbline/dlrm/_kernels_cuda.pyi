@@ -85,5 +85,43 @@ def embedding_update(
     k1: int,
     stream: int,
 ) -> None: ...
+def scoring_create(
+    device: int,
+    number: int,
+    most_rows: int,
+    continuous: int,
+    singles: int,
+    lists: int,
+    tables: int,
+    table_rows: int,
+    dim: int,
+    row_number: int,
+    first_row: int,
+    cardinality: int,
+    position: int,
+    pooling: int,
+    position_weights: int,
+    positions: int,
+    model: int,
+) -> None: ...
+def scoring_layer(
+    model: int, is_bottom: bool, inputs: int, outputs: int, weight: int, bias: int
+) -> None: ...
+def scoring_last(model: int, inputs: int, weight: int, bias: float) -> None: ...
+def scoring_score(
+    model: int,
+    rows: int,
+    ids: int,
+    dense: int,
+    list_ids: int,
+    list_offsets: int,
+    probability: int,
+    on_host: int,
+    is_outside: int,
+) -> None: ...
+def scoring_free(model: int) -> None: ...
+def memory_kind() -> int: ...
+def memory_take(device: int, bytes: int, memory: int) -> None: ...
+def memory_return(device: int, memory: int) -> None: ...
 def resources() -> str:
     """ptxas output for every kernel and architecture: registers, stack, spills, shared memory."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from plumbline.dlrm.ops.library import cpu_module
 from plumbline.dlrm.ops.scoring.contract import Scoring
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
 from plumbline.dlrm.score.native_scoring import int8_scoring, native_scoring
+from plumbline.dlrm.score.row_checks import RowChecks
 from plumbline.dlrm.tensors.mapped_tensors import map_tensors, shapes_of
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ class Scorer:
         self.architecture = architecture
         self.precision = precision
         self._scoring = scoring
-        sizes = dict(zip(architecture.categorical, architecture.cardinalities, strict=True))
-        self._cardinality_F = np.array([sizes[n] for n in architecture.single], np.int64)
-        self._cardinality_L = [sizes[name] for name in architecture.bags]
+        self._checks = RowChecks(architecture)
 
     @classmethod
     def load(
@@ -71,11 +70,7 @@ class Scorer:
             The model is damaged, is of another feature plan than expected (None accepts any), or is
             quantized and the precision is not int8.
         """
-        card = read_model_card(folder)
-        if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
-            raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, card.plan_hash)
-        if card.quantized_from is not None and precision != "int8":
-            raise ModelError.quantized(str(folder / CARD_FILE), f"a model to score in {precision}")
+        card = card_to_score(folder, expected_plan_hash, precision)
         module = cpu_module()
         if module is None and precision != "int8":
             from plumbline.dlrm.model.weights import load_model
@@ -108,47 +103,23 @@ class Scorer:
         ModelError
             A shape or dtype is wrong, or an id is out of range.
         """
-        self._check_inputs(ids_BF, dense_BC, bags)
+        self._checks.require_inputs(ids_BF, dense_BC, bags)
         probability_B = self._scoring.score(ids_BF, dense_BC, bags)
         if probability_B is None:
-            raise self._bad_id(ids_BF, bags)
+            raise self._checks.bad_id(ids_BF, bags)
         return probability_B
 
-    def _check_inputs(
-        self, ids_BF: NDArray[np.int64], dense_BC: NDArray[np.float32], bags: Sequence[Lists]
-    ) -> None:
-        architecture = self.architecture
-        rows = len(ids_BF)
-        _check_matrix("ids", ids_BF, len(self._cardinality_F), np.int64)
-        _check_matrix("dense", dense_BC, len(architecture.continuous), np.float32)
-        if rows != len(dense_BC):
-            raise ModelError.wrong_input(
-                "dense", f"{rows} rows, as many as ids", f"{len(dense_BC)}"
-            )
-        if len(bags) != len(architecture.bags):
-            wanted = f"{len(architecture.bags)} list columns"
-            raise ModelError.wrong_input("bags", wanted, f"{len(bags)}")
-        for name, bag in zip(architecture.bags, bags, strict=True):
-            _check_bag(name, bag, rows)
 
-    def _bad_id(self, ids_BF: NDArray[np.int64], bags: Sequence[Lists]) -> ModelError:
-        """The error for the first id out of range, in the single-id columns, then in the lists."""
-        outside_BF = (ids_BF < 0) | (ids_BF >= self._cardinality_F)
-        if outside_BF.any():
-            row, column = np.argwhere(outside_BF)[0]
-            return ModelError.id_out_of_range(
-                self.architecture.single[column],
-                int(ids_BF[row, column]),
-                int(self._cardinality_F[column]),
-            )
-        errors = []
-        for name, bag, cardinality in zip(
-            self.architecture.bags, bags, self._cardinality_L, strict=True
-        ):
-            ids_N = _ids(bag)
-            for got in ids_N[(ids_N < 0) | (ids_N >= cardinality)][:1]:
-                errors.append(ModelError.id_out_of_range(name, int(got), cardinality))
-        return errors[0]
+def card_to_score(
+    folder: Path, expected_plan_hash: str | None, precision: ScoringPrecision
+) -> ModelCard:
+    """The card of a model folder; raises ModelError as `Scorer.load`."""
+    card = read_model_card(folder)
+    if expected_plan_hash is not None and card.plan_hash != expected_plan_hash:
+        raise ModelError.other_plan(str(folder / CARD_FILE), expected_plan_hash, card.plan_hash)
+    if card.quantized_from is not None and precision != "int8":
+        raise ModelError.quantized(str(folder / CARD_FILE), f"a model to score in {precision}")
+    return card
 
 
 def _mapped(
@@ -165,35 +136,3 @@ def _mapped(
     if precision == "int8" or module is None:
         return int8_scoring(module, card.architecture, weights, threads)
     return native_scoring(module, card.architecture, weights, precision, threads)
-
-
-def _ids(bag: Lists) -> NDArray[np.int64]:
-    return cast("NDArray[np.int64]", bag.values)
-
-
-def _check_bag(name: str, bag: Lists, rows: int) -> None:
-    ids_N, offsets_B1 = _ids(bag), bag.offsets
-    for part, values in (("ids", ids_N), ("offsets", offsets_B1)):
-        if getattr(values, "dtype", None) != np.int64 or values.ndim != 1:
-            wanted = f"{part} as one row of int64"
-            raise ModelError.wrong_input(f"Column {name!r}", wanted, _described(values))
-    if len(offsets_B1) != rows + 1:
-        raise ModelError.wrong_input(
-            f"Column {name!r}", f"{rows} lists, as many as rows", f"{len(offsets_B1) - 1}"
-        )
-    if offsets_B1[0] != 0 or offsets_B1[-1] != len(ids_N) or (np.diff(offsets_B1) < 0).any():
-        wanted = f"offsets that rise from 0 to {len(ids_N)}, its number of ids"
-        raise ModelError.wrong_input(f"Column {name!r}", wanted, "others")
-
-
-def _described(values: object) -> str:
-    if isinstance(values, np.ndarray):
-        return f"{values.dtype.name} of shape {values.shape}"
-    return type(values).__name__
-
-
-def _check_matrix(name: str, values: NDArray[Any], width: int, dtype: type[np.generic]) -> None:
-    if values.ndim != 2 or values.shape[1] != width:
-        raise ModelError.wrong_input(name, f"shape (rows, {width})", f"shape {values.shape}")
-    if values.dtype != dtype:
-        raise ModelError.wrong_input(name, np.dtype(dtype).name, values.dtype.name)

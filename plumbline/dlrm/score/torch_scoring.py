@@ -32,13 +32,14 @@ def scoring_of(model: DLRM, precision: ScoringPrecision, threads: int | None) ->
     """
     module, architecture = cpu_module(), model.architecture
     if precision == "int8":
-        return int8_scoring(module, architecture, _arrays(model), threads)
+        return int8_scoring(module, architecture, arrays_of(model), threads)
     if module is None or model.tables.weight.device.type != "cpu":
         return TorchScoring(model, precision, threads)
-    return native_scoring(module, architecture, _arrays(model), precision, threads)
+    return native_scoring(module, architecture, arrays_of(model), precision, threads)
 
 
-def _arrays(model: DLRM) -> dict[str, NDArray[Any]]:
+def arrays_of(model: DLRM) -> dict[str, NDArray[Any]]:
+    """The model's tensors as arrays on the host, bfloat16 as its bits."""
     return {name: _array(tensor) for name, tensor in model.state_dict().items()}
 
 

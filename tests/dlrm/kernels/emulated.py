@@ -75,8 +75,15 @@ class EmulatedModule(KernelLibrary):
         return launched.decode().split()
 
 
+NEEDED = {"scoring": ("embedding", "interaction")}
+"""The operators whose functions another one calls."""
+
+
 def compiled(operator: str, sources: Path = KERNELS) -> EmulatedModule:
-    """The module of one operator, "interaction" or "embedding"; skips the test without g++."""
+    """The module of one operator, such as "interaction"; skips the test without g++.
+
+    Those that it calls are compiled from the original sources.
+    """
     folder = _folder()
     file = folder / f"{operator}-{len(list(folder.iterdir()))}.so"
     build_emulated([operator], file, sources)
@@ -89,6 +96,8 @@ def build_emulated(operators: Sequence[str], file: Path, sources: Path = KERNELS
     if compiler is None:
         raise SkipTest("there is no g++ to compile the emulated kernels")
     objects = _objects(compiler, [sources / "cuda" / f"{name}.cu" for name in operators], file)
+    needed = {name for operator in operators for name in NEEDED.get(operator, ())}
+    objects += [_original(compiler, name) for name in sorted(needed - set(operators))]
     emulation = _emulation(compiler)
     partial = file.with_suffix(".partial")
     _run([compiler, "-shared", *map(str, [*objects, *emulation]), "-o", str(partial)])
@@ -110,6 +119,13 @@ _KEPT: list[tempfile.TemporaryDirectory[str]] = []
 def _emulation(compiler: str) -> list[Path]:
     """Objects of the emulation itself, linked into every module."""
     return _objects(compiler, sorted((KERNELS / "emulation").glob("*.cpp")), Path("emulation"))
+
+
+@functools.cache
+def _original(compiler: str, operator: str) -> Path:
+    """The object of an operator, as it is in the repository."""
+    source = KERNELS / "cuda" / f"{operator}.cu"
+    return _objects(compiler, [source], Path("original"))[0]
 
 
 def _objects(compiler: str, sources: Sequence[Path], file: Path) -> list[Path]:

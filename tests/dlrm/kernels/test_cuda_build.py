@@ -14,7 +14,9 @@ import torch
 from plumbline.dlrm.ops.embedding.cuda import CudaEmbedding
 from plumbline.dlrm.ops.interaction.cuda import CudaInteraction
 from plumbline.dlrm.ops.library import cuda_module
-from tests.dlrm.kernels import ladder_embedding, ladder_interaction
+from plumbline.dlrm.ops.scoring.cuda import CudaScoring
+from plumbline.dlrm.score.native_scoring import scoring_shape
+from tests.dlrm.kernels import ladder_embedding, ladder_interaction, ladder_scoring
 
 REGISTERS = {
     "interaction_forward_tensor": 128,  # of four warps: shared memory limits how many there are
@@ -23,6 +25,11 @@ REGISTERS = {
     "interaction_backward_mma": 128,
     "interaction_forward_general": 128,  # eight blocks of 64 threads fill a processor's registers
     "interaction_backward_general": 128,
+    "linear_relu_general": 64,  # four blocks of 256 threads fill a processor's registers
+    "linear_relu_mma": 96,  # five blocks of four warps
+    "round_dense": 40,
+    "score_lists": 40,
+    "click_probability": 64,
     "embedding_gather": 64,  # 32 warps a processor
     "embedding_gather_common": 72,
     "embedding_pool": 64,
@@ -40,6 +47,11 @@ NUMBERS = {
     "interaction_backward_mma": 8,
     "interaction_forward_general": 3,
     "interaction_backward_general": 3,
+    "linear_relu_general": 4,  # and tiles
+    "linear_relu_mma": 2,  # of bfloat16: tiles
+    "round_dense": 2,
+    "score_lists": 4,
+    "click_probability": 2,
     "embedding_gather": 6,
     "embedding_gather_common": 24,
     "embedding_pool": 6,
@@ -142,3 +154,8 @@ def test_without_a_device_every_launch_says_so(module: ModuleType) -> None:
     ):
         with pytest.raises(RuntimeError, match=r"CUDA device cannot be queried.*: .*CUDA"):
             launch()
+    model = ladder_scoring.model_of(ladder_scoring.ARCHITECTURES["lists too"])
+    shape, weights = scoring_shape(model.architecture), ladder_scoring.arrays(model)
+    with pytest.raises(RuntimeError, match=r"the current CUDA device: .*CUDA"):
+        CudaScoring(module, 0, shape, weights, "bf16", 8)
+    assert module.memory_kind() == 2, "DLPack's number of CUDA's memory"

@@ -55,3 +55,45 @@ PLUMBLINE_CUDA_API const char *plumbline_embedding_update(
     const void *gradient, float *partial, int64_t count, int64_t table_rows, int64_t gradient_rows,
     int64_t dim, int weight_number, int gradient_number, float learning_rate, float eps,
     float scale, uint32_t k0, uint32_t k1, void *stream);
+
+// Scoring makes a whole model on a device, and computes probabilities of rows in host memory: pageable,
+// read only during the call. Tables, layers and buffers are the model's own memory of the device.
+//
+// A model of activations of dtype `number`, float32 or bfloat16, for batches of at most `most_rows`
+// rows. Arrays of `singles` + `lists` tables, those of columns with one id first. `pooling` of a list:
+// 0 sum, 1 mean, 2 maximum, 3 sum weighted by position, with position_weights (lists, positions).
+PLUMBLINE_CUDA_API const char *plumbline_scoring_create(
+    int device, int number, int64_t most_rows, int64_t continuous, int64_t singles, int64_t lists,
+    const void *tables, int64_t table_rows, int64_t dim, int row_number, const int64_t *first_row,
+    const int64_t *cardinality, const int64_t *position, int pooling,
+    const float *position_weights, int64_t positions, void **model);
+
+// The layers in order, bottom ones first. weight (O, I) of the activations' dtype, I and O padded with
+// zeros to a multiple of 8, but for the last bottom layer of a model with tables, whose O is `dim`.
+PLUMBLINE_CUDA_API const char *plumbline_scoring_layer(void *model, int is_bottom, int64_t inputs,
+                                                       int64_t outputs, const void *weight,
+                                                       const float *bias);
+
+// The layer of the logit, weight (inputs) in float32; the model is then complete.
+PLUMBLINE_CUDA_API const char *plumbline_scoring_last(void *model, int64_t inputs,
+                                                      const float *weight, float bias);
+
+// ids (B, singles), dense (B, continuous), the ids of all lists one after the other, and offsets
+// (lists, B + 1), each from 0. probability (B) is memory of the device, on_host (B) a copy of it.
+// Waits for the result. `is_outside` is 1 if an id is outside its table, and the result is then not
+// defined.
+PLUMBLINE_CUDA_API const char *plumbline_scoring_score(void *model, int64_t rows,
+                                                       const int64_t *ids, const float *dense,
+                                                       const int64_t *list_ids,
+                                                       const int64_t *list_offsets,
+                                                       float *probability, float *on_host,
+                                                       int *is_outside);
+
+PLUMBLINE_CUDA_API const char *plumbline_scoring_free(void *model);
+
+// DLPack's number of the kind of the device's memory: 2, CUDA's; in the emulation 1, a CPU's.
+PLUMBLINE_CUDA_API int plumbline_memory_kind();
+
+PLUMBLINE_CUDA_API const char *plumbline_memory_take(int device, int64_t bytes, void **memory);
+
+PLUMBLINE_CUDA_API const char *plumbline_memory_return(int device, void *memory);
