@@ -28,6 +28,10 @@ class Serving(Settings):
     """Milliseconds that a request may wait before it is rejected."""
     tensorrt: bool = False
     """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
+    gpu_fused: Literal["none", "fp32", "bf16"] = "none"
+    """Precision of `ctr_fused` on a GPU server, in this project's CUDA kernels. With none, the
+    server has no such model; with it, the GPU holds the weights twice, since `ctr_dlrm` has its
+    own."""
     probe_rows: Annotated[int, Field(ge=1000)] = 1000
     """Number of raw test rows that are scored by the server and compared with offline scoring."""
     latency_requests: PositiveInt = 200

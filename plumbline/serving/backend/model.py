@@ -16,17 +16,23 @@ from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
 
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors, require_finite
+from plumbline.dlrm.ops.device_array import DeviceArray
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
 from plumbline.serving.backend.monitoring import CHECK_REQUEST, Monitor, Report, metrics_of
 from plumbline.serving.backend.served_version import ServedVersion
 from plumbline.serving.backend.server_process import end_with_server
 from plumbline.serving.backend.waiting import Waiting, WaitingLine
-from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows, Run
+from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, wire_columns
+from plumbline.serving.contract.outputs import Outputs, on_host
+
+Run = Callable[[Tensors], Outputs]
+"""The computation of requests, counted or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ class Computation:
     """
 
     encode: Callable[[Tensors], Encoded]
-    outputs: Callable[[Encoded], Tensors]
+    outputs: Callable[[Encoded], Outputs]
     plan: Plan | None
     """If the model takes raw columns; their numbers are then checked to be finite."""
 
@@ -62,7 +68,7 @@ class BackendModel(ABC):
         plan = self._computation.plan
         self._raw_columns = None if plan is None else wire_columns(plan)
         check = version.folder / CHECK_FILE
-        CheckRows.read(check).verify(self._uncounted, version.precision, str(check))
+        CheckRows.read(check).verify(self._checked, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _reject)
         names = metrics_of(plan is not None, version.precision is not None)
         self._monitor = Monitor(plan, _report(version.model, version.number, *names))
@@ -102,7 +108,7 @@ class BackendModel(ABC):
 
     def _responses(self, requests: Sequence[Any]) -> list[Any]:
         try:
-            answers: dict[int, Tensors | PlumblineError] = {}
+            answers: dict[int, Outputs | PlumblineError] = {}
             for run, positions in self._by_run(requests):
                 tensors = [_tensors(requests[position]) for position in positions]
                 answers |= zip(positions, self._answers(tensors, run), strict=True)
@@ -122,7 +128,7 @@ class BackendModel(ABC):
         groups = ((self._run, counted), (self._uncounted, uncounted))
         return [(run, positions) for run, positions in groups if positions]
 
-    def _answers(self, requests: Sequence[Tensors], run: Run) -> list[Tensors | PlumblineError]:
+    def _answers(self, requests: Sequence[Tensors], run: Run) -> list[Outputs | PlumblineError]:
         """The outputs of every request, computed in one pass over the rows of all of them.
 
         If that pass is refused, or the requests' shapes or types differ, each request is computed
@@ -136,17 +142,20 @@ class BackendModel(ABC):
                 pass
         return [_answer(request, run) for request in requests]
 
-    def _run(self, tensors: Tensors) -> Tensors:
+    def _run(self, tensors: Tensors) -> Outputs:
         """The outputs, which the metrics count."""
         encoded, outputs = self._computed(tensors)
         of_plan = None if self._raw_columns is None else encoded
-        self._monitor.see(tensors, of_plan, outputs.get(CLICK_PROBABILITY))
+        self._monitor.see(tensors, of_plan, on_host(outputs).get(CLICK_PROBABILITY))
         return outputs
 
-    def _uncounted(self, tensors: Tensors) -> Tensors:
+    def _uncounted(self, tensors: Tensors) -> Outputs:
         return self._computed(tensors)[1]
 
-    def _computed(self, tensors: Tensors) -> tuple[Encoded, Tensors]:
+    def _checked(self, tensors: Tensors) -> Tensors:
+        return on_host(self._uncounted(tensors))
+
+    def _computed(self, tensors: Tensors) -> tuple[Encoded, Outputs]:
         encoded = self._computation.encode(tensors)
         if self._raw_columns is not None:
             require_finite(tensors, self._raw_columns)
@@ -157,7 +166,7 @@ class BackendModel(ABC):
             _send(request, response)
 
 
-def _answer(request: Tensors, run: Run) -> Tensors | PlumblineError:
+def _answer(request: Tensors, run: Run) -> Outputs | PlumblineError:
     try:
         return run(request)
     except PlumblineError as error:
@@ -177,7 +186,7 @@ def _layout(request: Tensors) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
     return tuple((name, str(t.dtype), t.shape[1:]) for name, t in sorted(request.items()))
 
 
-def _split(outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
+def _split(outputs: Outputs, rows: Sequence[int]) -> list[Outputs]:
     """The outputs of each request, which has so many rows."""
     ends = np.cumsum(rows).tolist()
     return [
@@ -186,7 +195,7 @@ def _split(outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
     ]
 
 
-def _response(request: Any, answer: Tensors | PlumblineError) -> Any:
+def _response(request: Any, answer: Outputs | PlumblineError) -> Any:
     """With the outputs that were requested, no others.
 
     Triton's Python backend would remove the others, but does so without holding Python's lock if
@@ -196,8 +205,15 @@ def _response(request: Any, answer: Tensors | PlumblineError) -> Any:
         return _error(str(answer), pb_utils.TritonError.INVALID_ARG)
     wanted = request.requested_output_names()
     return pb_utils.InferenceResponse(
-        [pb_utils.Tensor(name, answer[name]) for name in answer if name in wanted]
+        [_output(name, answer[name]) for name in answer if name in wanted]
     )
+
+
+def _output(name: str, output: NDArray[Any] | DeviceArray) -> Any:
+    """The server's tensor; what is on a GPU stays there."""
+    if isinstance(output, DeviceArray):
+        return pb_utils.Tensor.from_dlpack(name, output)
+    return pb_utils.Tensor(name, output)
 
 
 def _error(reason: str, code: Any) -> Any:

@@ -30,6 +30,8 @@ class ServedVersion:
     limits: Limits
     warmup_rows: int
     """Rows of the warm-up requests that Triton sends before the first request."""
+    gpu: int | None
+    """The number of the GPU that the instance is for; None for one on the CPU."""
 
     @classmethod
     def open(cls, args: Mapping[str, str]) -> ServedVersion:
@@ -45,6 +47,7 @@ class ServedVersion:
         given = {k: v.get("string_value", "") for k, v in config["parameters"].items()}
         parameters, version = parameters_of(model, given, number)
         folder = Path(args["model_repository"]) / number
+        is_on_gpu = args["model_instance_kind"] == "GPU"
         instances = sum(int(group["count"]) for group in config["instance_group"])
         return cls(
             model=model,
@@ -60,6 +63,7 @@ class ServedVersion:
                 call_seconds=0.0 if "dynamic_batching" in config else CALL_SECONDS,
             ),
             warmup_rows=sum(map(_rows_of, config.get("model_warmup", ()))),
+            gpu=int(args["model_instance_device_id"]) if is_on_gpu else None,
         )
 
 

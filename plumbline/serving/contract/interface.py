@@ -58,6 +58,8 @@ PRECISION = "precision"
 THREADS = "threads"
 MAX_QUEUE_SIZE = "max_queue_size"
 QUEUE_TIMEOUT_MS = "queue_timeout_ms"
+FORCE_CPU_INPUTS = "FORCE_CPU_ONLY_INPUT_TENSORS"
+"""Of Triton's Python backend: whether inputs come in the memory of the CPU."""
 
 _NULLS = {
     CONTINUOUS: "NaN",

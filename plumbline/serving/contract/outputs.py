@@ -7,8 +7,8 @@ Legend: B rows, C continuous columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, DENSE, IDS, LIST_IDS
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.ops.device_array import DeviceArray
+    from plumbline.dlrm.score.gpu_scorer import GpuScorer
 
 
 def to_encoded_tensors(encoded: Encoded) -> Tensors:
@@ -66,6 +70,15 @@ def _bags(tensors: Tensors, names: tuple[str, ...]) -> tuple[Lists, ...]:
         raise ModelError(str(error)) from None
 
 
+Outputs: TypeAlias = Mapping[str, "NDArray[Any] | DeviceArray"]
+"""A model's output tensors by name, each on the host or on a GPU."""
+
+
+def on_host(outputs: Outputs) -> Tensors:
+    """The same as arrays of the host."""
+    return {name: np.asarray(output) for name, output in outputs.items()}
+
+
 def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
     """The probabilities of encoded rows.
 
@@ -75,11 +88,23 @@ def scored(scorer: Scorer, encoded: Encoded) -> Tensors:
         The rows do not fit the model, a dense feature is infinite, or a probability is NaN.
     """
     probability_B = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
-    names = scorer.architecture.continuous
-    require_finite_dense(names, encoded.dense_BC)
-    if np.isnan(probability_B).any():
-        raise _not_a_number(names, encoded.dense_BC, int(np.isnan(probability_B).argmax()))
+    _require_scores(scorer.architecture.continuous, encoded.dense_BC, probability_B)
     return {CLICK_PROBABILITY: probability_B[:, np.newaxis]}
+
+
+def scored_on_gpu(scorer: GpuScorer, encoded: Encoded) -> Outputs:
+    """The same on a GPU, where the probabilities stay; raises the same errors."""
+    probability_B1 = scorer.score(encoded.ids_BF, encoded.dense_BC, encoded.bags)
+    _require_scores(scorer.architecture.continuous, encoded.dense_BC, probability_B1.host[:, 0])
+    return {CLICK_PROBABILITY: probability_B1}
+
+
+def _require_scores(
+    names: Sequence[str], dense_BC: NDArray[np.float32], probability_B: NDArray[np.float32]
+) -> None:
+    require_finite_dense(names, dense_BC)
+    if np.isnan(probability_B).any():
+        raise _not_a_number(names, dense_BC, int(np.isnan(probability_B).argmax()))
 
 
 def require_finite_dense(names: Sequence[str], dense_BC: NDArray[np.float32]) -> None:

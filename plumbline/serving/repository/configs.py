@@ -20,6 +20,7 @@ from plumbline.serving.contract.interface import (
     DLRM_MODEL,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
+    FORCE_CPU_INPUTS,
     FUSED_MODEL,
     MAX_QUEUE_SIZE,
     MODEL_HASH,
@@ -99,9 +100,10 @@ def gpu_configs(
 ) -> dict[str, str]:
     """Model name to the text of its config, for one version of each model of a GPU server.
 
-    ONNX Runtime runs `ctr_dlrm`, with one instance on each GPU, because every instance has all
-    weights in GPU memory. With `settings.tensorrt`, ONNX Runtime passes to TensorRT the parts that
-    TensorRT can run, in float32.
+    ONNX Runtime runs `ctr_dlrm`, and this project's kernels `ctr_fused` if there is a version of
+    it. Both have one instance on each GPU, because every instance has all weights in GPU memory.
+    With `settings.tensorrt`, ONNX Runtime passes to TensorRT the parts that TensorRT can run, in
+    float32.
     """
     raw, encoded = raw_tensors(plan), gpu_tensors(plan)
     from_raw, from_encoded = raw_parameters(plan), gpu_parameters(plan)
@@ -114,17 +116,23 @@ def gpu_configs(
     features = config(FEATURES_MODEL, raw, encoded, from_raw | from_encoded)
     dlrm = config(DLRM_MODEL, encoded, [PROBABILITY], from_encoded | scored)
     ensemble = config(ENSEMBLE_MODEL, raw, [PROBABILITY], from_raw | scored)
+    batched = [(features, raw), (dlrm, encoded)]
     _run_in_python(features, settings)
     dlrm.backend = "onnxruntime"
-    dlrm.instance_group.add(count=1, kind=ModelInstanceGroup.KIND_GPU)
+    _run_on_each_gpu(dlrm)
     if settings.tensorrt:
         accelerators = dlrm.optimization.execution_accelerators.gpu_execution_accelerator
         accelerators.add(name="tensorrt", parameters={"precision_mode": "FP32"})
-    for model, inputs in ((features, raw), (dlrm, encoded)):
+    if FUSED_MODEL in versions:
+        own = from_raw | {PRECISION: settings.gpu_fused}
+        fused = config(FUSED_MODEL, raw, [PROBABILITY], own)
+        _run_in_python(fused, settings, on_gpu=True)
+        batched.append((fused, raw))
+    for model, inputs in batched:
         model.dynamic_batching.SetInParent()
         _warm_up(model, inputs, settings)
     _join(ensemble, number, raw, encoded)
-    return _texts(features, dlrm, ensemble)
+    return _texts(ensemble, *(model for model, _ in batched))
 
 
 def write_config(repository: Path, model: str, text: str) -> None:
@@ -185,15 +193,20 @@ def _dims(tensor: Tensor, longest: int) -> list[int]:
     return [len(tensor.columns), *([longest] if tensor.padded else [])]
 
 
-def _run_in_python(config: Any, settings: Serving) -> None:
-    """Let Triton's Python backend run the model on the CPU.
+def _run_in_python(config: Any, settings: Serving, *, on_gpu: bool = False) -> None:
+    """Let Triton's Python backend run the model, on the CPU or with an instance for each GPU.
 
     With dynamic batching, the delay is Triton's default, 0: waiting requests are batched, and none
     waits for others. There is no queue policy, because the batcher sleeps through requests if there
-    is one. The backend limits its queue itself (`plumbline.serving.backend.waiting`).
+    is one. The backend limits its queue itself (`plumbline.serving.backend.waiting`). Inputs come
+    in the memory of the CPU also for a GPU: the CPU looks the values up.
     """
     config.backend = "python"
-    config.instance_group.add(count=settings.instances, kind=ModelInstanceGroup.KIND_CPU)
+    if on_gpu:
+        _run_on_each_gpu(config)
+        _set_parameters(config, {FORCE_CPU_INPUTS: "yes"})
+    else:
+        config.instance_group.add(count=settings.instances, kind=ModelInstanceGroup.KIND_CPU)
     _set_parameters(
         config,
         {
@@ -202,6 +215,10 @@ def _run_in_python(config: Any, settings: Serving) -> None:
             QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
         },
     )
+
+
+def _run_on_each_gpu(config: Any) -> None:
+    config.instance_group.add(count=1, kind=ModelInstanceGroup.KIND_GPU)
 
 
 def _warm_up(config: Any, inputs: Tensors, settings: Serving) -> None:

@@ -5,10 +5,12 @@
 | `ctr_features` | python, on the CPU | `model.py`, `plan/`, `check.arrow`, `manifest.json` |
 | `ctr_dlrm` | onnxruntime, on each GPU | `model.onnx`, `model/`, `check.arrow`, `manifest.json` |
 | `ctr` | ensemble of the two | empty |
+| `ctr_fused` | python, on each GPU | as `ctr_features`, and `model/` |
 
-`plan/` and `model/` are the files of the first repository, as hard links if the file system has
-them. A model in int8 is replaced by the trained one: the graph computes in float32. ONNX Runtime
-checks no hashes, so `serving.verify` must, before the server starts.
+`ctr_fused` is there unless `serving.gpu_fused` is none. `plan/` and `model/` are the files of the
+first repository, as hard links if the file system has them. A model in int8 is replaced by the
+trained one: the graph computes in float32. ONNX Runtime checks no hashes, so `serving.verify` must,
+before the server starts.
 """
 
 from __future__ import annotations
@@ -22,11 +24,18 @@ from plumbline.columns.wire import Tensors
 from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_card
 from plumbline.dlrm.onnx.export import write_onnx
+from plumbline.dlrm.ops.scoring.cuda import CudaPrecision
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import PLAN_FILE, Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
 from plumbline.serving.contract.gpu_interface import to_gpu_tensors
-from plumbline.serving.contract.interface import DLRM_MODEL, ENSEMBLE_MODEL, FEATURES_MODEL
+from plumbline.serving.contract.interface import (
+    DLRM_MODEL,
+    ENSEMBLE_MODEL,
+    FEATURES_MODEL,
+    FUSED_MODEL,
+)
 from plumbline.serving.contract.outputs import from_encoded_tensors, scored
 from plumbline.serving.contract.versions import (
     COMPILED,
@@ -63,7 +72,8 @@ TENSORRT_BYTES = 1 << 31
 def export_gpu_repository(repository: Path, settings: Serving, trained: Path | None = None) -> Path:
     """Write `gpu_model_repository` beside an exported repository.
 
-    An existing one is replaced. The ONNX model is run on the check rows first.
+    An existing one is replaced. The ONNX model is run on the check rows first; `ctr_fused` runs
+    them on the GPU when it is loaded.
 
     Raises
     ------
@@ -90,7 +100,8 @@ def export_gpu_repository(repository: Path, settings: Serving, trained: Path | N
         # A trained model is not linked to, since a later run of its stage may write to it.
         copy = link_or_copy if model == exported else shutil.copyfile
         shutil.copytree(model, to_model / MODEL_FOLDER, copy_function=copy)
-        raw, between, probability = _checked_tensors(encoder, model, plan)
+        raw, encoded = _encoded_rows(encoder, model)
+        between, probability = to_gpu_tensors(encoded), _scored(model, plan, encoded, "fp32")
         rules = _rules(repository)
         versions = {
             FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between), rules),
@@ -98,20 +109,23 @@ def export_gpu_repository(repository: Path, settings: Serving, trained: Path | N
         }
         model_hash = versions[DLRM_MODEL].model_hash
         versions[ENSEMBLE_MODEL] = Version(plan.content_hash, model_hash, None, rules)
+        if settings.gpu_fused != "none":
+            check = CheckRows(raw, _scored(model, plan, encoded, settings.gpu_fused))
+            versions[FUSED_MODEL] = _fused_version(built, plan, settings.gpu_fused, check, rules)
         for name, config in gpu_configs(plan, settings, FIRST_VERSION, versions).items():
             write_config(built, name, config)
         write_integrity(built, {name: {FIRST_VERSION: v} for name, v in versions.items()})
     return folder
 
 
-def _checked_tensors(
-    encoder: Path, model_folder: Path, plan: Plan
-) -> tuple[Tensors, Tensors, Tensors]:
-    """The check rows: raw, encoded for a GPU server, and scored in float32."""
+def _encoded_rows(encoder: Path, model: Path) -> tuple[Tensors, Encoded]:
+    """The check rows: raw, and encoded."""
     check = CheckRows.read(encoder / CHECK_FILE)
-    scorer = Scorer.load(model_folder, plan.content_hash)
-    encoded = from_encoded_tensors(check.outputs, scorer.architecture)
-    return check.inputs, to_gpu_tensors(encoded), scored(scorer, encoded)
+    return check.inputs, from_encoded_tensors(check.outputs, read_model_card(model).architecture)
+
+
+def _scored(model: Path, plan: Plan, encoded: Encoded, precision: CudaPrecision) -> Tensors:
+    return scored(Scorer.load(model, plan.content_hash, precision=precision), encoded)
 
 
 def _rules(repository: Path) -> Rules | None:
@@ -126,12 +140,32 @@ def _rules(repository: Path) -> Rules | None:
 
 
 def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:
-    entry = ROOT / "serving" / "gpu_models" / f"{FEATURES_MODEL}.py"
+    _write_entry(folder, FEATURES_MODEL, check)
+    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
+    return write_manifest(folder, plan.content_hash, None, None, files, rules)
+
+
+def _fused_version(
+    repository: Path, plan: Plan, precision: CudaPrecision, check: CheckRows, rules: Rules | None
+) -> Version:
+    """Plan and model are those of the other two models."""
+    folder = repository / FUSED_MODEL / FIRST_VERSION
+    for model, part in ((FEATURES_MODEL, PLAN_FOLDER), (DLRM_MODEL, MODEL_FOLDER)):
+        source = repository / model / FIRST_VERSION / part
+        shutil.copytree(source, folder / part, copy_function=link_or_copy)
+    _write_entry(folder, FUSED_MODEL, check)
+    model_hash = read_model_card(folder / MODEL_FOLDER).model_hash
+    parts = [f"{PLAN_FOLDER}/{PLAN_FILE}", f"{MODEL_FOLDER}/{CARD_FILE}"]
+    files = [ENTRY_FILE, CHECK_FILE, *parts]
+    return write_manifest(folder, plan.content_hash, model_hash, precision, files, rules)
+
+
+def _write_entry(folder: Path, model: str, check: CheckRows) -> None:
+    """What the Python backend runs, and the check rows."""
+    entry = ROOT / "serving" / "gpu_models" / f"{model}.py"
     shutil.copyfile(entry, folder / ENTRY_FILE)
     (folder / COMPILED).touch()
     check.write(folder / CHECK_FILE)
-    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
-    return write_manifest(folder, plan.content_hash, None, None, files, rules)
 
 
 def _model_version(folder: Path, plan: Plan, check: CheckRows) -> Version:

@@ -14,7 +14,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     lines: list[str] = []
     backend = triton_backend.module(lines)
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
-    modules = ("plumbline.serving.backend.model", "serving.models.ctr_fused")
+    entries = ("serving.models.ctr_fused", "serving.gpu_models.ctr_fused")
+    modules = ("plumbline.serving.backend.model", *entries)
     for module in modules:
         monkeypatch.delitem(sys.modules, module, raising=False)
     yield lines

@@ -40,6 +40,8 @@ def arguments(repository: Path) -> dict[str, str]:
         "model_name": "ctr_fused",
         "model_version": "1",
         "model_repository": str(repository / "ctr_fused"),
+        "model_instance_kind": "CPU",
+        "model_instance_device_id": "0",
     }
 
 

@@ -13,6 +13,12 @@ from plumbline.columns.wire import Tensors
 class Tensor:
     of: str
     array: np.ndarray
+    device: tuple[int, int] | None = None
+    """Kind and number, of a tensor that was taken over by DLPack."""
+
+    @staticmethod
+    def from_dlpack(name: str, array: Any) -> "Tensor":
+        return Tensor(name, np.from_dlpack(array), array.__dlpack_device__())
 
     def name(self) -> str:
         return self.of

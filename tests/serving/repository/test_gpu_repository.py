@@ -194,3 +194,37 @@ def test_a_model_in_int8_is_exported_as_it_was_trained(tmp_path: Path) -> None:
     assert not (gpu / weights).samefile(trained / "model.safetensors")
     served = (repository / weights).read_bytes()
     assert served == (model_folder / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_fused_model_of_a_gpu_server(tmp_path: Path, precision: str) -> None:
+    repository = exported(tmp_path, KINDS, SETTINGS.model_copy(update={"gpu_fused": precision}))
+    assert verify_repository(repository, large_files=True) == 4
+    fused, on_cpu = (
+        config(folder, "ctr_fused")
+        for folder in (repository, repository.with_name("model_repository"))
+    )
+    assert fused.backend == "python" and fused.HasField("dynamic_batching")
+    (group,) = fused.instance_group
+    assert (group.count, group.kind) == (1, group.KIND_GPU)
+    parameters, wanted = (
+        {key: value.string_value for key, value in one.parameters.items()}
+        for one in (fused, on_cpu)
+    )
+    assert parameters.pop("FORCE_CPU_ONLY_INPUT_TENSORS") == "yes"
+    assert parameters.pop("precision") == precision and wanted.pop("precision") == "fp32"
+    del parameters["versions"], wanted["versions"]
+    assert parameters == wanted
+    for field in ("input", "output", "model_warmup"):
+        assert [str(one) for one in getattr(fused, field)] == [
+            str(one) for one in getattr(on_cpu, field)
+        ]
+    folder = repository / "ctr_fused" / "1"
+    weights = "model/model.safetensors"
+    assert (folder / weights).samefile(repository / "ctr_dlrm" / "1" / weights)
+    check = CheckRows.read(folder / "check.arrow")
+    dlrm = CheckRows.read(repository / "ctr_dlrm" / "1" / "check.arrow")
+    tolerance = 0 if precision == "fp32" else 2e-2
+    np.testing.assert_allclose(
+        check.outputs[CLICK_PROBABILITY], dlrm.outputs[CLICK_PROBABILITY], rtol=0, atol=tolerance
+    )
