@@ -15,6 +15,7 @@ from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.gateway.settings import LauncherState
 from plumbline.serving.launch.gateway_options import GatewayOptions
 from plumbline.serving.launch.gateway_process import Gateway, gateway_settings
+from plumbline.serving.launch.gpu import require_gpu
 from plumbline.serving.launch.health import Health
 from plumbline.serving.launch.owned import OwnedFolder
 from plumbline.serving.launch.ports import listener, port_of
@@ -45,12 +46,14 @@ def run_server(repository: Path, launch: Launch) -> None:
     Raises
     ------
     PlumblineError
-        A file was changed after the export, or the server does not start. Its log is kept then.
+        A file was changed after the export, a GPU is missing, or the server does not start. Its log
+        is kept then.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         roll_back_interrupted(repository, say)
         verify_repository(repository, large_files=False)
+        require_gpu(repository)
         _serve(repository, launch)
     except KeyboardInterrupt:
         say("Stopped.")
