@@ -65,7 +65,9 @@ def test_the_image_gets_the_sources_of_the_wheel() -> None:
     packages = set(re.findall(r'"(\w+)"', re.search(r"wheel\.packages = (.*)", project)[1]))
     shipped = set(re.findall(r'^"([\w/]+)" = "plumbline/shipped/', project, re.MULTILINE))
     built_by = {"pyproject.toml", "README.md", "native", "native/CMakeLists.txt"}
-    assert packages | shipped | {"serving"} | built_by == kept
+    dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    copied = set(re.findall(r"^COPY (?:--chmod=\d+ )?(\w[\w./-]*) ", dockerfile, re.MULTILINE))
+    assert packages | shipped | {"serving"} | built_by | copied == kept
     assert all((ROOT / name).exists() for name in kept)
 
 
