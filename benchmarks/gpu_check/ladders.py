@@ -9,6 +9,7 @@ from itertools import product
 
 import torch
 
+from benchmarks.gpu_check import scoring
 from benchmarks.gpu_check.place import Place
 from benchmarks.gpu_check.report import Report
 from plumbline.dlrm.ops.embedding.contract import IdOutOfRange
@@ -63,6 +64,8 @@ def rungs(is_small: bool) -> Iterator[tuple[str, Check]]:
         for dim in (16, 37):
             name = f"rows with very many occurrences, {row_dtype}, length {dim}"
             yield name, partial(_many_occurrences, row_dtype, dim)
+    for precision in scoring.TOLERANCES:
+        yield f"scoring in {precision}", partial(scoring.climb, precision)
     yield "operator interaction", _interaction_operator
     yield "operator embedding", _embedding_operator
 

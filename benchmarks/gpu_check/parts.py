@@ -21,15 +21,16 @@ PARTS = (
     Part("device", 20, "Versions and device", is_first_step=True),
     Part("build", 50, "The kernels are built", is_first_step=True),
     Part("ceilings", 15, "Ceilings: a copy and a product"),
-    Part("ladders", 80, "The kernels against their contracts"),
+    Part("ladders", 70, "The kernels against their contracts"),
     Part("loader", 20, "Batches that arrive on the device"),
-    Part("trainer", 40, "Training on the device against the CPU"),
-    Part("large", 20, "Arrays of more than 2³² items"),
+    Part("trainer", 35, "Training on the device against the CPU"),
+    Part("scoring", 30, "Scoring on the device"),
+    Part("large", 15, "Arrays of more than 2³² items"),
     Part("times", 60, "Times of the kernels"),
     Part("step", 45, "A training step and its profile"),
     Part("graph", 20, "A step in a CUDA graph"),
     Part("counters", 35, "Counters of ncu"),
-    Part("sanitizer", 75, "compute-sanitizer"),
+    Part("sanitizer", 65, "compute-sanitizer"),
 )
 TOTAL_SECONDS = 480
 """The limits' sum is at most this."""

@@ -21,7 +21,7 @@ from unittest import SkipTest
 import pytest
 
 from benchmarks.gpu_check import __main__ as command
-from benchmarks.gpu_check import ladders, large, library_file, trainer
+from benchmarks.gpu_check import ladders, large, library_file, scoring, trainer
 from benchmarks.gpu_check.counters import METRICS, matched, read
 from benchmarks.gpu_check.library import KernelLibrary
 from benchmarks.gpu_check.parts import PARTS, TOTAL_SECONDS, Part
@@ -127,6 +127,7 @@ def test_the_emulated_check_passes_with_few_packages(checked: Checked) -> None:
         "ladders": len(list(ladders.rungs(is_small=True))),
         "loader": 10,
         "trainer": 15,
+        "scoring": 12,
         "large": 4,
         "times": 10,
         "step": 2,
@@ -168,6 +169,7 @@ FAULTS: list[tuple[str, Callable[[Place, Report], None], str]] = [
     ),
     ("interaction_backward", trainer.check, "fp32: a loss is .* off the CPU's"),
     ("embedding_update", trainer.check, "fp32: a loss is .* off the CPU's"),
+    ("scoring_score", scoring.check, "fp32: scores are .* off the CPU's"),
     ("embedding_update", large.check, "a far row's step is wrong"),
     ("embedding_gather", large.check, "a look-up of a far row is wrong"),
 ]
