@@ -210,7 +210,8 @@ def _padded(width: int) -> int:
 def bfloat16_bits(numbers: NDArray[np.float32]) -> NDArray[np.uint16]:
     """The bits of the nearest bfloat16, ties to even; a number that is not one stays.
 
-    >>> [hex(bits) for bits in bfloat16_bits(np.array([1, 1.00390625, -3.4e38, np.nan], np.float32))]
+    >>> numbers = np.array([1, 1.00390625, -3.4e38, np.nan], np.float32)
+    >>> [hex(bits) for bits in bfloat16_bits(numbers)]
     ['0x3f80', '0x3f80', '0xff80', '0x7fff']
     """
     bits = numbers.view(np.uint32)
