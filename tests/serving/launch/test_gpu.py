@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from plumbline.base.device import Missing
+from plumbline.commands import run_server
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch import gpu
+from plumbline.serving.launch.server_options import ServerOptions
 from tests.serving.repository.test_gpu_repository import KINDS, SETTINGS, exported
 
 NO_DRIVER = Missing("the CUDA driver finds no device", "Install NVIDIA's driver for the GPU")
@@ -60,3 +63,18 @@ def test_a_repository_for_cpus_needs_no_gpu(
 ) -> None:
     machine(monkeypatch, NO_DRIVER, NO_KERNELS)
     gpu.require_gpu(repository.with_name("model_repository"))
+
+
+def test_the_launcher_says_so_before_it_starts_a_server(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(monkeypatch, NO_DRIVER, None)
+    monkeypatch.setattr(run_server, "_serve", lambda *_: pytest.fail("a server was started"))
+    server = ServerOptions()
+    launch = run_server.Launch(server, None, ready_seconds=1.0, check_seconds=1.0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(ServerError, match=r"wanted a GPU for ctr_dlrm, ctr_fused, but"):
+            run_server.run_server(repository, launch)
+    finally:
+        signal.signal(signal.SIGTERM, before)

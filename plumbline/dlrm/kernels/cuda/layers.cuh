@@ -1,8 +1,8 @@
 // A layer of the MLPs, forward: max(0, x · Wᵀ + b), for any dtype, on ordinary cores.
 //
 // Contract: inputs are a multiple of eight, and numbers that pad them are zero on both sides. A sum is
-// one chain of float32 additions in ascending order of the inputs, whichever tile computes it, so a
-// row's result has the same bits in any batch. Numbers past the last output or row are not written.
+// one chain of fused products in ascending order of the inputs, whichever tile computes it, so a row's
+// result has the same bits in any batch. Numbers past the last output or row are not written.
 //
 // A block computes a tile of the result from parts of the inputs that pass through shared memory as
 // float32. The next part is on its way while one is multiplied.
@@ -120,7 +120,7 @@ __global__ void __launch_bounds__(LayerPlaces<Tile>::kThreads)
 #pragma unroll
       for (int i = 0; i < kEachRows; ++i)
 #pragma unroll
-        for (int j = 0; j < kEachOutputs; ++j) sum[i][j] = x.items[i] * w.items[j] + sum[i][j];
+        for (int j = 0; j < kEachOutputs; ++j) sum[i][j] = fmaf(x.items[i], w.items[j], sum[i][j]);
     }
   }
 #pragma unroll

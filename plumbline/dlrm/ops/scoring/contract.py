@@ -4,11 +4,13 @@ torch.
 Legend: B rows, F columns with one id a row, C continuous columns, R rows of all tables, D embedding
 length.
 
-`plumbline.dlrm.model.dlrm.DLRM` is the specification. plumbline/dlrm/score/torch_scoring.py runs it
-on a GPU and without a native module; cpu.py runs the native module. Probabilities are float32. In
-bf16 precision, weights, activations and embeddings are rounded to bfloat16, as in bf16 training;
-sums are float32. int8_reference.py defines int8 precision. With the native module a row's
-probability has the same bits in any batch and with any number of threads.
+`plumbline.dlrm.model.dlrm.DLRM` is the specification. cpu.py runs the native module; cuda.py runs
+the CUDA kernels, for a server; plumbline/dlrm/score/torch_scoring.py runs the model in training's
+process on a GPU, and without a native module. Probabilities are float32. In bf16 precision,
+weights, activations and embeddings are rounded to bfloat16, as in bf16 training; sums are float32.
+int8_reference.py defines int8 precision. With the native module a row's probability has the same
+bits in any batch and with any number of threads; with the CUDA kernels in any batch on one kind of
+GPU.
 """
 
 from __future__ import annotations
