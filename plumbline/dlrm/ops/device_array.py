@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -45,7 +46,7 @@ class DeviceMemory:
             The device has not so much.
         """
         size = 1 << max(size - 1, 255).bit_length()
-        if self._free[size]:
+        with suppress(IndexError):  # another thread may be faster
             return DeviceBlock(self, self._free[size].pop(), size)
         address = ctypes.c_void_p()
         self.module.memory_take(self.device, size, ctypes.addressof(address))

@@ -19,6 +19,8 @@ from plumbline.dlrm.score.native_scoring import native_scoring, scoring_shape
 from tests.dlrm.kernels import ladder_scoring as ladder
 from tests.dlrm.kernels.emulated import AMPERE, HOPPER, TURING, Device, EmulatedModule, compiled
 
+pytestmark = pytest.mark.timeout(600)  # the sources are compiled
+
 PRECISIONS: tuple[CudaPrecision, ...] = ("fp32", "bf16")
 MOST_ROWS = 64
 ONE_PROCESSOR = Device(compute_capability=90, shared_kib=227, processors=1)

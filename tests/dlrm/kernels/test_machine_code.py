@@ -57,3 +57,17 @@ def test_global_memory_is_copied_asynchronously_and_written_in_packs(
     assert loop.count("LDGSTS") == {"forward": 17, "backward": 20}[direction]
     stores = [text for text in loop.instructions if "STG" in text]
     assert stores and all("STG.E.128" in text for text in stores)
+
+
+@pytest.mark.parametrize(
+    ("tile", "products", "blocks"), [("13SquareMmaTile", 16, 8), ("11FlatMmaTile", 8, 8)]
+)
+def test_a_part_of_the_inputs_of_a_layer_of_scoring(tile: str, products: int, blocks: int) -> None:
+    """A warp's products of 16×8×16 items, and its loads of 16×16 blocks, each for several."""
+    native = cuda_module()
+    if native is None or native.__file__ is None:
+        pytest.skip("the CUDA kernels were not built: there was no nvcc, or PLUMBLINE_NATIVE=0")
+    kernel = f"linear_relu_mmaI13__nv_bfloat16NS_{tile}E"  # mangled
+    loop = main_loop(Path(native.__file__), HOPPER, kernel)
+    assert (loop.count("HMMA"), loop.count("LDSM")) == (products, blocks)
+    assert loop.count("LDG", "LD", "ST", "LDL", "STL") == 0, "not asynchronous, generic or spilled"

@@ -10,6 +10,8 @@ import pytest
 
 from tests.dlrm.kernels.emulated import KERNELS
 
+pytestmark = pytest.mark.timeout(600)  # the sources are compiled
+
 COPIES, WORK = "1", "2"
 DENSE_IS_THERE, IDS_ARE_THERE = "1", "2"
 SENT = (
@@ -42,20 +44,17 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return dict(line.split(":", 1) for line in done.stdout.splitlines())
 
 
-@pytest.mark.timeout(600)
 def test_rows_are_sent_on_one_stream_and_computed_on_another(lines: dict[str, str]) -> None:
     wanted = f" device 1{SENT}{COMPUTED}{GOT} device 0; "
     assert lines["score"] == wanted
     assert lines["again"] == wanted, "no memory is taken again"
 
 
-@pytest.mark.timeout(600)
 def test_a_call_that_failed_leaves_no_error_and_no_device(lines: dict[str, str]) -> None:
     assert lines["refused"] == " device 1 device 0; a copy to the device: an error"
     assert lines["after that"] == "; the model failed before: a copy to the device: an error"
 
 
-@pytest.mark.timeout(600)
 def test_memory_that_is_missing_is_named_and_none_is_lost(lines: dict[str, str]) -> None:
     assert lines["no memory"].endswith("; 32 bytes of the device's memory: an error")
     assert lines["last"].endswith(" device 0; ")

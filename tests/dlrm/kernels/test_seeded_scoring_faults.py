@@ -11,6 +11,8 @@ from tests.dlrm.kernels import ladder_scoring as ladder
 from tests.dlrm.kernels.emulated import HOPPER, EmulatedModule
 from tests.dlrm.kernels.seeded_faults import Fault, FaultyModule
 
+pytestmark = pytest.mark.timeout(600)  # the sources are compiled
+
 MODEL, ROWS, LAYERS, MMA = "scoring_model.cuh", "scoring_rows.cuh", "layers.cuh", "layers_mma.cuh"
 WRONG = "Not equal to tolerance|an id is outside"
 """A wrong result, or an id that is none."""

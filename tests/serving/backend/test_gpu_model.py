@@ -23,6 +23,8 @@ from tests.serving.backend.test_model import rows
 from tests.serving.backend.triton_backend import Error, Request, Response
 from tests.serving.releases import ROWS, export_repository, model_of, write_small_plan
 
+pytestmark = pytest.mark.timeout(600)  # the sources are compiled
+
 ON_THE_EMULATED_DEVICE = (1, 0)
 
 

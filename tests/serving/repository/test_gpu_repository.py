@@ -181,17 +181,18 @@ def test_a_model_in_int8_is_exported_as_it_was_trained(tmp_path: Path) -> None:
         save_model(tmp_path / f"model_{seed}", model, plan.content_hash)
     trained = tmp_path / "model_1"
     write_quantized_model(trained, tmp_path / "int8_model")
-    settings = Serving(max_batch_size=64, precision="int8")
+    settings = Serving(max_batch_size=64, precision="int8", gpu_fused="fp32")
     model_folder = tmp_path / "int8_model"
     repository = export_repository(plan, model_folder, tmp_path / "out", settings, ROWS)
     for other, got in ((None, "none"), (tmp_path / "model_2", r"\w{12}…")):
         with pytest.raises(ModelError, match=f"int8, which ONNX cannot express.* got {got}"):
             export_gpu_repository(repository, settings, other)
     gpu = export_gpu_repository(repository, settings, trained)
-    assert verify_repository(gpu, large_files=True) == 3
+    assert verify_repository(gpu, large_files=True) == 4
     weights = "ctr_dlrm/1/model/model.safetensors"
     assert (gpu / weights).read_bytes() == (trained / "model.safetensors").read_bytes()
     assert not (gpu / weights).samefile(trained / "model.safetensors")
+    assert (gpu / "ctr_fused/1/model/model.safetensors").samefile(gpu / weights)
     served = (repository / weights).read_bytes()
     assert served == (model_folder / "model.safetensors").read_bytes()
 
