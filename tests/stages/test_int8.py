@@ -31,7 +31,7 @@ def run_of(folder: Path) -> Run:
             "workflow": {"graph": "standard"},
             "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [16]},
             "training": {"batch_size": 32, "precision": "fp32"},
-            "serving": {"precision": "int8"},
+            "serving": {"precision": "int8", "gpu_fused": "bf16"},
         }
     )
     return Run(config, (folder / "log.csv",), "native", "fused", "cpu", None)
@@ -51,7 +51,8 @@ def test_evaluate_judges_the_model_that_export_serves(tmp_path: Path) -> None:
     served = folder / "export" / "model_repository" / "ctr_fused" / "1"
     assert read_model_card(served / "model").quantized_from == trained.model_hash
     assert json.loads((served / "manifest.json").read_text())["precision"] == "int8"
-    gpu = folder / "export" / "gpu_model_repository" / "ctr_dlrm" / "1"
-    assert read_model_card(gpu / "model") == trained
-    assert json.loads((gpu / "manifest.json").read_text())["precision"] == "fp32"
+    for model, precision in (("ctr_dlrm", "fp32"), ("ctr_fused", "bf16")):
+        gpu = folder / "export" / "gpu_model_repository" / model / "1"
+        assert read_model_card(gpu / "model") == trained
+        assert json.loads((gpu / "manifest.json").read_text())["precision"] == precision
     assert export.release_of(run, folder).card.quantized_from == trained.model_hash
