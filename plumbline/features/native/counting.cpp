@@ -23,6 +23,15 @@ bool is_full(size_t size, size_t more, int shift) {
   return (size + more) > slots_of(shift) / 8 * 5;
 }
 
+// How many times each row is counted.
+struct Once {
+  uint64_t operator()(size_t) const { return 1; }
+};
+struct Given {
+  const int64_t *counts;
+  uint64_t operator()(size_t row) const { return static_cast<uint64_t>(counts[row]); }
+};
+
 // Groups of slots with equal counts, the highest count first. All counts from kGroups - 1 on share the
 // first group.
 template <class Slot>
@@ -66,7 +75,14 @@ class Groups {
 
 IntegerCounter::IntegerCounter() : slots_(slots_of(kFirstShift)), shift_(kFirstShift) {}
 
-void IntegerCounter::add(Column<const int64_t> values) {
+void IntegerCounter::add(Column<const int64_t> values) { add_all(values, Once{}); }
+
+void IntegerCounter::add_counted(Column<const int64_t> values, const int64_t *counts) {
+  add_all(values, Given{counts});
+}
+
+template <class Times>
+void IntegerCounter::add_all(Column<const int64_t> values, Times times) {
   std::array<uint64_t, kBlock + kAhead> hashes;
   for (size_t first = 0; first < values.size; first += kBlock) {
     const size_t block = std::min(kBlock, values.size - first);
@@ -82,16 +98,17 @@ void IntegerCounter::add(Column<const int64_t> values) {
     for (size_t i = 0; i < block; ++i) {
       __builtin_prefetch(slots + (hashes[i + kAhead] >> shift), 1);
       const int64_t value = values[first + i];
-      if (value == kNullInt64) continue;
+      const uint64_t count = times(first + i);
+      if (value == kNullInt64 || count == 0) continue;
       for (size_t index = hashes[i] >> shift;; index = (index + 1) & mask) {
         Slot &slot = slots[index];
         if (slot.value == value) {  // a free slot has value 0 and count 0
           added += slot.count == 0;
-          ++slot.count;
+          slot.count += count;
           break;
         }
         if (slot.count == 0) {
-          slot = {value, 1};
+          slot = {value, count};
           ++added;
           break;
         }
@@ -146,18 +163,26 @@ IntegerCounts IntegerCounter::counts(uint64_t minimum, std::optional<size_t> lim
 
 TextCounter::TextCounter() : slots_(slots_of(kFirstShift)), shift_(kFirstShift) {}
 
-void TextCounter::add(const Strings &strings) {
+void TextCounter::add(const Strings &strings) { add_all(strings, Once{}); }
+
+void TextCounter::add_counted(const Strings &strings, const int64_t *counts) {
+  add_all(strings, Given{counts});
+}
+
+template <class Times>
+void TextCounter::add_all(const Strings &strings, Times times) {
   for (size_t first = 0; first < strings.size; first += kBlock) {
     const size_t last = std::min(first + kBlock, strings.size);
     if (is_full(size_, last - first, shift_)) grow();
     const auto bytes = static_cast<size_t>(strings.offsets[last] - strings.offsets[first]);
     if (bytes_used_ + bytes > bytes_.size())
       bytes_.grow(std::max(bytes_used_ + bytes, bytes_.size() * 2));
-    add_block(strings, first, last);
+    add_block(strings, first, last, times);
   }
 }
 
-void TextCounter::add_block(const Strings &strings, size_t first, size_t last) {
+template <class Times>
+void TextCounter::add_block(const Strings &strings, size_t first, size_t last, Times times) {
   std::array<uint64_t, kBlock> hashes;
   Slot *const slots = slots_.data();
   const size_t mask = slots_.size() - 1, block = last - first;
@@ -173,19 +198,20 @@ void TextCounter::add_block(const Strings &strings, size_t first, size_t last) {
     const uint64_t hash = hashes[i];
     const size_t length = strings.length(first + i);
     const uint8_t *const data = strings.at(first + i);
-    if (length == 0) continue;
+    const uint64_t count = times(first + i);
+    if (length == 0 || count == 0) continue;
     for (size_t index = hash >> shift_;; index = (index + 1) & mask) {
       Slot &slot = slots[index];
       if (slot.count == 0) {
         std::memcpy(bytes_.data() + bytes_used_, data, length);
-        slot = {hash, 1, bytes_used_, length};
+        slot = {hash, count, bytes_used_, length};
         bytes_used_ += length;
         ++size_;
         break;
       }
       if (slot.hash == hash && slot.length == length &&
           same_bytes(bytes_.data() + slot.offset, data, length)) {
-        ++slot.count;
+        slot.count += count;
         break;
       }
     }

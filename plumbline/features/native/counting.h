@@ -24,6 +24,8 @@ class IntegerCounter {
  public:
   IntegerCounter();
   void add(Column<const int64_t> values);
+  // Adds each value as many times as its count says.
+  void add_counted(Column<const int64_t> values, const int64_t *counts);
   size_t size() const { return size_; }
   // The first `limit` values among those counted at least `minimum` times.
   IntegerCounts counts(uint64_t minimum, std::optional<size_t> limit) const;
@@ -33,6 +35,8 @@ class IntegerCounter {
     int64_t value;
     uint64_t count;  // 0: the slot is free
   };
+  template <class Times>
+  void add_all(Column<const int64_t> values, Times times);
   void grow();
 
   LargeArray<Slot> slots_;
@@ -51,6 +55,8 @@ class TextCounter {
  public:
   TextCounter();
   void add(const Strings &strings);
+  // Adds each string as many times as its count says.
+  void add_counted(const Strings &strings, const int64_t *counts);
   size_t size() const { return size_; }
   TextCounts counts(uint64_t minimum, std::optional<size_t> limit) const;
 
@@ -60,7 +66,10 @@ class TextCounter {
     uint64_t offset, length;
   };
   void grow();
-  void add_block(const Strings &strings, size_t first, size_t last);
+  template <class Times>
+  void add_all(const Strings &strings, Times times);
+  template <class Times>
+  void add_block(const Strings &strings, size_t first, size_t last, Times times);
 
   LargeArray<Slot> slots_;
   LargeArray<uint8_t> bytes_;

@@ -49,6 +49,12 @@ void bind_counting(nb::module_ &m) {
              const Vector<const int64_t> from(values, "values");
              unlocked([&] { self.add(from.column()); });
            })
+      .def("add_counted",
+           [](IntegerCounter &self, nb::handle values, nb::handle counts) {
+             const Vector<const int64_t> from(values, "values"), given(counts, "counts");
+             const int64_t *const times = given.data("counts", from.size());
+             unlocked([&] { self.add_counted(from.column(), times); });
+           })
       .def("counts", [](const IntegerCounter &self, uint64_t minimum, std::optional<size_t> limit) {
         IntegerCounts counted = unlocked([&] { return self.counts(minimum, limit); });
         return nb::make_tuple(array_of(std::move(counted.values), counted.size),
@@ -61,6 +67,13 @@ void bind_counting(nb::module_ &m) {
            [](TextCounter &self, nb::handle offsets, nb::handle data) {
              const TextArrays text(offsets, data, "text");
              unlocked([&] { self.add(text.strings()); });
+           })
+      .def("add_counted",
+           [](TextCounter &self, nb::handle offsets, nb::handle data, nb::handle counts) {
+             const TextArrays text(offsets, data, "text");
+             const Vector<const int64_t> given(counts, "counts");
+             const int64_t *const times = given.data("counts", text.strings().size);
+             unlocked([&] { self.add_counted(text.strings(), times); });
            })
       .def("counts", [](const TextCounter &self, uint64_t minimum, std::optional<size_t> limit) {
         TextCounts counted = unlocked([&] { return self.counts(minimum, limit); });

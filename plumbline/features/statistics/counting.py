@@ -3,7 +3,7 @@
 Missing values (-2⁶³, the empty string) are not counted. A counter is not thread-safe; different
 counters may run concurrently. A native counter takes 16 bytes per slot for integers, about 1 GiB
 for 40 million distinct ones, and 32 bytes per slot plus the bytes of each distinct string for text.
-At most 5/8 of the slots are used. Copied and merged counters count with NumPy.
+At most 5/8 of the slots are used.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ class IntegerCounter:
         """Count values, int64 (N,) of any stride."""
         self._counter.add(values)
 
+    def add_counted(self, values: NDArray[np.int64], counts: Counts) -> None:
+        """Count distinct values, int64 (N,), as many times as `counts`, int64 (N,), says."""
+        self._counter.add_counted(values, counts)
+
     def merge(self, other: IntegerCounter) -> None:
         """Add the counts of `other`."""
-        mine = self.counts()
-        self._counter = _NumpyIntegerCounter()
-        for values, counts in (mine, other.counts()):
-            self._counter.add_counted(values, counts)
+        self.add_counted(*other.counts())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _integer_counter_of, self.counts()
@@ -81,12 +82,13 @@ class TextCounter:
         """Count the strings."""
         self._counter.add(text.offsets, text.data)
 
+    def add_counted(self, text: Text, counts: Counts) -> None:
+        """Count distinct strings as many times as `counts`, int64 (N,), says."""
+        self._counter.add_counted(text.offsets, text.data, counts)
+
     def merge(self, other: TextCounter) -> None:
         """Add the counts of `other`."""
-        mine = self.counts()
-        self._counter = _NumpyTextCounter()
-        for text, counts in (mine, other.counts()):
-            self._counter.add_counted(text, counts)
+        self.add_counted(*other.counts())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _text_counter_of, self.counts()
@@ -102,15 +104,13 @@ class TextCounter:
 
 def _integer_counter_of(values: NDArray[np.int64], counts: Counts) -> IntegerCounter:
     counter = IntegerCounter()
-    counter._counter = _NumpyIntegerCounter()
-    counter._counter.add_counted(values, counts)
+    counter.add_counted(values, counts)
     return counter
 
 
 def _text_counter_of(text: Text, counts: Counts) -> TextCounter:
     counter = TextCounter()
-    counter._counter = _NumpyTextCounter()
-    counter._counter.add_counted(text, counts)
+    counter.add_counted(text, counts)
     return counter
 
 
@@ -125,10 +125,12 @@ class _NumpyIntegerCounter:
     def add(self, values: NDArray[np.int64]) -> None:
         if values.dtype != np.int64 or values.ndim != 1:
             raise TypeError(f"values: wanted int64 of 1 dimension, got {values.dtype}.")
-        self.add_counted(*np.unique(values[values != NULL_INT64], return_counts=True))
+        self.add_counted(*np.unique(values, return_counts=True))
 
     def add_counted(self, values: NDArray[np.int64], counts: Counts) -> None:
         """Add the counts of distinct values."""
+        kept = (values != NULL_INT64) & (counts > 0)
+        values, counts = values[kept], counts[kept]
         merged, index = np.unique(np.concatenate([self._values, values]), return_inverse=True)
         totals = np.zeros(len(merged), np.int64)
         totals[index[: len(self._values)]] = self._counts
@@ -152,9 +154,12 @@ class _NumpyTextCounter:
     def add(self, offsets: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
         self._counts.update(value for value in Text(offsets, data).to_objects() if value)
 
-    def add_counted(self, text: Text, counts: Counts) -> None:
+    def add_counted(
+        self, offsets: NDArray[np.int64], data: NDArray[np.uint8], counts: Counts
+    ) -> None:
         """Add the counts of distinct strings."""
-        self._counts.update(dict(zip(text.to_objects(), counts.tolist(), strict=True)))
+        counted = zip(Text(offsets, data).to_objects(), counts.tolist(), strict=True)
+        self._counts.update({string: count for string, count in counted if string and count})
 
     def counts(
         self, minimum: int, limit: int | None

@@ -114,3 +114,37 @@ def test_offsets_outside_the_data_are_refused() -> None:
     for offsets in ([0, 5], [2, 1], [-1, 1]):
         with pytest.raises(ValueError, match="ascending offsets within the data"):
             TextCounter().add(Text(np.array(offsets), np.zeros(3, np.uint8)))
+
+
+@both_implementations
+@relaxed
+@given(st.dictionaries(INT64, st.integers(0, 3)), st.lists(st.integers(-3, 3)))
+def test_counted_integers_are_added(counted: dict[int, int], added: list[int]) -> None:
+    counter = IntegerCounter()
+    values = np.array([*counted], np.int64)
+    counter.add_counted(values, np.array([*counted.values()], np.int64))
+    counter.add(np.array(added, np.int64))
+    every = [value for value, count in counted.items() for _ in range(count)] + added
+    got = list(zip(*(array.tolist() for array in counter.counts()), strict=True))
+    assert got == ranked(every, NULL_INT64, 1, None)
+
+
+@both_implementations
+@relaxed
+@given(st.dictionaries(st.binary(max_size=9), st.integers(0, 3)), st.lists(st.just(b"a")))
+def test_counted_text_is_added(counted: dict[bytes, int], added: list[bytes]) -> None:
+    counter = TextCounter()
+    counter.add_counted(Text.from_objects([*counted]), np.array([*counted.values()], np.int64))
+    counter.add(Text.from_objects(added))
+    every = [value for value, count in counted.items() for _ in range(count)] + added
+    text, counts = counter.counts()
+    got = list(zip(text.to_objects().tolist(), counts.tolist(), strict=True))
+    assert got == ranked(every, b"", 1, None)
+
+
+@pytest.mark.skipif(not uses_native(), reason="plumbline._native is not in use")
+def test_as_many_counts_as_values() -> None:
+    with pytest.raises(ValueError, match="counts: wanted 2 elements, got 1"):
+        IntegerCounter().add_counted(np.arange(2), np.ones(1, np.int64))
+    with pytest.raises(ValueError, match="counts: wanted 1 elements, got 2"):
+        TextCounter().add_counted(Text.from_objects([b"a"]), np.ones(2, np.int64))
