@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ class EtlResult:
     rows: dict[str, int]
     fit_seconds: float
     transform_seconds: float
+    left_out: dict[str, int] = field(default_factory=dict)
+    """See `plumbline.features.fitting.fit.Fitted`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ compressed Parquet.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,11 +34,14 @@ from plumbline.features.engine.encoded import (
     require_rows,
 )
 from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
+from plumbline.features.fitting.appending import Earlier
 from plumbline.features.fitting.conditions import kept, require_kept
 from plumbline.features.fitting.fit import fit, training_columns, training_kinds
+from plumbline.features.fitting.kept import STATISTICS
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.plan.plan import OutputColumn, write_plan
+from plumbline.features.plan.plan import OutputColumn, Plan, read_plan, write_plan
 from plumbline.features.plan.unfitted import UnfittedPlan
+from plumbline.features.steps.chains import Chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class NativeEngine:
         out: Path,
         progress: Callable[[int], None],
         shuffle_seed: int | None = None,
+        *,
+        keep_statistics: bool = False,
+        earlier: Earlier | None = None,
     ) -> EtlResult:
         """Fit on the split `train`, and encode every split into `out`.
 
@@ -66,6 +73,10 @@ class NativeEngine:
             Training rows that the plan's conditions leave out are not counted.
         shuffle_seed
             If given, the training rows are shuffled by this seed. Other splits keep their order.
+        keep_statistics
+            Whether `out/statistics` gets the statistics, for a later run that goes on from them.
+        earlier
+            The plan and the statistics that this fit goes on from; see `fit`.
 
         Raises
         ------
@@ -76,25 +87,76 @@ class NativeEngine:
         """
         require_rows(source.splits[TRAIN])
         source = kept(source, self.plan.conditions)
-        for folder in (*source.splits, "plan"):
+        folders = [*source.splits, "plan", *([STATISTICS] if keep_statistics else [])]
+        for folder in folders:
             emptied(out / folder)
         start = time.perf_counter()
-        fitted = fit(self.plan, source, out / "plan", progress)
+        statistics = out / STATISTICS if keep_statistics else None
+        fitted = fit(self.plan, source, out / "plan", progress, statistics, earlier)
         fit_end = time.perf_counter()
-        encode = _SplitEncoder(fitted.outputs, source.kinds, out, progress)
-        tables = Tables(out / "plan")
-        chains = [output.chain for output in fitted.outputs]
-        kinds = training_kinds(source.kinds)
-        positions = positions_of_columns(source.kinds)
-        rows = {}
-        for split in source.splits:
-            of_split = fitted.training if split == TRAIN else chains
-            encoder = Encoder(fitted.outputs, of_split, tables, kinds, positions)
-            seed = shuffle_seed if split == TRAIN else None
-            rows[split] = encode(source, split, encoder, seed)
-        require_kept(rows[TRAIN])
+        rows = _encode_splits(fitted.outputs, fitted.training, source, out, progress, shuffle_seed)
         plan = write_plan(out / "plan", self.plan.inputs, fitted.outputs, self.plan.conditions)
-        return EtlResult(plan, rows, fit_end - start, time.perf_counter() - fit_end)
+        seconds = fit_end - start, time.perf_counter() - fit_end
+        return EtlResult(plan, rows, *seconds, left_out=dict(fitted.left_out))
+
+    def learn_statistics(
+        self, source: RowSource, out: Path, progress: Callable[[int], None]
+    ) -> None:
+        """Write `out/statistics`, of the rows that another engine has fitted this plan on.
+
+        It learns what `fit_transform` learns, in passes of its own, and writes no plan.
+        """
+        scratch = emptied(out / "scratch")
+        emptied(out / STATISTICS)
+        fit(self.plan, kept(source, self.plan.conditions), scratch, progress, out / STATISTICS)
+        shutil.rmtree(scratch)
+
+
+def transform(
+    plan: Plan,
+    source: RowSource,
+    out: Path,
+    progress: Callable[[int], None],
+    shuffle_seed: int | None = None,
+) -> EtlResult:
+    """Encode every split by a fitted plan, of which `out/plan` is a copy; see `fit_transform`.
+
+    The training rows are encoded as served rows are: the plan has not learned from them.
+    """
+    require_rows(source.splits[TRAIN])
+    source = kept(source, plan.conditions)
+    for folder in source.splits:
+        emptied(out / folder)
+    start = time.perf_counter()
+    shutil.rmtree(out / "plan", ignore_errors=True)
+    shutil.copytree(plan.folder, out / "plan")
+    copy = read_plan(out / "plan")
+    chains = [output.chain for output in copy.outputs]
+    rows = _encode_splits(copy.outputs, chains, source, out, progress, shuffle_seed)
+    return EtlResult(copy, rows, 0.0, time.perf_counter() - start)
+
+
+def _encode_splits(
+    outputs: Sequence[OutputColumn],
+    training: Sequence[Chain],
+    source: RowSource,
+    out: Path,
+    progress: Callable[[int], None],
+    shuffle_seed: int | None,
+) -> dict[str, int]:
+    """Encode the splits by the files in `out/plan`; returns the number of rows of each."""
+    encode = _SplitEncoder(outputs, source.kinds, out, progress)
+    tables = Tables(out / "plan")
+    chains = [output.chain for output in outputs]
+    kinds = training_kinds(source.kinds)
+    positions = positions_of_columns(source.kinds)
+    rows = {}
+    for split in source.splits:
+        of_split = training if split == TRAIN else chains
+        encoder = Encoder(outputs, of_split, tables, kinds, positions)
+        rows[split] = encode(source, split, encoder, shuffle_seed if split == TRAIN else None)
+    require_kept(rows[TRAIN])
+    return rows
 
 
 class _SplitEncoder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +18,8 @@ from plumbline.base.read_ahead import THREADS, read_ahead
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.rows import TRAIN, Rows, RowSource
 from plumbline.columns.values import Values
+from plumbline.features.fitting.appending import Earlier
+from plumbline.features.fitting.kept import KeptStatistics, complete
 from plumbline.features.fitting.nodes import CHUNK, Learned, Node, nodes, resolved
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, output_column
@@ -36,14 +38,25 @@ class Fitted:
 
     outputs: tuple[OutputColumn, ...]
     training: tuple[Chain, ...]
+    left_out: Mapping[str, int]
+    """Output to the number of values that a limit keeps out of its vocabulary, if not 0; of an
+    appended day."""
 
 
 def fit(
-    plan: UnfittedPlan, source: RowSource, folder: Path, progress: Callable[[int], None]
+    plan: UnfittedPlan,
+    source: RowSource,
+    folder: Path,
+    progress: Callable[[int], None],
+    statistics: Path | None = None,
+    earlier: Earlier | None = None,
 ) -> Fitted:
     """Fit every step on the training split; its files are written into the plan's `folder`.
 
     `progress` is called with the number of rows of each chunk, in each pass.
+
+    The statistics are kept in the folder `statistics`, if it is given. With `earlier`, the fit goes
+    on from the statistics of another plan, whose outputs and ids it keeps.
 
     Raises
     ------
@@ -52,9 +65,14 @@ def fit(
     PlanError
         A step does not accept the type of its input.
     """
-    chains = [column.chain for column in plan.outputs]
     kinds = training_kinds(source.kinds)
     targets = targets_of(plan, kinds, folder)
+    names = {_reader_of(node): target.output for node, target in reversed(targets.items())}
+    before = {} if earlier is None else earlier.steps(plan)
+    if earlier is not None:
+        plan = replace(plan, outputs=earlier.outputs(plan))
+    chains = [column.chain for column in plan.outputs]
+    left_out: dict[str, int] = {}
     learned: dict[Node, Step] = {}
     training_steps: dict[Node, Step] = {}
     while ready := _ready(chains, learned):
@@ -75,17 +93,31 @@ def fit(
                     node.step.accumulator(targets[node].types),
                     [Runner(chain, tables) for chain in chains_read],
                 )
+        accumulators = {key: reader.accumulator for key, reader in readers.items()}
+        if earlier is not None:
+            KeptStatistics(earlier.statistics, names).restore(accumulators)
         _one_pass(source, list(readers.values()), progress)
+        if statistics is not None:
+            KeptStatistics(statistics, names).write(accumulators)
         for node in ready:
-            accumulated = readers[_reader_of(node)].accumulator
-            step = learned[node] = node.step.fitted(accumulated, targets[node])
+            accumulated = accumulators[_reader_of(node)]
+            if node in before:
+                appended = node.step.appended(accumulated, targets[node], before[node])
+                step = learned[node] = appended.step
+                if appended.left_out:
+                    left_out[targets[node].output] = appended.left_out
+            else:
+                step = learned[node] = node.step.fitted(accumulated, targets[node])
             training_step = node.step.for_training_rows(accumulated, step, targets[node])
             if training_step is not None:
                 training_steps[node] = training_step
+    if statistics is not None:
+        complete(statistics)
     kept = fitted_outputs(plan, learned)
     return Fitted(
         tuple(output for output, _ in kept),
         tuple(_fitted(column.chain, learned, training_steps) for _, column in kept),
+        left_out,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,20 +15,31 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlanError
 from plumbline.base.file_names import file_name
 from plumbline.base.json_fields import Count, Positive
-from plumbline.columns.keys import is_all_missing, pack, text_array, unpack
+from plumbline.columns.keys import is_all_missing, pack, part_values, text_array, unpack
 from plumbline.columns.value_hash import combined_hash, modulo
-from plumbline.columns.values import Lists, Text, Values
+from plumbline.columns.values import Lists, Text, Values, take
 from plumbline.features.lookup.tables import Positions, Tables, index_of
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.statistics.counting import Counts, IntegerCounter, TextCounter
+from plumbline.features.statistics.keys import key_array
+from plumbline.features.statistics.states import COUNT, KEY, integers, keys_of
 from plumbline.features.steps.chains import Source
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.fit_step import (
+    Appended,
+    Before,
+    FitStep,
+    KeptAccumulator,
+    Target,
+)
 from plumbline.features.steps.native_nodes import NativeNode, NativeNodes
 from plumbline.features.steps.step import OUT_OF_VOCABULARY_ID, SEVERAL, Apply, IdStep
 from plumbline.features.steps.value_types import ValueType
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+Keys: TypeAlias = "NDArray[np.int64] | Text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +221,23 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
     def fitted(self, accumulated: ValueCounts | CombinationCounts, target: Target) -> Categorify:
         return self.written(*self.vocabulary(accumulated), target)
 
+    def appended(
+        self, accumulated: ValueCounts | CombinationCounts, target: Target, before: Before
+    ) -> Appended:
+        """Ids stay; values that are frequent enough now get the ids behind them."""
+        old = cast(Categorify, before.step)
+        vocabulary = Vocabulary.read(before.folder / old.vocabulary, old.known)
+        minimum = max(self.frequency_threshold, 1)
+        grown = accumulated.grown(old._positions(before.tables), old.known, minimum)
+        room = len(grown.count) if self.limit is None else max(self.limit - old.known, 0)
+        parts = [
+            pa.concat_arrays([one, other[:room].cast(one.type)])
+            for one, other in zip(vocabulary.parts, grown.parts, strict=True)
+        ]
+        count = np.concatenate([grown.of_known, grown.count[:room]])
+        step = self.written(parts, count, target)
+        return Appended(step, max(len(grown.count) - room, 0))
+
     def vocabulary(
         self, accumulated: ValueCounts | CombinationCounts
     ) -> tuple[list[pa.Array], Counts]:
@@ -237,7 +265,19 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
         )
 
 
-class ValueCounts(Accumulator):
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The counts of the values of an earlier vocabulary, by id, and the values to put behind it.
+
+    parts, count: the values, or the parts of the combinations, in id order, and their counts.
+    """
+
+    of_known: Counts
+    parts: list[pa.Array]
+    count: Counts
+
+
+class ValueCounts(KeptAccumulator):
     """Counts the values of all sources together; a list counts each of its values."""
 
     def __init__(self, is_text: bool) -> None:
@@ -250,6 +290,14 @@ class ValueCounts(Accumulator):
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)  # type: ignore[arg-type]
 
+    def state(self) -> pa.Table:
+        values, count = self._counter.counts()
+        return pa.table({KEY: key_array([values]), COUNT: count})
+
+    def restore(self, state: pa.Table) -> None:
+        keys, count = keys_of(state), integers(state, COUNT)
+        self._counter.add_counted(part_values(keys), count)  # type: ignore[arg-type]
+
     def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
         """The values counted at least `minimum` times, in id order, and their counts.
 
@@ -257,10 +305,20 @@ class ValueCounts(Accumulator):
         """
         values, count = self._counter.counts(minimum, limit)
         del self._counter
-        return [text_array(values) if isinstance(values, Text) else pa.array(values)], count
+        return [_array_of(values)], count
+
+    def grown(self, positions: Positions, known: int, minimum: int) -> Grown:
+        """The values that were counted at least `minimum` times and have no position.
+
+        `known` is the number of values that have one.
+        """
+        values, count = self._counter.counts()
+        del self._counter
+        of_known, new = _divided(positions(values), count, known, minimum)
+        return Grown(of_known, [_array_of(cast("Keys", take(values, new)))], count[new])
 
 
-class CombinationCounts(Accumulator):
+class CombinationCounts(KeptAccumulator):
     """Counts combinations of the sources' values, except those with all parts missing."""
 
     def __init__(self, is_text: Sequence[bool]) -> None:
@@ -275,6 +333,13 @@ class CombinationCounts(Accumulator):
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)
 
+    def state(self) -> pa.Table:
+        keys, count = self._counter.counts()
+        return pa.table({KEY: key_array([keys]), COUNT: count})
+
+    def restore(self, state: pa.Table) -> None:
+        self._counter.add_counted(Text.from_arrow(keys_of(state)), integers(state, COUNT))
+
     def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
         """As `ValueCounts.vocabulary`, with an array for each part."""
         keys, count = self._counter.counts(minimum, None)
@@ -282,6 +347,29 @@ class CombinationCounts(Accumulator):
         parts = unpack(keys, self._is_text)
         order = _order(parts, count)[:limit]
         return [part.take(order) for part in parts], count[order]
+
+    def grown(self, positions: Positions, known: int, minimum: int) -> Grown:
+        """As `ValueCounts.grown`, with an array for each part."""
+        keys, count = self._counter.counts()
+        del self._counter
+        of_known, new = _divided(positions(keys), count, known, minimum)
+        parts = unpack(keys.take(new), self._is_text)
+        order = _order(parts, count[new])
+        return Grown(of_known, [part.take(order) for part in parts], count[new][order])
+
+
+def _array_of(values: Keys) -> pa.Array:
+    return text_array(values) if isinstance(values, Text) else pa.array(values)
+
+
+def _divided(
+    position: NDArray[np.int64], count: Counts, known: int, minimum: int
+) -> tuple[Counts, NDArray[np.int64]]:
+    """The counts of the values with a position, (known,), and the rows of frequent ones without."""
+    is_known = position >= 0
+    of_known = np.zeros(known, np.int64)
+    of_known[position[is_known]] = count[is_known]
+    return of_known, np.flatnonzero(~is_known & (count >= minimum))
 
 
 def _order(parts: Sequence[pa.Array], count: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Values
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.statistics.counting import IntegerCounter
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.statistics.states import COUNT, KEY, integers
+from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import present_numbers
 from plumbline.features.steps.value_types import ValueType
 
@@ -28,6 +30,10 @@ class FitMedian(FitStep["DistinctNumbers"]):
     fills_missing = True
     is_exact = True
 
+    @property
+    def operator(self) -> str:
+        return "FillMedian"
+
     def accumulator(self, types: Sequence[ValueType]) -> DistinctNumbers:
         return DistinctNumbers()
 
@@ -41,7 +47,7 @@ class FitMedian(FitStep["DistinctNumbers"]):
         return FillMissing(median)
 
 
-class DistinctNumbers(Accumulator):
+class DistinctNumbers(KeptAccumulator):
     """Counts each distinct number; they must fit in memory."""
 
     def __init__(self) -> None:
@@ -53,6 +59,14 @@ class DistinctNumbers(Accumulator):
 
     def merge(self, other: Self) -> None:
         self._counter.merge(other._counter)
+
+    def state(self) -> pa.Table:
+        """The bits of the numbers as `key`, and their counts."""
+        bits, count = self._counter.counts()
+        return pa.table({KEY: bits, COUNT: count})
+
+    def restore(self, state: pa.Table) -> None:
+        self._counter.add_counted(integers(state, KEY), integers(state, COUNT))
 
     def median(self) -> float | None:
         """The exact median; None without numbers."""

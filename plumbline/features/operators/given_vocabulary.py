@@ -33,6 +33,10 @@ class GivenVocabulary(FitStep[ValueCounts]):
     shared: tuple[Source, ...] | None
     values: pa.Array = field(compare=False, repr=False)
 
+    @property
+    def operator(self) -> str:
+        return "Categorify(vocabs=…)"
+
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         return self.shared or sources
 

@@ -20,8 +20,16 @@ from plumbline.features.statistics.keys import (
     key_array,
 )
 from plumbline.features.statistics.moments import Moments
+from plumbline.features.statistics.states import (
+    KEY,
+    integers,
+    keys_of,
+    moments_columns,
+    moments_of,
+    numbers,
+)
 from plumbline.features.steps.chains import Source
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import as_numbers
 from plumbline.features.steps.value_types import ValueType
 
@@ -50,6 +58,10 @@ class FitGroupStatistic(FitStep["KeyTotals"]):
     @property
     def shared_by(self) -> Hashable:
         return KeyTotals, self.measured
+
+    @property
+    def operator(self) -> str:
+        return "JoinGroupby"
 
     def accumulator(self, types: Sequence[ValueType]) -> KeyTotals:
         return KeyTotals(len(types))
@@ -122,7 +134,7 @@ def _bounds(
     return minimum + 0.0, maximum + 0.0  # -0.0 equals 0.0: which one is kept hangs on the order
 
 
-class KeyTotals(Accumulator):
+class KeyTotals(KeptAccumulator):
     """The totals of numbers by key, for all statistics; a missing key counts as a key."""
 
     def __init__(self, keys: int) -> None:
@@ -130,12 +142,27 @@ class KeyTotals(Accumulator):
         self._parts: Parts[Totals] = Parts()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
-        keys, numbers = values[: self._keys], values[self._keys :]
-        numbers_B = as_numbers(numbers[0]) if numbers else np.full(len(keys[0]), np.nan)
+        keys, measured = values[: self._keys], values[self._keys :]
+        numbers_B = as_numbers(measured[0]) if measured else np.full(len(keys[0]), np.nan)
         self._parts.add(Totals.of(key_array(keys), numbers_B))
 
     def merge(self, other: Self) -> None:
         self._parts.merge(other._parts)
+
+    def state(self) -> pa.Table:
+        totals = self.totals()
+        columns = {
+            KEY: totals.keys,
+            "rows": totals.rows,
+            "minimum": totals.minimum,
+            "maximum": totals.maximum,
+        }
+        return pa.table({**columns, **moments_columns(totals.moments)})
+
+    def restore(self, state: pa.Table) -> None:
+        bounds = numbers(state, "minimum"), numbers(state, "maximum")
+        keys, rows = keys_of(state), integers(state, "rows")
+        self._parts.add(Totals(keys, rows, moments_of(state), *bounds))
 
     def totals(self) -> Totals:
         """The totals of all rows, with ascending keys."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.base.json_fields import Between
 from plumbline.columns.values import Values
 from plumbline.features.statistics.moments import Moments
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.statistics.states import moments_columns, moments_of
+from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import NumberStep, as_numbers
 from plumbline.features.steps.value_types import ValueType
 
@@ -89,7 +91,7 @@ class FitNormalize(FitStep["ColumnMoments"]):
         return Normalize.checked(target.columns, *accumulated.mean_and_deviation())
 
 
-class ColumnMoments(Accumulator):
+class ColumnMoments(KeptAccumulator):
     """The moments of a column's numbers."""
 
     def __init__(self) -> None:
@@ -100,6 +102,12 @@ class ColumnMoments(Accumulator):
 
     def merge(self, other: Self) -> None:
         self.moments = self.moments.plus(other.moments)
+
+    def state(self) -> pa.Table:
+        return pa.table(moments_columns(self.moments))
+
+    def restore(self, state: pa.Table) -> None:
+        self.moments = moments_of(state).plus(self.moments)
 
     def mean_and_deviation(self) -> tuple[float, float]:
         """The mean is NaN without numbers. The deviation is 0 if all numbers are equal.

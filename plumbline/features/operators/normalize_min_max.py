@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Values
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.statistics.states import numbers
+from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import NumberStep, present_numbers
 from plumbline.features.steps.value_types import ValueType
 
@@ -64,18 +66,24 @@ class FitNormalizeMinMax(FitStep["Bounds"]):
 
 
 @dataclass(slots=True)
-class Bounds(Accumulator):
+class Bounds(KeptAccumulator):
     """The smallest and the largest number; infinite without numbers."""
 
     minimum: float = math.inf
     maximum: float = -math.inf
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
-        numbers = present_numbers(*values)
-        if len(numbers):
+        present = present_numbers(*values)
+        if len(present):
             # -0.0 equals 0.0, and which of them is the minimum hangs on the order of the rows.
-            self.merge(Bounds(float(numbers.min()) + 0.0, float(numbers.max()) + 0.0))
+            self.merge(Bounds(float(present.min()) + 0.0, float(present.max()) + 0.0))
 
     def merge(self, other: Bounds) -> None:
         self.minimum = min(self.minimum, other.minimum)
         self.maximum = max(self.maximum, other.maximum)
+
+    def state(self) -> pa.Table:
+        return pa.table({"minimum": [self.minimum], "maximum": [self.maximum]})
+
+    def restore(self, state: pa.Table) -> None:
+        self.merge(Bounds(*(float(numbers(state, name)[0]) for name in ("minimum", "maximum"))))

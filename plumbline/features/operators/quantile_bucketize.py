@@ -25,6 +25,7 @@ class FitQuantileBucketize(FitStep[NumberCounts]):
 
     takes = "numbers"
     gives = "ids"
+    stays = True  # the ids of its buckets have embeddings
     buckets: int
     rows_each: int = 1
 

@@ -81,8 +81,13 @@ class FitSingleTable(FitStep["TableCounts"]):
     takes = "categories"
     takes_lists = True
     gives = "ids"
+    not_appended = "the ids of its columns are one range, without room for new values"
     members: tuple[Member, ...]
     index: int
+
+    @property
+    def operator(self) -> str:
+        return "Categorify(single_table=True)"
 
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         return tuple(source for member in self.members for source in member.sources)

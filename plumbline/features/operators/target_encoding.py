@@ -23,8 +23,9 @@ from plumbline.features.statistics.keys import (
     distinct_of_parts,
     key_array,
 )
+from plumbline.features.statistics.states import KEY, integers, keys_of, sums_columns, sums_of
 from plumbline.features.steps.chains import Source
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import SEVERAL, Apply, Step, as_numbers
 from plumbline.features.steps.value_types import ValueType
 
@@ -150,7 +151,7 @@ class FoldSums:
         return others, self.sums.others(self.count.shape[1]).total().reshape(self.count.shape)
 
 
-class TargetTotals(Accumulator):
+class TargetTotals(KeptAccumulator):
     """The targets by key and fold."""
 
     def __init__(self, seed: int, folds: int) -> None:
@@ -166,6 +167,17 @@ class TargetTotals(Accumulator):
 
     def merge(self, other: Self) -> None:
         self._parts.merge(other._parts)
+
+    def state(self) -> pa.Table:
+        sums = self.sums()
+        counts = {f"rows {fold}": sums.count[:, fold] for fold in range(self._folds)}
+        targets = sums_columns("sum", sums.sums, self._folds)
+        return pa.table({KEY: sums.keys, **counts, **targets})
+
+    def restore(self, state: pa.Table) -> None:
+        counts = [integers(state, f"rows {fold}") for fold in range(self._folds)]
+        sums = sums_of(state, "sum", 1, self._folds)
+        self._parts.add(FoldSums(keys_of(state), np.stack(counts, axis=1), sums))
 
     def sums(self) -> FoldSums:
         """The sums of all rows, with ascending keys."""

@@ -144,6 +144,27 @@ class ExactSums:
         """Whether no infinite number was added, (G,)."""
         return np.asarray(self._infinite == 0)
 
+    def state(self) -> tuple[int, NDArray[np.int64], NDArray[np.uint8]]:
+        """What `restored` makes equal sums of: exponent of the lowest digit over 32, digits, marks.
+
+        The digits are int64 (G, planes), the marks of infinite numbers uint8 (G,).
+        """
+        self._carry()
+        return self._low, self._limbs, self._infinite
+
+    @classmethod
+    def restored(
+        cls,
+        power: Literal[1, 2],
+        low: int,
+        digits: NDArray[np.int64],
+        infinite: NDArray[np.uint8],
+    ) -> ExactSums:
+        """The sums whose `state` this is."""
+        sums = cls(0, power)
+        sums._low, sums._limbs, sums._infinite, sums._added = low, digits, infinite, 1
+        return sums
+
     def _by_width(self, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         self._carry()
         groups, planes = self._limbs.shape

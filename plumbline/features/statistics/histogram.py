@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.statistics.counting import IntegerCounter
-from plumbline.features.steps.fit_step import Accumulator
+from plumbline.features.statistics.states import COUNT, KEY, integers
+from plumbline.features.steps.fit_step import KeptAccumulator
 from plumbline.features.steps.step import as_numbers
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class Histogram:
         return Histogram(level, bins[starts], np.add.reduceat(self.count, starts))
 
 
-class NumberCounts(Accumulator):
+class NumberCounts(KeptAccumulator):
     """The histogram of a column; all steps fitted on its quantiles can share it."""
 
     def __init__(self) -> None:
@@ -119,6 +121,17 @@ class NumberCounts(Accumulator):
 
     def merge(self, other: Self) -> None:
         self._merged = Histogram.merged([self.histogram(), other.histogram()])
+
+    def state(self) -> pa.Table:
+        found = self.histogram()
+        levels = np.full(len(found.bins), found.level)
+        return pa.table({KEY: found.bins, COUNT: found.count, "level": levels})
+
+    def restore(self, state: pa.Table) -> None:
+        if len(state):
+            level = int(integers(state, "level")[0])
+            found = Histogram(level, integers(state, KEY), integers(state, COUNT))
+            self._merged = Histogram.merged([found, self.histogram()])
 
     def histogram(self) -> Histogram:
         """The histogram of all numbers so far."""

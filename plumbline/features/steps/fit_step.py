@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
+import pyarrow as pa
+
 from plumbline.columns.values import Values
+from plumbline.features.lookup.tables import Tables
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.step import AnyStep, Step
 from plumbline.features.steps.value_types import ValueType
@@ -29,6 +32,24 @@ class Target:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A fitted step of the plan that a day is appended to, and that plan's folder and files."""
+
+    step: Step
+    folder: Path
+    tables: Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The step that follows on one of an earlier plan."""
+
+    step: Step
+    left_out: int = 0
+    """The number of values that are frequent enough for an id, but beyond the limit."""
+
+
 class Accumulator(ABC):
     """Statistics of the rows so far; not thread-safe."""
 
@@ -39,6 +60,18 @@ class Accumulator(ABC):
     @abstractmethod
     def merge(self, other: Self) -> None:
         """Add the rows of `other`, which must not be used afterwards."""
+
+
+class KeptAccumulator(Accumulator):
+    """Statistics that a run keeps, for a later run that goes on from them."""
+
+    @abstractmethod
+    def state(self) -> pa.Table:
+        """What was learned from the rows so far."""
+
+    @abstractmethod
+    def restore(self, state: pa.Table) -> None:
+        """Add the rows that a `state` was learned from, which must be before all others."""
 
 
 class NoRows(Accumulator):
@@ -59,9 +92,18 @@ class FitStep(AnyStep, ABC, Generic[A]):
     """A step to be fitted on its inputs in the training rows.
 
     reads_rows: whether it learns from them; if not, its accumulator is `NoRows`.
+    stays: whether an appended day leaves the fitted step as it is.
+    not_appended: why no day can be appended to it; None if one can.
     """
 
     reads_rows: ClassVar[bool] = True
+    stays: ClassVar[bool] = False
+    not_appended: ClassVar[str | None] = None
+
+    @property
+    def operator(self) -> str:
+        """The name of the graph's operator."""
+        return type(self).__name__.removeprefix("Fit")
 
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         """The sources it is fitted on; by default, its inputs."""
@@ -90,6 +132,10 @@ class FitStep(AnyStep, ABC, Generic[A]):
         DataError
             The training split lacks what the step needs.
         """
+
+    def appended(self, accumulated: A, target: Target, before: Before) -> Appended:
+        """As `fitted`, of old and new rows, for a plan whose ids stay what they are."""
+        return Appended(before.step if self.stays else self.fitted(accumulated, target))
 
     def for_training_rows(self, accumulated: A, fitted: Step, target: Target) -> Step | None:
         """The step that encodes training rows; None if it is the fitted step."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform
 from plumbline.features.operators.single_table import FitSingleTable, Member
 from plumbline.features.operators.target_encoding import FitTargetEncoding
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.fit_step import Accumulator, FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element, ValueType
 
@@ -122,3 +123,35 @@ def test_merging(
     assert two == one  # their files too: a step has their hashes
     results = [encoded(one, rows, step, elements, folder) for folder in folders]
     np.testing.assert_array_equal(*results)
+
+
+@both_implementations
+@pytest.mark.parametrize(("step", "elements"), STEPS)
+@relaxed
+@given(CHUNKS, st.integers(1, 4))
+def test_going_on_from_a_state(
+    step: FitStep[Any],
+    elements: tuple[Element, ...],
+    tmp_path: Path,
+    chunks: list[list[Any]],
+    cut: int,
+) -> None:
+    """What is written to a Parquet file and restored is what was learned."""
+    chunks = [[(3.0, 1, b"a"), (4.0, 2, b"b")], *chunks]
+    numbered = list(enumerate(chunks))
+    before = accumulated(numbered[:cut], step, elements)
+    if not isinstance(before, KeptAccumulator):
+        assert step.not_appended is not None or not step.reads_rows
+        return
+    file = tmp_path / "state.parquet"
+    pq.write_table(before.state(), file, use_dictionary=False)
+    after = step.accumulator([ValueType(element) for element in elements])
+    after.restore(pq.read_table(file))
+    for number, rows in numbered[cut:]:
+        after.add(number, values_of(rows, step, elements))
+    types = tuple(ValueType(element) for element in elements)
+    names = tuple(f"c{n}" for n in range(len(elements)))
+    together = accumulated(numbered, step, elements)
+    assert isinstance(together, KeptAccumulator)
+    targets = [Target("fitted", names, types, tmp_path / name) for name in ("one", "two")]
+    assert step.fitted(after, targets[0]) == step.fitted(together, targets[1])
