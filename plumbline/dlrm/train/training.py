@@ -25,9 +25,12 @@ from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes
 from plumbline.dlrm.model.weights import save_model
 from plumbline.dlrm.score.evaluation import clicks_of, evaluate
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.dlrm.tensors.tensor_file import write_tensors
 from plumbline.dlrm.train.averaging import AveragedTrainer
 from plumbline.dlrm.train.checkpoint import Checkpoint, Position
 from plumbline.dlrm.train.early_stopping import EarlyStopping
+from plumbline.dlrm.train.growth import Start, optimizer_state
+from plumbline.dlrm.train.optimizer_file import OPTIMIZER_FILE
 from plumbline.dlrm.train.output_bias import fit_output_bias
 from plumbline.dlrm.train.schedule import Schedule
 from plumbline.dlrm.train.trainer import Trainer
@@ -94,10 +97,13 @@ def train(
     out: Path,
     plan_hash: str,
     click_rate: float | None = None,
+    start: Start | None = None,
     progress: Callable[[int], None] | None = None,
     report_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainResult:
     """Train a DLRM and write it to `out/model`; resumes from `out/checkpoint` if it exists.
+
+    The optimizer's state goes to `out/optimizer`, for a training that goes on from this one.
 
     The weights are those of the epoch with the best validation log loss, or of the last epoch if
     `training.early_stopping` is off. `training.fit_bias` then shifts the output bias; the epochs'
@@ -112,6 +118,8 @@ def train(
     click_rate
         Click rate of the loader's rows, in (0, 1). The output bias starts at its log-odds minus the
         trainer's `logit_offset`; if None, the bias is drawn like the other weights.
+    start
+        The state that a training goes on from, as `trainer.load` takes it; None for a new model.
     progress
         Called after each step with its number of rows; rows of an earlier run are reported in one
         call.
@@ -144,6 +152,9 @@ def train(
         "click_rate": click_rate,
         "logit_offset": trainer.logit_offset,
     }
+    if start is not None:
+        identity["started_from"] = start.model_hash
+        trainer.load(start.state)
     course = _Course.of(training, loader.rows)
     if training.averaging:
         trainer = AveragedTrainer(trainer, course.steps)
@@ -168,6 +179,7 @@ def train(
     model = trainer.canonical()
     shift = fit_output_bias(model, loader, trainer.logit_offset) if training.fit_bias else 0.0
     save_model(out / "model", model, plan_hash)
+    write_tensors(out / OPTIMIZER_FILE, optimizer_state(trainer))
     return TrainResult(
         steps=position.step,
         samples_per_second=position.samples / position.seconds,
