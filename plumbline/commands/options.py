@@ -12,6 +12,7 @@ from plumbline.base.device import RequestedDevice
 from plumbline.base.paths import ROOT
 from plumbline.settings.configuration import load_config
 from plumbline.stages.machine import choose
+from plumbline.stages.parent import config_of_day, engine_of_day, next_folder, parent_of
 from plumbline.stages.run import DEFAULT_CONFIG, RequestedEngine, Run, TrainedModel
 
 ConfigFile = Annotated[
@@ -34,7 +35,21 @@ Data = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="Folder of the run.", show_default="runs/NAME"),
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="Folder of the run.",
+        show_default="runs/NAME, or RUN+1 beside --append-to RUN",
+    ),
+]
+AppendTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--append-to",
+        metavar="RUN",
+        help="Append the day of --data to this run: a new run goes on from its features and model.",
+        show_default="off",
+    ),
 ]
 EngineName = Annotated[
     RequestedEngine,
@@ -78,6 +93,7 @@ def run_of(
     scheduler: str | None,
     model: TrainedModel,
     device: RequestedDevice,
+    append_to: Path | None = None,
 ) -> tuple[Run, Path]:
     """The run that the options describe, and its folder.
 
@@ -87,16 +103,23 @@ def run_of(
         The configuration is wrong, two options contradict each other, or the machine lacks what
         an option needs.
     """
+    settings = load_config(config)
+    if out is None:
+        out = Path("runs") / settings.name if append_to is None else next_folder(append_to)
+    parent = parent_of(out, append_to)
+    if parent is not None:
+        settings, engine = config_of_day(settings), engine_of_day(engine, scheduler)
     choice = choose(device, engine, scheduler)
     for note in choice.notes:
         warn(note)
     run = Run(
-        config=load_config(config),
+        config=settings,
         data=tuple(data or ()),
         engine=choice.engine,
         model=model,
         device=choice.device,
         scheduler=scheduler,
         engine_device=choice.engine_device,
+        parent=parent,
     )
-    return run, out if out is not None else Path("runs") / run.config.name
+    return run, out

@@ -11,6 +11,7 @@ import typer
 
 from plumbline.base.library_log import library_log
 from plumbline.commands.options import (
+    AppendTo,
     ConfigFile,
     Data,
     DeviceName,
@@ -22,7 +23,8 @@ from plumbline.commands.options import (
     Verify,
     run_of,
 )
-from plumbline.stages.run import DEFAULT_CONFIG
+from plumbline.stages.parent import Link
+from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
 from plumbline.stages.run_lock import run_lock
 
@@ -39,6 +41,7 @@ def run(
     config: ConfigFile = DEFAULT_CONFIG,
     data: Data = None,
     out: Out = None,
+    append_to: AppendTo = None,
     engine: EngineName = "auto",
     scheduler: Scheduler = None,
     model: ModelName = "fused",
@@ -65,11 +68,25 @@ def run(
     """Raw logs to served scores: every stage in order, then a report.
 
     A complete stage is skipped, so a killed run continues where it stopped.
+
+    With --append-to, the day of --data is appended to a finished run, in a new folder.
     """
-    chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
+    chosen, folder = run_of(config, data, out, engine, scheduler, model, device, append_to)
     names = stages_to_run(chosen, start=start, last=last)
+    link = checked_day(chosen, folder, force=force)
     with working_in(folder):
+        if link is not None:
+            link.write(folder)
         run_all(chosen, folder, names, start=start, force=force, verify=verify)
+
+
+def checked_day(run: Run, folder: Path, *, force: bool) -> Link | None:
+    """The link of an appended day, after all checks; None for a run of its own."""
+    if run.parent is None:
+        return None
+    from plumbline.stages.day_check import check_day
+
+    return check_day(run, run.parent, folder, force=force)
 
 
 def stage_command(name: str) -> Callable[..., None]:

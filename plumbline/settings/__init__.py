@@ -1,5 +1,6 @@
 """Settings: frozen, typed and validated; `settings.configuration` reads them from YAML."""
 
+from plumbline.settings.append import Append
 from plumbline.settings.config import Config
 from plumbline.settings.data import ClickModel, Label, Log, SideTable, Table
 from plumbline.settings.model import Model
@@ -9,6 +10,7 @@ from plumbline.settings.training import Training
 from plumbline.settings.workflow import WorkflowSettings
 
 __all__ = [
+    "Append",
     "ClickModel",
     "Config",
     "FileSplit",

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from plumbline.base.errors import nearest
 from plumbline.columns.kinds import CLICK, ELEMENT_KINDS, FEATURE_KINDS, FeatureKind
+from plumbline.settings.append import Append
 from plumbline.settings.base import Settings
 from plumbline.settings.data import ClickModel, Label, Log, SideTable
 from plumbline.settings.model import Model
@@ -45,6 +46,8 @@ class Config(Settings):
     """Epochs, batches, optimizers."""
     serving: Serving = Serving()
     """The served models, and how they are checked."""
+    append: Append = Append()
+    """What a run keeps for later days, and how a day is appended."""
 
     @model_validator(mode="after")
     def _columns_fit_together(self) -> Config:

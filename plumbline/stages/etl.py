@@ -18,10 +18,13 @@ from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
 from plumbline.features.plan.unfitted import unfitted_json
+from plumbline.stages import day_score
+from plumbline.stages.day_features import finish_day, fit_and_encode, training_rows_of_graph
+from plumbline.stages.day_score import score_day
 from plumbline.stages.finished import Finished
 from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import read_log, row_source, typed_folders
-from plumbline.stages.run import Run
+from plumbline.stages.run import PARENT, Run
 from plumbline.stages.stage import Stage, StageResult, parts
 
 if TYPE_CHECKING:
@@ -37,12 +40,22 @@ def settings(run: Run) -> dict[str, Any]:
         "workflow": {**workflow.model_dump(mode="json"), "graph": Path(workflow.graph).name},
         "engine": run.engine,
         "shuffle_seed": _shuffle_seed(run),
+        **_append_settings(run),
     }
+
+
+def _append_settings(run: Run) -> dict[str, Any]:
+    """Those of `append`: nothing for a run of its own that keeps its statistics."""
+    append = run.config.append
+    if run.parent is not None:
+        keys = {"keep_statistics", "statistics", "replay"}
+        return {"append": append.model_dump(mode="json", include=keys)}
+    return {} if append.keep_statistics else {"append": {"keep_statistics": False}}
 
 
 def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
     """The hash of the unfitted plan, which changes when the graph is edited."""
-    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
+    graph = graph_of(run, training_rows_of_graph(inputs))
     return {"graph_sha256": json_sha256(unfitted_json(graph.plan))}
 
 
@@ -54,13 +67,14 @@ def check_graph(run: Run) -> None:
     PlumblineError
         See `plumbline.nvtabular.graphs.build`.
     """
-    _graph(run, training_rows=1)
+    graph_of(run, training_rows=1)
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
+    before = None if run.parent is None else score_day(run, inputs, row_source(run, inputs), out)
     with progress_bar("encoding", total) as progress, peak_memory() as peak:
         encoded = _run_engine(run, inputs, out, progress)
     left_out = rows["train"] - encoded.rows["train"]
@@ -83,8 +97,12 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(checked),
+        "graph_rows": training_rows_of_graph(inputs),
     }
-    return StageResult(encoded.rows, _schema(encoded.plan), facts)
+    if before is None:
+        return StageResult(encoded.rows, _schema(encoded.plan), facts)
+    day = finish_day(run, inputs, encoded, before, out)
+    return StageResult({**encoded.rows, **day.rows}, _schema(encoded.plan), facts | day.facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,18 +167,29 @@ def _column(
 def _run_engine(
     run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
 ) -> EtlResult:
-    graph = _graph(run, inputs["ingest"].manifest.rows["train"])
+    graph = graph_of(run, training_rows_of_graph(inputs))
+    if run.parent is not None:
+        source = row_source(run, inputs)
+        return fit_and_encode(run, inputs, graph.plan, source, out, progress)
+    keeps_statistics = run.config.append.keep_statistics
     if run.engine == "nvtabular":
         from plumbline.nvtabular.engine import NVTabularEngine
 
         engine = NVTabularEngine(run.engine_device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
-        return engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
+        result = engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
+        if keeps_statistics:
+            source = row_source(run, inputs)
+            NativeEngine(graph.plan).learn_statistics(source, out, lambda rows: None)
+        return result
     source = row_source(run, inputs)
-    return NativeEngine(graph.plan).fit_transform(source, out, progress, _shuffle_seed(run))
+    return NativeEngine(graph.plan).fit_transform(
+        source, out, progress, _shuffle_seed(run), keep_statistics=keeps_statistics
+    )
 
 
-def _graph(run: Run, training_rows: int) -> Graph:
+def graph_of(run: Run, training_rows: int) -> Graph:
+    """The configuration's graph for so many training rows."""
     # Imported here because NVTabular takes seconds to import, and only this stage needs it.
     from plumbline.nvtabular.graphs import build
 
@@ -182,6 +211,8 @@ def _schema(plan: Plan) -> list[dict[str, Any]]:
 
 
 def needs(run: Run) -> tuple[str, ...]:
+    if run.parent is not None:
+        return (f"{PARENT}ingest", *day_score.needs(run))
     return ("ingest",) if run.config.click_model is None else ("ingest", "generate")
 
 

@@ -101,6 +101,7 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
             "baselines": evaluate.facts["baselines"],
             "verdict": evaluate.facts["verdict"],
         },
+        "append": etl.facts.get("append"),
         "warnings": warnings_of(manifests),
         "serve": {key: serve.facts[key] for key in _SERVE},
         "seconds": {stage: manifest.seconds for stage, manifest in manifests.items()},

@@ -16,6 +16,9 @@ Engine = Literal["native", "nvtabular"]
 RequestedEngine = Literal["auto", "native", "nvtabular"]
 TrainedModel = Literal["fused", "merlin"]
 
+PARENT = "parent/"
+"""The beginning of the names of the parent's stages, as inputs: `parent/etl`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -36,6 +39,8 @@ class Run:
         The Dask cluster of the NVTabular engine: `local`, an address, or none.
     engine_device
         The device of NVTabular and of Merlin's data loader: `cuda` only where cuDF imports.
+    parent
+        The folder of the run that a day is appended to; None for a run of its own.
     """
 
     config: Config
@@ -45,3 +50,4 @@ class Run:
     device: Device
     scheduler: str | None
     engine_device: Device = "cpu"
+    parent: Path | None = None

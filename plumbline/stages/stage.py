@@ -25,7 +25,7 @@ from plumbline.base.manifest import (
     record_files,
 )
 from plumbline.stages.finished import Finished
-from plumbline.stages.run import Run
+from plumbline.stages.run import PARENT, Run
 
 PACKAGES = (
     "plumbline", "nvtabular", "merlin-core", "merlin-dataloader", "merlin-models", "dask", "pandas",
@@ -75,7 +75,10 @@ class Stage:
         out = folder / self.name
         with machine_errors(out):
             with FileChecks() as checks:
-                inputs = {name: Finished.read(folder, name, checks) for name in self.needs(run)}
+                inputs = {
+                    name: Finished.read(*_place(run, folder, name), checks)
+                    for name in self.needs(run)
+                }
                 # Before the work, since a graph may be edited meanwhile, and before anything is
                 # deleted.
                 settings = {**self.settings(run), **self.derived(run, inputs)}
@@ -130,6 +133,13 @@ class Stage:
                 f"{out}: settings or inputs have changed: {'; '.join(changed)}. "
                 f"Run again with --from {self.name} (or --force), or with another --out."
             )
+
+
+def _place(run: Run, folder: Path, name: str) -> tuple[Path, str]:
+    """The folder of the run that an input is of, and the stage's name in it."""
+    if run.parent is not None and name.startswith(PARENT):
+        return run.parent, name.removeprefix(PARENT)
+    return folder, name
 
 
 def reads(*stages: str) -> Callable[[Run], tuple[str, ...]]:

@@ -14,8 +14,8 @@ from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.train.training_plan import PlannedTraining, planned
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.stages.finished import Finished
-from plumbline.stages.run import Run
-from plumbline.stages.stage import Stage, StageResult, parts, reads
+from plumbline.stages.run import PARENT, Run
+from plumbline.stages.stage import Stage, StageResult, parts
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
@@ -31,17 +31,20 @@ def settings(run: Run) -> dict[str, Any]:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     from plumbline.dlrm.score.evaluation import clicks_of
     from plumbline.dlrm.train.training import train
+    from plumbline.stages.day_training import start_of, training_files
 
     etl, config = inputs["etl"], run.config
     plan = read_plan(etl.path("plan"))
     architecture = Architecture.of(plan, config.model)
-    warnings = proportion_warnings(architecture, etl.manifest.rows["train"])
+    earlier_rows = etl.manifest.facts.get("older_rows", 0)
+    warnings = proportion_warnings(architecture, etl.manifest.rows["train"] + earlier_rows)
     for text in warnings:
         warn(text)
-    files = parts(etl.path("train"))
+    files = training_files(etl)
     clicks, rows = clicks_of(files)
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
+    start = None if run.parent is None else start_of(inputs, plan, architecture)
     offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
     trainer = trainer_of(run, plan, architecture, training, offset)
     with progress_bar("training", rows * training.epochs) as progress:
@@ -53,7 +56,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             valid_files=parts(etl.path("valid")),
             out=out,
             plan_hash=plan.content_hash,
-            click_rate=(clicks + 0.5) / (rows + 1),
+            click_rate=(clicks + 0.5) / (rows + 1) if start is None else None,
+            start=start,
             progress=progress,
             report_epoch=_print_epoch,
         )
@@ -150,4 +154,8 @@ def validation_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [epoch["valid"] for epoch in facts["epochs"]]
 
 
-STAGE = Stage("train", reads("etl"), settings, work, resumes_from=("checkpoint",))
+def needs(run: Run) -> tuple[str, ...]:
+    return ("etl",) if run.parent is None else ("etl", f"{PARENT}etl", f"{PARENT}train")
+
+
+STAGE = Stage("train", needs, settings, work, resumes_from=("checkpoint",))

@@ -72,7 +72,7 @@ def test_commands_parse(line: str) -> None:
 def test_the_options_are_those_of_run_all() -> None:
     block = next(block for _, block in BLOCKS if "[--config" in block)
     offered = {name for parameter in GROUP.commands["run"].params for name in parameter.opts}
-    assert set(re.findall(r"--[a-z]+", block)) == offered
+    assert set(re.findall(r"--[a-z-]+", block)) == offered
     engines = re.search(r"--engine ([\w|]+)", block)
     assert engines is not None
     for engine in engines.group(1).split("|"):

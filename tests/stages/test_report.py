@@ -44,6 +44,7 @@ def report_of(**verdict: Any) -> dict[str, Any]:
             },
             "verdict": {"ok": True, "text": "Better.", "advice": [], **verdict},
         },
+        "append": None,
         "warnings": [f"etl: Column {HOSTILE!r} is constant"],
         "serve": {
             "rows_compared": 5,
