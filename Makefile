@@ -69,6 +69,7 @@ $(PEERS): benchmarks/requirements-peers.txt $(STAMP)
 
 bench: env peers
 	$(VENV)/bin/python benchmarks/etl.py
+	$(VENV)/bin/python benchmarks/append.py
 	$(VENV)/bin/python benchmarks/online.py
 	$(VENV)/bin/python benchmarks/operators.py
 	$(VENV)/bin/python benchmarks/interaction.py

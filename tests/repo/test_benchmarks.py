@@ -256,6 +256,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
         "soak",
         "number_graphs",
         "first_report",
+        "append",
     ],
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
@@ -286,3 +287,11 @@ def test_gpu_loader_runs_and_writes_json(command: Command, tmp_path: Path) -> No
     whole, clock, gather = run_quick(command, "gpu_loader", tmp_path)
     assert whole["ratios"].keys() == clock["ratios"].keys() == {"loader for a CPU"}
     assert gather["ratios"].keys() == {"copy"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_append_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    (case,) = run_quick(command, "append", tmp_path)
+    assert case["case"] == "4,000 rows after 3 days of as many"
+    assert case["sides"].keys() == {"ours", "the day alone"}
