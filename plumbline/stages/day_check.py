@@ -12,7 +12,7 @@ from typing import Any
 
 from plumbline.base.errors import StageError
 from plumbline.base.files import file_sha256, json_sha256
-from plumbline.base.manifest import Manifest, differences
+from plumbline.base.manifest import MANIFEST_FILE, Manifest, differences
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.model.model_card import CARD_FILE
 from plumbline.dlrm.train.optimizer_file import OPTIMIZER_FILE
@@ -23,7 +23,7 @@ from plumbline.features.plan.unfitted import unfitted_json
 from plumbline.rawlogs.sources import resolve_files
 from plumbline.stages import etl, train
 from plumbline.stages.day_features import first_training_rows
-from plumbline.stages.parent import Link
+from plumbline.stages.parent import Link, first_of
 from plumbline.stages.run import Run
 
 NEEDED = ("ingest", "etl", "train")
@@ -48,9 +48,9 @@ def check_day(run: Run, parent: Path, folder: Path, *, force: bool) -> Link:
     _require_graph(run, parent, manifests)
     _require_kept(run, parent, manifests)
     link, before = Link.read(folder), Link.read(parent)
-    if link is not None:
+    if link is not None and (folder / "ingest" / MANIFEST_FILE).is_file():
         return link
-    content = _content(run, manifests["ingest"], parent, before, force)
+    content = _content(run, parent, before, force)
     return Link(
         parent=os.path.relpath(parent, folder),
         day=1 if before is None else before.day + 1,
@@ -138,15 +138,12 @@ def _why(manifest: Manifest) -> str:
     return "append.keep_statistics is off" if append else "it is of an older Plumbline"
 
 
-def _content(
-    run: Run, ingested: Manifest, parent: Path, before: Link | None, force: bool
-) -> tuple[str, ...]:
+def _content(run: Run, parent: Path, before: Link | None, force: bool) -> tuple[str, ...]:
     """The hashes of the day's files; raises StageError if one was appended or trained on before."""
     files = resolve_files(run.config.log, run.data)
     content = tuple(file_sha256(file) for file in files)
     seen = set() if before is None else {*before.earlier, *before.content}
-    if before is None:
-        seen = _hashes_of_equal_size(ingested, {file.stat().st_size for file in files})
+    seen |= _hashes_of_equal_size(first_of(parent), {file.stat().st_size for file in files})
     for file, sha256 in zip(files, content, strict=True):
         if sha256 in seen and not force:
             raise StageError(
@@ -156,9 +153,14 @@ def _content(
     return content
 
 
-def _hashes_of_equal_size(ingested: Manifest, sizes: set[int]) -> set[str]:
-    """The hashes of the files that a run of its own has read and that may be the day's."""
-    read = ingested.facts["read"]
+def _hashes_of_equal_size(first: Path, sizes: set[int]) -> set[str]:
+    """The hashes of the files that a run of its own has read and that may be the day's.
+
+    Nothing is known of them if the run or its files are gone.
+    """
+    if not (first / "ingest" / MANIFEST_FILE).is_file():
+        return set()
+    read = Manifest.read(first / "ingest").facts["read"]
     files = [Path(file) for file in read["files"]]
     return {
         file_sha256(file)

@@ -1,7 +1,7 @@
 """The run that a day is appended to, as the new run's `append.json` names it.
 
-The new run only reads its parent's folder. The file is written before the first stage, so a killed
-run goes on without `--append-to`.
+The new run only reads its parent's folder. The file is written before the first stage, so every
+command finds the parent by the run's folder.
 """
 
 from __future__ import annotations
@@ -64,6 +64,13 @@ def next_folder(parent: Path) -> Path:
     if link is None:
         return parent.parent / f"{name}+1"
     return parent.parent / f"{name.removesuffix(f'+{link.day}')}+{link.day + 1}"
+
+
+def first_of(run: Path) -> Path:
+    """The folder of the run of its own that a run's days were appended to, one after the other."""
+    while (link := Link.read(run)) is not None:
+        run = Path(os.path.normpath(run / link.parent))
+    return run
 
 
 def parent_of(folder: Path, append_to: Path | None) -> Path | None:

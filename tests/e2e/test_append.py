@@ -67,7 +67,7 @@ def test_days_are_appended_served_and_published(
     page = (run / "report.html").read_text()
     assert "each scored before it was trained on" in page and f"{scored['auc']:.4f}" in page
 
-    again = command("pipelines/run_all.py", "--config", config, "--out", run)
+    again = command("pipelines/run_all.py", "--config", config, "--data", day, "--out", run)
     assert again.returncode == 0, again.stderr
     assert [f"{stage}: complete, skipped" in again.stderr for stage in STAGES] == [True] * 5
 

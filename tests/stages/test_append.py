@@ -239,6 +239,17 @@ def test_an_empty_day_and_one_without_clicks_are_refused(first: Path, tmp_path: 
         appended(tmp_path / "c", first, tmp_path / "none.csv")
 
 
+def test_the_columns_of_the_days_file(first: Path, tmp_path: Path) -> None:
+    """One that is not declared is left out; one that is declared has to be there."""
+    lines = day_file(tmp_path, 1).read_text().splitlines()
+    (tmp_path / "more.csv").write_text("\n".join([f"{lines[0]},t", *(f"{x},1" for x in lines[1:])]))
+    folder = appended(tmp_path / "more", first, tmp_path / "more.csv", stages=STAGES[:2])
+    assert etl_facts(folder)["append"]["days"][0]["rows"] == ROWS
+    (tmp_path / "less.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines))
+    with pytest.raises(DataError, match=r"less\.csv.*'?s'?"):
+        appended(tmp_path / "less", first, tmp_path / "less.csv", stages=STAGES[:1])
+
+
 def test_a_day_with_no_clicks_can_be_appended_with_the_next(first: Path, tmp_path: Path) -> None:
     text = day_file(tmp_path, 1, rows=100).read_text()
     (tmp_path / "none.csv").write_text(text.replace("\n1,", "\n0,"))
@@ -369,8 +380,9 @@ def test_a_day_is_appended_once(first: Path, second: Path, tmp_path: Path) -> No
     with pytest.raises(StageError, match="has been trained on this file"):
         check_day(run_of(copy, parent=third), third, tmp_path / "run", force=False)
     copy.write_text(day_file(tmp_path, 0).read_text())
-    with pytest.raises(StageError, match="has been trained on this file"):
-        check_day(run_of(copy, parent=first), first, tmp_path / "run", force=False)
+    for parent in (first, third):
+        with pytest.raises(StageError, match="has been trained on this file"):
+            check_day(run_of(copy, parent=parent), parent, tmp_path / "run", force=False)
 
 
 def test_folders_of_days(first: Path, second: Path, tmp_path: Path) -> None:
