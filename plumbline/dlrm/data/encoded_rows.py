@@ -105,6 +105,13 @@ class EncodedColumns:
             (),
         )
 
+    def empty_lists(self, count: int) -> list[Lists]:
+        """An empty list in each of `count` rows, for every list column."""
+        return [
+            Lists(np.empty(0, np.int64), np.zeros(count + 1, np.int64))
+            for _ in self._architecture.bags
+        ]
+
     def fill(
         self, rows: EncodedRows, start: int, parts: Iterable[tuple[Path, pa.RecordBatch]]
     ) -> list[list[Lists]]:

@@ -15,19 +15,40 @@ from plumbline.dlrm.ops.embedding.contract import BagIds
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One of `count` processes that divide every batch among them."""
+
+    rank: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one process has of a batch that several have divided."""
+
+    rows: int
+    """Rows of the whole batch."""
+    longest: int
+    """Rows of the process that has the most."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """ids_BF: int64 (B, F); dense_BC: float32 (B, C); click_B: float32 (B,); on one device.
 
-    `bags` has the list columns in plan order, as `DLRM` takes them.
+    `bags` has the list columns in plan order, as `DLRM` takes them. With a `share`, the tensors
+    have the rows of this process only, maybe none.
     """
 
     ids_BF: Tensor
     dense_BC: Tensor
     click_B: Tensor
     bags: tuple[BagIds, ...] = ()
+    share: Share | None = None
 
     def __len__(self) -> int:
-        return len(self.click_B)
+        """Rows of the whole batch."""
+        return len(self.click_B) if self.share is None else self.share.rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,9 @@ from plumbline.base.errors import DataError
 from plumbline.base.read_ahead import iterate_ahead
 from plumbline.columns.values import Lists, concat
 from plumbline.dlrm.data.encoded_rows import EncodedColumns, EncodedRows, readable
-from plumbline.dlrm.data.loader import Batch, Order
+from plumbline.dlrm.data.loader import Batch, Member, Order
 from plumbline.dlrm.data.row_order import SLICE_ROWS, RowGroup, Slice, Window, windows
+from plumbline.dlrm.data.shares import Shares
 from plumbline.dlrm.model.architecture import Architecture
 
 BATCHES_AHEAD = 8
@@ -42,6 +43,8 @@ class Piece:
     window: EncodedRows
     taken_N: NDArray[np.int64]
     """Their indices in the window, in the order of the batch."""
+    owner_N: NDArray[np.int64] | None
+    """The process that has each of these rows; None if the rows are not divided."""
     ends_batch: bool
 
 
@@ -51,6 +54,11 @@ class ParquetLoader:
     At most `LANES * SLICE_ROWS` rows (see `plumbline.dlrm.data.row_order`), the queued batches and
     one decoded slice are in memory.
 
+    Parameters
+    ----------
+    member
+        Yield this process' share of every batch; see `plumbline.dlrm.data.shares`.
+
     Raises
     ------
     DataError
@@ -58,8 +66,15 @@ class ParquetLoader:
         nulls or another type than the plan gives.
     """
 
-    def __init__(self, files: Sequence[Path], architecture: Architecture, batch_size: int) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        architecture: Architecture,
+        batch_size: int,
+        member: Member | None = None,
+    ) -> None:
         self.batch_size = batch_size
+        self._member = member
         self.wide_lists = False
         """Whether an id of a list column may need 64 bits."""
         self._columns = EncodedColumns(architecture)
@@ -86,13 +101,23 @@ class ParquetLoader:
         return iterate_ahead(partial(self._batches, order, skip), BATCHES_AHEAD)
 
     def _batches(self, order: Order | None, skip: int) -> Iterator[Batch]:
+        shares = self._shares(order)
         parts: list[Batch] = []
+        owners: list[NDArray[np.int64]] = []
         for piece in self.pieces(order, skip):
-            parts.append(piece.window.batch(piece.taken_N))
+            taken_N = piece.taken_N
+            if shares is not None and piece.owner_N is not None:
+                owners.append(piece.owner_N)
+                taken_N = taken_N[piece.owner_N == shares.member.rank]
+            parts.append(piece.window.batch(taken_N))
             if piece.ends_batch:
-                yield _together(parts)
-                parts = []
+                share = None if shares is None else shares.share(owners)
+                yield replace(_together(parts), share=share)
+                parts, owners = [], []
             del piece  # before the next window is read
+
+    def _shares(self, order: Order | None) -> Shares | None:
+        return None if self._member is None else Shares.of(self._member, self._groups, order)
 
     def pieces(
         self, order: Order | None, skip: int, pool: Executor | None = None
@@ -104,39 +129,51 @@ class ParquetLoader:
         """
         skipped = min(skip * self.batch_size, self._rows)
         left, missing = self._rows - skipped, self.batch_size
-        decode = partial(self._windows, order, skipped, pool)
+        shares = self._shares(order)
+        decode = partial(self._windows, order, skipped, shares, pool)
         with closing(decode() if pool is None else iterate_ahead(decode, 1)) as decoded:
-            for rows, order_N in decoded:
+            for rows, lane_N, order_N in decoded:
                 start = 0
                 while start < len(order_N):
-                    taken_N = order_N[start : start + missing]
+                    taken_N, first = order_N[start : start + missing], self.batch_size - missing
+                    owner_N = None if shares is None else shares.owner_N(lane_N, taken_N, first)
                     start += len(taken_N)
                     missing -= len(taken_N)
                     left -= len(taken_N)
-                    yield Piece(rows, taken_N, ends_batch=not missing or not left)
+                    yield Piece(rows, taken_N, owner_N, ends_batch=not missing or not left)
                     missing = missing or self.batch_size
                 del rows  # before the next window is read
 
     def _windows(
-        self, order: Order | None, skipped: int, pool: Executor | None
-    ) -> Generator[tuple[EncodedRows, NDArray[np.int64]], None, None]:
-        """Each window, and the order of its rows without the first `skipped` rows of all."""
+        self, order: Order | None, skipped: int, shares: Shares | None, pool: Executor | None
+    ) -> Generator[tuple[EncodedRows, NDArray[np.int64], NDArray[np.int64]], None, None]:
+        """Each window, the lanes of its rows, and their order without the first `skipped` rows of
+        all."""
         readers: dict[RowGroup, _Reader] = {}
         for window in windows(self._groups, order):
             if skipped >= window.rows:
                 skipped -= window.rows
                 continue
-            yield self._decoded(window, readers, pool), window.permutation(order)[skipped:]
+            rows = self._decoded(window, readers, shares, pool)
+            yield rows, window.lane_N, window.permutation(order)[skipped:]
+            del rows  # before the next window is read
             skipped = 0
 
     def _decoded(
-        self, window: Window, readers: dict[RowGroup, _Reader], pool: Executor | None
+        self,
+        window: Window,
+        readers: dict[RowGroup, _Reader],
+        shares: Shares | None,
+        pool: Executor | None,
     ) -> EncodedRows:
-        """The window's rows; `readers` holds the row groups in progress."""
+        """The window's rows, without values where no row is for this process; `readers` holds the
+        row groups in progress."""
         rows = self._columns.empty(window.rows, self._wide_ids)
         starts = accumulate((slice_.rows for slice_ in window.slices), initial=0)
 
         def fill(slice_: Slice, start: int) -> list[list[Lists]]:
+            if shares is not None and not shares.has(slice_):
+                return [self._columns.empty_lists(slice_.rows)]
             return self._columns.fill(rows, start, self._parts(slice_, readers))
 
         run = map if pool is None else pool.map

@@ -40,6 +40,8 @@ class Slice:
     group: RowGroup
     start: int
     rows: int
+    lane: int
+    """The lane that reads it, and all slices of its group."""
 
     @property
     def ends_group(self) -> bool:
@@ -56,6 +58,12 @@ class Window:
     @property
     def rows(self) -> int:
         return sum(slice_.rows for slice_ in self.slices)
+
+    @property
+    def lane_N(self) -> NDArray[np.int64]:
+        """The lane that each row is read by, in the order of the slices."""
+        lanes = [slice_.lane for slice_ in self.slices]
+        return np.repeat(np.array(lanes, np.int64), [slice_.rows for slice_ in self.slices])
 
     def permutation(self, order: Order | None) -> NDArray[np.int64]:
         """The order of the window's rows; independent of other windows."""
@@ -79,14 +87,16 @@ def windows(groups: Sequence[RowGroup], order: Order | None) -> Iterator[Window]
     while True:
         slices: list[Slice] = []
         for lane in range(lanes):
-            rests[lane] = _fill(slices, rests[lane], waiting)
+            rests[lane] = _fill(slices, rests[lane], waiting, lane)
         if not slices:
             return
         yield Window(number, tuple(slices))
         number += 1
 
 
-def _fill(slices: list[Slice], rest: Slice | None, waiting: Iterator[RowGroup]) -> Slice | None:
+def _fill(
+    slices: list[Slice], rest: Slice | None, waiting: Iterator[RowGroup], lane: int
+) -> Slice | None:
     """Append up to SLICE_ROWS rows of a lane; returns the rest of its last row group, if any."""
     room = SLICE_ROWS
     while room:
@@ -94,10 +104,10 @@ def _fill(slices: list[Slice], rest: Slice | None, waiting: Iterator[RowGroup]) 
             group = next(waiting, None)
             if group is None:
                 return None
-            rest = Slice(group, 0, group.rows)
+            rest = Slice(group, 0, group.rows, lane)
         taken = min(room, rest.rows)
-        slices.append(Slice(rest.group, rest.start, taken))
+        slices.append(Slice(rest.group, rest.start, taken, lane))
         room -= taken
         left = rest.rows - taken
-        rest = Slice(rest.group, rest.start + taken, left) if left else None
+        rest = Slice(rest.group, rest.start + taken, left, lane) if left else None
     return rest
