@@ -6,6 +6,7 @@ Legend: B rows. `click_B` holds 0 and 1, `probability_B` one number a row.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,23 @@ class ClickMetrics:
         self._rows += len(click_B)
         self._clicks += int(click_B.sum())
 
+    @property
+    def pairs(self) -> PairCounts:
+        """The counts that the AUC is computed from."""
+        return self._pairs
+
+    def sums(self) -> tuple[float, ...]:
+        """Rows, clicks, and the sums of the losses and of the probabilities, for `add_sums`."""
+        return (self._rows, self._clicks, self._loss.value, self._probability.value)
+
+    def add_sums(self, sums: Sequence[float]) -> None:
+        """Add the `sums` of other rows, whose counts are added to `pairs`."""
+        rows, clicks, loss, probability = sums
+        self._rows += int(rows)
+        self._clicks += int(clicks)
+        self._loss.add_block(loss)
+        self._probability.add_block(probability)
+
     def result(self) -> Metrics:
         """The metrics of all rows so far.
 
@@ -86,7 +104,10 @@ class _Sum:
         self._blocks: list[float] = []
 
     def add(self, values: NDArray[np.float64]) -> None:
-        self._blocks.append(math.fsum(values.tolist()))
+        self.add_block(math.fsum(values.tolist()))
+
+    def add_block(self, value: float) -> None:
+        self._blocks.append(value)
         if len(self._blocks) == BLOCKS:
             self._blocks = [self.value]
 

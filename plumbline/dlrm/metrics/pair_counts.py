@@ -66,9 +66,13 @@ class PairCounts:
             counts["score"] = score_B[rows]
             counts["clicks"] = click_B[rows]
             counts["others"] = 1 - click_B[rows]
-            self._held.append(_summed([counts]))
-            if sum(map(len, self._held)) > self._limit:
-                self._make_room()
+            self.add_counts(_summed([counts]))
+
+    def add_counts(self, counts: Counts) -> None:
+        """Add what another object has counted, a block of `blocks` at a time."""
+        self._held.append(counts)
+        if sum(map(len, self._held)) > self._limit:
+            self._make_room()
 
     def area(self) -> float:
         """The result of `area_under_curve` for all rows.
@@ -79,7 +83,7 @@ class PairCounts:
             All or no rows have a click.
         """
         clicks = others = half_pairs = 0
-        for counts in self._sorted():
+        for counts in self.blocks():
             half_pairs += 2 * others * int(counts["clicks"].sum()) + _half_pairs(counts)
             clicks += int(counts["clicks"].sum())
             others += int(counts["others"].sum())
@@ -98,7 +102,7 @@ class PairCounts:
             self._runs.append(len(counts))
             self._held = []
 
-    def _sorted(self) -> Iterator[Counts]:
+    def blocks(self) -> Iterator[Counts]:
         """All counts by ascending score, in blocks; no score is in two blocks."""
         held = _summed(self._held)
         if self._file is None:
