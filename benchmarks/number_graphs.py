@@ -31,6 +31,7 @@ from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.typed import TypedParquet
 from plumbline.dlrm.data.parquet_loader import ParquetLoader
 from plumbline.dlrm.model.architecture import Architecture
+from plumbline.dlrm.train.averaging import averaged
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
 from plumbline.dlrm.train.training import train
 from plumbline.dlrm.train.training_plan import planned
@@ -183,7 +184,7 @@ def best(plan: Plan, folder: Path, seed: int, epochs: int) -> tuple[float, float
     loader = ParquetLoader(parts(folder / "train"), architecture, training.batch_size)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         result = train(
-            FusedTrainer(architecture, training, seed, "cpu"),
+            averaged(FusedTrainer(architecture, training, seed, "cpu"), training, loader.rows),
             loader,
             training,
             seed=seed,

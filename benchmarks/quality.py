@@ -19,6 +19,7 @@ from plumbline.dlrm.data.parquet_loader import ParquetLoader
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.score.evaluation import clicks_of, evaluate
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.dlrm.train.averaging import averaged
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
 from plumbline.dlrm.train.training import train
 from plumbline.dlrm.train.training_plan import planned
@@ -56,7 +57,7 @@ def auc(config: Config, folder: Path, seed: int, precision: str, rows: str) -> f
     architecture = Architecture.of(plan, model)
     with tempfile.TemporaryDirectory(dir=folder) as out:
         train(
-            FusedTrainer(architecture, training, seed, "cpu"),
+            averaged(FusedTrainer(architecture, training, seed, "cpu"), training, count),
             ParquetLoader(files, architecture, training.batch_size),
             training,
             seed=seed,

@@ -9,7 +9,7 @@ inputs: ValueError names what was wanted and what was got.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -26,7 +26,7 @@ from plumbline.dlrm.ops.embedding.position_weights import position_gradient
 
 INITIAL_DEVIATION = 0.01
 FILL = 1 << 20
-"""Numbers drawn at a time for rows of less than float32."""
+"""Numbers drawn at a time, about."""
 
 
 class EmbeddingTables(nn.Module):
@@ -98,7 +98,7 @@ class EmbeddingTables(nn.Module):
             ones_P = torch.ones(weights_P.shape, device="cpu")
             self.position_weights[number] = nn.Parameter(ones_P)
         for position in range(len(self.cardinalities)):
-            _fill(self.table(position).flatten(), generator, deviation)
+            _fill(self.table(position), generator, deviation)
 
     def require_memory(self, device: Device) -> None:
         """Raise ConfigError if the rows and their optimizer state do not fit in what is free."""
@@ -199,21 +199,30 @@ class EmbeddingTables(nn.Module):
                 )
 
 
-def _fill(values: Tensor, generator: torch.Generator, deviation: float) -> None:
-    """Fill a flat tensor with normal numbers.
+def _fill(rows_RD: Tensor, generator: torch.Generator, deviation: float) -> None:
+    """Fill a table with normal numbers."""
+    if rows_RD.dtype == torch.float32:
+        rows_RD.normal_(0.0, deviation, generator=generator)
+        return
+    start = 0
+    for drawn_ND in drawn_rows(len(rows_RD), rows_RD.shape[1], generator, deviation):
+        rows_RD[start : start + len(drawn_ND)] = drawn_ND
+        start += len(drawn_ND)
+
+
+def drawn_rows(
+    rows: int, dim: int, generator: torch.Generator, deviation: float
+) -> Iterator[Tensor]:
+    """The rows of a table ~ N(0, deviation²), float32, about a million numbers at a time.
 
     Parts give the same numbers as one draw: torch draws sixteen at a time, and the last sixteen
     again. So all parts but the last are multiples of sixteen, and none is shorter.
     """
-    if values.dtype == torch.float32:
-        values.normal_(0.0, deviation, generator=generator)
-        return
-    start = 0
-    while start < len(values):
-        count = FILL if len(values) - start >= 2 * FILL else len(values) - start
-        drawn = torch.empty(count).normal_(0.0, deviation, generator=generator)
-        values[start : start + count] = drawn
-        start += count
+    step = 16 * max(1, FILL // (16 * dim))
+    while rows:
+        count = step if rows >= 2 * step else rows
+        yield torch.empty(count, dim).normal_(0.0, deviation, generator=generator)
+        rows -= count
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -48,26 +49,36 @@ def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> str:
 
 
 def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[memoryview | bytes]:
-    """The file's content: length of the header, the header, and the tensors' bytes in order.
+    """The file's content: the header, and the tensors' bytes in order."""
+    yield header_of({name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()})
+    for tensor in tensors.values():
+        yield from bytes_of(tensor)
+
+
+def header_of(layouts: Mapping[str, tuple[torch.dtype, Sequence[int]]]) -> bytes:
+    """The length of the header and the header, which the tensors' bytes follow in order.
 
     https://github.com/huggingface/safetensors#format
     """
     header, end = {}, 0
-    for name, tensor in tensors.items():
-        begin, end = end, end + tensor.numel() * tensor.element_size()
+    for name, (dtype, shape) in layouts.items():
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
         header[name] = {
-            "dtype": DTYPES[tensor.dtype],
-            "shape": list(tensor.shape),
+            "dtype": DTYPES[dtype],
+            "shape": list(shape),
             "data_offsets": [begin, end],
         }
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # aligns the tensors to 8 bytes
-    yield len(text).to_bytes(8, "little") + text
-    for tensor in tensors.values():
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        step = CHUNK_BYTES // flat.element_size()
-        for start in range(0, len(flat), step):
-            yield flat[start : start + step].view(torch.uint8).numpy().data
+    return len(text).to_bytes(8, "little") + text
+
+
+def bytes_of(tensor: Tensor) -> Iterator[memoryview]:
+    """A tensor's bytes, piece by piece."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    step = CHUNK_BYTES // flat.element_size()
+    for start in range(0, len(flat), step):
+        yield flat[start : start + step].view(torch.uint8).numpy().data
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from plumbline.dlrm.data.loader import Batch
+from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.dlrm import DLRM
 from plumbline.dlrm.tensors.tensor_file import under
-from plumbline.dlrm.train.trainer import Trainer
+from plumbline.dlrm.train.training_plan import PlannedTraining
+from plumbline.dlrm.train.whole_model import WholeModelTrainer
 
 UPDATES = 50
 """Approximate number of updates per epoch; each passes over all weights, table rows included."""
@@ -26,7 +28,24 @@ UPDATES = 50
 WARM_UP = 5
 
 
-class AveragedTrainer:
+def between(epoch_steps: int) -> int:
+    """Steps between two updates."""
+    return max(1, epoch_steps // UPDATES)
+
+
+def newest_share(updates: int) -> float:
+    """The share of the newest weights in the average, after this number of updates: 1 - d."""
+    return 1 - (1 + updates) / (WARM_UP + updates)
+
+
+def averaged(trainer: WholeModelTrainer, training: PlannedTraining, rows: int) -> WholeModelTrainer:
+    """The trainer, with averaged weights if the settings say so, for this number of rows."""
+    if not training.averaging:
+        return trainer
+    return AveragedTrainer(trainer, training.epoch_steps(rows))
+
+
+class AveragedTrainer(WholeModelTrainer):
     """A trainer whose canonical model has the averaged weights.
 
     The average is float32 for any precision of the rows. Its state includes the wrapped trainer's.
@@ -37,14 +56,18 @@ class AveragedTrainer:
         Steps per epoch.
     """
 
-    def __init__(self, trainer: Trainer, epoch_steps: int) -> None:
+    def __init__(self, trainer: WholeModelTrainer, epoch_steps: int) -> None:
         self._trainer = trainer
-        self._between = max(1, epoch_steps // UPDATES)
+        self._between = between(epoch_steps)
         self.name = trainer.name
         self.precision = trainer.precision
         self.logit_offset = trainer.logit_offset
         self._average = self._weights()
         self._step = 0
+
+    @property
+    def architecture(self) -> Architecture:
+        return self._trainer.architecture
 
     def start_at(self, logit: float) -> None:
         """See `plumbline.dlrm.train.trainer.Trainer`."""
@@ -58,8 +81,7 @@ class AveragedTrainer:
             loss = self._trainer.step(batch, factor)
         self._step += 1
         if self._step % self._between == 0:
-            updates = self._step // self._between - 1
-            share = 1 - (1 + updates) / (WARM_UP + updates)
+            share = newest_share(self._step // self._between - 1)
             for name, weight in self._trainer.canonical().state_dict().items():
                 self._average[name].lerp_(weight.float(), share)
         return loss

@@ -4,7 +4,8 @@
     checkpoint/step-N.safetensors    … the trainer's state, and the loss of every step
     checkpoint/step-M.safetensors    … the same after the best epoch, if that was an earlier one
 
-The JSON is replaced last; until then the older checkpoint is valid.
+The JSON is replaced last; until then the older checkpoint is valid. The files do not depend on the
+number of processes that train, so another number can go on.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from plumbline.base.errors import StageError
 from plumbline.base.manifest import differences
 from plumbline.base.sealed_json import read_sealed, write_sealed
 from plumbline.dlrm.metrics.metrics import Metrics
-from plumbline.dlrm.tensors.tensor_file import read_tensors, under, write_tensors
-from plumbline.dlrm.train.trainer import Stateful
+from plumbline.dlrm.train.trainer import Stored
 
 FORMAT_VERSION = 5
 """5: with the hash of its own content."""
 CHECKPOINT_FILE = "checkpoint.json"
+LOSSES = "losses"
+"""Name of the losses of all steps, float32, beside the trainer's tensors."""
 
 
 @dataclass(slots=True)
@@ -61,7 +63,7 @@ class Checkpoint:
         The trainer whose state is saved and restored.
     """
 
-    def __init__(self, folder: Path, identity: dict[str, Any], trainer: Stateful) -> None:
+    def __init__(self, folder: Path, identity: dict[str, Any], trainer: Stored) -> None:
         self._folder = folder
         self._identity = identity
         self._trainer = trainer
@@ -69,12 +71,14 @@ class Checkpoint:
 
     def save(self, position: Position, *, best: bool = False) -> None:
         """Write the trainer's state and the position; `best` keeps them until the next best."""
-        tensors = {f"trainer/{name}": tensor for name, tensor in self._trainer.state().items()}
-        tensors["losses"] = torch.tensor(position.losses, dtype=torch.float32)
+        losses = torch.tensor(position.losses, dtype=torch.float32)
         file = self._folder / f"step-{position.step}.safetensors"
-        written = {"file": file.name, "sha256": write_tensors(file, tensors)}
+        sha256 = self._trainer.write_state(file, {LOSSES: losses})
+        written = {"file": file.name, "sha256": sha256}
         if best:
             self._best = written
+        if not self._trainer.leads:
+            return
         content = {
             "format_version": FORMAT_VERSION,
             "identity": self._identity,
@@ -94,7 +98,7 @@ class Checkpoint:
             raise StageError(
                 f"{self._folder}: holds no best epoch. Run the train stage again with --force."
             )
-        self._trainer.load(under("trainer/", self._read(self._best)))
+        self._read(self._best)
 
     def restore(self) -> Position:
         """Load the saved state, if any, and return its position; otherwise the initial position.
@@ -125,10 +129,9 @@ class Checkpoint:
         valid = [Metrics(**metrics) for metrics in content["position"].pop("valid")]
         position = Position(**content["position"], valid=valid)
         last, self._best = content["tensors"], content["best"]
-        tensors = self._read(last)
-        position.losses = tensors["losses"].tolist()
-        self._trainer.load(under("trainer/", tensors))
+        position.losses = self._read(last)[LOSSES].tolist()
         return position
 
     def _read(self, written: Mapping[str, str]) -> dict[str, Tensor]:
-        return read_tensors(self._folder / Path(written["file"]).name, written["sha256"])
+        file = self._folder / Path(written["file"]).name
+        return self._trainer.read_state(file, written["sha256"])

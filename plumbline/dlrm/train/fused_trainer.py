@@ -25,9 +25,10 @@ from plumbline.dlrm.train.embedding_optimizer import EmbeddingOptimizer
 from plumbline.dlrm.train.optimizers import dense_optimizer
 from plumbline.dlrm.train.precision import LossScale, training_precision
 from plumbline.dlrm.train.training_plan import PlannedTraining
+from plumbline.dlrm.train.whole_model import WholeModelTrainer
 
 
-class FusedTrainer:
+class FusedTrainer(WholeModelTrainer):
     """A DLRM in training; its initial weights are those that `DLRM` draws from the seed.
 
     Two runs with the same seed and batches give equal bits. The embedding pass gives equal bits for

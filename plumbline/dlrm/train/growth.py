@@ -22,7 +22,7 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.tensors.tensor_file import under
 from plumbline.dlrm.train.embedding_optimizer import STATE
-from plumbline.dlrm.train.trainer import Stateful
+from plumbline.dlrm.train.whole_model import WholeModelTrainer
 
 PARAMETER = "parameter/"
 TABLES = "tables.weight"
@@ -37,7 +37,7 @@ class Start:
     state: Mapping[str, Tensor]
 
 
-def optimizer_state(trainer: Stateful) -> dict[str, Tensor]:
+def optimizer_state(trainer: WholeModelTrainer) -> dict[str, Tensor]:
     """The state of a trainer, averaged or not, without the weights."""
     state = trainer.state()
     live = under("live/", state) or state

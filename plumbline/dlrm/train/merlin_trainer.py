@@ -25,9 +25,10 @@ from plumbline.dlrm.train.merlin_model import (
 )
 from plumbline.dlrm.train.optimizers import dense_optimizer, sparse_optimizer
 from plumbline.dlrm.train.training_plan import PlannedTraining
+from plumbline.dlrm.train.whole_model import WholeModelTrainer
 
 
-class MerlinTrainer:
+class MerlinTrainer(WholeModelTrainer):
     """A Merlin DLRM in training; its initial weights are those that `DLRM` draws from the seed.
 
     Raises ConfigError for settings that Merlin's DLRM does not support.

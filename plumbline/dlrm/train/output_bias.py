@@ -46,14 +46,18 @@ def fit_output_bias(model: DLRM, loader: DataLoader, logit_offset: float = 0.0) 
             scores.append(scorer.score(ids_BF, dense_BC, bags))
             clicks.append(batch.click_B.cpu().numpy())
     probability_B = np.concatenate(scores).astype(np.float64)
-    clicks_seen, rows = float(np.concatenate(clicks).sum()), len(probability_B)
     least = float(np.finfo(np.float32).tiny)
     probability_B = probability_B.clip(least, 1 - float(np.finfo(np.float32).epsneg))
     logit_B = np.log(probability_B) - np.log1p(-probability_B) + logit_offset
-    shift = shift_to(logit_B, (clicks_seen + 0.5) / (rows + 1))
+    shift = shift_of(logit_B, float(np.concatenate(clicks).sum()))
     with torch.no_grad():
         model.last.bias.add_(shift)
     return shift
+
+
+def shift_of(logit_B: NDArray[np.float64], clicks: float) -> float:
+    """The shift that makes the mean probability of these rows the rate of their clicks."""
+    return shift_to(logit_B, (clicks + 0.5) / (len(logit_B) + 1))
 
 
 def shift_to(logit_B: NDArray[np.float64], rate: float) -> float:

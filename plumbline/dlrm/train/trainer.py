@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
 
-from plumbline.dlrm.data.loader import Batch
-from plumbline.dlrm.model.dlrm import DLRM
+from plumbline.dlrm.data.loader import Batch, DataLoader
+from plumbline.dlrm.metrics.metrics import Metrics
+from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.ops.dtypes import Precision
 
 
-class Stateful(Protocol):
-    """An object that can be saved to and restored from named tensors."""
+class Stored(Protocol):
+    """What a checkpoint stores. Several processes call its methods together."""
 
-    def state(self) -> dict[str, Tensor]: ...
+    leads: bool
+    """Whether this process writes what all of them have in common. True if there is only one."""
 
-    def load(self, state: Mapping[str, Tensor]) -> None: ...
+    def write_state(self, file: Path, others: Mapping[str, Tensor]) -> str:
+        """Write everything that later steps depend on, and `others`; returns the file's SHA-256.
+
+        The file is written under another name and renamed when it is complete.
+        """
+        ...
+
+    def read_state(self, file: Path, sha256: str) -> dict[str, Tensor]:
+        """Restore what `write_state` wrote; returns the others.
+
+        Raises
+        ------
+        ModelError
+            The file is missing, changed or malformed.
+        """
+        ...
 
 
-class Trainer(Stateful, Protocol):
-    """A model in training, with its optimizers. Its state is everything later steps depend on."""
+class Trainer(Stored, Protocol):
+    """A model in training, with its optimizers."""
 
     name: str
     precision: Precision
     logit_offset: float
     """Added to each logit in the loss only. If training uses all rows with a click and a share s of
     those without, it is -ln(s), so the model's own logit is calibrated for all rows."""
+
+    @property
+    def architecture(self) -> Architecture: ...
 
     def start_at(self, logit: float) -> None:
         """Set the output bias, which the first logits are near."""
@@ -45,6 +66,21 @@ class Trainer(Stateful, Protocol):
         """
         ...
 
-    def canonical(self) -> DLRM:
-        """The model as stored."""
+    def evaluate(self, files: Sequence[Path], every: int) -> Metrics:
+        """Metrics of the model as stored; see `plumbline.dlrm.score.evaluation.evaluate`."""
+        ...
+
+    def store_model(self, folder: Path, plan_hash: str, rows: DataLoader | None) -> float:
+        """Write the model to `folder`, after the last step.
+
+        Parameters
+        ----------
+        rows
+            Shift the output bias first, to the click rate of these rows; see
+            `plumbline.dlrm.train.output_bias`. None shifts nothing.
+
+        Returns
+        -------
+        The shift.
+        """
         ...

@@ -22,16 +22,9 @@ from torch import Tensor
 from plumbline.base.errors import StageError
 from plumbline.dlrm.data.loader import Batch, DataLoader, Order
 from plumbline.dlrm.metrics.metrics import Metrics, check_outcomes
-from plumbline.dlrm.model.weights import save_model
-from plumbline.dlrm.score.evaluation import clicks_of, evaluate
-from plumbline.dlrm.score.scorer import Scorer
-from plumbline.dlrm.tensors.tensor_file import write_tensors
-from plumbline.dlrm.train.averaging import AveragedTrainer
+from plumbline.dlrm.score.evaluation import clicks_of
 from plumbline.dlrm.train.checkpoint import Checkpoint, Position
 from plumbline.dlrm.train.early_stopping import EarlyStopping
-from plumbline.dlrm.train.growth import Start, optimizer_state
-from plumbline.dlrm.train.optimizer_file import OPTIMIZER_FILE
-from plumbline.dlrm.train.output_bias import fit_output_bias
 from plumbline.dlrm.train.schedule import Schedule
 from plumbline.dlrm.train.trainer import Trainer
 
@@ -97,13 +90,11 @@ def train(
     out: Path,
     plan_hash: str,
     click_rate: float | None = None,
-    start: Start | None = None,
+    started_from: str | None = None,
     progress: Callable[[int], None] | None = None,
     report_epoch: Callable[[int, Epoch], None] | None = None,
 ) -> TrainResult:
     """Train a DLRM and write it to `out/model`; resumes from `out/checkpoint` if it exists.
-
-    The optimizer's state goes to `out/optimizer`, for a training that goes on from this one.
 
     The weights are those of the epoch with the best validation log loss, or of the last epoch if
     `training.early_stopping` is off. `training.fit_bias` then shifts the output bias; the epochs'
@@ -111,6 +102,9 @@ def train(
 
     Parameters
     ----------
+    trainer
+        Averages the weights if `training.averaging` says so. If several processes train one model,
+        each calls this function with its trainer and the loader of its shares.
     loader
         Loader of the training split, in batches of `training.batch_size`.
     plan_hash
@@ -118,8 +112,8 @@ def train(
     click_rate
         Click rate of the loader's rows, in (0, 1). The output bias starts at its log-odds minus the
         trainer's `logit_offset`; if None, the bias is drawn like the other weights.
-    start
-        The state that a training goes on from, as `trainer.load` takes it; None for a new model.
+    started_from
+        Hash of the model that the trainer goes on from; None for a new model.
     progress
         Called after each step with its number of rows; rows of an earlier run are reported in one
         call.
@@ -144,7 +138,7 @@ def train(
     identity = {
         "trainer": trainer.name,
         "precision": trainer.precision,
-        "architecture": trainer.canonical().architecture.to_json(),
+        "architecture": trainer.architecture.to_json(),
         "training": training.model_dump(mode="json", exclude={"checkpoint_every", "precision"}),
         "seed": seed,
         "plan_hash": plan_hash,
@@ -152,12 +146,9 @@ def train(
         "click_rate": click_rate,
         "logit_offset": trainer.logit_offset,
     }
-    if start is not None:
-        identity["started_from"] = start.model_hash
-        trainer.load(start.state)
+    if started_from is not None:
+        identity["started_from"] = started_from
     course = _Course.of(training, loader.rows)
-    if training.averaging:
-        trainer = AveragedTrainer(trainer, course.steps)
     checkpoint = Checkpoint(out / "checkpoint", identity, trainer)
     position = checkpoint.restore()
     if position.step == 0 and click_rate is not None:
@@ -168,7 +159,7 @@ def train(
         batches = loader.batches(Order(seed, position.epoch), skip=position.batch)
         with closing(batches):
             _run_epoch(trainer, batches, course.schedule, training, checkpoint, position, report)
-        position.valid.append(evaluate(Scorer.of(trainer.canonical()), valid_files, every=every))
+        position.valid.append(trainer.evaluate(valid_files, every))
         position.epoch, position.batch = position.epoch + 1, 0
         checkpoint.save(position, best=course.best(position) == position.epoch - 1)
         if report_epoch is not None:
@@ -176,10 +167,8 @@ def train(
     best = course.best(position)
     if best != position.epoch - 1:
         checkpoint.take_best()
-    model = trainer.canonical()
-    shift = fit_output_bias(model, loader, trainer.logit_offset) if training.fit_bias else 0.0
-    save_model(out / "model", model, plan_hash)
-    write_tensors(out / OPTIMIZER_FILE, optimizer_state(trainer))
+    rows = loader if training.fit_bias else None
+    shift = trainer.store_model(out / "model", plan_hash, rows)
     return TrainResult(
         steps=position.step,
         samples_per_second=position.samples / position.seconds,
@@ -203,7 +192,7 @@ class _Course:
 
     @classmethod
     def of(cls, training: PlannedTraining, rows: int) -> _Course:
-        steps = math.ceil(rows / training.batch_size)
+        steps = training.epoch_steps(rows)
         return cls(training, steps, Schedule.of(training, training.epochs * steps))
 
     def ended(self, position: Position) -> bool:

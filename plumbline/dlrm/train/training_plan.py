@@ -33,6 +33,10 @@ class PlannedTraining(Training):
     averaging: bool
     fit_bias: bool
 
+    def epoch_steps(self, rows: int) -> int:
+        """Steps of an epoch of this number of training rows."""
+        return math.ceil(rows / self.batch_size)
+
     @property
     def stops_early(self) -> bool:
         """Whether the validation split decides which epoch's weights are kept."""

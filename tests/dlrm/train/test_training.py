@@ -27,13 +27,13 @@ from plumbline.dlrm.model.model_card import read_model_card
 from plumbline.dlrm.model.weights import load_model
 from plumbline.dlrm.score.evaluation import evaluate
 from plumbline.dlrm.score.scorer import Scorer
-from plumbline.dlrm.train.averaging import UPDATES, AveragedTrainer
+from plumbline.dlrm.train.averaging import UPDATES, AveragedTrainer, averaged
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
 from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.dlrm.train.output_bias import FARTHEST, fit_output_bias, shift_to
-from plumbline.dlrm.train.trainer import Trainer
 from plumbline.dlrm.train.training import Epoch, TrainResult, loss_curve, train
 from plumbline.dlrm.train.training_plan import PlannedTraining
+from plumbline.dlrm.train.whole_model import WholeModelTrainer
 from plumbline.nvtabular.merlin_data import merlin_dataset, merlin_schema
 
 SETTINGS = PlannedTraining(
@@ -53,7 +53,7 @@ class CutOff(Exception):
     """The power fails."""
 
 
-def trainer_of(world, name: str, training: PlannedTraining, seed: int) -> Trainer:
+def trainer_of(world, name: str, training: PlannedTraining, seed: int) -> WholeModelTrainer:
     if name == "fused":
         return FusedTrainer(world.architecture, training, seed, "cpu")
     return MerlinTrainer(world.architecture, training, seed, "cpu", merlin_schema(world.plan))
@@ -79,9 +79,10 @@ def run_in(
 ) -> TrainResult:
     files = world.train_files if train_files is None else train_files
     arguments = {"valid_files": world.valid_files, "plan_hash": world.plan.content_hash, **changes}
+    rows = loader_of(world, loader, files, training.batch_size)
     return train(
-        trainer_of(world, trainer, training, seed),
-        loader_of(world, loader, files, training.batch_size),
+        averaged(trainer_of(world, trainer, training, seed), training, rows.rows),
+        rows,
         training,
         seed=seed,
         out=out,
