@@ -1,10 +1,12 @@
 # The environment is .venv in this checkout; a second call reuses it. Everything is pinned in the files
-# requirements*.lock. PYTHON=/path/to/python3.12 chooses the interpreter; `make env GPU=1` adds RAPIDS.
+# requirements*.lock. PYTHON=/path/to/python3.12 chooses the interpreter; `make env GPU=1` adds RAPIDS,
+# `make env DISTRIBUTED=1` what training on several processes needs.
 
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
 GPU_STAMP := $(VENV)/.installed-gpu
+DISTRIBUTED_STAMP := $(VENV)/.installed-distributed
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
@@ -15,11 +17,15 @@ FUZZ_SEED ?= $(shell date +%s)
 
 .PHONY: env run test test-slow lint peers bench gpu-check soak chaos fuzz clean
 
+ifneq ($(filter-out 1,$(DISTRIBUTED)),)
+$(error DISTRIBUTED=$(DISTRIBUTED): wanted DISTRIBUTED=1 to train on several processes, or no DISTRIBUTED at all)
+endif
+
 ifneq ($(filter-out 1,$(GPU)),)
 $(error GPU=$(GPU): wanted GPU=1 for a GPU machine, or no GPU at all)
 endif
 
-env: $(BUILT) $(if $(GPU),$(GPU_STAMP))
+env: $(BUILT) $(if $(GPU),$(GPU_STAMP)) $(if $(DISTRIBUTED),$(DISTRIBUTED_STAMP))
 
 # merlin-core declares pandas < 1.6, but works with the pandas of requirements.lock.
 $(STAMP): requirements.lock requirements-merlin.lock
@@ -35,6 +41,11 @@ $(GPU_STAMP): $(STAMP) requirements-gpu.lock
 	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock -r requirements-gpu.lock
 	touch $@
 
+$(DISTRIBUTED_STAMP): $(STAMP) requirements-distributed.lock
+	grep -v "^fbgemm-gpu$(if $(GPU),-cpu)==" requirements-distributed.lock > $(VENV)/distributed.lock
+	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock --no-deps -r $(VENV)/distributed.lock
+	touch $@
+
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 	rm -f $@ plumbline/_native.*.so plumbline/dlrm/_kernels*.so
@@ -46,11 +57,11 @@ $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 run: env
 	$(VENV)/bin/python pipelines/run_all.py
 
-test: env
+test: env $(DISTRIBUTED_STAMP)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # Benchmarks at small sizes, and what else takes long.
-test-slow: env
+test-slow: env $(DISTRIBUTED_STAMP)
 	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: env
@@ -61,9 +72,10 @@ lint: env
 # What benchmarks compare with and draw with, beside the environment and not in it.
 peers: $(PEERS)
 
-$(PEERS): benchmarks/requirements-peers.txt $(STAMP)
+$(PEERS): benchmarks/requirements-peers.txt requirements-distributed.lock $(STAMP)
 	rm -rf $@ $@.partial
-	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $<
+	grep -v "^fbgemm-gpu==" requirements-distributed.lock > $(VENV)/distributed.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $< -r $(VENV)/distributed.lock
 	mv $@.partial $@
 	touch $@
 

@@ -1,6 +1,6 @@
 """TorchRec's tables for `TorchTrainer`, as one FBGEMM batch that is updated in the backward pass.
 
-TorchRec and FBGEMM are in a separate environment; see requirements-peers.txt.
+TorchRec and FBGEMM are of requirements-distributed.lock.
 
 Legend: B rows, F id columns, D embedding length.
 """

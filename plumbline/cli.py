@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -24,6 +25,7 @@ from plumbline.commands.score import score
 from plumbline.commands.server import server
 from plumbline.commands.stages import run, stage_command
 from plumbline.commands.status import status
+from plumbline.commands.train import train
 from plumbline.commands.verify import verify
 from plumbline.stages.run_all import STAGES
 
@@ -36,12 +38,15 @@ client = typer.Typer(help="The client of a served model.")
 app.add_typer(client, name="client", hidden=True)  # for `serving/client.py`
 for group in (app, client):
     group.callback()(lambda: None)
+OWN_COMMANDS: dict[str, Callable[..., None]] = {"export": export, "train": train}
+"""Stages whose command has options of its own."""
+
 app.command(cls=Command)(run)
 app.command(cls=Command)(init)
 app.command(cls=Command)(operators)
 app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
-    stage = export if name == "export" else stage_command(name)
+    stage = OWN_COMMANDS.get(name) or stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)
 for command in (status, server, score, verify, accept, probe, publish):
     app.command(cls=Command)(command)

@@ -10,6 +10,7 @@ import typer
 from plumbline.base.console import warn
 from plumbline.base.device import RequestedDevice
 from plumbline.base.paths import ROOT
+from plumbline.dlrm.processes.place import place
 from plumbline.settings.configuration import load_config
 from plumbline.stages.machine import choose
 from plumbline.stages.parent import config_of_day, engine_of_day, next_folder, parent_of
@@ -110,8 +111,10 @@ def run_of(
     if parent is not None:
         settings, engine = config_of_day(settings), engine_of_day(engine, scheduler)
     choice = choose(device, engine, scheduler)
-    for note in choice.notes:
-        warn(note)
+    here = place()
+    if here is None or here.rank == 0:
+        for note in choice.notes:
+            warn(note)
     run = Run(
         config=settings,
         data=tuple(data or ()),

@@ -24,6 +24,7 @@ from plumbline.commands.options import (
     run_of,
 )
 from plumbline.stages.parent import Link
+from plumbline.commands.processes import ProcessCount, in_processes
 from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
 from plumbline.stages.run_lock import run_lock
@@ -46,6 +47,7 @@ def run(
     scheduler: Scheduler = None,
     model: ModelName = "fused",
     device: DeviceName = "auto",
+    nproc: ProcessCount = None,
     start: Annotated[
         str | None,
         typer.Option(
@@ -72,12 +74,16 @@ def run(
     With --append-to, the day of --data is appended to a finished run, in a new folder.
     """
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device, append_to)
-    names = stages_to_run(chosen, start=start, last=last)
-    link = checked_day(chosen, folder, force=force)
-    with working_in(folder):
-        if link is not None:
-            link.write(folder)
-        run_all(chosen, folder, names, start=start, force=force, verify=verify)
+
+    def work(run: Run) -> None:
+        names = stages_to_run(run, start=start, last=last)
+        link = checked_day(run, folder, force=force)
+        with working_in(folder):
+            if link is not None:
+                link.write(folder)
+            run_all(run, folder, names, start=start, force=force, verify=verify)
+
+    in_processes(nproc, chosen, work)
 
 
 def checked_day(run: Run, folder: Path, *, force: bool) -> Link | None:

@@ -88,6 +88,7 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
         },
         "train": {
             **{key: train.facts[key] for key in _TRAIN},
+            "processes": train.facts.get("processes", 1),
             **{key: train.facts["planned"][key] for key in _PLANNED},
             "epochs_run": len(train.facts["epochs"]),
             "valid": validation_of(train.facts),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from plumbline.base.device import Device
 from plumbline.base.paths import ROOT
 from plumbline.settings import Config
+
+if TYPE_CHECKING:
+    from plumbline.dlrm.processes.group import Group
 
 DEFAULT_CONFIG = ROOT / "configs" / "criteo_synthetic.yaml"
 
@@ -41,6 +44,8 @@ class Run:
         The device of NVTabular and of Merlin's data loader: `cuda` only where cuDF imports.
     parent
         The folder of the run that a day is appended to; None for a run of its own.
+    group
+        The processes that train together; None if this one trains alone.
     """
 
     config: Config
@@ -51,3 +56,4 @@ class Run:
     scheduler: str | None
     engine_device: Device = "cpu"
     parent: Path | None = None
+    group: Group | None = None

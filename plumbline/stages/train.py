@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,11 @@ from plumbline.stages.stage import Stage, StageResult, parts
 
 if TYPE_CHECKING:
     from plumbline.dlrm.data.loader import DataLoader
-    from plumbline.dlrm.train.trainer import Trainer
-    from plumbline.dlrm.train.training import Epoch
+    from plumbline.dlrm.ops.dtypes import Precision
+    from plumbline.dlrm.processes.group import Group
+    from plumbline.dlrm.train.growth import Start
+    from plumbline.dlrm.train.training import Epoch, TrainResult
+    from plumbline.dlrm.train.whole_model import WholeModelTrainer
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -30,7 +33,6 @@ def settings(run: Run) -> dict[str, Any]:
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     from plumbline.dlrm.score.evaluation import clicks_of
-    from plumbline.dlrm.train.training import train
     from plumbline.stages.day_training import start_of, training_files
 
     etl, config = inputs["etl"], run.config
@@ -44,23 +46,21 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     clicks, rows = clicks_of(files)
     training = planned(config.training, rows, clicks)
     console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
-    start = None if run.parent is None else start_of(inputs, plan, architecture)
-    offset = math.log(1.0 / etl.manifest.facts["keep_negatives"])
-    trainer = trainer_of(run, plan, architecture, training, offset)
+    material = _Material(
+        plan=plan,
+        architecture=architecture,
+        training=training,
+        train_files=files,
+        valid_files=parts(etl.path("valid")),
+        click_rate=(clicks + 0.5) / (rows + 1),
+        logit_offset=math.log(1.0 / etl.manifest.facts["keep_negatives"]),
+        start=None if run.parent is None else start_of(inputs, plan, architecture),
+    )
     with progress_bar("training", rows * training.epochs) as progress:
-        trained = train(
-            trainer,
-            loader_of(run, plan, architecture, files, training.batch_size),
-            training,
-            seed=config.seed,
-            valid_files=parts(etl.path("valid")),
-            out=out,
-            plan_hash=plan.content_hash,
-            click_rate=(clicks + 0.5) / (rows + 1) if start is None else None,
-            start=start,
-            progress=progress,
-            report_epoch=_print_epoch,
-        )
+        if run.group is None:
+            precision, trained = _train_alone(run, material, out, progress)
+        else:
+            precision, trained = _train_in_group(run, run.group, material, out, progress)
     if training.stops_early:
         console.print(
             f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
@@ -69,12 +69,13 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
             soft_wrap=True,
         )
     console.print(
-        f"  {trained.samples_per_second:,.0f} samples/s in {trainer.precision}, "
+        f"  {trained.samples_per_second:,.0f} samples/s in {precision}, "
         f"{trained.waiting_share:.1%} of the time waiting for data"
     )
     facts = {
         "model": run.model,
-        "precision": trainer.precision,
+        "precision": precision,
+        "processes": 1 if run.group is None else run.group.place.count,
         "samples_per_second": round(trained.samples_per_second),
         "waiting_share": round(trained.waiting_share, 4),
         "steps": trained.steps,
@@ -87,6 +88,73 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "warnings": warnings,
     }
     return StageResult({"train": rows}, facts=facts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Material:
+    """What a model is trained from, in one process or several."""
+
+    plan: Plan
+    architecture: Architecture
+    training: PlannedTraining
+    train_files: Sequence[Path]
+    valid_files: Sequence[Path]
+    click_rate: float
+    logit_offset: float
+    start: Start | None
+    """The model and optimizers that an appended day goes on from, in one process alone."""
+
+
+def _train_alone(
+    run: Run, material: _Material, out: Path, progress: Callable[[int], None]
+) -> tuple[Precision, TrainResult]:
+    from plumbline.dlrm.tensors.tensor_file import write_tensors
+    from plumbline.dlrm.train.growth import optimizer_state
+    from plumbline.dlrm.train.optimizer_file import OPTIMIZER_FILE
+    from plumbline.dlrm.train.training import train
+
+    plan, architecture, training = material.plan, material.architecture, material.training
+    start, offset = material.start, material.logit_offset
+    loader = loader_of(run, plan, architecture, material.train_files, training.batch_size)
+    trainer = trainer_of(run, plan, architecture, training, loader.rows, offset, start)
+    trained = train(
+        trainer,
+        loader,
+        training,
+        seed=run.config.seed,
+        valid_files=material.valid_files,
+        out=out,
+        plan_hash=plan.content_hash,
+        click_rate=material.click_rate if start is None else None,
+        started_from=None if start is None else start.model_hash,
+        progress=progress,
+        report_epoch=_print_epoch,
+    )
+    write_tensors(out / OPTIMIZER_FILE, optimizer_state(trainer))
+    return trainer.precision, trained
+
+
+def _train_in_group(
+    run: Run, group: Group, material: _Material, out: Path, progress: Callable[[int], None]
+) -> tuple[Precision, TrainResult]:
+    from plumbline.dlrm.processes.job import Job, lead, memory_of
+    from plumbline.dlrm.train.precision import training_precision
+
+    job = Job(
+        architecture=material.architecture,
+        training=material.training,
+        precision=training_precision(material.training.precision, run.device),
+        seed=run.config.seed,
+        device=run.device,
+        train_files=tuple(material.train_files),
+        valid_files=tuple(material.valid_files),
+        out=out,
+        plan_hash=material.plan.content_hash,
+        click_rate=material.click_rate,
+        logit_offset=material.logit_offset,
+        memory=memory_of(group, run.device),
+    )
+    return job.precision, lead(group, job, progress, _print_epoch)
 
 
 def _described(training: PlannedTraining, rows: int) -> str:
@@ -114,8 +182,26 @@ def trainer_of(
     plan: Plan,
     architecture: Architecture,
     training: PlannedTraining,
+    rows: int,
     logit_offset: float = 0.0,
-) -> Trainer:
+    start: Start | None = None,
+) -> WholeModelTrainer:
+    """The trainer of one process, for this number of training rows."""
+    from plumbline.dlrm.train.averaging import averaged
+
+    trainer = _new_trainer(run, plan, architecture, training, logit_offset)
+    if start is not None:
+        trainer.load(start.state)
+    return averaged(trainer, training, rows)
+
+
+def _new_trainer(
+    run: Run,
+    plan: Plan,
+    architecture: Architecture,
+    training: PlannedTraining,
+    logit_offset: float,
+) -> WholeModelTrainer:
     seed, device = run.config.seed, run.device
     if run.model == "fused":
         from plumbline.dlrm.train.fused_trainer import FusedTrainer

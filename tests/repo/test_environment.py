@@ -16,9 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-CPU, MERLIN, GPU = (
-    ROOT / name
-    for name in ("requirements.lock", "requirements-merlin.lock", "requirements-gpu.lock")
+CPU, MERLIN, GPU, DISTRIBUTED = (
+    ROOT / f"requirements{name}.lock" for name in ("", "-merlin", "-gpu", "-distributed")
 )
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORM = "x86_64-manylinux_2_35"
@@ -74,7 +73,7 @@ def solved(done: subprocess.CompletedProcess[str]) -> bool:
     raise AssertionError(message)
 
 
-@pytest.mark.parametrize("lock", [CPU, MERLIN, GPU], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", [CPU, MERLIN, GPU, DISTRIBUTED], ids=lambda lock: lock.name)
 def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
     lines = lock.read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
@@ -127,6 +126,25 @@ def test_what_is_installed_is_what_the_locks_pin_and_fits_together() -> None:
             if version is None or not needed.specifier.contains(version, prereleases=True):
                 unmet[name, other] = version
     assert unmet == OVERRIDDEN
+
+
+def test_what_training_on_several_processes_needs_is_in_the_locks() -> None:
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pinned = pins(CPU, DISTRIBUTED, python=python)
+    installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
+    if "torchrec" not in installed:
+        pytest.skip("TorchRec is not installed: make env DISTRIBUTED=1")
+    unmet = set()
+    for name in pins(DISTRIBUTED, python=python).keys() & installed.keys():
+        assert installed[name].version.partition("+")[0] == pinned[name]
+        for line in installed[name].requires or ():
+            needed = Requirement(line)
+            other = canonicalize_name(needed.name)
+            if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+                continue
+            if not needed.specifier.contains(pinned.get(other, ""), prereleases=True):
+                unmet.add((name, other))
+    assert unmet == {("torchrec", "torchmetrics")}
 
 
 def test_conda_gives_what_the_locks_need() -> None:

@@ -36,6 +36,8 @@ ONLY_IN = {
     "merlin.models": {"dlrm"},
     "merlin.dataloader": {"dlrm"},
     "torch": {"dlrm", "serving"},
+    "torchrec": {"dlrm"},
+    "fbgemm_gpu": {"dlrm"},
     "onnx": {"dlrm"},
     "onnxruntime": {"serving"},
 }

@@ -1,0 +1,85 @@
+"""Start this command again in several processes on this machine, as torchrun does.
+
+torchrun's own agent watches them: if one ends with an error, it ends the others. What torchrun
+prints on its own about that is replaced by one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from plumbline.base.errors import PlumblineError
+from plumbline.base.exit_status import INTERRUPTED, USER_ERROR
+
+BETWEEN_LOOKS = 0.1
+"""Seconds between two looks at the processes."""
+
+
+def launch(count: int) -> int:
+    """Run the command line of this process in `count` processes; returns the exit status.
+
+    A process that ends with an error has printed it.
+
+    Raises
+    ------
+    PlumblineError
+        A process was killed, or ended in another way without a word.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        monitor_interval=BETWEEN_LOOKS,
+    )
+    script = str(Path(sys.argv[0]).resolve())
+    try:
+        elastic_launch(config, sys.executable)(script, *sys.argv[1:])
+    except ChildFailedError as error:
+        return _status(error.failures.values(), count)
+    except SignalException as ended:
+        return INTERRUPTED if ended.sigval == signal.SIGINT else 128 + ended.sigval
+    return 0
+
+
+class Failure(Protocol):
+    """What the agent knows of a process that failed."""
+
+    local_rank: int
+    exitcode: int
+
+
+def _status(failures: Iterable[Failure], count: int) -> int:
+    """The exit status, from the failed processes; the cause is the first that the agent saw."""
+    statuses = {failure.local_rank: failure.exitcode for failure in failures}
+    if USER_ERROR in statuses.values():
+        return USER_ERROR
+    for rank, status in statuses.items():
+        if status < 0 and status != -signal.SIGTERM:  # which the agent sends to the others
+            name = signal.Signals(-status).name
+            raise PlumblineError(
+                f"process {rank} of {count} was ended by signal {-status} ({name}), and so the "
+                "others were too. Run again: training goes on from its last checkpoint."
+            )
+    if 1 in statuses.values():
+        return 1
+    rank, status = next(iter(statuses.items()))
+    raise PlumblineError(
+        f"process {rank} of {count} ended with status {status}, and so the others were ended too. "
+        "Run again: training goes on from its last checkpoint."
+    )
