@@ -41,8 +41,8 @@ TINY: dict[str, Any] = {
     "model": {"embedding_dim": 4, "bottom_mlp": [8, 4], "top_mlp": [8]},
     "training": {"batch_size": 64, "epochs": 2, "precision": "fp32"},
 }
-KILLED = {"epochs": 400, "early_stopping": False, "checkpoint_every": 20}
-"""Training that is long enough to be killed."""
+KILLED = {"epochs": 30, "early_stopping": False, "checkpoint_every": 20}
+"""Training that goes on for seconds after its first checkpoint."""
 
 has_torchrec = pytest.mark.skipif(
     bool(requirements.missing_packages()),
