@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.harness import OURS, Benchmark, parser
 from benchmarks.train_work import CARDINALITIES, Work, article, kaggle, write_rows
 from plumbline.base.errors import DataError
+from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.dlrm.processes.requirements import missing_packages
 
 ROOT = Path(__file__).parent.parent
@@ -95,6 +96,7 @@ def main() -> None:
     wanted = parser(__doc__)
     wanted.add_argument("--nproc", type=int, default=2, help="processes of the other side")
     options = wanted.parse_args()
+    let_waiting_threads_sleep()  # in the sides' processes, as in those of the commands
     benchmark = Benchmark("processes")
     if missing := missing_packages():
         benchmark.notes.append(

@@ -23,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from plumbline.base.device import Device
 from plumbline.base.errors import ConfigError, PlumblineError
-from plumbline.base.exit_status import USER_ERROR
+from plumbline.base.exit_status import INTERRUPTED, USER_ERROR
 from plumbline.dlrm.data.loader import Member
 from plumbline.dlrm.processes.place import Place
 
@@ -145,6 +145,8 @@ def joined(place: Place) -> Iterator[Group]:
         if not group.is_first_error():
             sys.exit(USER_ERROR)
         raise
+    except KeyboardInterrupt:  # what started the processes tells of it
+        sys.exit(INTERRUPTED)
     except RuntimeError as error:
         if not _LOST.search(str(error)):
             raise

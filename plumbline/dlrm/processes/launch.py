@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from plumbline.base.errors import PlumblineError
-from plumbline.base.exit_status import INTERRUPTED, USER_ERROR
+from plumbline.base.exit_status import USER_ERROR
 
 BETWEEN_LOOKS = 0.1
 """Seconds between two looks at the processes."""
@@ -24,7 +24,7 @@ BETWEEN_LOOKS = 0.1
 def launch(count: int) -> int:
     """Run the command line of this process in `count` processes; returns the exit status.
 
-    A process that ends with an error has printed it.
+    A process that ends with an error has printed it. After Ctrl-C this raises KeyboardInterrupt.
 
     Raises
     ------
@@ -53,7 +53,9 @@ def launch(count: int) -> int:
     except ChildFailedError as error:
         return _status(error.failures.values(), count)
     except SignalException as ended:
-        return INTERRUPTED if ended.sigval == signal.SIGINT else 128 + ended.sigval
+        if ended.sigval == signal.SIGINT:
+            raise KeyboardInterrupt("the next run goes on from here") from None
+        return 128 + int(ended.sigval)
     return 0
 
 
