@@ -19,8 +19,8 @@ ProcessCount = Annotated[
     typer.Option(
         "--nproc",
         min=1,
-        metavar="N",
-        help="Train in N processes on this machine: one a GPU, or dividing the cores.",
+        metavar="PROCESSES",
+        help="Train in so many processes on this machine: one a GPU, or dividing the cores.",
         show_default="1, or torchrun's",
     ),
 ]

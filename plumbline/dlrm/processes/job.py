@@ -19,6 +19,7 @@ from plumbline.dlrm.ops.cuda_products import sum_products_in_float32
 from plumbline.dlrm.ops.dtypes import Precision
 from plumbline.dlrm.ops.embedding.memory import available_memory
 from plumbline.dlrm.processes.group import Group
+from plumbline.dlrm.processes.quiet import quiet
 from plumbline.dlrm.processes.sharded_trainer import ShardedTrainer
 from plumbline.dlrm.processes.sharding import Kind, Memory, kinds
 from plumbline.dlrm.train.memory import keep_freed_memory
@@ -109,7 +110,7 @@ def train_in_group(
         sum_products_in_float32()
     else:
         keep_freed_memory()
-    with _share_of_cores(group):
+    with _share_of_cores(group), quiet():
         files, architecture = job.train_files, job.architecture
         loader = ParquetLoader(files, architecture, training.batch_size, group.member)
         trainer = ShardedTrainer(

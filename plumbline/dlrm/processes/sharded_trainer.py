@@ -38,9 +38,8 @@ from plumbline.dlrm.processes.sharding import (
     Kind,
     Memory,
     accumulator_parts,
-    described,
+    plan_of,
     row_parts,
-    sharded,
     unsharded,
 )
 from plumbline.dlrm.processes.shared_file import Parted, read_together, write_together
@@ -101,8 +100,11 @@ class ShardedTrainer:
         self._step = 0
         self._model = ShardedModel(architecture, unsharded(architecture))
         self._model.initialize_layers_(torch.Generator())  # for memory; the numbers come later
-        self._parallel = sharded(self._model, architecture, training, group, memory, allowed)
-        self.sharding = described(self._parallel)
+        sharding = plan_of(
+            self._model, architecture, training, group.place, group.device, memory, allowed
+        )
+        self.sharding = str(sharding)
+        self._parallel = sharding.apply(self._model, group)
         tables, optimizer = self._model.tables, self._parallel.fused_optimizer
         layers = {
             name: parameter

@@ -22,12 +22,14 @@ from torchrec.distributed.embeddingbag import EmbeddingBagCollectionSharder
 from torchrec.distributed.model_parallel import DistributedModelParallel
 from torchrec.distributed.planner import EmbeddingShardingPlanner, Topology
 from torchrec.distributed.planner.types import ParameterConstraints, PlannerError
+from torchrec.distributed.types import ShardingPlan
 from torchrec.modules.embedding_configs import EmbeddingBagConfig
 from torchrec.modules.embedding_modules import EmbeddingBagCollection
 
 from plumbline.base.errors import ConfigError
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.processes.group import Group
+from plumbline.dlrm.processes.place import Place
 from plumbline.dlrm.processes.requirements import WIDTH
 from plumbline.dlrm.processes.shared_file import Part, Parted
 from plumbline.dlrm.train.training_plan import PlannedTraining
@@ -96,17 +98,36 @@ class _Sharder(EmbeddingBagCollectionSharder):
         return ["fused"]
 
 
-def sharded(
+@dataclass(frozen=True, slots=True)
+class Sharding:
+    """TorchRec's plan, and what carries it out."""
+
+    plan: ShardingPlan
+    sharder: _Sharder
+
+    def __str__(self) -> str:
+        """How many tables are sharded in which way: `24 table-wise, 2 row-wise`."""
+        tables = [table for module in self.plan.plan.values() for table in module.values()]
+        kinds = sorted(Counter(table.sharding_type for table in tables).items())
+        return ", ".join(f"{count} {kind.replace('_', '-')}" for kind, count in kinds)
+
+    def apply(self, model: nn.Module, group: Group) -> DistributedModelParallel:
+        """The model with `tables` sharded, and its layers data-parallel."""
+        return DistributedModelParallel(
+            model, device=group.device, plan=self.plan, sharders=[self.sharder]
+        )
+
+
+def plan_of(
     model: nn.Module,
     architecture: Architecture,
     training: PlannedTraining,
-    group: Group,
+    place: Place,
+    device: torch.device,
     memory: Memory,
     allowed: Sequence[Kind],
-) -> DistributedModelParallel:
-    """The model with `tables` sharded, and its layers data-parallel.
-
-    Every process computes the same plan, from the same arguments.
+) -> Sharding:
+    """Where each table of the model's `tables` goes; sends no message.
 
     Raises
     ------
@@ -122,13 +143,13 @@ def sharded(
         "eps": EPS,
     }
     sharder = _Sharder(allowed, fused_params)
-    count, dim = group.place.count, architecture.embedding_dim
+    count, dim = place.count, architecture.embedding_dim
     narrowest = -(-dim // (count * WIDTH)) * WIDTH
     planner = EmbeddingShardingPlanner(
         topology=Topology(
             world_size=count,
-            local_world_size=group.place.local_count,
-            compute_device=group.device.type,
+            local_world_size=place.local_count,
+            compute_device=device.type,
             hbm_cap=memory.gpu,
             ddr_cap=memory.host,
         ),
@@ -147,7 +168,7 @@ def sharded(
             "Start more processes on more machines, lower model.embedding_dim, or raise "
             "frequency_threshold of the largest columns."
         ) from None
-    return DistributedModelParallel(model, device=group.device, plan=plan, sharders=[sharder])
+    return Sharding(plan, sharder)
 
 
 def _first(error: PlannerError) -> str:
@@ -186,11 +207,3 @@ def _parts(architecture: Architecture, state: Mapping[str, Any]) -> list[Part]:
             row, *column = shard.metadata.shard_offsets
             parts.append(Part((begin + row, *column), shard.tensor))
     return parts
-
-
-def described(parallel: DistributedModelParallel) -> str:
-    """How many tables are sharded in which way: `24 table-wise, 2 row-wise`."""
-    chosen = Counter(
-        one.sharding_type for tables in parallel.plan.plan.values() for one in tables.values()
-    )
-    return ", ".join(f"{count} {kind.replace('_', '-')}" for kind, count in sorted(chosen.items()))
