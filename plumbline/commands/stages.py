@@ -23,8 +23,8 @@ from plumbline.commands.options import (
     Verify,
     run_of,
 )
-from plumbline.stages.parent import Link
 from plumbline.commands.processes import ProcessCount, in_processes
+from plumbline.stages.parent import Link
 from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
 from plumbline.stages.run_lock import run_lock
