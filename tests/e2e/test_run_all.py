@@ -72,6 +72,7 @@ def check_report(report: dict) -> None:
     assert report["etl"].keys() >= {"fit_seconds", "transform_seconds", "rows_per_second"}
     assert report["etl"]["peak_rss_mb"] > 50
     assert report["train"]["model"] == "fused"
+    assert report["train"]["processes"] == 1
     assert report["train"]["steps"] == 32
     assert 0.3 < report["train"]["final_loss"] < 0.8
     evaluate = report["evaluate"]

@@ -132,8 +132,13 @@ def plan_of(
     Raises
     ------
     ConfigError
-        The tables do not fit into the memory of all processes.
+        There are no tables, or they do not fit into the memory of all processes.
     """
+    if not architecture.categorical:
+        raise ConfigError(
+            f"{place.count} processes: wanted categorical columns, whose tables they share, got "
+            "none. Train in one process."
+        )
     fused_params = {
         "optimizer": {
             "sgd": EmbOptimType.EXACT_SGD,

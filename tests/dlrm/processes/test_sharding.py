@@ -69,6 +69,14 @@ def test_columns_are_divided_only_where_the_optimizer_is_the_same() -> None:
     assert shards_of(chosen, "t0") == [([0, 0], [2_000_000, 4]), ([0, 4], [2_000_000, 4])]
 
 
+def test_a_model_without_tables_is_refused() -> None:
+    alone = replace(LARGE, categorical=(), cardinalities=())
+    model = ShardedModel(alone, unsharded(alone))
+    settings = training("sgd")
+    with pytest.raises(ConfigError, match="2 processes: wanted categorical columns"):
+        plan_of(model, alone, settings, Place(0, 2, 0, 2), CPU, Memory(1 << 30, 0), ("row_wise",))
+
+
 def test_tables_that_all_processes_cannot_hold_are_told() -> None:
     with pytest.raises(ConfigError, match=r"4 processes: wanted memory for 0\.07 GB of embedding"):
         sharding(10, "rowwise_adagrad")
