@@ -24,6 +24,7 @@ from plumbline.rawlogs.raw_log import RawLog
 from plumbline.rawlogs.row_parser import RowParser
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.splits.counts import Counted, SplitCounts
+from plumbline.rawlogs.splits.course import Course
 from plumbline.rawlogs.splits.groups import GROUP
 from plumbline.rawlogs.splits.split import SPLITS, RowSpan, assignment, check_files
 from plumbline.rawlogs.splits.time_order import sorted_by_time, times_of
@@ -50,6 +51,8 @@ class Ingested:
     """Settings under which these would be read."""
     unmatched: dict[str, int]
     """Side table to the number of log rows whose key it does not have."""
+    missing: dict[str, int]
+    """Feature column to the number of log rows without a value in it."""
     click_rate: dict[str, float]
     """Split (train, valid, test) to its share of clicks, for train before negatives are dropped."""
     left_out: dict[str, int]
@@ -57,6 +60,8 @@ class Ingested:
     sampled_click_rate: float
     keep_negatives: float
     """See `plumbline.rawlogs.splits.counts.Counted`."""
+    course: Course
+    """The clicks along the log, in the order of the splits' rows."""
 
     @classmethod
     def of(
@@ -65,6 +70,7 @@ class Ingested:
         probe: int,
         malformed: MalformedLines,
         unmatched: dict[str, int],
+        missing: dict[str, int],
     ) -> Ingested:
         return cls(
             {**splits.rows, PROBE: probe},
@@ -72,10 +78,12 @@ class Ingested:
             tuple(malformed.examples),
             tuple(malformed.advice),
             unmatched,
+            missing,
             splits.click_rate,
             splits.left_out,
             splits.sampled_click_rate,
             splits.keep_negatives,
+            splits.course,
         )
 
 
@@ -104,7 +112,7 @@ def ingest(
     # The survey also counts rows in no split, whose values are unseen in the splits.
     seen = None if any(found.splits.left_out.values()) else found.seen
     probe = write_probe(log, out, config.serving.probe_rows, seen)
-    return Ingested.of(found.splits, probe, found.malformed, found.unmatched)
+    return Ingested.of(found.splits, probe, found.malformed, found.unmatched, found.missing)
 
 
 def ingest_typed(
@@ -123,7 +131,7 @@ def ingest_typed(
     shutil.rmtree(out / _TYPED)
     copy = TypedParquet({split: out / split for split in SPLITS}, config.features)
     probe = write_probe(copy, out, config.serving.probe_rows)
-    return Ingested.of(splits, probe, log.malformed, log.unmatched)
+    return Ingested.of(splits, probe, log.malformed, log.unmatched, log.missing)
 
 
 def fingerprints_of(config: Config, files: Sequence[Path]) -> list[Fingerprint]:

@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from plumbline.base.errors import DataError
 from plumbline.base.read_ahead import THREADS, read_ahead
+from plumbline.columns.values import is_missing
 from plumbline.rawlogs.general_parser import Parsed, RawChunk
 from plumbline.rawlogs.malformed import Fault, MalformedLines
 from plumbline.rawlogs.row_parser import RowParser
@@ -20,11 +23,13 @@ Summary = TypeVar("Summary")
 
 
 class LogPass:
-    """Parses a log's chunks, a thread per core, and counts malformed lines and unmatched rows."""
+    """Parses a log's chunks, a thread per core; counts malformed lines, unmatched rows and missing
+    values of the feature columns."""
 
     def __init__(self, config: Config, files: Sequence[Path], parser: RowParser) -> None:
         self.malformed = MalformedLines(config.log.malformed_limit, "log.malformed_limit")
         self.unmatched = dict.fromkeys(config.tables, 0)
+        self.missing = dict.fromkeys(config.features, 0)
         self._files = files
         self._parser = parser
 
@@ -71,13 +76,19 @@ class LogPass:
         parsed = self._parser.parse(file, chunk)
         summary = summarize(chunk, parsed)
         rows = len(parsed.rows)
-        return _ChunkResult(summary, rows, parsed.faults, parsed.lines, parsed.unmatched)
+        missing = {
+            name: int(np.count_nonzero(is_missing(values)))
+            for name, values in parsed.rows.columns.items()
+        }
+        return _ChunkResult(summary, rows, parsed.faults, parsed.lines, parsed.unmatched, missing)
 
     def _record(self, file: Path, lines: int, result: _ChunkResult[Summary]) -> None:
         """`lines` is the number of the file's lines before the chunk."""
         self.malformed.record(file, [fault.further(lines) for fault in result.faults])
         for table, count in result.unmatched.items():
             self.unmatched[table] += count
+        for name, count in result.missing.items():
+            self.missing[name] += count
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +100,5 @@ class _ChunkResult(Generic[Summary]):
     faults: Sequence[Fault]
     lines: int
     unmatched: Mapping[str, int]
+    missing: Mapping[str, int]
+    """Feature column to its number of missing values."""

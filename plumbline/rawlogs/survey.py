@@ -99,6 +99,7 @@ class Surveyed:
     splits: Counted
     malformed: MalformedLines
     unmatched: dict[str, int]
+    missing: dict[str, int]
     seen: dict[str, set[int | str]]
     """See `plumbline.rawlogs.probe.seen_candidates`, over all rows."""
 
@@ -132,6 +133,7 @@ def survey(
         counted,
         log.malformed,
         log.unmatched,
+        log.missing,
         seen,
     )
 

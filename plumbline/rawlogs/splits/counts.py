@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
+from plumbline.rawlogs.splits.course import Course, CourseCounts
 from plumbline.rawlogs.splits.split import GAP, LEFT_OUT, NEGATIVES, SPLITS, TRAIN
 from plumbline.settings import Config, GroupSplit
 
@@ -30,6 +31,8 @@ class Counted:
 
     Rows are dropped at random, so it differs a little from the share in the configuration.
     """
+    course: Course
+    """The clicks along the log."""
 
 
 class SplitCounts:
@@ -39,12 +42,14 @@ class SplitCounts:
         outcomes = len(SPLITS) + len(LEFT_OUT)
         self._rows = np.zeros(outcomes, np.int64)
         self._clicks = np.zeros(outcomes, np.int64)
+        self._course = CourseCounts()
 
     def add(self, outcomes: NDArray[np.int8], click: NDArray[np.int8]) -> tuple[int, ...]:
         """Count rows by the result of an `Assignment`; returns the number in each split."""
         rows = np.bincount(outcomes, minlength=len(self._rows))
         self._rows += rows
         self._clicks += np.bincount(outcomes[click != 0], minlength=len(self._clicks))
+        self._course.add(outcomes, click)
         return tuple(rows[: len(SPLITS)].tolist())
 
     def result(self, config: Config, label_words: Sequence[str] = ()) -> Counted:
@@ -69,6 +74,7 @@ class SplitCounts:
             left_out=dict(zip(LEFT_OUT, rows[len(SPLITS) :], strict=True)),
             sampled_click_rate=clicks[TRAIN] / rows[TRAIN],
             keep_negatives=negatives / (negatives + dropped),
+            course=self._course.result(),
         )
 
     def _advice(self, config: Config, label_words: Sequence[str]) -> str:
