@@ -13,6 +13,7 @@ from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings
+from plumbline.dlrm.judgement.drift import column_drift
 from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
@@ -22,7 +23,6 @@ from plumbline.stages import day_score
 from plumbline.stages.day_features import finish_day, fit_and_encode, training_rows_of_graph
 from plumbline.stages.day_score import score_day
 from plumbline.stages.finished import Finished
-from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.rows import read_log, row_source, typed_folders
 from plumbline.stages.run import PARENT, Run
 from plumbline.stages.stage import Stage, StageResult, parts
@@ -75,7 +75,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     rows = ingested.rows
     total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
     before = None if run.parent is None else score_day(run, inputs, row_source(run, inputs), out)
-    with progress_bar("encoding", total) as progress, peak_memory() as peak:
+    with progress_bar("encoding", total) as progress:
         encoded = _run_engine(run, inputs, out, progress)
     left_out = rows["train"] - encoded.rows["train"]
     if left_out:
@@ -94,7 +94,6 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "transform_seconds": round(encoded.transform_seconds, 3),
         "training_rows_left_out": left_out,
         "rows_per_second": round(sum(encoded.rows.values()) / seconds),
-        "peak_rss_mb": peak.megabytes,
         **{key: ingested.facts[key] for key in CLICK_FACTS},
         **asdict(checked),
         "graph_rows": training_rows_of_graph(inputs),
@@ -110,6 +109,8 @@ class CheckedRows:
     """What a pass over the encoded rows finds: see `plumbline.dlrm.judgement`."""
 
     columns: list[dict[str, Any]]
+    leaks: list[dict[str, Any]]
+    """The columns that may leak the click."""
     warnings: list[str]
     check_seconds: float
 
@@ -146,6 +147,7 @@ def check_encoded_rows(
     )
     return CheckedRows(
         columns=[_column(column, surveys, leaks) for column in plan.outputs],
+        leaks=[asdict(suspect) for suspect in leaks.suspects],
         warnings=data_warnings(plan, surveys, leaks, click_rate),
         check_seconds=round(time.perf_counter() - started, 3),
     )
@@ -154,12 +156,19 @@ def check_encoded_rows(
 def _column(
     column: OutputColumn, surveys: Mapping[str, SplitSurvey], leaks: Leaks
 ) -> dict[str, Any]:
-    """Facts of an encoded column. Shares are of its values in the test split."""
+    """Facts of an encoded column. Shares are of its values in the test split.
+
+    `known` is the number of values in the vocabulary, 0 if ids are computed; `drift` is that of
+    `plumbline.dlrm.judgement.drift`.
+    """
     facts: dict[str, Any] = {"name": column.name, "auc": leaks.auc.get(column.name)}
+    facts["drift"] = column_drift(column, surveys)
     if column.is_categorical:
         ids = surveys["test"].ids[column.name]
         shares = {"missing": ids.missing_share, "unseen": ids.unseen_share}
-        return facts | {"cardinality": column.cardinality} | shares
+        shares["unseen_in_training"] = surveys["train"].ids[column.name].unseen_share
+        sizes = {"cardinality": column.cardinality, "known": column.id_step.known}
+        return facts | sizes | shares
     numbers = surveys["train"].numbers[column.name]
     return facts | {"low": numbers.low, "high": numbers.high}
 

@@ -25,6 +25,7 @@ from plumbline.base.manifest import (
     record_files,
 )
 from plumbline.stages.finished import Finished
+from plumbline.stages.peak_memory import peak_memory
 from plumbline.stages.run import PARENT, Run
 
 PACKAGES = (
@@ -94,7 +95,8 @@ class Stage:
                 say("", label=self.name)
                 _prepare(out, () if force else self.resumes_from)
                 started = time.perf_counter()
-                result = self.work(run, inputs, out)
+                with peak_memory() as peak:
+                    result = self.work(run, inputs, out)
             manifest = Manifest(
                 stage=self.name,
                 settings=settings,
@@ -104,7 +106,7 @@ class Stage:
                 files=record_files(out, self.resumes_from),
                 versions=package_versions(PACKAGES),
                 seconds=round(time.perf_counter() - started, 3),
-                facts=result.facts,
+                facts={**result.facts, "peak_rss_mb": peak.megabytes},
             )
             manifest.write(out)
             self._remove_resumable(out)

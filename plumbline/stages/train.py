@@ -84,6 +84,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "bias_shift": trained.bias_shift,
         "final_loss": trained.final_loss,
         "loss_curve": trained.loss_curve,
+        "learning_rates": trained.learning_rates,
         "epochs": [asdict(epoch) for epoch in trained.epochs],
         "warnings": warnings,
     }

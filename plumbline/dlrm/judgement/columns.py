@@ -1,4 +1,4 @@
-"""A survey of a split's encoded columns: ranges, missing and unseen ids, and a sample of rows.
+"""A survey of a split's encoded columns: ranges, missing and unseen ids, and samples of rows.
 
 It makes one pass over the encoded files, in blocks, and imports no torch. Legend: B rows.
 """
@@ -27,6 +27,9 @@ BLOCK_ROWS = 65_536
 SAMPLE_ROWS = 100_000
 SAMPLE_CELLS = 20_000_000
 """Largest sample of a split: rows, and values of all columns together."""
+
+SPREAD_ROWS = 20_000
+"""About as many rows of a split, evenly spread, are compared with those of another split."""
 
 LARGEST_NUMBER = 1e12
 """Larger numbers overflow float32 inside the model, which squares sums of them."""
@@ -83,6 +86,8 @@ class SplitSurvey:
     ids: dict[str, Ids] = field(default_factory=dict)
     sample: dict[str, NDArray[Any] | Lists] = field(default_factory=dict)
     """Values of the first rows, clicks included."""
+    spread: dict[str, NDArray[Any]] = field(default_factory=dict)
+    """Values of every k-th row, or the ids in its list; see `SPREAD_ROWS`."""
 
 
 def survey_split(
@@ -106,6 +111,8 @@ def survey_split(
     survey.numbers = {n: c.numbers for n, c in counters.items() if isinstance(c, _NumberCounter)}
     wanted = min(SAMPLE_ROWS, SAMPLE_CELLS // max(len(outputs), 1)) if sampled else 0
     held: dict[str, list[Any]] = {column.name: [] for column in outputs} | {CLICK: []}
+    spread: dict[str, list[NDArray[Any]]] = {column.name: [] for column in outputs}
+    step = max(1, sum(pq.read_metadata(file).num_rows for file in files) // SPREAD_ROWS)
     for file in files:
         with pq.ParquetFile(file) as parquet:
             for block in read_batches(parquet, BLOCK_ROWS, held):
@@ -113,12 +120,16 @@ def survey_split(
                 for column, values in _values_of(block):
                     if column != CLICK:
                         counters[column].add(values, survey)
+                        spread[column].append(_every(values, -survey.rows % step, step))
                     if left:
                         held[column].append(_first(values, left))
                 survey.rows += len(block)
                 if progress is not None:
                     progress(len(block))
     survey.sample = {column: _joined(parts) for column, parts in held.items() if parts}
+    survey.spread = {
+        column: np.concatenate(parts) if parts else np.empty(0) for column, parts in spread.items()
+    }
     return survey
 
 
@@ -138,6 +149,12 @@ def _first(values: NDArray[Any] | Lists, rows: int) -> NDArray[Any] | Lists:
     if isinstance(values, Lists):
         return values if len(values) <= rows else values.take(np.arange(rows))
     return values[:rows].copy()
+
+
+def _every(values: NDArray[Any] | Lists, first: int, step: int) -> NDArray[Any]:
+    if isinstance(values, Lists):
+        return np.asarray(values.take(np.arange(first, len(values), step)).values)
+    return values[first::step].copy()
 
 
 def _joined(parts: Sequence[Any]) -> NDArray[Any] | Lists:

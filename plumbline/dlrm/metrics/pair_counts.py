@@ -123,6 +123,18 @@ class PairCounts:
             # Unread counts of a source are above its last read score, and so above the bound.
             yield _summed([source.up_to(min(bounds)) for source in sources])
 
+    def _make_room(self) -> None:
+        """Merge the counts in memory; write them as a run if they exceed half of the limit."""
+        self._held = [_summed(self._held)]
+        (counts,) = self._held
+        if len(counts) > self._limit // 2:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (kept open)
+            self._file.seek(sum(self._runs) * COUNTS.itemsize)
+            self._file.write(counts.view(np.uint8).data)
+            self._runs.append(len(counts))
+            self._held = []
+
 
 @dataclass(slots=True)
 class _Run:

@@ -68,6 +68,8 @@ class TrainResult:
     """Mean of the last 100 steps' losses."""
     loss_curve: tuple[tuple[int, float], ...]
     """(step, mean loss of the steps since the point before), at most 200 points."""
+    learning_rates: tuple[float, ...]
+    """Learning rate of the dense layers in the step of each point of `loss_curve`."""
     epochs: tuple[Epoch, ...]
     best_epoch: int
     """Index of the epoch whose weights are kept."""
@@ -167,6 +169,7 @@ def train(
     best = course.best(position)
     if best != position.epoch - 1:
         checkpoint.take_best()
+    curve = loss_curve(position.losses)
     rows = loader if training.fit_bias else None
     shift = trainer.store_model(out / "model", plan_hash, rows)
     return TrainResult(
@@ -174,7 +177,8 @@ def train(
         samples_per_second=position.samples / position.seconds,
         waiting_share=position.waiting_seconds / position.seconds,
         final_loss=_mean(position.losses[-FINAL_STEPS:]),
-        loss_curve=loss_curve(position.losses),
+        loss_curve=curve,
+        learning_rates=tuple(course.learning_rate(step) for step, _ in curve),
         epochs=course.epochs(position),
         best_epoch=best,
         bias_shift=shift,
@@ -207,13 +211,17 @@ class _Course:
             return position.epoch - 1
         return EarlyStopping.best(_log_losses(position))
 
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of the dense layers in a step, counted from 1."""
+        return self.training.learning_rate * self.schedule.factor(step - 1)
+
     def epochs(self, position: Position) -> tuple[Epoch, ...]:
         """The finished epochs."""
         return tuple(
             Epoch(
                 train_loss=_mean(position.losses[end - self.steps : end]),
                 valid=valid,
-                learning_rate=self.training.learning_rate * self.schedule.factor(end - 1),
+                learning_rate=self.learning_rate(end),
             )
             for valid, end in zip(
                 position.valid, range(self.steps, position.step + 1, self.steps), strict=True

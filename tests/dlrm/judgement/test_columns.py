@@ -123,3 +123,25 @@ def test_ids_without_a_vocabulary_are_neither_missing_nor_unseen(tmp_path: Path)
     column = OutputColumn("b", Chain(("b",), (Bucketize((0.0, 1.0)),)), "int64")
     ids = survey_split("test", files, [column], sampled=False).ids["b"]
     assert (ids.missing, ids.unseen, ids.count) == (0, 0, 3)
+
+
+@pytest.mark.parametrize(("most", "step"), [(1000, 1), (30, 1), (10, 3), (7, 4), (1, 30)])
+def test_rows_evenly_spread_are_kept_for_a_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, step: int
+) -> None:
+    monkeypatch.setattr(columns, "SPREAD_ROWS", most)
+    monkeypatch.setattr(columns, "BLOCK_ROWS", 7)
+    lists = [[row] * (row % 3) for row in range(30)]
+    files = write(
+        tmp_path,
+        c=pa.array(range(30), pa.int32()),
+        tags=pa.array(lists, pa.large_list(pa.int32())),
+        x=pa.array(np.arange(30, dtype=np.float32)),
+        click=pa.array(np.zeros(30, np.int8)),
+    )
+    survey = survey_split(
+        "test", files, [ids_of("c"), ids_of("tags", True), number("x")], sampled=False
+    )
+    assert survey.spread["c"].tolist() == list(range(0, 30, step))
+    assert survey.spread["x"].tolist() == list(range(0, 30, step))
+    assert survey.spread["tags"].tolist() == [one for row in lists[::step] for one in row]
