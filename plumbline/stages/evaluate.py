@@ -26,6 +26,7 @@ from plumbline.base.errors import StageError
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.baseline.fitting import fit_logistic_regression
 from plumbline.dlrm.baseline.logistic_regression import LogisticRegression
+from plumbline.dlrm.judgement.scored_rows import RowSample
 from plumbline.dlrm.judgement.verdict import Evidence, LossDifference, Verdict, judge
 from plumbline.dlrm.metrics.click_metrics import ClickMetrics
 from plumbline.dlrm.metrics.pair_counts import PairCounts
@@ -36,6 +37,7 @@ from plumbline.dlrm.score.scorer import Scorer
 from plumbline.features.plan.plan import read_plan
 from plumbline.settings import FileSplit
 from plumbline.stages.finished import Finished
+from plumbline.stages.quality import curves_by_model, importance_and_slices
 from plumbline.stages.run import Run
 from plumbline.stages.served_model import INT8_FOLDER, precision, trained_model
 from plumbline.stages.stage import Stage, StageResult, parts
@@ -70,17 +72,19 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     scorer = Scorer.load(model, plan.content_hash, precision=precision(run))
     rate = etl.manifest.facts["click_rate"]["train"]
     baseline = fit_baseline(run, etl, scorer.architecture, rate)
-    compared: list[RowScorer] = [scorer, baseline.regression]
+    compared: list[RowScorer] = [baseline.regression]
     if is_quantized:
         compared.append(Scorer.load(trained, plan.content_hash))
     judged: dict[str, _SplitMetrics] = {}
+    sample = RowSample(scorer, scorer.architecture, etl.manifest.rows["test"])
     rows = {split: etl.manifest.rows[split] for split in SPLITS}
     with progress_bar("scoring", sum(rows.values())) as progress:
         for split in SPLITS:
             files = parts(etl.path(split))
             if split in JUDGED:
                 judged[split] = _SplitMetrics.empty(rate, out)
-            scorers = compared if split in JUDGED else [scorer]
+            first: RowScorer = sample if split == "test" else scorer
+            scorers = [first, *compared] if split in JUDGED else [first]
             with (
                 closing(scored_by(scorers, scorer.architecture, files)) as blocks,
                 _ProbabilityFile(out / f"{split}.parquet") as file,
@@ -89,6 +93,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
                     file.write(scores[0])
                     if split in JUDGED:
                         judged[split].add(click_B, scores)
+                    if split == "test":
+                        sample.add_clicks(click_B)
                     progress(len(click_B))
     metrics = {split: asdict(collected.model.result()) for split, collected in judged.items()}
     verdict = judge(evidence_of(judged, rate, etl, train))
@@ -106,6 +112,18 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "bayes_auc": best_auc,
         "baselines": baselines_of(judged, baseline),
         "verdict": asdict(verdict),
+        "curves": curves_by_model(
+            {"model": judged["test"].model.pairs, "regression": judged["test"].regression.pairs}
+        ),
+        **importance_and_slices(
+            plan,
+            scorer,
+            scorer.architecture,
+            sample.rows(),
+            etl.manifest.facts["columns"],
+            scored=sum(rows.values()),
+            seed=run.config.seed,
+        ),
     }
     return StageResult(rows, facts=facts)
 
