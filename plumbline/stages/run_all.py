@@ -69,7 +69,7 @@ def run_all(
     for name in names:
         stage_named(name).ensure(run, folder, force=name in again, verify=verify)
     if names[-1] == LAST:
-        from plumbline.stages.report import write_report
+        from plumbline.stages.report.write import write_report
 
         with machine_errors(folder):
             report = write_report(run, folder, names)

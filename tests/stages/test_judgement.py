@@ -13,7 +13,7 @@ from plumbline.base.errors import DataError, PlumblineError, StageError
 from plumbline.base.manifest import Manifest
 from plumbline.settings import Config
 from plumbline.stages import etl, evaluate, ingest, train
-from plumbline.stages.report import warnings_of
+from plumbline.stages.report.contents import warnings_of
 from plumbline.stages.run import Run
 
 ROWS = 1500
