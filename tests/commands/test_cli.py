@@ -62,7 +62,7 @@ PARAMETERS = [
 def test_the_commands_are_the_documented_ones() -> None:
     others = {
         *("run", "init", "operators", "kernels", "server", "score", "verify", "accept"),
-        *("probe", "publish", "status"),
+        *("probe", "publish", "status", "compare"),
     }
     assert COMMANDS.keys() == others | {"client score"} | STAGES.keys()
 

@@ -65,7 +65,7 @@ def test_days_are_appended_served_and_published(
     (scored,) = appended["days"]
     assert scored["rows"] == 2000 and scored["files"] == [day.name] and 0.5 < scored["auc"] < 1
     page = (run / "report.html").read_text()
-    assert "each scored before it was trained on" in page and f"{scored['auc']:.4f}" in page
+    assert "Each day was scored before it was trained on" in page and f"{scored['auc']:.4f}" in page
 
     again = command("pipelines/run_all.py", "--config", config, "--data", day, "--out", run)
     assert again.returncode == 0, again.stderr
