@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.console import say
+from plumbline.base.errors import PlumblineError
 from plumbline.base.library_log import library_log
 from plumbline.commands.options import (
     AppendTo,
@@ -24,6 +26,7 @@ from plumbline.commands.options import (
     run_of,
 )
 from plumbline.commands.processes import ProcessCount, in_processes
+from plumbline.stages.mlflow_run import MlflowRuns
 from plumbline.stages.parent import Link
 from plumbline.stages.run import DEFAULT_CONFIG, Run
 from plumbline.stages.run_all import LAST, STAGES, run_all, stage_named, stages_to_run
@@ -66,6 +69,16 @@ def run(
     ] = LAST,
     force: Force = False,
     verify: Verify = False,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            "--mlflow",
+            metavar="URI",
+            help="Log the finished run to this MLflow server, folder or database, and register "
+            "its model.",
+            show_default="none",
+        ),
+    ] = None,
 ) -> None:
     """Raw logs to served scores: every stage in order, then a report.
 
@@ -73,15 +86,23 @@ def run(
 
     With --append-to, the day of --data is appended to a finished run, in a new folder.
     """
+    if mlflow is not None and last != LAST:
+        raise PlumblineError(
+            f"--mlflow {mlflow} with --to {last}: only a finished run has a report to log. Leave "
+            "one of the two out."
+        )
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device, append_to)
 
     def work(run: Run) -> None:
         names = stages_to_run(run, start=start, last=last)
         link = checked_day(run, folder, force=force)
+        runs = None if mlflow is None else MlflowRuns(mlflow)
         with working_in(folder):
             if link is not None:
                 link.write(folder)
             run_all(run, folder, names, start=start, force=force, verify=verify)
+            if runs is not None:
+                say(f": {mlflow}, run {runs.log(folder)}", label="mlflow")
 
     in_processes(nproc, chosen, work)
 
