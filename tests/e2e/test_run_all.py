@@ -94,3 +94,25 @@ def check_report(report: dict) -> None:
             assert list(latency[model]) == ["1", "64", "1024"]
             assert all(0 < times["p50"] <= times["p99"] for times in latency[model].values())
     assert list(report["seconds"]) == STAGES
+    assert list(report["stages"]) == STAGES
+    assert all(stage["peak_rss_mb"] > 50 for stage in report["stages"].values())
+    course = report["ingest"]["course"]
+    assert (sum(course["rows"]), sum(course["splits"]["test"])) == (6000, 2000)
+    missing = {column["name"]: column["missing"] for column in report["ingest"]["columns"]}
+    assert list(missing) == ["I1", "I2", "C1", "C2", "C3"] and 0 < missing["I1"] < 1
+    made = {feature["name"]: feature["operators"] for feature in report["features"]}
+    assert made["C1"] == ["categorify"] and made["I1"][-1] == "normalize"
+    assert len(evaluate["importance"]["columns"]) == len(evaluate["slices"]["columns"]) == 5
+    assert all(sum(h["counts"]) == 3 for h in histograms(serve))
+    click_rate = report["ingest"]["click_rate"]["test"]
+    groups = evaluate["curves"]["model"]["calibration"]
+    assert sum(group["clicks"] for group in groups) == round(2000 * click_rate)
+
+
+def histograms(serve: dict) -> list[dict]:
+    return [
+        size["histogram"]
+        for models in serve["latency_ms_by_protocol"].values()
+        for sizes in models.values()
+        for size in sizes.values()
+    ]

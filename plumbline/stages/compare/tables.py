@@ -99,7 +99,10 @@ def settings(runs: Runs) -> Table:
         if len(set(values)) > 1:
             rows.append([f"version of {name}", *values])
     return Table(
-        "Settings that differ" if rows else "No setting differs", _heads("Setting", runs), rows
+        "Settings that differ" if rows else "No setting differs",
+        _heads("Setting", runs),
+        rows,
+        numbers_from=len(runs) + 1,
     )
 
 
@@ -159,10 +162,10 @@ def _with_best(
     text: Callable[[float | None], str],
     badness: Callable[[float], float] | None,
 ) -> list[Cell]:
-    """The values as text; the best one says so, unless all look the same."""
+    """The values as text; the best of several says so, unless all look the same."""
     shown: list[Cell] = [text(value) for value in values]
     known = [value for value in values if value is not None]
-    if badness is None or len({*shown}) < 2 or not known:
+    if badness is None or len({*shown}) < 2 or len(known) < 2:
         return shown
     best = min(badness(value) for value in known)
     return [

@@ -78,6 +78,13 @@ def test_slices_of_columns_that_all_runs_have() -> None:
     assert slices(compared) == []
 
 
+def test_a_slice_of_one_run_alone_has_no_best() -> None:
+    compared = runs()
+    compared[1].report["evaluate"]["slices"]["columns"][0]["slices"][0]["value"] = "another"
+    (table,) = slices(compared)
+    assert table.rows[0] == [HOSTILE, "0.6789", "–"] and table.rows[2] == ["another", "–", "0.9000"]
+
+
 @pytest.mark.parametrize(
     ("hash_", "rows", "words"),
     [
