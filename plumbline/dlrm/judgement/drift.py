@@ -64,7 +64,7 @@ def stability_index(
 
     >>> same = np.arange(1000, dtype=np.float32)
     >>> stability_index(same, same), round(stability_index(same, same + 500), 1)
-    (0.0, 5.9)
+    (0.0, 3.5)
     """
     if min(len(train), len(other)) < FEWEST:
         return None
