@@ -90,18 +90,6 @@ class PairCounts:
         check_outcomes(clicks, clicks + others)
         return half_pairs / (2 * clicks * others)
 
-    def _make_room(self) -> None:
-        """Merge the counts in memory; write them as a run if they exceed half of the limit."""
-        self._held = [_summed(self._held)]
-        (counts,) = self._held
-        if len(counts) > self._limit // 2:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (kept open)
-            self._file.seek(sum(self._runs) * COUNTS.itemsize)
-            self._file.write(counts.view(np.uint8).data)
-            self._runs.append(len(counts))
-            self._held = []
-
     def blocks(self) -> Iterator[Counts]:
         """All counts by ascending score, in blocks; no score is in two blocks."""
         held = _summed(self._held)
