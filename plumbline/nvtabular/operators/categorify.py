@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,6 +19,7 @@ from plumbline.base.printable import one_line
 from plumbline.columns.arrow_hash import columns_sha256
 from plumbline.columns.value_hash import modulo
 from plumbline.columns.values import NULL_INT64
+from plumbline.features.lookup.tables import KeyIndex, index_of, write_look_up
 from plumbline.features.operators.categorify import FitCategorify
 from plumbline.features.operators.given_vocabulary import GivenVocabulary
 from plumbline.features.operators.single_table import FitSingleTable, Member, offsets
@@ -27,24 +28,30 @@ from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Step
 from plumbline.features.steps.value_types import Element
-from plumbline.nvtabular.library import concat, ops
+from plumbline.nvtabular.library import concat, delayed, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
     as_group,
     elements,
     frame_of,
     hashes,
-    is_host,
     is_list,
     key_frame,
     keys,
-    looked_up,
     relisted,
 )
-from plumbline.nvtabular.patching.reductions import reduced
-from plumbline.nvtabular.patching.tables import read_table, read_vocabulary
-
-ID = "\x1fid"
+from plumbline.nvtabular.patching.spilled import Spilled
+from plumbline.nvtabular.patching.tables import read_vocabulary
+from plumbline.nvtabular.patching.vocabularies import (
+    MAX_PIECES,
+    Kept,
+    counts_of_given,
+    merged_piece,
+    rows_of,
+    spilled_counts,
+    vocabulary,
+    with_nulls,
+)
 
 
 def categorify(at: OperatorCall) -> Source:
@@ -95,14 +102,14 @@ def _in_single_table(at: OperatorCall, group: tuple[str, ...], taken: tuple[Sour
     def read(target: Target) -> Step:
         storage = at.operator.name_sep.join(group)
         offset = at.learned_value(at.operator.offsets, storage)
-        parts, count = _learned(at, group, members[step.index], offset)
+        parts, count = _learned(at, group, members[step.index])
         return step.written(parts, count, target, offset, at.operator.ids)
 
     return at.fit_step(step, read, *taken)
 
 
 def _learned(
-    at: OperatorCall, group: tuple[str, ...], member: Member, offset: int = 0
+    at: OperatorCall, group: tuple[str, ...], member: Member
 ) -> tuple[list[pa.Array], Counts]:
     """The values of a group that the operator has learned, in id order, and their counts."""
     storage = at.operator.name_sep.join(group)
@@ -115,12 +122,13 @@ def _learned(
         count = pq.read_table(path, columns=[size])[size].cast(pa.int64())
         return [values], np.asarray(count)
     columns = list(group) if at.operator.encode_type == "combo" else [storage]
+    first_id = OUT_OF_VOCABULARY_ID + member.step.num_buckets
     return read_vocabulary(
         path,
         columns,
         size,
         [at.type_of(source).element for source in member.sources[: len(columns)]],
-        offset + OUT_OF_VOCABULARY_ID + member.step.num_buckets,
+        None if isinstance(at.operator, Categorify) else first_id,
     )
 
 
@@ -214,59 +222,66 @@ class Categorify(ops.Categorify):
         for name, group in self._members.items():
             if len(group) > 1 and self.encode_type == "joint":
                 self.storage_name.update(dict.fromkeys(group, name))
-        learn = partial(_counted, self._members, self.encode_type == "combo")
-        return reduced(ddf, learn, _merged)
+        folder = self._spill_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without optimization, the operators of a fit share the tasks that read the partitions.
+        partitions = ddf.to_delayed(optimize_graph=False)
+        pieces = min(len(partitions), MAX_PIECES)
+        count = partial(_counted, self._members, self.encode_type == "combo", pieces, folder)
+        parts = [delayed(count)(partition) for partition in partitions]
+        merge = partial(merged_piece, kept=self._kept_in_pieces, folder=folder)
+        return delayed([delayed(merge)(parts, piece) for piece in range(pieces)])
 
-    def fit_finalize(self, categories: dict[str, Any]) -> None:
+    @property
+    def _spill_folder(self) -> Path:
+        return Path(self.out_path) / "spilled"
+
+    @property
+    def _kept_in_pieces(self) -> dict[str, Kept]:
+        every = Kept(0, None)
+        return {name: every if name in self.vocabs else self._kept(name) for name in self._members}
+
+    def _kept(self, name: str) -> Kept:
+        threshold = setting(self.freq_threshold, name, self._members[name]) or 0
+        limit = setting(self.max_size, name, self._members[name])
+        ids_before = OUT_OF_VOCABULARY_ID + self._buckets(name)
+        return Kept(threshold, max(limit - ids_before, 0) if limit else None)
+
+    def fit_finalize(self, pieces: list[Spilled]) -> None:
         folder = Path(self.out_path) / "categories"
         folder.mkdir(parents=True, exist_ok=True)
         sizes: list[tuple[int, int]] = []
-        for name, counts in categories.items():
-            vocabulary = self._vocabulary(name, counts)
+        for name in self._members:
+            file = f"unique.{file_name(name)}.parquet"
+            values = self._write(pieces, name, folder, file)
+            self.categories[name] = str(folder / file)
             if self.single_table:
                 *_, offset = offsets(sizes)
                 self.offsets = {**self.offsets, name: offset}
-                vocabulary.index += offset
-                sizes.append((self._buckets(name), len(vocabulary)))
-            path = folder / f"unique.{file_name(name)}.parquet"
-            vocabulary.to_parquet(path)
-            self.categories[name] = str(path)
+                sizes.append((self._buckets(name), values))
         self.ids = offsets(sizes)[-1] + 1
+        shutil.rmtree(self._spill_folder, ignore_errors=True)
 
-    def _vocabulary(self, name: str, counts: Any) -> Any:
-        """The values by count, descending; ties by value from left to right, nulls first."""
-        host = counts if is_host(counts) else counts.to_pandas(nullable=True)
-        size = f"{name}_size"
-        columns = [column for column in host.columns if column != size]
+    def _write(self, pieces: list[Spilled], name: str, folder: Path, file: str) -> int:
+        """Write the values in the order of their ids, with their counts and an index of them.
+
+        Ordered by count, descending; ties by value from left to right, nulls first. Values that the
+        graph gives have its order. Returns their number.
+        """
+        group, size = self._members[name], f"{name}_size"
+        columns = group if self.encode_type == "combo" else (name,)
         if name in self.vocabs:
-            return self._counted_vocabulary(name, host)
-        table = pa.Table.from_pandas(host[[size, *columns]], preserve_index=False)
-        # Arrow reads a name such as ".a" as a path.
-        names = [str(index) for index in range(len(table.column_names))]
-        order = pc.sort_indices(
-            table.rename_columns(names),
-            sort_keys=[(names[0], "descending"), *((value, "ascending") for value in names[1:])],
-            null_placement="at_start",
-        )
-        ordered = host.iloc[np.asarray(order)]
-        threshold = setting(self.freq_threshold, name, self._members[name])
-        limit = setting(self.max_size, name, self._members[name])
-        first = OUT_OF_VOCABULARY_ID + self._buckets(name)
-        ordered = ordered[ordered[size] >= (threshold or 0)]
-        if limit:
-            ordered = ordered.iloc[: max(limit - first, 0)]
-        return ordered.set_index(pd.RangeIndex(first, first + len(ordered)))
-
-    def _counted_vocabulary(self, name: str, counts: Any) -> Any:
-        """The values that the graph gives, in their order, with their counts in training."""
-        size = f"{name}_size"
-        element: Element = "integer" if counts[name].dtype.kind in "iu" else "text"
-        values = given_values(self.vocabs[name], name, element)
-        given = values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get).rename(name)
-        counted = counts.set_index(name)[size].reindex(given, fill_value=0)
-        first = OUT_OF_VOCABULARY_ID + self._buckets(name)
-        index = pd.RangeIndex(first, first + len(given))
-        return pd.DataFrame({name: given.array, size: counted.to_numpy()}, index=index)
+            is_integer = pa.types.is_integer(pieces[0].table(name)["0"].type)
+            values = given_values(self.vocabs[name], name, "integer" if is_integer else "text")
+            index = KeyIndex([values])
+            index.write(folder / index_of(file))
+            parts, counts = [values], counts_of_given(pieces, name, folder / index_of(file))
+        else:
+            table = vocabulary(pieces, name, self._kept(name))
+            *parts, counts = map(with_nulls, table.columns)
+            index = KeyIndex(parts)
+        write_look_up(folder, file, index, pa.table([*parts, counts], names=[*columns, size]))
+        return len(counts)
 
     def _buckets(self, name: str) -> int:
         return setting(self.num_buckets, name, self._members.get(name, ())) or 1
@@ -286,21 +301,13 @@ class Categorify(ops.Categorify):
         """The ids of the rows of `values`, a frame of one column or of those that are combined."""
         names = list(values.columns)
         storage = self.storage_name.get(name, name)
-        buckets = self._buckets(storage)
-        vocabulary = read_table(self.categories[storage], values)
-        if len(names) == 1:
-            vocabulary = vocabulary.rename(columns={storage: names[0]})
-        offset = self.offsets.get(storage, 0)
-        known = np.zeros(len(values), np.int64)  # 0 where a value is not in the vocabulary
-        if len(vocabulary):
-            first = offset + OUT_OF_VOCABULARY_ID + buckets
-            by_value = vocabulary[names].assign(**{ID: np.arange(first, first + len(vocabulary))})
-            known = looked_up(values, by_value, names)[ID].fillna(0).astype(np.int64).to_numpy()
+        buckets, offset = self._buckets(storage), self.offsets.get(storage, 0)
+        rows = rows_of(self.categories[storage], values)
         unknown = np.full(len(values), offset + OUT_OF_VOCABULARY_ID)
         if buckets > 1:
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])
             unknown = unknown + modulo(combined, buckets)
-        ids = np.where(known > 0, known, unknown)
+        ids = np.where(rows >= 0, rows + (offset + OUT_OF_VOCABULARY_ID + buckets), unknown)
         ids[values.isna().all(axis=1).to_numpy()] = offset + NULL_ID
         return ids
 
@@ -327,8 +334,10 @@ def setting(value: Any, name: str, columns: Sequence[str]) -> Any:
     return next((value[key] for key in (name, *columns) if key in value), None)
 
 
-def _counted(groups: Mapping[str, tuple[str, ...]], combined: bool, df: Any) -> dict[str, Any]:
-    """Vocabulary name to a frame of the distinct values and their counts."""
+def _counted(
+    groups: Mapping[str, tuple[str, ...]], combined: bool, pieces: int, folder: Path, df: Any
+) -> Spilled:
+    """Write the distinct values of each vocabulary and their counts."""
     counts = {}
     for name, group in groups.items():
         if combined and len(group) > 1:
@@ -338,22 +347,13 @@ def _counted(groups: Mapping[str, tuple[str, ...]], combined: bool, df: Any) -> 
             parts = [elements(c) if is_list(c) else keys(c) for c in columns]
             values = frame_of(df, {name: concat(parts, ignore_index=True)})
         counts[name] = _sizes(values.dropna(how="all"), f"{name}_size")
-    return counts
+    return spilled_counts(counts, pieces, folder)
 
 
 def _sizes(values: Any, size: str) -> Any:
     names = list(values.columns)
     counted = values.assign(**{size: 1}).groupby(names, dropna=False, sort=False).sum()
     return counted.reset_index()
-
-
-def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    merged = {}
-    for name in parts[0]:
-        joined = concat([part[name] for part in parts], ignore_index=True)
-        names = [column for column in joined.columns if column != f"{name}_size"]
-        merged[name] = joined.groupby(names, dropna=False, sort=False).sum().reset_index()
-    return merged
 
 
 OPERATORS = (CompiledOperator(ops.Categorify, categorify, Categorify, domain_excess=0),)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import DataError
@@ -12,9 +15,9 @@ from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.filling import filled, flag_of_filled
-from plumbline.nvtabular.library import ops
+from plumbline.nvtabular.library import delayed, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+from plumbline.nvtabular.patching.medians import median_of, sorted_numbers
 
 
 def fill_median(at: OperatorCall) -> Source:
@@ -38,13 +41,26 @@ def fill_median(at: OperatorCall) -> Source:
 class FillMedian(ops.FillMedian):
     """The exact median; NVTabular takes an approximate quantile of the partitions' quantiles."""
 
-    def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return learned(ddf, {n: Reads(FitMedian(), numbers=(n,)) for n in col_selector.names})
+    out_path = "./"
+    """A folder that all workers see, as of NVTabular's operators that learn tables."""
 
-    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, statistics in dask_stats.items():
-            median = statistics.accumulated.median()
+    def fit(self, col_selector: Any, ddf: Any) -> Any:
+        folder = self._spill_folder
+        folder.mkdir(parents=True, exist_ok=True)
+        names = list(col_selector.names)
+        sort = partial(sorted_numbers, names, folder)
+        # Without optimization, the operators of a fit share the tasks that read the partitions.
+        parts = [delayed(sort)(part) for part in ddf.to_delayed(optimize_graph=False)]
+        return delayed({name: delayed(median_of)(parts, name) for name in names})
+
+    @property
+    def _spill_folder(self) -> Path:
+        return Path(self.out_path) / "spilled"
+
+    def fit_finalize(self, medians: dict[str, float | None]) -> None:
+        for name, median in medians.items():
             self.medians[name] = math.nan if median is None else median
+        shutil.rmtree(self._spill_folder, ignore_errors=True)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         return filled(self, df, col_selector.names, self.medians.__getitem__)

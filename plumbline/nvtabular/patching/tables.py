@@ -54,12 +54,13 @@ def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) 
 
 
 def read_vocabulary(
-    path: Path, columns: Sequence[str], size: str, elements: Sequence[str], first_id: int
+    path: Path, columns: Sequence[str], size: str, elements: Sequence[str], first_id: int | None
 ) -> tuple[list[pa.Array], np.ndarray[Any, np.dtype[np.int64]]]:
     """Read the `unique.<column>.parquet` of a fitted Categorify, a file or a folder of parts.
 
-    The id of a value is its row's index in the file. Ids start at `first_id` and run on from part
-    to part. Returns the values of each column in the order of their ids, and their counts.
+    A patched operator writes the values in the order of their ids; `first_id` is None. In a file of
+    NVTabular's own, the id of a value is its row's index. Ids start at `first_id` and run on from
+    part to part. Returns the values of each column in the order of their ids, and their counts.
 
     Raises
     ------
@@ -71,12 +72,13 @@ def read_vocabulary(
         raise PlanError(
             f"{path}: wanted a column {size!r} with the number of times that a value was seen."
         )
-    ids = np.concatenate([pd.read_parquet(file, columns=[size]).index for file in files])
-    if not np.array_equal(ids, np.arange(len(ids)) + first_id):
-        raise PlanError(
-            f"{path}: wanted ids from {first_id} on without a gap, got others. "
-            "Was the vocabulary written by another version of NVTabular? Fit the workflow again."
-        )
+    if first_id is not None:
+        ids = np.concatenate([pd.read_parquet(file, columns=[size]).index for file in files])
+        if not np.array_equal(ids, np.arange(len(ids)) + first_id):
+            raise PlanError(
+                f"{path}: wanted ids from {first_id} on without a gap, got others. Was the "
+                "vocabulary written by another version of NVTabular? Fit the workflow again."
+            )
     table = pa.concat_tables([pq.read_table(file, columns=[*columns, size]) for file in files])
     parts = [
         _values(table[c], c, e, "a vocabulary") for c, e in zip(columns, elements, strict=True)
