@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.device import Device
-from plumbline.base.errors import PlumblineError
+from plumbline.base.errors import MachineError, PlumblineError
 from plumbline.base.merlin_imports import merlin_imports, require_no_query_planner
-from plumbline.nvtabular.library import Serial, clean_worker_cache, distributed, set_dask_client
+from plumbline.nvtabular.library import (
+    Serial,
+    clean_worker_cache,
+    dask_config,
+    distributed,
+    set_dask_client,
+)
 
 LOCAL = "local"
 """The name of a Dask cluster that is started on this machine and closed again."""
+
+RETRIES = 3
+"""How often a task that raised an error is run again, on any worker."""
+
+_PATIENCE = {"distributed.comm.timeouts.connect": "120s", "distributed.comm.timeouts.tcp": "120s"}
+"""A worker that cannot connect in time is not started again, and a busy machine takes long."""
+
+_WORKER_SECONDS = 60
+"""How long a running cluster may be without a worker when a run begins."""
+
+ALLOWED_FAILURES = 10
+"""How many workers of a local cluster may die under one task before it is given up.
+
+Dask's default is 3. A cluster that runs already has its own setting.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +72,15 @@ def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Sc
     core, or per GPU on `cuda`), or the address of a running scheduler, "tcp://…", whose workers see
     the same file system. Local workers spill to `scratch`.
 
+    A worker that dies costs time only: its tasks run on another one.
+
     Raises
     ------
     PlumblineError
-        No scheduler answers at the address, or its workers cannot import this package.
+        No scheduler answers at the address, it stopped, or its workers cannot import this package
+        or do not see `scratch`.
+    MachineError
+        Too many workers died under one task.
     """
     if address is None:
         with Serial():
@@ -63,18 +89,35 @@ def scheduler(device: Device, address: str | None, scratch: Path) -> Iterator[Sc
             finally:
                 clean_worker_cache()
     elif address == LOCAL:
-        with _local_cluster(device, scratch) as cluster, distributed.Client(cluster) as client:
-            yield from _on(client)
+        with (
+            dask_config.set(_PATIENCE),
+            _closing(_local_cluster(device, scratch)) as cluster,
+            _Client(cluster) as client,
+        ):
+            yield from _on(client, address)
     else:
         with _connect(address) as client, client.as_current():
-            _import_on_workers(client, address)
-            yield from _on(client)
+            _await_worker(client, address)
+            _import_on_cluster(client, address)
+            _require_shared(client, address, scratch)
+            yield from _on(client, address)
+
+
+class _Client(distributed.Client):
+    """Runs a task again that raised an error: a disk, a network or a driver may have failed."""
+
+    def compute(self, *arguments: Any, **options: Any) -> Any:
+        return super().compute(*arguments, **{"retries": RETRIES, **options})
+
+    def get(self, *arguments: Any, **options: Any) -> Any:
+        return super().get(*arguments, **{"retries": RETRIES, **options})
 
 
 class _Imports(distributed.WorkerPlugin):
     """Imports this module on the workers of a running cluster, before a task imports Dask's frames.
 
-    So they have the settings of `merlin_imports`; local workers get them from this process.
+    So they have the settings of `merlin_imports`; local workers get them from this process. A
+    worker that joins later gets it too.
     """
 
     name = "plumbline imports"
@@ -83,48 +126,111 @@ class _Imports(distributed.WorkerPlugin):
         require_no_query_planner()
 
 
-def _import_on_workers(client: distributed.Client, address: str) -> None:
+class _SchedulerImports(distributed.SchedulerPlugin):
+    """Does the same on a scheduler in a process of its own, which reads the graphs of tasks."""
+
+    name = "plumbline imports on the scheduler"
+
+    async def start(self, scheduler: object) -> None:
+        require_no_query_planner()
+
+
+def _await_worker(client: distributed.Client, address: str) -> None:
     try:
-        client.register_plugin(_Imports())
-    except Exception as error:  # noqa: BLE001 (any error of a worker, as text)
-        reason = " ".join(str(error).split())
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except distributed.TimeoutError:
         raise PlumblineError(
-            f"Wanted workers of the Dask scheduler at {address} that can import Plumbline, but one "
-            f"raises: {reason}. Install Plumbline with its locks there, and start the workers with "
-            "DASK_DATAFRAME__QUERY_PLANNING=False in their environment."
+            f"Wanted a worker at the Dask scheduler at {address}, but none joined it within "
+            f"{_WORKER_SECONDS} seconds. Start one with `dask worker {address}`."
         ) from None
 
 
-def _on(client: distributed.Client) -> Iterator[Scheduler]:
+def _import_on_cluster(client: distributed.Client, address: str) -> None:
+    try:
+        client.register_plugin(_SchedulerImports())
+        client.register_plugin(_Imports())
+    except Exception as error:  # noqa: BLE001 (any error of another process, as text)
+        raise PlumblineError(
+            f"Wanted a Dask scheduler at {address} and workers that can import Plumbline, but one "
+            f"raises: {_reason(error)}. Install Plumbline with its locks there, and start "
+            "scheduler and workers with DASK_DATAFRAME__QUERY_PLANNING=False in their environment."
+        ) from None
+
+
+def _sees(folder: str) -> bool:
+    return Path(folder).is_dir()
+
+
+def _require_shared(client: distributed.Client, address: str, folder: Path) -> None:
+    # A worker that dies now answers nothing; one that joins later fails in its first task.
+    seen = client.run(_sees, str(folder), on_error="ignore")
+    for worker, is_seen in seen.items():
+        if not is_seen:
+            raise PlumblineError(
+                f"Wanted workers of the Dask scheduler at {address} that see the folder "
+                f"{folder}, but the one at {worker} does not. Put the run on a file "
+                "system that all of them share, with --out."
+            )
+
+
+def _on(client: distributed.Client, address: str) -> Iterator[Scheduler]:
     set_dask_client(client)
     try:
         yield Scheduler(client)
+    except distributed.KilledWorker as error:
+        raise MachineError(
+            f"{error.allowed_failures + 1} workers of the Dask cluster died under one task, "
+            f"{error.task!r}. A worker that takes too much memory is killed: give the workers "
+            "more, or start fewer of them on a machine."
+        ) from None
+    except distributed.CancelledError as error:
+        raise MachineError(
+            f"The Dask scheduler at {address} stopped, or dropped the run's tasks "
+            f"({_reason(error)}). Start it again, and run again."
+        ) from None
     finally:
         set_dask_client("auto")
 
 
+@contextmanager
+def _closing(cluster: Any) -> Iterator[Any]:
+    try:
+        yield cluster
+    finally:
+        # Dask raises if a worker that is just being started again does not end at once.
+        with suppress(distributed.TimeoutError):
+            cluster.close()
+
+
 def _local_cluster(device: Device, scratch: Path) -> Any:
+    options = {
+        "dashboard_address": None,
+        "local_directory": str(scratch),
+        "scheduler_kwargs": {"allowed_failures": ALLOWED_FAILURES},
+    }
     if device == "cuda":
         with merlin_imports():  # This has not run on a GPU yet.
             from dask_cuda import LocalCUDACluster
 
-        return LocalCUDACluster(local_directory=str(scratch), dashboard_address=None)
+        return LocalCUDACluster(**options)
     return distributed.LocalCluster(
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
-        local_directory=str(scratch),
         env={"PYTHONWARNINGS": "ignore"},
+        **options,
     )
 
 
 def _connect(address: str) -> distributed.Client:
     try:
         # A default client that fails to connect stays the default and hangs later calls.
-        return distributed.Client(address, timeout="10s", set_as_default=False)
+        return _Client(address, timeout="10s", set_as_default=False)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise PlumblineError(
-            f"Wanted a Dask scheduler at {address}, but none answers ({reason}). "
+            f"Wanted a Dask scheduler at {address}, but none answers ({_reason(error)}). "
             f"Start one with `dask scheduler`, or use the scheduler {LOCAL!r}."
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()).removesuffix(".")

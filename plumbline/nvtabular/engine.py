@@ -5,7 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +89,8 @@ class NVTabularEngine:
         """
         require_no_query_planner()
         kinds = dict(kinds)
+        # The workers of a running cluster have working directories of their own.
+        splits, out = {split: folder.resolve() for split, folder in splits.items()}, out.resolve()
         conditions = compile_unfitted(workflow, kinds).conditions
         workflow = _with_click(workflow, kinds)
         parts = prepare(splits, kinds, out)
@@ -94,7 +99,7 @@ class NVTabularEngine:
             if conditions:
                 parts[TRAIN] = _kept(parts[TRAIN], conditions, kinds, emptied(scratch / "train"))
             with quiet(), scheduler(self._device, self._scheduler, scratch) as runner:
-                return self._run(workflow, kinds, parts, out, conditions, runner, progress)
+                return self._run(workflow, kinds, parts, out, scratch, conditions, runner, progress)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -104,21 +109,31 @@ class NVTabularEngine:
         kinds: Mapping[str, FeatureKind],
         parts: Mapping[str, Sequence[Part]],
         out: Path,
+        scratch: Path,
         conditions: tuple[Chain, ...],
         runner: Scheduler,
         progress: Callable[[int], None],
     ) -> EtlResult:
         start = time.perf_counter()
         reader = FrameReader(kinds, self._device)
-        workflow = patched(unfitted, out / "scratch" / "learned")
-        workflow.fit(reader.dataset([part.source for part in parts[TRAIN] if part.rows]))
+        # Workers keep what they read of these files by path, so a path is used once.
+        workflow = patched(unfitted, scratch / f"learned-{uuid4().hex}")
+        filled = {split: [p for p in of_split if p.rows] for split, of_split in parts.items()}
+        starts = tuple(accumulate((part.rows for part in filled[TRAIN]), initial=0))
+        set_training(workflow, False, starts)
+        workflow.fit(reader.dataset([part.source for part in filled[TRAIN]]))
         inputs, outputs = compile_fitted(workflow, kinds, out / "plan")
         fitted = time.perf_counter()
         schema = encoded_schema(outputs)
         rows = {}
         for split, of_split in parts.items():
-            set_training(workflow, split == TRAIN)
-            rows[split] = _encode(workflow, reader, of_split, schema, runner, progress)
+            for part in of_split:
+                if not part.rows:
+                    write_part(schema.empty_table(), part.target)
+            set_training(workflow, split == TRAIN, starts)
+            rows[split] = runner.run(
+                _encode(workflow, reader, schema, scratch, filled[split]), progress
+            )
         plan = write_plan(out / "plan", inputs, outputs, conditions)
         return EtlResult(plan, rows, fitted - start, time.perf_counter() - fitted)
 
@@ -150,25 +165,14 @@ def _with_click(workflow: Workflow, kinds: Mapping[str, FeatureKind]) -> Workflo
 
 
 def _encode(
-    workflow: Workflow,
-    reader: FrameReader,
-    parts: Sequence[Part],
-    schema: pa.Schema,
-    runner: Scheduler,
-    progress: Callable[[int], None],
-) -> int:
-    for part in parts:
-        if not part.rows:
-            write_part(schema.empty_table(), part.target)
-    filled = [part for part in parts if part.rows]
-    if not filled:
-        return 0
-    frames = workflow.transform(reader.dataset([part.source for part in filled])).to_ddf()
+    workflow: Workflow, reader: FrameReader, schema: pa.Schema, scratch: Path, parts: Sequence[Part]
+) -> list[Any]:
+    """Delayed tasks that encode and write the parts; each returns its number of rows."""
+    if not parts:
+        return []
+    frames = workflow.transform(reader.dataset([part.source for part in parts])).to_ddf()
     write = delayed(write_encoded)
-    return runner.run(
-        [
-            write(frame, part.target, schema)
-            for frame, part in zip(frames.to_delayed(), filled, strict=True)
-        ],
-        progress,
-    )
+    return [
+        write(frame, part.target, schema, scratch)
+        for frame, part in zip(frames.to_delayed(), parts, strict=True)
+    ]

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -90,12 +91,16 @@ def _without_nulls(column: pa.ChunkedArray) -> pa.Array:
     )
 
 
-def write_encoded(frame: Any, file: Path, schema: pa.Schema) -> int:
-    """Write a transformed frame in its row order, atomically. Returns the number of rows."""
+def write_encoded(frame: Any, file: Path, schema: pa.Schema, folder: Path) -> int:
+    """Write a transformed frame in its row order. Returns the number of rows.
+
+    The file is written in `folder`, under a name of its own, and renamed: several workers may write
+    it if one of them was taken for dead.
+    """
     columns = [
         _encoded(frame[name], type_) for name, type_ in zip(schema.names, schema.types, strict=True)
     ]
-    write_part(pa.table(columns, schema=schema), file)
+    write_part(pa.table(columns, schema=schema), file, folder / f"{uuid4().hex}.parquet")
     return len(frame)
 
 

@@ -11,10 +11,11 @@ from plumbline.nvtabular.quiet import quiet
 with quiet(), merlin_imports():
     import dask.dataframe as dask_frames
     import distributed
+    from dask import config as dask_config
     from dask import delayed
     from merlin import dtypes
     from merlin.core.dispatch import concat, encode_list_column
-    from merlin.core.utils import Serial, set_dask_client
+    from merlin.core.utils import Serial, global_dask_client, set_dask_client
     from merlin.dag import DataFormats
     from merlin.dag.executors import DaskExecutor, LocalExecutor
     from merlin.dag.node import Node, iter_nodes
@@ -87,6 +88,7 @@ __all__ = [
     "Workflow",
     "clean_worker_cache",
     "concat",
+    "dask_config",
     "dask_frames",
     "delayed",
     "distributed",
@@ -94,6 +96,7 @@ __all__ = [
     "encode_list_column",
     "fetch_table_data",
     "get_worker_cache",
+    "global_dask_client",
     "grouping",
     "iter_nodes",
     "name_of",

@@ -46,14 +46,15 @@ def set_folder(workflow: Workflow, folder: Path) -> None:
             node.op.out_path = str(folder / f"{number}")
 
 
-def set_training(workflow: Workflow, training: bool) -> None:
-    """Set whether the rows that are encoded next are training rows.
+def set_training(workflow: Workflow, training: bool, starts: tuple[int, ...] = ()) -> None:
+    """Set whether the rows that are learned from or encoded next are training rows.
 
-    Operators that encode training rows differently have an attribute `training`.
+    Operators that encode training rows differently have an attribute `training`, and `starts` for
+    the row of the split that each partition begins with.
     """
     for node in iter_nodes([workflow.output_node]):
         if hasattr(node.op, "training"):
-            node.op.training = training
+            node.op.training, node.op.starts = training, starts
 
 
 def _patched(operator: Any) -> Any:

@@ -23,13 +23,15 @@ MAX_SHUFFLED_PARTS = 512
 """The most files that a shuffle holds open; a larger split gets larger parts."""
 
 
-def write_part(table: pa.Table, file: Path) -> None:
+def write_part(table: pa.Table, file: Path, partial_file: Path | None = None) -> None:
     """Write a part atomically, compressed with Zstandard at level 1, pyarrow's default.
 
     It has no column statistics. They would take a quarter of the time, and a data loader reads
-    every row anyway.
+    every row anyway. `partial_file` is where it is written before it is renamed; by default, it is
+    beside the file. Writers of the same file need different ones.
     """
-    partial_file = file.with_name(file.name + ".partial")
+    if partial_file is None:
+        partial_file = file.with_name(file.name + ".partial")
     frame_from_arrow(table).write_parquet(
         partial_file, compression="zstd", compression_level=1, statistics=False
     )

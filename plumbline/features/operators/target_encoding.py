@@ -160,10 +160,12 @@ class TargetTotals(KeptAccumulator):
         self._parts: Parts[FoldSums] = Parts()
 
     def add(self, chunk: int, values: Sequence[Values]) -> None:
+        self.add_in_folds(folds_of(self._seed, self._folds, chunk, len(values[-1])), values)
+
+    def add_in_folds(self, fold_B: NDArray[np.int64], values: Sequence[Values]) -> None:
+        """Add rows of these folds."""
         *keys, target = values
-        target_B = as_numbers(target)
-        fold_B = folds_of(self._seed, self._folds, chunk, len(target_B))
-        self._parts.add(FoldSums.of(key_array(keys), target_B, fold_B, self._folds))
+        self._parts.add(FoldSums.of(key_array(keys), as_numbers(target), fold_B, self._folds))
 
     def merge(self, other: Self) -> None:
         self._parts.merge(other._parts)

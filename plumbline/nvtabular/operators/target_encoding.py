@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from plumbline.nvtabular.patching.columns import (
     key_frame,
     looked_up,
 )
+from plumbline.nvtabular.patching.executor import partition_number
 from plumbline.nvtabular.patching.learning import Learned, Reads, learned
 from plumbline.nvtabular.patching.tables import (
     floats,
@@ -36,6 +38,8 @@ from plumbline.nvtabular.patching.tables import (
 
 FOLD, COUNT, SUM = "\x1ffold", "\x1fcount", "\x1fsum"
 """Columns of the patched operator's files."""
+
+_FOLD_ROWS = 1 << 16
 
 
 def target_encoding(at: OperatorCall) -> Source:
@@ -114,6 +118,9 @@ class TargetEncoding(ops.TargetEncoding):
 
     training = False
 
+    starts: tuple[int, ...] = ()
+    """The row of the split that each partition begins with; empty if each begins with row 0."""
+
     def column_mapping(self, col_selector: Any) -> dict[str, list[str]]:
         mapping = {}
         for index, group in enumerate(map(as_group, col_selector.grouped_names)):
@@ -131,6 +138,7 @@ class TargetEncoding(ops.TargetEncoding):
                 for group in groups
                 for target in self.target_columns
             },
+            partial(_add, self.fold_seed or 0, max(self.kfold, 1), self.starts),
         )
 
     def _step(self, target: str) -> FitTargetEncoding:
@@ -169,7 +177,8 @@ class TargetEncoding(ops.TargetEncoding):
         """The count and sum of every row's key; for training rows, without the row's own fold."""
         keys, names = key_frame(df, group), group
         if self.training and self.kfold > 1:
-            keys[FOLD] = folds_of(self.fold_seed or 0, self.kfold, 0, len(df))
+            first = self.starts[partition_number()] if self.starts else 0
+            keys[FOLD] = _folds_from(self.fold_seed or 0, self.kfold, first, len(df))
             names = (FOLD, *group)
         return looked_up(keys, read_table(self.stats[_key(*names, target)], df), names)
 
@@ -182,6 +191,24 @@ class TargetEncoding(ops.TargetEncoding):
         if given is None:
             return float(self.means[target])
         return float(given[target] if isinstance(given, dict) else given)
+
+
+def _add(
+    seed: int, folds: int, starts: Sequence[int], accumulated: Any, number: int, values: Any
+) -> None:
+    """Add a partition to the totals, each row in the fold of its place in the split."""
+    first = starts[number] if starts else 0
+    accumulated.add_in_folds(_folds_from(seed, folds, first, len(values[-1])), values)
+
+
+def _folds_from(seed: int, folds: int, first: int, rows: int) -> NDArray[np.int64]:
+    """The folds of the rows of a split from `first` on, (rows,), however it is partitioned.
+
+    They are drawn for chunks of `_FOLD_ROWS` rows of the split.
+    """
+    chunks = range(first // _FOLD_ROWS, (first + rows) // _FOLD_ROWS + 1)
+    drawn = [folds_of(seed, folds, chunk, _FOLD_ROWS) for chunk in chunks]
+    return np.concatenate(drawn)[first % _FOLD_ROWS :][:rows]
 
 
 def _key(*names: str) -> str:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 from plumbline.nvtabular.library import (
     DaskExecutor,
     DataFormats,
     LocalExecutor,
+    clean_worker_cache,
+    global_dask_client,
     grouping,
     subtraction,
 )
+
+_PARTITION: ContextVar[int] = ContextVar("partition", default=0)
+
+
+def partition_number() -> int:
+    """The number of the partition that is being transformed, from 0."""
+    return _PARTITION.get()
 
 
 class _Local(LocalExecutor):
@@ -49,8 +59,13 @@ class _Local(LocalExecutor):
             )
         return frame
 
-    def transform(self, *args: Any, **kwargs: Any) -> Any:
-        frame = super().transform(*args, **kwargs)
+    def transform(self, *args: Any, partition_info: Any = None, **kwargs: Any) -> Any:
+        """Dask gives `partition_info`, because it is named here."""
+        token = _PARTITION.set(partition_info["number"] if partition_info else 0)
+        try:
+            frame = super().transform(*args, **kwargs)
+        finally:
+            _PARTITION.reset(token)
         duplicated = frame.columns.duplicated()
         return frame.loc[:, ~duplicated] if duplicated.any() else frame
 
@@ -62,3 +77,11 @@ class Executor(DaskExecutor):
         super().__init__()
         self._executor = _Local()
         self._executor.target_format = DataFormats.PANDAS_DATAFRAME | DataFormats.CUDF_DATAFRAME
+
+    def _clear_worker_cache(self) -> None:
+        """Merlin's raises if a worker dies meanwhile, whose cache is gone anyway."""
+        client = global_dask_client()
+        if client is None:
+            clean_worker_cache()
+        else:
+            client.run(clean_worker_cache, on_error="ignore")

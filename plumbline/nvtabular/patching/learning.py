@@ -6,18 +6,21 @@ copied there. Rows are encoded on the device.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from plumbline.columns.values import Text
+from plumbline.columns.values import Text, Values
 from plumbline.features.steps.fit_step import FitStep
 from plumbline.features.steps.value_types import ValueType
 from plumbline.nvtabular.patching.columns import host_numbers, key_values
 from plumbline.nvtabular.patching.reductions import reduced
 
 K = TypeVar("K", bound=Hashable)
+
+Add = Callable[[Any, int, Sequence[Values]], None]
+"""Adds the values of a partition, which has this number, to an accumulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +40,23 @@ class Learned:
     types: tuple[ValueType, ...]
 
 
-def learned(frame: Any, reads: Mapping[K, Reads]) -> Any:
+def add_chunk(accumulated: Any, number: int, values: Sequence[Values]) -> None:
+    """A partition is a chunk."""
+    accumulated.add(number, values)
+
+
+def learned(frame: Any, reads: Mapping[K, Reads], add: Add = add_chunk) -> Any:
     """A delayed dict: for each entry of `reads`, what is `Learned` from a Dask frame."""
-    return reduced(frame, partial(_learned_from, reads), partial(_merged, reads))
+    return reduced(frame, partial(_learned_from, reads, add), partial(_merged, reads))
 
 
-def _learned_from(reads: Mapping[K, Reads], frame: Any) -> dict[K, Learned]:
+def _learned_from(reads: Mapping[K, Reads], add: Add, number: int, frame: Any) -> dict[K, Learned]:
     result = {}
     for name, read in reads.items():
         keys = [key_values(frame[key]) for key in read.keys]
         types = tuple(ValueType("text" if isinstance(k, Text) else "integer") for k in keys)
         accumulated = read.step.accumulator(types)
-        # Every partition is chunk 0, because Merlin does not pass the partition's number.
-        accumulated.add(0, [*keys, *(host_numbers(frame[number]) for number in read.numbers)])
+        add(accumulated, number, [*keys, *(host_numbers(frame[one]) for one in read.numbers)])
         result[name] = Learned(accumulated, types)
     return result
 

@@ -13,10 +13,11 @@ WIDTH = 8
 """The number of partial results that a task merges."""
 
 
-def reduced(frame: Any, learn: Callable[[Any], T], merge: Callable[[list[T]], T]) -> Any:
-    """A delayed result: `learn` of every partition, and `merge` of the results."""
+def reduced(frame: Any, learn: Callable[[int, Any], T], merge: Callable[[list[T]], T]) -> Any:
+    """A delayed result: `learn` of every partition's number and frame, and `merge` of these."""
     # Without optimization, the operators of a fit share the tasks that read the partitions.
-    parts = [delayed(learn)(part) for part in frame.to_delayed(optimize_graph=False)]
+    partitions = frame.to_delayed(optimize_graph=False)
+    parts = [delayed(learn)(number, part) for number, part in enumerate(partitions)]
     while len(parts) > 1:
         groups = [parts[first : first + WIDTH] for first in range(0, len(parts), WIDTH)]
         parts = [delayed(merge)(group) for group in groups]
@@ -25,8 +26,4 @@ def reduced(frame: Any, learn: Callable[[Any], T], merge: Callable[[list[T]], T]
 
 def nothing_learned(frame: Any) -> Any:
     """A delayed result for an operator that learns nothing: an empty dict."""
-    return reduced(frame, _nothing, _nothing)
-
-
-def _nothing(_: Any) -> dict[str, Any]:
-    return {}
+    return reduced(frame, lambda number, part: {}, lambda parts: {})
