@@ -10,12 +10,13 @@ DISTRIBUTED_STAMP := $(VENV)/.installed-distributed
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
+STORE := .venv-store
 SANITIZED := $(VENV)/sanitized
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test test-slow lint peers bench gpu-check soak chaos fuzz clean
+.PHONY: env run test test-slow lint peers store bench gpu-check soak chaos fuzz clean
 
 ifneq ($(filter-out 1,$(DISTRIBUTED)),)
 $(error DISTRIBUTED=$(DISTRIBUTED): wanted DISTRIBUTED=1 to train on several processes, or no DISTRIBUTED at all)
@@ -57,11 +58,11 @@ $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 run: env
 	$(VENV)/bin/python pipelines/run_all.py
 
-test: env $(DISTRIBUTED_STAMP)
+test: env store $(DISTRIBUTED_STAMP)
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # Benchmarks at small sizes, and what else takes long.
-test-slow: env $(DISTRIBUTED_STAMP)
+test-slow: env store $(DISTRIBUTED_STAMP)
 	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadfile
 
 lint: env
@@ -76,6 +77,15 @@ $(PEERS): benchmarks/requirements-peers.txt requirements-distributed.lock $(STAM
 	rm -rf $@ $@.partial
 	grep -v "^fbgemm-gpu==" requirements-distributed.lock > $(VENV)/distributed.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $< -r $(VENV)/distributed.lock
+	mv $@.partial $@
+	touch $@
+
+# The server of an object store that tests start, beside the environment and not in it.
+store: $(STORE)
+
+$(STORE): tests/requirements-store.txt $(STAMP)
+	rm -rf $@ $@.partial
+	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $<
 	mv $@.partial $@
 	touch $@
 

@@ -11,6 +11,7 @@ from plumbline.base.console import warn
 from plumbline.base.device import RequestedDevice
 from plumbline.base.paths import ROOT
 from plumbline.dlrm.processes.place import place
+from plumbline.rawlogs.remote import split_data
 from plumbline.settings.configuration import load_config
 from plumbline.stages.machine import choose
 from plumbline.stages.parent import config_of_day, engine_of_day, next_folder, parent_of
@@ -26,11 +27,11 @@ ConfigFile = Annotated[
     ),
 ]
 Data = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--data",
         metavar="PATH...",
-        help="The raw log files, or a folder of them.",
+        help="The raw log files, or a folder of them: paths, or URLs such as s3://BUCKET/LOGS.",
         show_default="none: the configuration's click model draws a log",
     ),
 ]
@@ -88,7 +89,7 @@ Verify = Annotated[
 
 def run_of(
     config: Path,
-    data: list[Path] | None,
+    data: list[str] | None,
     out: Path | None,
     engine: RequestedEngine,
     scheduler: str | None,
@@ -115,14 +116,16 @@ def run_of(
     if here is None or here.rank == 0:
         for note in choice.notes:
             warn(note)
+    paths, urls = split_data(data or ())
     run = Run(
         config=settings,
-        data=tuple(data or ()),
+        data=paths,
         engine=choice.engine,
         model=model,
         device=choice.device,
         scheduler=scheduler,
         engine_device=choice.engine_device,
         parent=parent,
+        remote=urls,
     )
     return run, out

@@ -110,7 +110,7 @@ def files_below(folder: Path) -> list[Path]:
     """
     found = sorted(
         _below(folder, (folder.resolve(),)),
-        key=lambda file: _natural_path(file.relative_to(folder)),
+        key=lambda file: natural_path(file.relative_to(folder)),
     )
     if not found:
         raise DataError(f"{folder}: wanted a folder of log files, but it holds no file.")
@@ -168,16 +168,18 @@ def _is_unreadable(path: Path, error: OSError) -> DataError:
 def _entries(folder: Path) -> list[Path]:
     """The folder's entries, without markers and hidden files."""
     try:
-        return [entry for entry in folder.iterdir() if not _is_marker(entry.name)]
+        return [entry for entry in folder.iterdir() if not is_marker(entry.name)]
     except OSError as error:
         raise _is_unreadable(folder, error) from None
 
 
-def _is_marker(name: str) -> bool:
+def is_marker(name: str) -> bool:
+    """Whether a name is of a marker file of another tool, or hidden."""
     return name.startswith(("_", ".")) or name.endswith(_MARKER_SUFFIX) or name in _MARKERS
 
 
-def _natural_path(path: Path) -> list[list[tuple[int, str]]]:
+def natural_path(path: Path) -> list[list[tuple[int, str]]]:
+    """A key that sorts paths in natural order: see `_natural`."""
     return [_natural(part) for part in path.parts]
 
 

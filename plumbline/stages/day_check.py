@@ -42,6 +42,11 @@ def check_day(run: Run, parent: Path, folder: Path, *, force: bool) -> Link:
         needs; the configuration has other columns, another graph or another model than the
         parent's; a step cannot go on from earlier rows; or the day is not new.
     """
+    if run.remote:
+        raise StageError(
+            f"--append-to {parent}: a day is read from files of this machine, got {run.remote[0]}. "
+            "Copy it here first."
+        )
     manifests = {name: Manifest.read(parent / name) for name in NEEDED}
     _require_columns(run, parent, manifests["ingest"])
     _require_model(run, parent, manifests["train"])

@@ -13,11 +13,13 @@ from typing import Any
 
 from plumbline.base.console import progress_bar, say
 from plumbline.base.file_checks import hashed_beside
+from plumbline.base.files import remove
 from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_typed
 from plumbline.rawlogs.raw_rows import undeclared_columns
+from plumbline.rawlogs.remote import RemoteLog
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.sources import resolve_files
 from plumbline.rawlogs.text.headers import listed
@@ -25,10 +27,15 @@ from plumbline.stages.finished import Finished
 from plumbline.stages.run import Run
 from plumbline.stages.stage import Stage, StageResult
 
+COPY = "log"
+"""The folder of a log that is copied from an object store; a typed copy takes its place."""
+
 
 def settings(run: Run) -> dict[str, Any]:
     chosen = log_settings(run)
-    if run.config.click_model is None:
+    if _is_remote(run):
+        chosen["data"] = RemoteLog.of(run.config, run.remote).fingerprints
+    elif run.config.click_model is None:
         files = resolve_files(run.config.log, run.data)
         read = [*files, *table_files(run.config, files).values()]
         chosen["data"] = [asdict(Fingerprint.of(file)) for file in read]
@@ -44,7 +51,7 @@ def log_settings(run: Run) -> dict[str, Any]:
 
 
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
-    files = log_files(run, inputs)
+    files = _copied(run, out) if _is_remote(run) else log_files(run, inputs)
     fingerprints = fingerprints_of(run.config, files)
     write = ingest_typed if keeps_typed_copy(run) else ingest
     _show_undeclared_columns(run, files)
@@ -57,6 +64,8 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         ingested = write(run.config, files, out, progress)
     for fingerprint, file in zip(fingerprints, (*files, *tables.values()), strict=True):
         fingerprint.require(file)
+    if keeps_typed_copy(run):
+        remove(out / COPY)
     for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
     for advice in ingested.advice:
@@ -72,6 +81,17 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         "tables": {name: hashes[file] for name, file in tables.items()},
     }
     return StageResult(ingested.rows, [*schema, {"name": CLICK, "kind": "label"}], facts)
+
+
+def _is_remote(run: Run) -> bool:
+    return bool(run.remote) and run.config.click_model is None
+
+
+def _copied(run: Run, out: Path) -> tuple[Path, ...]:
+    """The log's files, copied from an object store."""
+    log = RemoteLog.of(run.config, run.remote)
+    with progress_bar("copying", log.bytes, "bytes") as progress:
+        return log.copy(out / COPY, progress)
 
 
 def _left_out(ingested: Ingested) -> Iterator[str]:

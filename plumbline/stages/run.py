@@ -46,6 +46,8 @@ class Run:
         The folder of the run that a day is appended to; None for a run of its own.
     group
         The processes that train together; None if this one trains alone.
+    remote
+        The URLs of a log in an object store, in place of `data`.
     """
 
     config: Config
@@ -57,3 +59,4 @@ class Run:
     engine_device: Device = "cpu"
     parent: Path | None = None
     group: Group | None = None
+    remote: tuple[str, ...] = ()
