@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plumbline.base.errors import PlumblineError
+from plumbline.base.stores import local_path
 from plumbline.commands.options import (
     ConfigFile,
     Data,
@@ -130,7 +131,12 @@ def publish(
     force: Force = False,
     verify: Verify = False,
     repository: Annotated[
-        str, typer.Option(metavar="FOLDER", help="The live repository.", show_default=_LIVE)
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="The live repository: a folder, or a URL such as s3://BUCKET/MODELS.",
+            show_default=_LIVE,
+        ),
     ] = "",
     url: Url = None,
     protocol: ServerProtocol = None,
@@ -162,7 +168,9 @@ def _publish(
 ) -> None:
     from plumbline.stages.publishing import LIVE, publish_run
 
-    live = Path(repository) if repository else folder / LIVE
+    live: Path | str = folder / LIVE
+    if repository:
+        live = local_path(repository) or repository
     publish_run(run, folder, live, server, force=force, verify=verify)
 
 

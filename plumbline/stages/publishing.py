@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
@@ -18,6 +19,7 @@ from plumbline.serving.client.connection import (
     secret_header,
 )
 from plumbline.serving.publish.live_server import LiveServer
+from plumbline.serving.publish.object_store import publish_to_store
 from plumbline.serving.publish.publish import publish
 from plumbline.stages import export
 from plumbline.stages.run import Run
@@ -40,7 +42,7 @@ class LoadingServer:
 def publish_run(
     run: Run,
     folder: Path,
-    repository: Path,
+    repository: Path | str,
     server: LoadingServer | None,
     *,
     force: bool,
@@ -48,8 +50,9 @@ def publish_run(
 ) -> None:
     """Complete the stage export, then publish its plan and model.
 
-    A repository that does not exist yet is created. Without a server, the next start of one loads
-    the version. With `force`, the stage is run again; with `verify`, its files are checked if it is
+    `repository` is a folder, or the URL of one in an object store. One that does not exist yet is
+    created. Without a server, the next start of one loads the version. With `force`, the stage is
+    run again; with `verify`, its files are checked if it is
     complete.
 
     Raises
@@ -58,7 +61,13 @@ def publish_run(
         The repository is in the folder that the stage itself replaces; or see `Stage.ensure` and
         `plumbline.serving.publish.publish`. The repository is then unchanged.
     """
-    if repository.resolve().is_relative_to((folder / export.STAGE.name).resolve()):
+    if isinstance(repository, str):
+        if server is not None:
+            raise PlumblineError(
+                f"--url {server.url}: wanted none with a repository in an object store. Its "
+                "servers load a version when they start, or when they poll."
+            )
+    elif repository.resolve().is_relative_to((folder / export.STAGE.name).resolve()):
         raise PlumblineError(
             f"--publish {repository}: the export of this run replaces this folder, so no server "
             "can serve it. Publish into a folder of its own."
@@ -69,8 +78,14 @@ def publish_run(
     report = partial(say, label="  ")
     live = None if server is None else _connected(server)
     try:
-        with machine_errors(repository):
-            done = publish(release, repository, run.config.serving, live, report)
+        if isinstance(repository, str):
+            with TemporaryDirectory(prefix=".publish-", dir=folder) as scratch:
+                done = publish_to_store(
+                    release, repository, run.config.serving, Path(scratch), report
+                )
+        else:
+            with machine_errors(repository):
+                done = publish(release, repository, run.config.serving, live, report)
     finally:
         if live is not None:
             live.close()
