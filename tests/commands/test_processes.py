@@ -165,7 +165,9 @@ def ended(processes: dict[int, psutil.Process]) -> bool:
 
 
 @has_torchrec
-@pytest.mark.parametrize(("killed", "processes"), [(1, 1), (0, 2)])
+@pytest.mark.parametrize(
+    ("killed", "processes"), [(1, 1), pytest.param(0, 2, marks=pytest.mark.slow)]
+)
 def test_a_killed_process_ends_the_others_and_the_next_run_goes_on(
     workplace: Path, killed: int, processes: int
 ) -> None:
@@ -191,7 +193,14 @@ def test_a_killed_process_ends_the_others_and_the_next_run_goes_on(
 
 
 @has_torchrec
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        signal.SIGINT,
+    ],
+)
 def test_a_stopped_launcher_takes_the_processes_with_it(workplace: Path, sign: int) -> None:
     with started(workplace, **KILLED) as process:
         training = ranks(process)
