@@ -61,6 +61,8 @@ class Scheduler:
             return
         futures = self.client.compute(list(tasks))
         for _, number in distributed.as_completed(futures, with_results=True):
+            if isinstance(number, distributed.CancelledError):  # returned, not raised
+                raise number
             yield number
 
 
@@ -183,7 +185,7 @@ def _on(client: distributed.Client, address: str) -> Iterator[Scheduler]:
             f"{error.task!r}. A worker that takes too much memory is killed: give the workers "
             "more, or start fewer of them on a machine."
         ) from None
-    except distributed.CancelledError as error:
+    except (distributed.CancelledError, distributed.comm.CommClosedError) as error:
         raise MachineError(
             f"The Dask scheduler at {address} stopped, or dropped the run's tasks "
             f"({_reason(error)}). Start it again, and run again."
