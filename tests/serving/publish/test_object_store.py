@@ -9,9 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from plumbline.base.errors import PlumblineError
 from plumbline.base.stores import StoreError
 from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.errors import RepositoryError
@@ -21,6 +24,7 @@ from plumbline.serving.publish.publish import Published
 from plumbline.serving.publish.remote_files import RemoteFiles
 from plumbline.serving.repository.export import write_repository
 from plumbline.serving.repository.release import Release
+from plumbline.stages import publishing
 from tests.object_store import BUCKET, Objects, environment, needs_store, running_store
 from tests.serving.releases import ROWS, SETTINGS, model_of, write_small_plan
 
@@ -195,3 +199,20 @@ def test_two_publishes_at_a_time_are_refused(
 def test_no_bucket(releases: list[Release], store: Objects, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"s3://no-such-bucket/x/.* there is no such bucket"):
         publish_to_store(releases[0], "s3://no-such-bucket/x", SETTINGS, tmp_path, print)
+
+
+def test_a_run_is_published_at_a_url(
+    releases: list[Release], store: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command does, once stage export is complete; no server can load it from here."""
+    stage = SimpleNamespace(name="export", ensure=lambda *_, **__: None)
+    exported = SimpleNamespace(STAGE=stage, release_of=lambda *_: releases[0])
+    monkeypatch.setattr(publishing, "export", exported)
+    run: Any = SimpleNamespace(config=SimpleNamespace(serving=SETTINGS))
+    server = publishing.LoadingServer("localhost:8000", "http", None, None, 1.0)
+    with pytest.raises(PlumblineError, match="--url localhost:8000: wanted none with a repository"):
+        publishing.publish_run(run, tmp_path, URL, server, force=False, verify=False)
+    assert not objects(store)
+    publishing.publish_run(run, tmp_path, URL, None, force=False, verify=False)
+    assert verify_repository(fetched(store, tmp_path / "fetched"), large_files=True) == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["fetched"]
