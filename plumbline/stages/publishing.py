@@ -52,8 +52,7 @@ def publish_run(
 
     `repository` is a folder, or the URL of one in an object store. One that does not exist yet is
     created. Without a server, the next start of one loads the version. With `force`, the stage is
-    run again; with `verify`, its files are checked if it is
-    complete.
+    run again; with `verify`, its files are checked if it is complete.
 
     Raises
     ------
