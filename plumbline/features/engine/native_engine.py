@@ -11,32 +11,22 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from plumbline.base.read_ahead import THREADS, read_ahead
-from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.rows import TRAIN, Chunk, RowSource
-from plumbline.features.encoding.encoder import Encoded, Encoder
-from plumbline.features.encoding.request import positions_of_columns, request_of_columns
-from plumbline.features.engine.encoded import (
-    EtlResult,
-    emptied,
-    encoded_schema,
-    fits_int32,
-    require_rows,
-)
+from plumbline.columns.rows import TRAIN, RowSource
+from plumbline.features.engine.chunk_encoder import ChunkEncoder
+from plumbline.features.engine.encoded import EtlResult, emptied, encoded_schema, require_rows
 from plumbline.features.engine.part_files import OrderedParts, PartWriter, ShuffledParts
 from plumbline.features.fitting.appending import Earlier
 from plumbline.features.fitting.conditions import kept, require_kept
-from plumbline.features.fitting.fit import fit, training_columns, training_kinds
+from plumbline.features.fitting.fit import fit
 from plumbline.features.fitting.kept import STATISTICS
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, Plan, read_plan, write_plan
@@ -145,79 +135,45 @@ def _encode_splits(
     shuffle_seed: int | None,
 ) -> dict[str, int]:
     """Encode the splits by the files in `out/plan`; returns the number of rows of each."""
-    encode = _SplitEncoder(outputs, source.kinds, out, progress)
-    tables = Tables(out / "plan")
+    schema, tables = encoded_schema(outputs), Tables(out / "plan")
+    write = _SplitWriter(schema, out, progress)
     chains = [output.chain for output in outputs]
-    kinds = training_kinds(source.kinds)
-    positions = positions_of_columns(source.kinds)
     rows = {}
     for split in source.splits:
-        of_split = training if split == TRAIN else chains
-        encoder = Encoder(outputs, of_split, tables, kinds, positions)
-        rows[split] = encode(source, split, encoder, shuffle_seed if split == TRAIN else None)
+        is_training = split == TRAIN
+        of_split = training if is_training else chains
+        encoder = ChunkEncoder(outputs, of_split, tables, source.kinds, is_training)
+        rows[split] = write(source, split, encoder, shuffle_seed if is_training else None)
     require_kept(rows[TRAIN])
     return rows
 
 
-class _SplitEncoder:
+@dataclass(frozen=True, slots=True)
+class _SplitWriter:
     """Encodes the rows of a split and writes its files."""
 
-    def __init__(
-        self,
-        outputs: Sequence[OutputColumn],
-        kinds: Mapping[str, FeatureKind],
-        out: Path,
-        progress: Callable[[int], None],
-    ) -> None:
-        self._kinds = kinds
-        self._out = out
-        self._progress = progress
-        self._schema = encoded_schema(outputs)
-        narrow = all(fits_int32(column) for column in outputs if column.is_categorical)
-        self._ids_dtype = np.int32 if narrow else np.int64
+    schema: pa.Schema
+    out: Path
+    progress: Callable[[int], None]
 
-    def __call__(self, source: RowSource, split: str, encoder: Encoder, seed: int | None) -> int:
+    def __call__(
+        self, source: RowSource, split: str, encoder: ChunkEncoder, seed: int | None
+    ) -> int:
         """Returns the number of rows."""
         rows = 0
-        with ThreadPoolExecutor(THREADS) as pool, self._writer(source, split, pool, seed) as writer:
-            for table in read_ahead(pool, self._work(source, split, encoder), THREADS):
-                writer.write(table)
+        chunks = enumerate(source.chunks(split))
+        work = (partial(encoder.encode, chunk, number) for number, chunk in chunks)
+        with ThreadPoolExecutor(THREADS) as pool, self._parts(source, split, pool, seed) as parts:
+            for table in read_ahead(pool, work, THREADS):
+                parts.write(table)
                 rows += len(table)
-                self._progress(len(table))
+                self.progress(len(table))
         return rows
 
-    def _writer(
+    def _parts(
         self, source: RowSource, split: str, pool: ThreadPoolExecutor, seed: int | None
     ) -> PartWriter:
-        folder = self._out / split
+        folder = self.out / split
         if seed is None:
-            return OrderedParts(folder, self._schema, pool)
-        return ShuffledParts(folder, self._schema, pool, seed, source.splits[split])
-
-    def _work(
-        self, source: RowSource, split: str, encoder: Encoder
-    ) -> Iterator[Callable[[], pa.Table]]:
-        for number, chunk in enumerate(source.chunks(split)):
-            yield partial(self._encode, chunk, number, split == TRAIN, encoder)
-
-    def _encode(self, chunk: Chunk, number: int, is_training: bool, encoder: Encoder) -> pa.Table:
-        rows = chunk()
-        columns = training_columns(rows, number) if is_training else rows.columns
-        request = request_of_columns(rows.columns, self._kinds)
-        encoded = encoder.encode(request, columns, len(rows.click), self._ids_dtype)
-        return _table(encoded, rows.click, self._schema)
-
-
-def _table(encoded: Encoded, click_B: NDArray[np.int8], schema: pa.Schema) -> pa.Table:
-    """Encoded rows as a table of the files' schema."""
-    ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
-    columns = []
-    for type_ in schema.types[:-1]:
-        if pa.types.is_large_list(type_):
-            bag = next(bags)
-            values = pa.array(np.asarray(bag.values), type_.value_type)
-            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
-        else:
-            values_B = next(ids if pa.types.is_integer(type_) else dense)
-            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
-    return pa.table([*columns, pa.array(click_B)], schema=schema)
+            return OrderedParts(folder, self.schema, pool)
+        return ShuffledParts(folder, self.schema, pool, seed, source.splits[split])

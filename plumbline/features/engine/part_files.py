@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -36,6 +37,26 @@ def write_part(table: pa.Table, file: Path, partial_file: Path | None = None) ->
         partial_file, compression="zstd", compression_level=1, statistics=False
     )
     partial_file.replace(file)
+
+
+def shuffled_parts(rows: int, rows_per_part: int = ROWS_PER_PART) -> int:
+    """The number of files of a shuffled split."""
+    return min(max(1, -(-rows // rows_per_part)), MAX_SHUFFLED_PARTS)
+
+
+def dealt(table: pa.Table, number: int, parts: int, seed: int) -> list[pa.Table]:
+    """The rows of a split's table `number` for each part, drawn by the seed."""
+    part_B = np.random.default_rng([seed, 0, number]).integers(0, parts, len(table))
+    order = np.argsort(part_B, kind="stable")
+    bounds = np.searchsorted(part_B[order], np.arange(parts + 1)).tolist()
+    ordered = table.take(pa.array(order)).combine_chunks()
+    return [ordered.slice(start, end - start) for start, end in pairwise(bounds)]
+
+
+def permuted(table: pa.Table, part: int, seed: int) -> pa.Table:
+    """The rows of a part, which are in the order of the tables, in an order drawn by the seed."""
+    order = np.random.default_rng([seed, 1, part]).permutation(len(table))
+    return table.take(pa.array(order))
 
 
 class PartWriter(Protocol):
@@ -126,7 +147,7 @@ class ShuffledParts:
         self._schema = schema
         self._pool = pool
         self._seed = seed
-        self._parts = min(max(1, -(-rows // rows_per_part)), MAX_SHUFFLED_PARTS)
+        self._parts = shuffled_parts(rows, rows_per_part)
         self._tables = 0
         self._waiting = emptied(folder / "waiting")
         files = [self._waiting / f"{part:05d}.arrow" for part in range(self._parts)]
@@ -134,16 +155,11 @@ class ShuffledParts:
         self._writers = [pa.ipc.new_stream(sink, schema) for sink in self._sinks]
 
     def write(self, table: pa.Table) -> None:
-        generator = np.random.default_rng([self._seed, 0, self._tables])
+        tables = dealt(table, self._tables, self._parts, self._seed)
         self._tables += 1
-        part_B = generator.integers(0, self._parts, len(table))
-        order = np.argsort(part_B, kind="stable")
-        bounds = np.searchsorted(part_B[order], np.arange(self._parts + 1))
-        ordered = table.take(pa.array(order)).combine_chunks()
-        for part, writer in enumerate(self._writers):
-            start, end = int(bounds[part]), int(bounds[part + 1])
-            if end > start:
-                writer.write_table(ordered.slice(start, end - start))
+        for writer, of_part in zip(self._writers, tables, strict=True):
+            if len(of_part):
+                writer.write_table(of_part)
 
     def __enter__(self) -> ShuffledParts:
         return self
@@ -164,5 +180,5 @@ class ShuffledParts:
         with pa.OSFile(str(waiting), "rb") as source:
             table = pa.ipc.open_stream(source).read_all()
         waiting.unlink()
-        order = np.random.default_rng([self._seed, 1, part]).permutation(len(table))
-        write_part(table.take(pa.array(order)), self._folder / f"part-{part:05d}.parquet")
+        file = self._folder / f"part-{part:05d}.parquet"
+        write_part(permuted(table, part, self._seed), file)

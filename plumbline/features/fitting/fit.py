@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -24,9 +24,10 @@ from plumbline.features.fitting.nodes import CHUNK, Learned, Node, nodes, resolv
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, output_column
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
-from plumbline.features.steps.chains import Chain, Runner, type_of
-from plumbline.features.steps.fit_step import Accumulator, Target
+from plumbline.features.steps.chains import Chain, Runner, Source, type_of
+from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import Step
+from plumbline.features.steps.value_types import ValueType
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,71 @@ class Fitted:
     appended day."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a pass learns for one step, or for several that share it: an accumulator of `step`,
+    which reads the fitted `chains`.
+    """
+
+    step: FitStep[Any]
+    types: tuple[ValueType, ...]
+    """The types of the step's sources."""
+    chains: tuple[Source, ...]
+
+    def accumulator(self) -> Accumulator:
+        """A new accumulator, of no rows."""
+        return self.step.accumulator(self.types)
+
+    def reader(self, tables: Tables) -> Reader:
+        """A reader with a new accumulator; `tables` are those of the plan's folder."""
+        return Reader(self.accumulator(), [Runner(chain, tables) for chain in self.chains])
+
+
+class Pass(Protocol):
+    """Reads the training rows once."""
+
+    def __call__(
+        self,
+        source: RowSource,
+        readings: Sequence[Reading],
+        folder: Path,
+        progress: Callable[[int], None],
+    ) -> list[Accumulator]:
+        """The accumulators of all rows; `folder` is that of the plan's files so far."""
+
+
+class Reader:
+    """An accumulator, and the chains it reads."""
+
+    def __init__(self, accumulator: Accumulator, runners: Sequence[Runner]) -> None:
+        self.accumulator = accumulator
+        self._runners = runners
+
+    def read(self, chunk: int, columns: Mapping[str, Values]) -> None:
+        values = [runner(columns) for runner in self._runners]
+        self.accumulator.add(chunk, values)
+
+
+def read_once(
+    source: RowSource,
+    readings: Sequence[Reading],
+    folder: Path,
+    progress: Callable[[int], None],
+) -> list[Accumulator]:
+    """The pass of one machine: chunks are read ahead, and the readers share the threads."""
+    tables = Tables(folder)
+    readers = [reading.reader(tables) for reading in readings]
+    with ThreadPoolExecutor(THREADS) as pool:
+        chunks = read_ahead(pool, source.chunks(TRAIN), THREADS)
+        for number, rows in enumerate(chunks):
+            columns = training_columns(rows, number)
+            tasks = [pool.submit(reader.read, number, columns) for reader in readers]
+            for task in tasks:
+                task.result()
+            progress(len(rows))
+    return [reader.accumulator for reader in readers]
+
+
 def fit(
     plan: UnfittedPlan,
     source: RowSource,
@@ -50,10 +116,12 @@ def fit(
     progress: Callable[[int], None],
     statistics: Path | None = None,
     earlier: Earlier | None = None,
+    one_pass: Pass = read_once,
 ) -> Fitted:
     """Fit every step on the training split; its files are written into the plan's `folder`.
 
-    `progress` is called with the number of rows of each chunk, in each pass.
+    `progress` is called with the number of rows of each chunk, in each pass. `one_pass` reads the
+    rows; by default, this machine does.
 
     The statistics are kept in the folder `statistics`, if it is given. With `earlier`, the fit goes
     on from the statistics of another plan, whose outputs and ids it keeps.
@@ -83,20 +151,21 @@ def fit(
                 for node in given
             }
             continue
-        tables = Tables(folder)
-        readers: dict[Hashable, _Reader] = {}
+        readings: dict[Hashable, Reading] = {}
         for node in ready:
-            if _reader_of(node) not in readers:
+            if _reader_of(node) not in readings:
                 # As served rows are encoded: values of training rows may hang on drawn folds.
-                chains_read = [resolved(read, learned) for read in node.reads]
-                readers[_reader_of(node)] = _Reader(
-                    node.step.accumulator(targets[node].types),
-                    [Runner(chain, tables) for chain in chains_read],
-                )
-        accumulators = {key: reader.accumulator for key, reader in readers.items()}
+                chains_read = tuple(resolved(read, learned) for read in node.reads)
+                readings[_reader_of(node)] = Reading(node.step, targets[node].types, chains_read)
+        old = {}
         if earlier is not None:
-            KeptStatistics(earlier.statistics, names).restore(accumulators)
-        _one_pass(source, list(readers.values()), progress)
+            old = {key: reading.accumulator() for key, reading in readings.items()}
+            KeptStatistics(earlier.statistics, names).restore(old)
+        filled = one_pass(source, list(readings.values()), folder, progress)
+        accumulators = dict(zip(readings, filled, strict=True))
+        for key, accumulator in old.items():
+            accumulator.merge(accumulators[key])
+        accumulators |= old
         if statistics is not None:
             KeptStatistics(statistics, names).write(accumulators)
         for node in ready:
@@ -176,32 +245,6 @@ def targets_of(
             types = tuple(type_of(source, kinds, column.name) for source in node.sources)
             targets[node] = Target(name, columns, types, folder)
     return targets
-
-
-class _Reader:
-    """An accumulator, and the chains it reads."""
-
-    def __init__(self, accumulator: Accumulator, runners: Sequence[Runner]) -> None:
-        self.accumulator = accumulator
-        self._runners = runners
-
-    def read(self, chunk: int, columns: Mapping[str, Values]) -> None:
-        values = [runner(columns) for runner in self._runners]
-        self.accumulator.add(chunk, values)
-
-
-def _one_pass(
-    source: RowSource, readers: Sequence[_Reader], progress: Callable[[int], None]
-) -> None:
-    """Read every training row once. Chunks are read ahead, and the readers share the threads."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        chunks = read_ahead(pool, source.chunks(TRAIN), THREADS)
-        for number, rows in enumerate(chunks):
-            columns = training_columns(rows, number)
-            tasks = [pool.submit(reader.read, number, columns) for reader in readers]
-            for task in tasks:
-                task.result()
-            progress(len(rows))
 
 
 def training_columns(rows: Rows, chunk: int) -> dict[str, Values]:

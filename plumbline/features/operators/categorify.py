@@ -21,6 +21,7 @@ from plumbline.columns.values import Lists, Text, Values, take
 from plumbline.features.lookup.tables import Positions, Tables, index_of
 from plumbline.features.lookup.vocabulary import Vocabulary
 from plumbline.features.statistics.counting import Counts, IntegerCounter, TextCounter
+from plumbline.features.statistics.fields import add_to_counter, counter_cells
 from plumbline.features.statistics.keys import key_array
 from plumbline.features.statistics.states import COUNT, KEY, integers, keys_of
 from plumbline.features.steps.chains import Source
@@ -212,6 +213,10 @@ class FitCategorify(FitStep["ValueCounts | CombinationCounts"]):
     def fitted_on(self, sources: tuple[Source, ...]) -> tuple[Source, ...]:
         return self.shared or sources
 
+    @property
+    def least_counts(self) -> tuple[int, ...]:
+        return (max(self.frequency_threshold, 1),)
+
     def accumulator(self, types: Sequence[ValueType]) -> ValueCounts | CombinationCounts:
         is_text = [type_.element == "text" for type_ in types]
         if len(types) > 1 and self.shared is None:
@@ -298,6 +303,12 @@ class ValueCounts(KeptAccumulator):
         keys, count = keys_of(state), integers(state, COUNT)
         self._counter.add_counted(part_values(keys), count)  # type: ignore[arg-type]
 
+    def cells(self) -> pa.Table:
+        return counter_cells(self._counter)
+
+    def add_cells(self, merged: pa.Table) -> None:
+        add_to_counter(self._counter, merged)
+
     def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
         """The values counted at least `minimum` times, in id order, and their counts.
 
@@ -339,6 +350,12 @@ class CombinationCounts(KeptAccumulator):
 
     def restore(self, state: pa.Table) -> None:
         self._counter.add_counted(Text.from_arrow(keys_of(state)), integers(state, COUNT))
+
+    def cells(self) -> pa.Table:
+        return counter_cells(self._counter)
+
+    def add_cells(self, merged: pa.Table) -> None:
+        add_to_counter(self._counter, merged)
 
     def vocabulary(self, minimum: int, limit: int | None) -> tuple[list[pa.Array], Counts]:
         """As `ValueCounts.vocabulary`, with an array for each part."""

@@ -13,6 +13,7 @@ from plumbline.base.errors import DataError
 from plumbline.columns.values import Values
 from plumbline.features.operators.fill_missing import FillMissing
 from plumbline.features.statistics.counting import IntegerCounter
+from plumbline.features.statistics.fields import add_to_counter, counter_cells
 from plumbline.features.statistics.states import COUNT, KEY, integers
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import present_numbers
@@ -67,6 +68,12 @@ class DistinctNumbers(KeptAccumulator):
 
     def restore(self, state: pa.Table) -> None:
         self._counter.add_counted(integers(state, KEY), integers(state, COUNT))
+
+    def cells(self) -> pa.Table:
+        return counter_cells(self._counter)
+
+    def add_cells(self, merged: pa.Table) -> None:
+        add_to_counter(self._counter, merged)
 
     def median(self) -> float | None:
         """The exact median; None without numbers."""

@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 
 from plumbline.columns.values import Values
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
+from plumbline.features.statistics.fields import (
+    ROWS,
+    Fields,
+    bounds_fields,
+    bounds_of,
+    moments_fields,
+    moments_of_fields,
+)
 from plumbline.features.statistics.keys import (
     KeyTable,
     Parts,
@@ -28,6 +36,7 @@ from plumbline.features.statistics.states import (
     moments_of,
     numbers,
 )
+from plumbline.features.steps.cells import NO_CELLS, SUM, cells
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import as_numbers
@@ -104,6 +113,19 @@ class Totals:
         moments = Moments.merged([part.moments for part in parts], index, size)
         return cls(keys, rows, moments, *_bounds(every, minimum, maximum, size))
 
+    def cells(self) -> pa.Table:
+        fields = [
+            (ROWS, SUM, self.rows),
+            *moments_fields(self.moments),
+            *bounds_fields(self.minimum, self.maximum),
+        ]
+        return cells(self.keys, fields)
+
+    @classmethod
+    def of_cells(cls, merged: pa.Table) -> Totals:
+        fields = Fields(merged)
+        return cls(fields.keys, fields(ROWS), moments_of_fields(fields), *bounds_of(fields))
+
     def statistic(self, name: Statistic) -> NDArray[np.float64]:
         """The statistic of each key, or NaN."""
         numbers = self.moments.count
@@ -163,6 +185,13 @@ class KeyTotals(KeptAccumulator):
         bounds = numbers(state, "minimum"), numbers(state, "maximum")
         keys, rows = keys_of(state), integers(state, "rows")
         self._parts.add(Totals(keys, rows, moments_of(state), *bounds))
+
+    def cells(self) -> pa.Table:
+        return self.totals().cells() if self._parts else NO_CELLS
+
+    def add_cells(self, merged: pa.Table) -> None:
+        if len(merged):
+            self._parts.add(Totals.of_cells(merged))
 
     def totals(self) -> Totals:
         """The totals of all rows, with ascending keys."""

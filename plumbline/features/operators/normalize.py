@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from plumbline.base.errors import DataError
 from plumbline.base.json_fields import Between
 from plumbline.columns.values import Values
+from plumbline.features.statistics.fields import Fields, moments_fields, moments_of_fields
 from plumbline.features.statistics.moments import Moments
 from plumbline.features.statistics.states import moments_columns, moments_of
+from plumbline.features.steps.cells import cells
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import NumberStep, as_numbers
 from plumbline.features.steps.value_types import ValueType
@@ -108,6 +110,13 @@ class ColumnMoments(KeptAccumulator):
 
     def restore(self, state: pa.Table) -> None:
         self.moments = moments_of(state).plus(self.moments)
+
+    def cells(self) -> pa.Table:
+        return cells(None, moments_fields(self.moments))
+
+    def add_cells(self, merged: pa.Table) -> None:
+        if len(merged):
+            self.moments = self.moments.plus(moments_of_fields(Fields(merged)))
 
     def mean_and_deviation(self) -> tuple[float, float]:
         """The mean is NaN without numbers. The deviation is 0 if all numbers are equal.

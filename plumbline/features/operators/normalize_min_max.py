@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
 from plumbline.columns.values import Values
+from plumbline.features.statistics.fields import Fields, bounds_fields, bounds_of
 from plumbline.features.statistics.states import numbers
+from plumbline.features.steps.cells import cells
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import NumberStep, present_numbers
 from plumbline.features.steps.value_types import ValueType
@@ -87,3 +89,11 @@ class Bounds(KeptAccumulator):
 
     def restore(self, state: pa.Table) -> None:
         self.merge(Bounds(*(float(numbers(state, name)[0]) for name in ("minimum", "maximum"))))
+
+    def cells(self) -> pa.Table:
+        return cells(None, bounds_fields(np.array([self.minimum]), np.array([self.maximum])))
+
+    def add_cells(self, merged: pa.Table) -> None:
+        if len(merged):
+            minimum, maximum = bounds_of(Fields(merged))
+            self.merge(Bounds(float(minimum[0]), float(maximum[0])))

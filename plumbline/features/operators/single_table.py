@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from itertools import accumulate, pairwise
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from plumbline.base.json_fields import Count
 from plumbline.columns.values import Values
@@ -18,6 +19,7 @@ from plumbline.features.operators.categorify import (
 )
 from plumbline.features.operators.given_vocabulary import GivenVocabulary
 from plumbline.features.statistics.counting import Counts
+from plumbline.features.steps.cells import of_part
 from plumbline.features.steps.chains import Chain, Source
 from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID
@@ -96,6 +98,10 @@ class FitSingleTable(FitStep["TableCounts"]):
     def shared_by(self) -> Hashable:
         return self.members
 
+    @property
+    def least_counts(self) -> tuple[int, ...]:
+        return tuple(next(iter(member.step.least_counts), 1) for member in self.members)
+
     def accumulator(self, types: Sequence[ValueType]) -> TableCounts:
         return TableCounts(self.members, types)
 
@@ -154,6 +160,14 @@ class TableCounts(Accumulator):
     def merge(self, other: TableCounts) -> None:
         for counts, more in zip(self._counts, other._counts, strict=True):
             counts.merge(more)  # type: ignore[arg-type]
+
+    def cells(self) -> pa.Table:
+        of_members = enumerate(counts.cells() for counts in self._counts)
+        return pa.concat_tables([of_part(table, member) for member, table in of_members])
+
+    def add_cells(self, merged: pa.Table) -> None:
+        for member, counts in enumerate(self._counts):
+            counts.add_cells(merged.filter(pc.equal(merged["part"], member)))
 
     def vocabularies(self) -> list[tuple[list[pa.Array], Counts]]:
         """The values of each member in id order, with their counts; no rows may be added then."""

@@ -16,6 +16,7 @@ from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.exact_sums import ExactSums
+from plumbline.features.statistics.fields import COUNT, GROUP, Fields, sums_fields, sums_of_fields
 from plumbline.features.statistics.keys import (
     KeyTable,
     Parts,
@@ -24,6 +25,7 @@ from plumbline.features.statistics.keys import (
     key_array,
 )
 from plumbline.features.statistics.states import KEY, integers, keys_of, sums_columns, sums_of
+from plumbline.features.steps.cells import NO_CELLS, SUM, cells
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import SEVERAL, Apply, Step, as_numbers
@@ -135,6 +137,31 @@ class FoldSums:
         cells = [(at[:, None] * folds + np.arange(folds)).ravel() for at in index]
         return cls(keys, count, ExactSums.merged([p.sums for p in parts], cells, count.size))
 
+    def cells(self) -> pa.Table:
+        folds = self.count.shape[1]
+        fields = [(COUNT, SUM, self.count.ravel()), *sums_fields(self.sums)]
+        of_folds = (
+            (GROUP * fold + field, operation, values[fold::folds])
+            for fold in range(folds)
+            for field, operation, values in fields
+        )
+        return cells(self.keys, of_folds)
+
+    @classmethod
+    def of_cells(cls, merged: pa.Table, folds: int) -> FoldSums:
+        fields = Fields(merged)
+
+        def read(field: int) -> NDArray[np.int64]:
+            """A field of each key and fold, (V · folds,)."""
+            by_fold = [fields(GROUP * fold + field) for fold in range(folds)]
+            return np.stack(by_fold, axis=1).ravel()
+
+        size = len(fields.keys) * folds
+        numbers = {number % GROUP for number in fields.numbers}
+        return cls(
+            fields.keys, read(COUNT).reshape(-1, folds), sums_of_fields(1, size, numbers, read)
+        )
+
     @property
     def mean(self) -> float:
         """The mean of all targets; NaN without one."""
@@ -180,6 +207,13 @@ class TargetTotals(KeptAccumulator):
         counts = [integers(state, f"rows {fold}") for fold in range(self._folds)]
         sums = sums_of(state, "sum", 1, self._folds)
         self._parts.add(FoldSums(keys_of(state), np.stack(counts, axis=1), sums))
+
+    def cells(self) -> pa.Table:
+        return self.sums().cells() if self._parts else NO_CELLS
+
+    def add_cells(self, merged: pa.Table) -> None:
+        if len(merged):
+            self._parts.add(FoldSums.of_cells(merged, self._folds))
 
     def sums(self) -> FoldSums:
         """The sums of all rows, with ascending keys."""

@@ -160,9 +160,10 @@ class ExactSums:
         digits: NDArray[np.int64],
         infinite: NDArray[np.uint8],
     ) -> ExactSums:
-        """The sums whose `state` this is."""
+        """The sums whose `state` this is. Digits may be sums of digits, of less than 2²⁹ states."""
         sums = cls(0, power)
-        sums._low, sums._limbs, sums._infinite, sums._added = low, digits, infinite, 1
+        sums._low, sums._limbs, sums._infinite = low, digits, infinite
+        sums._carry()
         return sums
 
     def _by_width(self, width: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

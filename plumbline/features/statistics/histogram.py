@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from plumbline.columns.values import Values
 from plumbline.features.statistics.counting import IntegerCounter
 from plumbline.features.statistics.states import COUNT, KEY, integers
+from plumbline.features.steps.cells import SUM, cells
 from plumbline.features.steps.fit_step import KeptAccumulator
 from plumbline.features.steps.step import as_numbers
 
@@ -132,6 +133,19 @@ class NumberCounts(KeptAccumulator):
             level = int(integers(state, "level")[0])
             found = Histogram(level, integers(state, KEY), integers(state, COUNT))
             self._merged = Histogram.merged([found, self.histogram()])
+
+    def cells(self) -> pa.Table:
+        """A bin is a key, and its level a field."""
+        histogram = self.histogram()
+        bins = pa.array(histogram.bins)
+        return cells(bins, [(histogram.level, SUM, histogram.count)])
+
+    def add_cells(self, merged: pa.Table) -> None:
+        level, bins, count = (np.asarray(merged[n]) for n in ("field", "integer", "value"))
+        parts = [
+            Histogram(int(one), bins[level == one], count[level == one]) for one in np.unique(level)
+        ]
+        self._merged = Histogram.merged([self.histogram(), *parts])
 
     def histogram(self) -> Histogram:
         """The histogram of all numbers so far."""

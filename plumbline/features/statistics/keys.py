@@ -45,6 +45,10 @@ class Parts(Generic[P]):
         self._is_total = False
         self._table: KeyTable | None = None
 
+    def __bool__(self) -> bool:
+        """Whether there is any part."""
+        return bool(self._parts)
+
     def add(self, part: P) -> None:
         self._is_total = False
         self._parts.append(part)

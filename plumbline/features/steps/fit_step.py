@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
+from plumbline.features.steps.cells import NO_CELLS
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.step import AnyStep, Step
 from plumbline.features.steps.value_types import ValueType
@@ -61,6 +62,14 @@ class Accumulator(ABC):
     def merge(self, other: Self) -> None:
         """Add the rows of `other`, which must not be used afterwards."""
 
+    @abstractmethod
+    def cells(self) -> pa.Table:
+        """The rows so far as cells: see `plumbline.features.steps.cells`."""
+
+    @abstractmethod
+    def add_cells(self, merged: pa.Table) -> None:
+        """Add rows by their cells, of one accumulator or merged from several."""
+
 
 class KeptAccumulator(Accumulator):
     """Statistics that a run keeps, for a later run that goes on from them."""
@@ -81,6 +90,12 @@ class NoRows(Accumulator):
         pass
 
     def merge(self, other: Self) -> None:
+        pass
+
+    def cells(self) -> pa.Table:
+        return NO_CELLS
+
+    def add_cells(self, merged: pa.Table) -> None:
         pass
 
 
@@ -118,6 +133,14 @@ class FitStep(AnyStep, ABC, Generic[A]):
     def shared_by(self) -> Hashable:
         """Steps that read the same sources and have equal keys here share an accumulator."""
         return self
+
+    @property
+    def least_counts(self) -> tuple[int, ...]:
+        """The smallest count that `fitted` reads, by the part of the accumulator's cells.
+
+        Cells of smaller values may be left out. () if it reads all.
+        """
+        return ()
 
     @abstractmethod
     def accumulator(self, types: Sequence[ValueType]) -> A:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform
 from plumbline.features.operators.single_table import FitSingleTable, Member
 from plumbline.features.operators.target_encoding import FitTargetEncoding
+from plumbline.features.steps.cells import CELLS
 from plumbline.features.steps.fit_step import Accumulator, FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import Element, ValueType
@@ -155,3 +157,55 @@ def test_going_on_from_a_state(
     assert isinstance(together, KeptAccumulator)
     targets = [Target("fitted", names, types, tmp_path / name) for name in ("one", "two")]
     assert step.fitted(after, targets[0]) == step.fitted(together, targets[1])
+
+
+def merged_cells(tables: list[pa.Table], least_counts: tuple[int, ...]) -> pa.Table:
+    """Cells of one place as one, without those that no step reads: as Spark does it."""
+    operations = operator.add, min, max, operator.or_
+    values: dict[tuple[Any, ...], int] = {}
+    for row in reversed(pa.concat_tables(tables).to_pylist()):
+        value, place = row.pop("value"), tuple(row.values())
+        merge = operations[row["operation"]]
+        values[place] = merge(values[place], value) if place in values else value
+    kept = [
+        (*place, value)
+        for place, value in values.items()
+        if not least_counts or value >= least_counts[place[0]]
+    ]
+    columns = zip(*kept, strict=True) if kept else [[] for _ in CELLS]
+    return pa.table(
+        [pa.array(*one) for one in zip(columns, CELLS.types, strict=True)], schema=CELLS
+    )
+
+
+@both_implementations
+@pytest.mark.parametrize(("step", "elements"), STEPS)
+@relaxed
+@given(CHUNKS)
+def test_cells(
+    step: FitStep[Any], elements: tuple[Element, ...], tmp_path: Path, chunks: list[list[Any]]
+) -> None:
+    """What accumulators of single chunks have learned, merged as integers by key."""
+    chunks = [*chunks, [(3.0, 1, b"a"), (4.0, 2, b"b")]]
+    numbered = list(enumerate(chunks))
+    rows = [row for chunk in chunks for row in chunk]
+    types = tuple(ValueType(element) for element in elements)
+    names = tuple(f"c{n}" for n in range(len(elements)))
+
+    together = accumulated(numbered, step, elements)
+    tables = [accumulated([chunk], step, elements).cells() for chunk in numbered]
+    assert all(table.schema == CELLS for table in tables)
+    merged = accumulated([(0, [])], step, elements)
+    merged.add_cells(merged_cells(tables, step.least_counts))
+
+    folders = [tmp_path / "together", tmp_path / "merged"]
+    targets = [Target("fitted", names, types, folder) for folder in folders]
+    one, two = (step.fitted(a, t) for a, t in zip((together, merged), targets, strict=True))
+    assert two == one
+    results = [encoded(one, rows, step, elements, folder) for folder in folders]
+    np.testing.assert_array_equal(*results)
+    of_training = [
+        step.for_training_rows(a, one, t) for a, t in zip((together, merged), targets, strict=True)
+    ]
+    if of_training[0] is not None:
+        np.testing.assert_array_equal(*(each.values for each in of_training))
