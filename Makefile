@@ -1,12 +1,13 @@
 # The environment is .venv in this checkout; a second call reuses it. Everything is pinned in the files
 # requirements*.lock. PYTHON=/path/to/python3.12 chooses the interpreter; `make env GPU=1` adds RAPIDS,
-# `make env DISTRIBUTED=1` what training on several processes needs.
+# `make env DISTRIBUTED=1` what training on several processes needs, `make env SPARK=1` Spark.
 
 PYTHON ?= $(shell ./find-python.sh)
 VENV := .venv
 STAMP := $(VENV)/.installed
 GPU_STAMP := $(VENV)/.installed-gpu
 DISTRIBUTED_STAMP := $(VENV)/.installed-distributed
+SPARK_STAMP := $(VENV)/.installed-spark
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
@@ -16,7 +17,7 @@ GPU_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test test-slow lint peers store bench gpu-check soak chaos fuzz clean
+.PHONY: env run test test-slow test-spark lint peers store bench gpu-check soak chaos fuzz clean
 
 ifneq ($(filter-out 1,$(DISTRIBUTED)),)
 $(error DISTRIBUTED=$(DISTRIBUTED): wanted DISTRIBUTED=1 to train on several processes, or no DISTRIBUTED at all)
@@ -26,7 +27,11 @@ ifneq ($(filter-out 1,$(GPU)),)
 $(error GPU=$(GPU): wanted GPU=1 for a GPU machine, or no GPU at all)
 endif
 
-env: $(BUILT) $(if $(GPU),$(GPU_STAMP)) $(if $(DISTRIBUTED),$(DISTRIBUTED_STAMP))
+ifneq ($(filter-out 1,$(SPARK)),)
+$(error SPARK=$(SPARK): wanted SPARK=1 for ETL on Spark, or no SPARK at all)
+endif
+
+env: $(BUILT) $(if $(GPU),$(GPU_STAMP)) $(if $(DISTRIBUTED),$(DISTRIBUTED_STAMP)) $(if $(SPARK),$(SPARK_STAMP))
 
 # merlin-core declares pandas < 1.6, but works with the pandas of requirements.lock.
 $(STAMP): requirements.lock requirements-merlin.lock
@@ -47,6 +52,11 @@ $(DISTRIBUTED_STAMP): $(STAMP) requirements-distributed.lock
 	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock --no-deps -r $(VENV)/distributed.lock
 	touch $@
 
+# pyspark comes as source, 300 MB of it, which takes longer to install than all else.
+$(SPARK_STAMP): $(STAMP) requirements-spark.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -r requirements-spark.lock
+	touch $@
+
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 	rm -f $@ plumbline/_native.*.so plumbline/dlrm/_kernels*.so
@@ -64,6 +74,10 @@ test: env store $(DISTRIBUTED_STAMP)
 # Benchmarks at small sizes, and what else takes long.
 test-slow: env store $(DISTRIBUTED_STAMP)
 	$(VENV)/bin/python -m pytest -m slow -n 2 --dist loadfile
+
+# What needs pyspark and Java, which `make test` skips without them; also with executors that are killed.
+test-spark: env $(SPARK_STAMP)
+	$(VENV)/bin/python -m pytest -m 'slow or not slow' tests/spark
 
 lint: env
 	$(VENV)/bin/ruff check .

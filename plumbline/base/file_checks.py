@@ -66,6 +66,17 @@ class FileChecks:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
 
+class ListedChecks(FileChecks):
+    """Checks that are listed for other processes to make: see `plumbline.spark.checks`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: dict[Path, tuple[str, FileErrors]] = {}
+
+    def add(self, file: Path, sha256: str, errors: FileErrors) -> None:
+        self.listed.setdefault(file, (sha256, errors))
+
+
 def _identity(file: Path, errors: FileErrors) -> Identity:
     """What changes whenever the file is replaced or written to."""
     try:

@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-CPU, MERLIN, GPU, DISTRIBUTED = (
-    ROOT / f"requirements{name}.lock" for name in ("", "-merlin", "-gpu", "-distributed")
+CPU, MERLIN, GPU, DISTRIBUTED, SPARK = (
+    ROOT / f"requirements{name}.lock" for name in ("", "-merlin", "-gpu", "-distributed", "-spark")
 )
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORM = "x86_64-manylinux_2_35"
@@ -73,7 +73,9 @@ def solved(done: subprocess.CompletedProcess[str]) -> bool:
     raise AssertionError(message)
 
 
-@pytest.mark.parametrize("lock", [CPU, MERLIN, GPU, DISTRIBUTED], ids=lambda lock: lock.name)
+@pytest.mark.parametrize(
+    "lock", [CPU, MERLIN, GPU, DISTRIBUTED, SPARK], ids=lambda lock: lock.name
+)
 def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
     lines = lock.read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]

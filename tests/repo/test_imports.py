@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "plumbline.rawlogs": {"base", "columns", "settings"},
     "plumbline.features": {"base", "columns", "settings"},
     "plumbline.nvtabular": {"base", "columns", "settings", "features"},
+    "plumbline.spark": {"base", "columns", "settings", "features"},
     "plumbline.dlrm": {"base", "columns", "settings", "features"},
     "plumbline.serving": {"base", "columns", "settings", "features", "dlrm"},
 }
@@ -33,6 +34,8 @@ ONLY_IN = {
     "distributed": {"nvtabular"},
     "dask_cuda": {"nvtabular"},
     "cudf": {"nvtabular"},
+    "pyspark": {"spark"},
+    "py4j": {"spark"},
     "merlin.models": {"dlrm"},
     "merlin.dataloader": {"dlrm"},
     "torch": {"dlrm", "serving"},
