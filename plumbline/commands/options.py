@@ -15,7 +15,7 @@ from plumbline.rawlogs.remote import split_data
 from plumbline.settings.configuration import load_config
 from plumbline.stages.machine import choose
 from plumbline.stages.parent import config_of_day, engine_of_day, next_folder, parent_of
-from plumbline.stages.run import DEFAULT_CONFIG, RequestedEngine, Run, TrainedModel
+from plumbline.stages.run import DEFAULT_CONFIG, SPARK_LOCAL, RequestedEngine, Run, TrainedModel
 
 ConfigFile = Annotated[
     Path,
@@ -57,8 +57,8 @@ EngineName = Annotated[
     RequestedEngine,
     typer.Option(
         "--engine",
-        help="Engine that fits and encodes the features; auto: nvtabular with cuDF or a cluster, "
-        "else native.",
+        help="Engine that fits and encodes the features; auto: nvtabular with cuDF or --scheduler, "
+        "spark with --master, else native.",
     ),
 ]
 Scheduler = Annotated[
@@ -68,6 +68,15 @@ Scheduler = Annotated[
         metavar="local|ADDRESS",
         help="Run the NVTabular engine on a Dask cluster: one started here, or tcp://HOST:PORT.",
         show_default="no cluster",
+    ),
+]
+Master = Annotated[
+    str | None,
+    typer.Option(
+        "--master",
+        metavar="URL",
+        help="Run the Spark engine on this master: local[N], spark://HOST:PORT, yarn, k8s://URL.",
+        show_default=f"{SPARK_LOCAL} with --engine spark",
     ),
 ]
 ModelName = Annotated[
@@ -96,6 +105,7 @@ def run_of(
     model: TrainedModel,
     device: RequestedDevice,
     append_to: Path | None = None,
+    master: str | None = None,
 ) -> tuple[Run, Path]:
     """The run that the options describe, and its folder.
 
@@ -110,8 +120,8 @@ def run_of(
         out = Path("runs") / settings.name if append_to is None else next_folder(append_to)
     parent = parent_of(out, append_to)
     if parent is not None:
-        settings, engine = config_of_day(settings), engine_of_day(engine, scheduler)
-    choice = choose(device, engine, scheduler)
+        settings, engine = config_of_day(settings), engine_of_day(engine, scheduler, master)
+    choice = choose(device, engine, scheduler, master=master)
     here = place()
     if here is None or here.rank == 0:
         for note in choice.notes:
@@ -127,5 +137,6 @@ def run_of(
         engine_device=choice.engine_device,
         parent=parent,
         remote=urls,
+        master=master or SPARK_LOCAL,
     )
     return run, out

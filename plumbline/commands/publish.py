@@ -15,6 +15,7 @@ from plumbline.commands.options import (
     DeviceName,
     EngineName,
     Force,
+    Master,
     ModelName,
     Out,
     Scheduler,
@@ -85,6 +86,7 @@ def export(
     out: Out = None,
     engine: EngineName = "auto",
     scheduler: Scheduler = None,
+    master: Master = None,
     model: ModelName = "fused",
     device: DeviceName = "auto",
     force: Force = False,
@@ -112,7 +114,7 @@ def export(
     )
     if publish is None and server is not None:
         raise PlumblineError("--url: wanted --publish with it.")
-    run, folder = run_of(config, data, out, engine, scheduler, model, device)
+    run, folder = run_of(config, data, out, engine, scheduler, model, device, master=master)
     with working_in(folder):
         if publish is None:
             stage_named("export").ensure(run, folder, force=force, verify=verify)
@@ -126,6 +128,7 @@ def publish(
     out: Out = None,
     engine: EngineName = "auto",
     scheduler: Scheduler = None,
+    master: Master = None,
     model: ModelName = "fused",
     device: DeviceName = "auto",
     force: Force = False,
@@ -153,7 +156,7 @@ def publish(
     server = _server(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
     )
-    run, folder = run_of(config, data, out, engine, scheduler, model, device)
+    run, folder = run_of(config, data, out, engine, scheduler, model, device, master=master)
     with working_in(folder):
         _publish(run, folder, repository, server, force, verify)
 

@@ -19,6 +19,7 @@ from plumbline.commands.options import (
     DeviceName,
     EngineName,
     Force,
+    Master,
     ModelName,
     Out,
     Scheduler,
@@ -48,6 +49,7 @@ def run(
     append_to: AppendTo = None,
     engine: EngineName = "auto",
     scheduler: Scheduler = None,
+    master: Master = None,
     model: ModelName = "fused",
     device: DeviceName = "auto",
     nproc: ProcessCount = None,
@@ -91,7 +93,7 @@ def run(
             f"--mlflow {mlflow} with --to {last}: only a finished run has a report to log. Leave "
             "one of the two out."
         )
-    chosen, folder = run_of(config, data, out, engine, scheduler, model, device, append_to)
+    chosen, folder = run_of(config, data, out, engine, scheduler, model, device, append_to, master)
 
     def work(run: Run) -> None:
         names = stages_to_run(run, start=start, last=last)
@@ -125,12 +127,13 @@ def stage_command(name: str) -> Callable[..., None]:
         out: Out = None,
         engine: EngineName = "auto",
         scheduler: Scheduler = None,
+        master: Master = None,
         model: ModelName = "fused",
         device: DeviceName = "auto",
         force: Force = False,
         verify: Verify = False,
     ) -> None:
-        chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
+        chosen, folder = run_of(config, data, out, engine, scheduler, model, device, master=master)
         with working_in(folder):
             stage_named(name).ensure(chosen, folder, force=force, verify=verify)
 

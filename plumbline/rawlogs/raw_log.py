@@ -20,7 +20,7 @@ from plumbline.rawlogs.splits.split import SPLITS, RowSpan, assignment
 from plumbline.rawlogs.survey import Survey, SurveyedFile
 from plumbline.rawlogs.text.blocks import TextBlock
 from plumbline.rawlogs.text.streams import TextFormat
-from plumbline.settings import Config
+from plumbline.settings import Config, Table
 
 
 class RawLog:
@@ -149,6 +149,14 @@ def _chunks_of(
     for number, (start, rows, of_splits, sha256) in enumerate(chunks):
         if of_splits[split]:
             yield _SurveyedChunk(number, start, rows, file, split, of_splits[split], sha256)
+
+
+def are_read_apart(files: Sequence[Path], log: Table) -> bool:
+    """Whether each chunk of a `RawLog` of these files reads its own bytes, in any process.
+
+    Those of compressed and of Parquet files are read on the way to them.
+    """
+    return log.format != "parquet" and all(TextFormat.of(file, log).is_plain for file in files)
 
 
 def read_text(file: Path, start: int, end: int) -> bytes:

@@ -301,7 +301,8 @@ class Log(Table):
     """With more malformed lines than this, the ingest stops."""
     typed_copy: bool = False
     """Whether the ingest writes the typed rows of all splits as Parquet. It always does for the
-    NVTabular engine and for a split by time; otherwise the native engine reads the log itself."""
+    NVTabular engine, for a split by time, and for the Spark engine if the log is not plain text;
+    otherwise the engine reads the log itself."""
 
 
 class SideTable(Table):

@@ -21,6 +21,7 @@ from plumbline.features.engine.encoded import EtlResult, emptied, encoded_schema
 from plumbline.features.engine.part_files import shuffled_parts, write_part
 from plumbline.features.fitting.conditions import kept, require_kept
 from plumbline.features.fitting.fit import Fitted, fit
+from plumbline.features.fitting.kept import STATISTICS
 from plumbline.features.plan.plan import write_plan
 from plumbline.features.plan.unfitted import UnfittedPlan
 from plumbline.spark.jobs import Jobs, Written
@@ -45,6 +46,8 @@ class SparkEngine:
         out: Path,
         progress: Callable[[int], None],
         shuffle_seed: int | None = None,
+        *,
+        keep_statistics: bool = False,
     ) -> EtlResult:
         """As `NativeEngine.fit_transform`: the same plan, and the same rows in the same order.
 
@@ -57,6 +60,9 @@ class SparkEngine:
             has a file for each chunk.
         progress
             Called with the number of rows of each pass and of each split.
+        keep_statistics
+            Whether `out/statistics` gets the statistics, of all values: the driver then collects
+            those too that are too rare for the plan.
 
         Raises
         ------
@@ -68,11 +74,13 @@ class SparkEngine:
         require_rows(source.splits[TRAIN])
         source = kept(source, self.plan.conditions)
         out = out.absolute()
-        for folder in (*source.splits, "plan", SCRATCH):
+        statistics = out / STATISTICS if keep_statistics else None
+        folders = [*source.splits, "plan", SCRATCH, *([STATISTICS] if keep_statistics else [])]
+        for folder in folders:
             emptied(out / folder)
         place = Place(Path.cwd(), out / SCRATCH, uuid4().hex)
         try:
-            return self._run(source, out, progress, shuffle_seed, place)
+            return self._run(source, out, progress, shuffle_seed, place, statistics)
         finally:
             _remove(place)
 
@@ -83,10 +91,11 @@ class SparkEngine:
         progress: Callable[[int], None],
         shuffle_seed: int | None,
         place: Place,
+        statistics: Path | None,
     ) -> EtlResult:
         start = time.perf_counter()
-        jobs = Jobs(self.session, place)
-        fitted = fit(self.plan, source, out / "plan", progress, one_pass=jobs.one_pass)
+        jobs = Jobs(self.session, place, keeps_all=statistics is not None)
+        fitted = fit(self.plan, source, out / "plan", progress, statistics, one_pass=jobs.one_pass)
         fit_end = time.perf_counter()
         encode = _SplitEncoder(jobs, fitted, source.kinds, out)
         rows = {}

@@ -60,6 +60,8 @@ class Jobs:
 
     session: SparkSession
     place: Place
+    keeps_all: bool = False
+    """Whether a pass also gives the counts that are too small for the plan's steps."""
 
     def written(self, count: int, task: Callable[[Batches], Batches]) -> list[Written]:
         """The files that the tasks write for the numbers below `count`, in the numbers' order.

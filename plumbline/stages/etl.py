@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plumbline.base.console import progress_bar, say, warn
+from plumbline.base.file_checks import ListedChecks
 from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
@@ -73,7 +74,7 @@ def check_graph(run: Run) -> None:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
-    total = sum(rows.values()) + (rows["train"] if run.engine == "native" else 0)
+    total = sum(rows.values()) + (0 if run.engine == "nvtabular" else rows["train"])
     before = None if run.parent is None else score_day(run, inputs, row_source(run, inputs), out)
     with progress_bar("encoding", total) as progress:
         encoded = _run_engine(run, inputs, out, progress)
@@ -191,10 +192,37 @@ def _run_engine(
             source = row_source(run, inputs)
             NativeEngine(graph.plan).learn_statistics(source, out, lambda rows: None)
         return result
+    if run.engine == "spark":
+        return _run_spark(run, graph, inputs, out, progress)
     source = row_source(run, inputs)
     return NativeEngine(graph.plan).fit_transform(
         source, out, progress, _shuffle_seed(run), keep_statistics=keeps_statistics
     )
+
+
+def _run_spark(
+    run: Run,
+    graph: Graph,
+    inputs: Mapping[str, Finished],
+    out: Path,
+    progress: Callable[[int], None],
+) -> EtlResult:
+    """The files that tasks read are checked by tasks."""
+    from plumbline.spark.checks import checked
+    from plumbline.spark.engine import SparkEngine
+    from plumbline.spark.session import spark_session
+
+    checks = ListedChecks()
+    listed = {name: replace(finished, checks=checks) for name, finished in inputs.items()}
+    source = row_source(run, listed)
+    with spark_session(run.master) as session, checked(session, checks, out):
+        return SparkEngine(graph.plan, session).fit_transform(
+            source,
+            out,
+            progress,
+            _shuffle_seed(run),
+            keep_statistics=run.config.append.keep_statistics,
+        )
 
 
 def graph_of(run: Run, training_rows: int) -> Graph:
@@ -207,7 +235,7 @@ def graph_of(run: Run, training_rows: int) -> Graph:
 
 def _shuffle_seed(run: Run) -> int | None:
     """None for the NVTabular engine, which keeps the order of the rows."""
-    return run.config.seed if run.engine == "native" else None
+    return None if run.engine == "nvtabular" else run.config.seed
 
 
 def _schema(plan: Plan) -> list[dict[str, Any]]:

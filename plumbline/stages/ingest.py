@@ -18,6 +18,7 @@ from plumbline.columns.kinds import CLICK
 from plumbline.rawlogs.estimate import estimated_rows
 from plumbline.rawlogs.fingerprint import Fingerprint
 from plumbline.rawlogs.ingest import Ingested, fingerprints_of, ingest, ingest_typed
+from plumbline.rawlogs.raw_log import are_read_apart
 from plumbline.rawlogs.raw_rows import undeclared_columns
 from plumbline.rawlogs.remote import RemoteLog
 from plumbline.rawlogs.side_tables import table_files
@@ -53,7 +54,7 @@ def log_settings(run: Run) -> dict[str, Any]:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     files = _copied(run, out) if _is_remote(run) else log_files(run, inputs)
     fingerprints = fingerprints_of(run.config, files)
-    write = ingest_typed if keeps_typed_copy(run) else ingest
+    write = ingest_typed if keeps_typed_copy(run, files) else ingest
     _show_undeclared_columns(run, files)
     tables = table_files(run.config, files)
     whole = files if run.config.log.format == "parquet" else ()
@@ -116,10 +117,12 @@ def _show_undeclared_columns(run: Run, files: Sequence[Path]) -> None:
         say(f"  {len(names)} {columns} not in log.columns and left out: {listed(names)}")
 
 
-def keeps_typed_copy(run: Run) -> bool:
+def keeps_typed_copy(run: Run, files: Sequence[Path]) -> bool:
     """Whether the engine, the split or a setting needs the rows as typed Parquet."""
     config = run.config
-    return run.engine == "nvtabular" or config.split.by == "time" or config.log.typed_copy
+    if run.engine == "nvtabular" or config.split.by == "time" or config.log.typed_copy:
+        return True
+    return run.engine == "spark" and not are_read_apart(files, config.log)
 
 
 def log_files(run: Run, inputs: Mapping[str, Finished]) -> tuple[Path, ...]:

@@ -29,18 +29,25 @@ def _cudf() -> Missing | None:
     return missing_cudf()
 
 
+def _spark() -> Missing | None:
+    from plumbline.spark.missing_spark import missing_spark
+
+    return missing_spark()
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What a machine has: each function returns what is missing, or None.
 
-    They are called in this order, up to the first that lacks something: torch and cuDF take seconds
-    to import.
+    Those of a GPU are called in this order, up to the first that lacks something: torch and cuDF
+    take seconds to import.
     """
 
     driver: Callable[[], Missing | None] = missing_driver
     torch: Callable[[], Missing | None] = _torch
     kernels: Callable[[], Missing | None] = _kernels
     cudf: Callable[[], Missing | None] = _cudf
+    spark: Callable[[], Missing | None] = _spark
 
     def missing_for_gpu(self) -> Missing | None:
         """The first thing that is missing to train and score on a GPU."""
@@ -65,45 +72,75 @@ def choose(
     engine: RequestedEngine,
     scheduler: str | None,
     machine: Machine | None = None,
+    *,
+    master: str | None = None,
 ) -> Choice:
     """The device and the engine to use.
 
     `auto` is CUDA if driver, torch and our kernels are there, else the CPU. The engine `auto` is
-    NVTabular if cuDF is there too, or with a scheduler, else native.
+    Spark with a master, NVTabular if cuDF is there too or with a scheduler, else native.
 
     Parameters
     ----------
+    scheduler, master
+        Of a Dask cluster, and of Spark.
     machine
         None asks this machine.
 
     Raises
     ------
     PlumblineError
-        `cuda` was requested and something is missing, or `native` together with a scheduler, which
-        it cannot use.
+        Something that was requested lacks what it needs, or an engine was requested together with a
+        cluster that it cannot use.
     """
-    if engine == "native" and scheduler is not None:
-        raise PlumblineError(
-            f"--scheduler {scheduler}: a Dask cluster is for --engine nvtabular, and --engine "
-            "native was given. Leave one of the two out."
-        )
     machine = Machine() if machine is None else machine
-    on_cpu: Engine = "nvtabular" if engine == "nvtabular" or scheduler is not None else "native"
+    on_cpu = _on_cpu(engine, scheduler, master)
+    if on_cpu == "spark" and (missing := machine.spark()) is not None:
+        raise PlumblineError(
+            f"--engine spark: {missing.what}. {missing.remedy}, or use --engine native."
+        )
     chosen, notes = _device(device, machine)
     if chosen == "cpu":
         return Choice("cpu", on_cpu, "cpu", notes)
     missing = machine.cudf()
+    stays = engine == "native" or on_cpu == "spark"
     if missing is None:
-        return Choice("cuda", "native" if engine == "native" else "nvtabular", "cuda", notes)
+        return Choice("cuda", on_cpu if stays else "nvtabular", "cuda", notes)
     if device == "cuda" and engine == "nvtabular":
         raise PlumblineError(
             f"--device cuda with --engine nvtabular: {missing.what}. {missing.remedy}, or use "
             "--engine native."
         )
-    if engine != "native":
+    if not stays:
         used = "NVTabular on pandas" if on_cpu == "nvtabular" else "the native engine"
         notes = (f"{missing.what}: {used} encodes the features on the CPU. {missing.remedy}.",)
     return Choice("cuda", on_cpu, "cpu", notes)
+
+
+def _on_cpu(engine: RequestedEngine, scheduler: str | None, master: str | None) -> Engine:
+    """The engine to use without cuDF.
+
+    Raises
+    ------
+    PlumblineError
+        A cluster was given that the engine cannot use.
+    """
+    clusters: tuple[tuple[str | None, str, Engine], ...] = (
+        (scheduler, "--scheduler {}: a Dask cluster", "nvtabular"),
+        (master, "--master {}: a Spark master", "spark"),
+    )
+    used: list[Engine] = [] if engine == "auto" else [engine]
+    for address, cluster, of_engine in clusters:
+        if address is None:
+            continue
+        if used and used != [of_engine]:
+            other = "--scheduler" if engine == "auto" else f"--engine {engine}"
+            raise PlumblineError(
+                f"{cluster.format(address)} is for --engine {of_engine}, and {other} was given. "
+                "Leave one of the two out."
+            )
+        used = [of_engine]
+    return used[0] if used else "native"
 
 
 def _device(requested: RequestedDevice, machine: Machine) -> tuple[Device, tuple[str, ...]]:

@@ -123,18 +123,24 @@ def config_of_day(config: Config) -> Config:
     return config.model_copy(update={"click_model": None, "split": split, "log": log})
 
 
-def engine_of_day(engine: RequestedEngine, scheduler: str | None) -> RequestedEngine:
+def engine_of_day(
+    engine: RequestedEngine, scheduler: str | None, master: str | None = None
+) -> RequestedEngine:
     """The engine that fits and encodes a day.
 
     Raises
     ------
     PlumblineError
-        NVTabular was asked for: its operators cannot go on from the statistics of earlier rows.
+        Another engine than the native one was asked for, or its cluster.
     """
-    asked = f"--scheduler {scheduler}" if scheduler is not None else "--engine nvtabular"
-    if scheduler is not None or engine == "nvtabular":
+    asked = [
+        *([] if scheduler is None else [f"--scheduler {scheduler}"]),
+        *([] if master is None else [f"--master {master}"]),
+        *([f"--engine {engine}"] if engine in ("nvtabular", "spark") else []),
+    ]
+    if asked:
         raise PlumblineError(
-            f"{asked}: a day is appended by the native engine, to runs of both engines, since "
-            "NVTabular's operators cannot go on from earlier rows. Leave the option out."
+            f"{asked[0]}: a day is appended by the native engine, to runs of all engines. "
+            "Leave the option out."
         )
     return "native"

@@ -16,7 +16,7 @@ from plumbline.columns.rows import Chunk, RowSource
 from plumbline.columns.typed import TypedParquet
 from plumbline.rawlogs.fingerprint import ChangedContent, Fingerprint
 from plumbline.rawlogs.ingest import PROBE, SURVEY_FILE
-from plumbline.rawlogs.raw_log import RawLog
+from plumbline.rawlogs.raw_log import RawLog, are_read_apart
 from plumbline.rawlogs.side_tables import table_files
 from plumbline.rawlogs.splits.split import SPLITS
 from plumbline.rawlogs.survey import Survey
@@ -31,7 +31,7 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
     Raises
     ------
     StageError
-        The stage ingest ran with other settings.
+        The stage ingest ran with other settings, or for an engine that reads other rows.
     DataError
         A raw file is missing, or was changed after the ingest.
     """
@@ -41,6 +41,11 @@ def row_source(run: Run, inputs: Mapping[str, Finished]) -> RowSource:
     _require_same_settings(run, ingested)
     read = ingested.manifest.facts["read"]
     files = _raw_files(run, inputs, read)
+    if run.engine == "spark" and not are_read_apart(files, run.config.log):
+        raise StageError(
+            f"{ingested.folder}: no typed copy of the log, which --engine spark reads of packed "
+            "files and of Parquet. Run again with --from ingest."
+        )
     _check(run, ingested, files)
     log = RawLog(
         run.config,

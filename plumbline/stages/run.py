@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG = ROOT / "configs" / "criteo_synthetic.yaml"
 
-Engine = Literal["native", "nvtabular"]
-RequestedEngine = Literal["auto", "native", "nvtabular"]
+Engine = Literal["native", "nvtabular", "spark"]
+RequestedEngine = Literal["auto", "native", "nvtabular", "spark"]
+SPARK_LOCAL = "local[*]"
+"""The Spark master of this machine, with a task for each core."""
 TrainedModel = Literal["fused", "merlin"]
 
 PARENT = "parent/"
@@ -48,6 +50,8 @@ class Run:
         The processes that train together; None if this one trains alone.
     remote
         The URLs of a log in an object store, in place of `data`.
+    master
+        The Spark master of the Spark engine.
     """
 
     config: Config
@@ -60,3 +64,4 @@ class Run:
     parent: Path | None = None
     group: Group | None = None
     remote: tuple[str, ...] = ()
+    master: str = SPARK_LOCAL

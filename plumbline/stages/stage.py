@@ -30,7 +30,7 @@ from plumbline.stages.run import PARENT, Run
 
 PACKAGES = (
     "plumbline", "nvtabular", "merlin-core", "merlin-dataloader", "merlin-models", "dask", "pandas",
-    "numpy", "pyarrow", "polars", "torch", "nvidia-pytriton", "tritonclient",
+    "numpy", "pyarrow", "polars", "pyspark", "torch", "nvidia-pytriton", "tritonclient",
 )  # fmt: skip
 
 

@@ -73,9 +73,7 @@ def solved(done: subprocess.CompletedProcess[str]) -> bool:
     raise AssertionError(message)
 
 
-@pytest.mark.parametrize(
-    "lock", [CPU, MERLIN, GPU, DISTRIBUTED, SPARK], ids=lambda lock: lock.name
-)
+@pytest.mark.parametrize("lock", [CPU, MERLIN, GPU, DISTRIBUTED, SPARK], ids=lambda lock: lock.name)
 def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
     lines = lock.read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]

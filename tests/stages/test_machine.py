@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -103,9 +104,49 @@ def test_a_scheduler_without_use_is_refused() -> None:
         choose("cpu", "native", "local")
 
 
+SPARK = Machine(never, never, never, never, there)
+NO_SPARK = Machine(never, never, never, never, lacks("Java"))
+
+
+@pytest.mark.parametrize(
+    ("device", "engine", "master", "machine", "used"),
+    [
+        ("cpu", "spark", None, SPARK, ("cpu", "spark", "cpu")),
+        ("cpu", "auto", "local[2]", SPARK, ("cpu", "spark", "cpu")),
+        ("cpu", "spark", "yarn", SPARK, ("cpu", "spark", "cpu")),
+        ("auto", "spark", None, replace(NO_GPU, spark=there), ("cpu", "spark", "cpu")),
+        ("auto", "spark", None, replace(WHOLE, spark=there), ("cuda", "spark", "cuda")),
+        ("cuda", "spark", None, replace(NO_CUDF, spark=there), ("cuda", "spark", "cpu")),
+    ],
+)
+def test_spark_is_used(device, engine, master, machine, used) -> None:
+    assert choose(device, engine, None, machine, master=master) == Choice(*used, notes=())
+
+
+@pytest.mark.parametrize(
+    ("engine", "scheduler", "master", "message"),
+    [
+        ("spark", None, None, "--engine spark: Java. Install Java, or use --engine native."),
+        ("auto", None, "yarn", "--engine spark: Java. Install Java, or use --engine native."),
+        ("native", None, "yarn", "--master yarn: a Spark master is for --engine spark, and "
+         "--engine native was given. Leave one of the two out."),
+        ("nvtabular", None, "yarn", "--master yarn: a Spark master is for --engine spark, and "
+         "--engine nvtabular was given. Leave one of the two out."),
+        ("spark", "local", None, "--scheduler local: a Dask cluster is for --engine nvtabular, and "
+         "--engine spark was given. Leave one of the two out."),
+        ("auto", "local", "yarn", "--master yarn: a Spark master is for --engine spark, and "
+         "--scheduler was given. Leave one of the two out."),
+    ],
+)  # fmt: skip
+def test_spark_is_refused(engine, scheduler, master, message) -> None:
+    with pytest.raises(PlumblineError) as raised:
+        choose("cpu", engine, scheduler, NO_SPARK, master=master)
+    assert str(raised.value) == message
+
+
 def test_the_command_prints_the_note_once(monkeypatch, capsys) -> None:
     real = options.choose
-    monkeypatch.setattr(options, "choose", lambda *asked: real(*asked, NO_CUDF))
+    monkeypatch.setattr(options, "choose", lambda *asked, **more: real(*asked, NO_CUDF, **more))
     run, _ = options.run_of(DEFAULT_CONFIG, None, None, "auto", None, "fused", "auto")
     assert (run.device, run.engine, run.engine_device) == ("cuda", "native", "cpu")
     assert capsys.readouterr().err.count("the native engine encodes the features on the CPU") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,35 @@ def test_the_nvtabular_engine_needs_a_typed_copy(tmp_path: Path) -> None:
     inputs = ingested(run_of(tmp_path), tmp_path)
     with pytest.raises(StageError, match=r"no typed copy of the log, which --engine nvt.*--from i"):
         typed_folders(inputs["ingest"])
+
+
+def packed(run: Run) -> Run:
+    """The run with its log compressed."""
+    (log,) = run.data
+    log.write_bytes(gzip.compress(log.read_bytes()))
+    return run
+
+
+def test_the_spark_engine_reads_plain_text_itself_and_a_typed_copy_of_other_logs(
+    tmp_path: Path,
+) -> None:
+    plain = run_of(tmp_path, engine="spark")
+    inputs = ingested(plain, tmp_path / "plain")
+    assert folders(inputs["ingest"]) == {"probe"}
+    expected = rows(row_source(plain, inputs))
+    run = packed(plain)
+    inputs = ingested(run, tmp_path / "packed")
+    assert folders(inputs["ingest"]) == set(SPLITS)
+    assert rows(row_source(run, inputs)) == expected
+
+
+def test_the_spark_engine_after_the_ingest_of_a_compressed_log_for_another(tmp_path: Path) -> None:
+    run = packed(run_of(tmp_path))
+    inputs = ingested(run, tmp_path)
+    with pytest.raises(
+        StageError, match=r"no typed copy of the log, which --engine spark .*--from"
+    ):
+        row_source(replace(run, engine="spark"), inputs)
 
 
 def test_a_log_that_was_changed_or_lost(tmp_path: Path) -> None:
