@@ -65,7 +65,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         ingested = write(run.config, files, out, progress)
     for fingerprint, file in zip(fingerprints, (*files, *tables.values()), strict=True):
         fingerprint.require(file)
-    if keeps_typed_copy(run):
+    if keeps_typed_copy(run, files):
         remove(out / COPY)
     for example in ingested.examples:
         say(f"  malformed: {example}", style="yellow")
