@@ -44,7 +44,10 @@ class Rows:
 
 
 Chunk = Callable[[], Rows]
-"""Reads a chunk of rows when it is called; any thread may call it."""
+"""Reads a chunk of rows when it is called; any thread may call it.
+
+Chunks of typed Parquet and of plain text may be sent to other processes, which then read them.
+"""
 
 
 class RowSource(Protocol):

@@ -119,27 +119,18 @@ class _SplitEncoder:
 
     def __call__(self, source: RowSource, split: str, seed: int | None) -> int:
         """Returns the number of rows."""
-        place, is_training = self.jobs.place, split == TRAIN
+        place, outputs = self.jobs.place, self.fitted.outputs
+        chains = self.fitted.training if split == TRAIN else [one.chain for one in outputs]
         chunks = tuple(source.chunks(split))
         parts = shuffled_parts(source.splits[split])
-        task = EncodeChunks(
-            place,
-            split,
-            chunks,
-            self.fitted.outputs,
-            self.fitted.training
-            if is_training
-            else tuple(output.chain for output in self.fitted.outputs),
-            self.out / "plan",
-            self.kinds,
-            is_training,
-            parts,
-            seed,
-        )
+        plan = self.out / "plan"
+        task = EncodeChunks(place, split, chunks, outputs, chains, plan, self.kinds, parts, seed)
         files = encoded = self.jobs.written(len(chunks), task.__call__)
         if seed is not None and encoded:
             permute = PermuteParts(place, split, [one.file for one in encoded], seed)
             files = self.jobs.written(parts, permute.__call__)
+            for one in encoded:
+                one.file.unlink()
         self._take(split, files)
         return sum(one.rows for one in encoded)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,6 @@ from plumbline.spark.errors import task_errors
 from plumbline.spark.tasks import READ_CELLS, WRITTEN, Batches, CountChunks, KeepTables, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pyspark.sql import DataFrame, SparkSession
 
 CHUNKS_PER_TASK = 8
@@ -71,8 +69,9 @@ class Jobs:
         PlumblineError
             See `plumbline.spark.errors.task_errors`.
         """
-        frame = self._numbers(count).mapInArrow(task, _sql(WRITTEN))
-        return sorted(self._collected(frame), key=lambda written: written.number)
+        with task_errors():
+            frame = self._numbers(count).mapInArrow(task, _sql(WRITTEN))
+            return sorted(self._collected(frame), key=lambda written: written.number)
 
     def one_pass(
         self,
@@ -84,14 +83,16 @@ class Jobs:
         """See `plumbline.features.fitting.fit.Pass`: tasks read, and Spark merges their cells."""
         chunks = tuple(source.chunks(TRAIN))
         count = CountChunks(self.place, chunks, readings, folder)
-        frame = self._numbers(len(chunks)).mapInArrow(count.__call__, _sql(READ_CELLS))
-        merged = _merged(frame).filter(_large_enough(readings))
-        kept = merged.mapInArrow(KeepTables(self.place).__call__, _sql(WRITTEN))
+        with task_errors():
+            frame = self._numbers(len(chunks)).mapInArrow(count.__call__, _sql(READ_CELLS))
+            merged = _merged(frame).filter(_large_enough(readings))
+            kept = merged.mapInArrow(KeepTables(self.place).__call__, _sql(WRITTEN))
+            files = [written.file for written in self._collected(kept)]
         tables = Tables(folder)
         readers = [reading.reader(tables) for reading in readings]
         for reader in readers:  # so that what has no cells has the types of its keys
             reader.read(0, training_columns(_no_rows(source.kinds), 0))
-        cells = _by_reading([written.file for written in self._collected(kept)])
+        cells = _by_reading(files)
         read = sum(cells.pop(len(readers), NO_CELLS)["value"].to_pylist())
         for index, of_reading in cells.items():
             readers[index].accumulator.add_cells(of_reading)
@@ -104,9 +105,9 @@ class Jobs:
         return self.session.range(0, count, 1, tasks)
 
     def _collected(self, frame: DataFrame) -> list[Written]:
-        with task_errors():
-            rows = frame.collect()
-        return [Written(row.number, self.place.scratch / row.file, row.rows) for row in rows]
+        return [
+            Written(row.number, self.place.scratch / row.file, row.rows) for row in frame.collect()
+        ]
 
 
 def _sql(schema: pa.Schema) -> str:

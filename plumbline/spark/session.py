@@ -43,6 +43,7 @@ def spark_session(master: str) -> Iterator[SparkSession]:
     try:
         session = builder.getOrCreate()
         session.sparkContext.setLogLevel("ERROR")
+        session.range(1).count()  # Spark tells only a job that no master answers
     except spark_errors() as error:
         raise SparkError(
             f"--master {master}: wanted a Spark master that answers, such as local[*] or "

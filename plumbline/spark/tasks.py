@@ -21,7 +21,7 @@ import pyarrow.ipc
 
 from plumbline.base.errors import MachineError
 from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.rows import Chunk
+from plumbline.columns.rows import TRAIN, Chunk
 from plumbline.features.engine.chunk_encoder import ChunkEncoder
 from plumbline.features.engine.part_files import dealt, permuted, write_part
 from plumbline.features.fitting.fit import Reading, training_columns
@@ -154,7 +154,6 @@ class EncodeChunks:
     chains: Sequence[Chain]
     plan: Path
     kinds: Mapping[str, FeatureKind]
-    is_training: bool
     parts: int
     seed: int | None
 
@@ -172,7 +171,7 @@ class EncodeChunks:
 
     def _encoder(self) -> ChunkEncoder:
         tables = Tables(self.plan)
-        return ChunkEncoder(self.outputs, self.chains, tables, self.kinds, self.is_training)
+        return ChunkEncoder(self.outputs, self.chains, tables, self.kinds, self.split == TRAIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ SLOW = {
     "pyarrow",
     "numpy",
     "tritonclient",
+    "pyspark",
 }
 """Libraries that take up to seconds to import. `--help` must not import them."""
 

@@ -79,7 +79,7 @@ def test_files_that_a_user_edits_or_deploys_are_shipped(wheel: Path) -> None:
         f"plumbline/shipped/{file.relative_to(ROOT)}"
         for folder in SHIPPED
         for file in (ROOT / folder).rglob("*")
-        if file.suffix in (".py", ".yaml")
+        if file.suffix in (".py", ".yaml", ".properties")
     }
     assert there == {name for name in names if name.startswith("plumbline/shipped/")}
 
