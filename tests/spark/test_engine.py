@@ -21,6 +21,7 @@ from plumbline.columns.typed import TypedParquet
 from plumbline.expressions import Where
 from plumbline.features.engine import part_files
 from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.fitting.kept import STATISTICS, require_complete
 from plumbline.features.plan.plan import read_plan
 from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.library import Workflow, ops
@@ -90,6 +91,24 @@ def test_files_and_tasks_do_not_matter(
     assert [path.name for path in sorted((out / "train").iterdir())] == [
         f"part-{part:05d}.parquet" for part in range(3)
     ]
+
+
+def test_the_kept_statistics_are_those_of_the_native_engine(session: Any, tmp_path: Path) -> None:
+    """Also the counts of values that are too rare for the plan's vocabularies."""
+    source = source_of(tmp_path / "raw", [150])
+    for name, engine_ in (("spark", SparkEngine(PLAN, session)), ("native", NativeEngine(PLAN))):
+        engine_.fit_transform(source, tmp_path / name, no_progress, keep_statistics=True)
+        require_complete(tmp_path / name / STATISTICS)
+    assert_equal_runs(tmp_path / "spark", tmp_path / "native", ("train",))
+    files = [
+        sorted((tmp_path / name / STATISTICS).glob("*.parquet")) for name in ("spark", "native")
+    ]
+    assert files[1] and [one.name for one in files[0]] == [one.name for one in files[1]]
+    for pair in zip(*files, strict=True):
+        tables = [pq.read_table(file) for file in pair]
+        if "key" in tables[0].schema.names:
+            tables = [table.sort_by("key") for table in tables]
+        assert tables[0] == tables[1], pair[0].name
 
 
 def test_the_plan_is_that_of_other_engines_and_cuts(session: Any) -> None:

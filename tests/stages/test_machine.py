@@ -18,6 +18,7 @@ from plumbline.commands import options
 from plumbline.dlrm.ops import library, missing_cuda
 from plumbline.nvtabular.missing_cudf import missing_cudf
 from plumbline.stages.machine import Choice, Machine, choose
+from plumbline.stages.parent import engine_of_day
 from plumbline.stages.run import DEFAULT_CONFIG
 from tests.conftest import Command
 
@@ -232,3 +233,17 @@ def test_cudf_that_does_not_import(error: Exception, what: str, monkeypatch) -> 
 def test_cudf_that_imports(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "cudf", sys)
     assert missing_cudf() is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "scheduler", "master", "asked"),
+    [
+        ("nvtabular", None, None, "--engine nvtabular"),
+        ("spark", None, None, "--engine spark"),
+        ("auto", "local", None, "--scheduler local"),
+        ("auto", None, "local[2]", r"--master local\[2\]"),
+    ],
+)
+def test_a_day_is_of_the_native_engine(engine, scheduler, master, asked) -> None:
+    with pytest.raises(PlumblineError, match=f"^{asked}: a day is appended by the native engine"):
+        engine_of_day(engine, scheduler, master)

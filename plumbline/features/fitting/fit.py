@@ -57,7 +57,8 @@ class Reading:
 
     def accumulator(self) -> Accumulator:
         """A new accumulator, of no rows."""
-        return self.step.accumulator(self.types)
+        new: Accumulator = self.step.accumulator(self.types)
+        return new
 
     def reader(self, tables: Tables) -> Reader:
         """A reader with a new accumulator; `tables` are those of the plan's folder."""
