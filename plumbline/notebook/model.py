@@ -65,6 +65,7 @@ class Model:
                 "model_name": FUSED_MODEL,
                 "model_version": number,
                 "model_repository": str(repository / FUSED_MODEL),
+                "model_instance_kind": "CPU",
             }
         )
         self._loaded = loaded
