@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+_AS_WIDE_AS_NEEDED = 10_000
+"""Characters of a line, where nobody looks at a terminal."""
+
 
 def status(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
@@ -49,7 +52,7 @@ def status(
             stage.finished or "",
         )
         table.add_row(*(Text(one_line(cell)) for cell in cells))
-    console = Console(width=None if Console().is_terminal else 160)
+    console = Console(width=None if Console().is_terminal else _AS_WIDE_AS_NEEDED)
     console.print(table)
     if found.works is not None:
         console.print(Text(one_line(f"Now works here: {found.works}")), soft_wrap=True)

@@ -29,6 +29,7 @@ from plumbline.dlrm.score.evaluation import evaluate
 from plumbline.dlrm.score.scorer import Scorer
 from plumbline.dlrm.train.averaging import UPDATES, AveragedTrainer, averaged
 from plumbline.dlrm.train.fused_trainer import FusedTrainer
+from plumbline.dlrm.train.growth import Start
 from plumbline.dlrm.train.merlin_trainer import MerlinTrainer
 from plumbline.dlrm.train.output_bias import FARTHEST, fit_output_bias, shift_to
 from plumbline.dlrm.train.training import Epoch, TrainResult, loss_curve, train
@@ -75,13 +76,18 @@ def run_in(
     loader: str = "parquet",
     seed: int = 1,
     train_files: list[Path] | None = None,
+    start: Start | None = None,
     **changes,
 ) -> TrainResult:
     files = world.train_files if train_files is None else train_files
     arguments = {"valid_files": world.valid_files, "plan_hash": world.plan.content_hash, **changes}
     rows = loader_of(world, loader, files, training.batch_size)
+    new = trainer_of(world, trainer, training, seed)
+    if start is not None:
+        new.load(start.state)
+        arguments["started_from"] = start.model_hash
     return train(
-        averaged(trainer_of(world, trainer, training, seed), training, rows.rows),
+        averaged(new, training, rows.rows),
         rows,
         training,
         seed=seed,

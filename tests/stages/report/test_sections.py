@@ -44,7 +44,8 @@ def test_a_metric_that_is_worse_than_a_baseline_is_flagged() -> None:
     rows = shown.rows("Quality on the test split")
     assert rows[0] == ["AUC", "0.7000 worse than logistic regression", "0.7100", "0.5000"]
     assert rows[1] == ["Log loss", "0.4000", "0.4321", "0.5123"]
-    assert [attrs["class"] for tag, attrs in shown.tags if tag == "span"] == ["bad", "why"]
+    flags = [attrs["class"] for tag, attrs in shown.tags if tag == "span" and "class" in attrs]
+    assert flags == ["bad", "why"]
 
 
 @pytest.mark.parametrize(
