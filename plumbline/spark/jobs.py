@@ -17,7 +17,7 @@ from plumbline.columns.rows import TRAIN, Rows, RowSource
 from plumbline.columns.typed import typed_schema, values_of
 from plumbline.features.fitting.fit import Reading, training_columns
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.cells import ANY_BIT, CELLS, LARGEST, LEAST, NO_CELLS, SUM
+from plumbline.features.steps.cells import ANY_BIT, CELLS, LARGEST, LEAST, SUM, no_cells
 from plumbline.features.steps.fit_step import Accumulator
 from plumbline.spark.errors import task_errors
 from plumbline.spark.tasks import READ_CELLS, WRITTEN, Batches, CountChunks, KeepTables, Place
@@ -93,7 +93,7 @@ class Jobs:
         for reader in readers:  # so that what has no cells has the types of its keys
             reader.read(0, training_columns(_no_rows(source.kinds), 0))
         cells = _by_reading(files)
-        read = sum(cells.pop(len(readers), NO_CELLS)["value"].to_pylist())
+        read = sum(cells.pop(len(readers), no_cells())["value"].to_pylist())
         for index, of_reading in cells.items():
             readers[index].accumulator.add_cells(of_reading)
         progress(read)

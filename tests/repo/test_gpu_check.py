@@ -167,7 +167,7 @@ FAULTS: list[tuple[str, Callable[[Place, Report], None], str]] = [
         ladders.check,
         "interaction, GENERAL, torch.float32.* is no exact copy",
     ),
-    ("interaction_backward", trainer.check, "fp32: a loss is .* off the CPU's"),
+    ("interaction_backward", trainer.check, "fp32: (a loss is .* off|the tables are nan)"),
     ("embedding_update", trainer.check, "fp32: a loss is .* off the CPU's"),
     ("scoring_score", scoring.check, "fp32: scores are .* off the CPU's"),
     ("embedding_update", large.check, "a far row's step is wrong"),

@@ -36,7 +36,7 @@ from plumbline.features.statistics.states import (
     moments_of,
     numbers,
 )
-from plumbline.features.steps.cells import NO_CELLS, SUM, cells
+from plumbline.features.steps.cells import SUM, cells, no_cells
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import as_numbers
@@ -187,7 +187,7 @@ class KeyTotals(KeptAccumulator):
         self._parts.add(Totals(keys, rows, moments_of(state), *bounds))
 
     def cells(self) -> pa.Table:
-        return self.totals().cells() if self._parts else NO_CELLS
+        return self.totals().cells() if self._parts else no_cells()
 
     def add_cells(self, merged: pa.Table) -> None:
         if len(merged):

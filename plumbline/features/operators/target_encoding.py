@@ -25,7 +25,7 @@ from plumbline.features.statistics.keys import (
     key_array,
 )
 from plumbline.features.statistics.states import KEY, integers, keys_of, sums_columns, sums_of
-from plumbline.features.steps.cells import NO_CELLS, SUM, cells
+from plumbline.features.steps.cells import SUM, cells, no_cells
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import FitStep, KeptAccumulator, Target
 from plumbline.features.steps.step import SEVERAL, Apply, Step, as_numbers
@@ -209,7 +209,7 @@ class TargetTotals(KeptAccumulator):
         self._parts.add(FoldSums(keys_of(state), np.stack(counts, axis=1), sums))
 
     def cells(self) -> pa.Table:
-        return self.sums().cells() if self._parts else NO_CELLS
+        return self.sums().cells() if self._parts else no_cells()
 
     def add_cells(self, merged: pa.Table) -> None:
         if len(merged):

@@ -28,10 +28,14 @@ CELLS = pa.schema(
         ("value", pa.int64()),
     ]
 )
-NO_CELLS = CELLS.empty_table()
 
 Field = tuple[int, int, NDArray[np.int64]]
 """A field's number, its operation, and its value for each key, (V,)."""
+
+
+def no_cells() -> pa.Table:
+    """A table without cells. It is made on use: with its first table Arrow imports pandas."""
+    return CELLS.empty_table()
 
 
 def cells(keys: pa.Array | None, fields: Iterable[Field]) -> pa.Table:
@@ -42,7 +46,7 @@ def cells(keys: pa.Array | None, fields: Iterable[Field]) -> pa.Table:
     >>> cells(pa.array([7, 5]), [(0, SUM, np.array([2, 0]))]).drop_columns("text").to_pylist()
     [{'part': 0, 'integer': 7, 'field': 0, 'operation': 0, 'value': 2}]
     """
-    return pa.concat_tables([NO_CELLS, *(_cells(keys, *field) for field in fields)])
+    return pa.concat_tables([no_cells(), *(_cells(keys, *field) for field in fields)])
 
 
 def of_part(table: pa.Table, part: int) -> pa.Table:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from plumbline.columns.values import Values
 from plumbline.features.lookup.tables import Tables
-from plumbline.features.steps.cells import NO_CELLS
+from plumbline.features.steps.cells import no_cells
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.step import AnyStep, Step
 from plumbline.features.steps.value_types import ValueType
@@ -93,7 +93,7 @@ class NoRows(Accumulator):
         pass
 
     def cells(self) -> pa.Table:
-        return NO_CELLS
+        return no_cells()
 
     def add_cells(self, merged: pa.Table) -> None:
         pass
