@@ -118,6 +118,7 @@ def test_two_processes_train_what_one_does_and_the_next_stage_goes_on(workplace:
     assert "train: complete, skipped" in rest.stderr
 
 
+@pytest.mark.slow
 @has_torchrec
 def test_torchrun_starts_it_too(workplace: Path) -> None:
     done = run(
@@ -213,6 +214,7 @@ def test_a_stopped_launcher_takes_the_processes_with_it(workplace: Path, sign: i
             assert stderr.splitlines()[-1] == "interrupted: the next run goes on from here"
 
 
+@pytest.mark.slow
 @has_torchrec
 def test_an_error_of_all_processes_is_one_line(workplace: Path) -> None:
     with started(workplace, **KILLED) as process:

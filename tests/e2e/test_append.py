@@ -108,6 +108,7 @@ def test_what_cannot_be_appended_is_one_line(
     assert not (tmp_path / "runs" / "tiny+1").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_killed_process_is_made_good(command: Command, config: Path, tmp_path: Path) -> None:
     """SIGKILL as each stage begins; the same command then goes on to the same hashes."""

@@ -242,6 +242,7 @@ def killed_half_way(candidate: Candidate, repository: Path, server: TritonServer
     process.wait()
 
 
+@pytest.mark.slow
 def test_publishes_under_load(candidates: list[Candidate], server: TritonServer) -> None:
     repository = server.repository
     raw = to_tensors(ROWS, wire_columns(candidates[0].plan))

@@ -204,6 +204,7 @@ def test_workers_change_nothing(workers: int, alone: Path, tmp_path: Path) -> No
             require_equal(out, alone, result)
 
 
+@pytest.mark.slow
 def test_a_worker_of_a_running_cluster_that_dies_costs_time_only(
     alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

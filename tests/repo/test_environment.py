@@ -105,6 +105,7 @@ def test_the_locks_can_be_solved_together_and_are_complete() -> None:
         assert pinned.items() <= needed.items()
 
 
+@pytest.mark.slow
 def test_a_set_without_a_solution_is_told() -> None:
     assert not solved(resolve("3.12", "cudf-cu12==24.12.0", "pandas==1.5.3"))
 
