@@ -10,7 +10,6 @@ import asyncio
 import json
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import httptools
@@ -26,16 +25,6 @@ from plumbline.serving.contract.interface import CLICK_PROBABILITY
 from plumbline.serving.errors import ServerError, ServerUnavailable
 
 _JSON_LENGTH = b"inference-header-content-length"
-_HEADS = 1024
-"""Most requests are alike in their sizes: their heads are kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +44,6 @@ class Triton:
         self._port = int(port)
         self._idle: deque[_Exchange] = deque()
         self._headers = "".join(f"{name}: {v}\r\n" for name, v in connection.headers.items())
-        self._head = lru_cache(_HEADS)(self._described)
 
     async def scores(self, model: str, version: str, tensors: Tensors) -> NDArray[np.float32]:
         """The click probabilities of a model's inputs, float32 (B,).
@@ -108,37 +96,33 @@ class Triton:
         return answer
 
     def _request(self, model: str, version: str, tensors: Tensors) -> bytes:
-        contents = [_content(tensor) for tensor in tensors.values()]
-        inputs = tuple(
-            _Input(name, tensor.shape, tensor.dtype, content.nbytes)
-            for (name, tensor), content in zip(tensors.items(), contents, strict=True)
-        )
-        return b"".join((self._head(model, version, inputs), *contents))
-
-    def _described(self, model: str, version: str, inputs: tuple[_Input, ...]) -> bytes:
-        """A request without the contents of its tensors."""
+        inputs, contents = [], []
+        for name, tensor in tensors.items():
+            content = _content(tensor)
+            contents.append(content)
+            inputs.append(
+                {
+                    "name": name,
+                    "shape": tensor.shape,
+                    "datatype": np_to_triton_dtype(tensor.dtype),
+                    "parameters": {"binary_data_size": content.nbytes},
+                }
+            )
+        output = {"name": CLICK_PROBABILITY, "parameters": {"binary_data": True}}
         described = json.dumps(
             {
                 "parameters": {"timeout": self._connection.timeout_microseconds},
-                "inputs": [
-                    {
-                        "name": each.name,
-                        "shape": each.shape,
-                        "datatype": np_to_triton_dtype(each.dtype),
-                        "parameters": {"binary_data_size": each.bytes},
-                    }
-                    for each in inputs
-                ],
-                "outputs": [{"name": CLICK_PROBABILITY, "parameters": {"binary_data": True}}],
+                "inputs": inputs,
+                "outputs": [output],
             }
         ).encode()
-        size = len(described) + sum(each.bytes for each in inputs)
+        size = len(described) + sum(content.nbytes for content in contents)
         head = (
             f"POST /v2/models/{model}/versions/{version}/infer HTTP/1.1\r\n"
             f"Host: {self._connection.url}\r\n{self._headers}"
             f"Inference-Header-Content-Length: {len(described)}\r\nContent-Length: {size}\r\n\r\n"
         )
-        return head.encode() + described
+        return b"".join((head.encode(), described, *contents))
 
     def _error(self, answer: _Answer) -> ServerError:
         try:
