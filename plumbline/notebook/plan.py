@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.value_rules.rules import ValueRules
-from plumbline.columns.values import Lists
 from plumbline.columns.wire import WireColumns, require_finite, to_tensors
-from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.encoding.online import OnlineExecutor
+from plumbline.features.engine.encoded import encoded_columns
 from plumbline.features.plan.plan import OutputColumn, read_plan
 from plumbline.notebook.frames import chunks, like
 from plumbline.serving.client.tables import to_table
@@ -94,7 +92,9 @@ class Plan:
     def _encoded(self, rows: pa.Table, columns: WireColumns) -> pa.Table:
         tensors = to_tensors(rows, columns, self._rules)
         require_finite(tensors, columns)
-        return _table(self._executor.transform(tensors), self._plan.outputs)
+        schema = _schema(self._plan.outputs)
+        encoded = self._executor.transform(tensors)
+        return pa.table(encoded_columns(encoded, schema.types), schema=schema)
 
     def __repr__(self) -> str:
         outputs = ", ".join(column.name for column in self._plan.outputs)
@@ -108,17 +108,3 @@ def _schema(outputs: tuple[OutputColumn, ...]) -> pa.Schema:
         "list<int64>": pa.large_list(pa.int64()),
     }
     return pa.schema([(column.name, types[column.dtype]) for column in outputs])
-
-
-def _table(encoded: Encoded, outputs: tuple[OutputColumn, ...]) -> pa.Table:
-    ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
-    of_dtype = {"int64": ids, "float32": dense}
-    arrays = [
-        _lists(next(bags)) if column.is_list else pa.array(np.asarray(next(of_dtype[column.dtype])))
-        for column in outputs
-    ]
-    return pa.table(arrays, schema=_schema(outputs))
-
-
-def _lists(bag: Lists) -> pa.Array:
-    return pa.LargeListArray.from_arrays(pa.array(bag.offsets), pa.array(np.asarray(bag.values)))

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from plumbline.columns.kinds import FeatureKind
 from plumbline.columns.rows import Chunk
-from plumbline.features.encoding.encoder import Encoded, Encoder
+from plumbline.features.encoding.encoder import Encoder
 from plumbline.features.encoding.request import positions_of_columns, request_of_columns
-from plumbline.features.engine.encoded import encoded_schema, fits_int32
+from plumbline.features.engine.encoded import encoded_columns, encoded_schema, fits_int32
 from plumbline.features.fitting.fit import training_columns, training_kinds
 from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn
@@ -54,19 +53,5 @@ class ChunkEncoder:
         columns = training_columns(rows, number) if self._is_training else rows.columns
         request = request_of_columns(rows.columns, self._kinds)
         encoded = self._encoder.encode(request, columns, len(rows), self._ids_dtype)
-        return _table(encoded, rows.click, self._schema)
-
-
-def _table(encoded: Encoded, click_B: NDArray[np.int8], schema: pa.Schema) -> pa.Table:
-    """Encoded rows as a table of the files' schema."""
-    ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
-    columns = []
-    for type_ in schema.types[:-1]:
-        if pa.types.is_large_list(type_):
-            bag = next(bags)
-            values = pa.array(np.asarray(bag.values), type_.value_type)
-            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
-        else:
-            values_B = next(ids if pa.types.is_integer(type_) else dense)
-            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
-    return pa.table([*columns, pa.array(click_B)], schema=schema)
+        of_plan = encoded_columns(encoded, self._schema.types[:-1])
+        return pa.table([*of_plan, pa.array(rows.click)], schema=self._schema)

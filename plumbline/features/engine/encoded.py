@@ -15,6 +15,7 @@ from plumbline.base.errors import DataError
 from plumbline.columns.kinds import CLICK, FeatureKind
 from plumbline.columns.rows import TRAIN
 from plumbline.columns.typed import CLICK_TYPE, check_types, part_files, typed_schema
+from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import OutputColumn, Plan
 
 
@@ -82,6 +83,21 @@ def encoded_schema(outputs: Sequence[OutputColumn]) -> pa.Schema:
             type_ = pa.int32() if fits_int32(column) else pa.int64()
         fields.append((column.name, pa.large_list(type_) if column.is_list else type_))
     return pa.schema([*fields, (CLICK, CLICK_TYPE)])
+
+
+def encoded_columns(encoded: Encoded, types: Sequence[pa.DataType]) -> list[pa.Array]:
+    """The columns of encoded rows in plan order, as Arrow arrays of these types."""
+    ids, bags, dense = iter(encoded.ids_BF.T), iter(encoded.bags), iter(encoded.dense_BC.T)
+    columns = []
+    for type_ in types:
+        if pa.types.is_large_list(type_):
+            bag = next(bags)
+            values = pa.array(np.asarray(bag.values), type_.value_type)
+            columns.append(pa.LargeListArray.from_arrays(pa.array(bag.offsets), values))
+        else:
+            values_B = next(ids if pa.types.is_integer(type_) else dense)
+            columns.append(pa.array(values_B.astype(type_.to_pandas_dtype(), copy=False)))
+    return columns
 
 
 def fits_int32(column: OutputColumn) -> bool:
