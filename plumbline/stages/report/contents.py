@@ -88,14 +88,9 @@ def report_of(run: Run, folder: Path, stages: Sequence[str]) -> dict[str, Any]:
     report = {
         "config": run.config.name,
         "rows": {split: ingest.rows[split] for split in ("train", "valid", "test")},
-        "ingest": {
-            **_chosen(ingest, _INGEST),
-            "columns": _raw_columns(run, ingest),
-        },
+        "ingest": {**_chosen(ingest, _INGEST), "columns": _raw_columns(run, ingest)},
         "features": _features(read_plan(folder / "etl" / "plan")),
-        "etl": {
-            **_chosen(etl, _ETL),
-        },
+        "etl": _chosen(etl, _ETL),
         "train": {
             **_chosen(train, _TRAIN),
             "processes": train.facts.get("processes", 1),

@@ -50,13 +50,7 @@ def test_equals_the_model(instruction_set, name, precision):
     for count in (0, 1, 2, 7, 333):
         rows = ladder.draw(model.architecture, count, seed=count)
         got, wanted = scored(scoring, rows), ladder.expected(model, rows, precision)
-        assert got.dtype == np.float32
-        assert got.shape == wanted.shape == (count,)
-        if precision == "fp32":
-            np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6)
-        elif count:
-            assert np.median(np.abs(got - wanted)) < 1e-6
-            np.testing.assert_allclose(got, wanted, rtol=0, atol=3e-3)
+        ladder.assert_equals(got, wanted, count, precision)
 
 
 @pytest.mark.parametrize("name", ladder.ARCHITECTURES)
