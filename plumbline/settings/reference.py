@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, Any] = {
     "model.bag_positions": 20,
     "training.clip_norm": 10,
     "serving.threads": 2,
+    "append.keep_statistics": True,
 }
 """Examples for keys without a default, or whose default does not show what they accept."""
 

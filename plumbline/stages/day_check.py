@@ -140,7 +140,12 @@ def _why(manifest: Manifest) -> str:
     append = manifest.settings.get("append", {})
     if append.get("statistics") == "frozen":
         return "they were frozen"
-    return "append.keep_statistics is off" if append else "it is of an older Plumbline"
+    if append.get("keep_statistics") is False:
+        return "append.keep_statistics is off"
+    engine = manifest.settings["engine"]
+    if engine != "native":
+        return f"engine {engine} keeps them only if append.keep_statistics says so"
+    return "it is of an older Plumbline"
 
 
 def _content(run: Run, parent: Path, before: Link | None, force: bool) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def fit_and_encode(
         out,
         progress,
         run.config.seed,
-        keep_statistics=run.config.append.keep_statistics,
+        keep_statistics=run.config.append.keeps_statistics(run.engine),
         earlier=Earlier(earlier, parent.path(STATISTICS)),
     )
 

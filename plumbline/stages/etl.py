@@ -46,12 +46,13 @@ def settings(run: Run) -> dict[str, Any]:
 
 
 def _append_settings(run: Run) -> dict[str, Any]:
-    """Those of `append`: nothing for a run of its own that keeps its statistics."""
+    """Those of `append`: nothing for a run of its own that says nothing of its statistics."""
     append = run.config.append
     if run.parent is not None:
         keys = {"keep_statistics", "statistics", "replay"}
         return {"append": append.model_dump(mode="json", include=keys)}
-    return {} if append.keep_statistics else {"append": {"keep_statistics": False}}
+    said = append.keep_statistics
+    return {} if said is None else {"append": {"keep_statistics": said}}
 
 
 def derived(run: Run, inputs: Mapping[str, Finished]) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def _run_engine(
     if run.parent is not None:
         source = row_source(run, inputs)
         return fit_and_encode(run, inputs, graph.plan, source, out, progress)
-    keeps_statistics = run.config.append.keep_statistics
+    keeps_statistics = run.config.append.keeps_statistics(run.engine)
     if run.engine == "nvtabular":
         from plumbline.nvtabular.engine import NVTabularEngine
 
@@ -221,7 +222,7 @@ def _run_spark(
             out,
             progress,
             _shuffle_seed(run),
-            keep_statistics=run.config.append.keep_statistics,
+            keep_statistics=run.config.append.keeps_statistics(run.engine),
         )
 
 

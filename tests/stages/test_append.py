@@ -281,7 +281,7 @@ def test_a_parent_of_either_engine_gives_the_same_plan(tmp_path: Path) -> None:
     for engine in ("native", "nvtabular"):
         folder = tmp_path / engine
         folder.mkdir()
-        run = run_of(day_file(folder, 0), engine=engine)
+        run = run_of(day_file(folder, 0), engine=engine, append={"keep_statistics": True})
         parent = finished(run, folder / "shop", STAGES[:3])
         day = appended(folder / "run", parent, day_file(folder, 1), stages=STAGES[:2])
         hashes_of[engine] = read_plan(day / "etl" / "plan").content_hash
@@ -324,6 +324,14 @@ def test_a_graph_with_a_step_that_cannot_go_on(tmp_path: Path) -> None:
     folder = appended(tmp_path / "run", parent, day_file(tmp_path, 1), stages=STAGES[:2], **frozen)
     frozen_plan = read_plan(folder / "etl" / "plan").content_hash
     assert frozen_plan == read_plan(parent / "etl" / "plan").content_hash
+
+
+def test_the_nvtabular_engine_keeps_statistics_only_if_told_to(tmp_path: Path) -> None:
+    run = run_of(day_file(tmp_path, 0), engine="nvtabular")
+    parent = finished(run, tmp_path / "shop", STAGES[:3])
+    assert not (parent / "etl" / "statistics").exists()
+    with pytest.raises(StageError, match="engine nvtabular keeps them only if"):
+        appended(tmp_path / "run", parent, day_file(tmp_path, 1))
 
 
 def test_a_parent_without_statistics(first: Path, tmp_path: Path) -> None:
