@@ -111,9 +111,8 @@ def test_two_processes_train_what_one_does_and_the_next_stage_goes_on(workplace:
     assert got.facts["final_loss"] == pytest.approx(wanted.facts["final_loss"], abs=1e-5)
     assert "2 processes share the tables" in two.stderr
     assert "warning" not in two.stderr.lower() and "rank" not in two.stderr
-    script = ROOT / "pipelines" / "run_all.py"
     words = ("--config", workplace / "tiny.yaml", "--to", "export", "--nproc", 2)
-    rest = run(workplace, script, *words)
+    rest = run(workplace, "-m", "plumbline", "run", *words)
     assert rest.returncode == 0, rest.stderr
     assert "train: complete, skipped" in rest.stderr
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+import plumbline
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import USER_ERROR
 
@@ -47,9 +48,8 @@ def launch(count: int) -> int:
         max_restarts=0,
         monitor_interval=BETWEEN_LOOKS,
     )
-    script = str(Path(sys.argv[0]).resolve())
     try:
-        elastic_launch(config, sys.executable)(script, *sys.argv[1:])
+        elastic_launch(config, sys.executable)(*program(sys.argv[0]), *sys.argv[1:])
     except ChildFailedError as error:
         return _status(error.failures.values(), count)
     except SignalException as ended:
@@ -57,6 +57,17 @@ def launch(count: int) -> int:
             raise KeyboardInterrupt("the next run goes on from here") from None
         return 128 + int(ended.sigval)
     return 0
+
+
+def program(started: str) -> tuple[str, ...]:
+    """Python's arguments that run the file `started` again: this package as a module.
+
+    As a file, its `__main__.py` would have Python look for modules in the package's folder first,
+    where `plumbline.nvtabular` hides NVTabular.
+    """
+    file = Path(started).resolve()
+    package = Path(plumbline.__file__).resolve().parent
+    return ("-m", package.name) if file == package / "__main__.py" else (str(file),)
 
 
 class Failure(Protocol):
