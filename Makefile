@@ -105,7 +105,7 @@ $(STORE): tests/requirements-store.txt $(STAMP)
 
 bench: env peers
 	$(VENV)/bin/python benchmarks/etl.py
-	$(VENV)/bin/python benchmarks/append.py
+	$(VENV)/bin/python benchmarks/scale.py
 	$(VENV)/bin/python benchmarks/online.py
 	$(VENV)/bin/python benchmarks/operators.py
 	$(VENV)/bin/python benchmarks/interaction.py
@@ -130,6 +130,7 @@ soak: env
 chaos: env
 	$(VENV)/bin/python benchmarks/chaos.py
 	$(VENV)/bin/python benchmarks/kills.py --kills 200
+	for way in dask processes append; do $(VENV)/bin/python benchmarks/kills.py --way $$way --kills 15 || exit 1; done
 
 # Ten minutes of artifacts that somebody changed and signed, and of native calls with drawn bytes: in
 # builds with AddressSanitizer and UndefinedBehaviorSanitizer, then with limits of memory. Sanitizers

@@ -6,6 +6,9 @@ the end its manifests, and with them plan, weights and scores, must have the has
 was never killed. What a kill leaves behind is counted: files in the run's folder at its end;
 processes, shared memory and temporary folders some seconds after the kill, or after the next start
 if all was killed, the server's guard too.
+
+`--way` kills runs that use more than one process or an earlier run (`benchmarks/kills_ways.py`), in
+the stages that do; by turns also one process of those that the run has started, such as a worker.
 """
 
 from __future__ import annotations
@@ -24,24 +27,10 @@ from rich.table import Table
 
 from benchmarks.harness import Benchmark, parser
 from benchmarks.kills_place import Workplace
+from benchmarks.kills_ways import CONFIG, WAYS, Way
 from plumbline.base.console import say
 from plumbline.base.manifest import MANIFEST_FILE, Manifest
-from plumbline.stages.run_all import STAGES
 
-CONFIG = {
-    "name": "kills",
-    "click_model": {"rows": 6000, "days": 3, "continuous": 3, "vocabulary": [50, 200, 1000]},
-    "log": {
-        "separator": "\t",
-        "header": False,
-        "columns": {"label": "label", "I1..I3": "continuous", "C1..C3": "hex"},
-    },
-    "split": {"by": "file", "valid": [1], "test": [2]},
-    "workflow": {"graph": "criteo", "options": {"frequency_threshold": 2}},
-    "model": {"embedding_dim": 8, "bottom_mlp": [16, 8], "top_mlp": [16]},
-    "training": {"epochs": 3, "batch_size": 64, "checkpoint_every": 10},
-    "serving": {"probe_rows": 1000, "latency_requests": 5},
-}
 KILLS_IN_A_STAGE = 3
 """The most in one run."""
 FILES = "files in the run's folder"
@@ -72,50 +61,53 @@ class Run:
     names: frozenset[str]
 
     @classmethod
-    def read(cls, folder: Path) -> Run:
+    def read(cls, folder: Path, way: Way) -> Run:
         """Raises StageError if a stage is not complete or one of its files has another hash."""
-        manifests = {stage: Manifest.read(folder / stage) for stage in STAGES}
+        manifests = {stage: Manifest.read(folder / stage) for stage in way.stages}
         for stage, manifest in manifests.items():
             manifest.verify(folder / stage)
         names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
         return cls(manifests, frozenset(names))
 
 
-def unfinished(run: Path) -> str:
+def unfinished(run: Path, way: Way) -> str:
     """The stage in which a run is; the last one also after it."""
-    missing = (stage for stage in STAGES if not (run / stage / MANIFEST_FILE).exists())
-    return next(missing, list(STAGES)[-1])
+    missing = (stage for stage in way.stages if not (run / stage / MANIFEST_FILE).exists())
+    return next(missing, way.stages[-1])
 
 
-def kill_in_all_stages(
-    place: Workplace, folder: Path, whole: Run, tallies: Mapping[str, Tally], kills: int
+def kill_in_stages(
+    place: Workplace, way: Way, folder: Path, whole: Run, tallies: Mapping[str, Tally], kills: int
 ) -> None:
     """Kill one run at most `kills` times, let it end, and compare it."""
-    hit = {stage: 0 for stage in STAGES}
-    for stage in STAGES:
+    hit = dict.fromkeys(way.stages, 0)
+    done = sum(tally.kills for tally in tallies.values())
+    for stage in way.killed_in:
         for _ in range(KILLS_IN_A_STAGE):
             if sum(hit.values()) == kills or (folder / stage / MANIFEST_FILE).exists():
                 break
             attempt = place.start(folder)
             attempt.wait_for(stage)
             attempt.wait(random.uniform(0, whole.manifests[stage].seconds))
-            with_all = sum(hit.values()) % 2 == 1
-            if not place.kill(attempt, with_all=with_all):
+            killed = way.killed[(done + sum(hit.values())) % len(way.killed)]
+            at = unfinished(folder, way)
+            if not place.kill(attempt, killed):
                 break
             attempt.status()
-            hit[unfinished(folder)] += 1
-            tallies[unfinished(folder)].left += place.left_behind(with_memory=not with_all)
+            hit[at] += 1
+            tallies[at].left += place.left_behind(with_memory=killed != "all")
     last = place.start(folder)
     failed = last.status() != 0
-    tallies[unfinished(folder)].left += place.left_behind(with_memory=True)
+    at = unfinished(folder, way)
+    tallies[at].left += place.left_behind(with_memory=True)
     for stage, count in hit.items():
         tallies[stage].kills += count
-        tallies[stage].resumed += count - (failed and stage == unfinished(folder) and count > 0)
+        tallies[stage].resumed += count - (failed and stage == at and count > 0)
     if failed:
         for line in last.log.read_text(encoding="utf-8").splitlines():
             say(line)
     else:
-        compare(Run.read(folder), whole, hit, tallies)
+        compare(Run.read(folder, way), whole, hit, tallies)
 
 
 def compare(run: Run, whole: Run, hit: Mapping[str, int], tallies: Mapping[str, Tally]) -> None:
@@ -130,10 +122,10 @@ def compare(run: Run, whole: Run, hit: Mapping[str, int], tallies: Mapping[str, 
     for name in sorted(run.names ^ whole.names):
         say(f"{name}: in one run only")
         stage = name.partition("/")[0]
-        tallies[stage if stage in STAGES else list(STAGES)[-1]].left[FILES] += 1
+        tallies[stage if stage in tallies else list(tallies)[-1]].left[FILES] += 1
 
 
-def report(tallies: Mapping[str, Tally], file: Path | None) -> bool:
+def report(tallies: Mapping[str, Tally], way: str, file: Path | None) -> bool:
     """Print the table, and write the JSON; whether all kills were made good."""
     table = Table("stage", "kills", "resumed", "same hashes", "left behind")
     benchmark = Benchmark("kills")
@@ -146,6 +138,7 @@ def report(tallies: Mapping[str, Tally], file: Path | None) -> bool:
                 f"behind: {left}"
             )
     Console().print(table)
+    benchmark.notes.append(f"way: {way}")
     every = tallies.values()
     kills = sum(tally.kills for tally in every)
     left = sum((tally.left for tally in every), Counter[str]())
@@ -161,23 +154,26 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--kills", type=int, default=200, metavar="N", help="default: 200")
     arguments.add_argument("--seed", type=int, default=None, help="of the moments")
+    arguments.add_argument("--way", choices=WAYS, default="plain", help="default: plain")
     options = arguments.parse_args()
     random.seed(options.seed)
     kills = 6 if options.quick else options.kills
-    tallies = {stage: Tally() for stage in STAGES}
+    way = WAYS[options.way]
+    tallies = {stage: Tally() for stage in way.stages}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         place = Workplace(folder, CONFIG)
+        place.options = way.prepare(place, folder)
         for name in ("cold", "whole"):  # the second one takes as long as those that are killed
             whole_run = place.start(folder / name)
             if whole_run.status() != 0:
                 sys.exit(whole_run.log.read_text(encoding="utf-8"))
-        whole = Run.read(folder / "whole")
+        whole = Run.read(folder / "whole", way)
         while (done := sum(tally.kills for tally in tallies.values())) < kills:
             run = folder / f"run-{done}"
-            kill_in_all_stages(place, run, whole, tallies, kills - done)
+            kill_in_stages(place, way, run, whole, tallies, kills - done)
             shutil.rmtree(run)
-    sys.exit(not report(tallies, options.json))
+    sys.exit(not report(tallies, options.way, options.json))
 
 
 if __name__ == "__main__":

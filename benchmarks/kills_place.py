@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import sys
@@ -13,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import yaml
 
+import plumbline
 from plumbline.base.files import remove
-from plumbline.cli import main as plumbline
+from plumbline.cli import main
 from plumbline.stages.run_all import STAGES
 
 GRACE_SECONDS = 5.0
@@ -35,6 +37,9 @@ _WARM = (
     *(f"plumbline.stages.{stage}" for stage in STAGES),
 )
 """Modules that a run imports, which takes seconds."""
+
+Killed: TypeAlias = Literal["itself", "all", "one"]
+"""The run's own process; also all that it has started; or one of those alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Workplace:
         self._temporary.mkdir()
         os.environ["TMPDIR"] = str(self._temporary)
         self._prefixes: set[str] = set()
+        self.options: tuple[str, ...] = ()
+        """Options of every run."""
         self._config = folder / "kills.yaml"
         self._config.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
         for module in _WARM:
@@ -93,8 +100,9 @@ class Workplace:
                 output = os.open(log, os.O_WRONLY)
                 for stream in (1, 2):
                     os.dup2(output, stream)
-                sys.argv = ["plumbline", "run", "--config", str(self._config), "--out", str(run)]
-                plumbline()
+                words = ("--config", str(self._config), "--out", str(run), *self.options)
+                sys.argv = [str(Path(plumbline.__file__).with_name("__main__.py")), "run", *words]
+                main()
                 status = 0
             except SystemExit as end:
                 status = int(end.code or 0)
@@ -103,13 +111,20 @@ class Workplace:
                 os._exit(status)
         return Attempt(process, log)
 
-    def kill(self, attempt: Attempt, *, with_all: bool) -> bool:
-        """Kill the process, or also all that it started; False if it had ended before."""
+    def kill(self, attempt: Attempt, killed: Killed) -> bool:
+        """Returns False if there was nothing to kill any more."""
         if attempt.has_ended():
             return False
         self._prefixes |= set(self._named_regions())
+        if killed == "one":
+            others = [other for other in self._processes() if other != attempt.process]
+            if not others:
+                return False
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(others), signal.SIGKILL)
+            return True
         os.kill(attempt.process, signal.SIGKILL)
-        if with_all:
+        if killed == "all":
             self._kill_others()
         return True
 

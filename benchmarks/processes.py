@@ -5,7 +5,7 @@ One process trains with our kernels (`FusedTrainer`), several with TorchRec's ta
 from our loader in the same batches, with row-wise Adagrad and Adam; their losses must agree. The
 models are those of `benchmarks/train_work.py`. The first steps are not timed.
 
-    python -m benchmarks.processes [--quick] [--json FILE] [--nproc N]
+    python -m benchmarks.processes [--quick] [--json FILE] [--nproc N …]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,10 +76,12 @@ class Sides:
 
 
 def name_of(count: int) -> str:
-    return f"{count} processes, TorchRec"
+    return f"{count} process{'es' if count > 1 else ''}, TorchRec"
 
 
-def measure(benchmark: Benchmark, name: str, work: Work, count: int, repeats: int) -> None:
+def measure(
+    benchmark: Benchmark, name: str, work: Work, counts: Sequence[int], repeats: int
+) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         work.write(folder / "work.json")
@@ -87,30 +89,37 @@ def measure(benchmark: Benchmark, name: str, work: Work, count: int, repeats: in
         for precision in PRECISIONS:
             sides = Sides(folder / "work.json", folder / "rows.parquet", precision)
             case = f"{name}, {precision}, batch {work.batch_size:,}"
-            steps = {OURS: sides.one, name_of(count): sides.several(count)}
+            steps = {OURS: sides.one} | {name_of(count): sides.several(count) for count in counts}
             benchmark.run(case, "ms a step", steps, repeats)
             sides.check_losses()
 
 
-def main() -> None:
-    wanted = parser(__doc__)
-    wanted.add_argument("--nproc", type=int, default=2, help="processes of the other side")
-    options = wanted.parse_args()
+def compare(benchmark: Benchmark, counts: Sequence[int], quick: bool) -> None:
+    """Add the cases: one process of ours beside so many processes of TorchRec."""
     let_waiting_threads_sleep()  # in the sides' processes, as in those of the commands
-    benchmark = Benchmark("processes")
     if missing := missing_packages():
         benchmark.notes.append(
-            f"{name_of(options.nproc)}: left out, {' and '.join(missing)} cannot be imported. "
+            f"TorchRec: left out, {' and '.join(missing)} cannot be imported. "
             "`make env DISTRIBUTED=1` installs them."
         )
-    elif options.quick:
+    elif quick:
         cardinalities = tuple(min(rows, QUICK_LARGEST_TABLE) for rows in CARDINALITIES)
         work = Work(kaggle(cardinalities), batch_size=512, warm_up=2, steps=4)
-        measure(benchmark, "kaggle", work, options.nproc, repeats=1)
+        measure(benchmark, "kaggle", work, counts, repeats=1)
     else:
         for name, model in MODELS.items():
             work = Work(model(CARDINALITIES), BATCH_SIZE, WARM_UP, STEPS)
-            measure(benchmark, name, work, options.nproc, REPEATS)
+            measure(benchmark, name, work, counts, REPEATS)
+
+
+def main() -> None:
+    wanted = parser(__doc__)
+    wanted.add_argument(
+        "--nproc", type=int, nargs="+", default=[2], help="processes of the other sides"
+    )
+    options = wanted.parse_args()
+    benchmark = Benchmark("processes")
+    compare(benchmark, options.nproc, options.quick)
     benchmark.report(options.json)
 
 

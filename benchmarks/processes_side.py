@@ -8,6 +8,7 @@ The first process prints JSON: milliseconds a step, and the mean loss of the tim
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from contextlib import closing
@@ -71,6 +72,8 @@ def together(
 
 def main(work_file: str, rows_file: str, precision: Precision) -> None:
     work, rows, here = Work.read(Path(work_file)), Path(rows_file), place()
+    if here is None and "RANK" in os.environ:  # torchrun has started one process
+        here = Place(rank=0, count=1, local_rank=0, local_count=1)
     settings = {"precision": precision, "epochs": 1, "batch_size": work.batch_size}
     training = planned(Training.model_validate(settings), work.rows)
     if here is None:

@@ -257,6 +257,8 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
         "number_graphs",
         "first_report",
         "append",
+        "scale",
+        "kills",
     ],
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
@@ -293,5 +295,24 @@ def test_gpu_loader_runs_and_writes_json(command: Command, tmp_path: Path) -> No
 @pytest.mark.timeout(600)
 def test_append_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     (case,) = run_quick(command, "append", tmp_path)
-    assert case["case"] == "4,000 rows after 3 days of as many"
+    assert case["case"] == "small layers, 4,000 rows after 3 days of as many"
     assert case["sides"].keys() == {"ours", "the day alone"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_scale_runs_on_equal_plans_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "scale", tmp_path, "rows", "engines")
+    assert [case["case"].partition(",")[0] for case in cases] == [
+        "5",
+        "10",
+        "stage etl as a command",
+        "stage etl as a command",
+    ]
+    assert {"ours", "dask"} <= cases[-1]["sides"].keys()
+
+
+def test_an_unknown_part_of_scale_is_refused(command: Command) -> None:
+    done = command("benchmarks/scale.py", "rows", "moon")
+    assert done.returncode == 2
+    assert "wanted parts of rows, engines, processes, days, got moon" in done.stderr

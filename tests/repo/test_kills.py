@@ -36,7 +36,7 @@ def tallied(run: Run) -> dict[str, Tally]:
 
 
 def test_equal_runs_meet_all_targets(tmp_path: Path) -> None:
-    assert report(tallied(WHOLE), tmp_path / "kills.json")
+    assert report(tallied(WHOLE), "plain", tmp_path / "kills.json")
     written = json.loads((tmp_path / "kills.json").read_text())
     assert all(target["met"] for target in written["targets"]) and len(written["targets"]) == 4
     assert written["notes"][0] == (
@@ -48,13 +48,13 @@ def test_another_hash_is_told() -> None:
     run = replace(WHOLE, manifests={**WHOLE.manifests, "train": manifest("train", "1b")})
     tallies = tallied(run)
     assert {stage for stage, tally in tallies.items() if not tally.same} == {"train"}
-    assert not report(tallies, None)
+    assert not report(tallies, "plain", None)
 
 
 def test_a_file_that_is_left_is_told() -> None:
     tallies = tallied(replace(WHOLE, names=WHOLE.names | {"etl/data.partial"}))
     assert tallies["etl"].left == {FILES: 1}
-    assert not report(tallies, None)
+    assert not report(tallies, "plain", None)
 
 
 def test_what_a_killed_process_leaves_is_found_and_removed(
@@ -79,7 +79,7 @@ def test_what_a_killed_process_leaves_is_found_and_removed(
     (tmp_path / "plumbline_of_others").touch()
     (Path(os.environ["TMPDIR"]) / "plumbline-x").mkdir()
     attempt = Attempt(process.pid, tmp_path / "log")
-    assert place.kill(attempt, with_all=False)
+    assert place.kill(attempt, "itself")
     assert attempt.status() == -signal.SIGKILL
     left = {"processes": 1, "shared memory": 1, "temporary folders": 1}
     assert place.left_behind(with_memory=True) == left
