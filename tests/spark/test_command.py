@@ -140,6 +140,29 @@ def test_a_typed_copy(folder: Path) -> None:
         assert tables[0].equals(tables[1]), split
 
 
+def test_a_day_is_appended_to_a_run_of_spark(folder: Path) -> None:
+    """As to a run of the native engine, to the encoded rows and the trained model."""
+    config = {**CONFIG, "append": {"keep_statistics": True}}
+    (folder / "kept.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (folder / "day.csv").write_bytes((folder / "logs/day_0.csv").read_bytes().replace(b"w1", b"v1"))
+    for engine in ("native", "spark"):
+        parent = ("--out", f"runs/kept-{engine}", "--data", "logs", "--engine", engine)
+        day = ("--out", f"runs/day-{engine}", "--append-to", parent[1], "--data", "day.csv")
+        for options in (parent, day):
+            words = ("--config", "kept.yaml", "--to", "train", *options)
+            done = subprocess.run(
+                [sys.executable, "-m", "plumbline", "run", *words],
+                cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+    one, other = manifest(folder, "day-native"), manifest(folder, "day-spark")
+    assert one["facts"]["plan_hash"] == other["facts"]["plan_hash"]
+    assert one["facts"]["append"]["new_ids"] == other["facts"]["append"]["new_ids"] != {}
+    assert one["files"] == other["files"]
+    models = [folder / f"runs/day-{e}/train/model/model.safetensors" for e in ("native", "spark")]
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
 @pytest.mark.parametrize("moment", ["fit", "encode"])
 def test_an_executor_is_killed(folder: Path, moment: str) -> None:
     out = f"killed-in-{moment}"
