@@ -52,7 +52,9 @@ def _after_a_run(place: Workplace, folder: Path) -> tuple[str, ...]:
     if parent.status() != 0:
         sys.exit(parent.log.read_text(encoding="utf-8"))
     config = folder / "day.yaml"
-    config.write_text(yaml.safe_dump(CONFIG | {"seed": DAY_SEED}), encoding="utf-8")
+    config.write_text(
+        yaml.safe_dump(CONFIG | {"seed": DAY_SEED}, sort_keys=False), encoding="utf-8"
+    )
     # A process of its own: after a fork, the threads that drew rows here would be missing.
     words = ("generate", "--config", str(config), "--out", str(folder / "day"))
     subprocess.run([sys.executable, "-m", "plumbline", *words], check=True, capture_output=True)
