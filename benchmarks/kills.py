@@ -14,6 +14,7 @@ the stages that do; by turns also one process of those that the run has started,
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -34,6 +35,8 @@ from plumbline.base.manifest import MANIFEST_FILE, Manifest
 KILLS_IN_A_STAGE = 3
 """The most in one run."""
 FILES = "files in the run's folder"
+_EVENTS = re.compile(r"(?<=\.tfevents)\..*")
+"""The end of the name of TensorBoard's file, which holds the time and the machine."""
 
 
 @dataclass(slots=True)
@@ -67,7 +70,7 @@ class Run:
         for stage, manifest in manifests.items():
             manifest.verify(folder / stage)
         names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-        return cls(manifests, frozenset(names))
+        return cls(manifests, frozenset(_EVENTS.sub("", name) for name in names))
 
 
 def unfinished(run: Path, way: Way) -> str:
