@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 GPU_STAMP := $(VENV)/.installed-gpu
 DISTRIBUTED_STAMP := $(VENV)/.installed-distributed
 SPARK_STAMP := $(VENV)/.installed-spark
+DOCS_STAMP := $(VENV)/.installed-docs
 NATIVE := native/CMakeLists.txt $(shell find plumbline/features/native plumbline/dlrm/kernels -type f -not -name '*.py')
 BUILT := $(VENV)/.built
 PEERS := .venv-peers
@@ -17,7 +18,7 @@ GPU_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
 
-.PHONY: env run test test-slow test-spark lint peers store bench gpu-check soak chaos fuzz clean
+.PHONY: env run test test-slow test-spark lint docs peers store bench gpu-check soak chaos fuzz clean
 
 ifneq ($(filter-out 1,$(DISTRIBUTED)),)
 $(error DISTRIBUTED=$(DISTRIBUTED): wanted DISTRIBUTED=1 to train on several processes, or no DISTRIBUTED at all)
@@ -57,6 +58,10 @@ $(SPARK_STAMP): $(STAMP) requirements-spark.lock
 	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -r requirements-spark.lock
 	touch $@
 
+$(DOCS_STAMP): $(STAMP) requirements-docs.lock
+	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements-docs.lock
+	touch $@
+
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 	rm -f $@ plumbline/_native.*.so plumbline/dlrm/_kernels*.so
@@ -79,7 +84,11 @@ test-slow: env store $(DISTRIBUTED_STAMP)
 test-spark: env $(SPARK_STAMP)
 	$(VENV)/bin/python -m pytest -m 'slow or not slow' tests/spark
 
-lint: env
+# The site, into site/; a warning is an error. (Without the variable the theme prints what it thinks of MkDocs 2.)
+docs: env $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
+
+lint: docs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -150,5 +159,5 @@ fuzz: env
 	$(VENV)/bin/python -m tests.hostile.trials --seed $(FUZZ_SEED)1 --seconds $(FUZZ_SECONDS)
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PEERS).partial .gpu-check runs plumbline/_native.*.so plumbline/dlrm/_kernels*.so
+	rm -rf $(VENV) $(PEERS) $(PEERS).partial .gpu-check runs site plumbline/_native.*.so plumbline/dlrm/_kernels*.so
 	-git clean -fdXq native

@@ -16,9 +16,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
-CPU, MERLIN, GPU, DISTRIBUTED, SPARK = (
-    ROOT / f"requirements{name}.lock" for name in ("", "-merlin", "-gpu", "-distributed", "-spark")
+CPU, MERLIN, GPU, DISTRIBUTED, SPARK, DOCS = (
+    ROOT / f"requirements{name}.lock"
+    for name in ("", "-merlin", "-gpu", "-distributed", "-spark", "-docs")
 )
+LOCKS = (CPU, MERLIN, GPU, DISTRIBUTED, SPARK, DOCS)
 PYTHONS = ("3.10", "3.11", "3.12")
 PLATFORM = "x86_64-manylinux_2_35"
 
@@ -73,7 +75,7 @@ def solved(done: subprocess.CompletedProcess[str]) -> bool:
     raise AssertionError(message)
 
 
-@pytest.mark.parametrize("lock", [CPU, MERLIN, GPU, DISTRIBUTED, SPARK], ids=lambda lock: lock.name)
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
 def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
     lines = lock.read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if line and not line.startswith("#")]
@@ -84,12 +86,15 @@ def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
 
 @pytest.mark.timeout(400)
 def test_the_locks_can_be_solved_together_and_are_complete() -> None:
-    """For each Python: the CPU's set with the GPU's. Nothing that they need is left out."""
+    """For each Python: the CPU's, the GPU's and the site's set. Nothing that they need lacks."""
+    together = (CPU, GPU, DOCS)
     with ThreadPoolExecutor() as threads:
         ends = dict(
             zip(
                 PYTHONS,
-                threads.map(lambda p: resolve(p, CPU.read_text(), GPU.read_text()), PYTHONS),
+                threads.map(
+                    lambda p: resolve(p, *(lock.read_text() for lock in together)), PYTHONS
+                ),
                 strict=True,
             )
         )
@@ -99,7 +104,7 @@ def test_the_locks_can_be_solved_together_and_are_complete() -> None:
         for line in end.stdout.splitlines():
             pin = Requirement(line)
             needed[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix("==")
-        pinned = pins(CPU, GPU, python=python)
+        pinned = pins(*together, python=python)
         unpinned = {name for name in needed.keys() - pinned.keys() if not OF_TORCH.fullmatch(name)}
         assert not unpinned, f"Python {python}: a lock should pin {sorted(unpinned)}"
         assert pinned.items() <= needed.items()
