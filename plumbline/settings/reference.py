@@ -62,7 +62,7 @@ _HEAD = """\
 # Configuration
 
 This page lists every key of a configuration. `python -m plumbline.settings.reference` generates it
-from `plumbline/settings/`. `python pipelines/init.py FILE` writes a configuration for your own log;
+from `plumbline/settings/`. `plumbline init FILE` writes a configuration for your own log;
 `configs/` has examples. A file may begin with `extends: OTHER.yaml`, the name of a file beside it:
 it then has all keys of that file, except those that it sets itself. If it names another graph, it
 does not inherit the graph's options. The error for an unknown key names the nearest known one.

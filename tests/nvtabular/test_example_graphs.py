@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from plumbline.nvtabular.graphs import build
 from plumbline.settings import WorkflowSettings
 from tests.conftest import Command
 from tests.contract.tables import assert_same, no_progress, online, read, write_splits
+from tests.docs.blocks import blocks_of, blocks_run_by
+from tests.docs.command_lines import simple_commands
 
 SHOP: dict[str, Any] = {
     "event_time": "time",
@@ -99,10 +100,10 @@ def test_the_parts_of_a_multi_stage_graph() -> None:
 
 @pytest.mark.timeout(120)
 def test_the_page_for_notebooks(command: Command, tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs/from_nvtabular.md").read_text(encoding="utf-8")
-    for language, file in (("python", "shop.py"), ("yaml", "shop.yaml")):
-        (block,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
-        (tmp_path / file).write_text(block)
+    graph, run = blocks_run_by(__file__, "docs/from_nvtabular.md")
+    (settings,) = (b for b in blocks_of(graph.page) if b.language == "yaml")
+    (tmp_path / "shop.py").write_text(graph.text)
+    (tmp_path / "shop.yaml").write_text(settings.text)
     rows = {
         "user": [n % 7 for n in range(200)],
         "item": [f"i{n % 5}" for n in range(200)],
@@ -111,14 +112,14 @@ def test_the_page_for_notebooks(command: Command, tmp_path: Path) -> None:
         "bought": [n % 3 // 2 for n in range(200)],
     }
     pl.DataFrame(rows).write_csv(tmp_path / "log.csv")
-    line = ["--config", "shop.yaml", "--data", "log.csv", "--out", "run"]
-    done = command("pipelines/run_all.py", *line, "--to", "etl")
+    (words,) = simple_commands(run.text)
+    done = command("plumbline/__main__.py", *words[1:], "--to", "etl")
     assert done.returncode == 0, done.stderr
     assert "left out: 30 of 120 training rows" in done.stderr
-    manifest = json.loads((tmp_path / "run/etl/manifest.json").read_text())
+    manifest = json.loads((tmp_path / "runs/shop/etl/manifest.json").read_text())
     rows_of = [manifest["rows"][split] for split in ("train", "valid", "test")]
     assert rows_of == [90, 40, 40]
     assert manifest["facts"]["training_rows_left_out"] == 30
-    encoded = pq.read_table(tmp_path / "run/etl/test")
+    encoded = pq.read_table(tmp_path / "runs/shop/etl/test")
     assert encoded.column_names == ["user", "item", "hour", "price", "click"]
-    assert len(read_plan(tmp_path / "run/etl/plan").conditions) == 1
+    assert len(read_plan(tmp_path / "runs/shop/etl/plan").conditions) == 1

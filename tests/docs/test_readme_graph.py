@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,31 +9,27 @@ import yaml
 
 from plumbline.features.plan.plan import read_plan
 from tests.conftest import Command
+from tests.docs.blocks import blocks_of, blocks_run_by
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("### A graph of your own")[2].partition("\n## ")[0]
-
-
-def block(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
-    return found
+(GRAPH,) = blocks_run_by(__file__, "README.md")
+(SETTINGS,) = (block for block in blocks_of(GRAPH.page) if block.language == "yaml")
 
 
 def test_the_graph_of_the_readme_runs(command: Command, tmp_path: Path) -> None:
-    assert len(block("python").splitlines()) <= 15
+    assert len(GRAPH.text.splitlines()) <= 15
     rng = np.random.default_rng(1)
     rows = [
         f"{rng.integers(9)},{rng.integers(30)},{'abc'[rng.integers(3)]},{rng.random():.3f},{n % 2}"
         for n in range(400)
     ]
     (tmp_path / "log.csv").write_text("user,item,category,price,click\n" + "\n".join(rows) + "\n")
-    (tmp_path / "shop.py").write_text(block("python"))
+    (tmp_path / "shop.py").write_text(GRAPH.text)
     kinds = {"user": "integer", "item": "integer", "category": "string", "price": "continuous"}
     config = {
         "name": "shop",
         "log": {"columns": {**kinds, "click": "label"}},
         "split": {"by": "rows", "valid": 0.2, "test": 0.2},
-        **yaml.safe_load(block("yaml")),
+        **yaml.safe_load(SETTINGS.text),
     }
     file = tmp_path / "config.yaml"
     file.write_text(yaml.safe_dump(config, sort_keys=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,10 @@ import polars as pl
 import pytest
 
 from plumbline.serving.repository.export import REPOSITORY_FOLDER
-from tests.conftest import ROOT
+from tests.docs.blocks import blocks_run_by
 from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
-FIT, SCORE = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(encoding="utf-8"), re.DOTALL
-)
+FIT, SCORE = (block.text for block in blocks_run_by(__file__, "docs/library.md"))
 
 
 def test_fit_and_encode() -> None:

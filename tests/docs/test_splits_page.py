@@ -12,12 +12,12 @@ from plumbline.settings import Config, FileSplit, GroupSplit, ShareSplit, TimeSp
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "splits.md").read_text(encoding="utf-8")
-(BLOCK,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("line", BLOCK.splitlines())
-def test_the_examples_load(line: str) -> None:
-    split: dict[str, Any] = yaml.safe_load(line)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_load(example: str) -> None:
+    split: dict[str, Any] = yaml.safe_load(example)
     config = Config.model_validate(
         {
             "name": "t",
