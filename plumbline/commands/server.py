@@ -126,6 +126,9 @@ def server(
     request_seconds: Annotated[
         float, typer.Option(metavar="SECONDS", help="Time limit of a request to the gateway.")
     ] = Limits().seconds,
+    page: Annotated[
+        bool, typer.Option(help="Answer / of the gateway with a page to try the model.")
+    ] = True,
 ) -> None:
     """Serve a model repository until it is interrupted.
 
@@ -147,7 +150,7 @@ def server(
     )
     limits = Limits(max_body, max_rows, max_in_flight, request_seconds)
     in_front = (
-        GatewayOptions(host, gateway_port, gateway_processes, secret, tls, limits)
+        GatewayOptions(host, gateway_port, gateway_processes, secret, tls, limits, page=page)
         if has_gateway
         else None
     )

@@ -7,6 +7,7 @@
 | `GET /health/live`, `/health/ready` | 200 or 503 |
 | `GET /metrics` | Prometheus' text |
 | `GET /openapi.json`, `/docs` | this interface |
+| `GET /` | a page to try the model: `plumbline.serving.gateway.page.endpoints` |
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,10 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.gateway import answers
+from plumbline.serving.gateway.body import BodyReader
 from plumbline.serving.gateway.docs_page import docs_page
 from plumbline.serving.gateway.launcher import Launcher
 from plumbline.serving.gateway.metrics import Metrics
 from plumbline.serving.gateway.openapi import openapi
+from plumbline.serving.gateway.page.endpoints import PageEndpoints
+from plumbline.serving.gateway.page.files import is_page_file
 from plumbline.serving.gateway.score_endpoint import ScoreEndpoint
 from plumbline.serving.gateway.scoring import Scoring
 from plumbline.serving.gateway.security import BearerSecret
@@ -44,7 +49,8 @@ class Gateway:
         self._settings, self._launcher = settings, launcher
         self._scoring = Scoring(settings)
         self._metrics = Metrics(launcher)
-        self._score = ScoreEndpoint(settings.limits, launcher, self._scoring, self._metrics)
+        bodies = BodyReader(settings.limits.body_bytes)
+        self._score = ScoreEndpoint(settings.limits, launcher, self._scoring, self._metrics, bodies)
         self._others = Starlette(
             routes=[
                 Route(SCORE, self._score, methods=["POST"]),
@@ -54,6 +60,7 @@ class Gateway:
                 Route("/metrics", self.metrics),
                 Route("/openapi.json", self.openapi),
                 Route("/docs", self.docs),
+                *self._page(bodies),
             ],
             exception_handlers={HTTPException: answers.http_error, Exception: answers.bug},
             lifespan=self._lifespan,
@@ -61,7 +68,17 @@ class Gateway:
 
     def app(self) -> ASGIApp:
         secret = self._settings.secret
-        return self if secret is None else BearerSecret(self, secret)
+        if secret is None:
+            return self
+        has_page = self._settings.repository is not None
+        return BearerSecret(self, secret, is_page_file if has_page else lambda path: False)
+
+    def _page(self, bodies: BodyReader) -> list[Route]:
+        repository = self._settings.repository
+        if repository is None:
+            return []
+        limits = self._settings.limits
+        return PageEndpoints(Path(repository), limits, self._scoring, bodies).routes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Requests for scores take the short way: routing them would take as long as a score."""

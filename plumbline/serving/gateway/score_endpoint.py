@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,14 +11,12 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from plumbline.base.errors import PlanError
-from plumbline.serving.errors import RepositoryError, ServerError
 from plumbline.serving.gateway import answers
 from plumbline.serving.gateway.answers import JSON
 from plumbline.serving.gateway.arrow_rows import MEDIA_TYPE, table_of_arrow
 from plumbline.serving.gateway.body import BodyReader
-from plumbline.serving.gateway.deadline import Deadline
 from plumbline.serving.gateway.errors import Refused
+from plumbline.serving.gateway.guarded import guarded
 from plumbline.serving.gateway.json_rows import rows_of_json
 from plumbline.serving.gateway.launcher import Launcher
 from plumbline.serving.gateway.metrics import Metrics
@@ -29,23 +26,26 @@ from plumbline.serving.gateway.settings import Limits
 AT_ONCE_BYTES = 32 * 2**10
 """Bodies up to this size are converted in the event loop, larger ones in a thread."""
 
-_log = logging.getLogger("plumbline.gateway")
-
 
 class ScoreEndpoint:
     """An ASGI application for one path."""
 
     def __init__(
-        self, limits: Limits, launcher: Launcher, scoring: Scoring, metrics: Metrics
+        self,
+        limits: Limits,
+        launcher: Launcher,
+        scoring: Scoring,
+        metrics: Metrics,
+        bodies: BodyReader,
     ) -> None:
         self._limits, self._launcher = limits, launcher
         self._scoring, self._metrics = scoring, metrics
-        self._bodies = BodyReader(limits.body_bytes)
+        self._bodies = bodies
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        answer = await self._answer(dict(scope["headers"]), receive)
+        answer = await guarded(self._answer(dict(scope["headers"]), receive), self._limits.seconds)
         seconds = time.perf_counter() - started
         await answer(scope, receive, send)
         # uvloop writes what was sent before its next turn, so the client does not wait for this
@@ -53,18 +53,9 @@ class ScoreEndpoint:
         loop.call_soon(self._metrics.answered, answer.status_code, seconds)
 
     async def _answer(self, headers: Mapping[bytes, bytes], receive: Receive) -> Response:
-        try:
-            with Deadline(self._limits.seconds):
-                scores, in_arrow = await self._scores(headers, receive)
-            self._metrics.rows.inc(len(scores.probability_B))
-            return answers.scored(scores, in_arrow)
-        except TimeoutError:
-            return answers.failed(504, f"No answer within {self._limits.seconds:g} s.")
-        except (PlanError, ServerError, RepositoryError, Refused) as error:
-            return answers.refused(error)
-        except Exception as error:  # noqa: BLE001  a bug of ours fails this request alone
-            _log.exception("a request for scores")
-            return answers.failed(500, answers.BUG.format(type(error).__name__))
+        scores, in_arrow = await self._scores(headers, receive)
+        self._metrics.rows.inc(len(scores.probability_B))
+        return answers.scored(scores, in_arrow)
 
     async def _scores(
         self, headers: Mapping[bytes, bytes], receive: Receive

@@ -68,6 +68,8 @@ class GatewaySettings:
     triton_secret: str | None = field(default=None, repr=False)
     tls: TlsFiles | None = None
     limits: Limits = field(default_factory=Limits)
+    repository: str | None = None
+    """The model repository, whose plan the page reads; None if there is no page."""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

@@ -24,6 +24,8 @@ class GatewayOptions:
     """If it is set, every request needs it."""
     tls: ServerTls | None = None
     limits: Limits = field(default_factory=Limits)
+    page: bool = True
+    """Whether there is a page to try the model."""
     module: str = "plumbline.serving.gateway"
     """What a process runs."""
 

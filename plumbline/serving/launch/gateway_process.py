@@ -57,6 +57,7 @@ def gateway_settings(
         server.options.secret if server.options.protect_scoring else None,
         None if options.tls is None else _files(options.tls),
         options.limits,
+        str(server.repository) if options.page else None,
     )
 
 

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,9 @@ def test_the_settings_lead_to_the_server_on_loopback(tmp_path: Path) -> None:
         model="ctr_fused",
         secret=SECRET,
         tls=TlsFiles(str(tmp_path / "certificate"), str(tmp_path / "key")),
+        repository=str(tmp_path),
     )
+    assert gateway_settings(replace(options, page=False), server, 7).repository is None
     (tmp_path / "ctr_fused").rmdir()
     guarded = ServerOptions(protect_scoring=True, secret=SECRET)
     server = TritonServer(tmp_path, tmp_path, options=guarded)
