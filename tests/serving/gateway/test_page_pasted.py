@@ -97,6 +97,7 @@ def test_values_arrive_as_a_browser_can_hold_them() -> None:
     text = '{"city": "\\ud800", "price": NaN, "visited": [9007199254740993, true, [1], {}]}'
     (row,) = of_json(text)
     assert row == {"city": "\ud800", "price": None, "visited": ["9007199254740993", True, [], {}]}
+    assert of_json('{"visited": [7, 9007199254740993]}') == [{"visited": ["7", "9007199254740993"]}]
     assert of_json('{"price": Infinity}') == [{"price": "inf"}]
     assert of_json('{"price": {"a": {"b": Infinity}}}') == [{"price": {}}]
     json.dumps(row, allow_nan=False)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,11 @@ from typing import Any
 import pytest
 
 from plumbline.stages.report.page import report_page
+from tests.browser import NEEDS_CHROMIUM, SIZES, WAIT_MS, serious_faults
+from tests.browser import browser as browser
 from tests.stages.report.sample import drawn_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.timeout(400),
-]
-
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
-SIZES = {"phone": (390, 844), "desk": (1280, 900)}
-WAIT_MS = 120_000
+pytestmark = [NEEDS_CHROMIUM, pytest.mark.timeout(400)]
 
 Open = Callable[..., Any]
 
@@ -44,16 +31,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "report.html"
     file.write_text(report_page(drawn_report()), encoding="utf-8")
     return file
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(
-            executable_path=CHROMIUM, args=list(ARGUMENTS), timeout=WAIT_MS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -146,10 +123,4 @@ def test_the_keyboard_reaches_sections_tables_and_figures(opened: Open) -> None:
 def test_axe_finds_no_serious_fault(opened: Open, size: str, scheme: str) -> None:
     shown = opened(size, scheme)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
-    found = axe.Axe().run(shown).response["violations"]
-    serious = [
-        (one["id"], one["impact"], one["nodes"][0]["html"][:200])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-    ]
-    assert serious == []
+    assert serious_faults(shown) == []

@@ -139,16 +139,24 @@ def _parsed(text: str) -> Any:
         raise Refused(400, f"Body: wanted {_WANTED}, but it is not JSON ({reason}).") from None
 
 
-def _exact(value: Any) -> Any:
-    """The value as a browser can hold it; no kind of column takes what is nested deeper."""
+def _exact(value: Any, is_exact: bool = True) -> Any:
+    """The value as a browser can hold it; no kind of column takes what is nested deeper.
+
+    A list has one type, so all its integers are texts if one of them has to be (not `is_exact`).
+    """
     if isinstance(value, list):
-        return [[] if isinstance(one, list) else _exact(one) for one in value]
+        is_exact = all(_is_exact(one) for one in value)
+        return [[] if isinstance(one, list) else _exact(one, is_exact) for one in value]
     if isinstance(value, dict):
         return {}
     if isinstance(value, bool):
         return value
-    if isinstance(value, int) and abs(value) > MOST_EXACT:
+    if isinstance(value, int) and not (is_exact and _is_exact(value)):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
+
+
+def _is_exact(value: Any) -> bool:
+    return not isinstance(value, int) or abs(value) <= MOST_EXACT

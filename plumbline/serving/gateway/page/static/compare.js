@@ -19,7 +19,7 @@ export function comparison(a, b, swap, open) {
     differing.length === 0
       ? el("p", { class: "hint" }, "No value differs.")
       : table("Where the rows differ", ["Column", "Row A", "Row B"], [
-        ["click probability", String(a.probability), String(b.probability)], ...values, ...read,
+        ["score", String(a.probability), String(b.probability)], ...values, ...read,
       ]));
 }
 

@@ -63,6 +63,11 @@ function singleField(column, id, changed) {
   return { input, set, get: () => typed(column.kind, input.value), parts: [el("div", { class: "box" }, input, list)] };
 }
 
+/** The gateway wants one type in a list: numbers become texts beside a text. */
+function ofOneType(values) {
+  return values.some((value) => typeof value === "string") ? values.map(String) : [...values];
+}
+
 /** A list: its values are buttons that take them out, and the input adds one. */
 function listField(column, id, changed) {
   const input = el("input", { id, type: "text", placeholder: "add a value" });
@@ -100,7 +105,7 @@ function listField(column, id, changed) {
       input.value = "";
       show();
     },
-    get: () => (values.length ? [...values] : null),
+    get: () => (values.length ? ofOneType(values) : null),
     parts: [chips, el("div", { class: "box" }, input, list)],
   };
 }
