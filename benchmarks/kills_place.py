@@ -26,6 +26,8 @@ from plumbline.stages.run_all import STAGES
 GRACE_SECONDS = 5.0
 """Time for what is left behind to end by itself."""
 SHARED_MEMORY = Path("/dev/shm")
+_CACHE = "torchinductor_"
+"""A folder that torch keeps for all runs."""
 _REGION = re.compile(r"plumbline_[0-9a-f]{16}_")
 
 _WARM = (
@@ -147,7 +149,7 @@ class Workplace:
         processes = self._kill_others()
         prefixes = self._prefixes if with_memory else ()
         regions = [file for prefix in prefixes for file in SHARED_MEMORY.glob(f"{prefix}*")]
-        folders = list(self._temporary.iterdir())
+        folders = [path for path in self._temporary.iterdir() if not path.name.startswith(_CACHE)]
         for path in (*regions, *folders):
             remove(path)
         counts = {

@@ -96,7 +96,11 @@ def manifest(folder: Path) -> Manifest:
 
 
 @has_torchrec
-def test_two_processes_train_what_one_does_and_the_next_stage_goes_on(workplace: Path) -> None:
+def test_two_processes_train_what_one_does_and_the_next_stage_goes_on(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     one = train(workplace, "--nproc", 1)
     assert one.returncode == 0, one.stderr
     wanted = manifest(workplace)
@@ -115,6 +119,7 @@ def test_two_processes_train_what_one_does_and_the_next_stage_goes_on(workplace:
     rest = run(workplace, "-m", "plumbline", "run", *words)
     assert rest.returncode == 0, rest.stderr
     assert "train: complete, skipped" in rest.stderr
+    assert not list(temporary.glob("torchelastic*"))
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ prints on its own about that is replaced by one line.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import uuid
@@ -32,7 +33,7 @@ def launch(count: int) -> int:
     PlumblineError
         A process was killed, or ended in another way without a word.
     """
-    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -47,6 +48,7 @@ def launch(count: int) -> int:
         local_addr="localhost",
         max_restarts=0,
         monitor_interval=BETWEEN_LOOKS,
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # else it leaves a temporary folder
     )
     try:
         elastic_launch(config, sys.executable)(*program(sys.argv[0]), *sys.argv[1:])
