@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plumbline.serving.gateway.page.files import FOLDER
 from tests.conftest import ROOT
 from tests.e2e.test_run_all import TINY
 
@@ -70,6 +71,8 @@ def test_only_the_package_is_installed(wheel: Path) -> None:
     assert {name for name in top if not name.endswith(".dist-info")} == {"plumbline"}
     assert "plumbline = plumbline.cli:main" in script
     assert not [name for name in names if "__pycache__" in name or name.endswith((".cpp", ".cu"))]
+    page = {f"plumbline/serving/gateway/page/static/{file.name}" for file in FOLDER.iterdir()}
+    assert page and page <= set(names)
 
 
 def test_files_that_a_user_edits_or_deploys_are_shipped(wheel: Path) -> None:

@@ -31,6 +31,7 @@ from plumbline.serving.gateway.guarded import guarded
 from plumbline.serving.gateway.json_rows import rows_of_json
 from plumbline.serving.gateway.page import files
 from plumbline.serving.gateway.page.explained import explained, unseen_values
+from plumbline.serving.gateway.page.offered import SEARCHED
 from plumbline.serving.gateway.page.pasted import CSV, MOST_ROWS, pasted_rows, refused_rows
 from plumbline.serving.gateway.page.served_plan import ServedPlan, ServedPlans
 from plumbline.serving.gateway.scoring import Scoring
@@ -107,6 +108,7 @@ class PageEndpoints:
                     "name": name,
                     "kind": kind,
                     "known": offered.size(name),
+                    "searched": SEARCHED,
                     "values": values.get(name, []),
                     "points": points.get(name, []),
                     "unseen": unseen.get(name),

@@ -9,8 +9,9 @@ const TYPING_MS = 150;
  * `pick(value)` takes an option. Returns the list to put after the input.
  */
 export function combobox(input, label, find, pick) {
-  const list = el("ul", { id: `${input.id}-list`, role: "listbox", "aria-label": label, hidden: true });
-  const note = el("div", { class: "note", hidden: true });
+  const list = el("ul", { id: `${input.id}-list`, role: "listbox", "aria-label": label });
+  const note = el("div", { class: "note" });
+  const drop = el("div", { class: "drop", hidden: true }, list, note);
   let options = [];
   let active = -1;
   let timer = 0;
@@ -24,7 +25,7 @@ export function combobox(input, label, find, pick) {
   function close() {
     clearTimeout(timer);
     asked += 1;
-    list.hidden = note.hidden = true;
+    drop.hidden = true;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
     active = -1;
@@ -59,10 +60,9 @@ export function combobox(input, label, find, pick) {
       on: { mousedown: (event) => event.preventDefault(), click: () => choose(place) },
     }, el("span", {}, option.text), el("small", {}, option.note ?? ""))));
     note.textContent = found.note ?? "";
-    list.hidden = options.length === 0;
-    note.hidden = list.hidden || !found.note;
+    drop.hidden = options.length === 0;
     active = -1;
-    input.setAttribute("aria-expanded", String(!list.hidden));
+    input.setAttribute("aria-expanded", String(!drop.hidden));
   }
 
   input.addEventListener("input", () => {
@@ -72,7 +72,7 @@ export function combobox(input, label, find, pick) {
   input.addEventListener("click", () => open("")); // all of them: nothing was typed yet
   input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
-    const isOpen = !list.hidden;
+    const isOpen = !drop.hidden;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!isOpen) {
@@ -90,5 +90,5 @@ export function combobox(input, label, find, pick) {
       close();
     }
   });
-  return [list, note];
+  return drop;
 }

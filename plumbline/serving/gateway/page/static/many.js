@@ -44,7 +44,7 @@ function shownRows(rows, result, why, version, open) {
   return el("div", {},
     why.size ? errorText(`${why.size} of ${rows.length} rows are refused; their reasons are below.`) : null,
     el("div", { class: "line" }, el("span", {}, summary), saveLink(rows, result)),
-    table("Scores of these rows", ["Row", "Click probability", "Unseen values", ""], lines));
+    table("Scores of these rows", ["Row", "Click probability", "Unseen values", "Form"], lines));
 }
 
 /** The scores as a CSV file. */

@@ -11,7 +11,11 @@ export async function offers(column, text) {
   if (column.known !== null) {
     const { values, more } = await startingWith(column, text);
     options.push(...values.map((value) => ({ text: short(value, 200), value })));
-    if (more) note = "Only the most frequent ones are listed.";
+    if (column.known > column.searched) {
+      note = `From the ${column.searched.toLocaleString("en")} most frequent of ${column.known.toLocaleString("en")} values.`;
+    } else if (more) {
+      note = "Type to find others.";
+    }
   } else {
     const some = column.kind === "boolean" ? [true, false] : column.points;
     const fitting = some.filter((value) => shown(value).startsWith(text));

@@ -18,7 +18,10 @@ export function linePlot(name, points, missing) {
   const x = (place) => LEFT + (RIGHT - LEFT) * (points.length > 1 ? place / (points.length - 1) : 0.5);
   const y = (probability) => BOTTOM - (BOTTOM - TOP) * (probability - low) / (high - low);
   const line = points.map((point, place) => `${place ? "L" : "M"}${x(place)} ${y(point.probability)}`).join("");
-  const named = [0, Math.floor((points.length - 1) / 2), points.length - 1];
+  const last = points.length - 1;
+  const isRoomy = points.every(({ label }) => label.length <= 10);
+  const named = isRoomy ? [0, Math.floor(last / 2), last] : [0, last];
+  const anchors = { 0: "start", [last]: "end" };
   const own = points.findIndex((point) => point.isOwn);
   return el("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": `${name}; the figures are below` },
     [low, high].map((level) => el("g", {},
@@ -29,8 +32,8 @@ export function linePlot(name, points, missing) {
     points.map((point, place) => el("circle", {
       class: place === own ? "own" : "point", cx: x(place), cy: y(point.probability), r: place === own ? 5 : 2.5,
     })),
-    [...new Set(named)].map((place, i) => el("text", {
-      x: x(place), y: BOTTOM + 18, "text-anchor": i === 0 && points.length > 1 ? "start" : place === points.length - 1 && i > 0 ? "end" : "middle",
-    }, short(points[place].label, 16))),
+    [...new Set(named)].map((place) => el("text", {
+      x: x(place), y: BOTTOM + 18, "text-anchor": last === 0 ? "middle" : anchors[place] ?? "middle",
+    }, short(points[place].label, 20))),
     el("text", { x: LEFT, y: BOTTOM + 35 }, "● this row   ┄ missing"));
 }

@@ -4,7 +4,7 @@ import { el, table } from "./dom.js";
 
 /** A table of the outputs of one row. */
 export function readTable(outputs) {
-  return table("Ids and numbers of this row", ["Output", "From", "Value", ""], outputs.map((output) => [
+  return table("Ids and numbers of this row", ["Output", "From", "Value", "Found"], outputs.map((output) => [
     output.name,
     output.sources.join(", "),
     el("code", {}, readValue(output, 0)),
@@ -14,10 +14,13 @@ export function readTable(outputs) {
 
 /** The ids or the number of a row, as text. */
 export function readValue(output, place) {
-  if ("numbers" in output) return output.numbers[place] === null ? "missing" : String(output.numbers[place]);
+  if ("numbers" in output) return output.numbers[place] === null ? "missing" : rounded(output.numbers[place]);
   const ids = output.ids[place];
   return Array.isArray(ids) ? `[${ids.join(", ")}]` : String(ids);
 }
+
+/** As many digits as every float32 has. */
+const rounded = (number) => String(Number(number.toPrecision(6)));
 
 /** How many values of a row are in no vocabulary. */
 export function unseenOf(outputs, place) {
