@@ -90,8 +90,8 @@ def page_release(folder: Path, *, seed: int = 3, known: dict[str, list[Any]] = K
     return Release.of(plan, folder / "model", ROWS, SETTINGS)
 
 
-def served_model(repository: Path, version: str = "1") -> ServedModel:
-    """What a gateway knows of a version of the fused model."""
-    config = read_config(repository / FUSED_MODEL / CONFIG_FILE)
+def served_model(repository: Path, model: str = FUSED_MODEL) -> ServedModel:
+    """What a gateway knows of version 1 of a model."""
+    config = read_config(repository / model / CONFIG_FILE)
     parameters = parameters_in(config)
-    return ServedModel(ModelConfig(FUSED_MODEL, config.max_batch_size, parameters), version)
+    return ServedModel(ModelConfig(model, config.max_batch_size, parameters), "1")

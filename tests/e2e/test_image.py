@@ -135,6 +135,10 @@ def test_only_the_gateway_listens_outside_and_scores(
         status, body = ask(gateway, "POST", "/v1/score", Authorization=f"Bearer {SECRET}")
         assert status == 200, body
         assert len(json.loads(body)["click_probability"]) == 2
+        assert b"Try the model" in ask(gateway, "GET", "/")[1]
+        for method, path in (("GET", "/v1/page/columns"), ("POST", "/v1/page/explain")):
+            status, body = ask(gateway, method, path, Authorization=f"Bearer {SECRET}")
+            assert status == 200, body
         accept = [environment / "bin" / "plumbline", "accept", repositories["cpu"]]
         done = subprocess.run([*accept, f"127.0.0.1:{triton[0]}"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

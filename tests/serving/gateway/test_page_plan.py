@@ -17,7 +17,7 @@ from plumbline.features.plan.plan import InputColumn, output_column, write_plan
 from plumbline.features.steps.chains import Chain
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.client.transport import ModelConfig
-from plumbline.serving.contract.interface import LOG, raw_parameters
+from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FEATURES_MODEL, LOG, raw_parameters
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.gateway.page import offered as offered_module
 from plumbline.serving.gateway.page.explained import explained, unseen_values
@@ -155,6 +155,13 @@ def test_a_changed_plan_is_a_fault_of_the_server(repository: Path, tmp_path: Pat
     write_repository(other, tmp_path / "other", SETTINGS)
     with pytest.raises(RepositoryError, match=r"was changed|wanted"):
         ServedPlan.open(tmp_path / "other", served)
+
+
+def test_an_ensembles_plan_is_that_of_its_feature_model(repository: Path) -> None:
+    """So it is with a repository for GPUs without a fused model."""
+    ensemble = ServedPlan.open(repository, served_model(repository, ENSEMBLE_MODEL))
+    assert ensemble.plan.folder == repository / FEATURES_MODEL / "1" / "plan"
+    assert [output["name"] for output in explained(ensemble, [ROW])] == list(KINDS)
 
 
 def test_the_hostile_column_is_one_like_all(opened: ServedPlan) -> None:
