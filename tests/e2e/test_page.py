@@ -428,6 +428,35 @@ def test_failures_are_told_in_the_gateways_words(opened: Open, gateway: GatewayP
     assert shown.inner_text("#score .error").startswith("The gateway cannot be reached")
 
 
+def test_a_score_is_shown_without_what_the_model_reads(opened: Open) -> None:
+    shown = opened()
+    refusal = {"error": "The gateway has 8 requests of pages in flight."}
+    shown.route("**/v1/page/explain", lambda route: route.fulfill(status=502, json=refusal))
+    shown.click("#missing")
+    shown.wait_for_selector("#read .error")
+    assert shown.inner_text("#read .error") == refusal["error"]
+    assert float(shown.inner_text("#exact")) > 0
+
+
+def test_a_text_that_is_too_large_is_not_sent(opened: Open) -> None:
+    shown = opened()
+    shown.evaluate("document.querySelector('#pasted').value = 'a'.repeat(8388609)")
+    shown.click("#score-many")
+    shown.wait_for_selector("#many .error")
+    assert "8,388,609 bytes, the gateway takes 8,388,608" in shown.inner_text("#many .error")
+
+
+def test_a_gateway_without_model_is_asked_again(opened: Open, tmp_path: Path) -> None:
+    gone = GatewaySettings(-1, "127.0.0.1:1", "127.0.0.1:1", FUSED_MODEL, repository=str(tmp_path))
+    with GatewayProcess(gone, tmp_path / "log") as gateway:
+        shown = opened(of=gateway, ready=False)
+        shown.wait_for_selector("#notices .error")
+        assert shown.inner_text("#notices") == "The model is not loaded yet. Send it again later."
+        assert "It is asked again" in shown.inner_text("#served")
+        with shown.expect_request("**/v1/page/columns"):
+            pass
+
+
 def test_a_slow_answer_is_told_and_a_late_one_is_not_shown(
     opened: Open, gateway: GatewayProcess
 ) -> None:

@@ -67,7 +67,8 @@ def explain(gateway: GatewayProcess, *rows: Any, **headers: str) -> Answer:
 def test_columns_have_kinds_values_points_and_an_unseen_value(gateway: GatewayProcess) -> None:
     told = gateway.get("/v1/page/columns").json
     assert (told["model"], told["version"]) == (FUSED_MODEL, "1")
-    assert told["limits"] == {"rows": LIMITS.rows, "pasted_rows": 1000}
+    wanted = {"rows": LIMITS.rows, "pasted_rows": 1000, "body_bytes": LIMITS.body_bytes}
+    assert told["limits"] == wanted
     columns = {column["name"]: column for column in told["columns"]}
     assert {name: column["kind"] for name, column in columns.items()} == KINDS
     assert columns[HOSTILE]["values"] == KNOWN[HOSTILE]

@@ -116,7 +116,11 @@ class PageEndpoints:
                 for name, kind in opened.served.kinds.items()
             ]
 
-        limits = {"rows": min(self._limits.rows, MOST_ROWS), "pasted_rows": MOST_ROWS}
+        limits = {
+            "rows": min(self._limits.rows, MOST_ROWS),
+            "pasted_rows": MOST_ROWS,
+            "body_bytes": self._limits.body_bytes,
+        }
         return {**_version(opened.served), "limits": limits, "columns": await self._in_thread(told)}
 
     async def _values(self, request: Request, _: bytes) -> dict[str, Any]:

@@ -9,7 +9,8 @@ const MOST_CATEGORIES = 12;
 
 /** {column, points: [{label, probability, isOwn}], isLine, spread} for a row. */
 export async function curve(column, row, mostRows) {
-  const isLine = column.known === null && ["continuous", "integer", "time"].includes(column.kind);
+  const isNumber = ["continuous", "integer"].includes(column.kind);
+  const isLine = column.known === null && (isNumber || column.points.length > 1);
   const values = (isLine ? pointsOf : categoriesOf)(column, row[column.name]);
   const rows = values.map(({ value }) => ({ ...row, [column.name]: value }));
   const { probabilities } = await score(rows, mostRows);

@@ -81,7 +81,7 @@ async function update() {
   const { row } = fields;
   box.classList.add("waiting");
   try {
-    const both = Promise.all([
+    const both = Promise.allSettled([
       score([row], served.limits.rows, mine.signal),
       explain([row], served.limits.rows, mine.signal),
     ]);
@@ -90,10 +90,12 @@ async function update() {
       if (mine === running) box.replaceChildren(el("p", {}, `Still waiting after ${seconds} s…`));
     });
     if (mine !== running) return;
-    const milliseconds = Math.round(performance.now() - started);
-    current = { row, probability: scores.probabilities[0], version: scores.version, outputs: read.outputs };
-    showScore(milliseconds);
-    if (scores.version !== served.version) await load();
+    if (scores.status === "rejected") throw scores.reason;
+    const { probabilities: [probability], version } = scores.value;
+    current = { row, probability, version, outputs: read.value?.outputs ?? [] };
+    showScore(Math.round(performance.now() - started));
+    if (read.status === "rejected") byId("read").replaceChildren(errorText(read.reason.message));
+    if (version !== served.version) await load();
   } catch (error) {
     if (mine !== running) return;
     current = null;
@@ -201,7 +203,7 @@ onClick("score-many", async () => {
   box.replaceChildren(el("p", {}, "Asking…"));
   try {
     const found = await slowly(
-      manyRows(byId("pasted").value, served.limits.rows, (row) => {
+      manyRows(byId("pasted").value, served.limits, (row) => {
         fields.row = row;
         update();
         byId("row").focus();

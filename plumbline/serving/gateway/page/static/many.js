@@ -1,26 +1,29 @@
 // Many rows from a pasted text or a file. The gateway reads the text, so numbers stay as they are.
 
-import { post } from "./api.js";
+import { Failed, post } from "./api.js";
 import { button, el, errorText, table } from "./dom.js";
 import { unseenOf } from "./read.js";
 import { explain, score } from "./rows.js";
 
 /** {rows, refused, version} of a text: JSON begins with a bracket, all else is CSV. */
-export function readRows(text) {
-  const type = /^\s*[[{]/.test(text) ? "application/json" : "text/csv";
-  return post("v1/page/rows", text, type);
+async function readRows(text, mostBytes) {
+  const bytes = new Blob([text]).size;
+  if (bytes > mostBytes) { // the gateway would end the connection before the browser reads why
+    throw new Failed(`The text has ${bytes.toLocaleString("en")} bytes, the gateway takes ${mostBytes.toLocaleString("en")}.`, 413);
+  }
+  return post("v1/page/rows", text, /^\s*[[{]/.test(text) ? "application/json" : "text/csv");
 }
 
 /** Scores the rows of a text; resolves to the element that shows them. */
-export async function manyRows(text, mostRows, open) {
-  const { rows, refused } = await readRows(text);
+export async function manyRows(text, limits, open) {
+  const { rows, refused } = await readRows(text, limits.body_bytes);
   const why = new Map(refused.map(({ row, error }) => [row, error]));
   const taken = rows.map((_, place) => place).filter((place) => !why.has(place));
   const result = new Map();
   let version = "";
   if (taken.length) {
     const given = taken.map((place) => rows[place]);
-    const [scores, read] = await Promise.all([score(given, mostRows), explain(given, mostRows)]);
+    const [scores, read] = await Promise.all([score(given, limits.rows), explain(given, limits.rows)]);
     version = scores.version;
     taken.forEach((place, i) => result.set(place, {
       probability: scores.probabilities[i],
