@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from plumbline.dlrm.judgement.drift import LARGE, MODERATE
+from plumbline.features.drift.bins import LARGE, MODERATE
 from plumbline.stages.report.axes import Axis
 from plumbline.stages.report.blocks import Cell, Figure, Flagged, Section, Table
 from plumbline.stages.report.plot import Plot
@@ -176,7 +176,7 @@ def _encoded_row(column: Mapping[str, Any]) -> list[Cell]:
 
 
 def _drift(index: float | None) -> Cell:
-    """A population stability index; see `plumbline.dlrm.judgement.drift`."""
+    """A population stability index; see `plumbline.features.drift.bins`."""
     if index is None or index < MODERATE:
         return decimal(index, 3)
     if index < LARGE:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plumbline.dlrm.judgement.drift import FEWEST, LARGE, MODERATE, stability_index
+from plumbline.dlrm.judgement.drift import stability_index
+from plumbline.features.drift.bins import FEWEST, LARGE, MODERATE
 
 ROWS = 20_000
 
