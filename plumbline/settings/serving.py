@@ -26,6 +26,8 @@ class Serving(Settings):
     """Requests that may wait for an instance; more are rejected at once."""
     queue_timeout_ms: PositiveInt = 1000
     """Milliseconds that a request may wait before it is rejected."""
+    drift_columns: Annotated[int, Field(ge=0, le=1000)] = 100
+    """Columns whose drift each model measures; each has four metrics. 0 turns it off."""
     tensorrt: bool = False
     """Whether a GPU server's ONNX Runtime uses TensorRT; not for weights of 2 GB and more."""
     gpu_fused: Literal["none", "fp32", "bf16"] = "none"

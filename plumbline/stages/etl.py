@@ -12,10 +12,13 @@ from plumbline.base.console import progress_bar, say, warn
 from plumbline.base.file_checks import ListedChecks
 from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
+from plumbline.columns.rows import Rows
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings
 from plumbline.dlrm.judgement.drift import column_drift
 from plumbline.dlrm.judgement.leaks import Leaks, find_leaks
+from plumbline.features.drift.reference import REFERENCE_FILE
+from plumbline.features.drift.training_rows import TrainingRows, reference_of
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.features.plan.plan import OutputColumn, Plan
@@ -78,13 +81,15 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     total = sum(rows.values()) + (0 if run.engine == "nvtabular" else rows["train"])
     before = None if run.parent is None else score_day(run, inputs, row_source(run, inputs), out)
     with progress_bar("encoding", total) as progress:
-        encoded = _run_engine(run, inputs, out, progress)
+        encoded, training = _run_engine(run, inputs, out, progress)
     left_out = rows["train"] - encoded.rows["train"]
     if left_out:
         say(
             f"left out: {left_out:,} of {rows['train']:,} training rows, by the graph's Filter and "
             "Dropna; all validation and test rows are kept"
         )
+    keep_negatives = ingested.facts["keep_negatives"]
+    reference_of(encoded.plan, training, keep_negatives).write(out / REFERENCE_FILE)
     checked = check_encoded_rows(encoded.plan, encoded.rows, ingested.facts["click_rate"], out)
     for text in checked.warnings:
         warn(text)
@@ -177,11 +182,13 @@ def _column(
 
 def _run_engine(
     run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
-) -> EtlResult:
+) -> tuple[EtlResult, Rows]:
+    """What the engine has written, and some of the raw training rows."""
     graph = graph_of(run, training_rows_of_graph(inputs))
     if run.parent is not None:
-        source = row_source(run, inputs)
-        return fit_and_encode(run, inputs, graph.plan, source, out, progress)
+        source = TrainingRows(row_source(run, inputs))
+        result = fit_and_encode(run, inputs, graph.plan, source, out, progress)
+        return result, source.sample()
     keeps_statistics = run.config.append.keeps_statistics(run.engine)
     if run.engine == "nvtabular":
         from plumbline.nvtabular.engine import NVTabularEngine
@@ -189,16 +196,17 @@ def _run_engine(
         engine = NVTabularEngine(run.engine_device, run.scheduler)
         splits = typed_folders(inputs["ingest"])
         result = engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
+        source = TrainingRows(row_source(run, inputs))
         if keeps_statistics:
-            source = row_source(run, inputs)
             NativeEngine(graph.plan).learn_statistics(source, out, lambda rows: None)
-        return result
+        return result, source.sample()
     if run.engine == "spark":
         return _run_spark(run, graph, inputs, out, progress)
-    source = row_source(run, inputs)
-    return NativeEngine(graph.plan).fit_transform(
+    source = TrainingRows(row_source(run, inputs))
+    result = NativeEngine(graph.plan).fit_transform(
         source, out, progress, _shuffle_seed(run), keep_statistics=keeps_statistics
     )
+    return result, source.sample()
 
 
 def _run_spark(
@@ -207,7 +215,7 @@ def _run_spark(
     inputs: Mapping[str, Finished],
     out: Path,
     progress: Callable[[int], None],
-) -> EtlResult:
+) -> tuple[EtlResult, Rows]:
     """The files that tasks read are checked by tasks."""
     from plumbline.spark.checks import checked
     from plumbline.spark.engine import SparkEngine
@@ -217,13 +225,14 @@ def _run_spark(
     listed = {name: replace(finished, checks=checks) for name, finished in inputs.items()}
     source = row_source(run, listed)
     with spark_session(run.master) as session, checked(session, checks, out):
-        return SparkEngine(graph.plan, session).fit_transform(
+        result = SparkEngine(graph.plan, session).fit_transform(
             source,
             out,
             progress,
             _shuffle_seed(run),
             keep_statistics=run.config.append.keeps_statistics(run.engine),
         )
+        return result, TrainingRows(source).sample()
 
 
 def graph_of(run: Run, training_rows: int) -> Graph:

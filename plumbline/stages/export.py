@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow.dataset import dataset
 
+from plumbline.base.console import warn
+from plumbline.features.drift.reference import REFERENCE_FILE
 from plumbline.features.plan.plan import read_plan
 from plumbline.serving.contract.check_rows import CHECK_ROWS
 from plumbline.serving.contract.log_rules import LogRules
@@ -48,12 +50,24 @@ def _release(run: Run, inputs: Mapping[str, Finished]) -> Release:
         _check_rows(inputs["ingest"]),
         run.config.serving,
         _rules(inputs["ingest"]),
+        _drift(inputs["etl"]),
     )
 
 
 def _check_rows(ingested: Finished) -> pa.Table:
     """The raw rows that a model is checked with when it is loaded."""
     return dataset(parts(ingested.path("probe"))).head(CHECK_ROWS)
+
+
+def _drift(etl: Finished) -> Path | None:
+    """The reference of drift; None, and a warning, if an older Plumbline ran the stage."""
+    if REFERENCE_FILE in etl.manifest.files:
+        return etl.path(REFERENCE_FILE)
+    warn(
+        "stage etl was run by a Plumbline that wrote no reference of drift: the server measures no "
+        "drift. Run again with --from etl for it"
+    )
+    return None
 
 
 def _rules(ingested: Finished) -> Rules:

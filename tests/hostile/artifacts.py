@@ -9,10 +9,13 @@ import pyarrow as pa
 from safetensors.numpy import save_file
 
 from plumbline.base.files import file_sha256
+from plumbline.columns.wire import CONTINUOUS, to_tensors
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.model.model_card import WEIGHTS_FILE, write_model_card
 from plumbline.dlrm.model.weight_shapes import weight_shapes
 from plumbline.dlrm.score.quantization import quantized_weights
+from plumbline.features.drift.reference import REFERENCE_FILE, Reference
+from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.operators.arithmetic import Arithmetic
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.cast import ToInteger, ToText
@@ -43,6 +46,7 @@ from plumbline.features.plan.plan import InputColumn, Plan, output_column, write
 from plumbline.features.steps.chains import Chain
 from plumbline.features.steps.fit_step import NoRows, Target
 from plumbline.features.steps.value_types import ValueType
+from plumbline.serving.contract.interface import wire_columns
 from plumbline.serving.repository.export import write_repository
 from plumbline.serving.repository.release import Release
 from plumbline.settings import Serving
@@ -104,7 +108,11 @@ def write_artifacts(folder: Path) -> Path:
     """Write `plan/`, `model/`, `int8/` and `repository/` into a folder."""
     plan = write_hostile_plan(folder / "plan")
     write_model(folder / "model", plan)
-    release = Release.of(plan, folder / "model", ROWS, SERVING)
+    tensors = to_tensors(ROWS, wire_columns(plan))
+    encoded = OnlineExecutor(plan).transform(tensors)
+    reference = Reference.of(plan, lambda position: tensors[CONTINUOUS][:, position], encoded)
+    reference.write(folder / REFERENCE_FILE)
+    release = Release.of(plan, folder / "model", ROWS, SERVING, drift=folder / REFERENCE_FILE)
     write_repository(release, folder / "repository", SERVING)
     return folder
 

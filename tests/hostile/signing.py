@@ -80,6 +80,8 @@ def _sign_version(folder: Path) -> dict[str, str]:
             new = _json(folder / of_file)[hash_]
             changed[manifest[key]] = new
             manifest[key] = new
+    with suppress(*_REFUSED):
+        _replace(_plain(folder / "drift.json"), changed)
     for name in manifest["files"]:
         with suppress(*_REFUSED):
             manifest["files"][name] = _sha256(folder / name)

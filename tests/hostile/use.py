@@ -13,6 +13,8 @@ from plumbline.columns.list_bytes import pack
 from plumbline.columns.values import Lists, Text
 from plumbline.columns.wire import Tensors, WireColumns
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.drift.bins import stability_index
+from plumbline.features.drift.reference import REFERENCE_FILE, Reference, read_reference
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.contract.check_rows import CheckRows
@@ -89,8 +91,22 @@ def _use_repository(folder: Path, draw: random.Random) -> None:
     scorer = Scorer.load(
         inside / "model", plan.content_hash, precision=manifest.precision or "fp32", threads=1
     )
+    if REFERENCE_FILE in manifest.files:
+        reference = read_reference(inside / REFERENCE_FILE, plan)
+        for rows in ROWS:
+            _count(reference, tensors_of(plan, rows, draw), executor)
     check = CheckRows.read(inside / "check.arrow")
     check.verify(lambda given: scored(scorer, executor.transform(given)), "fp32", "check.arrow")
+
+
+def _count(reference: Reference, tensors: Tensors, executor: OnlineExecutor) -> None:
+    def raw(position: int) -> Any:
+        return tensors["continuous"][:, position]
+
+    for column, counts_K in zip(
+        reference.columns, reference.count(raw, executor.transform(tensors)), strict=True
+    ):
+        stability_index(column.counts_K, counts_K)
 
 
 def tensors_of(plan: Plan, rows: int, draw: random.Random) -> Tensors:

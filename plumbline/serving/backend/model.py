@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from plumbline.base.errors import PlumblineError
 from plumbline.columns.wire import Tensors, require_finite
 from plumbline.dlrm.ops.device_array import DeviceArray
+from plumbline.features.drift.reference import REFERENCE_FILE, read_reference
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
+from plumbline.serving.backend.column_metrics import column_report
+from plumbline.serving.backend.drift import DriftMonitor
 from plumbline.serving.backend.monitoring import CHECK_REQUEST, Monitor, Report, metrics_of
 from plumbline.serving.backend.served_version import ServedVersion
 from plumbline.serving.backend.server_process import end_with_server
@@ -71,7 +74,8 @@ class BackendModel(ABC):
         CheckRows.read(check).verify(self._checked, version.precision, str(check))
         self._line: WaitingLine[Any] = WaitingLine(version.limits, self._answer_late, _reject)
         names = metrics_of(plan is not None, version.precision is not None)
-        self._monitor = Monitor(plan, _report(version.model, version.number, *names))
+        report = _report(version.model, version.number, *names)
+        self._monitor = Monitor(plan, report, _drift_monitor(version, plan))
         self._warmup_rows = version.warmup_rows
         if not self._warmup_rows:
             self._monitor.start()
@@ -239,6 +243,21 @@ def _send(request: Any, response: Any) -> None:
         sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
     except Exception:  # noqa: BLE001  whatever Triton raises
         pb_utils.Logger.log_error(traceback.format_exc())
+
+
+def _drift_monitor(version: ServedVersion, plan: Plan | None) -> DriftMonitor | None:
+    """None for a model without raw columns, with drift turned off, or of an older export."""
+    if plan is None or not version.drift_columns:
+        return None
+    if not version.has_drift_reference:
+        pb_utils.Logger.log_info(
+            f"Model {version.model!r}, version {version.number}: no drift is measured, because it "
+            "was exported without a reference. Run the etl stage again, and export."
+        )
+        return None
+    reference = read_reference(version.folder / REFERENCE_FILE, plan)
+    report = column_report(version.model, version.number)
+    return DriftMonitor(reference, version.drift_columns, report)
 
 
 def _report(

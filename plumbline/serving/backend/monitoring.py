@@ -34,6 +34,7 @@ from plumbline.columns.wire import CONTINUOUS, Tensors
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import Plan
 from plumbline.features.steps.step import IdStep
+from plumbline.serving.backend.drift import DriftMonitor
 
 SECONDS = 1.0
 """Seconds between two reports. A report sends one message to the server for each metric."""
@@ -165,12 +166,14 @@ class Monitor:
     """Collects requests and their answers, and reports on them about once a second.
 
     `see`, which delays requests, only stores the arrays. A thread counts them, unless very many
-    rows are pending.
+    rows are pending. What `drift` counts of a request it gets on the way.
     """
 
-    def __init__(self, plan: Plan | None, report: Report) -> None:
+    def __init__(
+        self, plan: Plan | None, report: Report, drift: DriftMonitor | None = None
+    ) -> None:
         self._counter = Counter(plan)
-        self._report = report
+        self._report, self._drift = report, drift
         self._pending: deque[tuple[Any, Encoded | None, Any]] = deque()
         self._pending_rows = 0
         self._lock = threading.Lock()
@@ -206,17 +209,22 @@ class Monitor:
         counted, self._pending_rows = Counts(), 0
         with suppress(IndexError):
             while True:
-                counted += self._counter.count(*self._pending.popleft())
+                request = self._pending.popleft()
+                counted += self._counter.count(*request)
+                if self._drift is not None and request[1] is not None:
+                    self._drift.keep(request[0], request[1])
         with self._lock:
             self._counted += counted
 
     def _run(self) -> None:
         while not self._end.wait(SECONDS):
             self._send()
-        self._send()
+        self._send(is_last=True)
 
-    def _send(self) -> None:
+    def _send(self, *, is_last: bool = False) -> None:
         self._count()
+        if self._drift is not None:
+            self._drift.tick(is_last=is_last)
         with self._lock:
             counted, self._counted = self._counted, Counts()
         if not counted.rows:

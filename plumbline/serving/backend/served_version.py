@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision
+from plumbline.features.drift.reference import REFERENCE_FILE
 from plumbline.serving.backend.cores import cores
 from plumbline.serving.backend.waiting import CALL_SECONDS, Limits
-from plumbline.serving.contract.interface import MAX_QUEUE_SIZE, QUEUE_TIMEOUT_MS, THREADS
+from plumbline.serving.contract.interface import (
+    DRIFT_COLUMNS,
+    MAX_QUEUE_SIZE,
+    QUEUE_TIMEOUT_MS,
+    THREADS,
+)
 from plumbline.serving.contract.versions import parameters_of, verified_manifest
 
 
@@ -30,6 +36,9 @@ class ServedVersion:
     limits: Limits
     warmup_rows: int
     """Rows of the warm-up requests that Triton sends before the first request."""
+    drift_columns: int
+    """The most columns whose drift is measured."""
+    has_drift_reference: bool
     gpu: int | None
     """The number of the GPU that the instance is for; None for one on the CPU."""
 
@@ -49,12 +58,13 @@ class ServedVersion:
         folder = Path(args["model_repository"]) / number
         is_on_gpu = args["model_instance_kind"] == "GPU"
         instances = sum(int(group["count"]) for group in config["instance_group"])
+        manifest = verified_manifest(folder, version)
         return cls(
             model=model,
             number=number,
             folder=folder,
             parameters=parameters,
-            precision=verified_manifest(folder, version).precision,
+            precision=manifest.precision,
             threads=threads_of(parameters.get(THREADS, ""), instances),
             limits=Limits(
                 requests=int(parameters[MAX_QUEUE_SIZE]),
@@ -63,6 +73,8 @@ class ServedVersion:
                 call_seconds=0.0 if "dynamic_batching" in config else CALL_SECONDS,
             ),
             warmup_rows=sum(map(_rows_of, config.get("model_warmup", ()))),
+            drift_columns=int(parameters.get(DRIFT_COLUMNS, "0")),
+            has_drift_reference=REFERENCE_FILE in manifest.files,
             gpu=int(args["model_instance_device_id"]) if is_on_gpu else None,
         )
 

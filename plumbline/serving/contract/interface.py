@@ -58,6 +58,8 @@ PRECISION = "precision"
 THREADS = "threads"
 MAX_QUEUE_SIZE = "max_queue_size"
 QUEUE_TIMEOUT_MS = "queue_timeout_ms"
+DRIFT_COLUMNS = "drift"
+"""How many columns; no name that ends in `_columns`, as those of tensors do."""
 FORCE_CPU_INPUTS = "FORCE_CPU_ONLY_INPUT_TENSORS"
 """Of Triton's Python backend: whether inputs come in the memory of the CPU."""
 

@@ -18,6 +18,7 @@ from plumbline.features.plan.plan import Plan
 from plumbline.serving.contract.gpu_interface import gpu_parameters, gpu_tensors
 from plumbline.serving.contract.interface import (
     DLRM_MODEL,
+    DRIFT_COLUMNS,
     ENSEMBLE_MODEL,
     FEATURES_MODEL,
     FORCE_CPU_INPUTS,
@@ -215,6 +216,8 @@ def _run_in_python(config: Any, settings: Serving, *, on_gpu: bool = False) -> N
             QUEUE_TIMEOUT_MS: str(settings.queue_timeout_ms),
         },
     )
+    if config.name != DLRM_MODEL:
+        _set_parameters(config, {DRIFT_COLUMNS: str(settings.drift_columns)})
 
 
 def _run_on_each_gpu(config: Any) -> None:

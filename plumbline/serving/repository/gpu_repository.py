@@ -7,8 +7,9 @@
 | `ctr` | ensemble of the two | empty |
 | `ctr_fused` | python, on each GPU | as `ctr_features`, and `model/` |
 
-`ctr_fused` is there unless `serving.gpu_fused` is none. `plan/` and `model/` are the files of the
-first repository, as hard links if the file system has them. A model in int8 is replaced by the
+`ctr_fused` is there unless `serving.gpu_fused` is none. `plan/`, `model/` and the reference of
+drift, if there is one, are the files of the first repository, as hard links if the file system has
+them. A model in int8 is replaced by the
 trained one: the graph computes in float32. ONNX Runtime checks no hashes, so `serving.verify` must,
 before the server starts.
 """
@@ -26,6 +27,7 @@ from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, read_model_
 from plumbline.dlrm.onnx.export import write_onnx
 from plumbline.dlrm.ops.scoring.cuda import CudaPrecision
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.drift.reference import REFERENCE_FILE
 from plumbline.features.encoding.encoder import Encoded
 from plumbline.features.plan.plan import PLAN_FILE, Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_FILE, CheckRows
@@ -104,7 +106,9 @@ def export_gpu_repository(repository: Path, settings: Serving, trained: Path | N
         between, probability = to_gpu_tensors(encoded), _scored(model, plan, encoded, "fp32")
         rules = _rules(repository)
         versions = {
-            FEATURES_MODEL: _encoder_version(to_encoder, plan, CheckRows(raw, between), rules),
+            FEATURES_MODEL: _encoder_version(
+                encoder, to_encoder, plan, CheckRows(raw, between), rules
+            ),
             DLRM_MODEL: _model_version(to_model, plan, CheckRows(between, probability)),
         }
         model_hash = versions[DLRM_MODEL].model_hash
@@ -139,9 +143,11 @@ def _rules(repository: Path) -> Rules | None:
     return versions[FIRST_VERSION].rules
 
 
-def _encoder_version(folder: Path, plan: Plan, check: CheckRows, rules: Rules | None) -> Version:
+def _encoder_version(
+    source: Path, folder: Path, plan: Plan, check: CheckRows, rules: Rules | None
+) -> Version:
     _write_entry(folder, FEATURES_MODEL, check)
-    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}"]
+    files = [ENTRY_FILE, CHECK_FILE, f"{PLAN_FOLDER}/{PLAN_FILE}", *_linked_drift(source, folder)]
     return write_manifest(folder, plan.content_hash, None, None, files, rules)
 
 
@@ -156,8 +162,17 @@ def _fused_version(
     _write_entry(folder, FUSED_MODEL, check)
     model_hash = read_model_card(folder / MODEL_FOLDER).model_hash
     parts = [f"{PLAN_FOLDER}/{PLAN_FILE}", f"{MODEL_FOLDER}/{CARD_FILE}"]
-    files = [ENTRY_FILE, CHECK_FILE, *parts]
+    drift = _linked_drift(repository / FEATURES_MODEL / FIRST_VERSION, folder)
+    files = [ENTRY_FILE, CHECK_FILE, *parts, *drift]
     return write_manifest(folder, plan.content_hash, model_hash, precision, files, rules)
+
+
+def _linked_drift(source: Path, folder: Path) -> list[str]:
+    """Take the reference of drift over from another version, if that has one; its name."""
+    if not (source / REFERENCE_FILE).is_file():
+        return []
+    link_or_copy(source / REFERENCE_FILE, folder / REFERENCE_FILE)
+    return [REFERENCE_FILE]
 
 
 def _write_entry(folder: Path, model: str, check: CheckRows) -> None:

@@ -2,9 +2,9 @@
 
 | model | version folder |
 |---|---|
-| `ctr_features` | `model.py`, `plan/`, `check.arrow`, `manifest.json` |
+| `ctr_features` | `model.py`, `plan/`, `drift.json`, `check.arrow`, `manifest.json` |
 | `ctr_dlrm` | `model.py`, `model/`, `check.arrow`, `manifest.json` |
-| `ctr_fused` | `model.py`, `plan/`, `model/`, `check.arrow`, `manifest.json` |
+| `ctr_fused` | `model.py`, `plan/`, `model/`, `drift.json`, `check.arrow`, `manifest.json` |
 | `ctr` | empty |
 """
 
@@ -27,6 +27,7 @@ from plumbline.dlrm.errors import ModelError
 from plumbline.dlrm.model.model_card import CARD_FILE, WEIGHTS_FILE, ModelCard, read_model_card
 from plumbline.dlrm.ops.scoring.precision import ScoringPrecision, scoring_precision
 from plumbline.dlrm.score.scorer import Scorer
+from plumbline.features.drift.reference import REFERENCE_FILE, read_reference
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import PLAN_FILE, OutputColumn, Plan, read_plan
 from plumbline.serving.contract.check_rows import CHECK_FILE, CHECK_ROWS, CheckRows
@@ -68,6 +69,8 @@ class Release:
     """Model name to its check rows; the ensemble has none."""
     rules: Rules | None = None
     """How training read its log: see `plumbline.serving.contract.log_rules`."""
+    drift: Path | None = None
+    """The file of the reference of drift, if the etl wrote one; without it no drift is measured."""
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class Release:
         rows: pa.Table,
         settings: Serving,
         rules: Rules | None = None,
+        drift: Path | None = None,
     ) -> Release:
         """A release whose check rows are the first raw `rows`, which are encoded and scored here.
 
@@ -87,6 +91,8 @@ class Release:
         ModelError
             The model was trained on another plan, a file of it is missing or was changed, or it is
             in int8 and the settings' precision is not, or the other way round.
+        DriftReferenceError
+            The reference of drift is damaged, or is of another plan.
         RepositoryError
             There is no row.
         """
@@ -101,8 +107,10 @@ class Release:
                 "found a trained one. Give the folder that "
                 "plumbline.dlrm.score.quantized_model.write_quantized_model writes."
             )
+        if drift is not None:
+            read_reference(drift, plan)
         checks = _checks(plan, model_folder, rows, precision)
-        return cls(plan, model_folder, card, precision, checks, rules)
+        return cls(plan, model_folder, card, precision, checks, rules, drift)
 
 
 def write_version(release: Release, repository: Path, number: str) -> dict[str, Version]:
@@ -122,6 +130,8 @@ def write_version(release: Release, repository: Path, number: str) -> dict[str, 
         folder.mkdir(parents=True)
     plan, card = release.plan, release.card
     _copy(plan.folder, [PLAN_FILE, *plan.files], [built[m] / PLAN_FOLDER for m in _WITH_PLAN])
+    if release.drift is not None:
+        _copy(release.drift.parent, [release.drift.name], [built[m] for m in _WITH_PLAN])
     of_model = [CARD_FILE, WEIGHTS_FILE]
     _copy(release.model_folder, of_model, [built[m] / MODEL_FOLDER for m in _WITH_WEIGHTS])
     versions = {ENSEMBLE_MODEL: Version(plan.content_hash, card.model_hash, None, release.rules)}
@@ -155,6 +165,7 @@ def _with_manifest(release: Release, model: str, folder: Path) -> Version:
     files = [ENTRY_FILE, CHECK_FILE]
     if model in _WITH_PLAN:
         files.append(f"{PLAN_FOLDER}/{PLAN_FILE}")
+        files += [] if release.drift is None else [REFERENCE_FILE]
     has_model = model in _WITH_WEIGHTS
     if has_model:
         files.append(f"{MODEL_FOLDER}/{CARD_FILE}")

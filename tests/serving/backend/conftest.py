@@ -15,7 +15,8 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     backend = triton_backend.module(lines)
     monkeypatch.setitem(sys.modules, backend.__name__, backend)
     entries = ("serving.models.ctr_fused", "serving.gpu_models.ctr_fused")
-    modules = ("plumbline.serving.backend.model", *entries)
+    ours = ("plumbline.serving.backend.model", "plumbline.serving.backend.column_metrics")
+    modules = (*ours, *entries)
     for module in modules:
         monkeypatch.delitem(sys.modules, module, raising=False)
     yield lines

@@ -91,7 +91,7 @@ def module(lines: list[str]) -> types.ModuleType:
         InferenceResponse=Response,
         TritonError=Error,
         MetricFamily=MetricFamily,
-        Logger=types.SimpleNamespace(log_error=lines.append),
+        Logger=types.SimpleNamespace(log_error=lines.append, log_info=lines.append),
         TRITONSERVER_RESPONSE_COMPLETE_FINAL=1,
     )
     return made
