@@ -17,6 +17,7 @@ from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.commands.accept import accept
 from plumbline.commands.arguments import Command
 from plumbline.commands.compare import compare
+from plumbline.commands.drift import drift
 from plumbline.commands.init import init
 from plumbline.commands.kernels import kernels
 from plumbline.commands.operators import operators
@@ -49,7 +50,7 @@ app.command(cls=Command)(kernels)
 for name, purpose in STAGES.items():
     stage = OWN_COMMANDS.get(name) or stage_command(name)
     app.command(name, cls=Command, help=purpose)(stage)
-for command in (status, server, score, verify, accept, probe, publish, compare):
+for command in (status, server, score, verify, accept, probe, publish, compare, drift):
     app.command(cls=Command)(command)
 client.command(cls=Command)(score)
 
