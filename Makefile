@@ -125,6 +125,7 @@ bench: env peers
 	$(VENV)/bin/python benchmarks/scoring.py
 	$(VENV)/bin/python benchmarks/serve.py
 	$(VENV)/bin/python benchmarks/gateway.py
+	$(VENV)/bin/python benchmarks/drift.py
 
 # Everything that runs on a GPU, in eight minutes; EMULATED=1 runs the CUDA sources on the CPU. Needs
 # nothing of `make env` but torch, numpy, pyarrow and pydantic: GPU_PYTHON=/path/to/python has them.

@@ -16,7 +16,7 @@ from plumbline import cli
 from plumbline.stages.run_all import STAGES
 from tests.conftest import ROOT, Command
 
-UNITS = {"SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE", "PROCESSES", "BYTES"}
+UNITS = {"INDEX", "SECONDS", "ROWS", "REQUESTS", "PORT", "DIFFERENCE", "PROCESSES", "BYTES"}
 SLOW = {
     "torch",
     "nvtabular",
@@ -63,7 +63,7 @@ PARAMETERS = [
 def test_the_commands_are_the_documented_ones() -> None:
     others = {
         *("run", "init", "operators", "kernels", "server", "score", "verify", "accept"),
-        *("probe", "publish", "status", "compare"),
+        *("probe", "publish", "status", "compare", "drift"),
     }
     assert COMMANDS.keys() == others | {"client score"} | STAGES.keys()
 

@@ -259,6 +259,7 @@ def test_ids_may_differ_among_ties_alone(other: list[int], same: bool) -> None:
         "append",
         "scale",
         "kills",
+        "drift",
     ],
 )
 def test_help(command: Command, name: str, capsys: pytest.CaptureFixture) -> None:
@@ -273,6 +274,13 @@ def test_threads_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
     sides = {"ours", "ours, one thread", "ours, threads that spin"}
     assert train["sides"].keys() == score["sides"].keys() == sides
     assert beside["sides"].keys() == {*sides, "fair time"}
+
+
+@pytest.mark.timeout(300)
+def test_drift_runs_and_writes_json(command: Command, tmp_path: Path) -> None:
+    cases = run_quick(command, "drift", tmp_path)
+    assert [case["case"] for case in cases] == ["1 row a request", "2,048 rows a request"]
+    assert all(case["sides"].keys() == {"ours", "without drift"} for case in cases)
 
 
 @pytest.mark.timeout(300)
