@@ -12,8 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from plumbline.base.native import SETTING, native
+from plumbline.base.threads import let_waiting_threads_sleep
 
 ROOT = Path(__file__).parents[1]
+
+let_waiting_threads_sleep()  # `make test` runs two processes, each with a thread a core
 
 # CI draws the same examples every time; a run by hand draws new ones. A busy machine is not a
 # failure.

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+import pytest
 import yaml
 
 from plumbline.serving.client.client import Client
@@ -172,6 +173,7 @@ def test_text_of_every_kind_with_quotes_flags_and_a_side_table(
         assert "users.txt: is not the file that training joined" in done.stderr
 
 
+@pytest.mark.slow
 def test_quotes_that_the_log_reads_as_text(command: Command, tmp_path: Path) -> None:
     words = ['"cheap"', "plain", 'tv 40" wide', '"open']
     lines = [f"{click},0.5,{words[n % 4]}" for n, click in enumerate(labels())]
@@ -214,6 +216,7 @@ def forms_text() -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 def test_text_with_its_own_words_and_formats_compressed_in_folders(
     command: Command, tmp_path: Path
 ) -> None:

@@ -140,7 +140,7 @@ def require_equal(out: Path, alone: Path, result: EtlResult) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["plan", "test", "train"]
 
 
-@pytest.mark.parametrize("parts", [7, 50])
+@pytest.mark.parametrize("parts", [7, pytest.param(50, marks=pytest.mark.slow)])
 def test_partitions_change_nothing(parts: int, alone: Path, tmp_path: Path) -> None:
     """Not even the folds of the training rows, which are drawn by their place in the split."""
     result = encode(splits(tmp_path / "data", parts), tmp_path / "out", None)
@@ -272,6 +272,7 @@ def test_a_task_that_raised_is_run_again(
         encode(splits(tmp_path / "again", 1), tmp_path / "out", "local")
 
 
+@pytest.mark.slow
 def test_too_many_deaths_under_one_task_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

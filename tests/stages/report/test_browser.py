@@ -118,8 +118,15 @@ def test_the_keyboard_reaches_sections_tables_and_figures(opened: Open) -> None:
     assert shown.evaluate(f"{focused}.className") == "scroll"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        ("phone", "dark"),
+        ("desk", "light"),
+        pytest.param("phone", "light", marks=pytest.mark.slow),
+        pytest.param("desk", "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_no_serious_fault(opened: Open, size: str, scheme: str) -> None:
     shown = opened(size, scheme)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
