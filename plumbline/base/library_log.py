@@ -33,6 +33,12 @@ def library_log(file: Path) -> Iterator[None]:
             handler.close()
 
 
+def library_log_file() -> Path | None:
+    """The file that log records go to now, or None: processes that are started may append to it."""
+    handlers = (h for h in logging.getLogger().handlers if isinstance(h, _Appended))
+    return next((Path(handler.baseFilename) for handler in handlers), None)
+
+
 class _Appended(logging.FileHandler):
     """Falls back to other handlers for good if the file cannot be opened or written."""
 

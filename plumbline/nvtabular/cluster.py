@@ -10,7 +10,9 @@ from typing import Any
 
 from plumbline.base.device import Device
 from plumbline.base.errors import MachineError, PlumblineError
+from plumbline.base.library_log import library_log_file
 from plumbline.base.merlin_imports import merlin_imports, require_no_query_planner
+from plumbline.nvtabular import worker_log
 from plumbline.nvtabular.library import (
     Serial,
     clean_worker_cache,
@@ -214,13 +216,21 @@ def _local_cluster(device: Device, scratch: Path) -> Any:
         with merlin_imports():  # This has not run on a GPU yet.
             from dask_cuda import LocalCUDACluster
 
-        return LocalCUDACluster(**options)
+        return LocalCUDACluster(**options, **_logging_options())
     return distributed.LocalCluster(
         threads_per_worker=1,
         host="127.0.0.1",
-        env={"PYTHONWARNINGS": "ignore"},
         **options,
+        **_logging_options(),
     )
+
+
+def _logging_options() -> dict[str, Any]:
+    """Has workers log where this process does, if that is a file."""
+    file = library_log_file()
+    if file is None:
+        return {}
+    return {"preload": [worker_log.__name__], "env": {worker_log.VARIABLE: str(file)}}
 
 
 def _connect(address: str) -> distributed.Client:

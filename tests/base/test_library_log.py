@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base.library_log import library_log
+from plumbline.base.library_log import library_log, library_log_file
 
 LIBRARY = logging.getLogger("a.library")
 
@@ -67,3 +67,10 @@ def test_a_full_disk_changes_nothing_from_then_on(seen: list[str]) -> None:
         LIBRARY.info("lost")
         LIBRARY.info("kept")
     assert seen[-1] == "kept"
+
+
+def test_the_file_is_known_inside_for_processes_that_are_started(tmp_path: Path) -> None:
+    assert library_log_file() is None
+    with library_log(tmp_path / "run.log"):
+        assert library_log_file() == tmp_path / "run.log"
+    assert library_log_file() is None

@@ -22,6 +22,7 @@ import pytest
 import yaml
 
 from plumbline.base.errors import MachineError, PlumblineError
+from plumbline.base.library_log import library_log
 from plumbline.columns.typed import typed_schema
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.nvtabular import cluster, engine
@@ -235,11 +236,16 @@ LEARNING = [
 
 @pytest.mark.parametrize("phase", ["encode", pytest.param("fit", marks=pytest.mark.slow)])
 def test_workers_that_die_cost_time_only(
-    phase: str, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phase: str,
+    alone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Five deaths while files are written, which one task may all have met: Dask allows three.
 
-    Or deaths while files are read, and values counted, merged and sorted.
+    Or deaths while files are read, and values counted, merged and sorted. What libraries warn of in
+    the workers is in the run's log, and nowhere else.
     """
     coming = [deaths(tmp_path / "deaths", 5 if phase == "encode" else 2)]
     if phase == "encode":
@@ -250,7 +256,10 @@ def test_workers_that_die_cost_time_only(
             coming.append(deaths(tmp_path / f"deaths in {name}", 1))
             monkeypatch.setattr(module, name, mortal(function, coming[-1]))
     data = splits(tmp_path / "data", 3)
-    result = encode(data, tmp_path / "out", "local")
+    with library_log(tmp_path / "libraries.log"):
+        result = encode(data, tmp_path / "out", "local")
+    assert "Warning" not in capfd.readouterr().err
+    assert "Tensorflow dtype mappings" in (tmp_path / "libraries.log").read_text(encoding="utf-8")
     assert not any(list(folder.iterdir()) for folder in coming)
     require_equal(tmp_path / "out", alone, result)
     monkeypatch.undo()
