@@ -10,7 +10,6 @@ from plumbline.base.console import say
 from plumbline.base.errors import ConfigError
 from plumbline.base.exit_status import machine_errors
 from plumbline.base.files import write_text
-from plumbline.base.paths import ROOT
 from plumbline.rawlogs.inspect.proposal import Proposal, click_counts, propose
 from plumbline.rawlogs.inspect.yaml_text import data_paths, to_yaml
 from plumbline.settings.configuration import load_config
@@ -54,7 +53,5 @@ def _report(proposal: Proposal, out: Path, command: str) -> None:
 
 
 def _next_command(proposal: Proposal, out: Path) -> str:
-    in_checkout = (ROOT / "pipelines").is_dir()
-    run = "python pipelines/run_all.py" if in_checkout else "plumbline run"
-    paths = " ".join(shlex.quote(str(path)) for path in data_paths(proposal))
-    return f"{run} --config {shlex.quote(str(out))} --data {paths}"
+    paths = map(str, data_paths(proposal))
+    return shlex.join(["plumbline", "run", "--config", str(out), "--data", *paths])

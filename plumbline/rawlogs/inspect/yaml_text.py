@@ -57,7 +57,7 @@ def _head(proposal: Proposal, command: str) -> list[str]:
     clicks, rows = click_counts(proposal.label)
     about = "" if rows == proposal.rows else f", about {proposal.rows:,} in all"
     lines = [
-        f"# Written by pipelines/init.py, which looked at {rows:,} rows{about}, of "
+        f"# Written by plumbline init, which looked at {rows:,} rows{about}, of "
         f"{len(inspected.columns)} columns;",
         f"# {clicks:,} of them are clicks ({clicks / max(rows, 1):.2%}).",
         f"# Run it: {comment(command)}",
