@@ -12,10 +12,11 @@ from typer.core import TyperGroup
 
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import exit_status
+from plumbline.base.json_lines import write_json_lines
 from plumbline.base.printable import sentence
 from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.commands.accept import accept
-from plumbline.commands.arguments import Command
+from plumbline.commands.arguments import Command, Group
 from plumbline.commands.compare import compare
 from plumbline.commands.drift import drift
 from plumbline.commands.init import init
@@ -32,9 +33,11 @@ from plumbline.commands.verify import verify
 from plumbline.stages.run_all import STAGES
 
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
     rich_markup_mode=None,
     help="Raw click logs to a served click-through-rate model.",
+    epilog="Exit status: 0 done, 2 an error in one line, 130 Ctrl-C, 1 a bug.",
 )
 client = typer.Typer(help="The client of a served model.")
 app.add_typer(client, name="client", hidden=True)  # for `serving/client.py`
@@ -43,15 +46,17 @@ for group in (app, client):
 OWN_COMMANDS: dict[str, Callable[..., None]] = {"export": export, "train": train}
 """Stages whose command has options of its own."""
 
-app.command(cls=Command)(run)
-app.command(cls=Command)(init)
-app.command(cls=Command)(operators)
-app.command(cls=Command)(kernels)
+GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
+    "From a log to a report": (init, run, status, compare, drift),
+    "Serving": (server, score, publish, verify, accept, probe),
+    "What there is": (operators, kernels),
+}
+for panel, members in GROUPS.items():
+    for command in members:
+        app.command(cls=Command, rich_help_panel=panel)(command)
 for name, purpose in STAGES.items():
     stage = OWN_COMMANDS.get(name) or stage_command(name)
-    app.command(name, cls=Command, help=purpose)(stage)
-for command in (status, server, score, verify, accept, probe, publish, compare, drift):
-    app.command(cls=Command)(command)
+    app.command(name, cls=Command, help=purpose, rich_help_panel="Single stages, in order")(stage)
 client.command(cls=Command)(score)
 
 
@@ -61,6 +66,7 @@ def main(name: str | None = None) -> None:
     An error that a user can act on is one line and exit status 2: see `exit_status`.
     """
     logging.basicConfig(level=logging.WARNING)
+    write_json_lines(False)
     let_waiting_threads_sleep()
     chosen = typer.main.get_command(app)
     if name is not None and isinstance(chosen, TyperGroup):

@@ -1,9 +1,11 @@
-"""The terminal: one console, and progress bars with rate and time left."""
+"""The terminal: one console, progress with rate and time left; or JSON lines for programs."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import (
@@ -11,6 +13,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -18,9 +21,13 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from plumbline.base.json_lines import event, writes_json_lines
 from plumbline.base.printable import one_line
 
 console = Console(stderr=True)
+
+EVENT_SECONDS = 2.0
+"""Time between two events of progress."""
 
 
 def say(text: str, style: str | None = None, *, label: str = "", label_style: str = "bold") -> None:
@@ -28,9 +35,22 @@ def say(text: str, style: str | None = None, *, label: str = "", label_style: st
 
     `label` is printed before it, in its own style.
     """
+    if writes_json_lines():
+        event("line", text=one_line(f"{label}{text}").strip())
+        return
     line = Text(_indented(label), style=label_style)
     line.append(_indented(text), style=style)
     console.print(line, soft_wrap=True, highlight=False)
+
+
+def tell_stage(stage: str, state: str, seconds: float | None = None) -> None:
+    """Tell that a stage is begun, complete or skipped; a person sees its name."""
+    if writes_json_lines():
+        event(
+            "stage", stage=stage, state=state, **({} if seconds is None else {"seconds": seconds})
+        )
+    elif state != "complete":
+        say(": complete, skipped" if state == "skipped" else "", label=stage)
 
 
 def _indented(text: str) -> str:
@@ -39,20 +59,29 @@ def _indented(text: str) -> str:
 
 def warn(text: str) -> None:
     """Print one line about a problem that does not stop the run."""
+    if writes_json_lines():
+        event("warning", text=one_line(text))
+        return
     say(f" {text}", label="  warning:", label_style="yellow")
 
 
 def alarm(text: str) -> None:
     """Print one line in bold red: the run's result is not good."""
+    if writes_json_lines():
+        event("alarm", text=one_line(text))
+        return
     say(f"  {text}", style="bold red")
 
 
 def approve(text: str) -> None:
     """Print one line in green: all is well."""
+    if writes_json_lines():
+        event("good", text=one_line(text))
+        return
     say(f"  {text}", style="green")
 
 
-class _RateColumn(ProgressColumn):
+class RateColumn(ProgressColumn):
     """Units per second since the start."""
 
     def __init__(self, unit: str) -> None:
@@ -60,20 +89,73 @@ class _RateColumn(ProgressColumn):
         self._unit = unit
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {self._unit}/s", style="cyan")
+        if not task.elapsed or not task.completed:
+            return Text("")
+        return Text(f"{task.completed / task.elapsed:,.0f} {self._unit}/s", style="cyan")
+
+
+@dataclass(slots=True)
+class Told:
+    """Progress for a program, or for a log: an event every few seconds and at the end."""
+
+    what: str
+    total: int | None
+    unit: str
+    done: int = 0
+    begun: float = field(default_factory=lambda: time.monotonic())
+    told: float = field(default_factory=lambda: time.monotonic())
+
+    def advance(self, units: int) -> None:
+        self.done += units
+        if time.monotonic() - self.told >= EVENT_SECONDS:
+            self.tell()
+
+    def tell(self) -> None:
+        self.told = time.monotonic()
+        if not writes_json_lines():
+            return
+        seconds = self.told - self.begun
+        rate = self.done / seconds if seconds else 0.0
+        left = None if self.total is None or not rate else max(self.total - self.done, 0) / rate
+        event(
+            "progress",
+            what=self.what,
+            done=self.done,
+            total=self.total,
+            unit=self.unit,
+            seconds=round(seconds, 3),
+            rate=round(rate, 3),
+            seconds_left=None if left is None else round(left, 3),
+        )
+
+    def end(self) -> None:
+        self.total = self.done
+        self.tell()
+        if not writes_json_lines():
+            seconds = time.monotonic() - self.begun
+            rate = f" ({self.done / seconds:,.0f} {self.unit}/s)" if seconds else ""
+            say(f"  {self.what}: {self.done:,} {self.unit} in {seconds:.1f} s{rate}")
 
 
 @contextmanager
 def progress_bar(
     description: str, total: int | None, unit: str = "rows"
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar while the block runs; yields a function that advances it by a number of units."""
+    """Show progress while the block runs; yields a function that advances it by a number of units.
+
+    A terminal shows a bar with rate and time left. Without one there is a line at the end, and with
+    `--json` an event every `EVENT_SECONDS` and at the end.
+    """
+    if writes_json_lines() or not console.is_terminal:
+        told = Told(description, total, unit)
+        yield told.advance
+        told.end()
+        return
     columns = (
         TextColumn("  {task.description:<12}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
-        _RateColumn(unit),
+        RateColumn(unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -81,3 +163,29 @@ def progress_bar(
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
         progress.update(task, total=progress.tasks[0].completed)
+
+
+@contextmanager
+def waiting(description: str) -> Iterator[None]:
+    """Show that the block runs, and for how long: for work whose end cannot be foreseen.
+
+    A terminal shows the seconds until it ends. Without one there is nothing, and with `--json` an
+    event at the begin and at the end.
+    """
+    if writes_json_lines():
+        told = Told(description, None, "seconds")
+        told.tell()
+        yield
+        told.done = round(time.monotonic() - told.begun)
+        told.tell()
+        return
+    columns = (
+        TextColumn("  {task.description:<12}", markup=False),
+        SpinnerColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        bar.add_task(description, total=None)
+        yield

@@ -17,6 +17,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from plumbline.base.errors import MachineError, PlumblineError
+from plumbline.base.json_lines import event, writes_json_lines
 from plumbline.base.printable import one_line
 
 USER_ERROR = 2
@@ -117,7 +118,10 @@ def _reader_of_stdout_has_ended() -> bool:
 
 
 def _end(status: int, label: str, text: str) -> None:
-    if sys.stderr is not None:
+    if writes_json_lines():
+        with suppress(OSError):
+            event("error", text=one_line(f"{label}: {text}" if text else label), status=status)
+    elif sys.stderr is not None:
         in_color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         shown = f"\x1b[31m{label}\x1b[0m" if in_color else label
         with suppress(OSError):  # stderr may be on the full disk

@@ -1,4 +1,4 @@
-"""Options with several values, or with an optional one.
+"""Options with several values, or with an optional one, and `--help` in groups.
 
 The placeholder in `--help` says how many values an option has, as in Unix manuals: `PATH` one,
 `PATH...` all words up to the next option, `[PATH]` one or none.
@@ -11,15 +11,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 Takes = Literal["nothing", "one", "several", "at most one"]
 
 _NEGATIVE_NUMBER = re.compile(r"-\d+|-\d*\.\d+")
 
 
+class Group(TyperGroup):
+    """A program whose commands are listed under the names of their groups (`rich_help_panel`)."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, self.commands))
+        shown = [(c, name) for name, c in self.commands.items() if not c.hidden]
+        rows = [(_panel(c, "Commands"), (name.ljust(width), _summary(c))) for c, name in shown]
+        _write_groups(formatter, rows)
+
+
 class Command(TyperCommand):
-    """A command whose options have as many values as their placeholders say."""
+    """A command whose options have as many values as their placeholders say.
+
+    They are listed under the names of their groups (`rich_help_panel`).
+    """
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        rows = []
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                is_argument = parameter.param_type_name == "argument"
+                rows.append((_panel(parameter, "Arguments" if is_argument else "Options"), record))
+        _write_groups(formatter, rows)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         takes = {
@@ -66,6 +87,23 @@ def one_value_each(words: Sequence[str], takes: Mapping[str, Takes]) -> list[str
         for value in values or [""]:
             given += [word, value]
     return given
+
+
+def _panel(of: Any, otherwise: str) -> str:
+    panel = getattr(of, "rich_help_panel", None)
+    return panel if isinstance(panel, str) else otherwise
+
+
+def _summary(command: Any) -> str:
+    """The first sentence of a command's help."""
+    return " ".join((command.help or "").split("\n\n")[0].split())
+
+
+def _write_groups(formatter: Any, rows: Sequence[tuple[str, tuple[str, str]]]) -> None:
+    """Groups in the order of their first rows."""
+    for group in dict.fromkeys(group for group, _ in rows):
+        with formatter.section(group):
+            formatter.write_dl([row for of, row in rows if of == group])
 
 
 def _takes(parameter: Any) -> Takes:

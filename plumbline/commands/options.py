@@ -17,11 +17,16 @@ from plumbline.stages.machine import choose
 from plumbline.stages.parent import config_of_day, engine_of_day, next_folder, parent_of
 from plumbline.stages.run import DEFAULT_CONFIG, SPARK_LOCAL, RequestedEngine, Run, TrainedModel
 
+# The groups of `--help`.
+DATA, WHERE = "Data and folder", "Where it computes"
+STAGES_DONE, RESULTS = "What is done again", "Results"
+
 ConfigFile = Annotated[
     Path,
     typer.Option(
         "--config",
         metavar="FILE",
+        rich_help_panel=DATA,
         help="YAML file of the data set.",
         show_default=str(DEFAULT_CONFIG.relative_to(ROOT)),
     ),
@@ -31,6 +36,7 @@ Data = Annotated[
     typer.Option(
         "--data",
         metavar="PATH...",
+        rich_help_panel=DATA,
         help="The raw log files, or a folder of them: paths, or URLs such as s3://BUCKET/LOGS.",
         show_default="none: the configuration's click model draws a log",
     ),
@@ -40,6 +46,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="FOLDER",
+        rich_help_panel=DATA,
         help="Folder of the run.",
         show_default="runs/NAME, or RUN+1 beside --append-to RUN",
     ),
@@ -49,6 +56,7 @@ AppendTo = Annotated[
     typer.Option(
         "--append-to",
         metavar="RUN",
+        rich_help_panel=DATA,
         help="Append the day of --data to this run: a new run goes on from its features and model.",
         show_default="off",
     ),
@@ -57,6 +65,7 @@ EngineName = Annotated[
     RequestedEngine,
     typer.Option(
         "--engine",
+        rich_help_panel=WHERE,
         help="Engine that fits and encodes the features; auto: nvtabular with cuDF or --scheduler, "
         "spark with --master, else native.",
     ),
@@ -66,6 +75,7 @@ Scheduler = Annotated[
     typer.Option(
         "--scheduler",
         metavar="local|ADDRESS",
+        rich_help_panel=WHERE,
         help="Run the NVTabular engine on a Dask cluster: one started here, or tcp://HOST:PORT.",
         show_default="no cluster",
     ),
@@ -75,24 +85,53 @@ Master = Annotated[
     typer.Option(
         "--master",
         metavar="URL",
+        rich_help_panel=WHERE,
         help="Run the Spark engine on this master: local[N], spark://HOST:PORT, yarn, k8s://URL.",
         show_default=f"{SPARK_LOCAL} with --engine spark",
     ),
 ]
 ModelName = Annotated[
     TrainedModel,
-    typer.Option("--model", help="Trainer of the DLRM: fused (our own kernels), or Merlin Models."),
+    typer.Option(
+        "--model",
+        rich_help_panel=WHERE,
+        help="Trainer of the DLRM: fused (our own kernels), or Merlin Models.",
+    ),
 ]
 DeviceName = Annotated[
     RequestedDevice,
-    typer.Option("--device", help="auto: cuda if driver, torch and our kernels have it."),
+    typer.Option(
+        "--device",
+        rich_help_panel=WHERE,
+        help="auto: cuda if driver, torch and our kernels have it.",
+    ),
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Run complete stages again.", show_default="off")
+    bool,
+    typer.Option(
+        "--force",
+        rich_help_panel=STAGES_DONE,
+        help="Run complete stages again.",
+        show_default="off",
+    ),
 ]
 Verify = Annotated[
     bool,
-    typer.Option("--verify", help="Check complete stages too, and the log.", show_default="off"),
+    typer.Option(
+        "--verify",
+        rich_help_panel=STAGES_DONE,
+        help="Check complete stages too, and the log.",
+        show_default="off",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        rich_help_panel=RESULTS,
+        help="Print lines of JSON: stages, progress, warnings, the error.",
+        show_default="off",
+    ),
 ]
 
 

@@ -10,6 +10,7 @@ import typer
 
 from plumbline.base.device import cuda_devices
 from plumbline.base.errors import PlumblineError
+from plumbline.commands.options import WHERE
 from plumbline.dlrm.processes.place import place
 from plumbline.dlrm.processes.requirements import check_settings, require_packages
 from plumbline.stages.run import Run
@@ -20,6 +21,7 @@ ProcessCount = Annotated[
         "--nproc",
         min=1,
         metavar="PROCESSES",
+        rich_help_panel=WHERE,
         help="Train in so many processes on this machine: one a GPU, or dividing the cores.",
         show_default="1, or torchrun's",
     ),

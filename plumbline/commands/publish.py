@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plumbline.base.errors import PlumblineError
+from plumbline.base.json_lines import write_json_lines
 from plumbline.base.stores import local_path
 from plumbline.commands.options import (
+    AsJson,
     ConfigFile,
     Data,
     DeviceName,
@@ -31,24 +33,28 @@ if TYPE_CHECKING:
     from plumbline.stages.publishing import LoadingServer
 
 LOAD_SECONDS = 600.0
+SERVER = "Live repository and its server"
 _LIVE = "live_repository in the folder of the run"
 
 Url = Annotated[
     str | None,
     typer.Option(
         metavar="HOST:PORT",
+        rich_help_panel=SERVER,
         help="Server of the live repository, started with --allow-model-control; it loads the new "
         "version at once.",
         show_default="none: the next start of a server loads it",
     ),
 ]
 ServerProtocol = Annotated[
-    Protocol | None, typer.Option(help="Protocol of --url.", show_default="http")
+    Protocol | None,
+    typer.Option(rich_help_panel=SERVER, help="Protocol of --url.", show_default="http"),
 ]
 SecretFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
+        rich_help_panel=SERVER,
         help="File with the server's secret.",
         show_default=f"the environment variable {SECRET_VARIABLE}",
     ),
@@ -57,23 +63,32 @@ TlsAuthority = Annotated[
     Path | None,
     typer.Option(
         metavar="PEM",
+        rich_help_panel=SERVER,
         help="Use TLS, and trust servers whose certificate one of these has signed.",
         show_default="no encryption",
     ),
 ]
 TlsCertificate = Annotated[
     Path | None,
-    typer.Option(metavar="PEM", help="This client's certificate.", show_default="none"),
+    typer.Option(
+        metavar="PEM",
+        rich_help_panel=SERVER,
+        help="This client's certificate.",
+        show_default="none",
+    ),
 ]
 TlsKey = Annotated[
     Path | None,
-    typer.Option(metavar="PEM", help="Key of --tls-certificate.", show_default="none"),
+    typer.Option(
+        metavar="PEM", rich_help_panel=SERVER, help="Key of --tls-certificate.", show_default="none"
+    ),
 ]
 LoadSeconds = Annotated[
     float | None,
     typer.Option(
         metavar="SECONDS",
         min=0.0,
+        rich_help_panel=SERVER,
         help="Time limit for the server to load one model.",
         show_default=f"{LOAD_SECONDS:g}",
     ),
@@ -95,6 +110,7 @@ def export(
         str | None,
         typer.Option(
             metavar="[REPOSITORY]",
+            rich_help_panel=SERVER,
             help="Add this run's plan and model to a live repository as its next version, or begin "
             f"it; without a value: {_LIVE}.",
             show_default="off",
@@ -107,8 +123,10 @@ def export(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
     load_seconds: LoadSeconds = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write plan and weights as Triton model repositories; with --publish, also into a live one."""
+    write_json_lines(as_json)
     server = _server(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
     )
@@ -137,6 +155,7 @@ def publish(
         str,
         typer.Option(
             metavar="FOLDER",
+            rich_help_panel=SERVER,
             help="The live repository: a folder, or a URL such as s3://BUCKET/MODELS.",
             show_default=_LIVE,
         ),
@@ -148,11 +167,13 @@ def publish(
     tls_certificate: TlsCertificate = None,
     tls_key: TlsKey = None,
     load_seconds: LoadSeconds = None,
+    as_json: AsJson = False,
 ) -> None:
     """Publish a run as the next version of a live repository.
 
     A repository that does not exist yet is created. The same as `export --publish`.
     """
+    write_json_lines(as_json)
     server = _server(
         url, protocol, secret_file, tls_authority, tls_certificate, tls_key, load_seconds
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from plumbline.base.console import say
+from plumbline.base.console import say, waiting
 from plumbline.serving.client.connection import SECRET_HEADER, secret_header
 from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.gateway.settings import LauncherState
@@ -79,7 +79,8 @@ def _serve(repository: Path, launch: Launch) -> None:
                     tell=tell,
                     report=say,
                 )
-                supervisor.start()
+                with waiting("starting"):
+                    supervisor.start()
                 if launch.warning is not None:
                     say(f"warning: {launch.warning}")
                 say(f"{address}HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.errors import DataError
+from plumbline.base.json_lines import write_json_lines
+from plumbline.commands.options import AsJson
 from plumbline.serving.client.connection import SECRET_VARIABLE, Protocol, Tls
 from plumbline.settings.data import FileFormat
 
@@ -24,29 +27,47 @@ def score(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A .csv or .parquet file.", show_default="standard output"
+            metavar="FILE",
+            rich_help_panel="The scores",
+            help="A .csv or .parquet file.",
+            show_default="standard output",
         ),
     ] = None,
     url: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
+            rich_help_panel="The server",
             help="The server's address.",
             show_default="this machine's port 8001, or 8000 for http",
         ),
     ] = None,
-    protocol: Annotated[Protocol, typer.Option(help="Protocol of the port.")] = "grpc",
+    protocol: Annotated[
+        Protocol, typer.Option(rich_help_panel="The server", help="Protocol of the port.")
+    ] = "grpc",
     model: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The model that scores.", show_default="the fused model"),
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel="The server",
+            help="The model that scores.",
+            show_default="the fused model",
+        ),
     ] = None,
     version: Annotated[
-        str, typer.Option(metavar="VERSION", help="Its version.", show_default="the newest")
+        str,
+        typer.Option(
+            metavar="VERSION",
+            rich_help_panel="The server",
+            help="Its version.",
+            show_default="the newest",
+        ),
     ] = "",
     keep: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMNS",
+            rich_help_panel="The scores",
             help="Columns of the file to write beside the scores, unchanged: id,user.",
             show_default="none",
         ),
@@ -54,23 +75,35 @@ def score(
     tables: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Folder of the side tables.", show_default="that of FILE"
+            metavar="FOLDER",
+            rich_help_panel="How FILE is written",
+            help="Folder of the side tables.",
+            show_default="that of FILE",
         ),
     ] = None,
     file_format: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="Format of FILE.", show_default="recognized by its content"),
+        typer.Option(
+            "--format",
+            rich_help_panel="How FILE is written",
+            help="Format of FILE.",
+            show_default="recognized by its content",
+        ),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            metavar="MARK", help="Separator of fields; \\t for a tab.", show_default=AS_THE_LOG
+            metavar="MARK",
+            rich_help_panel="How FILE is written",
+            help="Separator of fields; \\t for a tab.",
+            show_default=AS_THE_LOG,
         ),
     ] = None,
     quote: Annotated[
         str | None,
         typer.Option(
             metavar="MARK",
+            rich_help_panel="How FILE is written",
             help="Quote of fields that contain the delimiter; empty for none.",
             show_default=AS_THE_LOG,
         ),
@@ -78,13 +111,17 @@ def score(
     encoding: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Encoding of text: utf-8, latin-1, …", show_default=AS_THE_LOG
+            metavar="NAME",
+            rich_help_panel="How FILE is written",
+            help="Encoding of text: utf-8, latin-1, …",
+            show_default=AS_THE_LOG,
         ),
     ] = None,
     header: Annotated[
         bool | None,
         typer.Option(
             "--header/--no-header",
+            rich_help_panel="How FILE is written",
             help="Whether the first line names the columns.",
             show_default=AS_THE_LOG,
         ),
@@ -93,6 +130,7 @@ def score(
         str | None,
         typer.Option(
             metavar="COLUMNS",
+            rich_help_panel="How FILE is written",
             help="All columns of a file without a header: label,I1..I13,C1..C26.",
             show_default=AS_THE_LOG,
         ),
@@ -100,25 +138,35 @@ def score(
     trim: Annotated[
         bool | None,
         typer.Option(
-            "--trim/--no-trim", help="Remove blanks around fields.", show_default=AS_THE_LOG
+            "--trim/--no-trim",
+            rich_help_panel="How FILE is written",
+            help="Remove blanks around fields.",
+            show_default=AS_THE_LOG,
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WORD",
+            rich_help_panel="How FILE is written",
             help="Word for a missing value; may be repeated, empty for none.",
             show_default=AS_THE_LOG,
         ),
     ] = None,
     decimal: Annotated[
         str | None,
-        typer.Option(metavar="MARK", help="Decimal mark: . or ,", show_default=AS_THE_LOG),
+        typer.Option(
+            metavar="MARK",
+            rich_help_panel="How FILE is written",
+            help="Decimal mark: . or ,",
+            show_default=AS_THE_LOG,
+        ),
     ] = None,
     thousands: Annotated[
         str | None,
         typer.Option(
             metavar="MARK",
+            rich_help_panel="How FILE is written",
             help="Separator of thousands in numbers; empty for none.",
             show_default=AS_THE_LOG,
         ),
@@ -127,6 +175,7 @@ def score(
         str | None,
         typer.Option(
             metavar="MARK",
+            rich_help_panel="How FILE is written",
             help="Separator of the elements of a list, in text.",
             show_default=AS_THE_LOG,
         ),
@@ -136,20 +185,31 @@ def score(
         typer.Option(
             metavar="ROWS",
             min=1,
+            rich_help_panel="Requests",
             help="Rows of a request.",
             show_default="the model's maximum",
         ),
     ] = None,
     in_flight: Annotated[
-        int, typer.Option(metavar="REQUESTS", min=1, help="Requests in flight at once.")
+        int,
+        typer.Option(
+            metavar="REQUESTS",
+            min=1,
+            rich_help_panel="Requests",
+            help="Requests in flight at once.",
+        ),
     ] = 4,
     timeout: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time limit of one request.")
+        float,
+        typer.Option(
+            metavar="SECONDS", rich_help_panel="Requests", help="Time limit of one request."
+        ),
     ] = 60.0,
     ca: Annotated[
         Path | None,
         typer.Option(
             metavar="PEM",
+            rich_help_panel="The server",
             help="Use TLS, and trust servers whose certificate one of these has signed.",
             show_default="no encryption",
         ),
@@ -157,25 +217,40 @@ def score(
     certificate: Annotated[
         Path | None,
         typer.Option(
-            metavar="PEM", help="This client's certificate, for TLS.", show_default="none"
+            metavar="PEM",
+            rich_help_panel="The server",
+            help="This client's certificate, for TLS.",
+            show_default="none",
         ),
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(metavar="PEM", help="Key of --certificate.", show_default="none"),
+        typer.Option(
+            metavar="PEM",
+            rich_help_panel="The server",
+            help="Key of --certificate.",
+            show_default="none",
+        ),
     ] = None,
     secret_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            rich_help_panel="The server",
             help="File with the secret of a protected server.",
             show_default=f"the environment variable {SECRET_VARIABLE}",
         ),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Replace an existing file.", show_default="off"),
+        typer.Option(
+            "--force",
+            rich_help_panel="The scores",
+            help="Replace an existing file.",
+            show_default="off",
+        ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score every row of a file, in its order.
 
@@ -185,6 +260,9 @@ def score(
     from plumbline.serving.contract.interface import FUSED_MODEL
     from plumbline.serving.score.reading import ReadOptions
 
+    if as_json and out is None:
+        raise DataError("--json without --out: both write to standard output. Give --out FILE.")
+    write_json_lines(as_json)
     options = ReadOptions(
         format=file_format,
         separator=delimiter,

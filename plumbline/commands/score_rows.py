@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from plumbline.base.console import console, say
+from plumbline.base.console import Told, console, say, warn
 from plumbline.base.errors import DataError
+from plumbline.base.json_lines import writes_json_lines
 from plumbline.columns.kinds import expand_range
 from plumbline.serving.client.async_client import AsyncClient
 from plumbline.serving.client.connection import (
@@ -109,13 +110,13 @@ def score_from_file(rows: RowsToScore, scorer: Scorer, out: Path | None, *, forc
 async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight: int) -> None:
     start = time.perf_counter()
     for warning in file.warnings:
-        say(f"warning: {warning}")
+        warn(warning)
     kept = file.kept_schema
     writing = (
         nullcontext(CsvOutput(sys.stdout.buffer, kept)) if out is None else output_file(out, kept)
     )
-    with _progress(file) as bar, writing as output:
-        scored = await score_rows(client, file, output, in_flight, bar.show)
+    with _progress(file) as show, writing as output:
+        scored = await score_rows(client, file, output, in_flight, show)
     if out is None:
         sys.stdout.buffer.flush()
     seconds = time.perf_counter() - start
@@ -125,28 +126,37 @@ async def _score(client: AsyncClient, file: RowFile, out: Path | None, in_flight
     )
 
 
-class _Bar:
-    def __init__(self, progress: Progress, file: RowFile) -> None:
-        self._progress, self._file = progress, file
-        self._task = progress.add_task("score", total=1.0, rows=0)
-
-    def show(self, scored: Scored) -> None:
-        self._progress.update(self._task, completed=self._file.fraction_read, rows=scored.rows)
-
-
 @contextmanager
-def _progress(file: RowFile) -> Iterator[_Bar]:
+def _progress(file: RowFile) -> Iterator[Callable[[Scored], None]]:
+    """Shows the rows scored, and the time left by the share of the file that is read."""
+    if writes_json_lines():
+        told = Told("score", None, "rows")
+
+        def tell(scored: Scored) -> None:
+            told.total = round(scored.rows / file.fraction_read) if file.fraction_read else None
+            told.advance(scored.rows - told.done)
+
+        yield tell
+        told.end()
+        return
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(bar_width=30),
         TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f} rows/s"),
         TimeRemainingColumn(),
     )
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        yield _Bar(progress, file)
+        task = progress.add_task("score", total=1.0, rows=0, rate=0.0)
+        begun = time.perf_counter()
+
+        def show(scored: Scored) -> None:
+            rate = scored.rows / max(time.perf_counter() - begun, 1e-9)
+            progress.update(task, completed=file.fraction_read, rows=scored.rows, rate=rate)
+
+        yield show
 
 
 def _names(option: str, columns: str | None) -> tuple[str, ...] | None:

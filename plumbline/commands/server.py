@@ -25,24 +25,38 @@ def server(
         Path, typer.Argument(metavar="REPOSITORY", help="The model repository folder.")
     ],
     http_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port of HTTP; 0 for any free one.")
+        int,
+        typer.Option(
+            metavar="PORT", rich_help_panel="Addresses", help="Port of HTTP; 0 for any free one."
+        ),
     ] = 8000,
     grpc_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port of gRPC; 0 for any free one.")
+        int,
+        typer.Option(
+            metavar="PORT", rich_help_panel="Addresses", help="Port of gRPC; 0 for any free one."
+        ),
     ] = 8001,
     metrics_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port of the metrics; 0 for any free one.")
+        int,
+        typer.Option(
+            metavar="PORT",
+            rich_help_panel="Addresses",
+            help="Port of the metrics; 0 for any free one.",
+        ),
     ] = 8002,
     host: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="Address to bind to; 0.0.0.0 opens it to the network."
+            metavar="ADDRESS",
+            rich_help_panel="Addresses",
+            help="Address to bind to; 0.0.0.0 opens it to the network.",
         ),
     ] = LOOPBACK,
     allow_model_control: Annotated[
         bool,
         typer.Option(
             "--allow-model-control",
+            rich_help_panel="Access",
             help="Let clients load models while it runs; needs a secret.",
             show_default="off",
         ),
@@ -51,6 +65,7 @@ def server(
         bool,
         typer.Option(
             "--allow-shared-memory",
+            rich_help_panel="Access",
             help="Let local clients pass tensors in shared memory; needs a secret.",
             show_default="off",
         ),
@@ -58,13 +73,17 @@ def server(
     protect_scoring: Annotated[
         bool,
         typer.Option(
-            "--protect-scoring", help="Require the secret in every request.", show_default="off"
+            "--protect-scoring",
+            rich_help_panel="Access",
+            help="Require the secret in every request.",
+            show_default="off",
         ),
     ] = False,
     secret_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
+            rich_help_panel="Access",
             help="File with the secret.",
             show_default=f"the environment variable {SECRET_VARIABLE}",
         ),
@@ -73,18 +92,25 @@ def server(
         Path | None,
         typer.Option(
             metavar="PEM",
+            rich_help_panel="Access",
             help="Encrypt the gateway with this certificate; without one, gRPC only.",
             show_default="no encryption",
         ),
     ] = None,
     tls_key: Annotated[
         Path | None,
-        typer.Option(metavar="PEM", help="Key of --tls-certificate.", show_default="none"),
+        typer.Option(
+            metavar="PEM",
+            rich_help_panel="Access",
+            help="Key of --tls-certificate.",
+            show_default="none",
+        ),
     ] = None,
     tls_client_ca: Annotated[
         Path | None,
         typer.Option(
             metavar="PEM",
+            rich_help_panel="Access",
             help="Require client certificates that this one has signed.",
             show_default="clients need none",
         ),
@@ -94,37 +120,68 @@ def server(
         typer.Option(
             metavar="SECONDS",
             min=0.0,
+            rich_help_panel="Checks",
             help="Time limit for loading the models; time in which they compute counts a tenth.",
         ),
     ] = 120.0,
     check_seconds: Annotated[
         float,
-        typer.Option(metavar="SECONDS", min=0.1, help="Time between two checks of the answers."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            rich_help_panel="Checks",
+            help="Time between two checks of the answers.",
+        ),
     ] = 2.0,
     gateway: Annotated[
         bool | None,
         typer.Option(
+            rich_help_panel="Gateway",
             help="Put a gateway in front of the server, which then stays on this machine.",
             show_default="on unless --host is loopback",
         ),
     ] = None,
     gateway_port: Annotated[
-        int, typer.Option(metavar="PORT", help="Port of the gateway; 0 for any free one.")
+        int,
+        typer.Option(
+            metavar="PORT",
+            rich_help_panel="Gateway",
+            help="Port of the gateway; 0 for any free one.",
+        ),
     ] = 8080,
     gateway_processes: Annotated[
-        int, typer.Option(metavar="PROCESSES", help="Processes of the gateway.")
+        int,
+        typer.Option(
+            metavar="PROCESSES", rich_help_panel="Gateway", help="Processes of the gateway."
+        ),
     ] = 1,
     max_body: Annotated[
-        int, typer.Option(metavar="BYTES", help="Largest body that the gateway takes.")
+        int,
+        typer.Option(
+            metavar="BYTES", rich_help_panel="Gateway", help="Largest body that the gateway takes."
+        ),
     ] = Limits().body_bytes,
     max_rows: Annotated[
-        int, typer.Option(metavar="ROWS", help="Most rows of a request to the gateway.")
+        int,
+        typer.Option(
+            metavar="ROWS", rich_help_panel="Gateway", help="Most rows of a request to the gateway."
+        ),
     ] = Limits().rows,
     max_in_flight: Annotated[
-        int, typer.Option(metavar="REQUESTS", help="Most requests that the gateway has at once.")
+        int,
+        typer.Option(
+            metavar="REQUESTS",
+            rich_help_panel="Gateway",
+            help="Most requests that the gateway has at once.",
+        ),
     ] = Limits().in_flight,
     request_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Time limit of a request to the gateway.")
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            rich_help_panel="Gateway",
+            help="Time limit of a request to the gateway.",
+        ),
     ] = Limits().seconds,
     page: Annotated[
         bool, typer.Option(help="Answer / of the gateway with a page to try the model.")

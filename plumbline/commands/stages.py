@@ -9,11 +9,16 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.command_line import goes_on
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
+from plumbline.base.json_lines import write_json_lines
 from plumbline.base.library_log import library_log
 from plumbline.commands.options import (
+    RESULTS,
+    STAGES_DONE,
     AppendTo,
+    AsJson,
     ConfigFile,
     Data,
     DeviceName,
@@ -59,6 +64,7 @@ def run(
             "--from",
             metavar="|".join(STAGES),
             callback=_known,
+            rich_help_panel=STAGES_DONE,
             help="Run again from this stage on.",
             show_default="none: complete stages are skipped",
         ),
@@ -66,7 +72,11 @@ def run(
     last: Annotated[
         str,
         typer.Option(
-            "--to", metavar="|".join(STAGES), callback=_known, help="Stop after this stage."
+            "--to",
+            metavar="|".join(STAGES),
+            callback=_known,
+            rich_help_panel=STAGES_DONE,
+            help="Stop after this stage.",
         ),
     ] = LAST,
     force: Force = False,
@@ -76,11 +86,13 @@ def run(
         typer.Option(
             "--mlflow",
             metavar="URI",
+            rich_help_panel=RESULTS,
             help="Log the finished run to this MLflow server, folder or database, and register "
             "its model.",
             show_default="none",
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Raw logs to served scores: every stage in order, then a report.
 
@@ -88,6 +100,7 @@ def run(
 
     With --append-to, the day of --data is appended to a finished run, in a new folder.
     """
+    write_json_lines(as_json)
     if mlflow is not None and last != LAST:
         raise PlumblineError(
             f"--mlflow {mlflow} with --to {last}: only a finished run has a report to log. Leave "
@@ -132,7 +145,9 @@ def stage_command(name: str) -> Callable[..., None]:
         device: DeviceName = "auto",
         force: Force = False,
         verify: Verify = False,
+        as_json: AsJson = False,
     ) -> None:
+        write_json_lines(as_json)
         chosen, folder = run_of(config, data, out, engine, scheduler, model, device, master=master)
         with working_in(folder):
             stage_named(name).ensure(chosen, folder, force=force, verify=verify)
@@ -150,4 +165,4 @@ def working_in(folder: Path) -> Iterator[None]:
         with run_lock(folder), library_log(folder / LIBRARY_LOG):
             yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the next run goes on from here") from None
+        raise KeyboardInterrupt(f"complete stages stay; it goes on with: {goes_on()}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from plumbline.base.json_lines import write_json_lines
 from plumbline.commands.options import (
+    AsJson,
     ConfigFile,
     Data,
     DeviceName,
@@ -31,8 +33,10 @@ def train(
     nproc: ProcessCount = None,
     force: Force = False,
     verify: Verify = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train the DLRM. The stages that it needs must be complete."""
+    write_json_lines(as_json)
     chosen, folder = run_of(config, data, out, engine, scheduler, model, device)
 
     def work(run: Run) -> None:

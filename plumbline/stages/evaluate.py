@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from plumbline.base.console import alarm, approve, console, progress_bar
+from plumbline.base.console import alarm, approve, progress_bar, say
 from plumbline.base.errors import StageError
 from plumbline.columns.kinds import CLICK
 from plumbline.dlrm.baseline.fitting import fit_logistic_regression
@@ -101,11 +101,11 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     best_auc = bayes_auc(run, inputs, out)
     test = metrics["test"]
     best = "" if best_auc is None else f" (the click model's own: {best_auc:.4f})"
-    console.print(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
+    say(f"  test AUC {test['auc']:.4f}{best}, log loss {test['logloss']:.4f}")
     _report(verdict)
     auc_loss = auc_loss_of(judged) if is_quantized else None
     if auc_loss is not None:
-        console.print(f"  int8 costs {auc_loss['test']:.6f} of the test AUC")
+        say(f"  int8 costs {auc_loss['test']:.6f} of the test AUC")
     facts = {
         **metrics,
         "auc_loss": auc_loss,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from plumbline.base.console import console, progress_bar
+from plumbline.base.console import progress_bar, say, waiting
 from plumbline.columns.typed import values_of
 from plumbline.columns.values import Lists
 from plumbline.features.encoding.encoder import Encoded
@@ -45,11 +46,14 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     raw = pq.read_table(inputs["ingest"].path("probe"))
     repository = inputs["export"].path("model_repository")
     work_folder = out / "server"  # has the log, and is kept if the stage fails
-    with TritonServer(repository, work_folder) as server:
-        compared = _compare(server, raw, inputs)
+    with ExitStack() as running:
+        with waiting("starting"):
+            server = running.enter_context(TritonServer(repository, work_folder))
+        with waiting("comparing"):
+            compared = _compare(server, raw, inputs)
         latency = _latency(server, raw, run.config.serving.latency_requests)
     shutil.rmtree(work_folder)
-    console.print(
+    say(
         f"  {compared.rows_compared} rows compared: ids identical {compared.ids_identical}, "
         f"largest score difference {compared.max_abs_score_diff:.1e}"
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plumbline.base.console import say
+from plumbline.base.console import tell_stage
 from plumbline.base.errors import StageError
 from plumbline.base.exit_status import machine_errors
 from plumbline.base.file_checks import FileChecks
@@ -90,9 +90,9 @@ class Stage:
                     if verify:
                         manifest.verify(out)
                         self.read_sources(run, inputs)
-                    say(": complete, skipped", label=self.name)
+                    tell_stage(self.name, "skipped")
                     return Finished(out, manifest, FileChecks())
-                say("", label=self.name)
+                tell_stage(self.name, "begun")
                 _prepare(out, () if force else self.resumes_from)
                 started = time.perf_counter()
                 with peak_memory() as peak:
@@ -109,6 +109,7 @@ class Stage:
                 facts={**result.facts, "peak_rss_mb": peak.megabytes},
             )
             manifest.write(out)
+            tell_stage(self.name, "complete", manifest.seconds)
             self._remove_resumable(out)
             return Finished(out, manifest, FileChecks())
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plumbline.base.console import console, progress_bar, warn
+from plumbline.base.console import progress_bar, say, warn
 from plumbline.dlrm.judgement.proportion import proportion_warnings
 from plumbline.dlrm.model.architecture import Architecture
 from plumbline.dlrm.train.training_plan import PlannedTraining, planned
@@ -45,7 +45,7 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     files = training_files(etl)
     clicks, rows = clicks_of(files)
     training = planned(config.training, rows, clicks)
-    console.print(f"  {_described(training, rows)}", highlight=False, soft_wrap=True)
+    say(f"  {_described(training, rows)}")
     material = _Material(
         plan=plan,
         architecture=architecture,
@@ -62,13 +62,11 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
         else:
             precision, trained = _train_in_group(run, run.group, material, out, progress)
     if training.stops_early:
-        console.print(
+        say(
             f"  kept: epoch {trained.best_epoch + 1} of {len(trained.epochs)}, the one with the "
             "best validation log loss",
-            highlight=False,
-            soft_wrap=True,
         )
-    console.print(
+    say(
         f"  {trained.samples_per_second:,.0f} samples/s in {precision}, "
         f"{trained.waiting_share:.1%} of the time waiting for data"
     )
@@ -169,12 +167,10 @@ def _described(training: PlannedTraining, rows: int) -> str:
 
 
 def _print_epoch(index: int, epoch: Epoch) -> None:
-    console.print(
+    say(
         f"  epoch {index + 1}: training loss {epoch.train_loss:.4f}, validation log loss "
         f"{epoch.valid.logloss:.4f}, AUC {epoch.valid.auc:.4f}, "
         f"learning rate {epoch.learning_rate:.2g}",
-        highlight=False,
-        soft_wrap=True,
     )
 
 

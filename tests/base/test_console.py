@@ -1,5 +1,7 @@
 """Printed text may be data: brackets are no markup, control characters become escapes."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,3 +52,27 @@ def test_any_text_is_one_line_without_control_characters(text: str) -> None:
 def test_the_description_of_a_bar_is_not_markup() -> None:
     with terminal.progress_bar("[/x]", 3) as advance:
         advance(3)
+
+
+def test_without_a_terminal_progress_is_one_line_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quiet = Console(width=80, force_terminal=False)
+    monkeypatch.setattr(terminal, "console", quiet)
+    with quiet.capture() as caught:
+        with terminal.progress_bar("reading", 3) as advance:
+            advance(1)
+            advance(2)
+        with terminal.waiting("starting"):
+            pass
+    assert re.fullmatch(r"  reading: 3 rows in 0\.0 s \([\d,]+ rows/s\)\n", caught.get())
+
+
+def test_a_terminal_shows_rate_and_time_also_after_one_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide = Console(width=120, force_terminal=True)
+    monkeypatch.setattr(terminal, "console", wide)
+    with wide.capture() as caught, terminal.progress_bar("reading", 4000) as advance:
+        advance(4000)
+    assert re.search(r"4000/4000.*[\d,]+ rows/s", caught.get().splitlines()[-2])

@@ -79,6 +79,34 @@ def test_help_has_a_text_a_default_and_a_unit(command: Any, parameter: Any) -> N
         assert parameter.metavar in UNITS, f"{left}: wanted a unit for its name"
 
 
+def test_the_commands_are_listed_in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.app(["--help"])
+    shown = capsys.readouterr().out
+    groups = re.findall(r"^(\w.*):\n((?:  .*\n)+)", shown, re.MULTILINE)
+    listed = {title: re.findall(r"^  (\w+) ", body, re.MULTILINE) for title, body in groups}
+    assert listed["Single stages, in order"] == list(STAGES)
+    assert {"init", "run", "status"} < set(listed["From a log to a report"])
+    assert {name for names in listed.values() for name in names} == COMMANDS.keys() - {
+        "client score"
+    }
+    assert "Exit status: 0 done, 2 an error in one line" in shown
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options_are_listed_in_groups_where_there_are_many(name: str) -> None:
+    options = [p for p in COMMANDS[name].params if p.param_type_name == "option"]
+    if len(options) > 7:
+        without = [p.name for p in options if p.rich_help_panel is None]
+        assert without == [], f"{name}: wanted rich_help_panel for {without}"
+    with COMMANDS[name].make_context("plumbline", [], resilient_parsing=True) as context:
+        shown = COMMANDS[name].get_help(context)
+    for panel in {p.rich_help_panel for p in options} - {None}:
+        assert shown.count(f"\n{panel}:\n") == 1
+    for option in options:
+        assert f"  {option.opts[0]}" in shown
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_is_shown_for_every_command(name: str, command: Command) -> None:
     ended = command("plumbline/__main__.py", *name.split(), "--help")
@@ -153,9 +181,11 @@ def test_ctrl_c_is_status_130(command: Command, monkeypatch: pytest.MonkeyPatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("plumbline.stages.stage.Stage.ensure", interrupted)
-    ended = command("pipelines/generate.py")
+    ended = command("pipelines/generate.py", "--force", "--out", "a run")
     assert ended.returncode == 130
-    assert ended.stderr == "interrupted: the next run goes on from here\n"
+    script = ROOT / "pipelines/generate.py"
+    goes_on = f"python {script} --out 'a run'"
+    assert ended.stderr == f"interrupted: complete stages stay; it goes on with: {goes_on}\n"
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["score", "--help"]])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,3 +91,28 @@ def test_files_that_may_not_grow_are_one_line(
     assert done.returncode == 2, done.stderr
     line = line_of(done.stderr)
     assert "File too large" in line and str(tmp_path / "run") in line
+
+
+def test_json_has_stages_progress_and_errors_and_nothing_else(
+    command: Command, options: list[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def events(*words: object) -> list[dict[str, Any]]:
+        ended = command("pipelines/run_all.py", *options, "--to", "etl", "--json", *words)
+        assert ended.stderr == ""
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    first = events()
+    stages = [(e["stage"], e["state"]) for e in first if e["event"] == "stage"]
+    assert stages == [(n, s) for n in ("ingest", "etl") for s in ("begun", "complete")]
+    done = {e["what"]: e["done"] for e in first if e["event"] == "progress"}
+    assert done["reading"] == 3000 and {"encoding", "checking"} < done.keys()
+    again = events()
+    assert [(e["stage"], e["state"]) for e in again] == [("ingest", "skipped"), ("etl", "skipped")]
+    *_, error = events("--from", "serve")
+    assert error["event"] == "error" and error["status"] == 2
+
+
+def test_scores_and_json_do_not_share_standard_output(command: Command) -> None:
+    ended = command("plumbline/__main__.py", "score", "rows.csv", "--json")
+    assert ended.returncode == 2
+    assert "--json without --out: both write to standard output" in ended.stderr

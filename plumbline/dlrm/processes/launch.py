@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import plumbline
+from plumbline.base.command_line import goes_on
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import USER_ERROR
 
@@ -56,7 +57,7 @@ def launch(count: int) -> int:
         return _status(error.failures.values(), count)
     except SignalException as ended:
         if ended.sigval == signal.SIGINT:
-            raise KeyboardInterrupt("the next run goes on from here") from None
+            raise KeyboardInterrupt(f"complete stages stay; it goes on with: {goes_on()}") from None
         return 128 + int(ended.sigval)
     return 0
 
