@@ -26,6 +26,8 @@ PSEUDO_ROWS = 0.5
 FEWEST = 500
 """With fewer values, chance alone makes the index about as large as its lower bound."""
 
+_LARGEST = 2**63 - 1
+
 
 class NumberBins:
     """Bins between the edges, and a last one of missing numbers.
@@ -92,13 +94,13 @@ class IdBins:
     def __init__(self, frequent: Sequence[int], unseen: range, null: int) -> None:
         self.frequent = tuple(frequent)
         other = len(self.frequent)
-        size = max(*self.frequent, null, unseen.stop - 1, 0) + 2
-        self._bins = np.full(size, other, np.intp)
-        """The bin of each id; the last one is that of all higher ids."""
-        self._bins[list(self.frequent)] = np.arange(other)
-        self._bins[unseen.start : unseen.stop] = other + 1
-        if null >= 0:
-            self._bins[null] = other + 2
+        spans = [(one, min(one + 1, _LARGEST), bin_) for bin_, one in enumerate(self.frequent)]
+        spans += [(unseen.start, min(unseen.stop, _LARGEST), other + 1)] if unseen else []
+        spans += [(null, null + 1, other + 2)] if null >= 0 else []
+        starts = {end: other for _, end, _ in spans} | {start: bin_ for start, _, bin_ in spans}
+        self._starts = np.array(sorted(starts), np.int64)
+        """The ids at which another bin begins; the ids of a span lie between two of them."""
+        self._bin_of_span = np.array([other, *(starts[one] for one in sorted(starts))])
 
     @classmethod
     def of(cls, ids_N: NDArray[np.integer[Any]], unseen: range, null: int) -> IdBins:
@@ -122,8 +124,11 @@ class IdBins:
         >>> IdBins([7, 5], range(2, 4), 1).count(np.array([7, 7, 5, 6, 9, 2, 3, 3, 1]))
         array([2, 1, 2, 3, 1])
         """
-        bin_N = self._bins[np.minimum(ids_N, len(self._bins) - 1)]
-        return np.bincount(bin_N, minlength=self.bins).astype(np.int64, copy=False)
+        span_N = np.searchsorted(self._starts, ids_N, side="right")
+        of_spans = np.bincount(span_N, minlength=len(self._bin_of_span))
+        counts_K = np.zeros(self.bins, np.int64)
+        np.add.at(counts_K, self._bin_of_span, of_spans)
+        return counts_K
 
     @staticmethod
     def missing(counts_K: NDArray[np.int64]) -> int:

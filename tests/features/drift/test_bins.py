@@ -81,3 +81,11 @@ def test_too_few_values_have_no_index() -> None:
     assert stability_index(enough, enough) == 0.0
     assert stability_index(enough, enough - 1) is None
     assert stability_index(enough - 1, enough) is None
+
+
+def test_ids_may_be_as_large_as_they_like() -> None:
+    """A table of all ids would take the memory of the machine."""
+    bins = IdBins([2**62], range(2, 2**64), 1)
+    assert bins.count(np.array([1, 2, 2**61, 0])).tolist() == [0, 1, 2, 1]
+    most = 2**63 - 1
+    assert IdBins([most, 5], range(0), -1).count(np.array([5, most, 7])).tolist()[:3] == [1, 1, 1]
