@@ -27,8 +27,13 @@ LOCAL = "local"
 RETRIES = 3
 """How often a task that raised an error is run again, on any worker."""
 
-_PATIENCE = {"distributed.comm.timeouts.connect": "120s", "distributed.comm.timeouts.tcp": "120s"}
-"""A worker that cannot connect in time is not started again, and a busy machine takes long."""
+_PATIENCE = {
+    "distributed.comm.timeouts.connect": "120s",
+    "distributed.comm.timeouts.tcp": "120s",
+    "distributed.deploy.lost-worker-timeout": "1 day",
+}
+"""A busy machine takes long to start a worker. One that cannot connect in time is not started
+again, and a cluster gives up a dead one whose successor is not there in the last of these times."""
 
 _WORKER_SECONDS = 60
 """How long a running cluster may be without a worker when a run begins."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from dask.system import CPU_COUNT
 
 from plumbline.base.errors import MachineError, PlumblineError
 from plumbline.base.library_log import library_log
@@ -28,7 +29,7 @@ from plumbline.features.engine.encoded import EtlResult
 from plumbline.nvtabular import cluster, engine
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.frames import FrameReader, write_encoded
-from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.library import Workflow, dask_config, ops
 from plumbline.nvtabular.operators import categorify, fill_median
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
 from plumbline.nvtabular.patching.medians import median_of
@@ -265,6 +266,33 @@ def test_workers_that_die_cost_time_only(
     monkeypatch.undo()
     encode(data, tmp_path / "undisturbed", None)
     assert files(tmp_path / "out") == files(tmp_path / "undisturbed")
+
+
+SLOW_TO_START = """
+import time
+from pathlib import Path
+
+starts = Path({folder!r})
+if len(list(starts.iterdir())) >= {workers}:
+    time.sleep(20)
+(starts / str(time.time_ns())).touch()
+"""
+"""A module that workers load when they start: all but the first ones take long."""
+
+
+@pytest.mark.slow
+def test_workers_that_die_together_and_start_slowly_cost_time_only(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask gives a dead worker up whose successor takes 15 seconds to start."""
+    (tmp_path / "starts").mkdir()
+    slow = tmp_path / "slow.py"
+    slow.write_text(SLOW_TO_START.format(folder=str(tmp_path / "starts"), workers=CPU_COUNT))
+    coming = deaths(tmp_path / "deaths", CPU_COUNT)
+    monkeypatch.setattr(engine, "write_encoded", mortal(write_encoded, coming))
+    with dask_config.set({"distributed.worker.preload": [str(slow)]}):
+        result = encode(splits(tmp_path / "data", 3), tmp_path / "out", "local")
+    require_equal(tmp_path / "out", alone, result)
 
 
 @pytest.mark.slow

@@ -99,7 +99,8 @@ def python_with(packages: tuple[str, ...], folder: Path) -> Path:
         seen.add(name)
         tops = {file.parts[0] for file in package.files or () if not file.parts[0].startswith("..")}
         for top in tops - {"__pycache__"}:
-            (site_packages / top).symlink_to(package.locate_file(top))
+            if not (site_packages / top).exists():  # several packages share `nvidia`
+                (site_packages / top).symlink_to(package.locate_file(top))
         needed = [need for need in package.requires or () if "extra ==" not in need]
         waiting += [re.split(r"[^\w.-]", need)[0] for need in needed]
     return folder / "bin" / "python"
