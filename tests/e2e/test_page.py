@@ -277,6 +277,8 @@ def test_two_rows_are_compared(opened: Open, gateway: GatewayProcess) -> None:
         ["city", "Oslo", "Rome"],
         ["city (read as)", "3", "4"],
     ]
+    moved = "higher" if second > first else "lower"
+    assert f"percentage points {moved}." in shown.inner_text("#compare")
     shown.click("#compare button:text('Swap them')")
     shows(shown, first)
     assert cells(shown, "#compare")[1] == ["city", "Rome", "Oslo"]

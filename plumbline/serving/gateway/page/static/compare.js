@@ -25,8 +25,6 @@ export function comparison(a, b, swap, open) {
 
 function ratio(a, b) {
   if (a === b) return "They are the same.";
-  const points = (100 * (b - a)).toPrecision(3);
-  return a > 0
-    ? `B is ${(b / a).toPrecision(3)} times A, ${points} percentage points apart.`
-    : `They are ${points} percentage points apart.`;
+  const points = `${(100 * Math.abs(b - a)).toPrecision(3)} percentage points ${b > a ? "higher" : "lower"}`;
+  return a > 0 ? `B is ${(b / a).toPrecision(3)} times A, ${points}.` : `B is ${points}.`;
 }
