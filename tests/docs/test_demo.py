@@ -1,6 +1,7 @@
 """The demo of docs/start.md as a new user types it, and what other pages do with its run.
 
-Only the ports differ, so that servers of other tests are not in the way.
+Only the ports differ, so that servers of other tests are not in the way, and curl ends with an
+error if a server answers with one.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class Demo:
             text,
         )
         text = re.sub(r"(?m)^plumbline score .*$", rf"\g<0> --url 127.0.0.1:{grpc}", text)
+        text = re.sub(r"(?m)^curl ", "curl --fail-with-body --silent --show-error ", text)
         return ["bash", "-euo", "pipefail", "-c", text]
 
 
