@@ -28,6 +28,8 @@ console = Console(stderr=True)
 
 EVENT_SECONDS = 2.0
 """Time between two events of progress."""
+SHOWN_BYTES = 1 << 30
+"""Fewer bytes are hashed in a second or two, without a bar."""
 
 
 def say(text: str, style: str | None = None, *, label: str = "", label_style: str = "bold") -> None:
@@ -163,6 +165,16 @@ def progress_bar(
         task = progress.add_task(description, total=total)
         yield lambda done: progress.advance(task, done)
         progress.update(task, total=progress.tasks[0].completed)
+
+
+@contextmanager
+def hashing(total: int) -> Iterator[Callable[[int], None]]:
+    """`progress_bar` of so many bytes that are hashed, if that takes seconds."""
+    if total < SHOWN_BYTES:
+        yield lambda size: None
+        return
+    with progress_bar("hashing", total >> 20, "MiB") as progress:
+        yield lambda size: progress(size >> 20)
 
 
 @contextmanager

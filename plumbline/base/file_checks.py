@@ -24,6 +24,10 @@ class _Check:
     identity: Identity
     hashed: Future[None]
 
+    @property
+    def size(self) -> int:
+        return self.identity[2]
+
     def require(self) -> None:
         """Raises an error of `errors` if the file has another content, now or meanwhile."""
         self.hashed.result()
@@ -60,10 +64,18 @@ class FileChecks:
     ) -> None:
         try:
             if kind is None or issubclass(kind, Exception):
-                for check in self._checks.values():
-                    check.require()
+                self._require()
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _require(self) -> None:
+        from plumbline.base.console import hashing  # imports rich, which the served models lack
+
+        waiting = [check for check in self._checks.values() if not check.hashed.done()]
+        with hashing(sum(check.size for check in waiting)) as progress:
+            for check in self._checks.values():
+                check.require()
+                progress(check.size if check in waiting else 0)
 
 
 class ListedChecks(FileChecks):

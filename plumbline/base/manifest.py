@@ -138,8 +138,14 @@ def record_files(folder: Path, left_out: Collection[str] = ()) -> dict[str, str]
     files = [
         file for entry in folder.iterdir() if entry.name not in left_out for file in files_in(entry)
     ]
-    with ThreadPoolExecutor(THREADS) as pool:
-        hashes = list(pool.map(_flushed_sha256, files))
+    from plumbline.base.console import hashing  # imports rich, which the served models lack
+
+    sizes = [file.lstat().st_size for file in files]
+    with ThreadPoolExecutor(THREADS) as pool, hashing(sum(sizes)) as progress:
+        hashes = []
+        for sha256, size in zip(pool.map(_flushed_sha256, files), sizes, strict=True):
+            hashes.append(sha256)
+            progress(size)
     for parent in {folder, folder.parent, *(file.parent for file in files)}:
         flush(parent)
     names = (file.relative_to(folder).as_posix() for file in files)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from plumbline.base import file_checks
+from plumbline.base import console, file_checks
 from plumbline.base.errors import PlanError
 from plumbline.base.file_checks import FileChecks, hashed_beside
 
@@ -25,6 +25,24 @@ def test_a_file_as_it_was_passes(file: Path) -> None:
     with FileChecks() as checks:
         checks.add(file, SHA256, PlanError)
         checks.add(file, SHA256, PlanError)
+
+
+def test_hashing_of_many_bytes_shows_its_progress(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line without a terminal; files that were hashed before the end are not counted."""
+    monkeypatch.setattr(console, "SHOWN_BYTES", 1 << 20)
+    hashed = threading.Event()
+
+    def slowly(*arguments: object) -> None:
+        hashed.wait()
+
+    monkeypatch.setattr(file_checks, "require_sha256", slowly)
+    file.write_bytes(bytes(3 << 20))
+    with FileChecks() as checks:
+        checks.add(file, SHA256, PlanError)
+        threading.Timer(0.2, hashed.set).start()
+    assert "hashing: 3 MiB in " in capsys.readouterr().err
 
 
 def test_a_missing_file_is_named_at_once(file: Path) -> None:

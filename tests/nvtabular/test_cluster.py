@@ -20,7 +20,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from dask.system import CPU_COUNT
 
 from plumbline.base.errors import MachineError, PlumblineError
 from plumbline.base.library_log import library_log
@@ -286,9 +285,10 @@ def test_workers_that_die_together_and_start_slowly_cost_time_only(
 ) -> None:
     """Dask gives a dead worker up whose successor takes 15 seconds to start."""
     (tmp_path / "starts").mkdir()
+    workers = len(os.sched_getaffinity(0))
     slow = tmp_path / "slow.py"
-    slow.write_text(SLOW_TO_START.format(folder=str(tmp_path / "starts"), workers=CPU_COUNT))
-    coming = deaths(tmp_path / "deaths", CPU_COUNT)
+    slow.write_text(SLOW_TO_START.format(folder=str(tmp_path / "starts"), workers=workers))
+    coming = deaths(tmp_path / "deaths", workers)
     monkeypatch.setattr(engine, "write_encoded", mortal(write_encoded, coming))
     with dask_config.set({"distributed.worker.preload": [str(slow)]}):
         result = encode(splits(tmp_path / "data", 3), tmp_path / "out", "local")
