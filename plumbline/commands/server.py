@@ -184,7 +184,11 @@ def server(
         ),
     ] = Limits().seconds,
     page: Annotated[
-        bool, typer.Option(help="Answer / of the gateway with a page to try the model.")
+        bool,
+        typer.Option(
+            rich_help_panel="Gateway",
+            help="Answer / of the gateway with a page to try the model.",
+        ),
     ] = True,
 ) -> None:
     """Serve a model repository until it is interrupted.

@@ -281,6 +281,6 @@ def test_a_model_out_of_proportion_causes_a_warning_before_training(tmp_path: Pa
     (line, *rest) = facts["warnings"]
     assert "73 vectors make 2,628 dots" in line and "180 training rows" in line
     text = capfd.readouterr().err
-    assert text.index("out of proportion") < text.index("training  ")
+    assert text.index("out of proportion") < text.index("  training: ")
     manifests = {"train": train.STAGE.ensure(run, tmp_path / "run").manifest}
     assert warnings_of(manifests) == [f"train: {text}" for text in (line, *rest)]

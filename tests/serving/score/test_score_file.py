@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def test_parquet_has_all_scores(tmp_path: Path, scores: list[Any]) -> None:
     assert found.to_pylist() == np.concatenate([*scores, np.empty(0, np.float32)]).tolist()
 
 
-MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC)
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=timezone.utc)
 KEPT = pa.table(
     {
         "id": pa.array([2**64 - 1, 7, None], pa.uint64()),

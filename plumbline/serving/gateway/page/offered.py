@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from plumbline.columns.parquet import read_batches
 from plumbline.columns.values import Values, is_missing
 from plumbline.columns.wire import Tensors, from_tensors
 from plumbline.features.lookup.tables import parquet_of
@@ -117,8 +118,7 @@ def _known(plan: Plan, served: ServedModel, column: str, output: OutputColumn) -
     step = output.id_step
     file = plan.folder / str(step.vocabulary_file)
     with parquet_of(file, step.known) as parquet:
-        batches = parquet.iter_batches(SEARCHED, columns=["value"])
-        batch = next(batches, None)
+        batch = next(read_batches(parquet, SEARCHED, ["value"]), None)
     array = pa.array([], pa.int64()) if batch is None else batch.column(0)
     size = step.known
     if pa.types.is_struct(array.type):
