@@ -197,15 +197,9 @@ def test_a_killed_process_ends_the_others_and_the_next_run_goes_on(
     assert manifest(workplace).facts["processes"] == processes
 
 
+@pytest.mark.slow
 @has_torchrec
-@pytest.mark.parametrize(
-    "sign",
-    [
-        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-        signal.SIGINT,
-    ],
-)
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_launcher_takes_the_processes_with_it(workplace: Path, sign: int) -> None:
     with started(workplace, **KILLED) as process:
         training = ranks(process)

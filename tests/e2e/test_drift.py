@@ -157,6 +157,7 @@ def test_a_server_counts_what_the_command_counts(
     assert awaited(server, wanted) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_counts_of_two_processes_add_up(run: Path, moved: Path, tmp_path: Path) -> None:
     """The gauge is that of one of them."""

@@ -240,6 +240,7 @@ def running_cluster(folder: Path, state: str) -> Iterator[str]:
         process.wait(60)
 
 
+@pytest.mark.slow
 def test_a_running_cluster_gets_the_settings_of_merlin(
     splits: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -255,6 +256,7 @@ def test_a_running_cluster_gets_the_settings_of_merlin(
     assert on_cluster.plan.content_hash == in_process.plan.content_hash
 
 
+@pytest.mark.slow
 def test_a_cluster_with_other_settings_is_refused(splits: dict[str, Path], tmp_path: Path) -> None:
     with (
         running_cluster(tmp_path, "with frames") as address,

@@ -35,7 +35,7 @@ pytest.importorskip("torchrec", reason="TorchRec is not installed: make env DIST
 from plumbline.dlrm.processes.job import Job
 from plumbline.dlrm.processes.sharding import Memory
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
 BOUND = 1e-5
 """Largest difference between the losses of one process and two, in fp32."""

@@ -96,7 +96,7 @@ USERS = {
 }
 
 
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_every_way_to_store_a_log_gives_the_same_splits(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
