@@ -317,7 +317,6 @@ def test_one_process_goes_on_where_two_were_cut_off(place, alone, wide_world, li
     assert np.abs(losses_in(place.folder / "cut") - losses_in(folder)).max() <= BOUND
 
 
-@pytest.mark.slow
 def test_three_processes_share_tables_of_five_rows(wide_world, alone, tmp_path):
     _, folder = alone("planned")
     workplace = Workplace(tmp_path)
