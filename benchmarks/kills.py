@@ -31,6 +31,7 @@ from benchmarks.kills_place import Workplace
 from benchmarks.kills_ways import CONFIG, WAYS, Way
 from plumbline.base.console import say
 from plumbline.base.manifest import MANIFEST_FILE, Manifest
+from plumbline.commands.stages import LIBRARY_LOG
 
 KILLS_IN_A_STAGE = 3
 """The most in one run."""
@@ -69,7 +70,8 @@ class Run:
         manifests = {stage: Manifest.read(folder / stage) for stage in way.stages}
         for stage, manifest in manifests.items():
             manifest.verify(folder / stage)
-        names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+        names = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+        names.discard(LIBRARY_LOG)  # which is there if a library has warned of something
         return cls(manifests, frozenset(_EVENTS.sub("", name) for name in names))
 
 
