@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.criteo_rows import LOG
 from benchmarks.harness import OURS, Benchmark, parser
 from plumbline.rawlogs.click_model import write_logs
 from plumbline.settings import ClickModel, Config
@@ -32,11 +33,7 @@ MOST_TIMES = 1.3
 
 CONFIG: dict[str, Any] = {
     "name": "append",
-    "log": {
-        "separator": "\t",
-        "header": False,
-        "columns": {"label": "label", "I1..I13": "continuous", "C1..C26": "hex"},
-    },
+    "log": LOG,
     "split": {"by": "hash", "valid": 0.05, "test": 0.05},
     "workflow": {"graph": "criteo", "options": {"frequency_threshold": 2}},
     "training": {"epochs": 1, "batch_size": 1024},

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,6 +27,12 @@ KINDS: dict[str, FeatureKind] = {
     **dict.fromkeys(CONTINUOUS, "continuous"),
     **dict.fromkeys(CATEGORICAL, "hex"),
 }
+LOG: dict[str, Any] = {
+    "separator": "\t",
+    "header": False,
+    "columns": {CLICK: "label", "I1..I13": "continuous", "C1..C26": "hex"},
+}
+"""The section `log` of a configuration for Criteo's text format."""
 ROWS_PER_PART = 500_000
 MISSING = 0.05
 

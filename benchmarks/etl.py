@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, write_parquet, write_text
-from benchmarks.harness import OURS, Benchmark, Case, parser
+from benchmarks.harness import OURS, Benchmark, Case, parser, python_output
 from plumbline.base.errors import DataError
 
 SMALL, LARGE = 2_000_000, 20_000_000
@@ -73,25 +71,9 @@ class Runs:
 
     def run(self, side: str, given: Input, out: Path) -> float:
         """Run once into `out`; returns seconds. Raises DataError if the side fails."""
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.etl_sides",
-            side,
-            given.file_format,
-            given.path,
-            out,
-        ]
-        done = subprocess.run(
-            list(map(str, command)),
-            cwd=Path(__file__).parent.parent,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise DataError(f"{side} on {given.path.name} failed: {done.stderr[-2000:]}")
-        reported = json.loads(done.stdout.splitlines()[-1])
+        words = ["-m", "benchmarks.etl_sides", side, given.file_format, str(given.path), str(out)]
+        printed = python_output(f"{side} on {given.path.name}", words)
+        reported = json.loads(printed.splitlines()[-1])
         key = (side, given.file_format, given.rows)
         self.peak_mb[key] = max(self.peak_mb.get(key, 0), reported["peak_mb"])
         return float(reported["seconds"])

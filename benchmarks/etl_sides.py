@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, KINDS
+from benchmarks.criteo_rows import CATEGORICAL, CONTINUOUS, KINDS, LOG
 from plumbline.columns.kinds import CLICK
 
 if TYPE_CHECKING:
@@ -132,11 +132,10 @@ def _raw_log(given: Path) -> Any:
     from plumbline.rawlogs.survey import survey
     from plumbline.settings import Config
 
-    columns = {CLICK: "label", "I1..I13": "continuous", "C1..C26": "hex"}
     config = Config.model_validate(
         {
             "name": "benchmark",
-            "log": {"separator": "\t", "header": False, "columns": columns},
+            "log": LOG,
             "split": {"by": "file", "valid": [1], "test": [2]},
             "workflow": {"graph": "criteo"},
         }

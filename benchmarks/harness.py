@@ -23,12 +23,14 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from plumbline.base.errors import DataError
 from plumbline.base.files import write_json
 from plumbline.base.manifest import package_versions
 from plumbline.dlrm.ops.library import cpu_module
@@ -177,6 +179,23 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     arguments.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return arguments
+
+
+def python_output(what: str, words: Sequence[str], within: Sequence[str] = ()) -> str:
+    """What Python prints on these words, in the folder of the repository.
+
+    `within` are the words of a program that starts it. Raises DataError if it fails.
+    """
+    done = subprocess.run(
+        [*within, sys.executable, *words],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise DataError(f"{what} failed: {done.stderr[-2000:]}")
+    return done.stdout
 
 
 def has_amx() -> bool:

@@ -12,20 +12,17 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.harness import OURS, Benchmark, parser
+from benchmarks.harness import OURS, Benchmark, parser, python_output
 from benchmarks.train_work import CARDINALITIES, Work, article, kaggle, write_rows
 from plumbline.base.errors import DataError
 from plumbline.base.threads import let_waiting_threads_sleep
 from plumbline.dlrm.processes.requirements import missing_packages
 
-ROOT = Path(__file__).parent.parent
 PRECISIONS = ("fp32", "bf16")
 MODELS = {"kaggle": kaggle, "article": article}
 BATCH_SIZE, WARM_UP, STEPS, REPEATS = 8192, 8, 24, 3
@@ -53,16 +50,8 @@ class Sides:
     def _ms(self, side: str, words: list[str]) -> float:
         """Milliseconds a step. Raises DataError if the side fails."""
         work = [str(self.work_file), str(self.rows_file), self.precision]
-        done = subprocess.run(
-            [sys.executable, *words, "-m", "benchmarks.processes_side", *work],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise DataError(f"{side} failed: {done.stderr[-2000:]}")
-        figures = json.loads(done.stdout.splitlines()[-1])
+        printed = python_output(side, [*words, "-m", "benchmarks.processes_side", *work])
+        figures = json.loads(printed.splitlines()[-1])
         self.losses[side] = figures["loss"]
         return float(figures["ms"])
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,20 +9,15 @@ from pathlib import Path
 
 import yaml
 
-from benchmarks.criteo_rows import write_text
+from benchmarks.criteo_rows import LOG, write_text
+from benchmarks.harness import OURS, python_output
 from plumbline.base.errors import DataError
 from plumbline.base.files import file_sha256
 from plumbline.features.plan.plan import PLAN_FILE
 
-ROOT = Path(__file__).parent.parent
-
 CONFIG = {
     "name": "scale",
-    "log": {
-        "separator": "\t",
-        "header": False,
-        "columns": {"label": "label", "I1..I13": "continuous", "C1..C26": "hex"},
-    },
+    "log": LOG,
     "split": {"by": "hash", "valid": 0.05, "test": 0.05},
     "workflow": {"graph": "criteo", "options": {"frequency_threshold": 15}},
 }
@@ -45,7 +38,7 @@ class Engine:
 
 
 ENGINES = (
-    Engine("ours", ("--engine", "native")),
+    Engine(OURS, ("--engine", "native")),
     Engine("spark", ("--engine", "spark"), "pyspark"),
     Engine("dask", ("--engine", "nvtabular", "--scheduler", "local")),
 )
@@ -77,20 +70,11 @@ class EtlCommands:
     def check_equal(self) -> None:
         """Raise DataError if an engine's plan is not that of ours."""
         for name, plan in self.plans.items():
-            if plan != self.plans["ours"]:
+            if plan != self.plans[OURS]:
                 raise DataError(f"the plan of {name} is not that of our engine: not equal work.")
 
     def _run(self, stage: str, out: Path, cores: int, options: tuple[str, ...]) -> None:
-        done = subprocess.run(
-            [
-                *("taskset", "--cpu-list", f"0-{cores - 1}", sys.executable, "-m", "plumbline"),
-                *(stage, "--config", str(self.scratch / "scale.yaml")),
-                *("--data", str(self.scratch / "log"), "--out", str(out), *options),
-            ],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise DataError(f"{stage} {' '.join(options)} failed: {done.stderr[-2000:]}")
+        words = ["-m", "plumbline", stage, "--config", str(self.scratch / "scale.yaml")]
+        words += ["--data", str(self.scratch / "log"), "--out", str(out), *options]
+        on_cores = ("taskset", "--cpu-list", f"0-{cores - 1}")
+        python_output(" ".join((stage, *options)), words, on_cores)

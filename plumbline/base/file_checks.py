@@ -71,11 +71,12 @@ class FileChecks:
     def _require(self) -> None:
         from plumbline.base.console import hashing  # imports rich, which the served models lack
 
-        waiting = [check for check in self._checks.values() if not check.hashed.done()]
-        with hashing(sum(check.size for check in waiting)) as progress:
-            for check in self._checks.values():
+        checks = self._checks.values()
+        left = [0 if check.hashed.done() else check.size for check in checks]
+        with hashing(sum(left)) as progress:
+            for check, size in zip(checks, left, strict=True):
                 check.require()
-                progress(check.size if check in waiting else 0)
+                progress(size)
 
 
 class ListedChecks(FileChecks):

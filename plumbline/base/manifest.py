@@ -135,11 +135,11 @@ def record_files(folder: Path, left_out: Collection[str] = ()) -> dict[str, str]
 
     `left_out` are entries of the folder that do not belong to it.
     """
+    from plumbline.base.console import hashing  # imports rich, which the served models lack
+
     files = [
         file for entry in folder.iterdir() if entry.name not in left_out for file in files_in(entry)
     ]
-    from plumbline.base.console import hashing  # imports rich, which the served models lack
-
     sizes = [file.lstat().st_size for file in files]
     with ThreadPoolExecutor(THREADS) as pool, hashing(sum(sizes)) as progress:
         hashes = []

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,18 @@ from plumbline.serving.client.connection import SECRET_HEADER, Connection, secre
 from plumbline.serving.contract.interface import CLICK_PROBABILITY, FUSED_MODEL
 from plumbline.serving.gateway.settings import GatewaySettings, LauncherState, Limits
 from plumbline.serving.launch.server import TritonServer
-from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import publish
-from plumbline.serving.repository.export import write_repository
 from tests.browser import NEEDS_CHROMIUM, SIZES, WAIT_MS, playwright, serious_faults
 from tests.browser import browser as browser
+from tests.e2e.page_server import SECRET, settings_of
+from tests.e2e.page_server import server as server
 from tests.gateway_process import GatewayProcess
 from tests.page_model import HOSTILE, KINDS, KNOWN, ROW, SETTINGS, page_release
 
 pytestmark = [NEEDS_CHROMIUM, pytest.mark.timeout(600)]
 
-SECRET = "a secret of the test's own"
+LIMITS = Limits(rows=20, seconds=60.0)
 TYPICAL = {
     "city": "Oslo", "price": 30.0, "user": 7, "device": "1a", "tags": ["new"], "visited": [7],
     HOSTILE: HOSTILE, "seen": "2023-11-14 23:13:20", "new": True,
@@ -41,22 +40,6 @@ TYPICAL = {
 FIELDS = {name: f"#field-{place}" for place, name in enumerate(KINDS)}
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    folder = tmp_path_factory.mktemp("page")
-    write_repository(page_release(folder), folder / "repository", SETTINGS)
-    options = ServerOptions(allow_model_control=True, secret=SECRET)
-    with TritonServer(folder / "repository", folder / "server", options=options) as running:
-        yield running
-
-
-def settings_for(server: TritonServer, **changes: Any) -> GatewaySettings:
-    metrics = f"127.0.0.1:{server.ports.metrics}"
-    limits = Limits(rows=20, seconds=60.0)
-    settings = GatewaySettings(-1, server.http_url, metrics, FUSED_MODEL, limits=limits)
-    return replace(settings, repository=str(server.repository), **changes)
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -70,7 +53,9 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def gateway(
     server: TritonServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
-    with GatewayProcess(settings_for(server), tmp_path_factory.mktemp("log") / "log") as running:
+    with GatewayProcess(
+        settings_of(server, LIMITS), tmp_path_factory.mktemp("log") / "log"
+    ) as running:
         wait_until(lambda: running.get("/health/ready").status == 200)
         yield running
 
@@ -381,7 +366,7 @@ def test_the_copied_requests_give_the_same_score(opened: Open, gateway: GatewayP
 def test_the_secret_is_asked_for_and_stays_in_memory(
     opened: Open, server: TritonServer, tmp_path: Path
 ) -> None:
-    with GatewayProcess(settings_for(server, secret=SECRET), tmp_path / "log") as gateway:
+    with GatewayProcess(settings_of(server, LIMITS, secret=SECRET), tmp_path / "log") as gateway:
         wait_until(lambda: gateway.get("/health/ready").status == 200)
         shown = opened(of=gateway, ready=False)
         shown.wait_for_selector("#secret:visible")

@@ -14,41 +14,27 @@ import pytest
 
 from plumbline.serving.client.connection import SECRET_HEADER, Connection, secret_header
 from plumbline.serving.contract.interface import FUSED_MODEL
-from plumbline.serving.gateway.settings import GatewaySettings, Limits
+from plumbline.serving.gateway.settings import Limits
 from plumbline.serving.launch.server import TritonServer
-from plumbline.serving.launch.server_options import ServerOptions
 from plumbline.serving.publish.live_server import LiveServer
 from plumbline.serving.publish.publish import publish
-from plumbline.serving.repository.export import write_repository
+from tests.e2e.page_server import SECRET, settings_of
+from tests.e2e.page_server import server as server
 from tests.gateway_process import Answer, GatewayProcess
 from tests.page_model import HOSTILE, KINDS, KNOWN, ROW, SETTINGS, page_release
 
-SECRET = "a secret of the test's own"
 LIMITS = Limits(body_bytes=200_000, rows=50, in_flight=4, seconds=20.0)
 
 pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    folder = tmp_path_factory.mktemp("page")
-    write_repository(page_release(folder), folder / "repository", SETTINGS)
-    options = ServerOptions(allow_model_control=True, secret=SECRET)
-    with TritonServer(folder / "repository", folder / "server", options=options) as running:
-        yield running
-
-
-def settings_for(server: TritonServer, **changes: Any) -> GatewaySettings:
-    metrics = f"127.0.0.1:{server.ports.metrics}"
-    settings = GatewaySettings(-1, server.http_url, metrics, FUSED_MODEL, limits=LIMITS)
-    return replace(settings, repository=str(server.repository), **changes)
-
-
-@pytest.fixture(scope="module")
 def gateway(
     server: TritonServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
-    with GatewayProcess(settings_for(server), tmp_path_factory.mktemp("log") / "log") as running:
+    with GatewayProcess(
+        settings_of(server, LIMITS), tmp_path_factory.mktemp("log") / "log"
+    ) as running:
         wait_until_ready(running)
         yield running
 
@@ -128,7 +114,7 @@ def test_more_requests_than_places_are_sent_away_or_answered(gateway: GatewayPro
 def test_the_page_is_open_and_what_it_asks_wants_the_secret(
     server: TritonServer, tmp_path: Path
 ) -> None:
-    with GatewayProcess(settings_for(server, secret=SECRET), tmp_path / "log") as gateway:
+    with GatewayProcess(settings_of(server, LIMITS, secret=SECRET), tmp_path / "log") as gateway:
         wait_until_ready(gateway)
         for path in ("/", "/page/main.js", "/page/page.css"):
             assert gateway.get(path).status == 200
@@ -145,7 +131,7 @@ def test_the_page_is_open_and_what_it_asks_wants_the_secret(
 
 
 def test_a_gateway_without_page_has_none_of_it(server: TritonServer, tmp_path: Path) -> None:
-    settings = replace(settings_for(server, secret=SECRET), repository=None)
+    settings = replace(settings_of(server, LIMITS, secret=SECRET), repository=None)
     with GatewayProcess(settings, tmp_path / "log") as gateway:
         wait_until_ready(gateway)
         right = {"Authorization": f"Bearer {SECRET}"}
@@ -177,7 +163,7 @@ def test_a_published_version_is_the_one_that_is_explained(
 def test_a_damaged_plan_is_told_without_its_place(
     server: TritonServer, gateway: GatewayProcess, tmp_path: Path
 ) -> None:
-    settings = replace(settings_for(server), repository=str(tmp_path / "nothing"))
+    settings = replace(settings_of(server, LIMITS), repository=str(tmp_path / "nothing"))
     with GatewayProcess(settings, tmp_path / "log") as other:
         wait_until_ready(other)
         answer = explain(other, ROW)
