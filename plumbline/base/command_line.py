@@ -11,6 +11,11 @@ _BEGINS_AGAIN = {"--force": 0, "--from": 1}
 """Options that run complete stages again, with their numbers of values."""
 
 
+def interrupted() -> KeyboardInterrupt:
+    """What Ctrl-C raises in a run: it says how the run goes on."""
+    return KeyboardInterrupt(f"complete stages stay; it goes on with: {goes_on()}")
+
+
 def goes_on(arguments: Sequence[str] | None = None) -> str:
     """The command with which an interrupted run goes on, by default that of this process.
 

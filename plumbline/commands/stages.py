@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from plumbline.base.command_line import goes_on
+from plumbline.base.command_line import interrupted
 from plumbline.base.console import say
 from plumbline.base.errors import PlumblineError
 from plumbline.base.json_lines import write_json_lines
@@ -165,4 +165,4 @@ def working_in(folder: Path) -> Iterator[None]:
         with run_lock(folder), library_log(folder / LIBRARY_LOG):
             yield
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"complete stages stay; it goes on with: {goes_on()}") from None
+        raise interrupted() from None

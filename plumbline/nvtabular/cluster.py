@@ -231,10 +231,10 @@ def _local_cluster(device: Device, scratch: Path) -> Any:
 
 
 def _logging_options() -> dict[str, Any]:
-    """Has workers log where this process does, if that is a file."""
+    """Has workers log where this process does, if that is a file; else they warn of nothing."""
     file = library_log_file()
     if file is None:
-        return {}
+        return {"env": {"PYTHONWARNINGS": "ignore"}}
     return {"preload": [worker_log.__name__], "env": {worker_log.VARIABLE: str(file)}}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import plumbline
-from plumbline.base.command_line import goes_on
+from plumbline.base.command_line import interrupted
 from plumbline.base.errors import PlumblineError
 from plumbline.base.exit_status import USER_ERROR
 
@@ -57,7 +57,7 @@ def launch(count: int) -> int:
         return _status(error.failures.values(), count)
     except SignalException as ended:
         if ended.sigval == signal.SIGINT:
-            raise KeyboardInterrupt(f"complete stages stay; it goes on with: {goes_on()}") from None
+            raise interrupted() from None
         return 128 + int(ended.sigval)
     return 0
 
