@@ -12,7 +12,8 @@ from plumbline.base.console import progress_bar, say, warn
 from plumbline.base.file_checks import ListedChecks
 from plumbline.base.files import json_sha256
 from plumbline.columns.kinds import CLICK
-from plumbline.columns.rows import Rows
+from plumbline.columns.remembered import RememberedRows
+from plumbline.columns.rows import Rows, RowSource
 from plumbline.dlrm.judgement.columns import SplitSurvey, survey_split
 from plumbline.dlrm.judgement.data_warnings import data_warnings
 from plumbline.dlrm.judgement.drift import column_drift
@@ -79,9 +80,10 @@ def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
     total = sum(rows.values()) + (0 if run.engine == "nvtabular" else rows["train"])
-    before = None if run.parent is None else score_day(run, inputs, row_source(run, inputs), out)
+    day_rows = None if run.parent is None else RememberedRows(row_source(run, inputs))
+    before = None if day_rows is None else score_day(run, inputs, day_rows, out)
     with progress_bar("encoding", total) as progress:
-        encoded, training = _run_engine(run, inputs, out, progress)
+        encoded, training = _run_engine(run, inputs, day_rows, out, progress)
     left_out = rows["train"] - encoded.rows["train"]
     if left_out:
         say(
@@ -181,12 +183,16 @@ def _column(
 
 
 def _run_engine(
-    run: Run, inputs: Mapping[str, Finished], out: Path, progress: Callable[[int], None]
+    run: Run,
+    inputs: Mapping[str, Finished],
+    day_rows: RowSource | None,
+    out: Path,
+    progress: Callable[[int], None],
 ) -> tuple[EtlResult, Rows]:
     """What the engine has written, and some of the raw training rows."""
     graph = graph_of(run, training_rows_of_graph(inputs))
-    if run.parent is not None:
-        source = TrainingRows(row_source(run, inputs))
+    if day_rows is not None:
+        source = TrainingRows(day_rows)
         result = fit_and_encode(run, inputs, graph.plan, source, out, progress)
         return result, source.sample()
     keeps_statistics = run.config.append.keeps_statistics(run.engine)
@@ -202,7 +208,7 @@ def _run_engine(
         return result, source.sample()
     if run.engine == "spark":
         return _run_spark(run, graph, inputs, out, progress)
-    source = TrainingRows(row_source(run, inputs))
+    source = TrainingRows(RememberedRows(row_source(run, inputs)))
     result = NativeEngine(graph.plan).fit_transform(
         source, out, progress, _shuffle_seed(run), keep_statistics=keeps_statistics
     )
