@@ -187,6 +187,7 @@ class _Learner:
         self._weight_W, self._z_W, self._squares_W = (
             np.zeros(self._layout.weights, np.float32) for _ in range(3)
         )
+        self._place_R = np.empty(self._layout.ids, np.int32)
         self._bias = math.log(click_rate) - math.log1p(-click_rate)
         self._offset = logit_offset
 
@@ -228,11 +229,12 @@ class _Learner:
         if ids <= WHOLE_TABLE * len(index_N):
             self._update(slice(ids), np.bincount(index_N, parts, ids)[:ids].astype(np.float32))
             return True
-        order = np.argsort(index_N)  # ascending addresses
-        ordered = index_N[order]
-        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
-        sums = np.add.reduceat(parts[order], starts)
-        self._update(ordered[starts], sums.astype(np.float32))
+        place_N = np.arange(len(index_N), dtype=np.int32)
+        self._place_R[index_N] = place_N  # equal ids write to one element, and one place stays
+        kept_N = self._place_R[index_N]
+        sums = np.bincount(kept_N, parts, len(index_N))
+        place_K = np.flatnonzero(kept_N == place_N)
+        self._update(index_N[place_K], sums[place_K].astype(np.float32))
         return False
 
     def _update(self, at: slice | NDArray[np.int64], gradient_K: Numbers) -> None:
