@@ -25,9 +25,12 @@ from plumbline.features.lookup.tables import Tables
 from plumbline.features.plan.plan import OutputColumn, output_column
 from plumbline.features.plan.unfitted import UnfittedColumn, UnfittedPlan
 from plumbline.features.steps.chains import Chain, Runner, Source, type_of
-from plumbline.features.steps.fit_step import Accumulator, FitStep, Target
+from plumbline.features.steps.fit_step import Accumulator, Before, FitStep, Target
 from plumbline.features.steps.step import Step
 from plumbline.features.steps.value_types import ValueType
+
+ORDERED_AT_ONCE = 2
+"""Vocabularies that are put in order at the same time: each is copied for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +172,12 @@ def fit(
         accumulators |= old
         if statistics is not None:
             KeptStatistics(statistics, names).write(accumulators)
-        for node in ready:
-            accumulated = accumulators[_reader_of(node)]
-            if node in before:
-                appended = node.step.appended(accumulated, targets[node], before[node])
-                step = learned[node] = appended.step
-                if appended.left_out:
-                    left_out[targets[node].output] = appended.left_out
-            else:
-                step = learned[node] = node.step.fitted(accumulated, targets[node])
-            training_step = node.step.for_training_rows(accumulated, step, targets[node])
-            if training_step is not None:
-                training_steps[node] = training_step
+        for node, one in _learned(ready, accumulators, targets, before).items():
+            learned[node] = one.step
+            if one.of_training is not None:
+                training_steps[node] = one.of_training
+            if one.left_out:
+                left_out[targets[node].output] = one.left_out
     if statistics is not None:
         complete(statistics)
     kept = fitted_outputs(plan, learned)
@@ -189,6 +186,45 @@ def fit(
         tuple(_fitted(column.chain, learned, training_steps) for _, column in kept),
         left_out,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """A fitted step, what replaces it for training rows, and see `Fitted.left_out`."""
+
+    step: Step
+    of_training: Step | None
+    left_out: int
+
+
+def _learned(
+    ready: Sequence[Node],
+    accumulators: Mapping[Hashable, Accumulator],
+    targets: Mapping[Node, Target],
+    before: Mapping[Node, Before],
+) -> dict[Node, _Learned]:
+    """Fit the steps, several at once; those that share an accumulator one after the other."""
+
+    def learn(node: Node, accumulated: Accumulator) -> _Learned:
+        target, left_out = targets[node], 0
+        if node in before:
+            appended = node.step.appended(accumulated, target, before[node])
+            step, left_out = appended.step, appended.left_out
+        else:
+            step = node.step.fitted(accumulated, target)
+        of_training = node.step.for_training_rows(accumulated, step, target)
+        return _Learned(step, of_training, left_out)
+
+    def learn_all(sharing: Sequence[Node]) -> list[_Learned]:
+        return [learn(node, accumulators[_reader_of(node)]) for node in sharing]
+
+    groups: dict[Hashable, list[Node]] = {}
+    for node in ready:
+        groups.setdefault(_reader_of(node), []).append(node)
+    with ThreadPoolExecutor(min(THREADS, ORDERED_AT_ONCE)) as pool:
+        found = list(pool.map(learn_all, groups.values()))
+    pairs = zip(groups.values(), found, strict=True)
+    return {node: one for nodes, ones in pairs for node, one in zip(nodes, ones, strict=True)}
 
 
 def fitted_outputs(
