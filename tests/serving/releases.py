@@ -16,7 +16,7 @@ from plumbline.serving.repository.release import Release
 from plumbline.settings import Model, Serving
 from tests.plans import categorify, plan_of
 
-SETTINGS = Serving(max_batch_size=64)
+SETTINGS = Serving(max_batch_size=64, precision="fp32")  # on any processor
 ROWS = pa.table({"price": [1.0, None, 3.0], "city": ["Oslo", None, "Atlantis"]})
 
 
