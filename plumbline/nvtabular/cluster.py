@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from plumbline.base.device import Device
 from plumbline.base.errors import MachineError, PlumblineError
@@ -71,6 +73,20 @@ class Scheduler:
             if isinstance(number, distributed.CancelledError):  # returned, not raised
                 raise number
             yield number
+
+    def heard(self, done: Callable[[str], None]) -> Callable[[str], None]:
+        """A function for tasks to call: `done` is called here with what they tell, in a thread of
+        the client's if there is one.
+        """
+        if self.client is None:
+            return done
+        topic = uuid4().hex
+        self.client.subscribe_topic(topic, lambda event: done(event[1]))
+        return partial(_tell, topic)
+
+
+def _tell(topic: str, text: str) -> None:
+    distributed.get_worker().log_event(topic, text)
 
 
 @contextmanager

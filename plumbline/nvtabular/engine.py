@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from plumbline.features.plan.plan import write_plan
 from plumbline.features.steps.chains import Chain
 from plumbline.nvtabular.cluster import Scheduler, scheduler
 from plumbline.nvtabular.compile import compile_fitted, compile_unfitted, with_schema
+from plumbline.nvtabular.fit_progress import FitProgress, passes_of
 from plumbline.nvtabular.frames import FrameReader, write_encoded
 from plumbline.nvtabular.library import Workflow, delayed
 from plumbline.nvtabular.patched import patched, set_training
@@ -75,7 +77,9 @@ class NVTabularEngine:
             others float32), then the click as int8. Files and rows keep the order of the input.
             `plan/plan.json` is written last, so a folder that has it is complete.
         progress
-            Called with the number of rows of every file that has been encoded.
+            Called with the number of rows of every file that was read to fit, `passes_of` the
+            workflow times, and of every file that has been encoded. Training rows that the graph's
+            conditions leave out are not counted.
 
         Raises
         ------
@@ -121,7 +125,11 @@ class NVTabularEngine:
         filled = {split: [p for p in of_split if p.rows] for split, of_split in parts.items()}
         starts = tuple(accumulate((part.rows for part in filled[TRAIN]), initial=0))
         set_training(workflow, False, starts)
-        workflow.fit(reader.dataset([part.source for part in filled[TRAIN]]))
+        rows_of = {str(part.source): part.rows for part in filled[TRAIN]}
+        fit = FitProgress(rows_of, passes_of(workflow), progress)
+        telling = replace(reader, tell=runner.heard(fit.read))
+        workflow.fit(telling.dataset([part.source for part in filled[TRAIN]]))
+        fit.end()
         inputs, outputs = compile_fitted(workflow, kinds, out / "plan")
         fitted = time.perf_counter()
         schema = encoded_schema(outputs)

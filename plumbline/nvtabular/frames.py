@@ -8,8 +8,8 @@ NVTabular keeps a list of integers with nulls exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,14 +58,18 @@ class FrameReader:
 
     kinds: Mapping[str, FeatureKind]
     device: Device
+    tell: Callable[[str], None] = field(default=lambda file: None, kw_only=True)
+    """Called with each file that was read."""
 
     def __call__(self, file: Path) -> Any:
-        return self.frame(read_typed(file, typed_schema(self.kinds)))
+        frame = self.frame(read_typed(file, typed_schema(self.kinds)))
+        self.tell(str(file))
+        return frame
 
     def frame(self, table: pa.Table) -> Any:
-        for index, field in enumerate(table.schema):
-            if pa.types.is_list(field.type):
-                table = table.set_column(index, field.name, _without_nulls(table[field.name]))
+        for index, column in enumerate(table.schema):
+            if pa.types.is_list(column.type):
+                table = table.set_column(index, column.name, _without_nulls(table[column.name]))
         if self.device == "cuda":
             import cudf
 

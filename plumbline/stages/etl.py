@@ -22,6 +22,7 @@ from plumbline.features.drift.reference import REFERENCE_FILE
 from plumbline.features.drift.training_rows import TrainingRows, reference_of
 from plumbline.features.engine.encoded import EtlResult
 from plumbline.features.engine.native_engine import NativeEngine
+from plumbline.features.fitting.fit import passes
 from plumbline.features.plan.plan import OutputColumn, Plan
 from plumbline.features.plan.unfitted import unfitted_json
 from plumbline.stages import day_score
@@ -79,11 +80,12 @@ def check_graph(run: Run) -> None:
 def work(run: Run, inputs: Mapping[str, Finished], out: Path) -> StageResult:
     ingested = inputs["ingest"].manifest
     rows = ingested.rows
-    total = sum(rows.values()) + (0 if run.engine == "nvtabular" else rows["train"])
+    graph = graph_of(run, training_rows_of_graph(inputs))
+    total = sum(rows.values()) + _passes(run, graph) * rows["train"]
     day_rows = None if run.parent is None else RememberedRows(row_source(run, inputs))
     before = None if day_rows is None else score_day(run, inputs, day_rows, out)
     with progress_bar("encoding", total) as progress:
-        encoded, training = _run_engine(run, inputs, day_rows, out, progress)
+        encoded, training = _run_engine(run, graph, inputs, day_rows, out, progress)
     left_out = rows["train"] - encoded.rows["train"]
     if left_out:
         say(
@@ -182,15 +184,30 @@ def _column(
     return facts | {"low": numbers.low, "high": numbers.high}
 
 
+def _passes(run: Run, graph: Graph) -> int:
+    """How often the training rows are read to fit the graph."""
+    append = run.config.append
+    if run.parent is not None and append.statistics == "frozen":
+        return 0
+    of_plan = passes(graph.plan)
+    if run.engine != "nvtabular":
+        return of_plan
+    from plumbline.nvtabular.fit_progress import passes_of
+    from plumbline.nvtabular.patched import patched
+
+    of_workflow = passes_of(patched(graph.workflow))
+    return of_workflow + (of_plan if append.keeps_statistics(run.engine) else 0)
+
+
 def _run_engine(
     run: Run,
+    graph: Graph,
     inputs: Mapping[str, Finished],
     day_rows: RowSource | None,
     out: Path,
     progress: Callable[[int], None],
 ) -> tuple[EtlResult, Rows]:
     """What the engine has written, and some of the raw training rows."""
-    graph = graph_of(run, training_rows_of_graph(inputs))
     if day_rows is not None:
         source = TrainingRows(day_rows)
         result = fit_and_encode(run, inputs, graph.plan, source, out, progress)
@@ -204,7 +221,7 @@ def _run_engine(
         result = engine.fit_transform(graph.workflow, run.config.features, splits, out, progress)
         source = TrainingRows(row_source(run, inputs))
         if keeps_statistics:
-            NativeEngine(graph.plan).learn_statistics(source, out, lambda rows: None)
+            NativeEngine(graph.plan).learn_statistics(source, out, progress)
         return result, source.sample()
     if run.engine == "spark":
         return _run_spark(run, graph, inputs, out, progress)

@@ -161,7 +161,8 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
     encoded: list[int] = []
     result = run(splits, tmp_path / "out", progress=encoded.append)
     assert result.rows == {"train": 70, "valid": 20, "test": 26, "probe": 0}
-    assert encoded == [40, 30, 20, 1, 25]
+    assert sorted(encoded[:4]) == [30, 30, 40, 40]  # Categorify and Normalize have read
+    assert encoded[4:] == [40, 30, 20, 1, 25]
     plan = read_plan(tmp_path / "out/plan")
     assert plan == result.plan
     assert [column.name for column in plan.outputs] == [*CATEGORICAL, "x"]
@@ -194,14 +195,26 @@ def test_every_split_is_encoded_in_its_row_order(splits: dict[str, Path], tmp_pa
 
 
 def test_a_local_cluster_writes_the_same_files(splits: dict[str, Path], tmp_path: Path) -> None:
+    """And it tells the same progress: each of the five operators that learn reads each file."""
     ids = CATEGORICAL >> ops.Categorify(num_buckets=2, max_size=8)
     normal = ["x"] >> ops.FillMedian() >> ops.Normalize()
     statistics = ["s", ["s", "h"]] >> ops.JoinGroupby(["x"], ["count", "std"])
     encoded = ["s"] >> ops.TargetEncoding("click", kfold=3)
     workflow = Workflow(ids + normal + statistics + encoded + "click")
     single, cluster = tmp_path / "single", tmp_path / "cluster"
-    in_process = run(splits, single, workflow=workflow)
-    on_cluster = run(splits, cluster, workflow=workflow, scheduler="local")
+    told: dict[Path, list[tuple[int, bool]]] = {single: [], cluster: []}
+
+    def run_at(out: Path, scheduler: str | None) -> EtlResult:
+        def progress(rows: int) -> None:
+            told[out].append((rows, any((out / "train").iterdir())))
+
+        return run(splits, out, workflow=workflow, scheduler=scheduler, progress=progress)
+
+    in_process, on_cluster = run_at(single, None), run_at(cluster, "local")
+    for advances in told.values():
+        fitting = sorted(rows for rows, is_encoding in advances if not is_encoding)
+        assert fitting == [30] * 5 + [40] * 5
+        assert sorted(rows for rows, is_encoding in advances if is_encoding) == [1, 20, 25, 30, 40]
     assert on_cluster.plan.content_hash == in_process.plan.content_hash
     files = _files(single)
     assert len(files) == 3 + 1 + 2 + 1 + 1 + 2 * 5 + 2 * 5

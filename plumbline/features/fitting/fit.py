@@ -147,12 +147,11 @@ def fit(
     left_out: dict[str, int] = {}
     learned: dict[Node, Step] = {}
     training_steps: dict[Node, Step] = {}
-    while ready := _ready(chains, learned):
-        given = [node for node in ready if not node.step.reads_rows]
-        if given:
+    for ready in _rounds(chains):
+        if not ready[0].step.reads_rows:
             learned |= {
                 node: node.step.fitted(node.step.accumulator(targets[node].types), targets[node])
-                for node in given
+                for node in ready
             }
             continue
         readings: dict[Hashable, Reading] = {}
@@ -238,10 +237,25 @@ def fitted_outputs(
     return [(output, column) for output, column in outputs if not _is_dropped(output, column)]
 
 
-def _ready(chains: Sequence[Chain], learned: Learned) -> list[Node]:
-    """The distinct steps that can be fitted in the next pass."""
-    waiting = [node for node in dict.fromkeys(nodes(chains)) if node not in learned]
-    return [node for node in waiting if all(required in learned for required in nodes(node.reads))]
+def passes(plan: UnfittedPlan) -> int:
+    """How often a fit of the plan reads the training rows."""
+    rounds = _rounds([column.chain for column in plan.outputs])
+    return sum(ready[0].step.reads_rows for ready in rounds)
+
+
+def _rounds(chains: Sequence[Chain]) -> list[list[Node]]:
+    """The distinct steps, together with those that are fitted at a time: in a pass, or without rows
+    if they read none.
+    """
+    rounds: list[list[Node]] = []
+    fitted: set[Node] = set()
+    waiting = list(dict.fromkeys(nodes(chains)))
+    while waiting:
+        ready = [node for node in waiting if fitted.issuperset(nodes(node.reads))]
+        rounds.append([node for node in ready if not node.step.reads_rows] or ready)
+        fitted.update(rounds[-1])
+        waiting = [node for node in waiting if node not in fitted]
+    return rounds
 
 
 def _reader_of(node: Node) -> Hashable:
