@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -43,6 +44,14 @@ def say(text: str, style: str | None = None, *, label: str = "", label_style: st
     line = Text(_indented(label), style=label_style)
     line.append(_indented(text), style=style)
     console.print(line, soft_wrap=True, highlight=False)
+
+
+def tell(name: str, text: str, /, style: str | None = None, **content: Any) -> None:
+    """Print one line of text; a program gets the event `name` with this content instead."""
+    if writes_json_lines():
+        event(name, **content)
+        return
+    say(text, style)
 
 
 def tell_stage(stage: str, state: str, seconds: float | None = None) -> None:

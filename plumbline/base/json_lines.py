@@ -8,6 +8,12 @@ One object a line on standard output, with `time` (seconds since 1970) and `even
 | `progress` | `what`, `done`, `total`, `unit`, `seconds`, `rate` (units a second), `seconds_left` |
 | `line`, `warning` | `text`: what a person reads |
 | `alarm`, `good` | `text`: that the result is not good, or that it is |
+| `inferred` | of `init`, as in the configuration: `name`, `label`, `click`, `at_least`, `split`, |
+| | `columns`, `tables`; and the `rows` that were looked at, `clicks` of them |
+| `written` | of `init`: `file`; `next`, the command that runs it |
+| `ready` | of `server`, after each start: `http`, `grpc`, `metrics`, `gateway`, `models`; after a |
+| | restart `crash_log` |
+| `stopped` | of `server`: nothing else |
 | `error` | `text`, `status`: the exit status |
 
 What is not known is null: a total, and the time left.
@@ -36,7 +42,7 @@ def writes_json_lines() -> bool:
     return _is_on
 
 
-def event(name: str, **content: Any) -> None:
+def event(name: str, /, **content: Any) -> None:
     """Write one event; call it only if `writes_json_lines()`."""
     line = {"time": round(time.time(), 3), "event": name, **content}
     sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")

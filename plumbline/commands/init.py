@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.json_lines import write_json_lines
+from plumbline.commands.options import AsJson
+
 
 def init(
     files: Annotated[
@@ -43,6 +46,7 @@ def init(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing file.", show_default="off")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Look at raw logs, and write a configuration for them.
 
@@ -51,4 +55,5 @@ def init(
     """
     from plumbline.commands.describe_logs import describe_logs
 
+    write_json_lines(as_json)
     describe_logs(files, out, name=name, label=label, click=click or (), force=force)

@@ -129,7 +129,7 @@ AsJson = Annotated[
     typer.Option(
         "--json",
         rich_help_panel=RESULTS,
-        help="Print lines of JSON: stages, progress, warnings, the error.",
+        help="Print lines of JSON for programs: progress, results, warnings, the error.",
         show_default="off",
     ),
 ]

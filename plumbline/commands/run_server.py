@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from plumbline.base.console import say, waiting
+from plumbline.base.console import say, tell, waiting, warn
+from plumbline.serving.check.served_model import models_in
 from plumbline.serving.client.connection import SECRET_HEADER, secret_header
 from plumbline.serving.contract.versions import verify_repository
 from plumbline.serving.gateway.settings import LauncherState
@@ -56,7 +57,7 @@ def run_server(repository: Path, launch: Launch) -> None:
         require_gpu(repository)
         _serve(repository, launch)
     except KeyboardInterrupt:
-        say("Stopped.")
+        tell("stopped", "Stopped.")
 
 
 def _serve(repository: Path, launch: Launch) -> None:
@@ -71,21 +72,24 @@ def _serve(repository: Path, launch: Launch) -> None:
         )
         with closing(server):
             server.claim()
-            with _gateway(server, launch.gateway, work.path) as (tell, address):
+            with _gateway(server, launch.gateway, work.path) as (tell_gateway, gateway):
                 supervisor = Supervisor(
                     server,
                     partial(Health, repository, server.http_url, _headers(launch.server)),
                     check_seconds=launch.check_seconds,
-                    tell=tell,
-                    report=say,
+                    tell=tell_gateway,
+                    report=_report,
                 )
                 with waiting("starting"):
                     supervisor.start()
                 if launch.warning is not None:
-                    say(f"warning: {launch.warning}")
-                say(f"{address}HTTP {server.http_url}, gRPC {server.grpc_url}. Ctrl-C stops it.")
+                    warn(launch.warning)
+                behind = "" if gateway is None else f"Gateway {gateway}; behind it "
+                addresses = f"HTTP {server.http_url}, gRPC {server.grpc_url}"
+                _tell_ready(f"{behind}{addresses}. Ctrl-C stops it.", server, gateway, None)
                 log = work.path / LOG_BEFORE_FILE
-                supervisor.run(restarted=f"It was restarted. The log of the crash: {log}.")
+                again = f"It was restarted. The log of the crash: {log}."
+                supervisor.run(restarted=partial(_tell_ready, again, server, gateway, log))
     except KeyboardInterrupt:
         work.close()
         raise
@@ -94,18 +98,37 @@ def _serve(repository: Path, launch: Launch) -> None:
         raise
 
 
+def _report(failure: str) -> None:
+    tell("warning", failure, text=failure)
+
+
+def _tell_ready(
+    text: str, server: TritonServer, gateway: str | None, crash_log: Path | None
+) -> None:
+    tell(
+        "ready",
+        text,
+        http=server.http_url,
+        grpc=server.grpc_url,
+        metrics=server.metrics_url,
+        gateway=gateway,
+        models=models_in(server.repository),
+        crash_log=None if crash_log is None else str(crash_log),
+    )
+
+
 @contextmanager
 def _gateway(
     server: TritonServer, options: GatewayOptions | None, work: Path
-) -> Iterator[tuple[Callable[[LauncherState], None], str]]:
-    """Run the gateway. Yields where to tell it the server's state, and its address to show."""
+) -> Iterator[tuple[Callable[[LauncherState], None], str | None]]:
+    """Run the gateway. Yields where to tell it the server's state, and its address."""
     if options is None:
-        yield lambda state: None, ""
+        yield lambda state: None, None
         return
     opened = listener("gateway", options.host, options.port)
     settings = gateway_settings(options, server, opened.fileno())
-    with Gateway(opened, options, settings, work, say) as gateway:
-        yield gateway.tell, f"Gateway {options.host}:{port_of(opened)}; behind it "
+    with Gateway(opened, options, settings, work, _report) as gateway:
+        yield gateway.tell, f"{options.host}:{port_of(opened)}"
 
 
 def _headers(options: ServerOptions) -> dict[str, str]:

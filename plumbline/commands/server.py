@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from plumbline.base.json_lines import write_json_lines
+from plumbline.commands.options import AsJson
 from plumbline.serving.client.connection import SECRET_VARIABLE, read_secret
 from plumbline.serving.errors import ServerError
 from plumbline.serving.gateway.settings import Limits
@@ -190,6 +192,7 @@ def server(
             help="Answer / of the gateway with a page to try the model.",
         ),
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Serve a model repository until it is interrupted.
 
@@ -197,6 +200,7 @@ def server(
     """
     from plumbline.commands.run_server import Launch, run_server
 
+    write_json_lines(as_json)
     secret = read_secret(secret_file)
     tls = _tls(tls_certificate, tls_key, tls_client_ca)
     has_gateway = not is_loopback(host) if gateway is None else gateway

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import json
 import lzma
 import random
 from collections.abc import Callable
@@ -82,6 +83,38 @@ def test_a_shops_log_is_described(init: Callable[..., Any], tmp_path: Path) -> N
     assert "Embedding tables: about" in text and "continuous" in text
     assert "duration: left out, may be known only afterwards" in printed
     assert f"--config config.yaml --data {tmp_path}" in printed
+
+
+def test_json_has_what_was_inferred_what_to_check_and_the_file(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "shop.csv"
+    log.write_text(text_of(shop_rows()))
+
+    def events() -> list[dict[str, Any]]:
+        assert command("pipelines/init.py", log, "--json").stderr == ""
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    inferred, *checks, written = events()
+    config = load_config(tmp_path / "config.yaml")
+    assert inferred.pop("time") and 0 < inferred.pop("clicks") < N
+    assert inferred == {
+        "event": "inferred",
+        "name": "shop",
+        "label": "bought",
+        "click": ["yes"],
+        "at_least": None,
+        "rows": N,
+        "split": "time",
+        "columns": dict(config.log.columns),
+        "tables": {},
+    }
+    assert {check["event"] for check in checks} == {"warning"}
+    assert any(c["text"].startswith("duration: left out, may be known only") for c in checks)
+    assert (written["event"], written["file"]) == ("written", "config.yaml")
+    assert written["next"] == f"plumbline run --config config.yaml --data {tmp_path}"
+    (error,) = events()
+    assert error["event"] == "error" and error["status"] == 2 and "--force" in error["text"]
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|", "::"])

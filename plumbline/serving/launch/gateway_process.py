@@ -151,7 +151,7 @@ class Gateway:
     work
         A folder in which the processes keep their metrics together.
     report
-        Shows a line to the operator.
+        Shows a failure to the operator.
     """
 
     def __init__(

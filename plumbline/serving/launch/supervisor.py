@@ -58,7 +58,7 @@ class Supervisor:
     tell
         Is called with each new state.
     report
-        Shows a line to the operator.
+        Shows a failure to the operator.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class Supervisor:
             except ServerDied as error:
                 self._start_failed(error)
 
-    def run(self, restarted: str) -> NoReturn:
+    def run(self, restarted: Callable[[], None]) -> NoReturn:
         """Check the server, and start it again as often as it fails.
 
-        `restarted` is reported after each start.
+        `restarted` is called after each start.
         """
         while True:
             started = time.monotonic()
@@ -106,7 +106,7 @@ class Supervisor:
             time.sleep(self._back_off.delay(time.monotonic() - started))
             while not self._starts():
                 pass
-            self._report(restarted)
+            restarted()
 
     def _starts(self) -> bool:
         try:

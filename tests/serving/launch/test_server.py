@@ -1,6 +1,7 @@
 """Starting and stopping a server, with small programs in place of Triton."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from plumbline.serving.launch.binary import SETTING, ServerBinary
 from plumbline.serving.launch.ports import Ports
 from plumbline.serving.launch.server import TritonServer
 from plumbline.serving.launch.server_log import cause_of_failure
+from tests.serving.releases import ROWS, SETTINGS, export_repository, model_of, write_small_plan
 
 LOG = r"""
 W1123 19:40:46.919863 7388 pinned_memory_manager.cc:273] "Unable to allocate pinned memory"
@@ -171,7 +173,9 @@ def test_a_client_without_a_server_says_so(protocol: str) -> None:
         Client(f"127.0.0.1:{port}", protocol)
 
 
-def command(repository: Path, *options: str, binary: ServerBinary | None = None) -> Any:
+def command(
+    repository: Path, *options: str, binary: ServerBinary | None = None, **streams: int
+) -> Any:
     setting = {} if binary is None else {SETTING: str(binary.executable)}
     return subprocess.Popen(
         [sys.executable, "-m", "serving.server", str(repository), *options],
@@ -179,6 +183,7 @@ def command(repository: Path, *options: str, binary: ServerBinary | None = None)
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200", **setting},
         stderr=subprocess.PIPE,
         text=True,
+        **streams,
     )
 
 
@@ -278,3 +283,30 @@ def test_the_command_restarts_a_server_that_crashed(repository: Path, tmp_path: 
     running.communicate(timeout=60)
     assert running.returncode == 0
     assert not is_running(models[1])
+
+
+def test_json_has_the_addresses_failures_and_the_end(tmp_path: Path) -> None:
+    """A server that gives no answers is ready, fails, and is ready again."""
+    plan = write_small_plan(tmp_path / "plan", ["Oslo"])
+    model = model_of(plan, tmp_path / "model", 1)
+    exported = export_repository(plan, model, tmp_path / "out", SETTINGS, ROWS)
+    running = command(
+        exported,
+        *(*ANY_PORTS, "--gateway", "--gateway-port", "0", "--json"),
+        binary=program(tmp_path, READY),
+        stdout=subprocess.PIPE,
+    )
+    told: list[dict[str, Any]] = []
+    while [event["event"] for event in told].count("ready") < 2:
+        told.append(json.loads(running.stdout.readline()))
+    running.send_signal(signal.SIGTERM)
+    rest, errors = running.communicate(timeout=60)
+    assert running.returncode == 0 and errors == ""
+    assert json.loads(rest.splitlines()[-1])["event"] == "stopped"
+    first, failure, second = (event for event in told if event["event"] != "progress")
+    assert failure["event"] == "warning" and "ctr" in failure["text"]
+    for ready in (first, second):
+        assert ready["models"] == ["ctr", "ctr_dlrm", "ctr_features", "ctr_fused"]
+        for name in ("http", "grpc", "metrics", "gateway"):
+            assert re.fullmatch(r"127\.0\.0\.1:\d+", ready[name])
+    assert first["crash_log"] is None and second["crash_log"].endswith("triton.before.log")

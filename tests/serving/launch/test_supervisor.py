@@ -123,7 +123,7 @@ def supervised(
     )
     supervises.start()
     with pytest.raises(Over):
-        supervises.run("again")
+        supervises.run(lambda: None)
     server.lost = checks.lost
     return states
 
