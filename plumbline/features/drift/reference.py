@@ -67,6 +67,15 @@ class Reference:
             columns.append(ReferenceColumn(one, bins, bins.count(values_N)))
         return cls(plan.content_hash, len(encoded.ids_BF), tuple(columns))
 
+    @property
+    def edges(self) -> dict[str, NDArray[np.float32]]:
+        """Raw continuous column to the edges of its bins: the distinct deciles of its values."""
+        return {
+            one.measured.column: one.bins.edges
+            for one in self.columns
+            if one.measured.measure == "number" and isinstance(one.bins, NumberBins)
+        }
+
     def count(
         self, raw: RawNumbers, encoded: Encoded, columns: int | None = None
     ) -> list[NDArray[np.int64]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,20 @@ import pyarrow as pa
 import pytest
 
 from plumbline.base.errors import PlanError
+from plumbline.features.drift.reference import REFERENCE_FILE
+from plumbline.features.drift.training_rows import reference_of
 from plumbline.features.operators.categorify import Categorify
 from plumbline.features.plan.plan import InputColumn, output_column, write_plan
 from plumbline.features.steps.chains import Chain
 from plumbline.serving.client.core import ServedModel
 from plumbline.serving.client.transport import ModelConfig
-from plumbline.serving.contract.interface import ENSEMBLE_MODEL, FEATURES_MODEL, LOG, raw_parameters
+from plumbline.serving.contract.interface import (
+    ENSEMBLE_MODEL,
+    FEATURES_MODEL,
+    FUSED_MODEL,
+    LOG,
+    raw_parameters,
+)
 from plumbline.serving.errors import RepositoryError
 from plumbline.serving.gateway.page import offered as offered_module
 from plumbline.serving.gateway.page.explained import explained, unseen_values
@@ -25,7 +34,17 @@ from plumbline.serving.gateway.page.offered import MOST_OFFERED, Found, Offered
 from plumbline.serving.gateway.page.read_back import read_back
 from plumbline.serving.gateway.page.served_plan import ServedPlan
 from plumbline.serving.repository.export import write_repository
-from tests.page_model import HOSTILE, KINDS, KNOWN, ROW, SETTINGS, page_release, served_model
+from tests.page_model import (
+    HOSTILE,
+    KINDS,
+    KNOWN,
+    ROW,
+    ROWS,
+    SETTINGS,
+    page_release,
+    served_model,
+)
+from tests.row_sources import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +105,39 @@ def test_a_prefix_is_searched_in_any_case(opened: ServedPlan) -> None:
     assert opened.offered.size("city") == 5 and opened.offered.size("price") is None
 
 
-def test_numbers_and_times_have_points_of_the_check_rows(opened: ServedPlan) -> None:
-    assert opened.offered.points(opened.check_rows) == {
+def test_without_a_reference_points_are_of_the_check_rows(opened: ServedPlan) -> None:
+    assert opened.reference is None
+    assert opened.points() == {
         "price": [0.1, 30.0],
         "seen": ["2023-11-14 22:13:20", "2023-11-14 23:13:20"],
     }
+
+
+TRAINED = pa.concat_tables([ROWS.append_column("click", pa.array([0, 1, 0]))] * 7)
+"""Training rows, whose prices follow."""
+
+
+def test_numbers_have_points_of_the_training_rows(tmp_path: Path) -> None:
+    """The deciles, and the largest price of the check rows, which is beyond them."""
+    release = page_release(tmp_path)
+    prices = pa.array(np.arange(21), pa.float32())
+    rows = TRAINED.set_column(TRAINED.column_names.index("price"), "price", prices)
+    reference_of(release.plan, rows_of(rows, KINDS)).write(tmp_path / REFERENCE_FILE)
+    write_repository(
+        replace(release, drift=tmp_path / REFERENCE_FILE), tmp_path / "repository", SETTINGS
+    )
+    for model in (FUSED_MODEL, ENSEMBLE_MODEL):
+        opened = ServedPlan.open(
+            tmp_path / "repository", served_model(tmp_path / "repository", model)
+        )
+        points = opened.points()
+        assert points["price"] == [0.1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 30]
+        assert points["seen"] == ["2023-11-14 22:13:20", "2023-11-14 23:13:20"]
+    file = tmp_path / "repository" / FUSED_MODEL / "1" / REFERENCE_FILE
+    file.unlink()
+    file.write_text("{}")
+    with pytest.raises(RepositoryError, match=REFERENCE_FILE):
+        ServedPlan.open(tmp_path / "repository", served_model(tmp_path / "repository"))
 
 
 def test_unseen_values_are_unseen(opened: ServedPlan) -> None:

@@ -101,7 +101,7 @@ class PageEndpoints:
 
         def told() -> list[dict[str, Any]]:
             offered = opened.offered
-            values, points = offered.most_frequent(), offered.points(opened.check_rows)
+            values, points = offered.most_frequent(), opened.points()
             unseen = unseen_values(opened)
             return [
                 {

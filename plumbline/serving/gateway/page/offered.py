@@ -5,13 +5,14 @@ A vocabulary is stored by frequency, so its first values are read and the rest s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from plumbline.columns.parquet import read_batches
 from plumbline.columns.values import Values, is_missing
@@ -26,6 +27,7 @@ SEARCHED = 10_000
 MOST_OFFERED = 24
 """Values that one answer has of a column."""
 MOST_POINTS = 17
+_NO_EDGES = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +82,33 @@ class Offered:
         pairs = read_back(self._served, first)
         return {name: [form for _, form in found] for name, found in pairs.items()}
 
-    def points(self, check_rows: Tensors) -> dict[str, list[Any]]:
-        """Column of numbers or times to quantiles of its values in the export's check rows."""
+    def points(
+        self, check_rows: Tensors, edges: Mapping[str, NDArray[np.float32]]
+    ) -> dict[str, list[Any]]:
+        """Column of numbers or times to values from the smallest to the largest.
+
+        They are its `edges`, between values of the export's check rows that are beyond them; of a
+        column without edges, quantiles of the check rows.
+        """
         numeric = [
             name
             for name, kind in self._served.kinds.items()
             if kind in ("continuous", "integer", "time") and name not in self._known
         ]
         read = from_tensors(check_rows, self._served.columns, numeric)
-        pairs = read_back(self._served, {name: _quantiles(read[name]) for name in numeric})
+        wanted = {name: _points(read[name], edges.get(name, _NO_EDGES)) for name in numeric}
+        pairs = read_back(self._served, wanted)
         return {name: [form for _, form in found] for name, found in pairs.items()}
 
 
-def _quantiles(values: Values) -> Sequence[Any]:
+def _points(values: Values, edges: NDArray[np.float32]) -> list[Any]:
     if not isinstance(values, np.ndarray):
         raise TypeError(f"wanted numbers, got {type(values).__name__}")
     there = np.unique(values[~is_missing(values)])
-    if len(there) > MOST_POINTS:
+    if len(edges):
+        below, above = there[there < edges[0]], there[there > edges[-1]]
+        there = np.concatenate([below[:1], edges, above[-1:]])
+    elif len(there) > MOST_POINTS:
         there = there[np.linspace(0, len(there) - 1, MOST_POINTS).round().astype(np.int64)]
     return list(there.tolist())
 

@@ -6,9 +6,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plumbline.base.errors import PlanError
 from plumbline.columns.wire import Tensors
+from plumbline.features.drift.reference import (
+    REFERENCE_FILE,
+    DriftReferenceError,
+    Reference,
+    read_reference,
+)
 from plumbline.features.encoding.online import OnlineExecutor
 from plumbline.features.plan.plan import Plan, read_plan
 from plumbline.serving.client.core import ServedModel
@@ -21,13 +28,16 @@ from plumbline.serving.gateway.page.offered import Offered
 
 @dataclass(frozen=True, slots=True)
 class ServedPlan:
-    """A served version, its plan, and the raw rows that its export was checked with."""
+    """A served version, its plan, and what its export says of raw values."""
 
     served: ServedModel
     plan: Plan
     executor: OnlineExecutor
     offered: Offered
     check_rows: Tensors
+    """The raw rows that the export was checked with."""
+    reference: Reference | None
+    """None for a version without a reference of drift."""
 
     @classmethod
     def open(cls, repository: Path, served: ServedModel) -> ServedPlan:
@@ -36,7 +46,8 @@ class ServedPlan:
         Raises
         ------
         RepositoryError
-            A file is missing or was changed, or the plan is not the one that the server names.
+            A file is missing, damaged or was changed, or the plan is not the one that the server
+            names.
         """
         with_plan = FUSED_MODEL if served.name == FUSED_MODEL else FEATURES_MODEL
         folder = repository / with_plan / served.version
@@ -46,9 +57,17 @@ class ServedPlan:
                 raise PlanError.damaged(str(plan.folder), served.plan_hash, plan.content_hash)
             executor = OnlineExecutor(plan)
             offered = Offered(plan, served)
-        except PlanError as error:  # of ours, not of the rows
+            file = folder / REFERENCE_FILE
+            reference = read_reference(file, plan) if file.is_file() else None
+        except (PlanError, DriftReferenceError) as error:  # of ours, not of the rows
             raise RepositoryError(str(error)) from None
-        return cls(served, plan, executor, offered, CheckRows.read(folder / CHECK_FILE).inputs)
+        check_rows = CheckRows.read(folder / CHECK_FILE).inputs
+        return cls(served, plan, executor, offered, check_rows, reference)
+
+    def points(self) -> dict[str, list[Any]]:
+        """Column of numbers or times to values of it, in order: see `Offered.points`."""
+        edges = {} if self.reference is None else self.reference.edges
+        return self.offered.points(self.check_rows, edges)
 
 
 class ServedPlans:
