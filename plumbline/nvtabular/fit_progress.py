@@ -19,7 +19,7 @@ class FitProgress:
     """Tells the progress of a fit that reads each file once in each of its passes.
 
     A file that is read more often is not counted again: a worker may have died after it read it.
-    Files may be read in several threads.
+    It may be told of files in several threads.
 
     Parameters
     ----------
