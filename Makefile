@@ -14,6 +14,9 @@ BUILT := $(VENV)/.built
 PEERS := .venv-peers
 STORE := .venv-store
 SANITIZED := $(VENV)/sanitized
+# Modules are compiled when they are first imported: few of them are, and all take minutes.
+unexport PYTHONDONTWRITEBYTECODE
+INSTALL := $(VENV)/bin/python -m pip install --quiet --no-compile
 GPU_PYTHON ?= $(if $(wildcard $(VENV)/bin/python),$(VENV)/bin/python,python3)
 FUZZ_SECONDS ?= 200
 FUZZ_SEED ?= $(shell date +%s)
@@ -39,35 +42,36 @@ $(STAMP): requirements.lock requirements-merlin.lock
 	@test -n "$(PYTHON)" || { ./find-python.sh --explain; exit 2; }
 	rm -f $@
 	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet "$$(grep '^pip==' requirements.lock)"
-	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock
-	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock --no-deps -r requirements-merlin.lock
+	$(INSTALL) "$$(grep '^pip==' requirements.lock)"
+	$(INSTALL) --build-constraint requirements.lock -r requirements.lock
+	$(INSTALL) --build-constraint requirements.lock --no-deps -r requirements-merlin.lock
 	touch $@
 
 $(GPU_STAMP): $(STAMP) requirements-gpu.lock
-	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock -r requirements.lock -r requirements-gpu.lock
+	$(INSTALL) --build-constraint requirements.lock -r requirements.lock -r requirements-gpu.lock
 	touch $@
 
 $(DISTRIBUTED_STAMP): $(STAMP) requirements-distributed.lock
 	grep -v "^fbgemm-gpu$(if $(GPU),-cpu)==" requirements-distributed.lock > $(VENV)/distributed.lock
-	$(VENV)/bin/python -m pip install --quiet --build-constraint requirements.lock --no-deps -r $(VENV)/distributed.lock
+	$(INSTALL) --build-constraint requirements.lock --no-deps -r $(VENV)/distributed.lock
 	touch $@
 
 # pyspark comes as source, 300 MB of it, which takes longer to install than all else.
 $(SPARK_STAMP): $(STAMP) requirements-spark.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation -r requirements-spark.lock
+	$(INSTALL) --no-deps --no-build-isolation -r requirements-spark.lock
 	touch $@
 
 $(DOCS_STAMP): $(STAMP) requirements-docs.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements-docs.lock
+	$(INSTALL) --no-deps -r requirements-docs.lock
 	touch $@
 
 # Without a C++ compiler the install succeeds too, and NumPy and torch do the work.
 $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 	rm -f $@ plumbline/_native.*.so plumbline/dlrm/_kernels*.so
-	$(VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@$(VENV)/bin/python -c 'import torch, plumbline._native, plumbline.dlrm._kernels' 2>/dev/null || \
 		echo "note: the native modules were not built (is there a C++20 compiler?): NumPy and torch do their work, slower" >&2
+	$(VENV)/bin/python -c 'import torch._dynamo, distributed, polars, tritonclient.grpc, plumbline.nvtabular.library'
 	touch $@
 
 run: env
@@ -99,7 +103,7 @@ peers: $(PEERS)
 $(PEERS): benchmarks/requirements-peers.txt requirements-distributed.lock $(STAMP)
 	rm -rf $@ $@.partial
 	grep -v "^fbgemm-gpu==" requirements-distributed.lock > $(VENV)/distributed.lock
-	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $< -r $(VENV)/distributed.lock
+	$(INSTALL) --no-deps --target $@.partial -r $< -r $(VENV)/distributed.lock
 	mv $@.partial $@
 	touch $@
 
@@ -108,7 +112,7 @@ store: $(STORE)
 
 $(STORE): tests/requirements-store.txt $(STAMP)
 	rm -rf $@ $@.partial
-	$(VENV)/bin/python -m pip install --quiet --no-deps --target $@.partial -r $<
+	$(INSTALL) --no-deps --target $@.partial -r $<
 	mv $@.partial $@
 	touch $@
 

@@ -19,8 +19,8 @@ def ended(script: str) -> subprocess.CompletedProcess[str]:
     "module",
     [
         "plumbline.nvtabular.library",
-        "plumbline.dlrm.data.merlin_loader",
-        "plumbline.dlrm.train.merlin_model",
+        pytest.param("plumbline.dlrm.data.merlin_loader", marks=pytest.mark.slow),
+        pytest.param("plumbline.dlrm.train.merlin_model", marks=pytest.mark.slow),
     ],
 )
 def test_every_way_to_merlin_sets_the_settings(module: str) -> None:
@@ -38,8 +38,11 @@ TOO_LATE = "import nvtabular\nfrom nvtabular import ops\n"
 @pytest.mark.parametrize(
     "reads_data",
     [
-        "from plumbline.nvtabular.engine import NVTabularEngine\n"
-        "NVTabularEngine('cpu', 'single').fit_transform(None, {}, {}, None, None)",
+        pytest.param(
+            "from plumbline.nvtabular.engine import NVTabularEngine\n"
+            "NVTabularEngine('cpu', 'single').fit_transform(None, {}, {}, None, None)",
+            marks=pytest.mark.slow,
+        ),
         "from plumbline.dlrm.data.merlin_loader import MerlinLoader\n"
         "MerlinLoader(None, None, 1, 'cpu')",
     ],
@@ -50,6 +53,7 @@ def test_settings_that_come_too_late_are_refused_before_data_is_read(reads_data:
     assert "Import `plumbline.nvtabular.library` first" in error
 
 
+@pytest.mark.slow
 def test_a_graph_compiles_whatever_was_imported_first() -> None:
     done = ended(
         TOO_LATE + "import plumbline\n"
@@ -87,6 +91,7 @@ sys.modules |= modules | dict.fromkeys(others, MagicMock())
 """cuDF 24.12 for the imports of `merlin.io`: cuDF itself cannot be imported without a device."""
 
 
+@pytest.mark.slow
 def test_merlin_io_is_imported_beside_cudf_24_12() -> None:
     done = ended(
         CUDF + "import dask\ndask.config.set({'dataframe.query-planning': False})\n"

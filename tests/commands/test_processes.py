@@ -169,10 +169,9 @@ def ended(processes: dict[int, psutil.Process]) -> bool:
     return not alive and bool(gone)
 
 
+@pytest.mark.slow
 @has_torchrec
-@pytest.mark.parametrize(
-    ("killed", "processes"), [(1, 1), pytest.param(0, 2, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("killed", "processes"), [(1, 1), (0, 2)])
 def test_a_killed_process_ends_the_others_and_the_next_run_goes_on(
     workplace: Path, killed: int, processes: int
 ) -> None:

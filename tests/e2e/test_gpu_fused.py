@@ -61,6 +61,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return repository
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_server_answers_with_the_scores_of_the_device(repository: Path, tmp_path: Path) -> None:
     plan = read_plan(tmp_path / "plan")

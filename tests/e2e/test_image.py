@@ -126,6 +126,7 @@ def wait_until_ready(port: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_only_the_gateway_listens_outside_and_scores(
     environment: Path, repositories: dict[str, Path], tmp_path: Path
 ) -> None:

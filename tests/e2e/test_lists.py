@@ -59,7 +59,8 @@ def write_logs(folder: Path) -> None:
     (folder / "films.txt").write_text("".join(films))
 
 
-@pytest.mark.parametrize("engine", ["native", pytest.param("nvtabular", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["native", "nvtabular"])
 def test_lists_from_text_to_served_scores(process: Command, tmp_path: Path, engine: str) -> None:
     write_logs(tmp_path)
     config = tmp_path / "lists.yaml"

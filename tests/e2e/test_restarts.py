@@ -215,6 +215,7 @@ def test_a_killed_launcher_leaves_nothing(repository: Path, tmp_path: Path) -> N
     assert not list(running.temporary.iterdir())
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_and_guard_leave_nothing_for_longer_than_to_the_next_start(
     repository: Path, launched: Launched, tmp_path: Path
 ) -> None:

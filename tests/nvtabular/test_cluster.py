@@ -234,7 +234,8 @@ LEARNING = [
 ]
 
 
-@pytest.mark.parametrize("phase", ["encode", pytest.param("fit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", ["encode", "fit"])
 def test_workers_that_die_cost_time_only(
     phase: str,
     alone: Path,

@@ -84,6 +84,7 @@ def test_a_lock_pins_every_line_exactly(lock: Path) -> None:
         assert re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) \"3\.11\")?", pin), pin
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_locks_can_be_solved_together_and_are_complete() -> None:
     """For each Python: the CPU's, the GPU's and the site's set. Nothing that they need lacks."""

@@ -111,6 +111,7 @@ def report(tmp_path: Path) -> Report:
     return Report("tried", tmp_path / "report.json")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_emulated_check_passes_with_few_packages(checked: Checked) -> None:
     assert checked.status == 0, checked.said
@@ -136,6 +137,7 @@ def test_the_emulated_check_passes_with_few_packages(checked: Checked) -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_result_has_the_benchmarks_form_and_a_page(checked: Checked) -> None:
     result = checked.result
@@ -150,6 +152,7 @@ def test_the_result_has_the_benchmarks_form_and_a_page(checked: Checked) -> None
     assert "| Python | 3." in text and "| interaction forward bf16 |" in text
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_library_is_built_once(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
     built = {part["part"]: part for part in checked.result["parts"]}["build"]
@@ -176,6 +179,7 @@ FAULTS: list[tuple[str, Callable[[Place, Report], None], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("kernel", "check", "says"), FAULTS, ids=[f"{k}, {c.__module__}" for k, c, _ in FAULTS]
@@ -194,6 +198,7 @@ def test_a_kernel_that_does_nothing_is_found(
         check(Place("cpu", library, True), report)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_functions_are_those_that_python_calls(checked: Checked) -> None:
     """api.h, as it is read, and the stub of the module have the same functions and parameters."""

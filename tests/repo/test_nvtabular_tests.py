@@ -46,6 +46,7 @@ def test_that_fails():
 FRAME = pd.DataFrame({"x": [1.0, np.nan, 4.5], "i": [3, 4, 3], "s": ["b", None, "b"]})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_workflows_of_tests_are_tried_as_they_are_fitted(tmp_path: Path) -> None:
     (tmp_path / "test_two.py").write_text(TESTS)

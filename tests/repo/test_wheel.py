@@ -87,6 +87,7 @@ def test_files_that_a_user_edits_or_deploys_are_shipped(wheel: Path) -> None:
     assert there == {name for name in names if name.startswith("plumbline/shipped/")}
 
 
+@pytest.mark.slow
 def test_the_command_works_in_any_folder(installed: Path, tmp_path: Path) -> None:
     done = python(installed, tmp_path, SCRIPT, "run", "--help")
     assert done.returncode == 0 and "configs/criteo_synthetic.yaml" in done.stdout
