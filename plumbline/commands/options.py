@@ -9,6 +9,7 @@ import typer
 
 from plumbline.base.console import warn
 from plumbline.base.device import RequestedDevice
+from plumbline.base.errors import ConfigError
 from plumbline.base.paths import ROOT
 from plumbline.dlrm.processes.place import place
 from plumbline.rawlogs.remote import split_data
@@ -38,7 +39,7 @@ Data = Annotated[
         metavar="PATH...",
         rich_help_panel=DATA,
         help="The raw log files, or a folder of them: paths, or URLs such as s3://BUCKET/LOGS.",
-        show_default="none: the configuration's click model draws a log",
+        show_default="none: for a configuration whose click model draws a log",
     ),
 ]
 Out = Annotated[
@@ -160,6 +161,11 @@ def run_of(
     parent = parent_of(out, append_to)
     if parent is not None:
         settings, engine = config_of_day(settings), engine_of_day(engine, scheduler, master)
+    elif data and settings.click_model is not None:
+        raise ConfigError(
+            f"--data {data[0]}: {config} draws its own log (click_model) and would not read it. Give "
+            "the configuration of your log with --config (plumbline init writes one), or no --data."
+        )
     choice = choose(device, engine, scheduler, master=master)
     here = place()
     if here is None or here.rank == 0:

@@ -90,7 +90,7 @@ def test_the_commands_are_listed_in_groups(capsys: pytest.CaptureFixture[str]) -
     assert {name for names in listed.values() for name in names} == COMMANDS.keys() - {
         "client score"
     }
-    assert "Exit status: 0 done, 2 an error in one line" in shown
+    assert "Exit status: 0 done, 2 an error in one line, 3 drift --fail-above" in shown
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -148,6 +148,7 @@ def test_each_file_runs_its_command(file: str, name: str, command: Command) -> N
         (("score", "f", "--in-flight", "0"), "--in-flight"),
         (("run", "--\x1b[31m"), "--\\x1b[31m"),
         (("run", "--config", "[red]\n.yaml"), "[red] .yaml"),
+        (("run", "--data", "log.csv"), "Give the configuration of your log with --config"),
         (("export", "--url", "h:1"), "--url: wanted --publish with it."),
         (("publish", "--protocol", "grpc"), "--protocol: wanted --url with it"),
         (("server", ".", "--tls-key", "k"), "TLS: wanted --tls-certificate and --tls-key"),

@@ -193,4 +193,5 @@ def _click_word(column: Column) -> tuple[str, str, str | None]:
     greater = [word for word in counts if word.lstrip().startswith(">")]
     if len(greater) == 1:
         return greater[0], f"{greater[0]!r} is the greater", f"clicks are rows with {greater[0]!r}"
-    return rarest, f"{rarest!r} is the rarest of {shown}", f"clicks are rows with {rarest!r}"
+    least = "rarer" if len(counts) == 2 else "rarest"
+    return rarest, f"{rarest!r} is the {least} of {shown}", f"clicks are rows with {rarest!r}"

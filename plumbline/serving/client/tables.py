@@ -141,7 +141,7 @@ def _transposed(rows: Sequence[Any], columns: Sequence[str]) -> dict[str, list[A
         if missing:
             raise PlanError(
                 f"Rows: row {number} has no {', '.join(missing)}. Every row needs every column; "
-                "give None for a missing value."
+                "a missing value is None, in JSON null."
             )
     return {name: [_listed(row[name]) for row in rows] for name in columns}
 

@@ -229,6 +229,11 @@ def verify_repository(repository: Path, *, large_files: bool) -> int:
     """
     if not repository.is_dir():
         raise RepositoryError(f"{repository}: wanted a model repository, there is no folder.")
+    if not (repository / INTEGRITY_FILE).is_file() and (inside := _repositories_in(repository)):
+        raise RepositoryError(
+            f"{repository}: wanted a model repository, got a folder that has "
+            f"{' and '.join(map(str, inside))}. Name the repository."
+        )
     hashes = _read_integrity(repository / INTEGRITY_FILE)
     models = {name.split("/")[0] for name in hashes}
     for folder in sorted(path for path in repository.glob("*") if path.is_dir()):
@@ -247,6 +252,13 @@ def verify_repository(repository: Path, *, large_files: bool) -> int:
         else:
             require_sha256(file, sha256, RepositoryError)
     return len(models)
+
+
+def _repositories_in(folder: Path) -> list[Path]:
+    """The model repositories of a run's folder, or of its stage export's."""
+    return sorted(
+        file.parent for depth in ("*", "*/*") for file in folder.glob(f"{depth}/{INTEGRITY_FILE}")
+    )
 
 
 def _verified_manifest(folder: Path, sha256: str) -> VersionManifest:

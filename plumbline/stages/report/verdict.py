@@ -56,8 +56,8 @@ def next_steps(report: Mapping[str, Any]) -> list[str]:
         steps.append(f"Read the warnings about the data below ({warnings}).")
     if evaluated["ok"] and is_served_as_judged(report):
         steps.append(
-            "Serve it: plumbline server export/model_repository starts a server in the run's "
-            "folder, and plumbline publish adds the model to one that runs."
+            "Serve it: in the run's folder, plumbline server export/model_repository starts a "
+            "server; plumbline publish adds the model to one that runs."
         )
     return steps
 

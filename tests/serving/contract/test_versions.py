@@ -92,6 +92,13 @@ def test_a_repository_without_readable_hashes_is_refused(
         verify_repository(tmp_path / "repository", large_files=False)
 
 
+def test_a_folder_around_a_repository_is_told_where_it_is(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "export").symlink_to(out)
+    for folder in (tmp_path, tmp_path / "export"):
+        with pytest.raises(RepositoryError, match="export/model_repository. Name the repository"):
+            verify_repository(folder, large_files=False)
+
+
 def test_the_command_reports_the_reason_and_fails(out: Path, tmp_path: Path) -> None:
     def run(folder: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "serving.verify", str(folder)]
