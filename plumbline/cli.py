@@ -37,7 +37,8 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     help="Raw click logs to a served click-through-rate model.",
-    epilog="Exit status: 0 done, 2 an error in one line, 3 drift --fail-above, 130 Ctrl-C, 1 a bug.",
+    epilog="Exit status: 0 done, 2 an error in one line, 3 drift --fail-above, 130 Ctrl-C, "
+    "1 a bug.",
 )
 client = typer.Typer(help="The client of a served model.")
 app.add_typer(client, name="client", hidden=True)  # for `serving/client.py`

@@ -163,8 +163,9 @@ def run_of(
         settings, engine = config_of_day(settings), engine_of_day(engine, scheduler, master)
     elif data and settings.click_model is not None:
         raise ConfigError(
-            f"--data {data[0]}: {config} draws its own log (click_model) and would not read it. Give "
-            "the configuration of your log with --config (plumbline init writes one), or no --data."
+            f"--data {data[0]}: {config} draws its own log (click_model) and would not read it. "
+            "Give the configuration of your log with --config (plumbline init writes one), or no "
+            "--data."
         )
     choice = choose(device, engine, scheduler, master=master)
     here = place()

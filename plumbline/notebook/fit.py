@@ -56,14 +56,19 @@ def fit(
         A pandas or Polars DataFrame, an Arrow table or record batch, a mapping of column name to
         values, or a list of rows.
     click
-        The column of labels, 0 or 1. It is read if an operator learns from clicks, which a graph
-        calls `click` whatever the column's name is.
+        The column of labels, 0 or 1; by default `click`. It is read if an operator learns from
+        clicks, which a graph calls `click` whatever the column's name is.
     kinds
         The kinds of columns whose types do not say them: `{"user": "integer"}` for ids in a float
         column of pandas, `{"C1": "hex"}` for hexadecimal text.
     folder
         A new or empty folder to write the plan into. None: a temporary one, which is removed with
         the last reference to the plan.
+
+    Returns
+    -------
+    Plan
+        The fitted plan, read from its folder.
 
     Raises
     ------

@@ -79,10 +79,12 @@ class Model:
 
     @property
     def version(self) -> str:
+        """The version's number."""
         return self._loaded.number
 
     @property
     def model_hash(self) -> str:
+        """SHA-256 of the weights; a server of the same version tells the same."""
         return self._columns.model_hash
 
     @property

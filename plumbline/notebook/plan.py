@@ -46,6 +46,7 @@ class Plan:
 
     @property
     def folder(self) -> Path:
+        """The plan's folder."""
         return self._plan.folder
 
     @property

@@ -30,14 +30,14 @@ class _Periodic(Expression):
 
 
 class Sine(_Periodic):
-    """Of an hour with a period of 24, 23 and 0 are neighbours; use it together with `Cosine`."""
+    """sin(2π x / `period`), a number; with a `Cosine` beside it, hours 23 and 0 are neighbours."""
 
     def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return SineStep(self.period)
 
 
 class Cosine(_Periodic):
-    """See `Sine`."""
+    """cos(2π x / `period`), a number: see `Sine`."""
 
     def step(self, output: str, inputs: Sequence[str], taken: Sequence[Element]) -> Step:
         return CosineStep(self.period)

@@ -19,7 +19,7 @@ from plumbline.nvtabular.operator_call import CompiledOperator
 
 
 class SecondsBetween(Expression):
-    """From the first selected column to the second, in the column `name`.
+    """The seconds from the first selected time to the second, in the column `name`.
 
     Without a name it is `<first>_to_<second>`. It is negative if the second time is earlier.
     """
@@ -39,7 +39,10 @@ class SecondsBetween(Expression):
 
 
 class SecondsSince(Expression):
-    """From `instant` to each time: a datetime, or ISO 8601 text; without a zone in UTC."""
+    """The seconds from `instant` to each time.
+
+    It is a datetime or ISO 8601 text; without a zone it is in UTC.
+    """
 
     takes = ("time",)
 

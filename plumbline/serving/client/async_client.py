@@ -36,10 +36,10 @@ class AsyncClient(ClientCore):
 
     Example
     -------
-    ::
-
-        async with AsyncClient("127.0.0.1:8001", "grpc") as client:
-            first, second = await asyncio.gather(client.score(some), client.score(others))
+    ```python
+    async with AsyncClient("127.0.0.1:8001", "grpc") as client:
+        first, second = await asyncio.gather(client.score(some), client.score(others))
+    ```
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class AsyncClient(ClientCore):
         await self.close()
 
     async def close(self) -> None:
+        """Close the connection; the end of an `async with` block does."""
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.close()

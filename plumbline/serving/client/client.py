@@ -32,8 +32,10 @@ class Client(ClientCore):
     ----------
     url
         Host and port, without a scheme: `127.0.0.1:8000`.
+    protocol
+        That of the port: `http` or `grpc`.
     model
-        The model that scores: `ctr_fused`, or the ensemble `ctr`.
+        The model that scores: `ctr_fused`, the default, or the ensemble `ctr`.
     timeout_seconds
         Time limit of one request. The server also rejects a request that waits longer in its queue.
     version
@@ -45,7 +47,7 @@ class Client(ClientCore):
         Encryption; none by default.
     retries
         Policy for requests that could not reach the server or were rejected because it was
-        overloaded; None for no retries.
+        overloaded; by default three attempts, None for no retries.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class Client(ClientCore):
         self.close()
 
     def close(self) -> None:
+        """Close the connection; the end of a `with` block does."""
         self._transport.close()
 
     def score(self, data: Any) -> NDArray[np.float32]:

@@ -150,9 +150,17 @@ class ClientCore:
     def tensors(self, data: Any) -> Tensors:
         """Rows as the tensors of a request.
 
-        `data` is a mapping of column name to values, a pandas or polars DataFrame, an Arrow table
-        or record batch, or a list of mappings, one a row. The columns may be in any order; columns
-        that the model does not know are ignored.
+        Parameters
+        ----------
+        data
+            A mapping of column name to values, a pandas or Polars DataFrame, an Arrow table or
+            record batch, or a list of mappings, one a row. The columns may be in any order; columns
+            that the model does not know are ignored.
+
+        Returns
+        -------
+        dict[str, numpy.ndarray]
+            Tensor name to values, (rows, columns): those of docs/serving.md.
 
         Raises
         ------

@@ -26,7 +26,9 @@ class Limits:
     """
 
     body_bytes: int = 8 * 2**20
+    """Bytes of one body."""
     rows: int = 8192
+    """Rows of one request."""
     in_flight: int = 64
     """Requests that are converted or scored at a time."""
     seconds: float = 10.0

@@ -84,14 +84,17 @@ class TritonServer:
 
     @property
     def http_url(self) -> str:
+        """Host and port of HTTP."""
         return f"{_reachable(self.options.unencrypted_host)}:{self.ports.http}"
 
     @property
     def grpc_url(self) -> str:
+        """Host and port of gRPC."""
         return f"{_reachable(self.options.host)}:{self.ports.grpc}"
 
     @property
     def metrics_url(self) -> str:
+        """Host and port of the metrics."""
         return f"{_reachable(self.options.unencrypted_host)}:{self.ports.metrics}"
 
     def __enter__(self) -> TritonServer:

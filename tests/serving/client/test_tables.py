@@ -98,7 +98,7 @@ def test_errors_name_the_row_or_column() -> None:
         to_table(1, ["n"])
     with pytest.raises(PlanError, match=r"row of a list as a mapping .* got int in row 0"):
         to_table([1, 2], ["n"])
-    with pytest.raises(PlanError, match=r"row 1 has no x, n\. Every row"):
+    with pytest.raises(PlanError, match=r"row 1 has no x, n\. Every row .* in JSON null"):
         to_table([{"n": 1, "x": 1.0}, {"s": "a"}], ["x", "n"])
     with pytest.raises(PlanError, match=r"got LazyFrame\. Call collect\(\) on it"):
         to_table(pl.LazyFrame(LISTS), COLUMNS)
