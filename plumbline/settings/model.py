@@ -45,7 +45,7 @@ class Model(Settings):
     ids than the number share the last weight."""
     embedding_rows: Literal["fp32", "bf16"] = "fp32"
     """Precision of the stored embeddings. bf16 needs half the memory, and rounds stochastically
-    (see docs/decisions/0012). Only with `--model fused`."""
+    ([why](decisions/0012-bf16-rows-are-rounded-stochastically.md)). Only with `--model fused`."""
 
     @model_validator(mode="before")
     @classmethod

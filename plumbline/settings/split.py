@@ -42,7 +42,7 @@ class Split(Settings):
     keep_negatives: Share | None = None
     """Share of the non-clicks of the training split that is kept: 0.1 keeps a tenth, drawn by the
     seed and the row's number. None keeps all. The other splits keep all their rows, and scores
-    are calibrated for all rows (`docs/splits.md`)."""
+    are calibrated for all rows ([splits.md](splits.md))."""
 
     @model_validator(mode="before")
     @classmethod

@@ -156,7 +156,7 @@ def test_no_rows_declared_but_one_sent(
 def test_clients_that_do_not_wait(line: Line, server: TritonServer) -> None:
     """A connection that is reset at once after a right request; over HTTP alone.
 
-    A Triton 2.51 may die of a gRPC call that is cancelled: see docs/server.md.
+    A Triton 2.51 may die of a gRPC call that is cancelled: see docs/triton_faults.md.
     """
     with closing(HttpConnection(server.http_url, SECONDS_OF_A_REQUEST)) as right_ones:
         for number in range(100):
