@@ -53,6 +53,10 @@ class Link:
                 "the day again."
             ) from None
 
+    def parent_of(self, folder: Path) -> Path:
+        """The parent's folder, from that of the run that has this link."""
+        return Path(os.path.normpath(folder / self.parent))
+
     def write(self, folder: Path) -> None:
         write_sealed(folder / LINK_FILE, {"format_version": FORMAT_VERSION, **asdict(self)})
 
@@ -69,7 +73,7 @@ def next_folder(parent: Path) -> Path:
 def first_of(run: Path) -> Path:
     """The folder of the run of its own that a run's days were appended to, one after the other."""
     while (link := Link.read(run)) is not None:
-        run = Path(os.path.normpath(run / link.parent))
+        run = link.parent_of(run)
     return run
 
 
@@ -94,7 +98,7 @@ def parent_of(folder: Path, append_to: Path | None) -> Path | None:
                 f"{folder}: holds a run that was not appended to {append_to}. Give another --out."
             )
         return append_to
-    parent = Path(os.path.normpath(folder / link.parent))
+    parent = link.parent_of(folder)
     if append_to is not None and append_to.resolve() != parent.resolve():
         raise StageError(
             f"{folder}: holds a day that was appended to {parent}, not to {append_to}. Give "

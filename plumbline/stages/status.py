@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from plumbline.base.errors import StageError
 from plumbline.base.exit_status import machine_errors
 from plumbline.base.manifest import MANIFEST_FILE, Manifest
+from plumbline.stages.parent import Link
+from plumbline.stages.run import PARENT
 from plumbline.stages.run_all import STAGES
 from plumbline.stages.run_lock import LOCK_FILE, lock_holder
 
@@ -70,9 +73,19 @@ def status_of(folder: Path) -> RunStatus:
         if not found and not os.path.lexists(folder / LOCK_FILE):
             wanted = "a run's folder, with a folder for each stage"
             raise StageError(f"{folder}: wanted {wanted}, found none. Give the --out of a run.")
-        hashes: dict[str, str] = {}
+        hashes = _hashes_of_parent(folder)
         stages = tuple(_stage(folder / name, hashes) for name in found)
         return RunStatus(folder, stages, lock_holder(folder))
+
+
+def _hashes_of_parent(folder: Path) -> dict[str, str]:
+    """The manifests of the run that a day was appended to, by their names as inputs."""
+    link, hashes = Link.read(folder), {}
+    if link is not None:
+        for name in STAGES:
+            with suppress(StageError):
+                hashes[PARENT + name] = Manifest.read(link.parent_of(folder) / name).hash
+    return hashes
 
 
 def _stage(folder: Path, hashes: dict[str, str]) -> StageStatus:

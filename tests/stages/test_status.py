@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from plumbline.base.errors import StageError
 from plumbline.base.manifest import MANIFEST_FILE, Manifest
 from plumbline.cli import app
+from plumbline.stages.parent import Link
+from plumbline.stages.run import PARENT
 from plumbline.stages.run_lock import run_lock
 from plumbline.stages.status import BEGUN, COMPLETE, DAMAGED, OUTDATED, status_of
 
@@ -20,7 +22,7 @@ def complete(run: Path, stage: str, *inputs: str, rows: int = 7) -> Manifest:
     """A stage with one file of 100 bytes."""
     (run / stage).mkdir(parents=True, exist_ok=True)
     (run / stage / "file").write_bytes(bytes(100))
-    hashes = {name: Manifest.read(run / name).hash for name in inputs}
+    hashes = {name: Manifest.read(run / name.replace(PARENT, "../shop/")).hash for name in inputs}
     manifest = Manifest(stage, {}, hashes, [], {"train": rows}, {}, {}, 2.5)
     manifest.write(run / stage)
     return manifest
@@ -58,6 +60,17 @@ def test_a_stage_whose_input_was_run_again(tmp_path: Path) -> None:
     assert states(tmp_path) == [("ingest", COMPLETE), ("etl", OUTDATED)]
     assert "outdated: ingest was run again or is gone" in printed(tmp_path)
     assert status_of(tmp_path).goes_on_with == "etl"
+
+
+def test_an_appended_day_reads_the_run_before_it(tmp_path: Path) -> None:
+    shop, day = tmp_path / "shop", tmp_path / "shop+1"
+    complete(shop, "etl")
+    complete(day, "ingest")
+    complete(day, "etl", "ingest", f"{PARENT}etl")
+    Link("../shop", 1, (), ()).write(day)
+    assert states(day) == [("ingest", COMPLETE), ("etl", COMPLETE)]
+    complete(shop, "etl", rows=8)
+    assert states(day) == [("ingest", COMPLETE), ("etl", OUTDATED)]
 
 
 def test_a_damaged_manifest(tmp_path: Path) -> None:
