@@ -20,6 +20,8 @@ SECRET_VARIABLE = "PLUMBLINE_SECRET"
 inherit it."""
 SECRET_HEADER = "plumbline-secret"
 """The header for the secret: see `secret_header`."""
+CLOSED_HEADER = "plumbline-closed"
+"""The header that endpoints ask for which no option of the server opens; nobody has its value."""
 
 _SECRET = re.compile(r"[A-Za-z0-9._~+/=-]{16,}")
 """Secrets that pass unchanged through Triton's command line, HTTP headers and gRPC metadata."""

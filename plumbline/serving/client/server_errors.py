@@ -7,7 +7,12 @@ import ssl
 
 from tritonclient.utils import InferenceServerException
 
-from plumbline.serving.client.connection import Connection
+from plumbline.serving.client.connection import (
+    CLOSED_HEADER,
+    SECRET_HEADER,
+    SECRET_VARIABLE,
+    Connection,
+)
 from plumbline.serving.client.wrong_protocol import Speaks, advice, probe, probe_tls
 from plumbline.serving.errors import (
     RequestRefused,
@@ -27,6 +32,11 @@ _NOT_CONNECTED = "failed to connect to all addresses"
 """gRPC's message; its status is the same as that of an overloaded server."""
 _RESTRICTED = "This protocol is restricted"
 """Triton's gRPC message if a secret header is missing or wrong; its status is the same, too."""
+_REMEDIES = {
+    CLOSED_HEADER: "The server keeps this closed: start it with --allow-model-control.",
+    SECRET_HEADER: f"The secret is missing or wrong: {SECRET_VARIABLE} or --secret-file has it.",
+}
+"""What to do if Triton asks for a header, by its name."""
 _SPOILT = "incomplete string data for inference input"
 """Triton's Python backend rejects a whole batch if the last string of one request is cut short. The
 requests of this client are not, so that was another one."""
@@ -72,7 +82,8 @@ def _refusal(error: InferenceServerException, connection: Connection) -> ServerE
     is_unavailable = error.status() in _UNAVAILABLE and _RESTRICTED not in message
     if error.status() in _REFUSED and _SPOILT not in message:
         return RequestRefused(connection.url, message)
-    text = f"Triton at {connection.url}: {message}"
+    remedy = next((text for header, text in _REMEDIES.items() if f"{header}'" in message), None)
+    text = f"Triton at {connection.url}: {message}" + (f". {remedy}" if remedy else "")
     if is_unavailable and any(words in message for words in _BUSY):
         return ServerBusy(text)
     kind = ServerUnavailable if is_unavailable or _SPOILT in message else ServerError

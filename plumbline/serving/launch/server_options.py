@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from plumbline.base.device import cuda_devices
-from plumbline.serving.client.connection import SECRET_HEADER, SECRET_VARIABLE
+from plumbline.serving.client.connection import CLOSED_HEADER, SECRET_HEADER, SECRET_VARIABLE
 from plumbline.serving.errors import ServerError
 from plumbline.serving.launch.ports import Ports
 
@@ -154,7 +154,7 @@ class ServerOptions:
         if self.protect_scoring:
             secret.extend(_SCORING)
         # No header can contain a line break, so nobody who sees the command line can send it.
-        options = _restricted(closed, "plumbline-closed", f"{secrets.token_urlsafe()}\n")
+        options = _restricted(closed, CLOSED_HEADER, f"{secrets.token_urlsafe()}\n")
         if secret:
             options += _restricted(secret, SECRET_HEADER, str(self.secret))
         return options

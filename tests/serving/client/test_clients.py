@@ -408,6 +408,19 @@ def test_grpc_retries_after_the_fault_of_another_request_but_not_without_the_sec
         assert len(stub.metadata) == 3
 
 
+@pytest.mark.parametrize(
+    ("header", "remedy"),
+    [("plumbline-closed", "--allow-model-control"), ("plumbline-secret", "--secret-file")],
+)
+def test_a_closed_endpoint_says_what_opens_it(header: str, remedy: str) -> None:
+    stub = GrpcStub()
+    restricted = f"This protocol is restricted, expecting header 'triton-grpc-protocol-{header}'"
+    with stub.running() as port, Client(f"127.0.0.1:{port}", "grpc", retries=AT_ONCE) as client:
+        stub.refusals = [(grpc.StatusCode.UNAVAILABLE, restricted)]
+        with pytest.raises(ServerError, match=remedy):
+            client.score({"x": 1.0})
+
+
 def test_an_import_is_light() -> None:
     """Clients are imported when they are used, without libraries for training."""
     check = (
