@@ -30,6 +30,7 @@ class SplitGuess:
 def guess_split(
     columns: Mapping[str, Column], guesses: Mapping[str, Guess], time: str | None, label: LabelGuess
 ) -> SplitGuess:
+    """`columns` are those of the file; `guesses` has those of folders' names too."""
     user = _user(columns, guesses)
     if time is None:
         return SplitGuess("hash", "each row by itself: there is no time to split by", user)
@@ -59,9 +60,8 @@ def time_column(columns: Mapping[str, Column], guesses: Mapping[str, Guess]) -> 
 
 
 def _user(columns: Mapping[str, Column], guesses: Mapping[str, Guess]) -> str | None:
-    for name, guess in guesses.items():
-        found = columns[name]
-        is_feature = guess.kind in ("integer", "hex", "string")
+    for name, found in columns.items():
+        is_feature = guesses[name].kind in ("integer", "hex", "string")
         several = found.distinct > 1 and len(found.present) >= _ROWS_A_USER * found.distinct
         if is_feature and names.is_user(name) and found.distinct >= 20 and several:
             return name
