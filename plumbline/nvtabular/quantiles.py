@@ -7,13 +7,14 @@ from typing import Any
 from plumbline.features.operators.bucketize import Bucketize
 from plumbline.features.operators.quantile_bucketize import FitQuantileBucketize
 from plumbline.features.operators.quantile_transform import FitQuantileTransform, Interpolate
+from plumbline.features.statistics.histogram import NumberCounts
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import StatOperator
 from plumbline.nvtabular.operator_call import OperatorCall
 from plumbline.nvtabular.patching.columns import frame_of, host_numbers
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+from plumbline.nvtabular.patching.learning import learned
 
 
 def learned_quantiles(
@@ -40,11 +41,11 @@ class QuantileOperator(StatOperator):
         """Column to its fitted step."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return learned(ddf, {n: Reads(self.step, numbers=(n,)) for n in col_selector.names})
+        return learned(ddf, dict.fromkeys(col_selector.names, self.step))
 
-    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, statistics in dask_stats.items():
-            self.learned[name] = self.step.of(statistics.accumulated.histogram())
+    def fit_finalize(self, dask_stats: dict[str, NumberCounts]) -> None:
+        for name, accumulated in dask_stats.items():
+            self.learned[name] = self.step.of(accumulated.histogram())
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {n: self.learned[n].apply(host_numbers(df[n])) for n in col_selector.names}

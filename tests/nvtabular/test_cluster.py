@@ -23,16 +23,18 @@ import yaml
 
 from plumbline.base.errors import MachineError, PlumblineError
 from plumbline.base.library_log import library_log
-from plumbline.columns.typed import typed_schema
+from plumbline.columns.typed import TypedParquet, typed_schema
 from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.engine.native_engine import NativeEngine
 from plumbline.nvtabular import cluster, engine
+from plumbline.nvtabular.compile import compile_unfitted
 from plumbline.nvtabular.engine import NVTabularEngine
 from plumbline.nvtabular.frames import FrameReader, write_encoded
 from plumbline.nvtabular.library import Workflow, dask_config, ops
-from plumbline.nvtabular.operators import categorify, fill_median
+from plumbline.nvtabular.operators import fill_median
 from plumbline.nvtabular.operators.quantile_bucketize import QuantileBucketize
+from plumbline.nvtabular.patching import pieces
 from plumbline.nvtabular.patching.medians import median_of
-from plumbline.nvtabular.patching.vocabularies import merged_piece
 from tests.conftest import Command
 from tests.deaths import deaths, fallible, mortal
 
@@ -141,6 +143,13 @@ def require_equal(out: Path, alone: Path, result: EtlResult) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["plan", "test", "train"]
 
 
+def test_the_native_engine_gives_the_same(alone: Path, tmp_path: Path) -> None:
+    data, native = splits(tmp_path / "data", 7), NativeEngine(compile_unfitted(workflow(), KINDS))
+    native.fit_transform(TypedParquet(data, KINDS), tmp_path / "out", lambda rows: None)
+    assert files(tmp_path / "out/plan") == files(alone / "plan")
+    assert bits(encoded_rows(tmp_path / "out", "test")) == bits(encoded_rows(alone, "test"))
+
+
 @pytest.mark.parametrize("parts", [7, pytest.param(50, marks=pytest.mark.slow)])
 def test_partitions_change_nothing(parts: int, alone: Path, tmp_path: Path) -> None:
     """Not even the folds of the training rows, which are drawn by their place in the split."""
@@ -228,10 +237,11 @@ class MortalReader(FrameReader):
 
 
 LEARNING = [
-    (categorify, "_counted", categorify._counted),
-    (categorify, "merged_piece", merged_piece),
-    (fill_median, "median_of", median_of),
+    (pieces, "spilled_partition", pieces.spilled_partition, 2),
+    (pieces, "merged_piece", pieces.merged_piece, 3),
+    (fill_median, "median_of", median_of, 1),
 ]
+"""Functions of tasks, and how many deaths each meets: three operators learn in pieces."""
 
 
 @pytest.mark.slow
@@ -253,8 +263,8 @@ def test_workers_that_die_cost_time_only(
         monkeypatch.setattr(engine, "write_encoded", mortal(write_encoded, coming[0]))
     else:
         monkeypatch.setattr(engine, "FrameReader", partial(MortalReader, folder=coming[0]))
-        for module, name, function in LEARNING:
-            coming.append(deaths(tmp_path / f"deaths in {name}", 1))
+        for module, name, function, number in LEARNING:
+            coming.append(deaths(tmp_path / f"deaths in {name}", number))
             monkeypatch.setattr(module, name, mortal(function, coming[-1]))
     data = splits(tmp_path / "data", 3)
     with library_log(tmp_path / "libraries.log"):

@@ -1,4 +1,4 @@
-"""Vocabularies and medians that are learned in pieces, and so without a column in one place."""
+"""Vocabularies, statistics by key and medians: no task holds all values, keys or numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import tempfile
 import tracemalloc
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +18,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plumbline.columns.values import NULL_INT64
+from plumbline.features.engine.encoded import EtlResult
+from plumbline.features.operators import join_groupby, target_encoding
 from plumbline.features.operators.fill_median import DistinctNumbers
+from plumbline.features.statistics.keys import distinct_of_parts
 from plumbline.nvtabular.engine import NVTabularEngine
-from plumbline.nvtabular.library import Workflow, ops
+from plumbline.nvtabular.library import Workflow, clean_worker_cache, ops
 from plumbline.nvtabular.patching import vocabularies
+from plumbline.nvtabular.patching.by_key import Keys
+from plumbline.nvtabular.patching.look_ups import rows_of
 from plumbline.nvtabular.patching.medians import median_of, sorted_numbers
-from plumbline.nvtabular.patching.spilled import Spilled
-from plumbline.nvtabular.patching.vocabularies import (
-    COUNT,
-    Kept,
-    merged_piece,
-    spilled_counts,
-    vocabulary,
-)
+from plumbline.nvtabular.patching.pieces import Merge, keyed, merged_piece, spilled_partition
+from plumbline.nvtabular.patching.spilled import Spilled, spill
+from plumbline.nvtabular.patching.vocabularies import COUNT, Kept, counted_values, vocabulary
 
 NUMBERS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, math.inf, -math.inf, math.nan])
 
 
 def counted(folder: Path, pieces: int, *parts: dict[Any, int]) -> list[Spilled]:
     """Partitions, each with the number of times that it has a value."""
-    spilled = []
-    for part in parts:
+
+    def learn(number: int, part: dict[Any, int]) -> list[tuple[str, pa.Table]]:
         frame = pd.DataFrame({"v": pd.Series(list(part)), "v_size": list(part.values())})
-        spilled.append(spilled_counts({"v": frame}, pieces, folder))
-    return spilled
+        return [("v", counted_values(frame))]
+
+    return [spilled_partition(learn, pieces, folder, *part) for part in enumerate(parts)]
 
 
 def merged(folder: Path, parts: Sequence[Spilled], pieces: int, kept: Kept) -> dict[Any, int]:
     """The vocabulary, in the order of its ids."""
-    found = [merged_piece(parts, piece, {"v": kept}, folder) for piece in range(pieces)]
+    merges: dict[Any, Merge] = {"v": kept.merged}
+    found = [merged_piece(merges, folder, parts, piece) for piece in range(pieces)]
     table = vocabulary(found, "v", kept)
     return dict(zip(table["0"].to_pylist(), table[COUNT].to_pylist(), strict=True))
 
@@ -82,10 +86,33 @@ def test_a_value_is_in_the_same_piece_of_every_partition(tmp_path: Path) -> None
     assert pieces[1] == {v: pieces[0][v] for v in range(100, 300)}
 
 
+def test_keys_whose_parts_are_equal_are_in_all_pieces(tmp_path: Path) -> None:
+    """The hashes of their parts cancel each other."""
+    part = np.arange(300)
+    table = keyed([part, part], {})
+    spilled = spilled_partition(lambda number, frame: [("v", table)], 8, tmp_path, 0, None)
+    assert min(len(spilled.piece("v", piece)) for piece in range(8)) > 10
+
+
+def encode_partitions(graph: Any, folder: Path) -> EtlResult:
+    """16 partitions with 2,000 values each, none of which another has, and one that all have."""
+    (folder / "train").mkdir()
+    for part in range(16):
+        values = np.append(np.arange(part * 2000, (part + 1) * 2000), 7)
+        table = pa.table({"i": values, "click": pa.array(values % 2, pa.int8())})
+        pq.write_table(table, folder / f"train/part-{part:05d}.parquet")
+    return NVTabularEngine("cpu", None).fit_transform(
+        Workflow(graph + "click"),
+        {"i": "integer"},
+        {"train": folder / "train"},
+        folder / "out",
+        lambda rows: None,
+    )
+
+
 def test_no_task_holds_more_than_a_partition_or_a_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """16 partitions with 2,000 values each, none of which another has, and few that are kept."""
     taken: list[int] = []
     sums = vocabularies._sums
 
@@ -94,21 +121,51 @@ def test_no_task_holds_more_than_a_partition_or_a_piece(
         return sums(tables)
 
     monkeypatch.setattr(vocabularies, "_sums", recorded)
-    folder = tmp_path / "train"
-    folder.mkdir()
-    for part in range(16):
-        values = np.arange(part * 2000, (part + 1) * 2000)
-        values = np.append(values, 7)  # in all of them
-        table = pa.table({"i": values, "click": pa.array(values % 2, pa.int8())})
-        pq.write_table(table, folder / f"part-{part:05d}.parquet")
-    workflow = Workflow((["i"] >> ops.Categorify(freq_threshold=2)) + "click")
-    result = NVTabularEngine("cpu", None).fit_transform(
-        workflow, {"i": "integer"}, {"train": folder}, tmp_path / "out", lambda rows: None
-    )
+    result = encode_partitions(["i"] >> ops.Categorify(freq_threshold=2), tmp_path)
     assert len(taken) == 16
     assert sum(taken) == 16 * 2000 + 16 - 1
     assert max(taken) < 2300
     assert result.plan.outputs[0].cardinality == 4
+
+
+def test_no_task_holds_the_statistics_of_more_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorded(of_module: list[int], parts: Sequence[pa.Array], **options: bool) -> Any:
+        keys, index = distinct_of_parts(parts, **options)
+        of_module.append(len(keys))
+        return keys, index
+
+    merged: list[list[int]] = [[], []]
+    for module, of_module in zip((join_groupby, target_encoding), merged, strict=True):
+        monkeypatch.setattr(module, "distinct_of_parts", partial(recorded, of_module))
+    statistics = ["i"] >> ops.JoinGroupby(stats=["count"])
+    encoded = ["i"] >> ops.TargetEncoding("click", kfold=2)
+    encode_partitions(statistics + encoded, tmp_path)
+    assert all(1900 < max(of_module) < 2300 for of_module in merged)
+
+
+def test_values_by_key_are_not_in_memory(tmp_path: Path) -> None:
+    """Of 400,000 keys in 2 pieces, one of them missing, 3 MB."""
+    keys = np.random.default_rng(0).permutation(400_000)
+    keys[keys == 5] = NULL_INT64
+    pieces = [
+        spill(tmp_path, [("v", keyed([of_piece], {"half": of_piece / 2}))])
+        for of_piece in np.split(keys, 2)
+    ]
+    in_order = Keys(pieces, "v")
+    look_up = in_order.look_up(tmp_path, "v", [(0, in_order.column("v", "half"), 0.25)])
+    frame = pd.DataFrame({"k": pd.array([399_999, None, 5, 0], "Int64")})
+    rows_of(look_up.keys, frame[:0])  # opens the index
+    tracemalloc.start()
+    pa_before = pa.total_allocated_bytes()
+    values = look_up.numbers(0)[rows_of(look_up.keys, frame)]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    clean_worker_cache()
+    assert values.tolist() == [199_999.5, NULL_INT64 / 2, 0.25, 0.0]
+    assert peak < 100_000
+    assert pa.total_allocated_bytes() - pa_before < 100_000
 
 
 def test_counts_are_added_while_they_are_read(

@@ -175,6 +175,13 @@ class KeyIndex:
         self._keys = keys
         self._written: tuple[Path, str] | None = None
 
+    @classmethod
+    def at(cls, file: Path) -> KeyIndex:
+        """The index in a file, to be written to others."""
+        index = cls(())
+        index._written = file, file_sha256(file)
+        return index
+
     def write(self, file: Path) -> str:
         """Write the index; returns its SHA-256."""
         if self._written is None:

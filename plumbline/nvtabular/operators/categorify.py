@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import NULL_ID, OUT_OF_VOCABULARY_ID, Step
 from plumbline.features.steps.value_types import Element
-from plumbline.nvtabular.library import concat, delayed, ops
+from plumbline.nvtabular.library import concat, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import (
     as_group,
@@ -40,15 +40,14 @@ from plumbline.nvtabular.patching.columns import (
     keys,
     relisted,
 )
-from plumbline.nvtabular.patching.spilled import Spilled
+from plumbline.nvtabular.patching.look_ups import rows_of
+from plumbline.nvtabular.patching.pieces import learned_in_pieces
+from plumbline.nvtabular.patching.spilled import Spilled, spill_folder
 from plumbline.nvtabular.patching.tables import read_vocabulary
 from plumbline.nvtabular.patching.vocabularies import (
-    MAX_PIECES,
     Kept,
+    counted_values,
     counts_of_given,
-    merged_piece,
-    rows_of,
-    spilled_counts,
     vocabulary,
     with_nulls,
 )
@@ -222,24 +221,14 @@ class Categorify(ops.Categorify):
         for name, group in self._members.items():
             if len(group) > 1 and self.encode_type == "joint":
                 self.storage_name.update(dict.fromkeys(group, name))
-        folder = self._spill_folder
-        folder.mkdir(parents=True, exist_ok=True)
-        # Without optimization, the operators of a fit share the tasks that read the partitions.
-        partitions = ddf.to_delayed(optimize_graph=False)
-        pieces = min(len(partitions), MAX_PIECES)
-        count = partial(_counted, self._members, self.encode_type == "combo", pieces, folder)
-        parts = [delayed(count)(partition) for partition in partitions]
-        merge = partial(merged_piece, kept=self._kept_in_pieces, folder=folder)
-        return delayed([delayed(merge)(parts, piece) for piece in range(pieces)])
-
-    @property
-    def _spill_folder(self) -> Path:
-        return Path(self.out_path) / "spilled"
-
-    @property
-    def _kept_in_pieces(self) -> dict[str, Kept]:
         every = Kept(0, None)
-        return {name: every if name in self.vocabs else self._kept(name) for name in self._members}
+        kept = {n: every if n in self.vocabs else self._kept(n) for n in self._members}
+        return learned_in_pieces(
+            ddf,
+            partial(_counted, self._members, self.encode_type == "combo"),
+            {name: of_name.merged for name, of_name in kept.items()},
+            spill_folder(self.out_path),
+        )
 
     def _kept(self, name: str) -> Kept:
         threshold = setting(self.freq_threshold, name, self._members[name]) or 0
@@ -260,7 +249,7 @@ class Categorify(ops.Categorify):
                 self.offsets = {**self.offsets, name: offset}
                 sizes.append((self._buckets(name), values))
         self.ids = offsets(sizes)[-1] + 1
-        shutil.rmtree(self._spill_folder, ignore_errors=True)
+        shutil.rmtree(spill_folder(self.out_path), ignore_errors=True)
 
     def _write(self, pieces: list[Spilled], name: str, folder: Path, file: str) -> int:
         """Write the values in the order of their ids, with their counts and an index of them.
@@ -308,7 +297,7 @@ class Categorify(ops.Categorify):
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])
             unknown = unknown + modulo(combined, buckets)
         ids = np.where(rows >= 0, rows + (offset + OUT_OF_VOCABULARY_ID + buckets), unknown)
-        ids[values.isna().all(axis=1).to_numpy()] = offset + NULL_ID
+        ids[rows == -2] = offset + NULL_ID
         return ids
 
     def _compute_properties(self, col_schema: Any, input_schema: Any) -> Any:
@@ -335,10 +324,9 @@ def setting(value: Any, name: str, columns: Sequence[str]) -> Any:
 
 
 def _counted(
-    groups: Mapping[str, tuple[str, ...]], combined: bool, pieces: int, folder: Path, df: Any
-) -> Spilled:
-    """Write the distinct values of each vocabulary and their counts."""
-    counts = {}
+    groups: Mapping[str, tuple[str, ...]], combined: bool, number: int, df: Any
+) -> Iterator[tuple[str, pa.Table]]:
+    """The distinct values of each vocabulary and their counts."""
     for name, group in groups.items():
         if combined and len(group) > 1:
             values = key_frame(df, group)
@@ -346,8 +334,7 @@ def _counted(
             columns = [df[column] for column in group]
             parts = [elements(c) if is_list(c) else keys(c) for c in columns]
             values = frame_of(df, {name: concat(parts, ignore_index=True)})
-        counts[name] = _sizes(values.dropna(how="all"), f"{name}_size")
-    return spilled_counts(counts, pieces, folder)
+        yield name, counted_values(_sizes(values.dropna(how="all"), f"{name}_size"))
 
 
 def _sizes(values: Any, size: str) -> Any:

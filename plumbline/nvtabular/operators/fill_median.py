@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import DataError
@@ -18,6 +17,7 @@ from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import delayed, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.medians import median_of, sorted_numbers
+from plumbline.nvtabular.patching.spilled import spill_folder
 
 
 def fill_median(at: OperatorCall) -> Source:
@@ -45,7 +45,7 @@ class FillMedian(ops.FillMedian):
     """A folder that all workers see, as of NVTabular's operators that learn tables."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        folder = self._spill_folder
+        folder = spill_folder(self.out_path)
         folder.mkdir(parents=True, exist_ok=True)
         names = list(col_selector.names)
         sort = partial(sorted_numbers, names, folder)
@@ -53,14 +53,10 @@ class FillMedian(ops.FillMedian):
         parts = [delayed(sort)(part) for part in ddf.to_delayed(optimize_graph=False)]
         return delayed({name: delayed(median_of)(parts, name) for name in names})
 
-    @property
-    def _spill_folder(self) -> Path:
-        return Path(self.out_path) / "spilled"
-
     def fit_finalize(self, medians: dict[str, float | None]) -> None:
         for name, median in medians.items():
             self.medians[name] = math.nan if median is None else median
-        shutil.rmtree(self._spill_folder, ignore_errors=True)
+        shutil.rmtree(spill_folder(self.out_path), ignore_errors=True)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         return filled(self, df, col_selector.names, self.medians.__getitem__)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from plumbline.base.errors import PlanError
-from plumbline.features.operators.join_groupby import FitGroupStatistic, Statistic
+from plumbline.features.operators.join_groupby import FitGroupStatistic, KeyTotals, Statistic
+from plumbline.features.statistics.states import KEY
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ColumnSelector, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.columns import (
-    as_group,
-    frame_of,
-    key_frame,
-    looked_up,
-)
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
-from plumbline.nvtabular.patching.tables import (
-    floats,
-    key_table,
-    keyed_step,
-    read_statistics,
-    read_table,
-    write_table,
-)
+from plumbline.nvtabular.patching.by_key import Keys, Reads, learned_by_key
+from plumbline.nvtabular.patching.columns import as_group, frame_of, key_frame
+from plumbline.nvtabular.patching.look_ups import LookUp, rows_of
+from plumbline.nvtabular.patching.spilled import Spilled, spill_folder
+from plumbline.nvtabular.patching.tables import floats, keyed_step, read_statistics
 
 
 def join_groupby(at: OperatorCall) -> Source:
@@ -40,8 +34,10 @@ def join_groupby(at: OperatorCall) -> Source:
     )
 
     def read(target: Target) -> Step:
-        path = at.learned_value(operator.categories, operator.name_sep.join(group))
-        table = read_statistics(path, group, isinstance(operator, JoinGroupby))
+        learned = at.learned_value(operator.categories, operator.name_sep.join(group))
+        if isinstance(learned, LookUp):
+            return learned.step(target, (measured, statistic))
+        table = read_statistics(learned, group)
         column = operator.name_sep.join((*group, *([measured] if measured else []), statistic))
         default = 0.0 if statistic == "count" else None
         return keyed_step(target, group, table, floats(table[column]), default)
@@ -96,46 +92,50 @@ class JoinGroupby(ops.JoinGroupby):
         return f"{joined}_{statistic}" if measured is None else f"{joined}_{measured}_{statistic}"
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        groups = [as_group(name) for name in col_selector.grouped_names]
-        return learned(
-            ddf,
-            {
-                (group, measured): Reads(
-                    FitGroupStatistic("count", measured), group, (measured,) if measured else ()
+        reads = {
+            (group, measured): Reads(
+                FitGroupStatistic("count", measured), group, (measured,) if measured else ()
+            )
+            for group in map(as_group, col_selector.grouped_names)
+            for measured in self._measured
+        }
+        read = partial(_statistics_of, tuple(self.stats))
+        return learned_by_key(ddf, reads, read, spill_folder(self.out_path))
+
+    @property
+    def _measured(self) -> list[str | None]:
+        return list(self.cont_names.names) or [None]
+
+    def fit_finalize(self, pieces: list[Spilled]) -> None:
+        folder, first = Path(self.out_path) / "categories", self._measured[0]
+        for group in dict.fromkeys(group for group, _ in pieces[0].starts):
+            keys = Keys(pieces, (group, first))  # all tables of a group have the same
+            values = (
+                (
+                    (measured, statistic),
+                    keys.column((group, measured or first), statistic),
+                    0.0 if statistic == "count" else math.nan,
                 )
-                for group in groups
-                for measured in self.cont_names.names or [None]
-            },
-        )
-
-    def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str | None], Learned]) -> None:
-        tables: dict[tuple[str, ...], Any] = {}
-        for (group, measured), statistics in dask_stats.items():
-            totals = statistics.accumulated.totals()
-            # All totals of a group have the same ascending keys.
-            table = tables.setdefault(group, key_table(group, totals.keys, statistics.types))
-            for name, statistic in self._statistics():
-                if name in (None, measured):
-                    table[self._column(group, name, statistic)] = totals.statistic(statistic)
-        for group, table in tables.items():
+                for measured, statistic in self._statistics()
+            )
             joined = self.name_sep.join(group)
-            self.categories[joined] = write_table(table, Path(self.out_path), joined)
-
-    def _column(self, group: Sequence[str], measured: str | None, statistic: str) -> str:
-        """The name of a statistic in NVTabular's files."""
-        middle = [] if measured is None else [measured]
-        return str(self.name_sep.join([*group, *middle, statistic]))
+            self.categories[joined] = keys.look_up(folder, joined, values)
+        shutil.rmtree(spill_folder(self.out_path), ignore_errors=True)
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
         for group in map(as_group, col_selector.grouped_names):
-            table = read_table(self.categories[self.name_sep.join(group)], df)
-            statistics = looked_up(key_frame(df, group), table, group)
+            look_up: LookUp = self.categories[self.name_sep.join(group)]
+            row_B = rows_of(look_up.keys, key_frame(df, group))
             for measured, statistic in self._statistics():
-                values = statistics[self._column(group, measured, statistic)]
-                name = self._name(group, measured, statistic)
-                columns[name] = values.fillna(0.0) if statistic == "count" else values
+                values = look_up.numbers((measured, statistic))
+                columns[self._name(group, measured, statistic)] = values[row_B]
         return frame_of(df, columns)
+
+
+def _statistics_of(statistics: Sequence[Statistic], accumulated: KeyTotals) -> dict[str, Any]:
+    totals = accumulated.totals()
+    return {KEY: totals.keys, **{name: totals.statistic(name) for name in statistics}}
 
 
 OPERATORS = (CompiledOperator(ops.JoinGroupby, join_groupby, JoinGroupby),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from plumbline.features.operators.normalize import FitNormalize
+from plumbline.features.operators.normalize import ColumnMoments, FitNormalize
 from plumbline.features.operators.normalize import Normalize as NormalizeStep
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
@@ -13,7 +13,7 @@ from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+from plumbline.nvtabular.patching.learning import learned
 
 
 def normalize(at: OperatorCall) -> Source:
@@ -34,11 +34,11 @@ class Normalize(ops.Normalize):
     """Computes the deviation from exact sums; NVTabular's rounded ones lose a small one."""
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        return learned(ddf, {n: Reads(FitNormalize(), numbers=(n,)) for n in col_selector.names})
+        return learned(ddf, dict.fromkeys(col_selector.names, FitNormalize()))
 
-    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, statistics in dask_stats.items():
-            self.means[name], self.stds[name] = statistics.accumulated.mean_and_deviation()
+    def fit_finalize(self, dask_stats: dict[str, ColumnMoments]) -> None:
+        for name, moments in dask_stats.items():
+            self.means[name], self.stds[name] = moments.mean_and_deviation()
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         def normalized(name: str, column: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plumbline.features.operators.normalize_min_max import FitNormalizeMinMax
+from plumbline.features.operators.normalize_min_max import Bounds, FitNormalizeMinMax
 from plumbline.features.operators.normalize_min_max import NormalizeMinMax as NormalizeMinMaxStep
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
@@ -12,7 +12,7 @@ from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.columns import changed
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
+from plumbline.nvtabular.patching.learning import learned
 
 
 def normalize_min_max(at: OperatorCall) -> Source:
@@ -33,12 +33,10 @@ class NormalizeMinMax(ops.NormalizeMinMax):
     """
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
-        step = FitNormalizeMinMax()
-        return learned(ddf, {name: Reads(step, numbers=(name,)) for name in col_selector.names})
+        return learned(ddf, dict.fromkeys(col_selector.names, FitNormalizeMinMax()))
 
-    def fit_finalize(self, dask_stats: dict[str, Learned]) -> None:
-        for name, statistics in dask_stats.items():
-            bounds = statistics.accumulated
+    def fit_finalize(self, dask_stats: dict[str, Bounds]) -> None:
+        for name, bounds in dask_stats.items():
             self.mins[name], self.maxs[name] = bounds.minimum, bounds.maximum
 
     def transform(self, col_selector: Any, df: Any) -> Any:

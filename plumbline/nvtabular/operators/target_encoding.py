@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,31 +15,26 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError, PlanError
-from plumbline.features.operators.target_encoding import FitTargetEncoding, folds_of
+from plumbline.features.operators.target_encoding import (
+    FitTargetEncoding,
+    TargetTotals,
+    folds_of,
+)
+from plumbline.features.statistics.states import KEY
 from plumbline.features.steps.chains import Source
 from plumbline.features.steps.fit_step import Target
 from plumbline.features.steps.step import Step
 from plumbline.nvtabular.library import ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
-from plumbline.nvtabular.patching.columns import (
-    as_group,
-    frame_of,
-    key_frame,
-    looked_up,
-)
+from plumbline.nvtabular.patching.by_key import Keys, Reads, learned_by_key
+from plumbline.nvtabular.patching.columns import as_group, frame_of, key_frame
 from plumbline.nvtabular.patching.executor import partition_number
-from plumbline.nvtabular.patching.learning import Learned, Reads, learned
-from plumbline.nvtabular.patching.tables import (
-    floats,
-    key_table,
-    keyed_step,
-    read_statistics,
-    read_table,
-    write_table,
-)
+from plumbline.nvtabular.patching.look_ups import LookUp, rows_of
+from plumbline.nvtabular.patching.spilled import Spilled, concatenated, spill_folder
+from plumbline.nvtabular.patching.tables import floats, keyed_step, read_statistics
 
-FOLD, COUNT, SUM = "\x1ffold", "\x1fcount", "\x1fsum"
-"""Columns of the patched operator's files."""
+EVERY = -1
+"""In place of a fold: the rows of all folds. Otherwise, the rows of all folds but that one."""
 
 _FOLD_ROWS = 1 << 16
 
@@ -71,6 +68,9 @@ def target_encoding(at: OperatorCall) -> Source:
                 f"Column {at.output!r}: the target's mean in the training split is {overall}. "
                 "Choose another target, or leave the column out."
             )
+        if isinstance(operator, TargetEncoding):
+            look_up: LookUp = at.learned_value(operator.stats, _key(*group, measured))
+            return look_up.step(target, EVERY)
         table, count, total = _sums(at, group, measured)
         return keyed_step(target, group, table, step.smoothed(count, total, overall), overall)
 
@@ -80,17 +80,11 @@ def target_encoding(at: OperatorCall) -> Source:
 def _sums(
     at: OperatorCall, group: tuple[str, ...], measured: str
 ) -> tuple[pa.Table, NDArray[np.float64], NDArray[np.float64]]:
-    """A table of the keys that have targets, and the number and the sum of their targets."""
-    operator, joined = at.operator, at.operator.name_sep.join
-    if isinstance(operator, TargetEncoding):
-        path = at.learned_value(operator.stats, _key(*group, measured))
-        count, total = COUNT, SUM
-        table = read_statistics(path, group, is_patched=True)
-    else:
-        path = at.learned_value(operator.stats, joined(group))
-        # NVTabular counts rows, with or without a target.
-        count, total = joined((*group, "count")), joined((*group, measured, "sum"))
-        table = read_statistics(path, group, is_patched=False)
+    """NVTabular's table of the keys, and the number and the sum of their targets."""
+    joined = at.operator.name_sep.join
+    # NVTabular counts rows, with or without a target.
+    count, total = joined((*group, "count")), joined((*group, measured, "sum"))
+    table = read_statistics(at.learned_value(at.operator.stats, joined(group)), group)
     table = table.filter(pc.greater(table[count], 0))
     return table, floats(table[count]), floats(table[total])
 
@@ -131,56 +125,61 @@ class TargetEncoding(ops.TargetEncoding):
 
     def fit(self, col_selector: Any, ddf: Any) -> Any:
         groups = [as_group(name) for name in col_selector.grouped_names]
-        return learned(
-            ddf,
-            {
-                (group, target): Reads(self._step(target), group, (target,))
-                for group in groups
-                for target in self.target_columns
-            },
-            partial(_add, self.fold_seed or 0, max(self.kfold, 1), self.starts),
-        )
+        reads = {
+            (group, target): Reads(self._step(target), group, (target,))
+            for group in [(), *groups]  # without a key, for the mean
+            for target in self.target_columns
+        }
+        add = partial(_add, self.fold_seed or 0, max(self.kfold, 1), self.starts)
+        return learned_by_key(ddf, reads, _sums_of, spill_folder(self.out_path), add)
 
     def _step(self, target: str) -> FitTargetEncoding:
         """The step to accumulate for; its mean does not matter for that."""
         return FitTargetEncoding(target, self.p_smooth, max(self.kfold, 1), self.fold_seed or 0)
 
-    def fit_finalize(self, dask_stats: dict[tuple[tuple[str, ...], str], Learned]) -> None:
-        for (group, target), statistics in dask_stats.items():
-            sums = statistics.accumulated.sums()
-            self.means[target] = sums.mean
-            keys = key_table(group, sums.keys, statistics.types)
-            count, total = sums.by_key()
-            self._write(keys.assign(**{COUNT: count, SUM: total}), (*group, target))
-            if self.kfold > 1:
-                count, total = sums.out_of_fold()
-                by_fold = keys.loc[keys.index.repeat(self.kfold)].reset_index(drop=True)
-                by_fold[FOLD] = np.tile(np.arange(self.kfold), len(keys))
-                by_fold = by_fold.assign(**{COUNT: count.ravel(), SUM: total.ravel()})
-                self._write(by_fold, (FOLD, *group, target))
+    @property
+    def _folds(self) -> list[int]:
+        """The folds, and `EVERY`, that rows are encoded without."""
+        return [EVERY, *(range(self.kfold) if self.kfold > 1 else ())]
 
-    def _write(self, table: Any, names: Sequence[str]) -> None:
-        self.stats[_key(*names)] = write_table(table, Path(self.out_path), _key(*names))
+    def fit_finalize(self, pieces: list[Spilled]) -> None:
+        for group, target in pieces[0].starts:
+            if not group:
+                self.means[target] = _mean_of([piece.table((group, target)) for piece in pieces])
+                continue
+            keys, mean = Keys(pieces, (group, target)), self._mean(target)
+            values = (
+                (fold, self._smoothed(keys, group, target, fold), mean) for fold in self._folds
+            )
+            key = _key(*group, target)
+            self.stats[key] = keys.look_up(Path(self.out_path) / "categories", key, values)
+        shutil.rmtree(spill_folder(self.out_path), ignore_errors=True)
+
+    def _smoothed(
+        self, keys: Keys, group: tuple[str, ...], target: str, fold: int
+    ) -> NDArray[np.float64]:
+        count, total = (keys.column((group, target), name) for name in _columns(fold))
+        return self._step(target).smoothed(count, total, self._mean(target))
 
     def transform(self, col_selector: Any, df: Any) -> Any:
         columns = {}
         for index, group in enumerate(map(as_group, col_selector.grouped_names)):
             names = _output_names(self, group, index)
             for name, target in zip(names, self.target_columns, strict=True):
-                sums = self._sums_of(df, group, target)
-                mean = self._mean(target)
-                smoothed = (sums[SUM] + self.p_smooth * mean) / (sums[COUNT] + self.p_smooth)
-                columns[name] = smoothed.fillna(mean)
+                columns[name] = self._encoded(
+                    self.stats[_key(*group, target)], key_frame(df, group)
+                )
         return frame_of(df, columns)
 
-    def _sums_of(self, df: Any, group: Sequence[str], target: str) -> Any:
-        """The count and sum of every row's key; for training rows, without the row's own fold."""
-        keys, names = key_frame(df, group), group
-        if self.training and self.kfold > 1:
-            first = self.starts[partition_number()] if self.starts else 0
-            keys[FOLD] = _folds_from(self.fold_seed or 0, self.kfold, first, len(df))
-            names = (FOLD, *group)
-        return looked_up(keys, read_table(self.stats[_key(*names, target)], df), names)
+    def _encoded(self, look_up: LookUp, keys: Any) -> NDArray[np.float64]:
+        """The value of every row's key, (B,); for training rows, without the row's own fold."""
+        row_B = rows_of(look_up.keys, keys)
+        if not self.training or self.kfold <= 1:
+            return look_up.numbers(EVERY)[row_B]
+        first = self.starts[partition_number()] if self.starts else 0
+        fold_B = _folds_from(self.fold_seed or 0, self.kfold, first, len(row_B))
+        by_fold = np.stack([look_up.numbers(fold)[row_B] for fold in range(self.kfold)])
+        return np.asarray(by_fold[fold_B, np.arange(len(row_B))])
 
     def _compute_tags(self, col_schema: Any, input_schema: Any) -> Any:
         """NVTabular keeps the target's tags too, which fails if it is tagged as categorical."""
@@ -199,6 +198,26 @@ def _add(
     """Add a partition to the totals, each row in the fold of its place in the split."""
     first = starts[number] if starts else 0
     accumulated.add_in_folds(_folds_from(seed, folds, first, len(values[-1])), values)
+
+
+def _columns(fold: int) -> tuple[str, str]:
+    """The columns of the number and the sum of the targets outside of a fold, or of `EVERY` row."""
+    return f"count {fold}", f"sum {fold}"
+
+
+def _sums_of(accumulated: TargetTotals) -> dict[str, Any]:
+    sums = accumulated.sums()
+    columns = {KEY: sums.keys, **dict(zip(_columns(EVERY), sums.by_key(), strict=True))}
+    counts, totals = sums.out_of_fold()
+    for fold, of_fold in enumerate(zip(counts.T, totals.T, strict=True)):
+        columns |= dict(zip(_columns(fold), of_fold, strict=True))
+    return columns
+
+
+def _mean_of(pieces: Sequence[pa.Table]) -> float:
+    """The mean of all targets, which have one key; NaN without one."""
+    count, total = (np.asarray(concatenated(pieces)[name]) for name in _columns(EVERY))
+    return float(total[0] / count[0]) if len(count) else math.nan
 
 
 def _folds_from(seed: int, folds: int, first: int, rows: int) -> NDArray[np.int64]:

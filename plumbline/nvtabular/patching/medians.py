@@ -23,13 +23,13 @@ _LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 def sorted_numbers(names: Sequence[str], folder: Path, frame: Any) -> Spilled:
     """Write the distinct numbers of each column, and how many rows are at or below each."""
-    tables = {}
-    for name in names:
-        numbers = host_numbers(frame[name])
-        present = numbers[~np.isnan(numbers)] + 0.0  # -0.0 becomes 0.0
-        key, count = np.unique(_ascending(present.view(np.int64)), return_counts=True)
-        tables[name] = pa.table({"key": key, "rows": np.cumsum(count)})
-    return spill(folder, tables)
+    return spill(folder, ((name, _sorted(host_numbers(frame[name]))) for name in names))
+
+
+def _sorted(numbers: NDArray[np.float64]) -> pa.Table:
+    present = numbers[~np.isnan(numbers)] + 0.0  # -0.0 becomes 0.0
+    key, count = np.unique(_ascending(present.view(np.int64)), return_counts=True)
+    return pa.table({"key": key, "rows": np.cumsum(count)})
 
 
 def median_of(parts: Sequence[Spilled], name: str) -> float | None:

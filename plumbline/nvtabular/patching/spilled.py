@@ -8,9 +8,10 @@ file of its own name, so an attempt that was given up cannot disturb the one tha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -27,27 +28,32 @@ class Spilled:
     """A file, and the place of each of its tables in it, in bytes."""
 
     file: str
-    starts: Mapping[str, int]
+    starts: Mapping[Any, int]
 
-    def table(self, name: str) -> pa.Table:
+    def table(self, name: Hashable) -> pa.Table:
         """The table, mapped into memory: what is not used of it is not read."""
         with pa.memory_map(self.file) as source:
             source.seek(self.starts[name])
             return pa.ipc.open_stream(source).read_all()
 
-    def piece(self, name: str, number: int) -> pa.Table:
+    def piece(self, name: Hashable, number: int) -> pa.Table:
         """The rows of a table that `in_pieces` made."""
         table = self.table(name)
         bounds = json.loads(table.schema.metadata[_PIECES])
         return table.slice(bounds[number], bounds[number + 1] - bounds[number])
 
 
-def spill(folder: Path, tables: Mapping[str, pa.Table]) -> Spilled:
-    """Write tables into a new file of an existing folder."""
+def spill_folder(out_path: str) -> Path:
+    """The folder that the tasks of an operator write into; the fit removes it."""
+    return Path(out_path) / "spilled"
+
+
+def spill(folder: Path, tables: Iterable[tuple[Hashable, pa.Table]]) -> Spilled:
+    """Write named tables into a new file of an existing folder, one after the other."""
     file = folder / f"{uuid4().hex}.arrow"
     starts = {}
     with pa.OSFile(str(file), "wb") as sink:
-        for name, table in tables.items():
+        for name, table in tables:
             starts[name] = sink.tell()
             with pa.ipc.new_stream(sink, table.schema) as writer:
                 writer.write_table(table.combine_chunks())

@@ -1,4 +1,4 @@
-"""The files of NVTabular's operators: vocabularies, and statistics by key."""
+"""The files of NVTabular's own operators, and the vocabularies of patched ones."""
 
 from __future__ import annotations
 
@@ -14,43 +14,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from plumbline.base.errors import PlanError
-from plumbline.base.file_names import file_name
 from plumbline.columns.keys import part_values
-from plumbline.columns.values import NULL_INT64
 from plumbline.features.operators.keyed_value import KeyedValue, by_key
 from plumbline.features.statistics.keys import KeyTable, key_array, key_parts
 from plumbline.features.steps.fit_step import Target
-from plumbline.features.steps.value_types import ValueType
-from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
-from plumbline.nvtabular.patching.columns import is_host
-
-
-def write_table(table: Any, folder: Path, name: str) -> str:
-    """Write a table of statistics. Returns the file's path."""
-    path = folder / "categories" / f"cat_stats.{file_name(name)}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_parquet(path)
-    return str(path)
-
-
-def read_table(path: str, like: Any) -> Any:
-    """A frame of the library of `like`; a file that was read before is in the worker's cache."""
-    reader = pd.read_parquet
-    if not is_host(like):
-        import cudf
-
-        reader = cudf.read_parquet
-    with get_worker_cache("stats") as cache:
-        return fetch_table_data(cache, path, cache="host", reader=reader)
-
-
-def key_table(names: Sequence[str], keys: pa.Array, types: Sequence[ValueType]) -> pd.DataFrame:
-    """The keys as a frame of key columns, null where a part is missing."""
-    columns = {}
-    for name, part in zip(names, key_parts(keys, types), strict=True):
-        mark = pa.scalar(NULL_INT64 if pa.types.is_integer(part.type) else "", part.type)
-        columns[name] = pc.if_else(pc.equal(part, mark), pa.scalar(None, part.type), part)
-    return pa.table(columns).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
 
 
 def read_vocabulary(
@@ -111,18 +78,15 @@ def _part_number(part: Path) -> int:
     return int(part.name.split(".")[1])
 
 
-def read_statistics(path: str, keys: Sequence[str], is_patched: bool) -> pa.Table:
+def read_statistics(path: str, keys: Sequence[str]) -> pa.Table:
     """Read the statistics of every key, from a file or a folder of parts.
 
-    A patched operator writes ascending keys, as the native engine does. The keys of NVTabular's own
-    operators are in no order, so they are sorted. A missing key is left out,
-    because NVTabular does not count its rows.
+    NVTabular writes keys in no order, so they are sorted. A missing key is left out, because
+    NVTabular does not count its rows.
     """
     folder = Path(path)
     files = sorted(folder.glob("part.*.parquet")) if folder.is_dir() else [folder]
     table = pa.concat_tables([pq.read_table(file) for file in files])
-    if is_patched:
-        return table
     has_key = pc.is_valid(table[keys[0]])
     for name in keys[1:]:
         has_key = pc.or_(has_key, pc.is_valid(table[name]))
