@@ -77,8 +77,9 @@ $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 run: env
 	$(VENV)/bin/python pipelines/run_all.py
 
+# Three processes, since many tests wait for a server.
 test: env store $(DISTRIBUTED_STAMP)
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 3 --dist loadfile
 
 # Benchmarks at small sizes, and what else takes long.
 test-slow: env store $(DISTRIBUTED_STAMP)

@@ -16,7 +16,7 @@ from plumbline.base.threads import let_waiting_threads_sleep
 
 ROOT = Path(__file__).parents[1]
 
-let_waiting_threads_sleep()  # `make test` runs two processes, each with a thread a core
+let_waiting_threads_sleep()  # `make test` runs several processes, each with a thread a core
 
 # CI draws the same few examples every time; a run by hand draws new ones. A busy machine is not a
 # failure.
