@@ -19,6 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from plumbline.features.drift.reference import REFERENCE_FILE
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("spark")]
 
 CONFIG = {
@@ -86,10 +88,15 @@ def assert_as_native(folder: Path, out: str) -> None:
     assert other["facts"]["engine"] == "spark"
     assert other["facts"]["plan_hash"] == one["facts"]["plan_hash"]
     assert other["rows"] == one["rows"]
-    plans = [{k: v for k, v in m["files"].items() if k.startswith("plan/")} for m in (one, other)]
-    assert plans[0] == plans[1]
-    assert {name.partition("/")[0] for name in other["files"]} == {"plan", *one["rows"]}
-    assert all("/part-" in name or name.startswith("plan/") for name in other["files"])
+    of_features = ("plan/", REFERENCE_FILE)
+    learned = [
+        {name: sha256 for name, sha256 in m["files"].items() if name.startswith(of_features)}
+        for m in (one, other)
+    ]
+    assert learned[0] == learned[1]
+    encoded = other["files"].keys() - learned[1]
+    assert {name.partition("/")[0] for name in encoded} == {*one["rows"]}
+    assert all("/part-" in name for name in encoded)
     for split in one["rows"]:
         tables = [rows(folder / "runs" / run / "etl" / split) for run in ("native", out)]
         assert tables[0].equals(tables[1]), split
