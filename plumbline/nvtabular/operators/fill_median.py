@@ -49,7 +49,7 @@ class FillMedian(ops.FillMedian):
         folder.mkdir(parents=True, exist_ok=True)
         names = list(col_selector.names)
         sort = partial(sorted_numbers, names, folder)
-        # Without optimization, the operators of a fit share the tasks that read the partitions.
+        # Merlin has optimized the graph of the frame already.
         parts = [delayed(sort)(part) for part in ddf.to_delayed(optimize_graph=False)]
         return delayed({name: delayed(median_of)(parts, name) for name in names})
 

@@ -39,7 +39,7 @@ def learned_in_pieces(
 ) -> Any:
     """A delayed list of the pieces of a Dask frame's tables; the tasks write into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Without optimization, the operators of a fit share the tasks that read the partitions.
+    # Merlin has optimized the graph of the frame already.
     partitions = frame.to_delayed(optimize_graph=False)
     pieces = min(len(partitions), MAX_PIECES)
     write = partial(spilled_partition, learn, pieces, folder)

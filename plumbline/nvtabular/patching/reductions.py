@@ -15,7 +15,7 @@ WIDTH = 8
 
 def reduced(frame: Any, learn: Callable[[int, Any], T], merge: Callable[[list[T]], T]) -> Any:
     """A delayed result: `learn` of every partition's number and frame, and `merge` of these."""
-    # Without optimization, the operators of a fit share the tasks that read the partitions.
+    # Merlin has optimized the graph of the frame already.
     partitions = frame.to_delayed(optimize_graph=False)
     parts = [delayed(learn)(number, part) for number, part in enumerate(partitions)]
     while len(parts) > 1:
