@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.rows import Chunk, Rows, RowSource
+from plumbline.columns.rows import Chunk, Rows, RowsOfSource, RowSource
 from plumbline.columns.values import Lists, Text, Values
 
 MOST_BYTES = 256 << 20
 """Memory of the rows that are kept: about a million of Criteo's."""
 
 
-class RememberedRows:
+class RememberedRows(RowsOfSource):
     """A row source that keeps the first chunks that are read, as many as fit into `most_bytes`.
 
     An engine reads the rows in the same order each time, so the chunks that are kept are of use
@@ -26,19 +25,11 @@ class RememberedRows:
     """
 
     def __init__(self, source: RowSource, most_bytes: int = MOST_BYTES) -> None:
-        self._source = source
+        super().__init__(source)
         self._room = most_bytes
         self._kept: dict[tuple[str, int], Rows] = {}
         """By split and number of the chunk."""
         self._lock = Lock()
-
-    @property
-    def kinds(self) -> Mapping[str, FeatureKind]:
-        return self._source.kinds
-
-    @property
-    def splits(self) -> Mapping[str, int]:
-        return self._source.splits
 
     def chunks(self, split: str) -> Iterator[Chunk]:
         """See `plumbline.columns.rows.RowSource.chunks`."""

@@ -71,3 +71,18 @@ class RowSource(Protocol):
         DataError
             A file is missing or damaged, or has changed since its rows were counted.
         """
+
+
+class RowsOfSource:
+    """The kinds and splits of another row source, for one that reads its chunks in another way."""
+
+    def __init__(self, source: RowSource) -> None:
+        self._source = source
+
+    @property
+    def kinds(self) -> Mapping[str, FeatureKind]:
+        return self._source.kinds
+
+    @property
+    def splits(self) -> Mapping[str, int]:
+        return self._source.splits

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plumbline.columns.kinds import FeatureKind
-from plumbline.columns.rows import TRAIN, Chunk, Rows, RowSource
+from plumbline.columns.rows import TRAIN, Chunk, Rows, RowsOfSource, RowSource
 from plumbline.features.drift.reference import Reference
 from plumbline.features.encoding.encoder import Encoder
 from plumbline.features.encoding.request import positions_of_columns, request_of_columns
@@ -24,7 +23,7 @@ CHUNKS_READ = 16
 """Most chunks that are read for the sample alone."""
 
 
-class TrainingRows:
+class TrainingRows(RowsOfSource):
     """A row source that keeps some of its training rows, evenly spread, as they are read.
 
     An engine that reads it here leaves the sample behind. Of one that reads elsewhere (NVTabular,
@@ -32,19 +31,11 @@ class TrainingRows:
     """
 
     def __init__(self, source: RowSource) -> None:
-        self._source = source
+        super().__init__(source)
         self._kept: dict[int, Rows] = {}
         """By the number of the chunk."""
         rows = min(SAMPLE_ROWS, SAMPLE_CELLS // max(1, len(source.kinds)))
         self._step = max(1, source.splits[TRAIN] // rows)
-
-    @property
-    def kinds(self) -> Mapping[str, FeatureKind]:
-        return self._source.kinds
-
-    @property
-    def splits(self) -> Mapping[str, int]:
-        return self._source.splits
 
     def chunks(self, split: str) -> Iterator[Chunk]:
         """See `plumbline.columns.rows.RowSource.chunks`."""
