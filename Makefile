@@ -71,6 +71,7 @@ $(BUILT): $(STAMP) pyproject.toml $(NATIVE)
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@$(VENV)/bin/python -c 'import torch, plumbline._native, plumbline.dlrm._kernels' 2>/dev/null || \
 		echo "note: the native modules were not built (is there a C++20 compiler?): NumPy and torch do their work, slower" >&2
+	@# What commands import is compiled now, for shells in which Python writes no compiled modules.
 	$(VENV)/bin/python -c 'import torch._dynamo, distributed, polars, tritonclient.grpc, plumbline.nvtabular.library'
 	touch $@
 

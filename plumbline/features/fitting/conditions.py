@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plumbline.base.errors import DataError
-from plumbline.columns.kinds import CLICK, FeatureKind
-from plumbline.columns.rows import TRAIN, Chunk, Rows, RowSource
+from plumbline.columns.kinds import CLICK
+from plumbline.columns.rows import TRAIN, Chunk, Rows, RowsOfSource, RowSource
 from plumbline.features.lookup.tables import NO_TABLES
 from plumbline.features.steps.chains import Chain, Runner
 
@@ -34,28 +34,22 @@ class Conditions:
         return rows.take(self.hold(rows))
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRows:
-    """The rows of a source, without the training rows that are left out."""
+class KeptRows(RowsOfSource):
+    """The rows of a source, without the training rows that are left out.
 
-    source: RowSource
-    conditions: Conditions
+    `splits` has the number of rows before that.
+    """
 
-    @property
-    def kinds(self) -> Mapping[str, FeatureKind]:
-        return self.source.kinds
-
-    @property
-    def splits(self) -> Mapping[str, int]:
-        """The number of rows before training rows are left out."""
-        return self.source.splits
+    def __init__(self, source: RowSource, conditions: Conditions) -> None:
+        super().__init__(source)
+        self._conditions = conditions
 
     def chunks(self, split: str) -> Iterator[Chunk]:
-        for chunk in self.source.chunks(split):
+        for chunk in self._source.chunks(split):
             yield partial(self._kept, chunk) if split == TRAIN else chunk
 
     def _kept(self, chunk: Chunk) -> Rows:
-        return self.conditions.keep(chunk())
+        return self._conditions.keep(chunk())
 
 
 def kept(source: RowSource, chains: Sequence[Chain]) -> RowSource:

@@ -214,16 +214,14 @@ def _learned(
         of_training = node.step.for_training_rows(accumulated, step, target)
         return _Learned(step, of_training, left_out)
 
-    def learn_all(sharing: Sequence[Node]) -> list[_Learned]:
-        return [learn(node, accumulators[_reader_of(node)]) for node in sharing]
+    def learn_all(sharing: Sequence[Node]) -> list[tuple[Node, _Learned]]:
+        return [(node, learn(node, accumulators[_reader_of(node)])) for node in sharing]
 
     groups: dict[Hashable, list[Node]] = {}
     for node in ready:
         groups.setdefault(_reader_of(node), []).append(node)
     with ThreadPoolExecutor(min(THREADS, ORDERED_AT_ONCE)) as pool:
-        found = list(pool.map(learn_all, groups.values()))
-    pairs = zip(groups.values(), found, strict=True)
-    return {node: one for nodes, ones in pairs for node, one in zip(nodes, ones, strict=True)}
+        return dict(pair for found in pool.map(learn_all, groups.values()) for pair in found)
 
 
 def fitted_outputs(

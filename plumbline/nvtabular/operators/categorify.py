@@ -40,7 +40,7 @@ from plumbline.nvtabular.patching.columns import (
     keys,
     relisted,
 )
-from plumbline.nvtabular.patching.look_ups import rows_of
+from plumbline.nvtabular.patching.look_ups import MISSING, rows_of
 from plumbline.nvtabular.patching.pieces import learned_in_pieces
 from plumbline.nvtabular.patching.spilled import Spilled, spill_folder
 from plumbline.nvtabular.patching.tables import read_vocabulary
@@ -297,7 +297,7 @@ class Categorify(ops.Categorify):
             combined = np.bitwise_xor.reduce([hashes(values[column]) for column in names])
             unknown = unknown + modulo(combined, buckets)
         ids = np.where(rows >= 0, rows + (offset + OUT_OF_VOCABULARY_ID + buckets), unknown)
-        ids[rows == -2] = offset + NULL_ID
+        ids[rows == MISSING] = offset + NULL_ID
         return ids
 
     def _compute_properties(self, col_schema: Any, input_schema: Any) -> Any:

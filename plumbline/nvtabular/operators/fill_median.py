@@ -17,6 +17,7 @@ from plumbline.nvtabular.filling import filled, flag_of_filled
 from plumbline.nvtabular.library import delayed, ops
 from plumbline.nvtabular.operator_call import CompiledOperator, OperatorCall
 from plumbline.nvtabular.patching.medians import median_of, sorted_numbers
+from plumbline.nvtabular.patching.reductions import partitions_of
 from plumbline.nvtabular.patching.spilled import spill_folder
 
 
@@ -49,8 +50,7 @@ class FillMedian(ops.FillMedian):
         folder.mkdir(parents=True, exist_ok=True)
         names = list(col_selector.names)
         sort = partial(sorted_numbers, names, folder)
-        # Merlin has optimized the graph of the frame already.
-        parts = [delayed(sort)(part) for part in ddf.to_delayed(optimize_graph=False)]
+        parts = [delayed(sort)(part) for part in partitions_of(ddf)]
         return delayed({name: delayed(median_of)(parts, name) for name in names})
 
     def fit_finalize(self, medians: dict[str, float | None]) -> None:

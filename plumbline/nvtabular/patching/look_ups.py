@@ -24,6 +24,9 @@ from plumbline.nvtabular.library import fetch_table_data, get_worker_cache
 from plumbline.nvtabular.patching.columns import is_host, key_values, looked_up
 from plumbline.nvtabular.patching.spilled import Spilled
 
+MISSING, UNKNOWN = -2, -1
+"""In place of the row of a key; as indices, the places of their values in `LookUp.numbers`."""
+
 _ROW = "\x1frow"
 
 
@@ -52,14 +55,14 @@ class LookUp:
             [column.combine_chunks() for column in pq.read_table(self.keys).columns],
             target.columns,
             values[:-2],
-            default=_or_none(values[-1]),
-            null=_or_none(values[-2]),
+            default=_or_none(values[UNKNOWN]),
+            null=_or_none(values[MISSING]),
             index=KeyIndex.at(Path(index_of(self.keys))),
         )
 
 
 def rows_of(path: str, frame: Any) -> NDArray[np.int64]:
-    """The row of each key in a file of distinct keys, (B,): -2 if missing, -1 if unknown.
+    """The row of each key in a file of distinct keys, (B,), or `MISSING` or `UNKNOWN`.
 
     Frames of cuDF are joined with the file on their device.
     """
@@ -71,10 +74,10 @@ def rows_of(path: str, frame: Any) -> NDArray[np.int64]:
         positions = cache[path]
     keys = [key_values(frame[name]) for name in frame.columns]
     if not len(positions.index) or not len(frame):
-        row_B = np.full(len(frame), -1)
+        row_B = np.full(len(frame), UNKNOWN)
     else:
         row_B = positions(*keys)
-    row_B[is_all_missing(keys)] = -2
+    row_B[is_all_missing(keys)] = MISSING
     return np.asarray(row_B)
 
 
@@ -85,13 +88,13 @@ def _joined(path: str, frame: Any) -> NDArray[np.int64]:
     names = list(frame.columns)
     with get_worker_cache("keys") as cache:
         table = fetch_table_data(cache, path, cache="host", reader=cudf.read_parquet)
-    row_B = np.full(len(frame), -1)
+    row_B = np.full(len(frame), UNKNOWN)
     if len(table):
         table = table[list(table.columns[: len(names)])]
         table.columns = names
         found = looked_up(frame, table.assign(**{_ROW: np.arange(len(table))}), names)
-        row_B = found[_ROW].fillna(-1).astype(np.int64).to_numpy()
-    row_B[frame.isna().all(axis=1).to_numpy()] = -2
+        row_B = found[_ROW].fillna(UNKNOWN).astype(np.int64).to_numpy()
+    row_B[frame.isna().all(axis=1).to_numpy()] = MISSING
     return np.asarray(row_B)
 
 

@@ -22,6 +22,7 @@ from plumbline.columns.keys import pack, part_values
 from plumbline.columns.value_hash import modulo, value_hash
 from plumbline.columns.values import Text, Values
 from plumbline.nvtabular.library import delayed
+from plumbline.nvtabular.patching.reductions import partitions_of
 from plumbline.nvtabular.patching.spilled import Spilled, in_pieces, spill
 
 MAX_PIECES = 64
@@ -39,8 +40,7 @@ def learned_in_pieces(
 ) -> Any:
     """A delayed list of the pieces of a Dask frame's tables; the tasks write into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Merlin has optimized the graph of the frame already.
-    partitions = frame.to_delayed(optimize_graph=False)
+    partitions = partitions_of(frame)
     pieces = min(len(partitions), MAX_PIECES)
     write = partial(spilled_partition, learn, pieces, folder)
     parts = [delayed(write)(number, partition) for number, partition in enumerate(partitions)]

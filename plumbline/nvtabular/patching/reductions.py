@@ -15,13 +15,16 @@ WIDTH = 8
 
 def reduced(frame: Any, learn: Callable[[int, Any], T], merge: Callable[[list[T]], T]) -> Any:
     """A delayed result: `learn` of every partition's number and frame, and `merge` of these."""
-    # Merlin has optimized the graph of the frame already.
-    partitions = frame.to_delayed(optimize_graph=False)
-    parts = [delayed(learn)(number, part) for number, part in enumerate(partitions)]
+    parts = [delayed(learn)(number, part) for number, part in enumerate(partitions_of(frame))]
     while len(parts) > 1:
         groups = [parts[first : first + WIDTH] for first in range(0, len(parts), WIDTH)]
         parts = [delayed(merge)(group) for group in groups]
     return parts[0]
+
+
+def partitions_of(frame: Any) -> list[Any]:
+    """The delayed partitions of a frame, whose graph Merlin has optimized already."""
+    return list(frame.to_delayed(optimize_graph=False))
 
 
 def nothing_learned(frame: Any) -> Any:
